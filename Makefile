@@ -1,0 +1,51 @@
+# The two commands: `make demo` and `make test`. Both set up .venv first, from exact versions.
+
+SHELL := /bin/bash
+# Scripts start three times faster from byte-compiled packages.
+unexport PYTHONDONTWRITEBYTECODE
+PYTHON ?= python3.11
+CORES ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.complete
+
+.PHONY: demo test test-slow test-slurm bench docs lint lock clean
+
+demo: $(SETUP)  ## Make the digital twin, analyse it, write results/demo/report.html
+	$(BIN)/snakemake --cores $(CORES)
+	@echo "Open results/demo/report.html"
+
+test: $(SETUP)  ## The default tests
+	$(BIN)/python -m pytest
+
+test-slow: $(SETUP)  ## Long checks: real scans, error rates over many null data sets
+	$(BIN)/python -m pytest -m slow
+
+test-slurm: $(SETUP)  ## Checks that need a SLURM cluster on this machine
+	$(BIN)/python -m pytest -m slurm
+
+bench: $(SETUP)  ## Costs and ratios, printed and written to benchmarks/latest.json
+	$(BIN)/python benchmarks/run.py
+
+docs: $(SETUP)  ## config/README.md from the schema
+	$(BIN)/python scripts/reference.py
+
+lint: $(SETUP)
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+
+lock:  ## After a change of pyproject.toml: uv.lock, and requirements.lock for people without uv
+	uv lock
+	uv export --quiet --frozen --group dev --no-emit-project -o requirements.lock
+
+# uv where there is one, else pip with the hashes of the same lock.
+$(SETUP): pyproject.toml uv.lock requirements.lock
+	@if command -v uv >/dev/null; then uv sync --frozen --group dev; \
+	else python=$$(command -v $(PYTHON) || command -v python3); \
+	  $$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	    { echo "crossfc needs Python 3.11; this is $$($$python --version). Install uv, which brings its own, or set PYTHON=."; exit 1; }; \
+	  $$python -m venv $(VENV) && $(BIN)/pip install --quiet --require-hashes -r requirements.lock; fi
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .snakemake

@@ -1,0 +1,59 @@
+"""crossfc: what a drug changed in the connectivity of the anterior cingulate cortex.
+
+The way through: sheets -> trial -> (preprocess) -> connectivity -> group -> clinical -> report.
+To change what is studied, edit config/; to change how, edit one file in workflow/rules/.
+"""
+
+import sys
+
+sys.path.insert(0, workflow.basedir + "/scripts")
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+# Another study brings its own file with --configfile, and nothing of the demo then leaks into it.
+if "study" not in config:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/trial.smk"
+include: "workflow/rules/twin.smk"
+include: "workflow/rules/preprocess.smk"
+include: "workflow/rules/connectivity.smk"
+include: "workflow/rules/group.smk"
+include: "workflow/rules/clinical.smk"
+include: "workflow/rules/report.smk"
+
+
+localrules:
+    all,
+    preprocess,
+    connectivity,
+    group,
+
+
+# Everything, which is the report: it needs all the others.
+rule all:
+    default_target: True
+    input:
+        rules.report.output,
+
+
+# Every scan in template space (entry raw).
+rule preprocess:
+    input:
+        on_sheets(lambda: preprocessed_scans()),
+
+
+# Every session's maps, edges and quality record.
+rule connectivity:
+    input:
+        on_sheets(lambda: session_results()),
+
+
+# Every analysis of every pipeline, the mixed model and the comparison of pipelines.
+rule group:
+    input:
+        on_sheets(lambda: group_results()),

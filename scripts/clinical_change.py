@@ -1,0 +1,19 @@
+"""Write how each scale changed: within groups, and between them."""
+
+from crossfc.job import job, note
+
+with job(snakemake):
+    import pandas
+
+    from crossfc import atomic
+    from crossfc.group.change import change_between_groups, clinical_change, paired_scores
+
+    made, design = snakemake.output, snakemake.params.design
+    groups, scales = [g for g in design["groups"].values() if g], design["scales"]
+    scores = pandas.DataFrame(snakemake.params.scores)
+    table, notes = clinical_change(scores, design["treatments"], groups, scales)
+    atomic.write_table(made.change, table)
+    atomic.write_table(made.scores, paired_scores(scores, groups, scales))
+    atomic.write_table(made.between, change_between_groups(scores, groups, scales))
+    print(table.to_string(index=False))
+    note(snakemake, "\n".join([table.to_string(index=False), *notes]))

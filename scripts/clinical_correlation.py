@@ -1,0 +1,28 @@
+"""Write whether changes in connectivity go with changes in scores, at a-priori edges."""
+
+from crossfc.job import job, note
+
+with job(snakemake):
+    import pandas
+
+    from crossfc import atomic
+    from crossfc.group.correlation import clinical_correlation
+    from crossfc.group.edges import read_edges
+    from crossfc.group.pairs import read_people
+
+    made, wanted = snakemake.output, snakemake.params
+    pairs, design, choices = snakemake.input.pairs, wanted.design, wanted.clinical
+    found = clinical_correlation(
+        read_edges(f"{pairs}/targets.tsv"),
+        read_people(f"{pairs}/people.tsv"),
+        design["treatments"],
+        choices["groups"] or [design["groups"]["patients"]],
+        design["scales"],
+        n_permutations=choices["permutations"],
+        n_bootstrap=choices["bootstrap"],
+        random_seed=choices["seed"],
+    )
+    atomic.write_table(made.correlation, found.table)
+    atomic.write_table(made.points, found.points)
+    atomic.write_table(made.left, pandas.DataFrame(found.left))
+    note(snakemake, "\n".join(found.notes))

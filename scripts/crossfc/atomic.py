@@ -1,0 +1,72 @@
+"""Whole files or none: everything is written under a temporary name and then renamed."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import nibabel
+    import pandas
+
+
+@contextmanager
+def writing(path: str | os.PathLike) -> Iterator[Path]:
+    """Give a temporary path in the same folder; rename it to ``path`` when the block succeeds.
+
+    The temporary name ends as the real one does, so writers that look at the extension
+    (nibabel, matplotlib) do the right thing. If the block raises, nothing is left behind.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".part{os.getpid()}_{path.name}")
+    try:
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write text as UTF-8."""
+    with writing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike, content: Any) -> None:
+    """Write JSON, indented, with a final newline. NumPy numbers are written as plain ones."""
+    write_text(path, json.dumps(content, indent=2, default=_plain, ensure_ascii=False) + "\n")
+
+
+def write_table(path: str | os.PathLike, table: "pandas.DataFrame") -> None:
+    """Write a table as BIDS does: tab-separated, ``n/a`` where a value is missing."""
+    with writing(path) as temporary:
+        table.to_csv(temporary, sep="\t", na_rep="n/a", index=False)
+
+
+def save_image(path: str | os.PathLike, image: "nibabel.spatialimages.SpatialImage") -> None:
+    """Write an image; ``.nii.gz`` bytes depend on the content only, not on name or time."""
+    path = Path(path)
+    if path.name.endswith(".nii.gz"):
+        import zlib
+
+        # A gzip header made by hand: GzipFile would put the temporary name and the time into it.
+        raw = image.to_bytes()
+        deflate = zlib.compressobj(level=4, wbits=31)
+        with writing(path) as temporary:
+            temporary.write_bytes(deflate.compress(raw) + deflate.flush())
+        return
+    with writing(path) as temporary:
+        image.to_filename(temporary)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")

@@ -1,0 +1,99 @@
+"""File names in the Brain Imaging Data Structure, built from entities and never glued."""
+
+import re
+
+from crossfc.fault import Fault
+
+# The order of BIDS 1.10, with `seed` (ours; see the .bidsignore of a result) after `seg`.
+ENTITY_ORDER = (
+    "sub", "ses", "sample", "task", "tracksys", "acq", "ce", "trc", "stain", "rec", "dir", "run",
+    "mod", "echo", "flip", "inv", "mt", "part", "proc", "hemi", "space", "split", "recording",
+    "chunk", "seg", "seed", "res", "den", "label", "from", "to", "mode", "stat", "desc",
+)  # fmt: skip
+
+_NAME = re.compile(r"^(?P<pairs>(?:[a-z]+-[^_.\-]+_)+)(?P<suffix>[A-Za-z0-9]+)(?P<ext>\..+)$")
+
+
+def bids_name(entities: dict[str, object], suffix: str, extension: str) -> str:
+    """Build a file name from its entities.
+
+    Parameters
+    ----------
+    entities : dict
+        Short entity names (``sub``, ``ses``, ``task``, …) to labels; None and "" are left out.
+    suffix : str
+        Such as ``bold`` or ``boldmap``.
+    extension : str
+        With the leading dot.
+
+    Returns
+    -------
+    str
+        The entities in the order of BIDS, joined as the standard says.
+
+    Raises
+    ------
+    Fault
+        If an entity is unknown or a label is not alphanumeric.
+    """
+    unknown = sorted(set(entities) - set(ENTITY_ORDER))
+    if unknown:
+        raise Fault(f"BIDS knows no entity {', '.join(unknown)}; use one of its short names")
+    parts = []
+    for key in ENTITY_ORDER:
+        label = entities.get(key)
+        if label is None or label == "":
+            continue
+        if not re.fullmatch(r"[A-Za-z0-9+]+", str(label)):
+            raise Fault(f'the BIDS label "{key}-{label}" may hold letters and digits only; rename it')
+        parts.append(f"{key}-{label}")
+    return "_".join([*parts, suffix]) + extension
+
+
+def parse_name(name: str) -> tuple[dict[str, str], str, str]:
+    """Split a BIDS file name into (entities, suffix, extension).
+
+    Raises
+    ------
+    Fault
+        If it is no BIDS name (resource forks such as ``._sub-01_bold.nii.gz`` are not).
+    """
+    match = _NAME.match(name)
+    if match is None:
+        raise Fault(f"{name} is no BIDS file name; expected such as sub-01_task-rest_bold.nii.gz")
+    pairs = (pair.split("-", 1) for pair in match["pairs"].rstrip("_").split("_"))
+    return dict(pairs), match["suffix"], match["ext"]
+
+
+def label(identifier: str) -> str:
+    """Give the label of an identifier: ``01`` of ``sub-01``, ``d2`` of ``ses-d2``."""
+    return identifier.split("-", 1)[1] if "-" in identifier else identifier
+
+
+def dataset_description(name: str, version: str) -> dict[str, object]:
+    """Give the dataset_description.json of a derivative data set (BIDS 1.10)."""
+    return {
+        "Name": name,
+        "BIDSVersion": "1.10.0",
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "crossfc", "Version": version}],
+    }
+
+
+# Files of a result that BIDS has no names for yet: group results, quality records and seed maps.
+BIDSIGNORE = """\
+group/
+clinical/
+quality/
+trial/
+logs/
+preprocessed/
+report.html
+robustness.tsv
+truth.json
+**/*_qc.json
+**/*_boldmap.nii.gz
+**/*_relmat.tsv
+**/*_desc-carpet_bold.png
+**/*_timeseries.tsv
+"""

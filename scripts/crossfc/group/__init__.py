@@ -1,0 +1,1 @@
+"""The group: people together, inference by permutation, and the clinic."""

@@ -1,0 +1,131 @@
+"""Sessions that leave the group by measures blind to the outcome, each with its reasons."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas
+
+_FLAT = (
+    "mean_fd",
+    "median_fd",
+    "max_fd",
+    "share_fd_above_0.5",
+    "mean_dvars",
+    "tsnr_median",
+    "mask_voxels",
+    "mask_dice_template",
+    "zero_variance_voxels",
+    "volumes",
+    "volumes_non_steady",
+    "volumes_censored",
+    "volumes_kept",
+    "residual_degrees_of_freedom",
+)
+
+
+def quality_table(
+    sessions: list[dict[str, Any]], records: Iterable[str | Path], limits: dict[str, float]
+) -> pandas.DataFrame:
+    """Give one row per session: who, its quality, and whether it is excluded and why.
+
+    Parameters
+    ----------
+    sessions : list of dict
+        participant_id, group, sequence, session_id, treatment, period.
+    records : iterable of path
+        The sessions' quality records of one pipeline, in the same order.
+    limits : dict
+        maximum_mean_fd_mm, maximum_censored_share, minimum_template_dice.
+
+    Returns
+    -------
+    DataFrame
+        The columns of ``sessions``, scan, the measures, coverage and tSNR per seed, excluded
+        (bool) and exclusion_reasons (joined by "; ").
+    """
+    rows = []
+    for session, path in zip(sessions, records, strict=True):
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        reasons = exclusion_reasons(record, limits)
+        row = dict(session) | {"scan": record["scan"]} | {key: record[key] for key in _FLAT}
+        row["runs_considered"] = len(record["runs_considered"])
+        for seed, measured in record["seeds"].items():
+            row[f"coverage_{seed}"] = measured["coverage"]
+            row[f"tsnr_{seed}"] = measured["tsnr"]
+        rows.append(row | {"excluded": bool(reasons), "exclusion_reasons": "; ".join(reasons)})
+    return pandas.DataFrame(rows)
+
+
+def exclusion_reasons(record: dict[str, Any], limits: dict[str, float]) -> list[str]:
+    """Say why a session leaves, or nothing.
+
+    Parameters
+    ----------
+    record : dict
+        A session's quality record.
+    limits : dict
+        See `quality_table`.
+    """
+    reasons = []
+    if record["mean_fd"] > limits["maximum_mean_fd_mm"]:
+        reasons.append(
+            f"mean framewise displacement {record['mean_fd']:.2f} mm above "
+            f"{limits['maximum_mean_fd_mm']:g} mm"
+        )
+    share = record["volumes_censored"] / record["volumes"]
+    if share > limits["maximum_censored_share"]:
+        reasons.append(
+            f"{share:.0%} of the volumes censored, more than {limits['maximum_censored_share']:.0%}"
+        )
+    if record["mask_dice_template"] < limits["minimum_template_dice"]:
+        reasons.append(
+            f"brain mask overlaps the template by {record['mask_dice_template']:.2f} (Dice), less "
+            f"than {limits['minimum_template_dice']:g}"
+        )
+    return reasons
+
+
+def split(
+    people: list[dict[str, Any]], quality: pandas.DataFrame
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """Part the people whose two sessions both stay from those who leave.
+
+    Parameters
+    ----------
+    people : list of dict
+        With participant_id, group and sessions (active, control).
+    quality : DataFrame
+        Of `quality_table`.
+
+    Returns
+    -------
+    staying : list of dict
+        With mean_fd_active and mean_fd_control added.
+    left : list of dict
+        Columns participant_id, group, level, what, analysis, reason.
+    """
+    by_session = quality.set_index(["participant_id", "session_id"])
+    staying, left = [], []
+    for person in people:
+        pair = [by_session.loc[(person["participant_id"], s)] for s in person["sessions"]]
+        bad = [row for row in pair if row["excluded"]]
+        for row in bad:
+            left.append(
+                {
+                    "participant_id": person["participant_id"],
+                    "group": person["group"],
+                    "level": "session",
+                    "what": row.name[1],
+                    "analysis": "paired",
+                    "reason": row["exclusion_reasons"],
+                }
+            )
+        if not bad:
+            motion = {
+                f"mean_fd_{role}": float(row["mean_fd"])
+                for role, row in zip(("active", "control"), pair, strict=True)
+            }
+            staying.append(person | motion)
+    return staying, left

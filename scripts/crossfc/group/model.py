@@ -1,0 +1,220 @@
+"""Linear models of the group: who is analysed, and the columns of the design."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from crossfc.fault import Fault
+from crossfc.group.arrangement import SHUFFLES, SIGN_FLIPS
+from crossfc.group.question import CARRYOVER, CHANGE, DRUG, Question
+
+
+@dataclass
+class Model:
+    """The design of one analysis.
+
+    Attributes
+    ----------
+    rows : int ndarray, shape (n_analysed,)
+        Who is analysed, as rows of the people table.
+    effect : float ndarray, shape (n_analysed,)
+        The column under test.
+    nuisance : float ndarray, shape (n_analysed, n_nuisance)
+    nuisance_names : list of str
+    arrangement : str
+        ``sign flips`` or ``shuffles``.
+    second : bool ndarray or None
+        Second variance group (controls), where groups are compared.
+    blocks : ndarray or None
+        Exchangeability block of each person.
+    formula : str
+        The model as text.
+    sequence_adjusted : bool
+    covariates : list of str
+        Covariates that are in the model.
+    left : list of dict
+        ``participant_id``, ``group``, ``reason`` of people who are not analysed.
+    notes : list of str
+    """
+
+    rows: np.ndarray
+    effect: np.ndarray
+    nuisance: np.ndarray
+    nuisance_names: list[str]
+    arrangement: str
+    second: np.ndarray | None
+    blocks: np.ndarray | None
+    formula: str
+    sequence_adjusted: bool
+    covariates: list[str]
+    left: list[dict] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def model(
+    question: Question,
+    people: pd.DataFrame,
+    groups: dict[str, str | None],
+    covariates: Sequence[str] = (),
+    blocks: str | None = None,
+) -> Model:
+    """Build the design of an analysis from the people table.
+
+    The sequence is coded -1 (active first) and +1 (control first) and not centred, so that an
+    intercept is the effect at equal shares of both orders, free of period effects; its slope on
+    the difference active - control is the effect of period 2 minus period 1 (Senn 2002,
+    Cross-over Trials in Clinical Research, ch. 3). Groups are coded ±1/2 and the order of
+    carry-over likewise, so that the coefficient is a difference. Covariates are centred among
+    the people analysed.
+
+    Parameters
+    ----------
+    question : Question
+    people : DataFrame
+        people.tsv: participant_id, group, sequence_code, covariates, ``delta_<scale>``.
+    groups : dict
+        ``patients`` and ``controls`` to labels.
+    covariates : sequence of str
+        Columns to adjust for. Text columns are taken as categories.
+    blocks : str, optional
+        Column of exchangeability blocks (strata).
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    Fault
+        If a column is missing, nobody is left, or the effect cannot be told from the rest.
+    """
+    wanted = list(covariates) + ([blocks] if blocks else [])
+    score = f"delta_{question.scale}" if question.kind == CHANGE else None
+    wanted += [score] if score else []
+    for column in [*wanted, "sequence_code"]:
+        if column not in people.columns:
+            raise Fault(
+                f'{question.name} needs the column "{column}", which people.tsv has not; add it '
+                "to the sheets or leave it out of the configuration"
+            )
+    left: list[dict] = []
+    rows = np.arange(len(people))
+    if question.group is not None:
+        rows = rows[(people["group"] == question.group).to_numpy()]
+    needed = list(wanted)
+    if question.kind == CARRYOVER:
+        needed.append("sequence_code")
+    for column in dict.fromkeys(needed):
+        missing = people[column].isna().to_numpy()[rows]
+        left += [
+            {
+                "participant_id": people["participant_id"].iloc[row],
+                "group": people["group"].iloc[row],
+                "reason": _reason(column, question),
+            }
+            for row in rows[missing]
+        ]
+        rows = rows[~missing]
+    if len(rows) == 0:
+        raise Fault(f"{question.name}: nobody is left to analyse; see the reasons in left.tsv")
+    chosen = people.iloc[rows]
+
+    is_patient = (chosen["group"] == groups["patients"]).to_numpy()
+    code = chosen["sequence_code"].to_numpy(dtype=float)
+    intercept = np.ones(len(rows))
+    nuisance: dict[str, np.ndarray] = {}
+    notes: list[str] = []
+    second = None
+    if question.kind == DRUG:
+        response, effect, terms = "D", intercept, ["1"]
+    else:
+        nuisance["intercept"] = intercept
+        terms = ["1"]
+        if question.kind == CHANGE:
+            response, term, arranged = "D", score, chosen[score].to_numpy(dtype=float)
+            effect = arranged - arranged.mean()
+        elif question.kind == CARRYOVER:
+            response, term, effect = "S", "sequence", -code / 2
+        else:
+            response, term, effect = "D", "group", np.where(is_patient, 0.5, -0.5)
+            second = ~is_patient
+        if np.ptp(effect) == 0:
+            raise Fault(
+                f"{question.name}: {term} is the same for all {len(rows)} people analysed, so it "
+                "has no effect that could be estimated"
+            )
+        terms.append(term)
+    if question.kind == CARRYOVER:
+        if np.ptp(is_patient.astype(int)) > 0:
+            nuisance["group"] = np.where(is_patient, 0.5, -0.5)
+            terms.append("group")
+        adjusted = False
+    else:
+        adjusted = _add_sequence(code, nuisance, notes)
+        terms += ["sequence"] if adjusted else []
+    used = []
+    for name in covariates:
+        columns = _covariate(name, chosen[name])
+        if not columns:
+            notes.append(f"{name} is the same for everybody analysed and is not in the model")
+            continue
+        nuisance |= columns
+        used.append(name)
+        terms.append(name)
+    matrix = np.column_stack(list(nuisance.values())) if nuisance else np.empty((len(rows), 0))
+    return Model(
+        rows=rows,
+        effect=effect,
+        nuisance=matrix,
+        nuisance_names=list(nuisance),
+        arrangement=SIGN_FLIPS if question.kind == DRUG else SHUFFLES,
+        second=second,
+        blocks=chosen[blocks].astype(str).to_numpy() if blocks else None,
+        formula=f"{response} ~ " + " + ".join(terms),
+        sequence_adjusted=adjusted,
+        covariates=used,
+        left=left,
+        notes=notes,
+    )
+
+
+def _reason(column: str, question: Question) -> str:
+    if column == f"delta_{question.scale}":
+        return f"no {question.scale} score in both sessions"
+    if column == "sequence_code":
+        return "order of treatments not known"
+    return f"{column} missing"
+
+
+def _add_sequence(code: np.ndarray, nuisance: dict[str, np.ndarray], notes: list[str]) -> bool:
+    unknown = int(np.isnan(code).sum())
+    if unknown:
+        notes.append(
+            f"The order of treatments is not known for {unknown} of {len(code)} people, so the "
+            "model has no sequence term and period effects are not adjusted for."
+        )
+        return False
+    if np.ptp(code) == 0:
+        notes.append(
+            "Everybody analysed had the same order of treatments, so the model has no sequence "
+            "term and the effects of drug and period cannot be told apart."
+        )
+        return False
+    nuisance["sequence"] = code
+    return True
+
+
+def _covariate(name: str, values: pd.Series) -> dict[str, np.ndarray]:
+    """Centred columns of a covariate; none if it is constant."""
+    if pd.api.types.is_numeric_dtype(values):
+        column = values.to_numpy(dtype=float)
+        return {name: column - column.mean()} if np.ptp(column) > 0 else {}
+    levels = sorted(values.astype(str).unique())
+    if len(levels) == 2:
+        column = np.where(values.astype(str) == levels[1], 1.0, -1.0)
+        return {name: column - column.mean()}
+    dummies = {f"{name}[{level}]": (values.astype(str) == level).to_numpy(float)
+               for level in levels[1:]}  # fmt: skip
+    return {key: column - column.mean() for key, column in dummies.items()}

@@ -1,0 +1,156 @@
+"""The questions put to the group's maps: which there are, and how they read."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from crossfc.fault import Fault
+
+DRUG = "drug"
+GROUP = "group_by_drug"
+POOLED = "group_by_drug_pooled"
+SUBREGION = "group_by_drug_by_subregion"
+CARRYOVER = "carryover"
+CHANGE = "change"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One analysis, in words.
+
+    Attributes
+    ----------
+    name : str
+        Name of the analysis and of its folder.
+    kind : str
+        ``drug``, ``group_by_drug``, ``group_by_drug_pooled``, ``group_by_drug_by_subregion``,
+        ``carryover`` or ``change``.
+    title, text : str
+        Heading and question, in the labels of the trial.
+    group : str or None
+        Label of the group analysed, None for all.
+    scale : str or None
+        The clinical scale of a ``change`` analysis.
+    """
+
+    name: str
+    kind: str
+    title: str
+    text: str
+    group: str | None = None
+    scale: str | None = None
+
+
+def names(
+    groups: Mapping[str, str | None],
+    scales: Iterable[str] = (),
+    *,
+    n_seeds: int = 3,
+    sequence_known: bool = True,
+    has_total: bool = True,
+) -> list[str]:
+    """List the analyses that a trial allows.
+
+    Parameters
+    ----------
+    groups : mapping
+        ``patients`` and ``controls`` to labels; controls may be None.
+    scales : iterable of str
+        Clinical scales with a score in both sessions of patients.
+    n_seeds : int
+        With one seed there is nothing to pool or to compare.
+    sequence_known : bool
+        False where nobody's order of treatments is known: there is no carry-over to look at.
+    has_total : bool
+        False for ready contrast maps, of which the sum over sessions is not known.
+
+    Returns
+    -------
+    list of str
+    """
+    found = [f"{DRUG}_{groups['patients']}"]
+    if groups.get("controls"):
+        found.append(f"{DRUG}_{groups['controls']}")
+        found.append(GROUP)
+        if n_seeds > 1:
+            found += [POOLED, SUBREGION]
+    if sequence_known and has_total:
+        found.append(CARRYOVER)
+    return found + [f"{CHANGE}_{scale}" for scale in scales]
+
+
+def question(
+    name: str, groups: Mapping[str, str | None], treatments: Mapping[str, str]
+) -> Question:
+    """Put an analysis into words.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+    groups : mapping
+        ``patients`` and ``controls`` to labels.
+    treatments : mapping
+        ``active`` and ``control`` to labels.
+
+    Returns
+    -------
+    Question
+
+    Raises
+    ------
+    Fault
+        If there is no such analysis in this trial.
+    """
+    active, control = treatments["active"], treatments["control"]
+    patients, controls = groups["patients"], groups.get("controls")
+    if name == CARRYOVER:
+        return Question(
+            name,
+            CARRYOVER,
+            f"Carry-over of {active}",
+            f"Does connectivity summed over both sessions differ between people who had {active} "
+            f"first and people who had {control} first? (A diagnostic; no analysis switches on "
+            "it.)",
+        )
+    if name.startswith(f"{CHANGE}_"):
+        scale = name.removeprefix(f"{CHANGE}_")
+        return Question(
+            name,
+            CHANGE,
+            f"Change in connectivity with change in {scale}",
+            f"In {patients}, does the change in connectivity ({active} - {control}) go with the "
+            f"change in {scale}?",
+            group=patients,
+            scale=scale,
+        )
+    for label in (patients, controls):
+        if label and name == f"{DRUG}_{label}":
+            return Question(
+                name,
+                DRUG,
+                f"{active.capitalize()} in {label}",
+                f"In {label}, does connectivity differ between {active} and {control}?",
+                group=label,
+            )
+    if controls:
+        change = f"the change in connectivity ({active} - {control})"
+        wording = {
+            GROUP: (
+                f"{patients} versus {controls}: change under {active}, per subregion",
+                f"Does {change} differ between {patients} and {controls}, for each seed?",
+            ),
+            POOLED: (
+                f"{patients} versus {controls}: change under {active}, mean of the subregions",
+                f"Does {change}, averaged over the seeds, differ between {patients} and "
+                f"{controls}?",
+            ),
+            SUBREGION: (
+                f"Group by {active} by subregion",
+                f"Is the difference between {patients} and {controls} in {change} another one "
+                "for another seed?",
+            ),
+        }
+        if name in wording:
+            return Question(name, name, *wording[name])
+    known = ", ".join(names(groups)) + f", {CHANGE}_<scale>"
+    raise Fault(f'there is no analysis "{name}" in this trial; there are {known}')

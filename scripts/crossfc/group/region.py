@@ -1,0 +1,84 @@
+"""Names of brain regions at a point, from a labelled image."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+
+from crossfc.fault import Fault
+
+
+class Atlas:
+    """A labelled image and the names of its labels.
+
+    Parameters
+    ----------
+    image : path
+        Labels, whole numbers; 0 is no region. In the same space as the points asked for.
+    table : path
+        Tab-separated, with the columns ``index`` and ``name``.
+    reach_mm : float
+        How far from a point the nearest region may be.
+
+    Raises
+    ------
+    Fault
+        If a file is missing or the table lacks a column.
+    """
+
+    def __init__(self, image: str | Path, table: str | Path, reach_mm: float = 5.0) -> None:
+        for path in (image, table):
+            if not Path(path).is_file():
+                raise Fault(f"{path} is not there; name an atlas (image and table) that is")
+        listed = pd.read_csv(table, sep="\t", dtype={"name": str})
+        if not {"index", "name"} <= set(listed.columns):
+            raise Fault(f"{table} needs the columns index and name; it has {list(listed.columns)}")
+        self._names = {
+            int(index): name
+            for index, name in zip(listed["index"], listed["name"], strict=True)
+            if int(index) != 0
+        }
+        loaded = nib.load(image)
+        if len(loaded.shape) != 3:
+            raise Fault(f"{image} has shape {loaded.shape}; an atlas is one volume")
+        self._labels = np.rint(np.asarray(loaded.dataobj)).astype(int)
+        self._labels[~np.isin(self._labels, list(self._names))] = 0
+        self._affine = loaded.affine
+        self._inverse = np.linalg.inv(loaded.affine)
+        self._reach = reach_mm
+
+    def name(self, x: float, y: float, z: float) -> str:
+        """Name the region at a point.
+
+        Parameters
+        ----------
+        x, y, z : float
+            In mm.
+
+        Returns
+        -------
+        str
+            The name; ``near <name>`` if the nearest region is within reach; else "".
+        """
+        centre = self._inverse[:3, :3] @ (x, y, z) + self._inverse[:3, 3]
+        nearest = np.rint(centre).astype(int)
+        inside = np.all(nearest >= 0) and np.all(nearest < self._labels.shape)
+        if inside and self._labels[tuple(nearest)]:
+            return self._names[int(self._labels[tuple(nearest)])]
+        # A box that holds the ball of the reach, whatever the direction of the axes.
+        half = self._reach * np.linalg.norm(self._inverse[:3, :3], axis=1)
+        low = np.maximum(np.floor(centre - half).astype(int), 0)
+        high = np.minimum(np.ceil(centre + half).astype(int) + 1, self._labels.shape)
+        if np.any(high <= low):
+            return ""
+        box = self._labels[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+        places = np.argwhere(box)
+        if len(places) == 0:
+            return ""
+        points = (places + low) @ self._affine[:3, :3].T + self._affine[:3, 3]
+        distance = np.linalg.norm(points - (x, y, z), axis=1)
+        best = int(np.argmin(distance))
+        if distance[best] > self._reach:
+            return ""
+        return f"near {self._names[int(box[tuple(places[best])])]}"

@@ -1,0 +1,149 @@
+"""Robustness: does another way to clean the scans give the same maps?"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pandas as pd
+
+from crossfc.fault import Fault
+
+COLUMNS = [
+    *("pipeline", "analysis", "seed", "map_correlation_with_primary"),
+    *("primary_peak_x", "primary_peak_y", "primary_peak_z", "stat_at_primary_peak"),
+    *("dice_top_percent", "n_people"),
+]
+TOP_SHARE = 0.01
+
+
+def robustness(
+    primary_dir: str | Path, pipeline_dirs: Mapping[str, str | Path], analyses: Sequence[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Compare the maps of each pipeline with those of the primary one.
+
+    Within the voxels where both maps are finite: Pearson's r over voxels, and the Dice overlap of
+    the 1 % of voxels with the largest absolute statistic. And the pipeline's statistic where the
+    primary map has its largest absolute value (NaN where the pipeline has no value there). No
+    voxel is tested: the people are the same, so agreement is no evidence of the effect.
+
+    Parameters
+    ----------
+    primary_dir : path
+        ``group/<primary>``, with ``<analysis>/seed-<seed>_stat-<t|F>_statmap.nii.gz`` and
+        ``<analysis>/result.json``.
+    pipeline_dirs : mapping
+        Name of each other pipeline to its folder.
+    analyses : sequence of str
+
+    Returns
+    -------
+    table : DataFrame
+        The table ``robustness.tsv``, one row per pipeline, analysis and seed of the primary.
+    notes : list of str
+        Which seeds another pipeline does not have (it may use another seed set).
+
+    Raises
+    ------
+    Fault
+        If a folder holds no statistic maps, a map has another grid than the primary one, or the
+        maps have no voxel in common.
+    """
+    rows, notes = [], []
+    for analysis in analyses:
+        primary_maps = statistic_maps(Path(primary_dir) / analysis)
+        primaries = {seed: nibabel.load(path) for seed, path in primary_maps.items()}
+        for pipeline, folder in pipeline_dirs.items():
+            others = statistic_maps(Path(folder) / analysis)
+            n_people = _people(Path(folder) / analysis / "result.json")
+            absent = [seed for seed in primaries if seed not in others]
+            if absent:
+                notes.append(f"{pipeline} has no {', '.join(absent)} in {analysis}; not compared")
+            for seed, primary in primaries.items():
+                if seed not in others:
+                    continue
+                other = nibabel.load(others[seed])
+                _same_grid(primary, other, primary_maps[seed], others[seed])
+                if primary_maps[seed].name != others[seed].name:
+                    raise Fault(
+                        f"{others[seed]} is another statistic than {primary_maps[seed]}; run both "
+                        "pipelines with the same analyses"
+                    )
+                row = compare_maps(primary, other)
+                if row is None:
+                    raise Fault(
+                        f"{others[seed]} and {primary_maps[seed]} have too few voxels in common; "
+                        "look at the masks of both pipelines"
+                    )
+                names = {"pipeline": pipeline, "analysis": analysis, "seed": seed}
+                rows.append(names | row | {"n_people": n_people})
+    return pd.DataFrame(rows, columns=COLUMNS), notes
+
+
+def statistic_maps(folder: Path) -> dict[str, Path]:
+    """Find the maps of t or F in the folder of an analysis, by seed, in the order of names.
+
+    Raises
+    ------
+    Fault
+        If there are none.
+    """
+    found = {}
+    for path in sorted(folder.glob("seed-*_stat-[tF]_statmap.nii.gz")):
+        found[path.name.split("_")[0].removeprefix("seed-")] = path
+    if not found:
+        raise Fault(
+            f"{folder} holds no map seed-<seed>_stat-<t or F>_statmap.nii.gz; run this analysis "
+            "for this pipeline first"
+        )
+    return found
+
+
+def compare_maps(
+    primary: nibabel.spatialimages.SpatialImage, other: nibabel.spatialimages.SpatialImage
+) -> dict[str, float] | None:
+    """Compare two maps on one grid.
+
+    Returns
+    -------
+    dict or None
+        map_correlation_with_primary, primary_peak_x, _y, _z (mm), stat_at_primary_peak and
+        dice_top_percent; None where fewer than two voxels are finite in both.
+    """
+    first = np.asarray(primary.dataobj, dtype=float)
+    second = np.asarray(other.dataobj, dtype=float)
+    common = np.isfinite(first) & np.isfinite(second)
+    if common.sum() < 2:
+        return None
+    size = np.where(np.isfinite(first), np.abs(first), -1.0)
+    peak = np.unravel_index(int(np.argmax(size)), first.shape)
+    x, y, z = nibabel.affines.apply_affine(primary.affine, peak)
+    at_peak = second[peak]
+    a, b = first[common], second[common]
+    varies = np.ptp(a) > 0 and np.ptp(b) > 0
+    top = math.ceil(TOP_SHARE * len(a))
+    # Stable, so that equal values are taken in the same order from both maps.
+    in_a, in_b = (set(np.argsort(-np.abs(v), kind="stable")[:top]) for v in (a, b))
+    return {
+        "map_correlation_with_primary": float(np.corrcoef(a, b)[0, 1]) if varies else np.nan,
+        **{"primary_peak_x": float(x), "primary_peak_y": float(y), "primary_peak_z": float(z)},
+        "stat_at_primary_peak": float(at_peak) if np.isfinite(at_peak) else np.nan,
+        "dice_top_percent": len(in_a & in_b) / top,
+    }
+
+
+def _same_grid(primary, other, primary_path: Path, other_path: Path) -> None:
+    if primary.shape != other.shape or not np.allclose(primary.affine, other.affine, atol=1e-4):
+        raise Fault(
+            f"{other_path} has another grid than {primary_path} (shape {other.shape} and "
+            f"{primary.shape}); give both pipelines the same space and resolution"
+        )
+
+
+def _people(path: Path) -> int:
+    """Count the people of an analysis from its result.json."""
+    if not path.is_file():
+        raise Fault(f"{path} is missing; run this analysis for this pipeline first")
+    return int(sum(json.loads(path.read_text(encoding="utf-8"))["n"].values()))

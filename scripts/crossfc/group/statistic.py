@@ -1,0 +1,237 @@
+"""Test statistics of one effect, for the data as observed and for batches of arrangements.
+
+Freedman and Lane (1983; Winkler et al. 2014, NeuroImage 92:381): with e the data after the
+nuisance Z is regressed out, an arrangement P (shuffle or sign flip) gives y* = P e, and the full
+model is fitted to y*. P keeps lengths, so every statistic follows from products of y* with a few
+fixed columns, and the columns can be arranged instead of the data: (P e)' u = e' (P' u). A batch
+of arrangements is one matrix product, in single precision, on data scaled to unit length. The
+statistic as observed is computed in double precision from the residuals themselves.
+
+Inside the permutations a statistic is held as a *score*, a monotone function of it that needs no
+square roots: the signed squared partial correlation for t, T²/(T² + df) for Hotelling's T², and
+the statistic itself for Welch's.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossfc.fault import Fault
+from crossfc.group.arrangement import SIGN_FLIPS
+from crossfc.group.compiled import compiled
+
+FLOOR = np.float32(1e-6)  # share of the data's length below which a residual counts as rounding
+CHUNK = 8192  # voxels handled at once in double precision
+
+
+@dataclass
+class Fit:
+    """One map as observed, and what the permutations need of it.
+
+    Attributes
+    ----------
+    statistic, effect, standard_error : float64 ndarray, shape (n_voxels,)
+        The effect is in units of the data per unit of the effect column.
+    t : float64 ndarray, shape (n_voxels,)
+        Student's t of the effect under equal variances (for effect sizes); NaN for Hotelling.
+    degrees_of_freedom : float64 ndarray, shape (n_voxels,)
+    score : float32 ndarray, shape (n_voxels,)
+    work : float32 ndarray
+        Residuals scaled to unit length.
+    flat : bool ndarray, shape (n_voxels,)
+        Voxels where the model leaves nothing to explain; statistic and score are 0 there.
+    """
+
+    statistic: np.ndarray
+    effect: np.ndarray
+    standard_error: np.ndarray
+    t: np.ndarray
+    degrees_of_freedom: np.ndarray
+    score: np.ndarray
+    work: np.ndarray
+    flat: np.ndarray
+
+
+class Student:
+    """Student's t of one column of a linear model.
+
+    Parameters
+    ----------
+    effect : ndarray, shape (n_people,)
+        The column under test.
+    nuisance : ndarray, shape (n_people, n_nuisance)
+        The other columns; may have none.
+
+    Raises
+    ------
+    Fault
+        If the model has no unique fit or leaves no degrees of freedom.
+    """
+
+    name = "t"
+    signed = True
+    tie = 1e-5
+
+    def __init__(self, effect: np.ndarray, nuisance: np.ndarray) -> None:
+        self.effect = np.asarray(effect, dtype=float)
+        self.nuisance = np.asarray(nuisance, dtype=float).reshape(len(self.effect), -1)
+        full = np.column_stack([self.effect, self.nuisance])
+        self.df = len(full) - full.shape[1]
+        if np.linalg.matrix_rank(full) < full.shape[1]:
+            raise Fault(
+                "the columns of the model are not independent; leave out a covariate that the "
+                "others determine"
+            )
+        if self.df < 1:
+            raise Fault(
+                f"{len(full)} people are too few for a model with {full.shape[1]} columns; "
+                "leave covariates out or add people"
+            )
+        self._basis = np.linalg.qr(self.nuisance)[0]
+        left = self.effect - self._basis @ (self._basis.T @ self.effect)
+        self._length = np.linalg.norm(left)
+        self._direction = left / self._length
+        # Fixed columns: the effect's direction first, then the nuisance.
+        self._columns = np.column_stack([self._direction, self._basis])
+        self._buffer = np.empty(0, dtype=np.float32)
+
+    @property
+    def design(self) -> np.ndarray:
+        """Whatever makes two rows of the design differ, for listing distinct shuffles."""
+        return np.column_stack([self.effect, self.nuisance])
+
+    @property
+    def effect_variance(self) -> float:
+        """Variance of the estimated effect in units of the error variance, c'(M'M)⁻¹c."""
+        return float(1 / self._length**2)
+
+    def fit(self, data: np.ndarray) -> Fit:
+        """Fit the model as observed.
+
+        Parameters
+        ----------
+        data : ndarray, shape (n_people, n_voxels)
+
+        Returns
+        -------
+        Fit
+        """
+        n_people, n_voxels = data.shape
+        fit = empty_fit(n_voxels, (n_people, n_voxels))
+        for first in range(0, n_voxels, CHUNK):
+            part = slice(first, first + CHUNK)
+            y = np.asarray(data[:, part], dtype=float)
+            e, length = self._residual(y)
+            along = self._direction @ e
+            rest = e - np.outer(self._direction, along)
+            squares = np.einsum("nv,nv->v", rest, rest)
+            flat = (length == 0) | (squares <= 1e-20 * length**2)
+            error = np.sqrt(squares / self.df)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                fit.statistic[part] = np.where(flat, 0, along / error)
+                fit.work[:, part] = np.where(length == 0, 0, e / length)
+            fit.effect[part] = along / self._length
+            fit.standard_error[part] = error / self._length
+            fit.flat[part] = flat
+        fit.t[:] = fit.statistic
+        fit.degrees_of_freedom[:] = self.df
+        fit.score[:] = self.to_score(fit.statistic)
+        return fit
+
+    def _residual(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        e = y - self._basis @ (self._basis.T @ y)
+        length = np.sqrt(np.einsum("nv,nv->v", e, e))
+        length[length <= 1e-10 * np.sqrt(np.einsum("nv,nv->v", y, y))] = 0
+        return e, length
+
+    def to_score(self, statistic: np.ndarray) -> np.ndarray:
+        """Turn a statistic into a score."""
+        return statistic * np.abs(statistic) / (statistic**2 + self.df)
+
+    def to_statistic(self, score: np.ndarray) -> np.ndarray:
+        """Turn a score into a statistic."""
+        size = np.minimum(np.abs(np.asarray(score, dtype=float)), 1 - 1e-12)
+        return np.sign(score) * np.sqrt(self.df * size / (1 - size))
+
+    def forming_threshold(self, p: float, two_sided: bool) -> float:
+        """Give the statistic with parametric probability ``p`` (halved per tail if two-sided)."""
+        from scipy.stats import t
+
+        return float(t.isf(p / 2 if two_sided else p, self.df))
+
+    def coefficients(self, kind: str, table: np.ndarray) -> np.ndarray:
+        """Arrange the fixed columns.
+
+        Parameters
+        ----------
+        kind : str
+        table : ndarray, shape (n_arrangements, n_people)
+            Rows of an `Arrangements` table.
+
+        Returns
+        -------
+        float32 ndarray, shape (n_arrangements * n_columns, n_people)
+        """
+        return arranged(self._columns, kind, table)
+
+    def scores(
+        self, coefficients: np.ndarray, work: np.ndarray, part: slice, out: np.ndarray
+    ) -> None:
+        """Compute the scores of a batch of arrangements in some voxels.
+
+        Parameters
+        ----------
+        coefficients : ndarray
+            From `coefficients`.
+        work : ndarray
+            Of the fit.
+        part : slice
+            The voxels.
+        out : float32 ndarray, shape (n_arrangements, n_voxels)
+            The scores of the voxels in ``part`` go here.
+        """
+        products = self._product(coefficients, work[:, part])
+        _student(products, self._columns.shape[1], out[:, part])
+
+    def _product(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        shape = (*right.shape[:-2], left.shape[0], right.shape[-1])
+        size = int(np.prod(shape))
+        if self._buffer.size < size:
+            self._buffer = np.empty(size, dtype=np.float32)
+        return np.matmul(left, right, out=self._buffer[:size].reshape(shape))
+
+
+def empty_fit(n_voxels: int, work_shape: tuple[int, ...]) -> Fit:
+    """Make room for a fit of so many voxels, with work space of the given shape."""
+
+    def new() -> np.ndarray:
+        return np.empty(n_voxels)
+
+    score = np.empty(n_voxels, dtype=np.float32)
+    work = np.empty(work_shape, dtype=np.float32)
+    return Fit(new(), new(), new(), new(), new(), score, work, np.zeros(n_voxels, dtype=bool))
+
+
+def arranged(columns: np.ndarray, kind: str, table: np.ndarray) -> np.ndarray:
+    """Arrange columns: float32, shape (n_arrangements * n_columns, n_people)."""
+    if kind == SIGN_FLIPS:
+        arranged = columns.T[None] * table[:, None, :]
+    else:
+        arranged = columns[table].transpose(0, 2, 1)
+    return np.ascontiguousarray(arranged, dtype=np.float32).reshape(-1, columns.shape[0])
+
+
+@compiled
+def _student(products, columns, out):
+    for row in range(out.shape[0]):
+        base = row * columns
+        score = out[row]
+        along = products[base]
+        for voxel in range(score.size):
+            score[voxel] = np.float32(1)
+        for column in range(1, columns):
+            nuisance = products[base + column]
+            for voxel in range(score.size):
+                score[voxel] -= nuisance[voxel] * nuisance[voxel]
+        for voxel in range(score.size):
+            score[voxel] = along[voxel] * abs(along[voxel]) / max(score[voxel], FLOOR)

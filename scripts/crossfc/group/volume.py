@@ -1,0 +1,194 @@
+"""Volumes of one trial: read with suspicion, all on one grid."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from crossfc.fault import Fault
+
+
+class Grid:
+    """Reads maps that must all lie on the grid of the first one.
+
+    Parameters
+    ----------
+    accept_unoriented : bool
+        Read images that carry no orientation (Analyze 7.5, NIfTI without qform and sform). What
+        is left and right in them is nibabel's assumption, not the file's word.
+    zero_is_missing : bool
+        Take exact zeros as outside the brain, as many packages write them.
+
+    Attributes
+    ----------
+    shape, affine, header
+        Of the first map; None before.
+    """
+
+    def __init__(self, accept_unoriented: bool = False, zero_is_missing: bool = False) -> None:
+        self.accept_unoriented = accept_unoriented
+        self.zero_is_missing = zero_is_missing
+        self.shape: tuple[int, ...] | None = None
+        self.affine: np.ndarray | None = None
+        self.header = None
+        self._first: Path | None = None
+
+    def read(self, path: str | Path) -> np.ndarray:
+        """Read a map.
+
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        float32 ndarray, shape (i, j, k)
+            NaN where the map says nothing.
+
+        Raises
+        ------
+        Fault
+            If the file is missing or unreadable, is not one volume, carries no orientation, lies
+            on another grid or is empty.
+        """
+        image = self._load(Path(path))
+        values = np.asarray(image.dataobj, dtype=np.float32).reshape(self.shape)
+        if self.zero_is_missing:
+            values[values == 0] = np.nan
+        values[~np.isfinite(values)] = np.nan
+        if not np.any(np.nan_to_num(values)):
+            what = "not a number" if np.isnan(values).all() else "zero"
+            raise Fault(
+                f"{path} is empty: every voxel is {what}; make the map again or leave the person "
+                "out"
+            )
+        return values
+
+    def mask(self, path: str | Path) -> np.ndarray:
+        """Read a mask (non-zero is inside) on the same grid: bool, shape (i, j, k)."""
+        image = self._load(Path(path))
+        inside = np.nan_to_num(np.asarray(image.dataobj, dtype=np.float32)) != 0
+        return inside.reshape(self.shape)
+
+    def _load(self, path: Path) -> nib.spatialimages.SpatialImage:
+        image = load(path)
+        shape = image.shape
+        if len(shape) > 3 and all(length == 1 for length in shape[3:]):
+            shape = shape[:3]
+        if len(shape) != 3:
+            raise Fault(f"{path} has shape {image.shape}; a map is one volume, so split it first")
+        if not self.accept_unoriented and not _oriented(image):
+            raise Fault(
+                f"{path} carries no orientation ({type(image).__name__}), so left and right in it "
+                "are a guess; convert it to NIfTI, or accept that and set accept_unoriented"
+            )
+        if self.shape is None:
+            self.shape, self.affine, self._first = shape, image.affine, path
+            self.header = image.header
+        elif shape != self.shape or not np.allclose(image.affine, self.affine, atol=1e-3):
+            raise Fault(
+                f"{path} lies on another grid than {self._first}: shape {shape} and "
+                f"{self.shape}, affine {image.affine.round(3).tolist()} and "
+                f"{self.affine.round(3).tolist()}; resample all maps to one space and resolution"
+            )
+        return image
+
+    def image(self, values: np.ndarray) -> nib.Nifti1Image:
+        """Make a NIfTI image on this grid, keeping what the first map says of its space."""
+        made = nib.Nifti1Image(values, self.affine)
+        made.header.set_xyzt_units("mm")
+        code = 2  # aligned to something; the code of an image that does not say to what
+        if isinstance(self.header, nib.Nifti1Header):
+            code = int(self.header["sform_code"]) or int(self.header["qform_code"]) or code
+        made.set_sform(self.affine, code)
+        made.set_qform(self.affine, code)
+        return made
+
+
+def load(path: str | Path) -> nib.spatialimages.SpatialImage:
+    """Open an image, or say in one sentence why not.
+
+    Raises
+    ------
+    Fault
+        If the file is missing or nibabel cannot read it.
+    """
+    if not Path(path).is_file():
+        raise Fault(f"{path} is not there; run the step that makes it or correct the path")
+    try:
+        return nib.load(path)
+    except (nib.filebasedimages.ImageFileError, OSError, EOFError) as reason:
+        raise Fault(f"{path} cannot be read as an image ({reason}); make it again") from reason
+
+
+def _oriented(image: nib.spatialimages.SpatialImage) -> bool:
+    header = image.header
+    if isinstance(header, nib.Nifti1Header):
+        return bool(header["sform_code"]) or bool(header["qform_code"])
+    return not isinstance(image, nib.AnalyzeImage)
+
+
+def around_seeds(
+    seeds: Sequence[str],
+    definitions: Sequence[dict],
+    fwhm_mm: float,
+    shape: tuple[int, ...],
+    affine: np.ndarray,
+) -> np.ndarray:
+    """Mark the seeds and the halo into which smoothing carries their signal.
+
+    Parameters
+    ----------
+    seeds : sequence of str
+        Which definitions to use.
+    definitions : sequence of dict
+        ``seed``, ``kind`` (sphere, mask or label) and ``x y z radius_mm``, ``file``, or ``file``
+        and ``label``. Several rows of one seed are its parts.
+    fwhm_mm : float
+        Full width at half maximum of the smoothing: the width of the halo.
+    shape, affine
+        The grid.
+
+    Returns
+    -------
+    bool ndarray
+        Voxels whose centre is no further than ``fwhm_mm`` from the seed.
+
+    Raises
+    ------
+    Fault
+        If a seed has no definition or its image holds no voxel of it.
+    """
+    from scipy.spatial import cKDTree
+
+    affine = np.asarray(affine, dtype=float)
+    near = np.zeros(shape, dtype=bool)
+    points = np.moveaxis(np.indices(shape), 0, -1) @ affine[:3, :3].T + affine[:3, 3]
+    for seed in seeds:
+        rows = [row for row in definitions if row["seed"] == seed]
+        if not rows:
+            raise Fault(f'seed "{seed}" has no definition; add its row to seeds.tsv')
+        for row in rows:
+            if row["kind"] == "sphere":
+                centre = np.array([float(row[axis]) for axis in "xyz"])
+                reach = float(row["radius_mm"]) + fwhm_mm
+                near |= np.linalg.norm(points - centre, axis=-1) <= reach
+                continue
+            image = load(row["file"])
+            values = np.nan_to_num(np.asarray(image.dataobj, dtype=float)).reshape(image.shape[:3])
+            if row["kind"] == "label":
+                inside = np.rint(values) == float(row["label"])
+            elif row["kind"] == "mask":
+                inside = values != 0
+            else:
+                raise Fault(f'seed "{seed}" is of kind "{row["kind"]}"; use sphere, mask or label')
+            places = np.argwhere(inside)
+            if len(places) == 0:
+                raise Fault(f'{row["file"]} holds no voxel of seed "{seed}"; correct its label')
+            tree = cKDTree(places @ image.affine[:3, :3].T + image.affine[:3, 3])
+            # Half a voxel's diagonal: a seed voxel is a box, not its centre.
+            box = np.linalg.norm(image.affine[:3, :3] @ (0.5, 0.5, 0.5))
+            distance, _ = tree.query(points.reshape(-1, 3), distance_upper_bound=fwhm_mm + box)
+            near |= np.isfinite(distance).reshape(shape)
+    return near

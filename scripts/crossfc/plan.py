@@ -1,0 +1,568 @@
+"""The plan of a study: which files each job reads and writes. The rules ask, this answers.
+
+Only names and sheets are looked at. Whether a scan exists is asked when a job that needs it is
+planned, so the clinical arm runs without any image.
+"""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from crossfc.fault import Fault
+from crossfc.group import question
+from crossfc.session import layout
+from crossfc.trial import config as configuration
+from crossfc.trial import regions
+from crossfc.trial.design import Pair, Session, Trial, load
+from crossfc.trial.sheet import did_you_mean
+
+_SUB, _SES, _SCAN = "sub-PARTICIPANT", "ses-SESSION", "sub-SCAN"
+
+
+class Plan:
+    """Paths and parameters of every job of one study.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration as Snakemake merged it.
+    home : path
+        The folder of the Snakefile; files that are not found below the working directory are
+        taken from there (the seeds and strategies that crossfc ships).
+
+    Raises
+    ------
+    Fault
+        If the configuration or the sheets are at fault.
+    """
+
+    def __init__(self, config: dict[str, Any], home: str | Path):
+        self.home = Path(home)
+        schema = configuration.load_schema(self.home / "workflow/schemas/config.schema.yaml")
+        self.config = configuration.check(config, schema)
+        self._find_files()
+        self.study_dir = Path(self.config["results_dir"]) / self.config["study"]
+        _require_writable(self.study_dir)
+        self.trial: Trial | None = None
+        self.missing_sheets = [
+            path
+            for key in ("participants", "sessions")
+            if not Path(path := self.config["sheets"][key]).is_file()
+        ]
+        if not self.missing_sheets:
+            self.trial = load(self.config)
+            self.strategies = self._strategies()
+
+    def _find_files(self) -> None:
+        """Take files from the workflow's folder where the working directory has none."""
+
+        def found(path: str) -> str:
+            if Path(path).exists() or not (self.home / path).exists():
+                return path
+            return os.path.relpath(self.home / path)
+
+        sheets = self.config["sheets"]
+        for key in sheets:
+            sheets[key] = found(sheets[key])
+        self.config["strategies"] = found(self.config["strategies"])
+        for key in ("atlas", "atlas_names"):
+            self.config["group"][key] = found(self.config["group"][key])
+
+    def _strategies(self) -> dict[str, Any]:
+        path = self.config["strategies"]
+        if not Path(path).is_file():
+            raise Fault(f"config key strategies: {path} does not exist; correct the path")
+        strategies = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        for name, choices in self.config["pipelines"].items():
+            if choices["strategy"] not in strategies:
+                raise Fault(
+                    f"config key pipelines.{name}.strategy: {path} has no strategy "
+                    f"{choices['strategy']}; it has {', '.join(strategies)}"
+                )
+        return strategies
+
+    # The study ---------------------------------------------------------------------------------
+
+    @property
+    def entry(self) -> str:
+        """Where the way begins: raw, fmriprep or maps."""
+        return self.config["entry"]
+
+    @property
+    def pipelines(self) -> list[str]:
+        """Names of the pipelines, the primary one first."""
+        return ["maps"] if self.entry == "maps" else list(self.config["pipelines"])
+
+    @property
+    def primary(self) -> str:
+        """Name of the primary pipeline."""
+        return self.pipelines[0]
+
+    @property
+    def derivatives_dir(self) -> Path:
+        """Folder of the fMRIPrep-shaped derivatives."""
+        given = self.config["derivatives_dir"]
+        return Path(given) if given else self.study_dir / "preprocessed"
+
+    @property
+    def has_images(self) -> bool:
+        """Whether anybody has a pair of scans, so that there is more than the clinical arm."""
+        return bool(self.paired())
+
+    @property
+    def has_edges(self) -> bool:
+        """Whether the edges of every session are known (ready maps come without them)."""
+        return self.has_images and self.entry != "maps"
+
+    def checked_trial(self) -> Trial:
+        """Give the trial.
+
+        Raises
+        ------
+        Fault
+            If its sheets have not been written yet.
+        """
+        if self.trial is None:
+            raise Fault(
+                f"{self.missing_sheets[0]} does not exist; run `snakemake --cores 1 sheets` to "
+                "write the sheets from the data set, or write them by hand"
+            )
+        return self.trial
+
+    def file(self, *parts: str) -> str:
+        """Give a path below the study's results."""
+        return str(self.study_dir.joinpath(*parts))
+
+    # Sessions ----------------------------------------------------------------------------------
+
+    def sessions(self) -> list[Session]:
+        """Give the sessions whose connectivity is made: kept, with a scan."""
+        return self.checked_trial().scanned_sessions()
+
+    def paired(self) -> list[Pair]:
+        """Give the people with both sessions."""
+        if self.entry == "maps":
+            return self.checked_trial().pairs(self.checked_trial().kept_sessions())
+        return self.checked_trial().pairs(self.sessions())
+
+    def session(self, participant: str, session: str) -> Session:
+        """Find a session by its labels."""
+        for found in self.sessions():
+            if (found.participant_id, found.session_id) == (f"sub-{participant}", f"ses-{session}"):
+                return found
+        raise Fault(
+            f"sub-{participant} ses-{session} has no scan in {self.config['sheets']['sessions']}, "
+            "or is excluded there"
+        )
+
+    def preprocessed(self, scan: str) -> dict[str, str]:
+        """Name fMRIPrep's files of a scan."""
+        found = layout.preprocessed(
+            scan, self.derivatives_dir, self.config["space"], self.config["res"]
+        )
+        return {key: str(path) for key, path in found.items()}
+
+    def preprocessed_inputs(self, participant: str, session: str, kind: str) -> list[str]:
+        """List one kind of file (bold, mask, confounds) over the repeat runs of a session.
+
+        Raises
+        ------
+        Fault
+            If one does not exist and no rule makes it.
+        """
+        own = self.session(participant, session)
+        paths = [self.preprocessed(scan)[kind] for scan in own.scans]
+        if self.entry == "fmriprep" and self.config["twin"] is None:
+            if kind.endswith("sidecar"):
+                # Only strategies with CompCor need it, and say so themselves.
+                return [path for path in paths if Path(path).is_file()]
+            for path in paths:
+                if not Path(path).is_file():
+                    raise Fault(
+                        f"{path} does not exist, which {self.config['sheets']['sessions']}, row "
+                        f"{own.row} needs; correct derivatives_dir, space or res in the config or "
+                        "the row's scan, or exclude the session with a reason"
+                    )
+        return paths
+
+    def raw(self, path: str, row: str) -> str:
+        """Give a raw file's path below bids_dir.
+
+        Raises
+        ------
+        Fault
+            If it does not exist and no rule makes it.
+        """
+        full = Path(self.config["bids_dir"]) / path
+        if self.config["twin"] is None and not full.is_file():
+            raise Fault(
+                f"{full} does not exist, which {row} needs; correct bids_dir in the config, or the "
+                "row, or exclude it with a reason"
+            )
+        return str(full)
+
+    def raw_t1w(self, participant: str) -> str:
+        """Give the path of a person's T1w image (see `raw`)."""
+        person = self.checked_trial().participants[f"sub-{participant}"]
+        sheet = self.config["sheets"]["participants"]
+        if person.t1w is None:
+            raise Fault(
+                f"{sheet}: {person.participant_id} has no T1w image, which entry raw needs; fill "
+                "the column t1w, or exclude the person with a reason"
+            )
+        return self.raw(person.t1w, f"{sheet}, {person.participant_id}")
+
+    def scan_path(self, participant: str, session: str, scan: str) -> str:
+        """Give the path of the run whose name starts as ``scan`` says (see `raw`)."""
+        own = self.session(participant, session)
+        row = f"{self.config['sheets']['sessions']}, row {own.row}"
+        return self.raw(self.raw_scan(participant, session, scan), row)
+
+    def anatomy(self) -> dict[str, str]:
+        """Name the anatomical derivatives as a pattern over participants."""
+        found = layout.anatomy(_SUB, self.derivatives_dir, self.config["space"])
+        return {key: _pattern(path) for key, path in found.items()}
+
+    def preprocessed_pattern(self) -> dict[str, str]:
+        """Name fMRIPrep's files as a pattern over participants, sessions and scans."""
+        found = layout.preprocessed(
+            f"{_SUB}/{_SES}/func/{_SCAN}_bold.nii.gz",
+            self.derivatives_dir,
+            self.config["space"],
+            self.config["res"],
+        )
+        return {key: _pattern(path) for key, path in found.items()}
+
+    def connectivity_pattern(self) -> dict[str, dict[str, Any]]:
+        """Name the outputs of a session for every pipeline, as patterns."""
+        return {
+            name: {
+                key: [_pattern(p) for p in paths] if isinstance(paths, list) else _pattern(paths)
+                for key, paths in self._connectivity(_SUB, _SES, name).items()
+            }
+            for name in self.pipelines
+        }
+
+    def carpet_pattern(self) -> str:
+        """Name the carpet plot, as a pattern."""
+        return _pattern(layout.carpet(_SUB, _SES, self.config["task"], self.study_dir))
+
+    def carpets(self) -> list[str]:
+        """List the carpet plots of all sessions."""
+        task = self.config["task"]
+        return [
+            str(layout.carpet(s.participant_id, s.session_id, task, self.study_dir))
+            for s in self.sessions()
+        ]
+
+    def _connectivity(self, sub: str, ses: str, pipeline: str) -> dict[str, Any]:
+        return layout.connectivity(
+            sub,
+            ses,
+            self.config["task"],
+            self.study_dir,
+            self.config["space"],
+            pipeline,
+            self.seeds(pipeline),
+        )
+
+    def pipeline_choices(self) -> dict[str, dict[str, Any]]:
+        """Give every pipeline with its strategy and seeds spelt out, as plain structures."""
+        return {
+            name: choices
+            | {
+                "strategy": {
+                    k: v for k, v in self.strategies[choices["strategy"]].items() if k != "methods"
+                },
+                "seeds": self.seed_rows(name),
+            }
+            for name, choices in self.config["pipelines"].items()
+        }
+
+    def seed_rows(self, pipeline: str) -> list[dict[str, Any]]:
+        """Give the rows of a pipeline's seed set."""
+        trial = self.checked_trial()
+        first = next(iter(self.config["pipelines"].values()))
+        choices = self.config["pipelines"].get(pipeline, first)
+        return [r.as_dict("seed") for r in trial.seed_sets[choices["seed_set"]]]
+
+    def seeds(self, pipeline: str) -> list[str]:
+        """Give the names of a pipeline's seeds."""
+        return list(dict.fromkeys(row["seed"] for row in self.seed_rows(pipeline)))
+
+    def target_rows(self) -> list[dict[str, Any]]:
+        """Give the rows of the targets."""
+        return [r.as_dict("target") for r in self.checked_trial().targets]
+
+    # The group ---------------------------------------------------------------------------------
+
+    def session_files(self, pipeline: str, kind: str) -> list[str]:
+        """List one kind of file (relmat, qc) over all sessions with a scan."""
+        return [
+            str(self._connectivity(s.participant_id, s.session_id, pipeline)[kind])
+            for s in self.sessions()
+        ]
+
+    def pair_maps(self, pipeline: str) -> list[str]:
+        """List the maps of all paired sessions: person by person, active then control, by seed."""
+        return [path for row in self.people(pipeline) for path in row["maps"]]
+
+    def people(self, pipeline: str) -> list[dict[str, Any]]:
+        """Give the paired people with their scores and the paths of their maps.
+
+        Returns
+        -------
+        list of dict
+            The rows of `Trial.person_row`, scores per treatment, ``sessions`` (active, control)
+            and ``maps`` (active by seed, then control by seed; one per seed where the maps are
+            contrasts already).
+        """
+        rows = []
+        for pair in self.paired():
+            row = self.checked_trial().person_row(pair.participant)
+            for scale in self.checked_trial().scales:
+                row[f"score_{scale}_active"] = pair.active.scores.get(scale)
+                row[f"score_{scale}_control"] = pair.control.scores.get(scale)
+            row["sessions"] = [pair.active.session_id, pair.control.session_id]
+            row["maps"] = self._maps_of(pair, pipeline)
+            rows.append(row)
+        return rows
+
+    def _maps_of(self, pair: Pair, pipeline: str) -> list[str]:
+        sessions = [pair.active, pair.control]
+        if self.entry != "maps":
+            return [
+                str(path)
+                for s in sessions
+                for path in self._connectivity(s.participant_id, s.session_id, pipeline)["maps"]
+            ]
+        maps = self.config["maps"]
+        if maps["level"] == "contrast":
+            sessions = sessions[:1]
+        paths = []
+        for session in sessions:
+            for seed in self.seeds(pipeline):
+                name = maps["pattern"].format(
+                    participant_id=session.participant_id,
+                    session_id=session.session_id,
+                    treatment=session.treatment,
+                    seed=seed,
+                )
+                path = self.derivatives_dir / name
+                if not path.is_file():
+                    raise Fault(
+                        f"{path} does not exist, which {self.config['sheets']['sessions']}, row "
+                        f"{session.row} needs; correct derivatives_dir or maps.pattern in the "
+                        "config, or exclude the session with a reason"
+                    )
+                paths.append(str(path))
+        return paths
+
+    def people_without_paths(self, pipeline: str) -> list[dict[str, Any]]:
+        """Give `people` without paths, so that moving a data set reruns nothing."""
+        return [{k: v for k, v in row.items() if k != "maps"} for row in self.people(pipeline)]
+
+    def pair_choices(self, pipeline: str) -> dict[str, Any]:
+        """Give what pairing depends on besides the maps."""
+        maps = self.config["maps"]
+        ready = self.entry == "maps"
+        return self.design() | {
+            "pipeline": pipeline,
+            "limits": self.config["exclusion"],
+            "fwhm_mm": maps["fwhm_mm"] if ready else self.config["pipelines"][pipeline]["fwhm_mm"],
+            "mask_seeds": maps["mask_seeds"] if ready else True,
+            "level": maps["level"] if ready else "session",
+            "zero_is_missing": maps["zero_is_missing"] if ready else False,
+            "accept_unoriented": maps["accept_unoriented"] if ready else False,
+        }
+
+    def design(self) -> dict[str, Any]:
+        """Give the words of the design: groups, treatments, covariates, scales."""
+        return {
+            "groups": self.config["groups"],
+            "treatments": self.config["treatments"],
+            "covariates": self.config["covariates"],
+            "scales": list(self.checked_trial().scales),
+        }
+
+    def analyses(self) -> list[str]:
+        """List the analyses to run.
+
+        Raises
+        ------
+        Fault
+            If the config asks for one that this trial does not allow.
+        """
+        patients = [p for p in self.paired() if p.participant.group == self.config["groups"]["patients"]]
+        scored = [
+            scale
+            for scale in self.checked_trial().scales
+            if sum(None not in (p.active.scores[scale], p.control.scores[scale]) for p in patients) > 3
+        ]
+        known = question.names(
+            self.config["groups"],
+            scored,
+            n_seeds=len(self.seeds(self.primary)),
+            sequence_known=any(p.participant.sequence for p in self.paired()),
+            has_total=self.entry != "maps" or self.config["maps"]["level"] == "session",
+        )
+        wanted = self.config["group"]["analyses"]
+        for name in wanted or ():
+            if name not in known:
+                raise Fault(
+                    f"config key group.analyses: this trial has no analysis {name}"
+                    f"{did_you_mean(name, known)}; it has {', '.join(known)}"
+                )
+        return wanted or known
+
+    # The twin ----------------------------------------------------------------------------------
+
+    def truth(self) -> dict[str, Any]:
+        """Plan the truth of the digital twin."""
+        from crossfc.trial import twin_truth
+
+        trial, labels = self.checked_trial(), self.config["groups"]
+        people = [
+            {"participant_id": p.participant_id, "group": p.group, "sequence": p.sequence}
+            for p in trial.participants.values()
+            if trial.included(p.participant_id)
+        ]
+        sessions = [
+            {
+                "participant_id": s.participant_id,
+                "session_id": s.session_id,
+                "treatment": s.treatment,
+                "period": s.period,
+                "scan": ";".join(s.scans),
+            }
+            | s.scores
+            for s in self.sessions()
+        ]
+        return twin_truth.plan(
+            people,
+            sessions,
+            self.seed_rows(self.primary),
+            self.target_rows(),
+            groups=(labels["patients"], labels["controls"]),
+            treatments=(self.config["treatments"]["active"], self.config["treatments"]["control"]),
+            seed=self.config["twin"]["seed"],
+        )
+
+    @staticmethod
+    def session_truth(truth: dict[str, Any], participant: str, session: str) -> dict[str, Any]:
+        """Give what is planted in one session."""
+        return truth["sessions"][f"sub-{participant}"][f"ses-{session}"]
+
+    def raw_scan(self, participant: str, session: str, scan: str) -> str:
+        """Give the name of a run in the sheet from the start of its file name."""
+        for path in self.session(participant, session).scans:
+            if Path(path).name.rsplit("_", 1)[0] == f"sub-{scan}":
+                return path
+        raise Fault(f"sub-{scan} is no run of sub-{participant} ses-{session} in the sheet")
+
+    def twin_scans(self) -> list[str]:
+        """List the files that the twin consists of."""
+        sessions = self.sessions()
+        if self.entry == "fmriprep":
+            return [self.preprocessed(scan)["bold"] for s in sessions for scan in s.scans]
+        root = Path(self.config["bids_dir"])
+        people = {s.participant_id for s in sessions}
+        anatomies = [str(root / self.checked_trial().participants[p].t1w) for p in sorted(people)]
+        return anatomies + [str(root / scan) for s in sessions for scan in s.scans]
+
+    # The report --------------------------------------------------------------------------------
+
+    def templates(self) -> list[Path]:
+        """List the templates of the page."""
+        return sorted((self.home / "workflow" / "report").glob("*.j2"))
+
+    def report(self) -> dict[str, Any]:
+        """Give what the page is made from: paths and plain structures."""
+        return {}
+
+    def participant_rows(self) -> list[dict[str, Any]]:
+        """Give the people of the study as the results' participants.tsv has them."""
+        trial = self.checked_trial()
+        return [
+            {"participant_id": p.participant_id, "group": p.group, "sequence": p.sequence}
+            | p.covariates
+            for p in trial.participants.values()
+            if trial.included(p.participant_id)
+        ]
+
+    def session_rows(self) -> list[dict[str, Any]]:
+        """Give one plain row per session with a scan: who, group, treatment, period."""
+        trial = self.checked_trial()
+        return [
+            {
+                "participant_id": s.participant_id,
+                "group": trial.participants[s.participant_id].group,
+                "sequence": trial.participants[s.participant_id].sequence,
+                "session_id": s.session_id,
+                "treatment": s.treatment,
+                "period": s.period,
+            }
+            for s in self.sessions()
+        ]
+
+    def score_rows(self) -> list[dict[str, Any]]:
+        """Give one row per person and scale: both scores, and whether the pair is complete."""
+        trial = self.checked_trial()
+        kept: dict[str, dict[str, Session]] = {}
+        for session in trial.kept_sessions():
+            kept.setdefault(session.participant_id, {})[session.treatment] = session
+        rows = []
+        for scale in trial.scales:
+            for person in trial.participants.values():
+                if not trial.included(person.participant_id):
+                    continue
+                own = kept.get(person.participant_id, {})
+                scores = {
+                    role: own[label].scores.get(scale) if label in own else None
+                    for role, label in trial.treatments.items()
+                }
+                absent = [trial.treatments[role] for role, v in scores.items() if v is None]
+                rows.append(
+                    {
+                        "scale": scale,
+                        "group": person.group,
+                        "participant_id": person.participant_id,
+                        "sequence": person.sequence,
+                        **scores,
+                        "used": not absent,
+                        "reason": f"no score under {' and '.join(absent)}" if absent else None,
+                    }
+                )
+        return rows
+
+    def scale_rows(self) -> list[dict[str, Any]]:
+        """Give the scales as plain rows."""
+        return [asdict(scale) for scale in self.checked_trial().scales.values()]
+
+    def region_names(self) -> list[str]:
+        """Give the names of the targets."""
+        return regions.names(self.checked_trial().targets)
+
+
+def _pattern(path: str | Path) -> str:
+    """Turn a path with placeholder labels into a pattern with wildcards."""
+    return (
+        str(path)
+        .replace(_SUB, "sub-{participant}")
+        .replace(_SES, "ses-{session}")
+        .replace(_SCAN, "sub-{scan}")
+    )
+
+
+def _require_writable(folder: Path) -> None:
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise Fault(
+            f"config key results_dir: {existing} is not a folder that can be written to; choose "
+            "another, or change its permissions"
+        )

@@ -1,0 +1,1 @@
+"""The report: one page that answers the questions of the study."""

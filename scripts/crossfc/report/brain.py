@@ -1,0 +1,284 @@
+"""Statistical maps on the template: nothing hidden, the significant outlined.
+
+Transparent thresholding (Taylor et al. 2023, NeuroImage 274:120138): what lies above the
+cluster-forming threshold is opaque, what lies below fades with the square of its statistic, and
+clusters whose corrected p is below 0.05 have an outline.
+"""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crossfc.report import number
+from crossfc.report.results import SIGNIFICANT
+
+# The box shown, in mm; it holds the brain of the template.
+BOX = {"x": (-76.0, 76.0), "y": (-110.0, 78.0), "z": (-64.0, 84.0)}
+STEP_MM = 1.0
+AXIAL_MM = (-22.0, -6.0, 10.0, 28.0, 46.0)
+GAP = 6
+# In-plane axes of a cut: (across, up).
+PLANES = {"x": ("y", "z"), "y": ("x", "z"), "z": ("x", "y")}
+AXES = "xyz"
+
+# Orange above zero, blue below: told apart with any colour vision, and by lightness against grey.
+_SHARE = np.array([0.0, 0.35, 0.7, 1.0])
+_ABOVE = np.array([[127, 39, 4], [217, 72, 1], [253, 141, 60], [254, 217, 118]], dtype=float)
+_BELOW = np.array([[8, 48, 107], [33, 113, 181], [66, 166, 220], [158, 226, 240]], dtype=float)
+
+
+@dataclass(frozen=True)
+class Volume:
+    """An image in memory: values and the way from mm to voxels."""
+
+    values: np.ndarray
+    from_mm: np.ndarray
+
+    @classmethod
+    def load(cls, path: Path) -> "Volume":
+        """Read an image of three dimensions (a fourth of length one is dropped)."""
+        import nibabel
+
+        image = nibabel.load(path)
+        values = np.asarray(image.dataobj, dtype=np.float32)
+        if values.ndim == 4:
+            values = values[..., 0]
+        return cls(values, np.linalg.inv(image.affine))
+
+    def sample(self, millimetres: np.ndarray) -> np.ndarray:
+        """Interpolate linearly at points of shape (3, …); NaN where most of the corner is NaN."""
+        from scipy.ndimage import map_coordinates
+
+        matrix, shift = self.from_mm[:3, :3], self.from_mm[:3, 3]
+        index = np.tensordot(matrix, millimetres, 1) + shift.reshape(3, *[1] * (millimetres.ndim - 1))
+        known = np.isfinite(self.values)
+        filled = np.where(known, self.values, 0).astype(np.float32)
+        value = map_coordinates(filled, index, order=1, mode="constant")
+        weight = map_coordinates(known.astype(np.float32), index, order=1, mode="constant")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(weight > 0.5, value / weight, np.nan)
+
+
+@lru_cache(maxsize=1)
+def template() -> Volume:
+    """The bundled MNI template (ICBM 2009a nonlinear symmetric), brain only, 1 mm."""
+    from nilearn.datasets import load_mni152_template
+
+    image = load_mni152_template(resolution=1)
+    return Volume(
+        np.asarray(image.dataobj, dtype=np.float32), np.linalg.inv(image.affine)
+    )
+
+
+def plane(axis: str, at: float) -> np.ndarray:
+    """Give the points of a cut in mm, shape (3, height, width), superior or anterior on top."""
+    across, up = PLANES[axis]
+    u = np.arange(BOX[across][0], BOX[across][1] + STEP_MM / 2, STEP_MM)
+    v = np.arange(BOX[up][1], BOX[up][0] - STEP_MM / 2, -STEP_MM)
+    points = np.empty((3, len(v), len(u)))
+    points[AXES.index(axis)] = at
+    points[AXES.index(across)] = u[None, :]
+    points[AXES.index(up)] = v[:, None]
+    return points
+
+
+@lru_cache(maxsize=64)
+def underlay(axis: str, at: float) -> tuple[np.ndarray, np.ndarray]:
+    """Give grey values (0 to 255) of a cut through the template, and where the brain is."""
+    grey = np.nan_to_num(template().sample(plane(axis, at)))
+    return 40 + 190 * np.clip(grey / 0.95, 0, 1), grey > 0.12
+
+
+def colour(share: np.ndarray) -> np.ndarray:
+    """Give RGB of values from -1 to 1."""
+    size = np.clip(np.abs(share), 0, 1)
+    above = np.stack([np.interp(size, _SHARE, _ABOVE[:, c]) for c in range(3)], axis=-1)
+    below = np.stack([np.interp(size, _SHARE, _BELOW[:, c]) for c in range(3)], axis=-1)
+    return np.where((share >= 0)[..., None], above, below)
+
+
+def opacity(values: np.ndarray, threshold: float) -> np.ndarray:
+    """Give full opacity from the threshold up, and (value / threshold)² times 0.8 below it."""
+    size = np.abs(np.nan_to_num(values))
+    if threshold <= 0:
+        return np.where(np.isfinite(values), 1.0, 0.0)
+    faded = 0.8 * np.clip(size / threshold, 0, 1) ** 2
+    return np.where(np.isfinite(values), np.where(size >= threshold, 1.0, faded), 0.0)
+
+
+def scale_limit(paths: Sequence[Path], threshold: float | None) -> float:
+    """Give the top of a colour scale shared by several maps: their 99.9th percentile, rounded."""
+    tops = [threshold or 0.0]
+    for path in paths:
+        values = Volume.load(path).values
+        values = np.abs(values[np.isfinite(values)])
+        if len(values):
+            tops.append(float(np.percentile(values, 99.9)))
+    return float(np.ceil(max(tops) * 2) / 2) or 1.0
+
+
+def extreme(path: Path) -> tuple[float, float, float]:
+    """Give the place in mm of the largest absolute value."""
+    volume = Volume.load(path)
+    if not np.isfinite(volume.values).any():
+        return (0.0, 0.0, 0.0)
+    index = np.unravel_index(np.nanargmax(np.abs(volume.values)), volume.values.shape)
+    place = np.linalg.inv(volume.from_mm) @ np.array([*index, 1.0])
+    return tuple(float(round(v, 1)) for v in place[:3])
+
+
+def montage(
+    stat: Path, p_cluster: Path | None, threshold: float, top: float, peak: Sequence[float], alt: str
+) -> tuple[str, str]:
+    """Draw a map: three cuts through a place, and five axial slices that are always the same.
+
+    Parameters
+    ----------
+    stat, p_cluster : path
+        The statistic, and the corrected p of the clusters (outlined below 0.05) if there is one.
+    threshold : float
+        Cluster-forming statistic.
+    top : float
+        Value at which the colours end.
+    peak : (x, y, z)
+        In mm.
+    alt : str
+        Alternative text.
+
+    Returns
+    -------
+    (str, str)
+        Two SVG drawings.
+    """
+    volume = Volume.load(stat)
+    significant = None
+    if p_cluster is not None and p_cluster.is_file():
+        p = Volume.load(p_cluster)
+        inside = np.isfinite(p.values) & (p.values < SIGNIFICANT)
+        if inside.any():
+            significant = Volume(inside.astype(np.float32), p.from_mm)
+    cuts = list(zip(AXES, (float(v) for v in peak), strict=True))
+    marks = [tuple(float(v) for v in peak)] * 3
+    first = _strip(volume, significant, threshold, top, cuts, marks, f"{alt}; cuts through the peak")
+    axial = [("z", at) for at in AXIAL_MM]
+    second = _strip(
+        volume, significant, threshold, top, axial, [None] * len(axial), f"{alt}; axial slices"
+    )
+    return first, second
+
+
+def _strip(
+    volume: Volume,
+    significant: Volume | None,
+    threshold: float,
+    top: float,
+    cuts: Sequence[tuple[str, float]],
+    marks: Sequence[tuple[float, ...] | None],
+    alt: str,
+) -> str:
+    """Cuts side by side: one indexed PNG below, outlines and words in vectors above."""
+    panels = [_panel(volume, axis, at, threshold, top) for axis, at in cuts]
+    height = max(panel.shape[0] for panel in panels)
+    width = sum(panel.shape[1] for panel in panels) + GAP * (len(panels) - 1)
+    canvas = np.zeros((height, width, 4), dtype=np.uint8)
+    over, x = [], 0
+    for panel, (axis, at), mark in zip(panels, cuts, marks, strict=True):
+        h, w = panel.shape[:2]
+        y = (height - h) // 2
+        canvas[y : y + h, x : x + w] = panel
+        if significant is not None:
+            over.append(_outline(significant.sample(plane(axis, at)), x, y))
+        across, up = PLANES[axis]
+        if mark is not None:
+            u = x + (mark[AXES.index(across)] - BOX[across][0]) / STEP_MM
+            v = y + (BOX[up][1] - mark[AXES.index(up)]) / STEP_MM
+            arms = ((-9, 0, -4, 0), (4, 0, 9, 0), (0, -9, 0, -4), (0, 4, 0, 9))
+            path = "".join(f"M{u + a:.1f} {v + b:.1f}L{u + c:.1f} {v + d:.1f}" for a, b, c, d in arms)
+            over.append(f'<path class="cross" d="{path}"/>')
+        over.append(_word(x + w / 2, height + 13, f"{axis} = {number.fixed(at, 0)}", "middle"))
+        if across == "x":
+            over.append(_word(x + 3, y + 12, "L", "start"))
+            over.append(_word(x + w - 3, y + 12, "R", "end"))
+        x += w + GAP
+    body = (
+        f'<image width="{width}" height="{height}" href="{png(canvas)}"/>' + "".join(over)
+    )
+    return (
+        f'<svg class="brain" viewBox="0 0 {width} {height + 18}" role="img" '
+        f'style="flex:{width} 1 {width // 2}px" aria-label="{escape(alt)}">{body}</svg>'
+    )
+
+
+def _panel(volume: Volume, axis: str, at: float, threshold: float, top: float) -> np.ndarray:
+    grey, brain = underlay(axis, round(at, 2))
+    values = volume.sample(plane(axis, at))
+    alpha = opacity(values, threshold)[..., None]
+    rgb = grey[..., None] * (1 - alpha) + colour(np.nan_to_num(values) / top) * alpha
+    return np.dstack([rgb.round().astype(np.uint8), np.where(brain, 255, 0).astype(np.uint8)])
+
+
+def _outline(inside: np.ndarray, x: float, y: float) -> str:
+    """The edge of the significant voxels in one cut, as a path."""
+    inside = np.nan_to_num(inside)
+    if inside.max() <= 0.5:
+        return ""
+    import contourpy
+
+    lines = contourpy.contour_generator(z=inside).lines(0.5)
+    parts = []
+    for points in lines:
+        steps = "L".join(f"{u + x + 0.5:.1f} {v + y + 0.5:.1f}" for u, v in points)
+        parts.append(f"M{steps}")
+    path = "".join(parts)
+    return f'<path class="halo" d="{path}"/><path class="edge" d="{path}"/>'
+
+
+def _word(x: float, y: float, text: Any, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(str(text))}</text>'
+
+
+def png(rgba: np.ndarray) -> str:
+    """Give an image as a data address: 255 colours, and one for what is see-through."""
+    from PIL import Image
+
+    image = Image.fromarray(np.ascontiguousarray(rgba[..., :3])).quantize(
+        255, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
+    )
+    index = np.array(image)
+    index[rgba[..., 3] == 0] = 255
+    palette = (image.getpalette() or [])[: 3 * 255]
+    indexed = Image.fromarray(index, mode="P")
+    indexed.putpalette(palette + [0] * (768 - len(palette)))
+    written = io.BytesIO()
+    indexed.save(written, "PNG", transparency=255, optimize=False, compress_level=9)
+    return "data:image/png;base64," + base64.b64encode(written.getvalue()).decode()
+
+
+def legend(top: float, threshold: float | None, name: str, one_sided: bool, alt: str) -> str:
+    """Draw the colour scale with the threshold marked."""
+    low = 0.0 if one_sided else -top
+    values = np.linspace(low, top, 256)
+    strip = colour(values / top)
+    alpha = opacity(values, threshold or 0.0)[:, None]
+    strip = strip * alpha + 150 * (1 - alpha)
+    rgba = np.dstack([np.repeat(strip[None], 12, axis=0).round(), np.full((12, 256), 255)])
+    body = [f'<image x="22" y="14" width="256" height="12" href="{png(rgba.astype(np.uint8))}" '
+            'preserveAspectRatio="none"/>']  # fmt: skip
+    at = [low, 0.0, top] if not one_sided else [0.0, top]
+    at += [v for v in (threshold, -(threshold or 0)) if v and low < v < top]
+    for value in at:
+        x = 22 + 256 * (value - low) / (top - low)
+        body.append(f'<path class="cross" d="M{x:.1f} 12v16"/>')
+        body.append(_word(x, 40, number.fixed(value, 1), "middle"))
+    body.append(_word(150, 9, name, "middle"))
+    return (
+        f'<svg class="scale" viewBox="0 0 300 44" width="300" height="44" role="img" '
+        f'aria-label="{escape(alt)}">{"".join(body)}</svg>'
+    )

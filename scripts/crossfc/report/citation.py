@@ -1,0 +1,170 @@
+"""The literature behind a methods text, cited author-year and listed once each."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A work: how it is cited in the text, how it is listed, its DOI (none for books)."""
+
+    short: str
+    full: str
+    doi: str = ""
+
+
+REFERENCES = {
+    "abraham2014": Reference(
+        "Abraham et al. 2014",
+        "Abraham A, Pedregosa F, Eickenberg M, et al. Machine learning for neuroimaging with "
+        "scikit-learn. Frontiers in Neuroinformatics 2014;8:14.",
+        "10.3389/fninf.2014.00014",
+    ),
+    "avants2011": Reference(
+        "Avants et al. 2011",
+        "Avants BB, Tustison NJ, Song G, et al. A reproducible evaluation of ANTs similarity metric "
+        "performance in brain image registration. NeuroImage 2011;54:2033–2044.",
+        "10.1016/j.neuroimage.2010.09.025",
+    ),
+    "behzadi2007": Reference(
+        "Behzadi et al. 2007",
+        "Behzadi Y, Restom K, Liau J, Liu TT. A component based noise correction method (CompCor) "
+        "for BOLD and perfusion based fMRI. NeuroImage 2007;37:90–101.",
+        "10.1016/j.neuroimage.2007.04.042",
+    ),
+    "benjamini1995": Reference(
+        "Benjamini & Hochberg 1995",
+        "Benjamini Y, Hochberg Y. Controlling the false discovery rate: a practical and powerful "
+        "approach to multiple testing. Journal of the Royal Statistical Society B 1995;57:289–300.",
+        "10.1111/j.2517-6161.1995.tb02031.x",
+    ),
+    "esteban2019": Reference(
+        "Esteban et al. 2019",
+        "Esteban O, Markiewicz CJ, Blair RW, et al. fMRIPrep: a robust preprocessing pipeline for "
+        "functional MRI. Nature Methods 2019;16:111–116.",
+        "10.1038/s41592-018-0235-4",
+    ),
+    "fonov2011": Reference(
+        "Fonov et al. 2011",
+        "Fonov V, Evans AC, Botteron K, et al. Unbiased average age-appropriate atlases for "
+        "pediatric studies. NeuroImage 2011;54:313–327.",
+        "10.1016/j.neuroimage.2010.07.033",
+    ),
+    "freedman1983": Reference(
+        "Freedman & Lane 1983",
+        "Freedman D, Lane D. A nonstochastic interpretation of reported significance levels. "
+        "Journal of Business & Economic Statistics 1983;1:292–298.",
+        "10.1080/07350015.1983.10509354",
+    ),
+    "freeman1989": Reference(
+        "Freeman 1989",
+        "Freeman PR. The performance of the two-stage analysis of two-treatment, two-period "
+        "crossover trials. Statistics in Medicine 1989;8:1421–1432.",
+        "10.1002/sim.4780081202",
+    ),
+    "friston1996": Reference(
+        "Friston et al. 1996",
+        "Friston KJ, Williams S, Howard R, Frackowiak RSJ, Turner R. Movement-related effects in "
+        "fMRI time-series. Magnetic Resonance in Medicine 1996;35:346–355.",
+        "10.1002/mrm.1910350312",
+    ),
+    "gorgolewski2016": Reference(
+        "Gorgolewski et al. 2016",
+        "Gorgolewski KJ, Auer T, Calhoun VD, et al. The brain imaging data structure, a format for "
+        "organizing and describing outputs of neuroimaging experiments. Scientific Data "
+        "2016;3:160044.",
+        "10.1038/sdata.2016.44",
+    ),
+    "kriegeskorte2009": Reference(
+        "Kriegeskorte et al. 2009",
+        "Kriegeskorte N, Simmons WK, Bellgowan PSF, Baker CI. Circular analysis in systems "
+        "neuroscience: the dangers of double dipping. Nature Neuroscience 2009;12:535–540.",
+        "10.1038/nn.2303",
+    ),
+    "lindquist2019": Reference(
+        "Lindquist et al. 2019",
+        "Lindquist MA, Geuter S, Wager TD, Caffo BS. Modular preprocessing pipelines can "
+        "reintroduce artifacts into fMRI data. Human Brain Mapping 2019;40:2358–2376.",
+        "10.1002/hbm.24528",
+    ),
+    "molder2021": Reference(
+        "Mölder et al. 2021",
+        "Mölder F, Jablonski KP, Letcher B, et al. Sustainable data analysis with Snakemake. "
+        "F1000Research 2021;10:33.",
+        "10.12688/f1000research.29032.2",
+    ),
+    "nichols2002": Reference(
+        "Nichols & Holmes 2002",
+        "Nichols TE, Holmes AP. Nonparametric permutation tests for functional neuroimaging: a "
+        "primer with examples. Human Brain Mapping 2002;15:1–25.",
+        "10.1002/hbm.1058",
+    ),
+    "nieuwenhuis2011": Reference(
+        "Nieuwenhuis et al. 2011",
+        "Nieuwenhuis S, Forstmann BU, Wagenmakers EJ. Erroneous analyses of interactions in "
+        "neuroscience: a problem of significance. Nature Neuroscience 2011;14:1105–1107.",
+        "10.1038/nn.2886",
+    ),
+    "pernet2013": Reference(
+        "Pernet et al. 2013",
+        "Pernet CR, Wilcox R, Rousselet GA. Robust correlation analyses: false positive and power "
+        "validation using a new open source Matlab toolbox. Frontiers in Psychology 2013;3:606.",
+        "10.3389/fpsyg.2012.00606",
+    ),
+    "phipson2010": Reference(
+        "Phipson & Smyth 2010",
+        "Phipson B, Smyth GK. Permutation p-values should never be zero: calculating exact p-values "
+        "when permutations are randomly drawn. Statistical Applications in Genetics and Molecular "
+        "Biology 2010;9:39.",
+        "10.2202/1544-6115.1585",
+    ),
+    "power2012": Reference(
+        "Power et al. 2012",
+        "Power JD, Barnes KA, Snyder AZ, Schlaggar BL, Petersen SE. Spurious but systematic "
+        "correlations in functional connectivity MRI networks arise from subject motion. "
+        "NeuroImage 2012;59:2142–2154.",
+        "10.1016/j.neuroimage.2011.10.018",
+    ),
+    "satterthwaite2013": Reference(
+        "Satterthwaite et al. 2013",
+        "Satterthwaite TD, Elliott MA, Gerraty RT, et al. An improved framework for confound "
+        "regression and filtering for control of motion artifact in the preprocessing of "
+        "resting-state functional connectivity data. NeuroImage 2013;64:240–256.",
+        "10.1016/j.neuroimage.2012.08.052",
+    ),
+    "taylor2023": Reference(
+        "Taylor et al. 2023",
+        "Taylor PA, Reynolds RC, Calhoun V, et al. Highlight results, don't hide them: enhance "
+        "interpretation, reduce biases and improve reproducibility. NeuroImage 2023;274:120138.",
+        "10.1016/j.neuroimage.2023.120138",
+    ),
+    "winkler2014": Reference(
+        "Winkler et al. 2014",
+        "Winkler AM, Ridgway GR, Webster MA, Smith SM, Nichols TE. Permutation inference for the "
+        "general linear model. NeuroImage 2014;92:381–397.",
+        "10.1016/j.neuroimage.2014.01.060",
+    ),
+}
+
+
+class Citations:
+    """Collects what a text cites, so that the list holds that and nothing else."""
+
+    def __init__(self) -> None:
+        self._cited: set[str] = set()
+
+    def __call__(self, *keys: str) -> str:
+        """Give ``(Nichols & Holmes 2002; Winkler et al. 2014)`` and remember the works."""
+        self._cited.update(keys)
+        ordered = sorted((REFERENCES[key] for key in keys), key=lambda r: (r.short[-4:], r.short))
+        return f"({'; '.join(r.short for r in ordered)})"
+
+    def cite_those_in(self, text: str) -> str:
+        """Remember the works that a ready sentence names as ``Author et al. Year``."""
+        for key, reference in REFERENCES.items():
+            if reference.short in text:
+                self._cited.add(key)
+        return text
+
+    def listed(self) -> list[Reference]:
+        """Give the works cited so far, by author."""
+        return sorted((REFERENCES[key] for key in self._cited), key=lambda r: r.full)

@@ -1,0 +1,232 @@
+"""The clinic: change of the scores, and what went with it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from crossfc.report import figure, number
+from crossfc.report.narrative import Answer, correlation_text
+from crossfc.report.people import group_css
+from crossfc.report.results import SIGNIFICANT, Results
+from crossfc.report.table import Table, from_frame, text
+
+
+@dataclass
+class ScalePlot:
+    """One scale: its answer and a chart of everybody."""
+
+    scale: str
+    instrument: str
+    direction: str
+    chart: str
+    answer: Answer | None
+    note: str
+
+
+@dataclass
+class Scatter:
+    """One correlation with every point."""
+
+    title: str
+    chart: str
+    caption: str
+    why: str
+
+
+def change_table(results: Results) -> Table | None:
+    """Tabulate the clinical changes."""
+    if results.change.empty:
+        return None
+    p, two = number.probability, number.fixed
+    columns = [
+        ("scale", "scale", text),
+        ("group", "group", text),
+        ("n", "n", number.whole),
+        ("mean", f"{results.active} − {results.control}", number.signed),
+        ("sd", "SD", two),
+        ("t", "t", two),
+        ("df", "df", number.general),
+        ("p", "p", p),
+        ("wilcoxon_p", "Wilcoxon p", p),
+        ("adjusted_estimate", "period-adjusted", number.signed),
+        ("adjusted_t", "t", two),
+        ("adjusted_p", "p", p),
+        ("period_estimate", "period effect", number.signed),
+        ("period_t", "t", two),
+        ("carryover_t", "carry-over t", two),
+        ("carryover_p", "carry-over p", p),
+        (f"n_first_{results.active}", f"n {results.active} first", number.whole),
+        (f"n_first_{results.control}", f"n {results.control} first", number.whole),
+    ]
+    caption = f"Change of each score ({results.active} − {results.control}) by group"
+    tested = results.change.get("adjusted_p", results.change["p"]).fillna(results.change["p"])
+    return from_frame(results.change, columns, caption, list(tested < SIGNIFICANT))
+
+
+def scale_plots(results: Results, answers: list[Answer]) -> list[ScalePlot]:
+    """Draw every scale, everybody a line."""
+    if results.scores.empty:
+        return []
+    out = []
+    by_anchor = {a.anchor: a for a in answers}
+    for scale in dict.fromkeys(results.scores["scale"]):
+        rows = results.scores[results.scores["scale"] == scale]
+        sheet = results.scales.get(scale, {})
+        better = results.better(scale)
+        unused = rows
+        if "used" in rows:
+            unused = rows[rows["used"].astype(str).str.lower() != "true"]
+        else:
+            unused = rows.iloc[:0]
+        names = [f"{r['participant_id']} ({_why(r)})" for r in unused.to_dict("records")]
+        out.append(
+            ScalePlot(
+                scale,
+                str(sheet.get("instrument", "")),
+                f"{better} is better" if better else "",
+                score_chart(results, scale),
+                by_anchor.get(f"clinical-{scale}"),
+                f"Not in the comparison: {', '.join(names)}." if names else "",
+            )
+        )
+    return out
+
+
+def score_chart(results: Results, scale: str) -> str:
+    """Draw one scale under both treatments."""
+    rows = results.scores[results.scores["scale"] == scale]
+    if "used" in rows:
+        rows = rows[rows["used"].astype(str).str.lower() == "true"]
+    groups = []
+    for group in results.groups + sorted(set(rows["group"]) - set(results.groups)):
+        own = rows[rows["group"] == group]
+        if len(own):
+            people = list(zip(own["participant_id"], own["control"], own["active"], strict=True))
+            groups.append({"name": group, "css": group_css(results, group), "people": people})
+    treatments = (results.control, results.active)
+    alt = f"{scale} of each person under {treatments[0]} and {treatments[1]}"
+    return figure.paired(groups, treatments, scale, alt, number.general)
+
+
+def correlation_table(results: Results) -> Table | None:
+    """Tabulate all correlations."""
+    if results.correlation.empty:
+        return None
+    r, p = number.fixed, number.probability
+    table = results.correlation.copy()
+    table["interval"] = [_range(row, "ci_low", "ci_high") for row in table.to_dict("records")]
+    table["range"] = [_range(row, "loo_min", "loo_max") for row in table.to_dict("records")]
+    columns = [
+        ("seed", "seed", text),
+        ("target", "target", text),
+        ("scale", "scale", text),
+        ("group", "group", text),
+        ("n", "n", number.whole),
+        ("pearson_r", "r", r),
+        ("interval", "95 % interval", str),
+        ("p_permutation", "permutation p", p),
+        ("q_fdr", "q (FDR)", p),
+        ("spearman_rho", "Spearman", r),
+        ("spearman_p", "p", p),
+        ("percentage_bend_r", "percentage bend", r),
+        ("percentage_bend_p", "p", p),
+        ("skipped_r", "skipped", r),
+        ("skipped_p", "p", p),
+        ("partial_r", "partial", r),
+        ("partial_p", "p", p),
+        ("range", "leaving one out", str),
+    ]
+    table = table.sort_values("p_permutation", kind="stable")
+    n = number.whole(table["n_tests"].max()) if "n_tests" in table else number.whole(len(table))
+    caption = f"All correlations, q over {n} tests (Benjamini–Hochberg)"
+    q = table["q_fdr"] if "q_fdr" in table else pd.Series(1.0, table.index)
+    return from_frame(table, columns, caption, list(q < SIGNIFICANT))
+
+
+def hypotheses_of(results: Results, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give the rows that were hypothesised beforehand, each with why.
+
+    A hypothesis names seed and target, and the scales it is about (all where it names none).
+    """
+    out = []
+    for claim in given:
+        scales = claim.get("scales") or claim.get("scale") or []
+        scales = [scales] if isinstance(scales, str) else list(scales)
+        for row in results.correlation.to_dict("records"):
+            same = row["seed"] == claim.get("seed") and row["target"] == claim.get("target")
+            if same and (not scales or row["scale"] in scales):
+                out.append(row | {"why": claim.get("citation") or "stated beforehand"})
+    return out
+
+
+def scatters(results: Results, hypotheses: list[dict[str, Any]], most: int = 6) -> list[Scatter]:
+    """Draw the hypothesised correlations and the ones with the smallest p."""
+    if results.correlation.empty or results.points.empty:
+        return []
+    rows = hypotheses_of(results, hypotheses)
+    known = {_key(row) for row in rows}
+    for row in results.correlation.sort_values("p_permutation").head(most).to_dict("records"):
+        if _key(row) not in known and not number.missing(row.get("pearson_r")):
+            rows.append(row | {"why": ""})
+    out = []
+    for row in rows:
+        chart = point_chart(results, row)
+        if not chart:
+            continue
+        extra = ""
+        if not number.missing(row.get("loo_min")):
+            extra = f"; leaving one person out {_range(row, 'loo_min', 'loo_max')}"
+        title = f"{row['seed']}–{row['target']} and {row['scale']}, {row['group']}"
+        caption = correlation_text(results, row) + extra + "."
+        out.append(Scatter(title, chart, caption, str(row["why"])))
+    return out
+
+
+def point_chart(results: Results, row: dict[str, Any]) -> str:
+    """Draw one correlation; shapes tell the order of treatments."""
+    points = results.points
+    if points.empty:
+        return ""
+    same = points["seed"].eq(row["seed"]) & points["target"].eq(row["target"])
+    same &= points["scale"].eq(row["scale"]) & points["group"].eq(row["group"])
+    drawn = []
+    for p in points[same].to_dict("records"):
+        drawn.append(
+            (
+                p["delta_score"],
+                p["delta_fisher_z"],
+                p["participant_id"],
+                group_css(results, p["group"]),
+                shape_of(results, p.get("sequence")),
+            )
+        )
+    if not drawn:
+        return ""
+    alt = (
+        f"Scatter of the change in {row['scale']} and in {row['seed']}–{row['target']} "
+        f"connectivity, {len(drawn)} people of {row['group']}, r = {number.fixed(row['pearson_r'])}"
+    )
+    return figure.scatter(
+        drawn, f"Δ {row['scale']}", f"Δ z, {row['seed']}–{row['target']}", alt
+    )
+
+
+def shape_of(results: Results, sequence: Any) -> str:
+    """Give the shape of a point: circle active first, triangle control first, else square."""
+    if sequence == f"{results.active}-{results.control}":
+        return "circle"
+    return "triangle" if sequence == f"{results.control}-{results.active}" else "square"
+
+
+def _why(row: dict[str, Any]) -> str:
+    reason = row.get("reason")
+    return "no reason given" if number.missing(reason) or reason == "n/a" else str(reason)
+
+
+def _key(row: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(row[k]) for k in ("seed", "target", "scale", "group"))
+
+
+def _range(row: dict[str, Any], low: str, high: str) -> str:
+    return number.interval(row.get(low), row.get(high))

@@ -1,0 +1,261 @@
+"""Charts as inline SVG: they follow the page's colours, and every point tells whose it is.
+
+Drawn by hand, so that text stays text (searchable, scalable, in the page's font), a chart
+follows light and dark, and hovering a point names the person.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from crossfc.report import number
+
+
+@dataclass
+class Frame:
+    """The plotting area of a chart: scales from data to the picture."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+    def px(self, x: float) -> float:
+        """Data to picture, horizontally."""
+        return self.left + (x - self.x[0]) / (self.x[1] - self.x[0]) * (self.right - self.left)
+
+    def py(self, y: float) -> float:
+        """Data to picture, vertically."""
+        return self.bottom - (y - self.y[0]) / (self.y[1] - self.y[0]) * (self.bottom - self.top)
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Give round numbers between two values: steps of 1, 2 or 5 times a power of ten."""
+    span = high - low
+    if not span > 0:
+        return [low]
+    raw = span / about
+    power = 10 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [round(k * step, 12) for k in range(first, last + 1)]
+
+
+def limits(values: Sequence[float], pad: float = 0.07) -> tuple[float, float]:
+    """Give the range of finite values with a margin; never an empty one."""
+    array = np.asarray(list(values), dtype=float)
+    array = array[np.isfinite(array)]
+    if not len(array):
+        return (0.0, 1.0)
+    low, high = float(array.min()), float(array.max())
+    margin = (high - low) * pad or abs(high) * 0.1 or 1.0
+    return low - margin, high + margin
+
+
+def svg(width: float, height: float, body: str, alt: str, css: str = "chart") -> str:
+    """Wrap a drawing; the alternative text is what a screen reader says."""
+    return (
+        f'<svg class="{css}" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
+        f'height="{height:g}" role="img" aria-label="{escape(alt)}">{body}</svg>'
+    )
+
+
+def words(x: float, y: float, text: Any, anchor: str = "middle", css: str = "") -> str:
+    """Give a piece of text."""
+    css = f' class="{css}"' if css else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{css}>{escape(str(text))}</text>'
+
+
+def line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
+    """Give a straight line."""
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{css}"/>'
+
+
+def point(x: float, y: float, css: str, title: str = "", shape: str = "circle") -> str:
+    """Give a point; the title shows when it is hovered."""
+    inner = f"<title>{escape(title)}</title>" if title else ""
+    if shape == "triangle":
+        path = f"M{x:.1f} {y - 4.2:.1f}l4 7h-8z"
+        return f'<path class="pt {css}" d="{path}">{inner}</path>'
+    if shape == "square":
+        path = f"M{x - 3:.1f} {y - 3:.1f}h6v6h-6z"
+        return f'<path class="pt {css}" d="{path}">{inner}</path>'
+    return f'<circle class="pt {css}" cx="{x:.1f}" cy="{y:.1f}" r="3.3">{inner}</circle>'
+
+
+def axis_y(frame: Frame, title: str, about: int = 5) -> str:
+    """Give the vertical axis with its grid and title."""
+    out = []
+    for tick in ticks(*frame.y, about):
+        y = frame.py(tick)
+        zero = "zero" if tick == 0 else "grid"
+        out.append(line(frame.left, y, frame.right, y, zero))
+        out.append(words(frame.left - 6, y + 3.5, number.general(tick), "end"))
+    middle = (frame.top + frame.bottom) / 2
+    out.append(
+        f'<text transform="translate(12 {middle:.1f}) rotate(-90)" text-anchor="middle">'
+        f"{escape(title)}</text>"
+    )
+    return "".join(out)
+
+
+def axis_x(frame: Frame, title: str, about: int = 5) -> str:
+    """Give the horizontal axis with its grid and title."""
+    out = []
+    for tick in ticks(*frame.x, about):
+        x = frame.px(tick)
+        out.append(line(x, frame.top, x, frame.bottom, "zero" if tick == 0 else "grid"))
+        out.append(words(x, frame.bottom + 14, number.general(tick)))
+    out.append(words((frame.left + frame.right) / 2, frame.bottom + 29, title))
+    return "".join(out)
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Give mean and 95 % interval (Student's t); NaN bounds below two values."""
+    array = np.asarray(list(values), dtype=float)
+    array = array[np.isfinite(array)]
+    if not len(array):
+        return math.nan, math.nan, math.nan
+    mean = float(array.mean())
+    if len(array) < 2:
+        return mean, math.nan, math.nan
+    from scipy import stats
+
+    half = float(stats.t.ppf(0.975, len(array) - 1) * array.std(ddof=1) / math.sqrt(len(array)))
+    return mean, mean - half, mean + half
+
+
+def paired(
+    groups: Sequence[dict[str, Any]],
+    treatments: tuple[str, str],
+    title: str,
+    alt: str,
+    show: Any = number.fixed,
+) -> str:
+    """Draw each person under both treatments, with mean and 95 % interval.
+
+    Parameters
+    ----------
+    groups : list of dict
+        ``name``, ``css`` (class of its colour) and ``people``: (name, control, active) each.
+    treatments : (str, str)
+        Labels, control first.
+    title : str
+        Title of the vertical axis.
+    alt : str
+        Alternative text.
+    show : callable
+        Prints a value in the hover text.
+    """
+    values = [v for g in groups for _, *pair in g["people"] for v in pair if not number.missing(v)]
+    wide = 148
+    width, height = 58 + wide * max(1, len(groups)), 236
+    frame = Frame(50, width - 6, 12, height - 44, (0, max(1, len(groups))), limits(values))
+    out = [axis_y(frame, title)]
+    for k, group in enumerate(groups):
+        xs = (frame.px(k + 0.3), frame.px(k + 0.7))
+        for name, *pair in group["people"]:
+            ys = [frame.py(v) if not number.missing(v) else None for v in pair]
+            tip = f"{name}: {show(pair[0])} ({treatments[0]}), {show(pair[1])} ({treatments[1]})"
+            if None not in ys:
+                out.append(line(xs[0], ys[0], xs[1], ys[1], f"person {group['css']}"))
+            for x, y, style in zip(xs, ys, ("hollow", "full"), strict=True):
+                if y is not None:
+                    out.append(point(x, y, f"{style} {group['css']}", tip))
+        means = []
+        for side, x, away in ((0, xs[0], -13), (1, xs[1], 13)):
+            mean, low, high = mean_interval([row[1 + side] for row in group["people"]])
+            if math.isnan(mean):
+                continue
+            means.append((x + away, frame.py(mean)))
+            if not math.isnan(low):
+                # An interval may leave the range of the points; the frame cuts it.
+                ends = [min(max(frame.py(v), frame.top), frame.bottom) for v in (low, high)]
+                out.append(line(x + away, ends[0], x + away, ends[1], f"interval {group['css']}"))
+            out.append(point(x + away, frame.py(mean), f"mean {group['css']}", "", "square"))
+        if len(means) == 2:
+            out.append(line(*means[0], *means[1], f"between {group['css']}"))
+        for x, label in zip(xs, treatments, strict=True):
+            out.append(words(x, frame.bottom + 16, label))
+        middle = frame.px(k + 0.5)
+        n = len(group["people"])
+        out.append(words(middle, frame.bottom + 34, f"{group['name']} (n = {n})", css="strong"))
+    return svg(width, height, "".join(out), alt)
+
+
+def scatter(
+    points: Sequence[tuple[float, float, str, str, str]],
+    x_title: str,
+    y_title: str,
+    alt: str,
+) -> str:
+    """Draw points with the least-squares line.
+
+    Parameters
+    ----------
+    points : list of (x, y, name, css, shape)
+    x_title, y_title, alt : str
+    """
+    kept = [p for p in points if not number.missing(p[0]) and not number.missing(p[1])]
+    width, height = 268, 244
+    frame = Frame(
+        50, width - 8, 10, height - 40, limits([p[0] for p in kept]), limits([p[1] for p in kept])
+    )
+    out = [axis_y(frame, y_title), axis_x(frame, x_title, 4)]
+    x = np.array([p[0] for p in kept], dtype=float)
+    y = np.array([p[1] for p in kept], dtype=float)
+    if len(kept) > 2 and x.std() > 0:
+        slope = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
+        ends = [(v, y.mean() + slope * (v - x.mean())) for v in (float(x.min()), float(x.max()))]
+        (x1, y1), (x2, y2) = [(frame.px(a), frame.py(b)) for a, b in ends]
+        out.append(line(x1, y1, x2, y2, "fit"))
+    for a, b, name, css, shape in kept:
+        tip = f"{name}: {number.general(a, 3)}, {number.general(b, 3)}"
+        out.append(point(frame.px(a), frame.py(b), f"full {css}", tip, shape))
+    return svg(width, height, "".join(out), alt)
+
+
+def p_strip(rows: Sequence[tuple[str, float]], lowest: float, level: float, alt: str) -> str:
+    """Draw p values on a logarithmic axis against the level of significance.
+
+    Parameters
+    ----------
+    rows : list of (label, p)
+    lowest : float
+        Smallest p that the permutations can give; where the axis ends.
+    level : float
+        Where significance begins.
+    """
+    kept = [(label, p) for label, p in rows if not number.missing(p)]
+    width, height = 300, 40 + 24 * len(kept)
+    low = math.log10(max(min([lowest or 1, level / 10, *(p for _, p in kept if p > 0)]), 1e-6))
+    label_room = 14 + 7 * max([4, *(len(label) for label, _ in kept)])
+    frame = Frame(min(label_room, 140), width - 12, 8, height - 32, (0, -low), (0, 1))
+    out = []
+    threshold = frame.px(-math.log10(level))
+    out.append(
+        f'<rect class="zone" x="{threshold:.1f}" y="{frame.top}" '
+        f'width="{frame.right - threshold:.1f}" '
+        f'height="{frame.bottom - frame.top:.1f}"/>'
+    )
+    for tick in (1, 0.1, 0.01, 0.001, 1e-4, 1e-5):
+        if math.log10(tick) >= low - 1e-9:
+            x = frame.px(-math.log10(tick))
+            out.append(line(x, frame.top, x, frame.bottom, "grid"))
+            out.append(words(x, frame.bottom + 13, f"{tick:g}"))
+    out.append(line(threshold, frame.top, threshold, frame.bottom, "level"))
+    out.append(words((frame.left + frame.right) / 2, height - 4, "smallest corrected p"))
+    for k, (label, p) in enumerate(kept):
+        y = frame.top + 12 + 24 * k
+        x = frame.px(-math.log10(max(p, 10**low)))
+        out.append(words(frame.left - 8, y + 4, label, "end"))
+        css = "full found" if p < level else "hollow none"
+        out.append(point(x, y, css, f"{label}: p = {number.probability(p)}"))
+    return svg(width, height, "".join(out), alt)

@@ -1,0 +1,74 @@
+"""The cards of the first screen: question, answer, and a small figure."""
+
+from dataclasses import dataclass
+
+from crossfc.report import figure, number
+from crossfc.report.clinic import point_chart, score_chart
+from crossfc.report.maps import cell_chart, cells_of, parts_of
+from crossfc.report.narrative import FOUND, NONE, UNKNOWN, Answer, seed_word
+from crossfc.report.results import SIGNIFICANT, Results
+
+WORDS = {
+    FOUND: "effect found",
+    NONE: "no effect survived",
+    UNKNOWN: "cannot be answered",
+}
+
+
+@dataclass
+class Card:
+    """An answer with its figures, ready for the page."""
+
+    answer: Answer
+    word: str
+    charts: list[str]
+
+
+def cards(results: Results, answers: list[Answer]) -> list[Card]:
+    """Give every answer its small figures."""
+    return [Card(answer, WORDS[answer.verdict], _charts(results, answer)) for answer in answers]
+
+
+def _charts(results: Results, answer: Answer) -> list[str]:
+    if answer.analysis is not None:
+        return _map_charts(results, answer)
+    if answer.anchor.startswith("clinical-"):
+        scale = answer.anchor.removeprefix("clinical-")
+        if results.scores.empty or scale not in set(results.scores["scale"]):
+            return []
+        return [score_chart(results, scale)]
+    if answer.anchor == "correlations":
+        table = results.correlation.sort_values("p_permutation", kind="stable")
+        for row in table.to_dict("records"):
+            # The card tells of one correlation: the one its sentence names.
+            named = f"{row['seed']}–{row['target']} with {row['scale']}: "
+            if row["group"] in answer.question and named in answer.sentence:
+                chart = point_chart(results, row)
+                return [chart] if chart else []
+    return []
+
+
+def _map_charts(results: Results, answer: Answer) -> list[str]:
+    analysis = answer.analysis
+    rows = [(seed_word_short(s), analysis.smallest(s)) for s in analysis.seeds]
+    rows = [(label, p) for label, p in rows if p is not None]
+    out = []
+    if rows:
+        told = "; ".join(f"{label} {number.probability(p)}" for label, p in rows)
+        lowest = analysis.lowest_p
+        alt = f"Smallest corrected p of each seed: {told}"
+        out.append(figure.p_strip(rows, lowest, SIGNIFICANT, alt))
+    hits = analysis.significant()
+    if len(hits):
+        row = hits.iloc[0].to_dict()
+        people = cells_of(analysis, row) if len(analysis.cells) else hits.iloc[:0]
+        if len(people):
+            for name, part in parts_of(people):
+                title = f"{name or seed_word(row['seed'])} – {row['region']}"
+                out.append(cell_chart(results, part, title))
+    return out
+
+
+def seed_word_short(seed: str) -> str:
+    """Name a seed in a chart."""
+    return {"pooled": "all seeds", "subregion": "seeds differ"}.get(seed, seed)

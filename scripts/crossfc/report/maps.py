@@ -1,0 +1,290 @@
+"""The group maps, their clusters, and what every person did inside them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from crossfc.report import brain, figure, number
+from crossfc.report.narrative import Answer, cluster_sentence, map_answer, seed_word
+from crossfc.report.people import group_css
+from crossfc.report.results import SIGNIFICANT, Analysis, Results
+from crossfc.report.table import Table, from_frame, text
+
+PLOTS_PER_SEED = 4
+
+
+@dataclass
+class SeedMap:
+    """The picture of one seed: two drawings side by side, and a sentence."""
+
+    seed: str
+    title: str
+    cuts: str
+    axial: str
+    caption: str
+
+
+@dataclass
+class CellPlot:
+    """Everybody under both treatments inside one cluster."""
+
+    title: str
+    chart: str
+    caption: str
+
+
+@dataclass
+class MapSection:
+    """Everything of one analysis."""
+
+    analysis: Analysis
+    answer: Answer
+    facts: list[tuple[str, str]]
+    notes: list[str]
+    scale: str
+    maps: list[SeedMap] = field(default_factory=list)
+    significant: Table | None = None
+    clusters: Table | None = None
+    cells: list[CellPlot] = field(default_factory=list)
+    open: bool = True
+
+
+def section(results: Results, analysis: Analysis) -> MapSection:
+    """Draw and tabulate one analysis."""
+    scale, maps = seed_maps(results, analysis)
+    significant = analysis.significant()
+    return MapSection(
+        analysis,
+        map_answer(results, analysis),
+        facts(analysis),
+        notes(analysis),
+        scale,
+        maps,
+        cluster_table(results, analysis, significant, "Clusters that survived correction")
+        if len(significant)
+        else None,
+        cluster_table(
+            results, analysis, analysis.clusters, "All clusters above the forming threshold"
+        )
+        if len(analysis.clusters)
+        else None,
+        cell_plots(results, analysis),
+        analysis.kind not in ("carryover",),
+    )
+
+
+def facts(analysis: Analysis) -> list[tuple[str, str]]:
+    """Give model, numbers and thresholds in pairs of word and value."""
+    record = analysis.record
+    counts = ", ".join(f"{g} {number.whole(n)}" for g, n in (record.get("n") or {}).items())
+    threshold = record.get("threshold_fwe_voxel")
+    forming = analysis.threshold()
+    drawn = number.whole(analysis.n_permutations)
+    drawn += f" {record.get('arrangement', 'arrangements')}"
+    drawn += " (all there are)" if analysis.exhaustive else ""
+    pairs = [
+        ("people", counts),
+        ("model", str(record.get("model", ""))),
+        ("statistic", _statistic(record)),
+        ("arrangements", drawn if analysis.n_permutations else ""),
+        (
+            "clusters formed at",
+            f"p < {number.general(record.get('cluster_forming_p'))}"
+            + (f", {record.get('statistic', 't')} = {number.fixed(forming)}" if forming else "")
+            if record.get("cluster_forming_p") is not None
+            else "",
+        ),
+        (
+            "95 % of the null maximum (voxels)",
+            "" if number.missing(threshold) else number.fixed(threshold),
+        ),
+        ("period adjusted", "yes" if record.get("sequence_adjusted") else "no"),
+        ("covariates", ", ".join(map(str, record.get("covariates") or []))),
+    ]
+    return [(word, value) for word, value in pairs if value]
+
+
+def _statistic(record: dict) -> str:
+    freedom = record.get("degrees_of_freedom")
+    name = str(record.get("statistic_name") or record.get("statistic", ""))
+    if isinstance(freedom, dict) and {"min", "max"} <= set(freedom):
+        low, high = (number.general(freedom[key], 3) for key in ("min", "max"))
+        return f"{name}, {low} to {high} degrees of freedom"
+    if isinstance(freedom, dict):
+        parts = ", ".join(number.general(v, 3) for v in freedom.values())
+        return f"{name}({parts})"
+    if isinstance(freedom, list):
+        return f"{name}({', '.join(number.general(v, 3) for v in freedom)})"
+    return f"{name}({number.general(freedom, 3)})" if freedom is not None else name
+
+
+def notes(analysis: Analysis) -> list[str]:
+    """Give the remarks of the record, with who left this analysis."""
+    out = [str(note) for note in analysis.record.get("notes") or []]
+    if not analysis.record.get("sequence_adjusted", True):
+        out.append(
+            "The order of treatments is not known for everybody, or does not vary: the effect is "
+            "not adjusted for period."
+        )
+    left = analysis.record.get("left") or []
+    if left:
+        names = "; ".join(f"{r.get('participant_id')}: {r.get('reason')}" for r in left)
+        out.append(f"Not in this analysis: {names}.")
+    return out
+
+
+def seed_maps(results: Results, analysis: Analysis) -> tuple[str, list[SeedMap]]:
+    """Draw all seeds of an analysis on one colour scale, with that scale."""
+    name = "F" if str(analysis.record.get("statistic", "t")).upper().startswith("F") else "t"
+    paths = {seed: analysis.statmap(seed, name) for seed in analysis.seeds}
+    paths = {seed: path for seed, path in paths.items() if path.is_file()}
+    if not paths:
+        return "", []
+    threshold = analysis.threshold()
+    top = brain.scale_limit(list(paths.values()), threshold)
+    out = []
+    for seed, path in paths.items():
+        peak, about = _peak(analysis, seed, path)
+        hits = analysis.significant(seed)
+        outlined = (
+            f"{len(hits)} cluster{'s' if len(hits) != 1 else ''} outlined (corrected p < "
+            f"{SIGNIFICANT})"
+            if len(hits)
+            else "no cluster survived correction, so none is outlined"
+        )
+        alt = f"{name} map of {analysis.title}, {seed_word(seed)}: {outlined}"
+        cuts, axial = brain.montage(
+            path, analysis.statmap(seed, "pfwecluster"), threshold or 0.0, top, peak, alt
+        )
+        caption = f"Cuts through {about} at {number.place(*peak)} mm; {outlined}."
+        out.append(SeedMap(seed, seed_word(seed), cuts, axial, caption))
+    meaning = _scale_name(results, analysis, name)
+    alt = f"Colour scale of {name} up to {top:g}; opaque beyond {threshold or 0:.1f}"
+    return brain.legend(top, threshold, meaning, name == "F", alt), out
+
+
+def _scale_name(results: Results, analysis: Analysis, name: str) -> str:
+    if name == "F":
+        return "F"
+    if analysis.kind == "drug":
+        return f"t ({results.active} − {results.control})"
+    if analysis.kind.startswith("group_by_drug") and len(results.groups) == 2:
+        return f"t (change in {results.groups[0]} − in {results.groups[1]})"
+    return "t"
+
+
+def _peak(analysis: Analysis, seed: str, path: Path) -> tuple[tuple[float, ...], str]:
+    """The place to cut through: the cluster with the smallest p, else the largest value."""
+    own = analysis.clusters
+    if len(own):
+        own = own[own["seed"] == seed].sort_values("p_fwe_cluster", kind="stable")
+    if len(own):
+        row = own.iloc[0]
+        return (float(row["x"]), float(row["y"]), float(row["z"])), "the peak of the first cluster"
+    record = analysis.per_seed(seed)
+    low, high = record.get("min"), record.get("max")
+    side = "min" if low is not None and high is not None and -low > high else "max"
+    place = record.get(f"peak_mm_{side}")
+    if place is None:
+        place = brain.extreme(path)
+    return tuple(float(v) for v in place), "the largest value"
+
+
+def cluster_table(
+    results: Results, analysis: Analysis, clusters: pd.DataFrame, caption: str
+) -> Table:
+    """Tabulate clusters: place, size, corrected p, region and the value in each cell."""
+
+    def corrected(p: float) -> str:
+        return analysis.p_equals(p).removeprefix("p = ")
+
+    columns = [
+        ("seed", "seed", text),
+        ("sign", "sign", lambda s: "−" if s == "-" else str(s)),
+        ("region", "region", text),
+        ("x", "x", lambda v: number.general(v)),
+        ("y", "y", lambda v: number.general(v)),
+        ("z", "z", lambda v: number.general(v)),
+        ("peak_stat", str(analysis.record.get("statistic", "peak")), number.fixed),
+        ("size_mm3", "mm³", number.whole),
+        ("size_voxels", "voxels", number.whole),
+        ("p_fwe_cluster", "cluster p (corrected)", corrected),
+        ("p_fwe_peak", "peak p (corrected)", corrected),
+    ]
+    for group in results.groups:
+        for treatment in (results.control, results.active):
+            columns.append((f"mean_{group}_{treatment}", f"{group} {treatment}, z", number.fixed))
+    rows = clusters.sort_values(["p_fwe_cluster", "size_mm3"], ascending=[True, False])
+    table = from_frame(rows, columns, caption, list(rows["p_fwe_cluster"] < SIGNIFICANT))
+    # A column of n/a only, such as the cells of a group outside this analysis, says nothing.
+    keep = [
+        k for k in range(len(table.columns))
+        if not table.columns[k][0].endswith(", z") or any(r[k] != number.MISSING for r in table.rows)
+    ]  # fmt: skip
+    table.columns = [table.columns[k] for k in keep]
+    table.rows = [[row[k] for k in keep] for row in table.rows]
+    return table
+
+
+def cell_plots(results: Results, analysis: Analysis) -> list[CellPlot]:
+    """Draw every person in the first clusters of each seed."""
+    if analysis.cells.empty or analysis.clusters.empty:
+        return []
+    out = []
+    for seed in analysis.seeds:
+        own = analysis.clusters[analysis.clusters["seed"] == seed]
+        shown = 0
+        for row in own.sort_values("p_fwe_cluster", kind="stable").to_dict("records"):
+            rows = cells_of(analysis, row)
+            if rows.empty or shown == PLOTS_PER_SEED:
+                continue
+            shown += 1
+            survived = row["p_fwe_cluster"] < SIGNIFICANT
+            sentence = (
+                cluster_sentence(results, analysis, row)
+                if survived
+                else "The largest cluster of a seed without any that survived correction "
+                f"(corrected p = {number.probability(row['p_fwe_cluster'])})."
+            )
+            for name, part in parts_of(rows):
+                title = f"{name or seed_word(seed)} – {row['region']}"
+                out.append(CellPlot(title, cell_chart(results, part, title), sentence))
+    return out
+
+
+def cells_of(analysis: Analysis, row: dict) -> pd.DataFrame:
+    """Give everybody's values in one cluster."""
+    cells = analysis.cells
+    same = (cells["seed"] == row["seed"]) & (cells["cluster"] == row["cluster"])
+    return cells[same & (cells["sign"].astype(str) == str(row["sign"]))]
+
+
+def parts_of(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Part the values of a cluster by the map they are read from.
+
+    The cluster of a comparison of seeds is read from every seed; other clusters have one part,
+    named "" as it needs no name.
+    """
+    if "map" not in rows or rows["map"].nunique() < 2:
+        return [("", rows)]
+    return [(str(name), part) for name, part in rows.groupby("map", sort=False)]
+
+
+def cell_chart(results: Results, rows: pd.DataFrame, title: str) -> str:
+    """Draw one cluster: control on the left, active on the right, each person a line."""
+    groups = []
+    order = results.groups + sorted(set(rows["group"]) - set(results.groups))
+    for group in order:
+        own = rows[rows["group"] == group]
+        if len(own):
+            people = list(zip(own["participant_id"], own["control"], own["active"], strict=True))
+            groups.append({"name": group, "css": group_css(results, group), "people": people})
+    means = "; ".join(
+        f"{g['name']} {number.fixed(figure.mean_interval([p[1] for p in g['people']])[0])} to "
+        f"{number.fixed(figure.mean_interval([p[2] for p in g['people']])[0])}"
+        for g in groups
+    )
+    treatments = (results.control, results.active)
+    alt = f"{title}: each person's Fisher z under {treatments[0]} and {treatments[1]}; means {means}"
+    return figure.paired(groups, treatments, "Fisher z", alt)

@@ -1,0 +1,132 @@
+"""Numbers as a paper prints them: true minus signs, two significant digits of small p values."""
+
+import math
+from typing import Any
+
+MISSING = "n/a"
+
+
+def missing(value: Any) -> bool:
+    """Tell whether a value is not there (None, NaN, empty)."""
+    if value is None or value == "":
+        return True
+    return isinstance(value, float) and math.isnan(value)
+
+
+def fixed(value: Any, digits: int = 2) -> str:
+    """Give a number with a fixed number of decimals and a true minus sign.
+
+    A number that rounds to zero carries no sign.
+    """
+    if missing(value):
+        return MISSING
+    value = float(value)
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", "−")
+
+
+def signed(value: Any, digits: int = 2) -> str:
+    """Give a number with its sign, plus included."""
+    text = fixed(value, digits)
+    plain = text == MISSING or text.startswith("−") or not any(c in "123456789∞" for c in text)
+    return text if plain else f"+{text}"
+
+
+def whole(value: Any) -> str:
+    """Give a whole number; from 10 000 up thousands are set apart by a thin space."""
+    if missing(value):
+        return MISSING
+    rounded = round(float(value))
+    text = f"{rounded:,}" if abs(rounded) >= 10_000 else str(rounded)
+    return text.replace(",", "\u2009").replace("-", "−")
+
+
+def general(value: Any, digits: int = 4) -> str:
+    """Give a number with as many digits as it needs, up to ``digits`` significant ones."""
+    if missing(value):
+        return MISSING
+    return f"{float(value):.{digits}g}".replace("-", "−")
+
+
+def probability(p: Any) -> str:
+    """Give a p value without its letter: ``0.21``, ``0.043``, ``0.0021``, ``1.2 × 10⁻⁵``.
+
+    Two decimals from 0.1 up, two significant digits below. A p beside 0.05 keeps the digits
+    that tell on which side it lies.
+    """
+    if missing(p):
+        return MISSING
+    p = float(p)
+    if p <= 0:
+        return "0"
+    exponent = math.floor(math.log10(p))
+    if exponent < -4:
+        mantissa = f"{p / 10**exponent:.1f}"
+        if mantissa == "10.0":
+            mantissa, exponent = "1.0", exponent + 1
+        return f"{mantissa} × 10{_superscript(exponent)}"
+    decimals = max(2, 1 - exponent)
+    while round(p, decimals) == 0.05 and p != 0.05 and decimals < 6:
+        decimals += 1
+    return f"{p:.{decimals}f}"
+
+
+def smallest_p(n_permutations: Any, exhaustive: bool = False, copies: int = 1) -> float:
+    """Give the smallest p that the arrangements can give.
+
+    (1 + 0) / (1 + n) of n random ones; of all n it is ``copies`` / n, the number of arrangements
+    that give the observed statistic again, such as 2 for sign flips tested on both sides.
+    """
+    if missing(n_permutations) or float(n_permutations) < 1:
+        return 0.0
+    n = float(n_permutations)
+    return copies / n if exhaustive else 1 / (1 + n)
+
+
+def p_equals(
+    p: Any, n_permutations: Any = None, exhaustive: bool = False, copies: int = 1
+) -> str:
+    """Give ``p = …``; where p is at the resolution of the permutations, say so.
+
+    p = (1 + exceedances) / (1 + permutations) is never zero (Phipson & Smyth 2010).
+    """
+    if missing(p):
+        return f"p {MISSING}"
+    lowest = smallest_p(n_permutations, exhaustive, copies)
+    if lowest and float(p) <= lowest * 1.001:
+        kind, noun = ("all ", "arrangements") if exhaustive else ("", "permutations")
+        # 1 / 1001 is printed as 0.001: the third digit would be noise of the "+ 1".
+        shown = f"{lowest:.1g}" if lowest >= 1e-4 else probability(lowest)
+        return f"p = {shown} (smallest possible with {kind}{whole(n_permutations)} {noun})"
+    return f"p = {probability(p)}"
+
+
+def interval(low: Any, high: Any, digits: int = 2) -> str:
+    """Give an interval in brackets."""
+    if missing(low) or missing(high):
+        return MISSING
+    return f"[{fixed(low, digits)}, {fixed(high, digits)}]"
+
+
+def place(x: Any, y: Any, z: Any) -> str:
+    """Give a coordinate in mm, ``(38, 12, −4)``."""
+    if missing(x) or missing(y) or missing(z):
+        return MISSING
+    parts = [fixed(v, 0 if float(v) == round(float(v)) else 1) for v in (x, y, z)]
+    return f"({', '.join(parts)})"
+
+
+def listed(items: list[str], word: str = "and") -> str:
+    """Join words as a sentence does: ``a, b and c``."""
+    items = list(items)
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {word} {items[-1]}"
+
+
+def _superscript(exponent: int) -> str:
+    return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

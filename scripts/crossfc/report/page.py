@@ -1,0 +1,193 @@
+"""The page: one HTML file that holds everything and asks the network for nothing."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from crossfc import atomic
+from crossfc.report import clinic, headline, maps, narrative, people, planted, quality
+from crossfc.report.methods import methods, versions_table
+from crossfc.report.results import Results
+from crossfc.report.study import read_results
+from crossfc.report.table import everything
+
+TEMPLATES = Path(__file__).resolve().parents[3] / "workflow" / "report"
+
+
+def write_report(
+    output: str | os.PathLike,
+    *,
+    config: dict[str, Any],
+    analyses: Sequence[str] = (),
+    group_dir: str | os.PathLike | None = None,
+    clinical_dir: str | os.PathLike | None = None,
+    quality_dir: str | os.PathLike | None = None,
+    trial_dir: str | os.PathLike | None = None,
+    scales: Any = None,
+    seeds: Any = None,
+    targets: Any = None,
+    strategies: Mapping[str, Any] | None = None,
+    hypotheses: Sequence[Mapping[str, Any]] = (),
+    carpets: Sequence[str | os.PathLike] = (),
+    robustness: str | os.PathLike | None = None,
+    truth: str | os.PathLike | None = None,
+    versions: Mapping[str, str] | None = None,
+    templates: str | os.PathLike | None = None,
+) -> None:
+    """Write the report of a study.
+
+    Every part of the study may be missing (no images, no scores, one group, no order of
+    treatments): the page then says what it has and leaves out the rest.
+
+    Parameters
+    ----------
+    output : path
+        The HTML file.
+    config : dict
+        The complete configuration. Read: ``study``, ``title``, ``groups``, ``treatments``,
+        ``pipelines`` (the first is primary), ``entry``, ``space``, ``group``, ``clinical``,
+        ``exclusion``, ``preprocessing``.
+    analyses : sequence of str
+        Names of the group analyses, in the order to show them.
+    group_dir, clinical_dir, quality_dir, trial_dir : path or None
+        Folders of the results; ``group_dir`` holds one folder per pipeline.
+    scales, seeds, targets : path, DataFrame, list of dict or None
+        The sheets; of seeds, the rows of the primary set.
+    strategies : mapping or None
+        Confound strategies, each with its ``methods`` sentence.
+    hypotheses : sequence of mapping
+        Correlations stated beforehand: ``seed``, ``target``, ``scales`` (or none: all),
+        ``citation``. They are drawn whatever their p.
+    carpets : sequence of path
+        Carpet plots; the sessions that moved most are shown.
+    robustness, truth : path or None
+    versions : mapping or None
+        Software to version.
+    templates : path or None
+        Folder of the Jinja templates.
+
+    Raises
+    ------
+    Fault
+        If a record is no JSON.
+    """
+    results = read_results(
+        config,
+        analyses,
+        _path(group_dir),
+        _path(clinical_dir),
+        _path(quality_dir),
+        _path(trial_dir),
+        _path(robustness),
+        _path(truth),
+        scales,
+        seeds,
+        targets,
+    )
+    environment = environment_of(Path(templates) if templates else TEMPLATES)
+    context = content(results, environment, strategies or {}, versions or {}, hypotheses, carpets)
+    atomic.write_text(output, environment.get_template("page.html.j2").render(context))
+
+
+def environment_of(templates: Path) -> Environment:
+    """Give the Jinja environment: everything escaped, unknown names refused."""
+    environment = Environment(
+        loader=FileSystemLoader(templates),
+        autoescape=lambda name: name is not None and ".html" in name,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    # Charts are made by this package, with every name in them escaped already.
+    environment.filters["chart"] = Markup
+    environment.filters["count"] = len
+    return environment
+
+
+def content(
+    results: Results,
+    environment: Environment,
+    strategies: Mapping[str, Any],
+    versions: Mapping[str, str],
+    hypotheses: Sequence[Mapping[str, Any]],
+    carpets: Sequence[str | os.PathLike],
+) -> dict[str, Any]:
+    """Gather all that the templates show."""
+    import yaml
+
+    answers = narrative.answers(results)
+    shown, n_carpets = quality.carpets(results, [Path(path) for path in carpets])
+    config = results.config
+    return {
+        "title": config.get("title") or config.get("study") or "Report",
+        "study": config.get("study") or "",
+        "results": results,
+        "pipeline": results.pipelines[0],
+        "css": Markup((Path(environment.loader.searchpath[0]) / "style.css.j2").read_text("utf-8")),
+        "cards": headline.cards(results, answers),
+        "tally": tally(results, answers),
+        "flows": people.flows(results),
+        "left": people.left_table(results),
+        "one_session": people.one_session_table(results),
+        "analysed": people.analysed_table(results),
+        "sections": [maps.section(results, analysis) for analysis in results.analyses],
+        "change": clinic.change_table(results),
+        "between": _named(results.between, "Group by treatment on the scores (Welch's t)"),
+        "scale_plots": clinic.scale_plots(results, answers),
+        "correlations": clinic.correlation_table(results),
+        "scatters": clinic.scatters(results, list(hypotheses)),
+        "quality_charts": quality.charts(results),
+        "motion": quality.motion_table(results),
+        "sessions": quality.sessions_table(results),
+        "coverage": quality.coverage_sentence(results),
+        "excluded": quality.excluded_table(results),
+        "further": quality.further_tables(results),
+        "carpets": shown,
+        "n_carpets": n_carpets,
+        "carryover": narrative.carryover_sentences(results),
+        "mixed": quality.mixed_table(results),
+        "robustness": quality.robustness_table(results),
+        "robustness_sentence": quality.robustness_sentence(results),
+        "planted": planted.table(results),
+        "planted_sentence": planted.sentence(results),
+        "methods": methods(results, environment, strategies, versions),
+        "versions": versions_table(versions),
+        "config_text": yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True),
+    }
+
+
+def tally(results: Results, answers: list[narrative.Answer]) -> str:
+    """Say in one sentence how many people the page is about and what was found."""
+    counted = [f"{flow.paired} {flow.group}" for flow in people.flows(results)]
+    found = sum(answer.verdict == narrative.FOUND for answer in answers)
+    asked = sum(answer.verdict != narrative.UNKNOWN for answer in answers)
+    who = " and ".join(counted) or "nobody"
+    if not asked:
+        return f"{who} with both sessions. No question of the study could be answered yet."
+    return (
+        f"{who} with both sessions, each their own control. Of {asked} questions answered below, "
+        f"{found} {'has' if found == 1 else 'have'} an effect that survived correction within "
+        "its own analysis (p or q < 0.05)."
+    )
+
+
+def _named(frame: Any, caption: str) -> Any:
+    return everything(frame, caption) if len(frame) else None
+
+
+def _path(path: str | os.PathLike | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _plain(value: Any) -> Any:
+    """A configuration as YAML can write it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -1,0 +1,151 @@
+"""Who was analysed, who left, and why."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from crossfc.report import number
+from crossfc.report.results import Results
+from crossfc.report.table import Table, from_frame, text
+
+UNKNOWN_SEQUENCE = "order not known"
+
+
+@dataclass
+class Flow:
+    """Counts of one group on its way into the analysis."""
+
+    group: str
+    css: str
+    known: int
+    left_whole: int
+    one_session: int
+    paired: int
+    by_sequence: list[tuple[str, int]]
+
+
+def group_css(results: Results, group: str) -> str:
+    """Give the class of a group's colour."""
+    return f"g{results.groups.index(group)}" if group in results.groups else "g2"
+
+
+def group_of(results: Results) -> dict[str, str]:
+    """Give everybody who is named anywhere, with their group."""
+    found: dict[str, str] = {}
+    for frame in (results.people, results.paired, results.left, results.targets, results.scores):
+        if {"participant_id", "group"} <= set(frame.columns):
+            for person, group in zip(frame["participant_id"], frame["group"], strict=True):
+                found.setdefault(person, group)
+    return found
+
+
+def pairs_table(results: Results) -> pd.DataFrame:
+    """Give the people with both sessions: those of the maps, else those with both scores."""
+    if len(results.paired):
+        return results.paired
+    if results.scores.empty:
+        return pd.DataFrame(columns=["participant_id", "group", "sequence"])
+    used = results.scores
+    if "used" in used:
+        used = used[used["used"].astype(str).str.lower() == "true"]
+    return used.drop_duplicates("participant_id")
+
+
+def one_session(results: Results) -> pd.DataFrame:
+    """Give the people with a single analysed session: they inform the mixed model only."""
+    if results.targets.empty:
+        return pd.DataFrame(columns=["participant_id", "group", "session_id", "treatment"])
+    columns = ["participant_id", "group", "session_id", "treatment"]
+    rows = results.targets.drop_duplicates(["participant_id", "session_id"])
+    count = rows.groupby("participant_id")["session_id"].transform("nunique")
+    return rows.loc[count == 1, [c for c in columns if c in rows]].reset_index(drop=True)
+
+
+def flows(results: Results) -> list[Flow]:
+    """Count every group, in the order of the study, groups of other names last."""
+    everyone = group_of(results)
+    paired = pairs_table(results)
+    alone = set(one_session(results)["participant_id"])
+    groups = results.groups + sorted(set(paired["group"]) - set(results.groups))
+    out = []
+    for group in groups:
+        own = {person for person, g in everyone.items() if g == group}
+        rows = paired[paired["group"] == group]
+        both = set(rows["participant_id"])
+        single = len((own & alone) - both)
+        sequence = rows["sequence"] if "sequence" in rows else pd.Series(["n/a"] * len(rows))
+        counts = sequence.replace("n/a", UNKNOWN_SEQUENCE).value_counts()
+        expected = [f"{a}-{b}" for a, b in (
+            (results.active, results.control), (results.control, results.active),
+        )]  # fmt: skip
+        order = [s for s in expected if len(both)] + sorted(set(counts.index) - set(expected))
+        if set(counts.index) == {UNKNOWN_SEQUENCE}:
+            order = [UNKNOWN_SEQUENCE]
+        out.append(
+            Flow(
+                group,
+                group_css(results, group),
+                len(own),
+                len(own - both) - single,
+                single,
+                len(both),
+                [(str(s).replace("-", " then "), int(counts.get(s, 0))) for s in order],
+            )
+        )
+    return out
+
+
+def left_table(results: Results) -> Table | None:
+    """List by name everyone and every session that left."""
+    if results.left.empty:
+        return None
+    columns = [
+        ("participant_id", "person", text),
+        ("group", "group", text),
+        ("level", "what left", text),
+        ("what", "session", _blank),
+        ("analysis", "left which analysis", text),
+        ("reason", "why", text),
+    ]
+    return from_frame(results.left, columns, "Who left which analysis, and why")
+
+
+def one_session_table(results: Results) -> Table | None:
+    """List the people with one session."""
+    rows = one_session(results)
+    if rows.empty:
+        return None
+    columns = [
+        ("participant_id", "person", text),
+        ("group", "group", text),
+        ("session_id", "session", text),
+        ("treatment", "treatment", text),
+    ]
+    caption = "People with one session: outside the paired analyses, inside the mixed model"
+    return from_frame(rows, columns, caption)
+
+
+def analysed_table(results: Results) -> Table | None:
+    """List the people of the paired analyses with their motion."""
+    if results.paired.empty:
+        return None
+    known = {"participant_id", "group", "sequence", "sequence_code"}
+    covariates = [
+        (c, c, number.general if results.paired[c].dtype.kind in "fiu" else text)
+        for c in results.paired.columns
+        if c not in known and not c.startswith(("mean_fd", "delta_", "score_"))
+    ]
+    columns: list[tuple[str, str, Any]] = [
+        ("participant_id", "person", text),
+        ("group", "group", text),
+        ("sequence", "sequence", text),
+        *covariates,
+        ("mean_fd_active", f"mean FD, {results.active} (mm)", lambda v: number.fixed(v, 3)),
+        ("mean_fd_control", f"mean FD, {results.control} (mm)", lambda v: number.fixed(v, 3)),
+    ]
+    return from_frame(results.paired, columns, "Who was analysed, with both sessions")
+
+
+def _blank(value: Any) -> str:
+    return "" if number.missing(value) or value == "n/a" else str(value)

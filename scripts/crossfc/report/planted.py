@@ -1,0 +1,137 @@
+"""What was planted in a twin, and whether it was found: nulls that stayed null count too."""
+
+from typing import Any
+
+import pandas as pd
+
+from crossfc.report import number
+from crossfc.report.results import SIGNIFICANT, Analysis, Results
+from crossfc.report.table import Table
+
+REACH_MM = 12.0
+
+
+def table(results: Results) -> Table | None:
+    """Set what was planted against what was found, one row per planted effect.
+
+    A planted drug effect counts as found where a cluster of that seed, with the planted sign,
+    survived correction and its peak lies within 12 mm of the target's surface.
+    """
+    edges = (results.truth or {}).get("edges") or []
+    rows: list[list[str]] = []
+    marked: set[int] = set()
+    for edge in edges:
+        for planted, verdict, evidence in _claims(results, edge):
+            if verdict == "found" or verdict == "nothing found, as planted":
+                marked.add(len(rows))
+            name = f"{edge.get('seed')}–{edge.get('target')}"
+            rows.append([name, str(edge.get("meaning", "")), planted, verdict, evidence])
+    if not rows:
+        return None
+    columns = [(c, False) for c in ("connection", "why", "planted", "verdict", "evidence")]
+    return Table("What was planted, and what was found (bold: as planted)", columns, rows, marked)
+
+
+def sentence(results: Results) -> str:
+    """Count the planted effects that were found."""
+    made = table(results)
+    if made is None:
+        return ""
+    effects = [row for row in made.rows if not row[2].startswith("no ")]
+    nulls = [row for row in made.rows if row[2].startswith("no ")]
+    found = sum(row[3] == "found" for row in effects)
+    tested = sum(row[3] != "not tested" for row in effects)
+    kept = sum(row[3] == "nothing found, as planted" for row in nulls)
+    tested_nulls = sum(row[3] != "not tested" for row in nulls)
+    return (
+        f"The scans are simulated. {found} of {tested} planted effects that were tested were found; "
+        f"{kept} of {tested_nulls} planted absences stayed without an effect."
+    )
+
+
+def _claims(results: Results, edge: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """All that an edge plants: (in words, verdict, evidence)."""
+    out = []
+    drug = {str(g): float(v) for g, v in (edge.get("drug") or {}).items()}
+    for analysis in results.of_kind("drug"):
+        for group in analysis.record.get("n") or {}:
+            if group in drug:
+                size = drug[group]
+                words = f"drug effect in {group}, Δz = {number.signed(size)}"
+                out.append(_judge(results, analysis, edge, size, words, f"drug effect in {group}"))
+    if len(results.groups) == 2 and set(results.groups) <= set(drug):
+        size = drug[results.groups[0]] - drug[results.groups[1]]
+        for analysis in results.of_kind("group_by_drug"):
+            words = f"group × drug, difference of Δz = {number.signed(size)}"
+            out.append(_judge(results, analysis, edge, size, words, "group × drug"))
+    for scale, tie in (edge.get("ties") or {}).items():
+        out.append(_tie(results, edge, scale, tie))
+    return out
+
+
+def _judge(
+    results: Results, analysis: Analysis, edge: dict, size: float, words: str, short: str
+) -> tuple[str, str, str]:
+    seed = str(edge.get("seed"))
+    words = words if size else f"no {short}"
+    if seed not in analysis.seeds:
+        return words, "not tested", f"{analysis.title} has no seed {seed}"
+    places = [r for r in results.target_rows if str(r.get("target")) == str(edge.get("target"))]
+    hits = analysis.significant(seed)
+    near = [row for row in hits.to_dict("records") if _reaches(row, places)]
+    if not places:
+        return words, "not tested", "the target has no coordinates"
+    if size == 0:
+        if not near:
+            return words, "nothing found, as planted", "no cluster of this seed at the target"
+        return words, "found where nothing was planted", _evidence(near[0])
+    signed = [row for row in near if (str(row["sign"]) != "-") == (size > 0)]
+    if signed:
+        return words, "found", _evidence(signed[0])
+    lowest = analysis.smallest(seed)
+    return words, "missed", f"smallest corrected p of the seed {number.probability(lowest)}"
+
+
+def _tie(results: Results, edge: dict, scale: str, tie: Any) -> tuple[str, str, str]:
+    slope = float(tie.get("slope_per_point", 0)) if isinstance(tie, dict) else float(tie)
+    known = results.correlation
+    words = f"tie to {scale}, {number.signed(slope, 3)} per point" if slope else f"no tie to {scale}"
+    if isinstance(tie, dict) and tie.get("planted") is False:
+        return words, "not tested", str(tie.get("why_not", ""))
+    rows = pd.DataFrame()
+    if len(known):
+        same = known["seed"].eq(str(edge["seed"])) & known["target"].eq(str(edge["target"]))
+        rows = known[same & known["scale"].eq(scale) & known["group"].eq(results.groups[0])]
+    if rows.empty or number.missing(rows.iloc[0]["pearson_r"]):
+        return words, "not tested", "no such correlation was computed"
+    row = rows.iloc[0]
+    evidence = (
+        f"r = {number.fixed(row['pearson_r'])} "
+        f"{number.interval(row.get('ci_low'), row.get('ci_high'))}, "
+        f"p = {number.probability(row['p_permutation'])}, q = {number.probability(row['q_fdr'])}"
+    )
+    survived = row["q_fdr"] < SIGNIFICANT
+    if slope == 0:
+        verdict = "found where nothing was planted" if survived else "nothing found, as planted"
+        return words, verdict, evidence
+    same_sign = (row["pearson_r"] > 0) == (slope > 0)
+    return words, "found" if survived and same_sign else "missed", evidence
+
+
+def _reaches(row: dict, places: list[dict[str, Any]]) -> bool:
+    """Whether a cluster's peak is at one of the places (a target may have one on each side)."""
+    for place in places:
+        if any(number.missing(place.get(axis)) for axis in "xyz"):
+            continue
+        apart = sum((float(row[axis]) - float(place[axis])) ** 2 for axis in "xyz") ** 0.5
+        radius = place.get("radius_mm")
+        if apart <= REACH_MM + (0.0 if number.missing(radius) else float(radius)):
+            return True
+    return False
+
+
+def _evidence(row: dict) -> str:
+    return (
+        f"cluster at {number.place(row['x'], row['y'], row['z'])} mm ({row['region']}), "
+        f"corrected p = {number.probability(row['p_fwe_cluster'])}"
+    )

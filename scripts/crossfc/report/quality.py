@@ -1,0 +1,265 @@
+"""Quality and sensitivity: motion, signal, coverage, exclusions, models and pipelines."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from crossfc.report import figure, number
+from crossfc.report.people import group_css
+from crossfc.report.results import SIGNIFICANT, Results
+from crossfc.report.table import Table, everything, from_frame, text
+
+WORST_CARPETS = 4
+TITLES = {
+    "qcfc": "QC-FC: does motion go with connectivity over people?",
+    "qc_fc": "QC-FC: does motion go with connectivity over people?",
+}
+
+
+@dataclass
+class Chart:
+    """A drawing with a title and a sentence."""
+
+    title: str
+    chart: str
+    caption: str
+
+
+@dataclass
+class Carpet:
+    """A carpet plot, inlined."""
+
+    title: str
+    source: str
+
+
+def charts(results: Results) -> list[Chart]:
+    """Draw motion and temporal signal to noise of everybody under both treatments."""
+    out = []
+    paired = results.paired
+    if {"mean_fd_active", "mean_fd_control"} <= set(paired.columns):
+        rows = paired.rename(columns={"mean_fd_active": "active", "mean_fd_control": "control"})
+        out.append(
+            Chart(
+                "Motion",
+                _paired_chart(results, rows, "mean FD (mm)", "Mean framewise displacement"),
+                "Mean framewise displacement of each person under both treatments; bars are the "
+                "mean and its 95 % interval.",
+            )
+        )
+    if {"tsnr_median", "treatment", "participant_id"} <= set(results.sessions.columns):
+        wide = results.sessions.pivot_table(
+            index=["participant_id", "group"], columns="treatment", values="tsnr_median"
+        ).reset_index()
+        if {results.active, results.control} <= set(wide.columns):
+            rows = wide.rename(columns={results.active: "active", results.control: "control"})
+            rows = rows.dropna(subset=["active", "control"])
+            out.append(
+                Chart(
+                    "Temporal signal to noise",
+                    _paired_chart(results, rows, "median tSNR", "Temporal signal to noise"),
+                    "Median temporal signal-to-noise ratio of each person under both treatments.",
+                )
+            )
+    return out
+
+
+def _paired_chart(results: Results, rows: pd.DataFrame, title: str, alt: str) -> str:
+    groups = []
+    for group in results.groups:
+        own = rows[rows["group"] == group]
+        if len(own):
+            people = list(zip(own["participant_id"], own["control"], own["active"], strict=True))
+            groups.append({"name": group, "css": group_css(results, group), "people": people})
+    treatments = (results.control, results.active)
+    alt = f"{alt} of each person under {treatments[0]} and {treatments[1]}"
+    return figure.paired(groups, treatments, title, alt, number.general)
+
+
+def motion_table(results: Results) -> Table | None:
+    """Tabulate motion by group and treatment with its tests."""
+    if results.motion.empty:
+        return None
+    three = lambda v: number.fixed(v, 3)  # noqa: E731
+    columns = [
+        ("measure", "measure", text),
+        ("group", "group", text),
+        ("mean_active", results.active, three),
+        ("mean_control", results.control, three),
+        ("mean_difference", "difference", lambda v: number.signed(v, 3)),
+        ("t", "t", number.fixed),
+        ("df", "df", lambda v: number.general(v, 3)),
+        ("p", "p", number.probability),
+    ]
+    marked = list(results.motion["p"] < SIGNIFICANT) if "p" in results.motion else []
+    return from_frame(results.motion, columns, "Motion by group and treatment", marked)
+
+
+def sessions_table(results: Results) -> Table | None:
+    """Tabulate every session: what it is and what it is worth."""
+    if results.sessions.empty:
+        return None
+    frame = results.sessions
+    known = [
+        ("participant_id", "person", text),
+        ("session_id", "session", text),
+        ("group", "group", text),
+        ("treatment", "treatment", text),
+        ("volumes", "volumes", number.whole),
+        ("volumes_kept", "kept", number.whole),
+        ("volumes_censored", "censored", number.whole),
+        ("residual_degrees_of_freedom", "residual df", number.whole),
+        ("mean_fd", "mean FD (mm)", lambda v: number.fixed(v, 3)),
+        ("max_fd", "max FD (mm)", number.fixed),
+        ("share_fd_above_0.5", "FD > 0.5 mm", lambda v: _percent(v)),
+        ("mean_dvars", "DVARS", lambda v: number.general(v, 3)),
+        ("tsnr_median", "tSNR", lambda v: number.fixed(v, 1)),
+        ("mask_dice_template", "mask overlap", number.fixed),
+        ("excluded", "excluded", text),
+    ]
+    coverage = [
+        (c, _coverage_title(c), _percent)
+        for c in frame.columns
+        if "coverage" in c and frame[c].dtype.kind == "f" and _coverage_title(c).split()[0] in {
+            str(row.get("seed")) for row in results.seeds
+        }
+    ]  # fmt: skip
+    return from_frame(frame, known + coverage, "Every session (primary pipeline)")
+
+
+def coverage_sentence(results: Results) -> str:
+    """Say what the poorest coverage of a seed was."""
+    columns = [
+        c for c in results.sessions.columns
+        if "coverage" in c and results.sessions[c].dtype.kind in "fi"
+    ]  # fmt: skip
+    if not columns:
+        return ""
+    lowest = results.sessions[columns].min()
+    if lowest.isna().all():
+        return ""
+    name = str(lowest.idxmin())
+    row = results.sessions.loc[results.sessions[name].idxmin()]
+    return (
+        f"The poorest coverage of a region was {_percent(lowest[name])} "
+        f"({_coverage_title(name)}, {row.get('participant_id')} {row.get('session_id')})."
+    )
+
+
+def excluded_table(results: Results) -> Table | None:
+    """Tabulate sessions excluded by quality."""
+    if results.excluded.empty:
+        return None
+    return everything(results.excluded, "Sessions excluded by quality, blind to outcome")
+
+
+def further_tables(results: Results) -> list[Table]:
+    """Tabulate whatever else the quality floor has written, such as QC-FC."""
+    out = []
+    for name, frame in results.quality_tables.items():
+        if len(frame):
+            out.append(everything(frame, TITLES.get(name, name.replace("_", " "))))
+    return out
+
+
+def mixed_table(results: Results) -> Table | None:
+    """Tabulate the mixed model that keeps one-session people."""
+    if results.mixed.empty:
+        return None
+    columns = [
+        ("seed", "seed", text),
+        ("target", "target", text),
+        ("term", "term", text),
+        ("estimate", "estimate (z)", lambda v: number.signed(v, 3)),
+        ("se", "SE", lambda v: number.fixed(v, 3)),
+        ("z", "Wald z", number.fixed),
+        ("p", "p", number.probability),
+        ("n_people", "people", number.whole),
+        ("n_sessions", "sessions", number.whole),
+        ("converged", "converged", text),
+        ("note", "note", text),
+    ]
+    marked = list(results.mixed["p"] < SIGNIFICANT)
+    caption = "Mixed model on the a-priori targets, one-session people included (p not corrected)"
+    return from_frame(results.mixed, columns, caption, marked)
+
+
+def robustness_table(results: Results) -> Table | None:
+    """Tabulate how every pipeline compares with the primary one."""
+    if results.robustness.empty:
+        return None
+    frame = results.robustness.copy()
+    axes = [f"primary_peak_{axis}" for axis in "xyz"]
+    if set(axes) <= set(frame.columns):
+        frame["peak"] = [number.place(*row) for row in frame[axes].to_numpy()]
+    columns = [
+        ("pipeline", "pipeline", text),
+        ("analysis", "analysis", lambda v: text(v).replace("_", " ")),
+        ("seed", "seed", text),
+        ("map_correlation_with_primary", "map correlation with primary", number.fixed),
+        ("peak", "primary peak", str),
+        ("stat_at_primary_peak", "statistic there", number.fixed),
+        ("dice_top_percent", "overlap of the top voxels (Dice)", number.fixed),
+        ("n_people", "people", number.whole),
+    ]
+    return from_frame(frame, columns, "Every pipeline against the primary one")
+
+
+def robustness_sentence(results: Results) -> str:
+    """Say how alike the other pipelines' maps are, and whether a peak changed its sign."""
+    frame = results.robustness
+    if frame.empty:
+        return ""
+    primary = results.pipelines[0]
+    others = frame[frame["pipeline"] != primary]
+    if others.empty:
+        return "There is one pipeline only, so nothing to compare."
+    r = others["map_correlation_with_primary"].dropna()
+    names = number.listed(list(dict.fromkeys(others["pipeline"])))
+    if r.empty:
+        return f"The other pipelines ({names}) share no map with the primary one."
+    return (
+        f"Maps of the other pipelines ({names}) correlate with those of {primary} between "
+        f"{number.fixed(r.min())} and {number.fixed(r.max())} (median {number.fixed(r.median())})."
+    )
+
+
+def carpets(results: Results, paths: Sequence[Path]) -> tuple[list[Carpet], int]:
+    """Inline the carpet plots of the sessions that moved most; tell how many there are in all."""
+    present = [Path(p) for p in paths if Path(p).is_file()]
+    fd = {}
+    if {"participant_id", "session_id", "mean_fd"} <= set(results.sessions.columns):
+        for row in results.sessions.to_dict("records"):
+            fd[(row["participant_id"], row["session_id"])] = row["mean_fd"]
+
+    def moved(path: Path) -> float:
+        value = fd.get(_whose(path))
+        return -1.0 if number.missing(value) else float(value)
+
+    worst = sorted(present, key=lambda p: (-moved(p), p.name))[:WORST_CARPETS]
+    out = []
+    for path in worst:
+        known = moved(path)
+        title = " ".join(_whose(path))
+        title += f", mean FD {number.fixed(known, 3)} mm" if known >= 0 else ""
+        source = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+        out.append(Carpet(title, source))
+    return out, len(present)
+
+
+def _whose(path: Path) -> tuple[str, str]:
+    parts = path.name.split("_")
+    person = next((p for p in parts if p.startswith("sub-")), path.stem)
+    return person, next((p for p in parts if p.startswith("ses-")), "")
+
+
+def _coverage_title(column: str) -> str:
+    words = [w for w in column.replace(".", "_").split("_") if w not in ("seeds", "seed", "targets")]
+    return " ".join(w for w in words if w != "coverage") + " coverage"
+
+
+def _percent(value: float) -> str:
+    return number.MISSING if number.missing(value) else f"{100 * float(value):.0f} %"

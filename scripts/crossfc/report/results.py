@@ -1,0 +1,241 @@
+"""The results of a study as the page reads them: every table that is there, none that is not."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from crossfc.fault import Fault
+from crossfc.report import number
+
+SIGNIFICANT = 0.05
+
+LABELS = {
+    "participant_id", "session_id", "group", "sequence", "treatment", "seed", "target", "scale",
+    "pipeline", "analysis",
+}  # fmt: skip
+
+
+@dataclass
+class Analysis:
+    """One group analysis: its folder, its record and its tables."""
+
+    name: str
+    kind: str
+    folder: Path
+    record: dict[str, Any]
+    clusters: pd.DataFrame
+    cells: pd.DataFrame
+
+    @property
+    def seeds(self) -> list[str]:
+        """Seeds (or what stands for one: pooled, subregion) in the order of the record."""
+        return [str(seed) for seed in self.record.get("seeds", [])]
+
+    @property
+    def title(self) -> str:
+        """The title for people."""
+        return str(self.record.get("title") or self.name.replace("_", " "))
+
+    @property
+    def n_permutations(self) -> int | None:
+        """Arrangements that were drawn."""
+        return self.record.get("n_permutations")
+
+    @property
+    def copies(self) -> int:
+        """How many of all arrangements give the same statistic: two for two-sided sign flips."""
+        signs = str(self.record.get("arrangement", "")).startswith("sign")
+        return 2 if self.exhaustive and signs and self.record.get("two_sided", True) else 1
+
+    def p_equals(self, p: float | None) -> str:
+        """Print a corrected p; one that could not be smaller says so."""
+        return number.p_equals(p, self.n_permutations, self.exhaustive, self.copies)
+
+    @property
+    def lowest_p(self) -> float:
+        """The smallest p that the arrangements can give."""
+        return number.smallest_p(self.n_permutations, self.exhaustive, self.copies)
+
+    @property
+    def exhaustive(self) -> bool:
+        """Whether all arrangements were enumerated."""
+        return bool(self.record.get("exhaustive"))
+
+    def per_seed(self, seed: str) -> dict[str, Any]:
+        """The summary of one seed; empty where the record has none."""
+        return (self.record.get("per_seed") or {}).get(seed, {})
+
+    def statmap(self, seed: str, stat: str) -> Path:
+        """Path of one of the maps."""
+        return self.folder / f"seed-{seed}_stat-{stat}_statmap.nii.gz"
+
+    def significant(self, seed: str | None = None) -> pd.DataFrame:
+        """Clusters whose corrected p is below 0.05, smallest p first."""
+        if self.clusters.empty:
+            return self.clusters
+        keep = self.clusters["p_fwe_cluster"] < SIGNIFICANT
+        if seed is not None:
+            keep &= self.clusters["seed"] == seed
+        return self.clusters[keep].sort_values("p_fwe_cluster", kind="stable")
+
+    def smallest(self, seed: str, which: str = "cluster") -> float | None:
+        """Smallest corrected p of a seed, at the level of clusters or of voxels."""
+        value = self.per_seed(seed).get(f"p_fwe_{which}_min")
+        if value is not None:
+            return float(value)
+        column = "p_fwe_cluster" if which == "cluster" else "p_fwe_peak"
+        if self.clusters.empty or column not in self.clusters:
+            return None
+        own = self.clusters.loc[self.clusters["seed"] == seed, column].dropna()
+        return float(own.min()) if len(own) else None
+
+    def threshold(self) -> float | None:
+        """The statistic at which clusters were formed (two-sided p; F is one-sided)."""
+        if self.record.get("forming_threshold") is not None:
+            return float(self.record["forming_threshold"])
+        from scipy import stats
+
+        p = self.record.get("cluster_forming_p")
+        freedom = self.record.get("degrees_of_freedom")
+        if p is None or freedom is None:
+            return None
+        if str(self.record.get("statistic", "t")).upper().startswith("F"):
+            pair = _pair(freedom)
+            return None if pair is None else float(stats.f.isf(p, *pair))
+        low = min(_numbers(freedom))
+        return float(stats.t.isf(p / 2, low))
+
+
+def _numbers(freedom: Any) -> list[float]:
+    if isinstance(freedom, dict):
+        return [v for part in freedom.values() for v in _numbers(part)]
+    if isinstance(freedom, list | tuple):
+        return [v for part in freedom for v in _numbers(part)]
+    return [float(freedom)]
+
+
+def _pair(freedom: Any) -> tuple[float, float] | None:
+    """Degrees of freedom of an F: numerator and denominator, in any of the usual forms."""
+    if isinstance(freedom, dict) and not {"numerator", "denominator"} <= set(freedom):
+        return None
+    if isinstance(freedom, dict):
+        return float(freedom["numerator"]), float(freedom["denominator"])
+    values = _numbers(freedom)
+    return (values[0], values[1]) if len(values) == 2 else None
+
+
+@dataclass
+class Results:
+    """Everything the page is made of. A table that was not written is an empty frame."""
+
+    config: dict[str, Any]
+    analyses: list[Analysis]
+    people: pd.DataFrame
+    paired: pd.DataFrame
+    left: pd.DataFrame
+    targets: pd.DataFrame
+    pairs: dict[str, Any]
+    mixed: pd.DataFrame
+    change: pd.DataFrame
+    scores: pd.DataFrame
+    correlation: pd.DataFrame
+    points: pd.DataFrame
+    sessions: pd.DataFrame
+    motion: pd.DataFrame
+    excluded: pd.DataFrame
+    quality_tables: dict[str, pd.DataFrame]
+    robustness: pd.DataFrame
+    between: pd.DataFrame = field(default_factory=pd.DataFrame)
+    scales: dict[str, dict[str, Any]] = field(default_factory=dict)
+    seeds: list[dict[str, Any]] = field(default_factory=list)
+    target_rows: list[dict[str, Any]] = field(default_factory=list)
+    truth: dict[str, Any] | None = None
+
+    @property
+    def groups(self) -> list[str]:
+        """Group labels, patients first."""
+        named = self.config.get("groups") or {}
+        return [str(named[key]) for key in ("patients", "controls") if named.get(key)]
+
+    @property
+    def active(self) -> str:
+        """Label of the drug."""
+        return str(self.config["treatments"]["active"])
+
+    @property
+    def control(self) -> str:
+        """Label of placebo or comparator."""
+        return str(self.config["treatments"]["control"])
+
+    @property
+    def pipelines(self) -> list[str]:
+        """Pipelines, the primary one first."""
+        return list(self.config.get("pipelines") or {"primary": {}})
+
+    def better(self, scale: str) -> str | None:
+        """Whether a ``higher`` or a ``lower`` score is better; None where the sheet is silent."""
+        value = self.scales.get(scale, {}).get("better")
+        return value if value in ("higher", "lower") else None
+
+    def of_kind(self, *kinds: str) -> list[Analysis]:
+        """Analyses of these kinds, in the order they were named."""
+        return [a for a in self.analyses if a.kind in kinds]
+
+
+def read_table(path: Path | None) -> pd.DataFrame:
+    """Read a table; an empty frame where there is no such file."""
+    if path is None or not Path(path).is_file():
+        return pd.DataFrame()
+    # Only n/a and an empty cell are missing: a group may well be called "NA" or "None". Labels
+    # stay text: a person "01" is not the number 1.
+    frame = pd.read_csv(
+        path, sep="\t", na_values=["n/a", ""], keep_default_na=False, dtype=dict.fromkeys(LABELS, str)
+    )
+    for column in LABELS & set(frame.columns):
+        frame[column] = frame[column].fillna("n/a")
+    return frame
+
+
+def read_json(path: Path | None) -> dict[str, Any]:
+    """Read a record; an empty one where there is no such file.
+
+    Raises
+    ------
+    Fault
+        If the file is there and is not JSON.
+    """
+    if path is None or not Path(path).is_file():
+        return {}
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise Fault(f"{path} is not JSON ({error}); remove it and run its rule again") from error
+
+
+def read_analysis(name: str, folder: Path) -> Analysis | None:
+    """Read one analysis; None where it has no record."""
+    record = read_json(folder / "result.json")
+    if not record:
+        return None
+    return Analysis(
+        name,
+        kind_of(name),
+        folder,
+        record,
+        read_table(folder / "clusters.tsv"),
+        read_table(folder / "cells.tsv"),
+    )
+
+
+def kind_of(name: str) -> str:
+    """Tell which question an analysis asks, from its name."""
+    fixed = ("group_by_drug_by_subregion", "group_by_drug_pooled", "group_by_drug", "carryover")
+    if name in fixed:
+        return name
+    for prefix in ("drug_", "change_"):
+        if name.startswith(prefix):
+            return prefix.rstrip("_")
+    return "other"

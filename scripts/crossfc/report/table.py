@@ -1,0 +1,72 @@
+"""Tables of the page: columns with a title each, cells already in print."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from crossfc.report import number
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass
+class Table:
+    """One table: ``columns`` are (title, numeric) pairs, ``rows`` lists of text.
+
+    ``marked`` holds the indices of rows to set in bold, such as significant ones.
+    """
+
+    caption: str
+    columns: list[tuple[str, bool]]
+    rows: list[list[str]]
+    marked: set[int] = field(default_factory=set)
+
+
+def text(value: Any) -> str:
+    """Print anything that is not a measure."""
+    if number.missing(value):
+        return number.MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and value == round(value) and abs(value) < 1e15:
+        return number.fixed(value, 0)
+    return str(value)
+
+
+def from_frame(
+    frame: "pandas.DataFrame",
+    columns: Iterable[tuple[str, str, Callable[[Any], str]]],
+    caption: str,
+    marked: Iterable[bool] = (),
+) -> Table:
+    """Print the columns of a data frame that are there.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    columns : sequence of (column, title, printer)
+        Columns that the frame lacks are left out.
+    caption : str
+    marked : sequence of bool
+        Rows to mark.
+    """
+    present = [(key, title, show) for key, title, show in columns if key in frame.columns]
+    rows = [[show(row[key]) for key, _, show in present] for row in frame.to_dict("records")]
+    return Table(
+        caption,
+        [(title, show is not text) for _, title, show in present],
+        rows,
+        {i for i, mark in enumerate(marked) if mark},
+    )
+
+
+def everything(frame: "pandas.DataFrame", caption: str) -> Table:
+    """Print all columns of a frame whose columns are not known beforehand."""
+    columns = []
+    for key in frame.columns:
+        numeric = frame[key].dtype.kind in "fiu"
+        named = str(key) == "p" or str(key).startswith(("p_", "q_")) or str(key).endswith("_p")
+        show = number.probability if numeric and named else number.general if numeric else text
+        columns.append((key, str(key).replace("_", " "), show))
+    return from_frame(frame, columns, caption)

@@ -1,0 +1,323 @@
+"""What one session gives to the group: maps, series, edges and a record, per pipeline."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crossfc import atomic
+from crossfc.fault import Fault
+from crossfc.session import carpet, cleaning, connectivity, quality
+from crossfc.session.confounds import (
+    Confounds,
+    framewise_displacement,
+    non_steady_volumes,
+    read_confounds,
+    strategy_matrix,
+)
+from crossfc.session.mask import open_mask
+from crossfc.session.place import region_mask
+from crossfc.session.scan import Scan, open_scan
+from crossfc.session.smoothing import smooth_in_mask
+
+
+class SessionData:
+    """One session, read once, in the order the products want: (t, z, y, x), cut to the mask.
+
+    Parameters
+    ----------
+    scan : Scan
+        The preprocessed BOLD.
+    mask : (x, y, z) bool
+        Brain mask; voxels without variance are taken out and counted.
+    """
+
+    def __init__(self, scan: Scan, mask: np.ndarray):
+        self.shape, self.affine = mask.shape, scan.affine
+        self.voxel_mm = np.sqrt((scan.affine[:3, :3] ** 2).sum(axis=0))
+        whole = mask.T
+        filled = [np.flatnonzero(whole.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+        self._box = tuple(slice(int(f[0]), int(f[-1]) + 1) for f in filled)
+        # The scan's arrays run x fastest, so the transpose is a view; the subtraction copies.
+        box = scan.data.T[(slice(None), *self._box)]
+        self.mean = box.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self.series = np.subtract(box, self.mean, order="C")
+        power = np.einsum("tzyx,tzyx->zyx", self.series, self.series, optimize=False)
+        self.deviation = np.sqrt(power / len(self.series))
+        varies = self.deviation > 1e-6 * np.maximum(np.abs(self.mean), 1e-6)
+        self.zero_variance_voxels = int((whole[self._box] & ~varies).sum())
+        self.box_mask = whole[self._box] & varies
+        self.mask = np.zeros(whole.shape, dtype=bool)
+        self.mask[self._box] = self.box_mask
+
+    def region(self, rows: list[dict[str, Any]], name: str) -> tuple[np.ndarray, float]:
+        """Give a region's voxels inside the mask (box order), and its share inside."""
+        whole = region_mask(rows, name, self.shape, self.affine).T
+        return (whole & self.mask)[self._box], float((whole & self.mask).sum() / whole.sum())
+
+    def region_series(self, inside: np.ndarray) -> np.ndarray:
+        """Give the mean series of a region over its voxels, not smoothed."""
+        return self.series[:, inside].mean(axis=1, dtype=np.float64)
+
+    def to_image(self, values: np.ndarray) -> Any:
+        """Put values per voxel of the mask back into the grid, NaN elsewhere."""
+        import nibabel
+
+        box = np.full(self.box_mask.shape, np.nan, dtype=np.float32)
+        box[self.box_mask] = values
+        grid = np.full(self.shape[::-1], np.nan, dtype=np.float32)
+        grid[self._box] = box
+        image = nibabel.Nifti1Image(grid.T, self.affine)
+        # 4: the coordinates are those of MNI space.
+        image.set_sform(self.affine, 4)
+        image.set_qform(self.affine, 4)
+        image.header.set_xyzt_units("mm", "sec")
+        return image
+
+
+def connectivity_session(
+    participant_id: str,
+    session_id: str,
+    runs: list[dict[str, Any]],
+    pipelines: dict[str, dict[str, Any]],
+    targets: list[dict[str, Any]],
+    outputs: dict[str, dict[str, Any]],
+    carpet_path: str | Path,
+    minimum_seed_coverage: float,
+    minimum_residual_degrees_of_freedom: int,
+) -> None:
+    """Read one session once and write its connectivity for every pipeline.
+
+    Parameters
+    ----------
+    participant_id, session_id : str
+    runs : list of dict
+        Each with ``scan`` (its raw name) and the paths ``bold``, ``mask``, ``confounds``; of
+        several, the one with the lowest mean framewise displacement is used.
+    pipelines : dict
+        Name to choices: ``strategy`` (the strategy itself), ``high_pass_hz``, ``low_pass_hz``,
+        ``censor_fd_mm``, ``censor_minimum_run``, ``fwhm_mm``, ``seeds`` (rows of the sheet).
+    targets : list of dict
+        Rows of the sheet of targets.
+    outputs : dict
+        Pipeline to the paths of `crossfc.session.layout.connectivity`.
+    carpet_path : path
+        The carpet plot, a PNG.
+    minimum_seed_coverage : float
+        Share of a seed's voxels that must lie in the mask.
+    minimum_residual_degrees_of_freedom : int
+        Fewest degrees of freedom after cleaning.
+
+    Raises
+    ------
+    Fault
+        If the scan, its mask or its confounds cannot be analysed; nothing is written then.
+    """
+    tables = [(run["scan"], read_confounds(run["confounds"])) for run in runs]
+    index, considered = quality.choose_run(tables)
+    run, confounds = runs[index], tables[index][1]
+    scan = open_scan(run["bold"])
+    mask = open_mask(run["mask"], scan)
+    # The number of rows is known to be right only now that the scan is open.
+    if confounds.n_volumes != scan.data.shape[3]:
+        read_confounds(run["confounds"], scan.data.shape[3])
+    plans = {
+        name: _plan(name, choices, confounds, scan, run, minimum_residual_degrees_of_freedom)
+        for name, choices in pipelines.items()
+    }
+    data = SessionData(scan, mask)
+    repetition_time = scan.repetition_time
+    del scan
+    snr = quality.temporal_snr(data.mean, data.deviation)
+    record = {
+        "participant_id": participant_id,
+        "session_id": session_id,
+        "scan": run["scan"],
+        "runs_considered": considered,
+        "repetition_time": repetition_time,
+        "volumes": confounds.n_volumes,
+        "volumes_non_steady": int(non_steady_volumes(confounds).sum()),
+        **quality.motion(confounds),
+        "tsnr_median": float(np.median(snr[data.box_mask])),
+        "mask_voxels": int(data.mask.sum()),
+        "mask_dice_template": quality.dice(data.mask, _template_mask(data)),
+        "zero_variance_voxels": data.zero_variance_voxels,
+    }
+    measured = _regions(data, snr, targets, "target", 0.0, run)
+    seeds = {
+        name: _regions(data, snr, choices["seeds"], "seed", minimum_seed_coverage, run)
+        for name, choices in pipelines.items()
+    }
+    _draw(carpet_path, data, confounds, record)
+    voxels: dict[float, np.ndarray] = {}
+    for name in sorted(pipelines, key=lambda n: pipelines[n]["fwhm_mm"]):
+        fwhm = pipelines[name]["fwhm_mm"]
+        if fwhm not in voxels:
+            smoothed = smooth_in_mask(data.series, data.box_mask, fwhm, data.voxel_mm)
+            # One size of smoothing at a time: the series of a session are large.
+            voxels = {fwhm: smoothed[:, data.box_mask]}
+        _write_pipeline(name, plans[name], data, voxels[fwhm], seeds[name], measured, record, outputs)
+
+
+def _plan(
+    name: str,
+    choices: dict[str, Any],
+    confounds: Confounds,
+    scan: Scan,
+    run: dict[str, Any],
+    minimum: int,
+) -> dict[str, Any]:
+    matrix, columns = strategy_matrix(confounds, choices["strategy"])
+    kept = cleaning.kept_volumes(
+        framewise_displacement(confounds),
+        non_steady_volumes(confounds),
+        choices["censor_fd_mm"],
+        choices["censor_minimum_run"],
+    )
+    if kept.sum() < 3:
+        raise Fault(
+            f"{run['bold']}: pipeline {name} censors all but {int(kept.sum())} of {len(kept)} "
+            "volumes; exclude the session in the sheet of sessions with this reason"
+        )
+    basis = cleaning.basis(
+        matrix,
+        scan.repetition_time,
+        choices["high_pass_hz"],
+        choices["low_pass_hz"],
+        kept,
+    )
+    left = cleaning.require_degrees_of_freedom(
+        int(kept.sum()), basis.shape[1], minimum, str(run["bold"]), name
+    )
+    return {"basis": basis, "kept": kept, "columns": columns, "left": left}
+
+
+def _regions(
+    data: SessionData,
+    snr: np.ndarray,
+    rows: list[dict[str, Any]],
+    column: str,
+    minimum_coverage: float,
+    run: dict[str, Any],
+) -> dict[str, dict[str, Any]]:
+    """Measure regions: series, coverage, voxels, tSNR. A target may be missing, a seed may not."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in dict.fromkeys(row[column] for row in rows):
+        own = [row for row in rows if row[column] == name]
+        inside, coverage = data.region(own, name)
+        if column == "seed" and (coverage < minimum_coverage or not inside.any()):
+            raise Fault(
+                f"{run['bold']}: {coverage:.0%} of seed {name} lies in the brain mask with signal, "
+                f"where {minimum_coverage:.0%} is asked for; look at the mask and the "
+                "registration, then exclude the session in the sheet of sessions, or choose a "
+                "seed inside the brain"
+            )
+        found[name] = {
+            "coverage": coverage,
+            "voxels": int(inside.sum()),
+            "tsnr": float(snr[inside].mean()) if inside.any() else None,
+            "series": data.region_series(inside) if inside.any() else None,
+            "inside": inside,
+        }
+    return found
+
+
+def _write_pipeline(
+    name: str,
+    plan: dict[str, Any],
+    data: SessionData,
+    voxels: np.ndarray,
+    seeds: dict[str, dict[str, Any]],
+    targets: dict[str, dict[str, Any]],
+    record: dict[str, Any],
+    outputs: dict[str, dict[str, Any]],
+) -> None:
+    import pandas
+
+    kept, basis = plan["kept"], plan["basis"]
+    names = {"seed": list(seeds), "target": [t for t in targets if targets[t]["voxels"]]}
+    # The constant is in the basis, but a mean left in float32 would cost digits.
+    own = voxels if kept.all() else voxels[kept] - voxels[kept].mean(axis=0)
+    seed_series = np.column_stack([seeds[s]["series"] for s in names["seed"]])[kept]
+    z, share = connectivity.seed_maps(own, seed_series, basis)
+    for path, values in zip(outputs[name]["maps"], z, strict=True):
+        atomic.save_image(path, data.to_image(values))
+
+    series = [targets[t]["series"][kept] for t in names["target"]]
+    target_series = np.column_stack(series) if series else np.empty((int(kept.sum()), 0))
+    edges = connectivity.edge_table(seed_series, target_series, basis)
+    for i, s in enumerate(names["seed"]):
+        for j, t in enumerate(names["target"]):
+            # A target that shares voxels with its seed correlates with itself.
+            if (seeds[s]["inside"] & targets[t]["inside"]).any():
+                edges[i, j] = np.nan
+    relmat = pandas.DataFrame(edges, columns=names["target"])
+    for absent in (t for t in targets if not targets[t]["voxels"]):
+        relmat[absent] = np.nan
+    relmat.insert(0, "seed", names["seed"])
+    atomic.write_table(outputs[name]["relmat"], relmat)
+
+    columns = [f"seed_{s}" for s in names["seed"]] + [f"target_{t}" for t in names["target"]]
+    cleaned = np.full((len(kept), len(columns)), np.nan)
+    cleaned[kept] = connectivity.clean(np.hstack([seed_series, target_series]), basis)
+    atomic.write_table(outputs[name]["timeseries"], pandas.DataFrame(cleaned, columns=columns))
+
+    def plain(regions: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        kept_keys = ("coverage", "voxels", "tsnr")
+        return {r: {k: regions[r][k] for k in kept_keys} for r in regions}
+
+    # The record comes last: where it stands, the maps stand too.
+    atomic.write_json(
+        outputs[name]["qc"],
+        record
+        | {
+            "pipeline": name,
+            "volumes_censored": int((~kept).sum()),
+            "volumes_kept": int(kept.sum()),
+            "residual_degrees_of_freedom": plan["left"],
+            "regressors": plan["columns"],
+            "variance_left_median": _finite_median(share),
+            "seeds": plain(seeds),
+            "targets": plain(targets),
+        },
+    )
+
+
+def _draw(
+    path: str | Path, data: SessionData, confounds: Confounds, record: dict[str, Any]
+) -> None:
+    fd = framewise_displacement(confounds)
+    carpet.draw_carpet(
+        path,
+        data.series[:, data.box_mask],
+        fd,
+        (fd > 0.5) | non_steady_volumes(confounds),
+        f"{record['participant_id']} {record['session_id']}  mean FD {record['mean_fd']:.2f} mm, "
+        f"median tSNR {record['tsnr_median']:.0f}",
+        record["repetition_time"],
+    )
+
+
+def _template_mask(data: SessionData) -> np.ndarray:
+    """Give the template's brain in the grid of the session, as (z, y, x).
+
+    The template is the ICBM 2009a that nilearn carries, cut at a fifth of its maximum as
+    nilearn.datasets.load_mni152_brain_mask does.
+    """
+    from crossfc.trial.twin_anatomy import load_template
+
+    template, affine = load_template("t1")
+    to_template = np.linalg.inv(affine) @ data.affine
+    grid = np.indices(data.shape).reshape(3, -1)
+    index = np.rint(to_template[:3, :3] @ grid + to_template[:3, 3:]).astype(int)
+    inside = ((index >= 0) & (index < np.array(template.shape)[:, None])).all(axis=0)
+    brain = np.zeros(inside.size, dtype=bool)
+    brain[inside] = template[tuple(index[:, inside])] > 0.2
+    return brain.reshape(data.shape).T
+
+
+def _finite_median(values: Iterable[float]) -> float | None:
+    median = float(np.nanmedian(np.asarray(values)))
+    return None if math.isnan(median) else median

@@ -1,0 +1,115 @@
+"""Where the files of a session lie: fMRIPrep's names going in, BIDS derivative names coming out.
+
+Only names are built here, nothing is looked up on the disk, so the workflow can be planned
+without touching the data set.
+"""
+
+from pathlib import Path, PurePosixPath
+
+from crossfc.bids import bids_name, label, parse_name
+
+
+def preprocessed(
+    scan: str, derivatives_dir: str | Path, space: str, res: str | None = None
+) -> dict[str, Path]:
+    """Name the files that fMRIPrep makes of one BOLD run.
+
+    Parameters
+    ----------
+    scan : str
+        Path of the raw run below the BIDS data set, such as
+        ``sub-01/ses-d2/func/sub-01_ses-d2_task-rest_run-01_bold.nii.gz``.
+    derivatives_dir : path
+        Root of the derivative data set.
+    space, res : str
+        Labels of the entities ``space`` and ``res`` (fMRIPrep leaves ``res`` out at the
+        resolution of the scan).
+
+    Returns
+    -------
+    dict
+        ``bold``, ``bold_sidecar``, ``mask``, ``boldref``, ``confounds``, ``confounds_sidecar``.
+    """
+    raw = PurePosixPath(scan)
+    entities, _, _ = parse_name(raw.name)
+    folder = Path(derivatives_dir) / str(raw.parent)
+    spatial = entities | {"space": space, "res": res}
+
+    def name(extra: dict[str, object], suffix: str, extension: str) -> Path:
+        return folder / bids_name(extra, suffix, extension)
+
+    return {
+        "bold": name(spatial | {"desc": "preproc"}, "bold", ".nii.gz"),
+        "bold_sidecar": name(spatial | {"desc": "preproc"}, "bold", ".json"),
+        "mask": name(spatial | {"desc": "brain"}, "mask", ".nii.gz"),
+        "boldref": name(spatial, "boldref", ".nii.gz"),
+        "confounds": name(entities | {"desc": "confounds"}, "timeseries", ".tsv"),
+        "confounds_sidecar": name(entities | {"desc": "confounds"}, "timeseries", ".json"),
+    }
+
+
+def anatomy(participant_id: str, derivatives_dir: str | Path, space: str) -> dict[str, Path]:
+    """Name the anatomical files of one person, one reference for all sessions.
+
+    Returns
+    -------
+    dict
+        ``t1w`` (bias-corrected), ``mask``, ``t1w_template`` (T1w in the template's space),
+        ``csf``, ``wm``, ``gm`` (probabilities in T1w space), ``transform`` (T1w to template,
+        ITK composite), ``quality`` (JSON).
+    """
+    sub = label(participant_id)
+    folder = Path(derivatives_dir) / participant_id / "anat"
+
+    def name(entities: dict[str, object], suffix: str, extension: str = ".nii.gz") -> Path:
+        return folder / bids_name({"sub": sub} | entities, suffix, extension)
+
+    return {
+        "t1w": name({"desc": "preproc"}, "T1w"),
+        "mask": name({"desc": "brain"}, "mask"),
+        "t1w_template": name({"space": space, "desc": "preproc"}, "T1w"),
+        "csf": name({"label": "CSF"}, "probseg"),
+        "gm": name({"label": "GM"}, "probseg"),
+        "wm": name({"label": "WM"}, "probseg"),
+        "transform": name({"from": "T1w", "to": space, "mode": "image"}, "xfm", ".h5"),
+        "quality": name({"desc": "registration"}, "qc", ".json"),
+        "figure": name({"desc": "registration"}, "T1w", ".png"),
+    }
+
+
+def connectivity(
+    participant_id: str,
+    session_id: str,
+    task: str,
+    results_dir: str | Path,
+    space: str,
+    pipeline: str,
+    seeds: list[str],
+) -> dict[str, Path | list[Path]]:
+    """Name what one session's connectivity job writes for one pipeline.
+
+    Returns
+    -------
+    dict
+        ``maps`` (one Fisher-z map per seed, in the order of ``seeds``), ``timeseries``,
+        ``relmat`` (seed by target), ``qc``.
+    """
+    base = {"sub": label(participant_id), "ses": label(session_id), "task": task, "space": space}
+    folder = Path(results_dir) / participant_id / session_id / "func"
+
+    def name(entities: dict[str, object], suffix: str, extension: str) -> Path:
+        return folder / bids_name(base | {"desc": pipeline} | entities, suffix, extension)
+
+    return {
+        "maps": [name({"seed": s, "stat": "fisherz"}, "boldmap", ".nii.gz") for s in seeds],
+        "timeseries": name({}, "timeseries", ".tsv"),
+        "relmat": name({"stat": "fisherz"}, "relmat", ".tsv"),
+        "qc": name({}, "qc", ".json"),
+    }
+
+
+def carpet(participant_id: str, session_id: str, task: str, results_dir: str | Path) -> Path:
+    """Name the carpet plot of a session."""
+    base = {"sub": label(participant_id), "ses": label(session_id), "task": task}
+    name = bids_name(base | {"desc": "carpet"}, "bold", ".png")
+    return Path(results_dir) / participant_id / session_id / "func" / name

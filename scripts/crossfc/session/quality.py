@@ -1,0 +1,63 @@
+"""Quality of one session, in measures that are blind to the outcome."""
+
+from typing import Any
+
+import numpy as np
+
+from crossfc.session.confounds import Confounds, framewise_displacement
+
+
+def motion(confounds: Confounds) -> dict[str, float]:
+    """Summarise motion and signal change.
+
+    Returns
+    -------
+    dict
+        mean_fd, median_fd, max_fd (mm; Power et al. 2012), share_fd_above_0.5, mean_dvars
+        (standardised where the table has it).
+    """
+    fd = framewise_displacement(confounds)[1:]
+    dvars = next(
+        (confounds.columns[c] for c in ("std_dvars", "dvars") if c in confounds.columns), None
+    )
+    return {
+        "mean_fd": float(fd.mean()),
+        "median_fd": float(np.median(fd)),
+        "max_fd": float(fd.max()),
+        "share_fd_above_0.5": float((fd > 0.5).mean()),
+        "mean_dvars": None if dvars is None else float(np.nanmean(dvars)),
+    }
+
+
+def choose_run(candidates: list[tuple[str, Confounds]]) -> tuple[int, list[dict[str, Any]]]:
+    """Choose among repeat runs the one with the lowest mean framewise displacement.
+
+    The rule knows nothing of connectivity or outcome. A tie goes to the earlier run.
+
+    Parameters
+    ----------
+    candidates : list of (scan, Confounds)
+
+    Returns
+    -------
+    index : int
+    considered : list of dict
+        scan and mean_fd of each candidate, for the record.
+    """
+    considered = [
+        {"scan": scan, "mean_fd": float(framewise_displacement(c)[1:].mean())}
+        for scan, c in candidates
+    ]
+    return min(range(len(considered)), key=lambda i: considered[i]["mean_fd"]), considered
+
+
+def temporal_snr(mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Give the temporal signal-to-noise ratio, mean over standard deviation in time."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(deviation > 0, mean / deviation, 0)
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    """Give the overlap of two masks (Dice 1945, Ecology 26:297-302)."""
+    both = a.sum() + b.sum()
+    return float(2 * (a & b).sum() / both) if both else 0.0

@@ -1,0 +1,74 @@
+"""Smoothing inside a mask, as three dense matrix products."""
+
+import numpy as np
+
+_TRUNCATE = 4.0
+
+
+def gaussian_matrix(n: int, sigma: float) -> np.ndarray:
+    """Give the matrix that smooths a line of ``n`` voxels with a Gaussian, cut at 4 sigma.
+
+    Parameters
+    ----------
+    n : int
+    sigma : float
+        In voxels.
+
+    Returns
+    -------
+    (n, n) float32
+        Rows near the ends do not sum to one; the division by the smoothed mask makes up for it.
+    """
+    distance = np.arange(n)[:, None] - np.arange(n)
+    weights = np.exp(-0.5 * (distance / sigma) ** 2)
+    weights[np.abs(distance) > np.ceil(_TRUNCATE * sigma)] = 0
+    reach = np.arange(-np.ceil(_TRUNCATE * sigma), np.ceil(_TRUNCATE * sigma) + 1)
+    return (weights / np.exp(-0.5 * (reach / sigma) ** 2).sum()).astype(np.float32)
+
+
+def smooth_in_mask(
+    volumes: np.ndarray, mask: np.ndarray, fwhm_mm: float, voxel_mm: np.ndarray
+) -> np.ndarray:
+    """Smooth volumes inside a mask; what is outside neither leaks in nor is made up.
+
+    The smoothed data are divided by the smoothed mask (normalised convolution; Knutsson and
+    Westin 1993), so a voxel at the rim is a mean of voxels inside only. Dense products reach the
+    processor's peak rate, where filters that visit neighbours do not.
+
+    Parameters
+    ----------
+    volumes : (t, z, y, x) float32
+        Changed in place: set to 0 outside the mask.
+    mask : (z, y, x) bool
+    fwhm_mm : float
+        Full width at half maximum; 0 returns the volumes as they are.
+    voxel_mm : (3,) float
+        Voxel size along x, y, z.
+
+    Returns
+    -------
+    (t, z, y, x) float32
+    """
+    volumes[:, ~mask] = 0
+    if fwhm_mm == 0:
+        return volumes
+    sigma = fwhm_mm / np.sqrt(8 * np.log(2)) / np.asarray(voxel_mm)
+    along_z, along_y, along_x = (
+        gaussian_matrix(n, s) for n, s in zip(mask.shape, sigma[::-1], strict=True)
+    )
+
+    def convolve(block: np.ndarray) -> np.ndarray:
+        t, z, y, x = block.shape
+        block = (block.reshape(-1, x) @ along_x).reshape(t * z, y, x)
+        block = np.matmul(along_y, block).reshape(t, z, y * x)
+        return np.matmul(along_z, block).reshape(t, z, y, x)
+
+    weight = convolve(mask[None].astype(np.float32))[0]
+    # Inside the mask the weight is at least that of the voxel itself.
+    weight[~mask] = np.inf
+    smoothed = np.empty_like(volumes)
+    # Blocks of volumes stay in cache between the three products.
+    for start in range(0, len(volumes), 8):
+        smoothed[start : start + 8] = convolve(volumes[start : start + 8])
+    smoothed /= weight
+    return smoothed

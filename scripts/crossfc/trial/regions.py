@@ -1,0 +1,145 @@
+"""Seeds and targets: rows of sheets that say where a region is."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from crossfc.fault import Fault, raise_all
+from crossfc.trial.sheet import Row, Sheet, did_you_mean, read_sheet
+
+PLACE = ["kind", "x", "y", "z", "radius_mm", "file", "label", "space", "citation"]
+SEED_COLUMNS = ["set", "seed", *PLACE, "provenance"]
+TARGET_COLUMNS = ["target", *PLACE, "provenance"]
+
+# ASSUME: a template brain in MNI space fits in this box (mm); the exact test against the
+# session's mask comes with the data.
+_BOX = {"x": (-80, 80), "y": (-115, 85), "z": (-75, 95)}
+
+
+@dataclass(frozen=True)
+class Region:
+    """One part of a region; a region of several rows is their union (such as both hemispheres)."""
+
+    name: str
+    kind: str
+    x: float | None
+    y: float | None
+    z: float | None
+    radius_mm: float | None
+    file: str | None
+    label: int | None
+    space: str | None
+    citation: str | None
+    provenance: str | None
+
+    def as_dict(self, name_column: str) -> dict[str, object]:
+        """Give a plain dictionary with the name under ``seed`` or ``target``."""
+        plain = asdict(self)
+        return {name_column: plain.pop("name")} | plain
+
+
+def read_seeds(path: str | Path) -> dict[str, list[Region]]:
+    """Read the sheet of seeds.
+
+    Returns
+    -------
+    dict
+        Seed set to its regions, in the order of the sheet.
+
+    Raises
+    ------
+    Fault
+        One sentence per fault of the sheet.
+    """
+    sheet = read_sheet(path, SEED_COLUMNS[:3], SEED_COLUMNS)
+    sets: dict[str, list[Region]] = {}
+    for row, region in _regions(sheet, "seed"):
+        sets.setdefault(row["set"], []).append(region)
+    return sets
+
+
+def read_targets(path: str | Path) -> list[Region]:
+    """Read the sheet of a-priori target regions (see `read_seeds`)."""
+    sheet = read_sheet(path, TARGET_COLUMNS[:2], TARGET_COLUMNS)
+    return [region for _, region in _regions(sheet, "target")]
+
+
+def choose_set(sets: dict[str, list[Region]], name: str, pipeline: str, path: str) -> list[Region]:
+    """Give one seed set by name.
+
+    Raises
+    ------
+    Fault
+        If there is none of that name.
+    """
+    if name not in sets:
+        raise Fault(
+            f"config key pipelines.{pipeline}.seed_set: {path} has no set {name}"
+            f"{did_you_mean(name, sets)}; it has {', '.join(sets)}"
+        )
+    return sets[name]
+
+
+def names(regions: list[Region]) -> list[str]:
+    """Give the names in order, each once."""
+    return list(dict.fromkeys(region.name for region in regions))
+
+
+def _regions(sheet: Sheet, column: str) -> list[tuple[Row, Region]]:
+    faults: list[str] = []
+    found: list[tuple[Row, Region]] = []
+    for row in sheet.rows:
+        if not (row.get(column) or "").isalnum():
+            faults.append(
+                f"{sheet.at(row, column)}: the name {row[column]!r} becomes part of file names; "
+                "use letters and digits only"
+            )
+            continue
+        problem = _problem(row, sheet)
+        if problem:
+            faults.append(problem)
+            continue
+        region = Region(
+            name=row[column],
+            kind=row["kind"],
+            **{c: _number(row, c) for c in ("x", "y", "z", "radius_mm")},
+            file=row.get("file"),
+            label=int(row["label"]) if row.get("label") else None,
+            space=row.get("space"),
+            citation=row.get("citation"),
+            provenance=row.get("provenance"),
+        )
+        if any(region == other for _, other in found if _.get("set") == row.get("set")):
+            faults.append(f"{sheet.at(row)} repeats an earlier row; remove one of the two")
+        found.append((row, region))
+    raise_all(faults)
+    return found
+
+
+def _problem(row: Row, sheet: Sheet) -> str | None:
+    kind = row.get("kind")
+    if kind not in ("sphere", "mask", "label"):
+        return f"{sheet.at(row, 'kind')}: {kind!r} is none of sphere, mask, label"
+    if kind == "sphere":
+        for column in ("x", "y", "z", "radius_mm"):
+            value = _number(row, column)
+            if value is None:
+                return f"{sheet.at(row, column)}: a sphere needs a number here (mm)"
+            lowest, highest = _BOX.get(column, (0.5, 30))
+            if not lowest <= value <= highest:
+                return (
+                    f"{sheet.at(row, column)}: {value:g} mm lies outside the brain or is no "
+                    f"sensible radius ({lowest} to {highest}); correct it"
+                )
+        return None
+    if not row.get("file"):
+        return f"{sheet.at(row, 'file')}: a {kind} needs an image file"
+    if kind == "label" and not (row.get("label") or "").isdigit():
+        return f"{sheet.at(row, 'label')}: a label needs the number of the label in its image"
+    return None
+
+
+def _number(row: Row, column: str) -> float | None:
+    try:
+        return float(row.get(column) or "")
+    except ValueError:
+        return None

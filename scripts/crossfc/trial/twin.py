@@ -1,0 +1,277 @@
+"""The design of a digital twin: people, sequences, sessions and scores that can be published."""
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from crossfc.atomic import write_text
+from crossfc.bids import bids_name, label
+from crossfc.fault import Fault
+from crossfc.trial.sheet import MISSING, format_sheet
+
+Rows = list[dict[str, object]]
+
+SCALE_ROWS: Rows = [
+    {
+        "scale": "MADRS",
+        "instrument": "Montgomery-Asberg Depression Rating Scale",
+        "lowest": 0,
+        "highest": 60,
+        "better": "lower",
+        "construct": "depression",
+    },
+    {
+        "scale": "SHAPS",
+        "instrument": "Snaith-Hamilton Pleasure Scale (14 items scored 1 to 4)",
+        "lowest": 14,
+        "highest": 56,
+        "better": "lower",
+        "construct": "anhedonia",
+    },
+    {
+        "scale": "TEPS_A",
+        "instrument": "Temporal Experience of Pleasure Scale, anticipatory",
+        "lowest": 10,
+        "highest": 60,
+        "better": "higher",
+        "construct": "anhedonia",
+    },
+    {
+        "scale": "TEPS_C",
+        "instrument": "Temporal Experience of Pleasure Scale, consummatory",
+        "lowest": 8,
+        "highest": 48,
+        "better": "higher",
+        "construct": "anhedonia",
+    },
+]
+
+# How people score, patients and then controls: mean and standard deviation under the control
+# treatment, mean and standard deviation of the change under the active one (score points).
+# ASSUME: MADRS as in ds005917 (mean change -6.75, SD 9.5, n = 24); the anhedonia scales within
+# the ranges that samples with depression and without report.
+SCORE_MODEL: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "MADRS": ((27.0, 5.0, -7.0, 9.0), (1.5, 1.5, 0.0, 1.0)),
+    "SHAPS": ((37.0, 5.0, -4.5, 5.5), (20.0, 3.0, 0.0, 2.5)),
+    "TEPS_A": ((34.0, 6.0, 3.5, 5.0), (47.0, 4.5, 0.0, 2.5)),
+    "TEPS_C": ((29.0, 5.0, 1.5, 4.0), (38.0, 4.0, 0.0, 2.5)),
+}
+# Share of the standard deviation of a change that is common to all scales, and common to the
+# anhedonia scales only; the rest belongs to the scale. Anhedonia is thus partly its own thing.
+_COMMON = {"depression": 0.85, "anhedonia": 0.40}
+_ANHEDONIA = 0.65
+_PERIOD_EFFECT = 0.12  # improvement from period 1 to 2, in standard deviations of the change
+
+
+def stream(seed: int, *words: object) -> np.random.Generator:
+    """Give the random numbers of one thing, such as (seed, person, session, "motion").
+
+    Each thing has its own stream, so that it comes out the same alone and in any order.
+    """
+    name = "/".join(str(word) for word in (int(seed), *words))
+    return np.random.default_rng(int.from_bytes(sha256(name.encode()).digest()[:16], "big"))
+
+
+def parametric_design(
+    n_patients: int = 16,
+    n_controls: int = 12,
+    groups: Sequence[str | None] = ("TRD", "HV"),
+    treatments: Sequence[str] = ("ketamine", "placebo"),
+    scales: Iterable[dict] = SCALE_ROWS,
+    *,
+    seed: int = 2024,
+    active_first: Sequence[int] | None = None,
+    one_session: int = 2,
+    repeat_runs: int = 1,
+    session_labels: dict[str, str] | None = None,
+    task: str = "rest",
+) -> tuple[Rows, Rows, Rows]:
+    """Make the sheets of a two-period crossover trial.
+
+    Parameters
+    ----------
+    n_patients, n_controls : int
+        People with both sessions.
+    groups : (str, str or None)
+        Labels of patients and controls; None for a trial of one group (``n_controls`` is then 0).
+    treatments : (str, str)
+        Labels of the active and the control treatment; ``("A", "B")`` for a blinded trial.
+    scales : list of dict
+        Rows of scales.tsv.
+    seed : int
+    active_first : (int, int), optional
+        How many of each group have the active treatment first. Default: one more than half of
+        the patients and one fewer than half of the controls, so not balanced.
+    one_session : int
+        Further people who came once only, patients and controls in turn.
+    repeat_runs : int
+        Sessions with a repeat run, one per person from the first patient on.
+    session_labels : dict, optional
+        Treatment to session label; default the treatment itself.
+    task : str
+
+    Returns
+    -------
+    participants, sessions, scales : list of dict
+        Rows of the three sheets.
+
+    Raises
+    ------
+    Fault
+        If the numbers are not possible.
+    """
+    scales = [dict(row) for row in scales]
+    session_labels = session_labels or {t: t for t in treatments}
+    counts = [n_patients, n_controls if groups[1] is not None else 0]
+    if active_first is None:
+        active_first = [counts[0] // 2 + 1, max(counts[1] // 2 - 1, 0)]
+    if counts[0] < 1 or any(not 0 <= f <= n for f, n in zip(active_first, counts, strict=True)):
+        raise Fault(
+            f"twin: {counts[0]} patients and {counts[1]} controls with {list(active_first)} who "
+            "have the active treatment first cannot be; each must lie between 0 and the group"
+        )
+    participants: Rows = []
+    sessions: Rows = []
+    extra = [(one_session + 1) // 2, one_session // 2]
+    if not counts[1]:
+        extra = [one_session, 0]
+    for role, group in enumerate(groups):
+        if group is None:
+            continue
+        random = stream(seed, "sequences", role)
+        first = np.arange(counts[role]) < active_first[role]
+        first = [*random.permutation(first), *(i % 2 == 0 for i in range(extra[role]))]
+        for number, active_is_first in enumerate(first, 1):
+            person = f"sub-{'TH'[role]}{number:02d}"
+            order = list(treatments) if active_is_first else list(treatments)[::-1]
+            once = number > counts[role]
+            person_random = stream(seed, person, "person")
+            home = f"{person}/ses-{session_labels[order[0]]}"
+            t1w = {"sub": label(person), "ses": session_labels[order[0]]}
+            participants.append(
+                {
+                    "participant_id": person,
+                    "group": group,
+                    "sequence": "-".join(order),
+                    "age": int(np.clip(person_random.normal(36, 10), 18, 65)),
+                    "sex": "F" if person_random.random() < 0.6 else "M",
+                    "t1w": f"{home}/anat/{bids_name(t1w, 'T1w', '.nii.gz')}",
+                }
+            )
+            for period, treatment in enumerate(order[:1] if once else order, 1):
+                repeated = role == 0 and period == 1 and number <= repeat_runs
+                scans = _scans(person, session_labels[treatment], task, 2 if repeated else 1)
+                sessions.append(
+                    {
+                        "participant_id": person,
+                        "session_id": f"ses-{session_labels[treatment]}",
+                        "treatment": treatment,
+                        "period": period,
+                        "scan": ";".join(scans),
+                    }
+                )
+    sessions = simulate_scores(
+        participants, sessions, scales, groups=groups, treatments=treatments, seed=seed
+    )
+    for row in sessions:
+        row["exclude"] = "no"
+        row["reason"] = None
+    return participants, sessions, scales
+
+
+def _scans(person: str, session: str, task: str, runs: int) -> list[str]:
+    names = []
+    for run in range(1, runs + 1):
+        entities = {"sub": label(person), "ses": session, "task": task}
+        if runs > 1:
+            entities["run"] = f"{run:02d}"
+        names.append(f"{person}/ses-{session}/func/{bids_name(entities, 'bold', '.nii.gz')}")
+    return names
+
+
+def simulate_scores(
+    participants: Iterable[dict],
+    sessions: Iterable[dict],
+    scales: Iterable[dict] = SCALE_ROWS,
+    *,
+    groups: Sequence[str | None],
+    treatments: Sequence[str],
+    seed: int = 2024,
+) -> Rows:
+    """Add the scores that a design lacks, leaving those it has.
+
+    A scale whose column is there already is not touched, so real scores of one scale may stand
+    beside simulated ones of another. Simulated changes of several scales share what they have in
+    common with each other, not with real scores.
+
+    Returns
+    -------
+    list of dict
+        Copies of the rows of ``sessions`` with one more column per scale: whole numbers within
+        the range of the scale; None for people of other groups.
+
+    Raises
+    ------
+    Fault
+        If a scale is none that the twin knows how people score on.
+    """
+    people = {row["participant_id"]: row for row in participants}
+    rows = [dict(row) for row in sessions]
+    for scale in scales:
+        name = scale["scale"]
+        if rows and name in rows[0]:
+            continue
+        if name not in SCORE_MODEL:
+            raise Fault(
+                f"twin: how people score on {name} is not known; use one of "
+                f"{', '.join(SCORE_MODEL)}"
+            )
+        for row in rows:
+            person = people.get(row["participant_id"])
+            known = person is not None and person["group"] in groups
+            row[name] = _score(row, person, scale, groups, treatments, seed) if known else None
+    return rows
+
+
+def _score(
+    session: dict, person: dict, scale: dict, groups: Sequence, treatments: Sequence, seed: int
+) -> int:
+    name, who = scale["scale"], person["participant_id"]
+    level, spread, change, change_spread = SCORE_MODEL[name][list(groups).index(person["group"])]
+    common = stream(seed, who, "improvement").normal()
+    hedonic = stream(seed, who, "hedonic").normal()
+    own = stream(seed, who, "score", name).normal(size=2)
+    depression = scale.get("construct") == "depression"
+    share = _COMMON["depression" if depression else "anhedonia"]
+    second = 0.0 if depression else _ANHEDONIA
+    better = 1.0 if scale["better"] == "higher" else -1.0
+    # A factor above zero is an improvement, whatever the direction of the scale.
+    improvement = share * common + second * hedonic
+    improvement += np.sqrt(1 - share**2 - second**2) * own[0]
+    value = level + spread * own[1]
+    if session["treatment"] == treatments[0]:
+        value += change + better * change_spread * improvement
+    if str(session.get("period")) == "2":
+        value += better * _PERIOD_EFFECT * change_spread
+    value += stream(seed, who, session["session_id"], name).normal(scale=0.05 * spread)
+    return int(np.clip(np.rint(value), float(scale["lowest"]), float(scale["highest"])))
+
+
+def number(cell: object) -> float | None:
+    """Give a cell as a number, None where it is missing."""
+    if cell is None or str(cell) in MISSING or cell != cell:
+        return None
+    return float(cell)
+
+
+def write_sheets(folder: str | Path, participants: Rows, sessions: Rows, scales: Rows) -> None:
+    """Write participants.tsv, sessions.tsv and scales.tsv, ``n/a`` where a cell is missing."""
+    for name, rows in (
+        ("participants", participants),
+        ("sessions", sessions),
+        ("scales", scales),
+    ):
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        write_text(Path(folder) / f"{name}.tsv", format_sheet(columns, rows))

@@ -1,0 +1,13 @@
+"""Write the mixed model of everybody with at least one session."""
+
+from crossfc.job import job
+
+with job(snakemake):
+    from crossfc import atomic
+    from crossfc.group.mixed import mixed_model
+    from crossfc.group.edges import read_edges
+
+    design = snakemake.params.design
+    groups = [g for g in design["groups"].values() if g]
+    targets = read_edges(f"{snakemake.input.pairs}/targets.tsv")
+    atomic.write_table(snakemake.output[0], mixed_model(targets, design["treatments"], groups))

@@ -1,0 +1,18 @@
+"""Write the sheets of a study from its BIDS data set, and say who would leave."""
+
+from crossfc.job import job, note
+
+with job(snakemake):
+    from crossfc.trial.dataset import write_sheets
+    from crossfc.trial.design import load
+
+    config = snakemake.params.config
+    lines = write_sheets(config)
+    trial = load(config)
+    for row in trial.counts():
+        lines.append(", ".join(f"{key} {value}" for key, value in row.items()))
+    for row in trial.left():
+        what = f" {row['what']}" if row["what"] else ""
+        lines.append(f"leaves ({row['analysis']}): {row['participant_id']}{what}: {row['reason']}")
+    print("\n".join(lines))
+    note(snakemake, "\n".join(lines))

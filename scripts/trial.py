@@ -1,0 +1,17 @@
+"""Write who is in the trial, who leaves and why, and the head of the derivative data set."""
+
+from crossfc.job import job
+
+with job(snakemake):
+    import pandas
+
+    from crossfc import __version__, atomic
+    from crossfc.bids import BIDSIGNORE, dataset_description
+    from crossfc.trial.design import LEFT_COLUMNS
+
+    made, wanted = snakemake.output, snakemake.params
+    atomic.write_table(made.left, pandas.DataFrame(wanted.left, columns=LEFT_COLUMNS))
+    atomic.write_table(made.counts, pandas.DataFrame(wanted.counts))
+    atomic.write_table(made.participants, pandas.DataFrame(wanted.people))
+    atomic.write_text(made.ignore, BIDSIGNORE)
+    atomic.write_json(made.description, dataset_description(wanted.study, __version__))

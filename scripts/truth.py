@@ -1,0 +1,8 @@
+"""Write what a digital twin has planted in it."""
+
+from crossfc.job import job
+
+with job(snakemake):
+    from crossfc import atomic
+
+    atomic.write_json(snakemake.output[0], snakemake.params.truth)

@@ -1,0 +1,18 @@
+"""Simulate one session as fMRIPrep would have left it."""
+
+from crossfc.job import job
+
+with job(snakemake):
+    from crossfc.trial.twin_bold import simulate_session
+
+    wanted = snakemake.params
+    simulate_session(
+        f"sub-{snakemake.wildcards.participant}",
+        f"ses-{snakemake.wildcards.session}",
+        wanted.truth,
+        wanted.seeds,
+        wanted.targets,
+        dict(snakemake.output.items()),
+        scan=wanted.scan,
+        **wanted.twin,
+    )

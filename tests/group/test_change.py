@@ -1,0 +1,258 @@
+"""Clinical change: against scipy, closed forms, and the numbers of a real trial."""
+
+import io
+import tarfile
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from crossfc.fault import Fault
+from crossfc.group.change import (
+    change_between_groups,
+    clinical_change,
+    connectivity_change,
+    paired_scores,
+    sequence_codes,
+)
+
+TREATMENTS = {"active": "ketamine", "control": "placebo"}
+ORDERS = ("ketamine-placebo", "placebo-ketamine")
+
+
+def scores_of(active, control, group="TRD", scale="MADRS", sequence=None):
+    n = len(active)
+    return pd.DataFrame(
+        {
+            "participant_id": [f"sub-{group}{i:02d}" for i in range(n)],
+            "group": group,
+            "sequence": [ORDERS[i % 2] for i in range(n)] if sequence is None else sequence,
+            "scale": scale,
+            "active": np.asarray(active, float),
+            "control": np.asarray(control, float),
+        }
+    )
+
+
+def random_scores(rng, n=15, **kwargs):
+    control = rng.integers(10, 40, n)
+    return scores_of(control + rng.integers(-15, 6, n), control, **kwargs)
+
+
+def one_row(scores):
+    table, notes = clinical_change(scores, TREATMENTS, ["TRD"], ["MADRS"])
+    assert len(table) == 1
+    return table.iloc[0], notes
+
+
+def test_columns_are_the_contract_in_order():
+    table, notes = clinical_change(
+        random_scores(np.random.default_rng(0)), TREATMENTS, ["TRD"], ["MADRS"]
+    )
+    assert " ".join(table.columns) == (
+        "scale group n mean sd t df p adjusted_estimate adjusted_t adjusted_p period_estimate "
+        "period_t carryover_t carryover_p wilcoxon_p n_first_ketamine n_first_placebo"
+    )
+    assert notes == []
+
+
+def test_every_number_is_that_of_scipy_and_statsmodels():
+    import statsmodels.api as sm
+
+    scores = random_scores(np.random.default_rng(1))
+    row, _ = one_row(scores)
+    delta = scores["active"] - scores["control"]
+    paired = stats.ttest_rel(scores["active"], scores["control"])
+    assert row["n"] == 15 and row["df"] == 14
+    assert row["mean"] == pytest.approx(delta.mean())
+    assert row["sd"] == pytest.approx(delta.std(ddof=1))
+    assert (row["t"], row["p"]) == pytest.approx((paired.statistic, paired.pvalue))
+    code = np.where(scores["sequence"] == ORDERS[0], -1.0, 1.0)
+    fit = sm.OLS(delta.to_numpy(), sm.add_constant(code)).fit()
+    assert (row["adjusted_estimate"], row["period_estimate"]) == pytest.approx(tuple(fit.params))
+    assert (row["adjusted_t"], row["period_t"]) == pytest.approx(tuple(fit.tvalues))
+    assert row["adjusted_p"] == pytest.approx(fit.pvalues[0])
+    total = (scores["active"] + scores["control"]).to_numpy()
+    carryover = stats.ttest_ind(total[code == -1], total[code == 1])
+    assert row["carryover_t"] == pytest.approx(carryover.statistic)
+    assert row["carryover_p"] == pytest.approx(carryover.pvalue)
+    assert row["wilcoxon_p"] == pytest.approx(stats.wilcoxon(delta).pvalue)
+    assert (row["n_first_ketamine"], row["n_first_placebo"]) == (8, 7)
+
+
+def test_planted_drug_and_period_are_told_apart_in_an_unbalanced_trial():
+    """Drug -4, period 2 minus period 1 = 3, ten people active first and two control first."""
+    rng = np.random.default_rng(2)
+    sequence = [ORDERS[0]] * 10 + [ORDERS[1]] * 2
+    base = rng.normal(30, 5, 12)
+    first = np.array([s == ORDERS[0] for s in sequence])
+    active = base - 4 + np.where(first, 0, 3)
+    control = base + np.where(first, 3, 0)
+    row, _ = one_row(scores_of(active, control, sequence=sequence))
+    assert row["adjusted_estimate"] == pytest.approx(-4)
+    assert row["period_estimate"] == pytest.approx(3)
+    assert row["mean"] == pytest.approx(-6)  # what is not adjusted for the period is wrong
+
+
+@pytest.mark.parametrize(
+    ("sequence", "said"),
+    [([ORDERS[0]] * 6, "same order"), ([ORDERS[0]] * 3 + ["n/a", None, ORDERS[1]], "2 of 6")],
+)
+def test_without_an_order_there_is_no_adjusted_effect_and_a_note(sequence, said):
+    rng = np.random.default_rng(3)
+    row, notes = one_row(random_scores(rng, 6, sequence=sequence))
+    adjusted = [c for c in row.index if c.startswith(("adjusted", "period", "carryover"))]
+    assert len(adjusted) == 7 and row[adjusted].isna().all()
+    assert np.isfinite(row["t"])
+    assert len(notes) == 1 and said in notes[0]
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        scores_of([3.0, 5.0], [1.0, 2.0]),
+        scores_of([3.0], [1.0]),
+        scores_of([0.3, 1.3, 2.3, 3.3], [0.2, 1.2, 2.2, 3.2]),  # constant but for rounding
+        scores_of([5.0, 5, 5, 5], [5.0, 5, 5, 5]),
+        scores_of([0.0, 0, 0, 0], [0.0, 0, 0, 0]),
+        scores_of([1.0, 2, 1, 2, 1, 2], [0.0] * 6),  # constant within each order
+    ],
+)
+def test_degenerate_data_give_na_without_warnings_or_infinity(scores):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        row, notes = one_row(scores)
+    numbers = row.drop(["scale", "group"]).astype(float)
+    assert not np.isinf(numbers).any()
+    assert np.isnan(row["adjusted_t"]) and np.isnan(row["carryover_t"]) == np.isnan(
+        row["carryover_p"]
+    )
+    if row["n"] != 6:
+        assert np.isnan(row["t"]) and np.isnan(row["p"]) and notes
+
+
+def test_missing_scores_leave_by_name_and_absent_scales_give_no_row():
+    scores = pd.concat(
+        [
+            scores_of([1.0, 2, np.nan, 4, np.nan], [2.0, 4, 4, np.nan, np.nan]),
+            scores_of([np.nan] * 3, [np.nan] * 3, group="HV"),
+        ]
+    )
+    table = paired_scores(scores, ["TRD", "HV"], ["MADRS", "SHAPS"])
+    assert list(table["group"].unique()) == ["TRD"]
+    assert table["used"].tolist() == [True, True, False, False, False]
+    assert table["reason"].tolist() == [
+        "", "", "no active score", "no control score", "no active score and no control score",
+    ]  # fmt: skip
+    change, _ = clinical_change(scores, TREATMENTS, ["TRD", "HV"], ["MADRS", "SHAPS"])
+    assert change[["scale", "group", "n"]].values.tolist() == [["MADRS", "TRD", 2]]
+
+
+def test_rows_follow_the_order_asked_for():
+    rng = np.random.default_rng(4)
+    scores = pd.concat(
+        [random_scores(rng, 6, group=g, scale=s) for s in ("SHAPS", "MADRS") for g in ("HV", "TRD")]
+    )
+    table, _ = clinical_change(scores, TREATMENTS, ["TRD", "HV"], ["MADRS", "SHAPS"])
+    assert table[["scale", "group"]].values.tolist() == [
+        ["MADRS", "TRD"], ["MADRS", "HV"], ["SHAPS", "TRD"], ["SHAPS", "HV"],
+    ]  # fmt: skip
+
+
+def test_change_between_groups_is_welch():
+    rng = np.random.default_rng(5)
+    trd, hv = random_scores(rng, 14), random_scores(rng, 9, group="HV")
+    only = random_scores(rng, 9, scale="SHAPS")
+    scores = pd.concat([trd, hv, only])
+    table = change_between_groups(scores, ["TRD", "HV"], ["MADRS", "SHAPS"])
+    expected = stats.ttest_ind(
+        trd["active"] - trd["control"], hv["active"] - hv["control"], equal_var=False
+    )
+    assert table["scale"].tolist() == ["MADRS"]
+    row = table.iloc[0]
+    assert (row["t"], row["df"], row["p"]) == pytest.approx(
+        (expected.statistic, expected.df, expected.pvalue)
+    )
+    assert (row["n_TRD"], row["n_HV"]) == (14, 9)
+    assert row["difference"] == pytest.approx(row["mean_TRD"] - row["mean_HV"])
+    assert change_between_groups(scores, ["TRD"], ["MADRS"]).empty
+
+
+def test_bad_tables_are_refused():
+    scores = random_scores(np.random.default_rng(6))
+    with pytest.raises(Fault, match="no column control"):
+        clinical_change(scores.drop(columns="control"), TREATMENTS, ["TRD"], ["MADRS"])
+    with pytest.raises(Fault, match="sub-TRD00 for MADRS"):
+        clinical_change(pd.concat([scores, scores]), TREATMENTS, ["TRD"], ["MADRS"])
+
+
+def test_sequence_codes():
+    codes = sequence_codes(pd.Series([*ORDERS, "n/a", None, "ketamine-ketamine"]), TREATMENTS)
+    np.testing.assert_array_equal(codes, [-1, 1, np.nan, np.nan, np.nan])
+
+
+def test_connectivity_change_is_active_minus_control():
+    rows = [
+        ("sub-2", "placebo", "sgACC", "PCC", 0.1),
+        ("sub-2", "ketamine", "sgACC", "PCC", 0.4),
+        ("sub-1", "ketamine", "sgACC", "PCC", 0.2),
+        ("sub-2", "placebo", "pgACC", "PCC", np.inf),
+        ("sub-2", "ketamine", "pgACC", "PCC", np.inf),
+    ]
+    columns = ["participant_id", "treatment", "seed", "target", "fisher_z"]
+    table = pd.DataFrame(rows, columns=columns)
+    change = connectivity_change(table, TREATMENTS)
+    assert change.index.tolist() == ["sub-2", "sub-1"]
+    assert change.columns.tolist() == [("sgACC", "PCC"), ("pgACC", "PCC")]
+    np.testing.assert_allclose(change.to_numpy(), [[0.3, np.nan], [np.nan, np.nan]])
+    with pytest.raises(Fault, match="two sessions of sub-2 with placebo"):
+        connectivity_change(pd.concat([table, table.iloc[:1]]), TREATMENTS)
+
+
+def real_scores(shared_data):
+    """MADRS of the people of OpenNeuro ds005917 with a rest scan under both treatments."""
+    with tarfile.open(shared_data / "ds005917_v1.0.1_metadata.tar.gz") as archive:
+
+        def member(ending):
+            name = next(n for n in archive.getnames() if n.endswith(ending))
+            return archive.extractfile(name).read().decode()
+
+        files = member("files.txt").splitlines()
+        people = pd.read_csv(
+            io.StringIO(member("ds005917/participants.tsv")), sep="\t", na_values="n/a"
+        ).set_index("participant_id")
+        scores = pd.read_csv(
+            io.StringIO(member("phenotype/phenotype.tsv")), sep="\t", na_values="n/a"
+        ).set_index(["participant_id", "session_id"])["MADRS_Total"]
+    scanned = {
+        tuple(f.split("/")[:2]) for f in files if f.endswith("_bold.nii.gz") and "_task-rest_" in f
+    }
+    words = {"d": "ketamine", "p": "placebo"}
+    rows = []
+    for person, of in people.iterrows():
+        if not {(person, "ses-d2"), (person, "ses-p2")} <= scanned:
+            continue
+        sequence = f"{words.get(of.infusion_1)}-{words.get(of.infusion_2)}"
+        pair = [scores.get((person, s), np.nan) for s in ("ses-d2", "ses-p2")]
+        rows.append((person, of.group, sequence, "MADRS", *pair))
+    columns = ["participant_id", "group", "sequence", "scale", "active", "control"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_real_trial(shared_data):
+    """MADRS in MDD of ds005917 v1.0.1, two days after infusion: computed independently."""
+    scores = real_scores(shared_data)
+    table, notes = clinical_change(scores, TREATMENTS, ["MDD"], ["MADRS"])
+    row = table.iloc[0]
+    assert (row["n"], row["df"]) == (24, 23)
+    assert (row["n_first_ketamine"], row["n_first_placebo"]) == (12, 12)
+    assert round(row["mean"], 3) == -6.750 and round(row["sd"], 3) == 9.543
+    assert round(row["t"], 4) == -3.4652 and round(row["p"], 5) == 0.00210
+    assert round(row["adjusted_estimate"], 3) == -6.750
+    assert round(row["adjusted_t"], 4) == -3.3891 and round(row["adjusted_p"], 5) == 0.00264
+    assert abs(row["period_estimate"]) < 5e-4
+    assert round(row["carryover_t"], 3) == -0.712 and round(row["carryover_p"], 3) == 0.484
+    assert round(row["wilcoxon_p"], 4) == 0.0019
+    assert notes == []

@@ -1,0 +1,135 @@
+"""Motion of the group: against scipy, and who is in it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from crossfc.fault import Fault
+from crossfc.group.motion import (
+    COLUMNS,
+    MEASURES,
+    excluded_sessions,
+    motion,
+    quality_connectivity,
+)
+
+TREATMENTS = {"active": "ketamine", "control": "placebo"}
+
+
+def sessions(rng, n_patients=12, n_controls=9):
+    rows = []
+    for group, n in (("TRD", n_patients), ("HV", n_controls)):
+        for i in range(n):
+            for treatment, session in (("placebo", "ses-p2"), ("ketamine", "ses-d2")):
+                row = {"participant_id": f"sub-{group}{i:02d}", "group": group}
+                row |= {"session_id": session, "treatment": treatment}
+                row |= {"excluded": False, "exclusion_reasons": ""}
+                row |= {measure: rng.gamma(2, 0.1) for measure in MEASURES}
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def test_every_test_is_that_of_scipy():
+    table_of = sessions(np.random.default_rng(0))
+    table = motion(table_of, TREATMENTS, ["TRD", "HV"])
+    assert list(table.columns) == COLUMNS
+    assert table["group"].tolist() == ["TRD", "HV", "group_by_drug"] * len(MEASURES)
+    assert table["measure"].drop_duplicates().tolist() == list(MEASURES)
+    for measure in MEASURES:
+        deltas = []
+        for group, n in (("TRD", 12), ("HV", 9)):
+            wide = table_of[table_of["group"] == group].pivot(
+                index="participant_id", columns="treatment", values=measure
+            )
+            paired = stats.ttest_rel(wide["ketamine"], wide["placebo"])
+            deltas.append(wide["ketamine"] - wide["placebo"])
+            row = table[(table["measure"] == measure) & (table["group"] == group)].iloc[0]
+            assert row["n"] == n and row["df"] == n - 1
+            assert (row["t"], row["p"]) == pytest.approx((paired.statistic, paired.pvalue))
+            assert row["mean_active"] == pytest.approx(wide["ketamine"].mean())
+            assert row["mean_control"] == pytest.approx(wide["placebo"].mean())
+            assert row["mean_difference"] == pytest.approx(deltas[-1].mean())
+            assert row["wilcoxon_p"] == pytest.approx(stats.wilcoxon(deltas[-1]).pvalue)
+        expected = stats.ttest_ind(*deltas, equal_var=False)
+        row = table[(table["measure"] == measure) & (table["group"] == "group_by_drug")].iloc[0]
+        assert (row["t"], row["df"], row["p"]) == pytest.approx(
+            (expected.statistic, expected.df, expected.pvalue)
+        )
+        assert row["mean_difference"] == pytest.approx(deltas[0].mean() - deltas[1].mean())
+        assert row["n"] == 21
+
+
+def test_excluded_and_unpaired_sessions_are_not_in_it():
+    table_of = sessions(np.random.default_rng(1))
+    table_of.loc[[0, 5], "excluded"] = True
+    table_of.loc[0, "exclusion_reasons"] = "mean FD above 0.5 mm"
+    table_of.loc[8, "mean_dvars"] = np.nan
+    table_of = table_of.drop(index=11)
+    table = motion(table_of, TREATMENTS, ["TRD", "HV"]).set_index(["measure", "group"])
+    assert table["n"]["mean_fd", "TRD"] == 9 and table["n"]["mean_dvars", "TRD"] == 8
+    assert table["n"]["mean_fd", "HV"] == 9
+    listed = excluded_sessions(table_of)
+    assert listed["participant_id"].tolist() == ["sub-TRD00", "sub-TRD02"]
+    assert listed["exclusion_reasons"][0] == "mean FD above 0.5 mm"
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_group_absent_measures_and_nothing_to_test():
+    table_of = sessions(np.random.default_rng(2), n_controls=2).drop(columns="tsnr_median")
+    table_of["volumes_censored"] = 0
+    table_of["median_fd"] = np.nan
+    table = motion(table_of, TREATMENTS, ["TRD"])
+    assert table["group"].unique().tolist() == ["TRD"]
+    assert table["measure"].tolist() == [
+        "mean_fd", "share_fd_above_0.5", "volumes_censored", "mean_dvars",
+    ]  # fmt: skip
+    censored = table.set_index("measure").loc["volumes_censored"]
+    assert censored["mean_difference"] == 0
+    assert np.isnan(censored[["t", "df", "p", "wilcoxon_p"]].astype(float)).all()
+    both = motion(table_of, TREATMENTS, ["TRD", "HV"]).set_index(["measure", "group"])
+    assert both["n"]["mean_fd", "HV"] == 2 and np.isnan(both["t"]["mean_fd", "HV"])
+    assert np.isfinite(both["t"]["mean_fd", "group_by_drug"])
+    assert np.isnan(both["t"]["volumes_censored", "group_by_drug"])
+    absent = motion(table_of, TREATMENTS, ["TRD", "BP"]).set_index(["measure", "group"])
+    assert absent["n"]["mean_fd", "BP"] == 0
+    assert np.isnan(absent["p"]["mean_fd", "group_by_drug"])
+
+
+def test_two_sessions_alike_are_refused():
+    table_of = sessions(np.random.default_rng(3))
+    again = table_of.iloc[[1]].assign(session_id="ses-d10")
+    with pytest.raises(Fault, match="two sessions of sub-TRD00 with ketamine, the second ses-d10"):
+        motion(pd.concat([table_of, again]), TREATMENTS, ["TRD", "HV"])
+    excluded = pd.concat([table_of, again.assign(excluded=True)])
+    pd.testing.assert_frame_equal(
+        motion(excluded, TREATMENTS, ["TRD"]), motion(table_of, TREATMENTS, ["TRD"])
+    )
+
+
+def test_quality_connectivity_is_pearson_of_the_changes():
+    rng = np.random.default_rng(4)
+    people = pd.DataFrame(
+        {
+            "participant_id": [f"sub-{i}" for i in range(14)],
+            "group": ["TRD"] * 8 + ["HV"] * 6,
+            "delta_mean_fd": rng.normal(0, 0.1, 14),
+        }
+    )
+    delta = rng.normal(0, 0.2, 14)
+    rows = [
+        (person, treatment, "sgACC", "PCC", 0.1 + (d if treatment == "ketamine" else 0))
+        for person, d in zip(people["participant_id"], delta, strict=True)
+        for treatment in ("placebo", "ketamine")
+    ]
+    rows.append(("sub-one", "ketamine", "sgACC", "PCC", 9.0))  # nobody's pair
+    columns = ["participant_id", "treatment", "seed", "target", "fisher_z"]
+    targets = pd.DataFrame(rows, columns=columns)
+    table = quality_connectivity(targets, people, TREATMENTS, ["TRD", "HV"])
+    assert table[["group", "n"]].values.tolist() == [["all", 14], ["TRD", 8], ["HV", 6]]
+    for row, who in zip(table.itertuples(), (slice(14), slice(8), slice(8, 14)), strict=True):
+        expected = stats.pearsonr(people["delta_mean_fd"][who], delta[who])
+        assert (row.r, row.p) == pytest.approx((expected.statistic, expected.pvalue))
+    still = people.assign(delta_mean_fd=0.0)
+    table = quality_connectivity(targets, still, TREATMENTS, ["TRD"])
+    assert table["group"].tolist() == ["TRD"] and table["r"].isna().all()

@@ -1,0 +1,51 @@
+"""The clinic: how scores changed, and whether connectivity changed with them.
+
+Requires   scores in the sheet of sessions; for correlations the a-priori edges of all sessions
+Makes      <results>/<study>/clinical/
+Steps      clinical_change (no image needed) -> clinical_correlation
+"""
+
+
+def clinical_results():
+    if not plan.checked_trial().scales:
+        return []
+    found = list(rules.clinical_change.output)
+    return found + (list(rules.clinical_correlation.output) if plan.has_edges else [])
+
+
+# Each scale's change: paired, period-adjusted, period and carry-over terms.
+rule clinical_change:
+    output:
+        change=plan.file("clinical", "change.tsv"),
+        scores=plan.file("clinical", "scores.tsv"),
+        between=plan.file("clinical", "between_groups.tsv"),
+    params:
+        scores=on_sheets(lambda: plan.score_rows()),
+        design=on_sheets(lambda: plan.design()),
+        code=code("clinical_change"),
+    log:
+        plan.file("logs", "clinical_change.log"),
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../../scripts/clinical_change.py"
+
+
+# Change on change at a-priori edges: permutation p, bootstrap interval, false discovery rate.
+rule clinical_correlation:
+    input:
+        pairs=plan.file("group", plan.primary, "pairs"),
+    output:
+        correlation=plan.file("clinical", "correlation.tsv"),
+        points=plan.file("clinical", "points.tsv"),
+        left=plan.file("clinical", "left.tsv"),
+    params:
+        design=on_sheets(lambda: plan.design()),
+        clinical=plan.config["clinical"],
+        code=code("clinical_correlation"),
+    log:
+        plan.file("logs", "clinical_correlation.log"),
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../../scripts/clinical_correlation.py"

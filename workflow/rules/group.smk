@@ -1,0 +1,149 @@
+"""The group: pairs of sessions, inference by permutation, quality, comparison of pipelines.
+
+Requires   maps, edges and quality records of all sessions (or ready maps, entry maps)
+Makes      <results>/<study>/group/<pipeline>/, quality/, robustness.tsv
+Steps      pair_sessions -> group_test per analysis -> robustness; mixed_model, quality_group
+"""
+
+GROUP = plan.file("group", "{pipeline}")
+
+
+def analyses():
+    return plan.analyses() if plan.has_images else []
+
+
+def group_results():
+    if not plan.has_images:
+        return []
+    tests = expand(GROUP + "/{analysis}", pipeline=plan.pipelines, analysis=analyses())
+    if not plan.has_edges:
+        return tests
+    mixed = expand(GROUP + "/mixed.tsv", pipeline=plan.primary)
+    return tests + mixed + [plan.file("robustness.tsv")]
+
+
+def quality_results():
+    return list(rules.quality_group.output) if plan.has_edges else []
+
+
+# Everybody's maps under both treatments in one array; sessions of poor quality leave by name.
+rule pair_sessions:
+    input:
+        maps=lambda w: refused(plan.pair_maps, w.pipeline),
+        qc=lambda w: refused(plan.session_files, w.pipeline, "qc"),
+        relmat=lambda w: refused(plan.session_files, w.pipeline, "relmat"),
+    output:
+        directory(GROUP + "/pairs"),
+    params:
+        people=lambda w: plan.people_without_paths(w.pipeline),
+        sessions=on_sheets(lambda: plan.session_rows()),
+        left=on_sheets(lambda: plan.trial.left()),
+        seeds=lambda w: plan.seed_rows(w.pipeline),
+        choices=lambda w: plan.pair_choices(w.pipeline),
+        code=code("pair_sessions"),
+    log:
+        plan.file("logs", "pair_sessions", "{pipeline}.log"),
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../../scripts/pair_sessions.py"
+
+
+# One analysis: statistic, effect and corrected p maps, clusters, cells.
+rule group_test:
+    input:
+        pairs=GROUP + "/pairs",
+        atlas=plan.config["group"]["atlas"],
+        atlas_names=plan.config["group"]["atlas_names"],
+    output:
+        directory(GROUP + "/{analysis,(?!pairs$)[A-Za-z0-9_]+}"),
+    params:
+        design=on_sheets(lambda: plan.design()),
+        permutations=plan.config["group"]["permutations"],
+        seed=plan.config["group"]["seed"],
+        cluster_forming_p=plan.config["group"]["cluster_forming_p"],
+        connectivity=plan.config["group"]["connectivity"],
+        code=code("group_test"),
+    log:
+        plan.file("logs", "group_test", "{pipeline}_{analysis}.log"),
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../../scripts/group_test.py"
+
+
+# Everybody with at least one session: group x drug + period on the a-priori edges.
+rule mixed_model:
+    input:
+        pairs=GROUP + "/pairs",
+    output:
+        GROUP + "/mixed.tsv",
+    params:
+        design=on_sheets(lambda: plan.design()),
+        code=code("mixed_model"),
+    log:
+        plan.file("logs", "mixed_model", "{pipeline}.log"),
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../../scripts/mixed_model.py"
+
+
+# Does the answer depend on the pipeline? Each one's maps beside the primary's.
+rule robustness:
+    input:
+        tests=expand(
+            GROUP + "/{analysis}",
+            pipeline=plan.pipelines,
+            analysis=refused(analyses) if plan.trial else [],
+        ),
+    output:
+        plan.file("robustness.tsv"),
+    params:
+        pipelines=plan.pipelines,
+        analyses=on_sheets(analyses),
+        group_dir=plan.file("group"),
+        code=code("robustness"),
+    log:
+        plan.file("logs", "robustness.log"),
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../../scripts/robustness.py"
+
+
+# Motion of change, exclusions, and whether motion explains changes in connectivity.
+rule quality_group:
+    input:
+        qc=lambda w: refused(plan.session_files, plan.primary, "qc"),
+        pairs=GROUP.format(pipeline=plan.primary) + "/pairs",
+    output:
+        sessions=plan.file("quality", "sessions.tsv"),
+        motion=plan.file("quality", "motion.tsv"),
+        excluded=plan.file("quality", "excluded.tsv"),
+        qcfc=plan.file("quality", "qcfc.tsv"),
+    params:
+        sessions=on_sheets(lambda: plan.session_rows()),
+        design=on_sheets(lambda: plan.design()),
+        limits=plan.config["exclusion"],
+        code=code("quality_group"),
+    log:
+        plan.file("logs", "quality_group.log"),
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../../scripts/quality_group.py"
+
+
+rule quality:
+    input:
+        on_sheets(quality_results),
+    localrule: True

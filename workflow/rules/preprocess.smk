@@ -1,0 +1,61 @@
+"""Native preprocessing: raw BIDS to template space, in fMRIPrep's layout (entry raw).
+
+Requires   T1w and BOLD below bids_dir, as the sheets name them
+Makes      <derivatives>/sub-*/anat, <derivatives>/sub-*/ses-*/func
+Steps      normalise_subject (T1w to template, once per person) -> preprocess_session (per run)
+"""
+
+
+def preprocessed_scans():
+    if plan.entry != "raw":
+        return []
+    kinds = ("bold", "mask", "confounds")
+    scans = [plan.preprocessed(scan) for s in plan.sessions() for scan in s.scans]
+    return [files[kind] for files in scans for kind in kinds]
+
+
+if plan.entry == "raw":
+
+    # One anatomical reference per person: bias field, brain, tissues, SyN to the template.
+    rule normalise_subject:
+        input:
+            t1w=lambda w: refused(plan.raw_t1w, w.participant),
+        output:
+            **plan.anatomy(),
+        params:
+            seed=plan.config["preprocessing"]["seed"],
+            space=plan.config["space"],
+            accept_unoriented=plan.config["preprocessing"]["accept_unoriented"],
+            code=code("normalise_subject"),
+        log:
+            plan.file("logs", "normalise_subject", "sub-{participant}.log"),
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=60,
+        conda:
+            "../../envs/preprocess.yaml"
+        script:
+            "../../scripts/normalise_subject.py"
+
+    # Slice timing, motion, coregistration and normalisation in one resampling; confounds.
+    rule preprocess_session:
+        input:
+            bold=lambda w: refused(plan.scan_path, w.participant, w.session, w.scan),
+            anatomy=list(plan.anatomy().values()),
+        output:
+            **plan.preprocessed_pattern(),
+        params:
+            preprocessing=plan.config["preprocessing"],
+            space=plan.config["space"],
+            code=code("preprocess_session"),
+        log:
+            plan.file("logs", "preprocess_session", "sub-{participant}_ses-{session}_{scan}.log"),
+        threads: 1
+        resources:
+            mem_mb=6000,
+            runtime=120,
+        conda:
+            "../../envs/preprocess.yaml"
+        script:
+            "../../scripts/preprocess_session.py"

@@ -1,0 +1,39 @@
+"""The report: one page that answers the study's questions.
+
+Requires   whatever the study has: clinical tables alone, or everything
+Makes      <results>/<study>/report.html
+"""
+
+
+def carpets():
+    return plan.carpets() if plan.has_edges else []
+
+
+def report_inputs():
+    twin = [plan.file("truth.json")] if plan.config["twin"] else []
+    trial = list(rules.trial.output)
+    return trial + clinical_results() + group_results() + quality_results() + carpets() + twin
+
+
+rule report:
+    input:
+        on_sheets(report_inputs),
+        templates=expand(
+            workflow.basedir + "/workflow/report/{name}",
+            name=sorted(p.name for p in plan.templates()),
+        ),
+    output:
+        plan.file("report.html"),
+    params:
+        study=on_sheets(lambda: plan.report()),
+        code=code("report"),
+    log:
+        plan.file("logs", "report.log"),
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=20,
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../../scripts/report.py"

@@ -1,0 +1,82 @@
+"""The trial: config and sheets checked as one, before any job.
+
+Requires   config/*.yaml and the sheets it names
+Makes      plan (paths and parameters of every job), <results>/<study>/trial/
+Steps      check config -> check sheets -> trial; or `sheets`: data set -> sheets
+"""
+
+from snakemake.exceptions import WorkflowError
+
+from crossfc.code import digest
+from crossfc.fault import Fault
+from crossfc.plan import Plan
+
+
+def refused(function, *arguments):
+    """Call; turn a fault of the input into Snakemake's error, which prints the sentence alone."""
+    try:
+        return function(*arguments)
+    except Fault as fault:
+        raise WorkflowError(str(fault)) from None
+
+
+plan = refused(Plan, config, workflow.basedir)
+
+
+def on_sheets(function):
+    """Ask only when a job is planned, so that `sheets` runs before there are any."""
+
+    def of_wildcards(wildcards):
+        refused(plan.checked_trial)
+        return refused(function)
+
+    return of_wildcards
+
+
+def code(script):
+    """Give the digest of a script and all it imports: the only thing that says code changed."""
+    return digest(f"{workflow.basedir}/scripts/{script}.py")
+
+
+wildcard_constraints:
+    participant="[A-Za-z0-9]+",
+    session="[A-Za-z0-9]+",
+    scan="[A-Za-z0-9_+-]+",
+    pipeline="[A-Za-z0-9]+",
+    analysis="[A-Za-z0-9_]+",
+
+
+# Write participants.tsv and sessions.tsv from the BIDS data set. Runs whenever it is asked for.
+rule sheets:
+    params:
+        config=plan.config,
+    log:
+        plan.file("logs", "sheets.log"),
+    conda:
+        "../../envs/analysis.yaml"
+    localrule: True
+    script:
+        "../../scripts/sheets.py"
+
+
+# Who is in the trial, and by name and reason who leaves the paired analyses.
+rule trial:
+    output:
+        left=plan.file("trial", "left.tsv"),
+        counts=plan.file("trial", "counts.tsv"),
+        participants=plan.file("participants.tsv"),
+        description=plan.file("dataset_description.json"),
+        ignore=plan.file(".bidsignore"),
+    params:
+        left=on_sheets(lambda: plan.trial.left()),
+        counts=on_sheets(lambda: plan.trial.counts()),
+        people=on_sheets(lambda: plan.participant_rows()),
+        study=plan.config["study"],
+        code=code("trial"),
+    log:
+        plan.file("logs", "trial.log"),
+    conda:
+        "../../envs/analysis.yaml"
+    localrule: True
+    script:
+        "../../scripts/trial.py"
