@@ -6,8 +6,11 @@ from crossfc.job import job, note
 
 with job(snakemake):
     from crossfc.group.analysis import analyse
+    from crossfc.group.question import GROUP
 
-    given, wanted = snakemake.input, snakemake.params
+    given, wanted, name = snakemake.input, snakemake.params, snakemake.wildcards.analysis
+    # Covariates are between people: they enter where people of two groups are compared.
+    covariates = wanted.design["covariates"] if name.startswith(GROUP) else []
     started = time.monotonic()
 
     def progress(done: int, total: int) -> None:
@@ -17,14 +20,14 @@ with job(snakemake):
         note(snakemake, f"{done} of {total} permutations, {spent:.0f} s, about {left:.0f} s left")
 
     analyse(
-        snakemake.wildcards.analysis,
+        name,
         given.pairs,
         snakemake.output[0],
         n_permutations=wanted.permutations,
         seed=wanted.seed,
         cluster_forming_p=wanted.cluster_forming_p,
         connectivity=wanted.connectivity,
-        covariates=wanted.design["covariates"],
+        covariates=covariates,
         atlas={"image": given.atlas, "table": given.atlas_names},
         progress=progress,
     )

@@ -1,1 +1,26 @@
-"""x"""
+"""Write the page that answers the study's questions."""
+
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+
+from crossfc.job import job
+
+PACKAGES = ("numpy", "scipy", "pandas", "nibabel", "nilearn", "numba", "statsmodels", "matplotlib")
+
+with job(snakemake):
+    from crossfc import __version__
+    from crossfc.report.page import write_report
+
+    given, output = snakemake.input, Path(snakemake.output[0])
+    study = dict(snakemake.params.study)
+    folders = study.pop("folders")
+    carpets = [path for path in given if path.endswith("_desc-carpet_bold.png")]
+    write_report(
+        output,
+        **study,
+        **{key: output.parent / name for key, name in folders.items()},
+        carpets=carpets,
+        versions={"crossfc": __version__, "Python": python_version()}
+        | {name: version(name) for name in PACKAGES},
+    )

@@ -6,6 +6,7 @@ with job(snakemake):
     from crossfc.trial.twin_bold import simulate_session
 
     wanted = snakemake.params
+    choices = {k: v for k, v in wanted.twin.items() if k != "strengths"}
     simulate_session(
         f"sub-{snakemake.wildcards.participant}",
         f"ses-{snakemake.wildcards.session}",
@@ -14,5 +15,5 @@ with job(snakemake):
         wanted.targets,
         dict(snakemake.output.items()),
         scan=wanted.scan,
-        **wanted.twin,
+        **choices,
     )

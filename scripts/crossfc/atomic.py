@@ -1,6 +1,7 @@
 """Whole files or none: everything is written under a temporary name and then renamed."""
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,8 +39,13 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 def write_json(path: str | os.PathLike, content: Any) -> None:
-    """Write JSON, indented, with a final newline. NumPy numbers are written as plain ones."""
-    write_text(path, json.dumps(content, indent=2, default=_plain, ensure_ascii=False) + "\n")
+    """Write JSON, indented, with a final newline.
+
+    NumPy numbers are written as plain ones, and numbers that are NaN or infinite, which JSON does
+    not know, as null.
+    """
+    text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
 
 
 def write_table(path: str | os.PathLike, table: "pandas.DataFrame") -> None:
@@ -66,7 +72,13 @@ def save_image(path: str | os.PathLike, image: "nibabel.spatialimages.SpatialIma
 
 def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
-        return value.tolist()
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    raise TypeError(f"{type(value).__name__} is not JSON")
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

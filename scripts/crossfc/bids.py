@@ -11,7 +11,8 @@ ENTITY_ORDER = (
     "chunk", "seg", "seed", "res", "den", "label", "from", "to", "mode", "stat", "desc",
 )  # fmt: skip
 
-_NAME = re.compile(r"^(?P<pairs>(?:[a-z]+-[^_.\-]+_)+)(?P<suffix>[A-Za-z0-9]+)(?P<ext>\..+)$")
+_LABEL = "[A-Za-z0-9+]+"
+_NAME = re.compile(rf"(?P<pairs>(?:[a-z]+-{_LABEL}_)+)(?P<suffix>[A-Za-z0-9]+)(?P<ext>\..+)")
 
 
 def bids_name(entities: dict[str, object], suffix: str, extension: str) -> str:
@@ -44,8 +45,10 @@ def bids_name(entities: dict[str, object], suffix: str, extension: str) -> str:
         label = entities.get(key)
         if label is None or label == "":
             continue
-        if not re.fullmatch(r"[A-Za-z0-9+]+", str(label)):
-            raise Fault(f'the BIDS label "{key}-{label}" may hold letters and digits only; rename it')
+        if not re.fullmatch(_LABEL, str(label)):
+            raise Fault(
+                f'the BIDS label "{key}-{label}" may hold letters and digits only; rename it'
+            )
         parts.append(f"{key}-{label}")
     return "_".join([*parts, suffix]) + extension
 
@@ -56,13 +59,17 @@ def parse_name(name: str) -> tuple[dict[str, str], str, str]:
     Raises
     ------
     Fault
-        If it is no BIDS name (resource forks such as ``._sub-01_bold.nii.gz`` are not).
+        If it is no BIDS name (resource forks such as ``._sub-01_bold.nii.gz`` are not), or has an
+        entity twice.
     """
-    match = _NAME.match(name)
+    match = _NAME.fullmatch(name)
     if match is None:
-        raise Fault(f"{name} is no BIDS file name; expected such as sub-01_task-rest_bold.nii.gz")
-    pairs = (pair.split("-", 1) for pair in match["pairs"].rstrip("_").split("_"))
-    return dict(pairs), match["suffix"], match["ext"]
+        raise Fault(f"{name} is no BIDS file name; write one such as sub-01_task-rest_bold.nii.gz")
+    pairs = [pair.split("-", 1) for pair in match["pairs"].rstrip("_").split("_")]
+    entities = dict(pairs)
+    if len(entities) < len(pairs):
+        raise Fault(f"{name} is no BIDS file name: it has one entity twice; rename the file")
+    return entities, match["suffix"], match["ext"]
 
 
 def label(identifier: str) -> str:

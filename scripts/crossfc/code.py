@@ -7,6 +7,7 @@ reach has changed.
 
 import ast
 import hashlib
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -35,6 +36,15 @@ def digest(script: str | Path) -> str:
     for path in reached(script):
         total.update(path.name.encode())
         total.update(_tree_digest(path))
+    return total.hexdigest()[:16]
+
+
+def content_digest(paths: Iterable[str | Path]) -> str:
+    """Give the digest of files' names and bytes, for templates and the like."""
+    total = hashlib.sha256()
+    for path in sorted(Path(p) for p in paths):
+        total.update(path.name.encode())
+        total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()[:16]
 
 

@@ -143,10 +143,19 @@ class Plan:
         return self.checked_trial().scanned_sessions()
 
     def paired(self) -> list[Pair]:
-        """Give the people with both sessions."""
-        if self.entry == "maps":
-            return self.checked_trial().pairs(self.checked_trial().kept_sessions())
-        return self.checked_trial().pairs(self.sessions())
+        """Give the people with both sessions; with ready contrast maps, everybody."""
+        trial = self.checked_trial()
+        if self.entry != "maps":
+            return trial.pairs(self.sessions())
+        pairs = trial.pairs(trial.kept_sessions())
+        if self.config["maps"]["level"] == "session":
+            return pairs
+        known = {pair.participant.participant_id: pair for pair in pairs}
+        return [
+            known.get(name, Pair(person, None, None))
+            for name, person in sorted(trial.participants.items())
+            if trial.included(name)
+        ]
 
     def session(self, participant: str, session: str) -> Session:
         """Find a session by its labels."""
@@ -323,40 +332,48 @@ class Plan:
         rows = []
         for pair in self.paired():
             row = self.checked_trial().person_row(pair.participant)
-            for scale in self.checked_trial().scales:
-                row[f"score_{scale}_active"] = pair.active.scores.get(scale)
-                row[f"score_{scale}_control"] = pair.control.scores.get(scale)
-            row["sessions"] = [pair.active.session_id, pair.control.session_id]
+            for role, session in (("active", pair.active), ("control", pair.control)):
+                for scale in self.checked_trial().scales:
+                    row[f"score_{scale}_{role}"] = session and session.scores.get(scale)
+            row["sessions"] = [s.session_id for s in (pair.active, pair.control) if s]
             row["maps"] = self._maps_of(pair, pipeline)
             rows.append(row)
         return rows
 
     def _maps_of(self, pair: Pair, pipeline: str) -> list[str]:
-        sessions = [pair.active, pair.control]
-        if self.entry != "maps":
-            return [
-                str(path)
-                for s in sessions
-                for path in self._connectivity(s.participant_id, s.session_id, pipeline)["maps"]
-            ]
-        maps = self.config["maps"]
-        if maps["level"] == "contrast":
-            sessions = sessions[:1]
+        if self.entry == "maps":
+            return self._ready_maps(pair, pipeline)
+        return [
+            str(path)
+            for s in (pair.active, pair.control)
+            for path in self._connectivity(s.participant_id, s.session_id, pipeline)["maps"]
+        ]
+
+    def _ready_maps(self, pair: Pair, pipeline: str) -> list[str]:
+        maps, sheets = self.config["maps"], self.config["sheets"]
+        person = pair.participant.participant_id
+        wanted = [
+            {"session_id": s.session_id, "treatment": s.treatment, "row": s.row}
+            for s in (pair.active, pair.control)
+            if s and maps["level"] == "session"
+        ] or [{}]
         paths = []
-        for session in sessions:
+        for session in wanted:
             for seed in self.seeds(pipeline):
-                name = maps["pattern"].format(
-                    participant_id=session.participant_id,
-                    session_id=session.session_id,
-                    treatment=session.treatment,
-                    seed=seed,
-                )
+                try:
+                    name = maps["pattern"].format(participant_id=person, seed=seed, **session)
+                except (KeyError, IndexError) as error:
+                    raise Fault(
+                        f"config key maps.pattern: there is no {error} for maps of level "
+                        f"{maps['level']}; use participant_id, seed and, per session, session_id "
+                        "or treatment in braces"
+                    ) from None
                 path = self.derivatives_dir / name
                 if not path.is_file():
+                    row = f"{sheets['sessions']}, row {session['row']}" if session else person
                     raise Fault(
-                        f"{path} does not exist, which {self.config['sheets']['sessions']}, row "
-                        f"{session.row} needs; correct derivatives_dir or maps.pattern in the "
-                        "config, or exclude the session with a reason"
+                        f"{path} does not exist, which {row} needs; correct derivatives_dir or "
+                        "maps.pattern in the config, or exclude it with a reason"
                     )
                 paths.append(str(path))
         return paths
@@ -400,7 +417,7 @@ class Plan:
         scored = [
             scale
             for scale in self.checked_trial().scales
-            if sum(None not in (p.active.scores[scale], p.control.scores[scale]) for p in patients) > 3
+            if sum(_scored(pair, scale) for pair in patients) > 3
         ]
         known = question.names(
             self.config["groups"],
@@ -448,6 +465,7 @@ class Plan:
             self.target_rows(),
             groups=(labels["patients"], labels["controls"]),
             treatments=(self.config["treatments"]["active"], self.config["treatments"]["control"]),
+            strengths=self.config["twin"]["strengths"],
             seed=self.config["twin"]["seed"],
         )
 
@@ -462,6 +480,17 @@ class Plan:
             if Path(path).name.rsplit("_", 1)[0] == f"sub-{scan}":
                 return path
         raise Fault(f"sub-{scan} is no run of sub-{participant} ses-{session} in the sheet")
+
+    def raw_path(self, name: str) -> str:
+        """Give a path below bids_dir."""
+        return str(Path(self.config["bids_dir"]) / name)
+
+    def raw_twin_pattern(self) -> dict[str, str]:
+        """Name the files of a raw simulated run, as patterns."""
+        from crossfc.trial.scanner import raw_paths
+
+        found = raw_paths(f"{_SUB}/{_SES}/func/{_SCAN}_bold.nii.gz", self.config["bids_dir"])
+        return {key: _pattern(path) for key, path in found.items()}
 
     def twin_scans(self) -> list[str]:
         """List the files that the twin consists of."""
@@ -480,8 +509,26 @@ class Plan:
         return sorted((self.home / "workflow" / "report").glob("*.j2"))
 
     def report(self) -> dict[str, Any]:
-        """Give what the page is made from: paths and plain structures."""
-        return {}
+        """Give what the page is made from: where the results are, and plain structures."""
+        folders = {"clinical_dir": "clinical", "trial_dir": "trial"}
+        if self.has_images:
+            folders["group_dir"] = "group"
+        if self.has_edges:
+            folders |= {"quality_dir": "quality", "robustness": "robustness.tsv"}
+        if self.config["twin"]:
+            folders["truth"] = "truth.json"
+        # Where things lie says nothing about results; a moved data set reruns no report.
+        places = {"bids_dir", "derivatives_dir", "results_dir", "sheets", "dataset"}
+        return {
+            "config": {k: v for k, v in self.config.items() if k not in places},
+            "analyses": self.analyses() if self.has_images else [],
+            "scales": self.scale_rows(),
+            "seeds": self.seed_rows(self.primary),
+            "targets": self.target_rows(),
+            "strategies": self.strategies,
+            "hypotheses": self.config["clinical"]["hypotheses"],
+            "folders": folders,
+        }
 
     def participant_rows(self) -> list[dict[str, Any]]:
         """Give the people of the study as the results' participants.tsv has them."""
@@ -545,6 +592,10 @@ class Plan:
     def region_names(self) -> list[str]:
         """Give the names of the targets."""
         return regions.names(self.checked_trial().targets)
+
+
+def _scored(pair: Pair, scale: str) -> bool:
+    return all(s and s.scores.get(scale) is not None for s in (pair.active, pair.control))
 
 
 def _pattern(path: str | Path) -> str:

@@ -10,7 +10,7 @@ from scipy import stats
 
 from crossfc.fault import Fault
 from crossfc.group.correlation import COLUMNS, LEFT, POINTS, clinical_correlation, correlate
-from crossfc.group.resampling import permutation_p, shuffles_among, shuffles_of
+from crossfc.group.resampling import bca_interval, permutation_p, shuffles_among, shuffles_of
 from crossfc.group.robust_correlation import percentage_bend, skipped
 
 TREATMENTS = {"active": "ketamine", "control": "placebo"}
@@ -164,6 +164,17 @@ def test_interval_is_the_bca_interval_of_scipy():
     # The plain percentiles are another interval, so the test can tell.
     resampled = [np.corrcoef(x[i], y[i])[0, 1] for i in rng.integers(24, size=(4000, 24))]
     assert abs(np.quantile(resampled, 0.025) - expected.low) > 0.03
+
+
+def test_bca_interval_corrects_bias_and_accelerates_as_scipy_does():
+    """A skewed statistic, on scipy's own bootstrap samples: the same interval to rounding."""
+    values = np.random.default_rng(16).exponential(1, 15) ** 2
+    expected = stats.bootstrap(
+        (values,), np.var, n_resamples=3000, method="BCa", rng=np.random.default_rng(17)
+    )
+    without_one = np.array([np.var(np.delete(values, i)) for i in range(15)])
+    found = bca_interval(np.var(values), expected.bootstrap_distribution, without_one)
+    assert found == pytest.approx(tuple(expected.confidence_interval), rel=1e-9)
 
 
 def test_q_is_over_seed_target_and_scale_of_the_group():

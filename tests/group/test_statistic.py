@@ -136,9 +136,7 @@ def test_welch_with_covariates_is_winklers_g(rng, nuisance, kind):
     data = rng.standard_normal((N, V)) * np.where(second, 1, 3)[:, None]
     welch = Welch(effect, nuisance, second)
     fit, table = welch.fit(data), arranged(kind, rng)
-    np.testing.assert_allclose(
-        fit.statistic, plain_g(effect, nuisance, second, data), rtol=1e-9
-    )
+    np.testing.assert_allclose(fit.statistic, plain_g(effect, nuisance, second, data), rtol=1e-9)
     residual = residualise(nuisance, data)
     for row, score in zip(table, all_scores(welch, fit, kind, table), strict=True):
         expected = plain_g(effect, nuisance, second, rearrange(kind, row, residual))

@@ -5,6 +5,9 @@ Makes      <results>/<study>/report.html
 """
 
 
+from crossfc.code import content_digest
+
+
 def carpets():
     return plan.carpets() if plan.has_edges else []
 
@@ -18,15 +21,12 @@ def report_inputs():
 rule report:
     input:
         on_sheets(report_inputs),
-        templates=expand(
-            workflow.basedir + "/workflow/report/{name}",
-            name=sorted(p.name for p in plan.templates()),
-        ),
     output:
         plan.file("report.html"),
     params:
         study=on_sheets(lambda: plan.report()),
         code=code("report"),
+        templates=content_digest(plan.templates()),
     log:
         plan.file("logs", "report.log"),
     threads: 1

@@ -56,15 +56,37 @@ if plan.config["twin"] and plan.trial and plan.entry == "fmriprep":
 
 if plan.config["twin"] and plan.trial and plan.entry == "raw":
 
+    # The head of the raw data set: its description and what all runs inherit.
+    rule twin_dataset:
+        output:
+            plan.raw_path("dataset_description.json"),
+            plan.raw_path("README"),
+            plan.raw_path("participants.tsv"),
+            plan.raw_path(f"task-{plan.config['task']}_bold.json"),
+        params:
+            people=plan.participant_rows(),
+            task=plan.config["task"],
+            twin=plan.config["twin"],
+            code=code("twin_dataset"),
+        log:
+            plan.file("logs", "twin_dataset.log"),
+        conda:
+            "../../envs/connectivity.yaml"
+        localrule: True
+        script:
+            "../../scripts/twin_dataset.py"
+
     # A person's T1w in scanner space: head, bias field, noise, a known warp.
     rule twin_anatomy:
         output:
-            plan.config["bids_dir"] + "/{t1w}_T1w.nii.gz",
+            t1w=plan.raw_path("{folder}/sub-{participant}{rest}_T1w.nii.gz"),
         params:
             twin=plan.config["twin"],
             code=code("twin_anatomy"),
+        wildcard_constraints:
+            rest="[A-Za-z0-9_-]*",
         log:
-            plan.file("logs", "twin_anatomy", "{t1w}.log"),
+            plan.file("logs", "twin_anatomy", "{folder}", "sub-{participant}{rest}.log"),
         conda:
             "../../envs/connectivity.yaml"
         script:
@@ -72,11 +94,13 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
 
     # A raw run in scanner space, with known motion per volume.
     rule twin_scan:
+        input:
+            plan.raw_path(f"task-{plan.config['task']}_bold.json"),
         output:
-            bold=plan.config["bids_dir"] + "/sub-{participant}/ses-{session}/func/sub-{scan}_bold.nii.gz",
-            sidecar=plan.config["bids_dir"] + "/sub-{participant}/ses-{session}/func/sub-{scan}_bold.json",
+            **plan.raw_twin_pattern(),
         params:
             truth=lambda w: plan.session_truth(truth, w.participant, w.session),
+            scan=lambda w: plan.raw_scan(w.participant, w.session, w.scan),
             seeds=plan.seed_rows(plan.primary),
             targets=plan.target_rows(),
             twin=plan.config["twin"],

@@ -37,6 +37,7 @@ def analyse(
     two_sided: bool = True,
     covariates: Sequence[str] = (),
     blocks: str | None = None,
+    arrangement: str | None = None,
     atlas: dict | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict:
@@ -63,6 +64,8 @@ def analyse(
         Columns of people.tsv to adjust for.
     blocks : str, optional
         Column of exchangeability blocks, for shuffles.
+    arrangement : str, optional
+        ``sign flips`` or ``shuffles`` instead of the default; see `crossfc.group.model.model`.
     atlas : dict, optional
         ``image`` and ``table`` that name regions; see `crossfc.group.region.Atlas`.
     progress : callable, optional
@@ -82,7 +85,7 @@ def analyse(
     record, seeds = pairs.record, pairs.record["seeds"]
     groups, treatments = record["groups"], record["treatments"]
     asked = question(name, groups, treatments)
-    design = model(asked, pairs.people, groups, covariates, blocks)
+    design = model(asked, pairs.people, groups, covariates, blocks, arrangement)
     statistic = _statistic(asked, design, len(seeds))
     arrangements = _arrange(design, statistic, n_permutations, seed)
     maps, parts = _maps(asked, pairs, design)

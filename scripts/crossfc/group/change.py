@@ -353,7 +353,10 @@ def _least_squares(design: np.ndarray, values: np.ndarray) -> list[Test]:
     from scipy import stats
 
     n, k = design.shape
-    estimates = np.linalg.lstsq(design, values, rcond=None)[0]
+    # A mean alone is taken as such: least squares would leave it a rounding error off.
+    estimates = (
+        np.array([values.mean()]) if k == 1 else np.linalg.lstsq(design, values, rcond=None)[0]
+    )
     residuals = values - design @ estimates
     size = _ROUNDING * float(np.max(np.abs(values), initial=0.0))
     if n < FEWEST or n <= k or float(np.max(np.abs(residuals))) <= size:

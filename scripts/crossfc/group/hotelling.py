@@ -62,7 +62,7 @@ class Hotelling(Student):
                 for unit in (*earlier, *earlier):  # twice: once is not orthogonal to rounding
                     e = e - unit * np.einsum("nv,nv->v", unit, e)
                 left = np.sqrt(np.einsum("nv,nv->v", e, e))
-                left[left <= 1e-7 * length] = 0
+                left[(length == 0) | (left <= 1e-7 * length)] = 0
                 with np.errstate(divide="ignore", invalid="ignore"):
                     unit = np.where(left == 0, 0, e / left)
                 flat |= left == 0

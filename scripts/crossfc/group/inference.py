@@ -119,9 +119,10 @@ def infer(
 
     Notes
     -----
-    Permuted statistics are in single precision. An arrangement whose statistic falls short of
-    the observed one by less than a part in 1e5 (Welch: 1e4) counts as equal, so that rounding
-    never makes an equivalent arrangement look smaller.
+    Permuted statistics are in single precision, with relative errors of about 1e-7. An
+    arrangement whose score falls short of the observed one by less than a part in 1e5 (Welch:
+    5e-5) and a millionth of its root counts as equal, so that rounding does not make an
+    equivalent arrangement look smaller.
     """
     mask = np.asarray(mask, dtype=bool)
     n_voxels = int(np.count_nonzero(mask))
@@ -221,7 +222,9 @@ class _Workspace:
 
 def _margin(size: np.ndarray, tie: float) -> np.ndarray:
     """The score from which on an arrangement counts as at least as extreme."""
-    return (size - tie * np.abs(size) - np.float32(1e-6)).astype(np.float32)
+    # The root: a score is a square, and the rounding is that of what is squared.
+    magnitude = np.abs(size)
+    return (size - tie * magnitude - 1e-6 * np.sqrt(magnitude)).astype(np.float32)
 
 
 def _corrected(observed: np.ndarray, null: np.ndarray) -> np.ndarray:

@@ -3,8 +3,8 @@
 A check on the analyses of pairs, not a replacement: pairs need no model of the variances.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,9 +30,9 @@ def mixed_model(
     minus period 1. Fitted by restricted maximum likelihood (Laird & Ware 1982); z and p are
     Wald's.
 
-    Where the fit does not converge, or the variance between people comes out as zero, the row is
+    Where the likelihood has no maximum with variance both between and within people, the row is
     that of ordinary least squares with errors clustered by person (Liang & Zeger 1986), with
-    ``converged`` False and a note that says so. Everything the fit warned of is in the note.
+    ``converged`` False and a note that says so.
 
     Parameters
     ----------
@@ -126,41 +126,91 @@ def _fit(
     k = design.shape[1]
     nothing = np.full(k, np.nan)
     scale = float(np.std(values)) if len(values) else 0.0
-    if len(values) <= k + 1 or len(set(people)) <= k:
+    person = pd.factorize(people)[0]
+    if len(values) <= k + 1 or len(set(person)) <= k:
         return nothing, nothing, False, ["too few people and sessions for the model"]
     if scale <= 1e-12 * float(np.abs(values).max()):
         return nothing, nothing, False, ["all values are the same"]
-    said: list[str] = []
-    reason = ""
     exog = design.to_numpy()
-    # Fitted in units of the standard deviation: the optimiser's tolerances are absolute.
-    scaled = values / scale
-    if len(set(people)) == len(people):
+    if len(set(person)) == len(person):
         reason = "nobody has two sessions, so people cannot be told from sessions"
     else:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            try:
-                fit = sm.MixedLM(scaled, exog, groups=people).fit(reml=True)
-            except np.linalg.LinAlgError as error:
-                reason = f"the mixed model could not be fitted ({error})"
-            else:
-                variance = float(np.asarray(fit.cov_re).ravel()[0])
-                errors = np.asarray(fit.bse_fe, dtype=float)
-                if variance <= 1e-6 * fit.scale:
-                    reason = "the variance between people came out as zero"
-                elif not fit.converged:
-                    reason = "the mixed model did not converge"
-                elif not np.all(np.isfinite(errors)):
-                    reason = "the mixed model gave no standard errors"
-        said = list(dict.fromkeys(f"statsmodels: {_sentence(w)}" for w in caught))
-        if not reason:
-            return np.asarray(fit.fe_params) * scale, errors * scale, True, said
-    ordinary = sm.OLS(scaled, exog).fit(
-        cov_type="cluster", cov_kwds={"groups": pd.factorize(people)[0]}
-    )
-    notes = [f"{reason}: ordinary least squares with errors clustered by person", *said]
-    return ordinary.params * scale, ordinary.bse * scale, False, notes
+        ratio = variance_ratio(values / scale, exog, person)
+        if 0 < ratio < np.inf:
+            fit = _generalised(values / scale, exog, person, ratio)
+            return fit.estimates * scale, fit.errors * scale, True, []
+        where = "between" if ratio == 0 else "within"
+        reason = f"the variance {where} people came out as zero"
+    fit = sm.OLS(values / scale, exog).fit(cov_type="cluster", cov_kwds={"groups": person})
+    note = f"{reason}; ordinary least squares with errors clustered by person instead"
+    return fit.params * scale, fit.bse * scale, False, [note]
+
+
+def variance_ratio(values: np.ndarray, design: np.ndarray, person: np.ndarray) -> float:
+    """Estimate the variance between people over that within people, by REML.
+
+    With one random intercept the restricted likelihood is a function of this ratio alone, so it
+    is looked at over twelve decades and refined around its maximum. General optimisers, which
+    work on the variance itself, stop anywhere when the maximum is at zero and may report success.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+    design : ndarray, shape (n, k)
+    person : ndarray of int, shape (n,)
+        Numbers from 0.
+
+    Returns
+    -------
+    float
+        0 where the maximum is at no variance between people (below 1e-6), infinite where it is at
+        none within (above 1e6).
+    """
+    from scipy.optimize import minimize_scalar
+
+    def loss(exponent: float) -> float:
+        return -_generalised(values, design, person, 10.0**exponent).likelihood
+
+    grid = np.linspace(-6, 6, 49)
+    losses = np.array([loss(exponent) for exponent in grid])
+    best = int(np.argmin(losses))
+    if best == 0 or -_generalised(values, design, person, 0.0).likelihood <= losses[best]:
+        return 0.0
+    if best == len(grid) - 1:
+        return np.inf
+    around = (grid[best - 1], grid[best + 1])
+    refined = minimize_scalar(loss, bounds=around, method="bounded", options={"xatol": 1e-9})
+    return float(10.0**refined.x)
+
+
+class _Fit(NamedTuple):
+    estimates: np.ndarray
+    errors: np.ndarray
+    likelihood: float
+
+
+def _generalised(values: np.ndarray, design: np.ndarray, person: np.ndarray, ratio: float) -> _Fit:
+    """Fit by generalised least squares with covariance 1 + ratio within a person.
+
+    The restricted log-likelihood is up to a constant, with the error variance profiled out
+    (Lindstrom & Bates 1988, J Am Stat Assoc 83:1014).
+    """
+    sessions = np.bincount(person)
+    n, k = design.shape
+    both = np.column_stack([design, values])
+    sums = np.zeros((len(sessions), k + 1))
+    np.add.at(sums, person, both)
+    # (I + ratio 11')^-1 = I - ratio / (1 + ratio m) 11' for the m sessions of a person.
+    weighted = both - ((ratio / (1 + ratio * sessions))[:, None] * sums)[person]
+    information = design.T @ weighted[:, :k]
+    estimates = np.linalg.solve(information, design.T @ weighted[:, k])
+    residuals = np.append(-estimates, 1.0)
+    variance = float((both @ residuals) @ (weighted @ residuals)) / (n - k)
+    variance = max(variance, np.finfo(float).tiny)
+    logs = (n - k) * np.log(variance) + np.log1p(ratio * sessions).sum()
+    logs += np.linalg.slogdet(information)[1]
+    errors = np.sqrt(variance * np.diag(np.linalg.inv(information)))
+    return _Fit(estimates, errors, -0.5 * float(logs))
 
 
 def _wald(estimate: float, error: float) -> dict[str, float]:
@@ -170,7 +220,3 @@ def _wald(estimate: float, error: float) -> dict[str, float]:
         return {"z": np.nan, "p": np.nan}
     z = estimate / error
     return {"z": z, "p": float(2 * stats.norm.sf(abs(z)))}
-
-
-def _sentence(warned: warnings.WarningMessage) -> str:
-    return " ".join(str(warned.message).split()).rstrip(".")

@@ -59,6 +59,7 @@ def model(
     groups: dict[str, str | None],
     covariates: Sequence[str] = (),
     blocks: str | None = None,
+    arrangement: str | None = None,
 ) -> Model:
     """Build the design of an analysis from the people table.
 
@@ -68,6 +69,13 @@ def model(
     Cross-over Trials in Clinical Research, ch. 3). Groups are coded ±1/2 and the order of
     carry-over likewise, so that the coefficient is a difference. Covariates are centred among
     the people analysed.
+
+    Groups are compared by sign flips of the residuals. A flip keeps each person's own variance; a
+    shuffle mixes the groups' variances, and then even Welch's statistic exceeds its shuffled
+    maximum too often when the smaller group varies more (24 against 17 people, standard
+    deviations 1 and 2: 13 % family-wise error instead of 5 %, 28 % for Hotelling's T²; flips:
+    3 and 5 %). Flips stand on symmetric errors, which a difference of two sessions of the same
+    person has whenever its sessions are exchangeable. Slopes and carry-over are shuffled.
 
     Parameters
     ----------
@@ -80,6 +88,9 @@ def model(
         Columns to adjust for. Text columns are taken as categories.
     blocks : str, optional
         Column of exchangeability blocks (strata).
+    arrangement : str, optional
+        ``sign flips`` or ``shuffles`` instead of the default above. An intercept can only be
+        tested by sign flips.
 
     Returns
     -------
@@ -99,6 +110,12 @@ def model(
                 f'{question.name} needs the column "{column}", which people.tsv has not; add it '
                 "to the sheets or leave it out of the configuration"
             )
+    intercept_only = question.kind == DRUG
+    default = SHUFFLES if question.kind in (CARRYOVER, CHANGE) else SIGN_FLIPS
+    if arrangement not in (None, SIGN_FLIPS, SHUFFLES):
+        raise Fault(f'arrangement is "{arrangement}"; use {SIGN_FLIPS} or {SHUFFLES}')
+    if intercept_only and arrangement == SHUFFLES:
+        raise Fault(f"{question.name} tests a mean, which shuffles leave as it is; use sign flips")
     left: list[dict] = []
     rows = np.arange(len(people))
     if question.group is not None:
@@ -127,7 +144,7 @@ def model(
     nuisance: dict[str, np.ndarray] = {}
     notes: list[str] = []
     second = None
-    if question.kind == DRUG:
+    if intercept_only:
         response, effect, terms = "D", intercept, ["1"]
     else:
         nuisance["intercept"] = intercept
@@ -169,7 +186,7 @@ def model(
         effect=effect,
         nuisance=matrix,
         nuisance_names=list(nuisance),
-        arrangement=SIGN_FLIPS if question.kind == DRUG else SHUFFLES,
+        arrangement=arrangement or default,
         second=second,
         blocks=chosen[blocks].astype(str).to_numpy() if blocks else None,
         formula=f"{response} ~ " + " + ".join(terms),

@@ -128,7 +128,7 @@ def question(
             return Question(
                 name,
                 DRUG,
-                f"{active.capitalize()} in {label}",
+                f"{active[:1].upper()}{active[1:]} in {label}",
                 f"In {label}, does connectivity differ between {active} and {control}?",
                 group=label,
             )

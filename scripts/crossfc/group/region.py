@@ -31,7 +31,7 @@ class Atlas:
         for path in (image, table):
             if not Path(path).is_file():
                 raise Fault(f"{path} is not there; name an atlas (image and table) that is")
-        listed = pd.read_csv(table, sep="\t", dtype={"name": str})
+        listed = pd.read_csv(table, sep="\t", dtype={"name": str}, keep_default_na=False)
         if not {"index", "name"} <= set(listed.columns):
             raise Fault(f"{table} needs the columns index and name; it has {list(listed.columns)}")
         self._names = {

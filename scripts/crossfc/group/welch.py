@@ -24,9 +24,9 @@ class Welch(Student):
         Who is in the second variance group.
     """
 
-    # ASSUME: residual squares of a group come as differences in single precision, so that equal
-    # arrangements agree to about 1e-5 of G only; the margin for ties is wider accordingly.
-    tie = 1e-4
+    # ASSUME: residual squares of a group are differences in single precision, so in groups of
+    # four or five equivalent arrangements agree to some 1e-5 of G only (1e-6 from ten on).
+    tie = 5e-5
 
     def __init__(self, effect: np.ndarray, nuisance: np.ndarray, second: np.ndarray) -> None:
         super().__init__(effect, nuisance)

@@ -57,7 +57,8 @@ class Volume:
         from scipy.ndimage import map_coordinates
 
         matrix, shift = self.from_mm[:3, :3], self.from_mm[:3, 3]
-        index = np.tensordot(matrix, millimetres, 1) + shift.reshape(3, *[1] * (millimetres.ndim - 1))
+        index = np.tensordot(matrix, millimetres, 1)
+        index += shift.reshape(3, *[1] * (millimetres.ndim - 1))
         known = np.isfinite(self.values)
         filled = np.where(known, self.values, 0).astype(np.float32)
         value = map_coordinates(filled, index, order=1, mode="constant")
@@ -72,9 +73,7 @@ def template() -> Volume:
     from nilearn.datasets import load_mni152_template
 
     image = load_mni152_template(resolution=1)
-    return Volume(
-        np.asarray(image.dataobj, dtype=np.float32), np.linalg.inv(image.affine)
-    )
+    return Volume(np.asarray(image.dataobj, dtype=np.float32), np.linalg.inv(image.affine))
 
 
 def plane(axis: str, at: float) -> np.ndarray:
@@ -135,7 +134,12 @@ def extreme(path: Path) -> tuple[float, float, float]:
 
 
 def montage(
-    stat: Path, p_cluster: Path | None, threshold: float, top: float, peak: Sequence[float], alt: str
+    stat: Path,
+    p_cluster: Path | None,
+    threshold: float,
+    top: float,
+    peak: Sequence[float],
+    alt: str,
 ) -> tuple[str, str]:
     """Draw a map: three cuts through a place, and five axial slices that are always the same.
 
@@ -166,7 +170,7 @@ def montage(
             significant = Volume(inside.astype(np.float32), p.from_mm)
     cuts = list(zip(AXES, (float(v) for v in peak), strict=True))
     marks = [tuple(float(v) for v in peak)] * 3
-    first = _strip(volume, significant, threshold, top, cuts, marks, f"{alt}; cuts through the peak")
+    first = _strip(volume, significant, threshold, top, cuts, marks, f"{alt}; cuts through a peak")
     axial = [("z", at) for at in AXIAL_MM]
     second = _strip(
         volume, significant, threshold, top, axial, [None] * len(axial), f"{alt}; axial slices"
@@ -200,18 +204,17 @@ def _strip(
             u = x + (mark[AXES.index(across)] - BOX[across][0]) / STEP_MM
             v = y + (BOX[up][1] - mark[AXES.index(up)]) / STEP_MM
             arms = ((-9, 0, -4, 0), (4, 0, 9, 0), (0, -9, 0, -4), (0, 4, 0, 9))
-            path = "".join(f"M{u + a:.1f} {v + b:.1f}L{u + c:.1f} {v + d:.1f}" for a, b, c, d in arms)
+            ends = [(u + a, v + b, u + c, v + d) for a, b, c, d in arms]
+            path = "".join(f"M{a:.1f} {b:.1f}L{c:.1f} {d:.1f}" for a, b, c, d in ends)
             over.append(f'<path class="cross" d="{path}"/>')
-        over.append(_word(x + w / 2, height + 13, f"{axis} = {number.fixed(at, 0)}", "middle"))
+        over.append(_word(x + w / 2, height + 14, f"{axis} = {number.fixed(at, 0)}", "middle"))
         if across == "x":
-            over.append(_word(x + 3, y + 12, "L", "start"))
-            over.append(_word(x + w - 3, y + 12, "R", "end"))
+            over.append(_word(x + 3, y + 14, "L", "start"))
+            over.append(_word(x + w - 3, y + 14, "R", "end"))
         x += w + GAP
-    body = (
-        f'<image width="{width}" height="{height}" href="{png(canvas)}"/>' + "".join(over)
-    )
+    body = f'<image width="{width}" height="{height}" href="{png(canvas)}"/>' + "".join(over)
     return (
-        f'<svg class="brain" viewBox="0 0 {width} {height + 18}" role="img" '
+        f'<svg class="brain" viewBox="0 0 {width} {height + 20}" role="img" '
         f'style="flex:{width} 1 {width // 2}px" aria-label="{escape(alt)}">{body}</svg>'
     )
 
@@ -249,7 +252,7 @@ def png(rgba: np.ndarray) -> str:
     from PIL import Image
 
     image = Image.fromarray(np.ascontiguousarray(rgba[..., :3])).quantize(
-        255, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
+        255, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
     )
     index = np.array(image)
     index[rgba[..., 3] == 0] = 255
@@ -272,11 +275,15 @@ def legend(top: float, threshold: float | None, name: str, one_sided: bool, alt:
     body = [f'<image x="22" y="14" width="256" height="12" href="{png(rgba.astype(np.uint8))}" '
             'preserveAspectRatio="none"/>']  # fmt: skip
     at = [low, 0.0, top] if not one_sided else [0.0, top]
+    words = list(at)
     at += [v for v in (threshold, -(threshold or 0)) if v and low < v < top]
     for value in at:
         x = 22 + 256 * (value - low) / (top - low)
         body.append(f'<path class="cross" d="M{x:.1f} 12v16"/>')
-        body.append(_word(x, 40, number.fixed(value, 1), "middle"))
+        # Words that would run into one another are left out; the mark stays.
+        room = min([abs(value - other) for other in words if other != value], default=top)
+        if value in words or room > 0.1 * (top - low):
+            body.append(_word(x, 40, number.fixed(value, 1), "middle"))
     body.append(_word(150, 9, name, "middle"))
     return (
         f'<svg class="scale" viewBox="0 0 300 44" width="300" height="44" role="img" '

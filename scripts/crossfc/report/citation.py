@@ -21,8 +21,8 @@ REFERENCES = {
     ),
     "avants2011": Reference(
         "Avants et al. 2011",
-        "Avants BB, Tustison NJ, Song G, et al. A reproducible evaluation of ANTs similarity metric "
-        "performance in brain image registration. NeuroImage 2011;54:2033–2044.",
+        "Avants BB, Tustison NJ, Song G, et al. A reproducible evaluation of ANTs similarity "
+        "metric performance in brain image registration. NeuroImage 2011;54:2033–2044.",
         "10.1016/j.neuroimage.2010.09.025",
     ),
     "behzadi2007": Reference(
@@ -112,9 +112,9 @@ REFERENCES = {
     ),
     "phipson2010": Reference(
         "Phipson & Smyth 2010",
-        "Phipson B, Smyth GK. Permutation p-values should never be zero: calculating exact p-values "
-        "when permutations are randomly drawn. Statistical Applications in Genetics and Molecular "
-        "Biology 2010;9:39.",
+        "Phipson B, Smyth GK. Permutation p-values should never be zero: calculating exact "
+        "p-values when permutations are randomly drawn. Statistical Applications in Genetics and "
+        "Molecular Biology 2010;9:39.",
         "10.2202/1544-6115.1585",
     ),
     "power2012": Reference(

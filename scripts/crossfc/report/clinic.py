@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from crossfc.report import figure, number
-from crossfc.report.narrative import Answer, correlation_text
+from crossfc.report.narrative import Answer
+from crossfc.report.outcome import correlation_numbers
 from crossfc.report.people import group_css
 from crossfc.report.results import SIGNIFICANT, Results
 from crossfc.report.table import Table, from_frame, text
@@ -87,7 +88,7 @@ def scale_plots(results: Results, answers: list[Answer]) -> list[ScalePlot]:
                 f"{better} is better" if better else "",
                 score_chart(results, scale),
                 by_anchor.get(f"clinical-{scale}"),
-                f"Not in the comparison: {', '.join(names)}." if names else "",
+                f"{', '.join(names)}." if names else "",
             )
         )
     return out
@@ -124,7 +125,7 @@ def correlation_table(results: Results) -> Table | None:
         ("group", "group", text),
         ("n", "n", number.whole),
         ("pearson_r", "r", r),
-        ("interval", "95 % interval", str),
+        ("interval", "95 % interval", text),
         ("p_permutation", "permutation p", p),
         ("q_fdr", "q (FDR)", p),
         ("spearman_rho", "Spearman", r),
@@ -135,7 +136,7 @@ def correlation_table(results: Results) -> Table | None:
         ("skipped_p", "p", p),
         ("partial_r", "partial", r),
         ("partial_p", "p", p),
-        ("range", "leaving one out", str),
+        ("range", "leaving one out", text),
     ]
     table = table.sort_values("p_permutation", kind="stable")
     n = number.whole(table["n_tests"].max()) if "n_tests" in table else number.whole(len(table))
@@ -178,7 +179,7 @@ def scatters(results: Results, hypotheses: list[dict[str, Any]], most: int = 6) 
         if not number.missing(row.get("loo_min")):
             extra = f"; leaving one person out {_range(row, 'loo_min', 'loo_max')}"
         title = f"{row['seed']}–{row['target']} and {row['scale']}, {row['group']}"
-        caption = correlation_text(results, row) + extra + "."
+        caption = correlation_numbers(results, row) + extra + "."
         out.append(Scatter(title, chart, caption, str(row["why"])))
     return out
 
@@ -207,9 +208,7 @@ def point_chart(results: Results, row: dict[str, Any]) -> str:
         f"Scatter of the change in {row['scale']} and in {row['seed']}–{row['target']} "
         f"connectivity, {len(drawn)} people of {row['group']}, r = {number.fixed(row['pearson_r'])}"
     )
-    return figure.scatter(
-        drawn, f"Δ {row['scale']}", f"Δ z, {row['seed']}–{row['target']}", alt
-    )
+    return figure.scatter(drawn, f"Δ {row['scale']}", f"Δ z, {row['seed']}–{row['target']}", alt)
 
 
 def shape_of(results: Results, sequence: Any) -> str:

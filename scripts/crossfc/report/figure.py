@@ -40,12 +40,16 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     span = high - low
     if not span > 0:
         return [low]
-    raw = span / about
-    power = 10 ** math.floor(math.log10(raw))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    return [round(k * step, 12) for k in range(first, last + 1)]
+    found: list[float] = []
+    while len(found) < 3:  # one or two marks make no scale
+        raw = span / about
+        power = 10 ** math.floor(math.log10(raw))
+        step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
+        first = math.ceil(low / step - 1e-9)
+        last = math.floor(high / step + 1e-9)
+        found = [round(k * step, 12) for k in range(first, last + 1)]
+        about += 1
+    return found
 
 
 def limits(values: Sequence[float], pad: float = 0.07) -> tuple[float, float]:
@@ -155,6 +159,7 @@ def paired(
         Prints a value in the hover text.
     """
     values = [v for g in groups for _, *pair in g["people"] for v in pair if not number.missing(v)]
+    values += _bounds(groups, values)
     wide = 148
     width, height = 58 + wide * max(1, len(groups)), 236
     frame = Frame(50, width - 6, 12, height - 44, (0, max(1, len(groups))), limits(values))
@@ -188,6 +193,23 @@ def paired(
         n = len(group["people"])
         out.append(words(middle, frame.bottom + 34, f"{group['name']} (n = {n})", css="strong"))
     return svg(width, height, "".join(out), alt)
+
+
+def _bounds(groups: Sequence[dict[str, Any]], values: Sequence[float]) -> list[float]:
+    """Ends of the intervals of the means, as far as they leave room for the points.
+
+    With two or three people an interval can be many times the range of the data.
+    """
+    if not values:
+        return []
+    low, high = min(values), max(values)
+    room = 0.5 * (high - low)
+    out = []
+    for group in groups:
+        for side in (1, 2):
+            _, *ends = mean_interval([row[side] for row in group["people"]])
+            out += [min(max(v, low - room), high + room) for v in ends if not math.isnan(v)]
+    return out
 
 
 def scatter(
@@ -237,7 +259,7 @@ def p_strip(rows: Sequence[tuple[str, float]], lowest: float, level: float, alt:
     width, height = 300, 40 + 24 * len(kept)
     low = math.log10(max(min([lowest or 1, level / 10, *(p for _, p in kept if p > 0)]), 1e-6))
     label_room = 14 + 7 * max([4, *(len(label) for label, _ in kept)])
-    frame = Frame(min(label_room, 140), width - 12, 8, height - 32, (0, -low), (0, 1))
+    frame = Frame(min(label_room, 140), width - 20, 8, height - 32, (0, -low), (0, 1))
     out = []
     threshold = frame.px(-math.log10(level))
     out.append(

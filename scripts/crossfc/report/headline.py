@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from crossfc.report import figure, number
 from crossfc.report.clinic import point_chart, score_chart
 from crossfc.report.maps import cell_chart, cells_of, parts_of
-from crossfc.report.narrative import FOUND, NONE, UNKNOWN, Answer, seed_word
+from crossfc.report.narrative import FOUND, NONE, PEAK, UNKNOWN, Answer, seed_word
 from crossfc.report.results import SIGNIFICANT, Results
 
 WORDS = {
     FOUND: "effect found",
-    NONE: "no effect survived",
+    PEAK: "single voxels only",
+    NONE: "not significant",
     UNKNOWN: "cannot be answered",
 }
 

@@ -9,7 +9,7 @@ from crossfc.report import brain, figure, number
 from crossfc.report.narrative import Answer, cluster_sentence, map_answer, seed_word
 from crossfc.report.people import group_css
 from crossfc.report.results import SIGNIFICANT, Analysis, Results
-from crossfc.report.table import Table, from_frame, text
+from crossfc.report.table import Table, from_frame, sign, text
 
 PLOTS_PER_SEED = 4
 
@@ -157,7 +157,9 @@ def seed_maps(results: Results, analysis: Analysis) -> tuple[str, list[SeedMap]]
         cuts, axial = brain.montage(
             path, analysis.statmap(seed, "pfwecluster"), threshold or 0.0, top, peak, alt
         )
-        caption = f"Cuts through {about} at {number.place(*peak)} mm; {outlined}."
+        smallest = analysis.smallest(seed)
+        told = "" if smallest is None else f"; smallest {analysis.p_equals(smallest)}"
+        caption = f"Cuts through {about} at {number.place(*peak)} mm; {outlined}{told}."
         out.append(SeedMap(seed, seed_word(seed), cuts, axial, caption))
     meaning = _scale_name(results, analysis, name)
     alt = f"Colour scale of {name} up to {top:g}; opaque beyond {threshold or 0:.1f}"
@@ -201,11 +203,11 @@ def cluster_table(
 
     columns = [
         ("seed", "seed", text),
-        ("sign", "sign", lambda s: "−" if s == "-" else str(s)),
+        ("sign", "sign", sign),
         ("region", "region", text),
-        ("x", "x", lambda v: number.general(v)),
-        ("y", "y", lambda v: number.general(v)),
-        ("z", "z", lambda v: number.general(v)),
+        ("x", "x", number.general),
+        ("y", "y", number.general),
+        ("z", "z", number.general),
         ("peak_stat", str(analysis.record.get("statistic", "peak")), number.fixed),
         ("size_mm3", "mm³", number.whole),
         ("size_voxels", "voxels", number.whole),
@@ -220,7 +222,8 @@ def cluster_table(
     # A column of n/a only, such as the cells of a group outside this analysis, says nothing.
     keep = [
         k for k in range(len(table.columns))
-        if not table.columns[k][0].endswith(", z") or any(r[k] != number.MISSING for r in table.rows)
+        if not table.columns[k][0].endswith(", z")
+        or any(row[k] != number.MISSING for row in table.rows)
     ]  # fmt: skip
     table.columns = [table.columns[k] for k in keep]
     table.rows = [[row[k] for k in keep] for row in table.rows]
@@ -286,5 +289,5 @@ def cell_chart(results: Results, rows: pd.DataFrame, title: str) -> str:
         for g in groups
     )
     treatments = (results.control, results.active)
-    alt = f"{title}: each person's Fisher z under {treatments[0]} and {treatments[1]}; means {means}"
+    alt = f"{title}: each person's Fisher z, {' and '.join(treatments)}; means {means}"
     return figure.paired(groups, treatments, "Fisher z", alt)

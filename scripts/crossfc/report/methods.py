@@ -46,30 +46,35 @@ def methods(
     """
     cite = Citations()
     config = results.config
-    text = environment.get_template("methods.txt.j2").render(
-        cite=cite,
-        config=config,
-        results=results,
-        groups=results.groups,
-        active=results.active,
-        control=results.control,
-        flows=flows(results),
-        alone=len(one_session(results)),
-        pipelines=_pipelines(results, strategies, cite),
-        group=config.get("group") or {},
-        clinical=config.get("clinical") or {},
-        exclusion=config.get("exclusion") or {},
-        preprocessing=config.get("preprocessing") or {},
-        kinds={a.kind for a in results.analyses},
-        record=results.analyses[0].record if results.analyses else {},
-        adjusted=[a.record.get("sequence_adjusted") for a in results.analyses],
-        scan=_scan(results),
-        fwhm=results.pairs.get("fwhm_mm"),
-        clinical_only=results.paired.empty and not results.analyses,
-        versions=versions,
-        listed=number.listed,
-        whole=number.whole,
-        general=number.general,
+    # Lines end a paragraph here, so no newline after a block may be eaten.
+    text = (
+        environment.overlay(trim_blocks=False)
+        .get_template("methods.txt.j2")
+        .render(
+            cite=cite,
+            config=config,
+            results=results,
+            groups=results.groups,
+            active=results.active,
+            control=results.control,
+            flows=flows(results),
+            alone=len(one_session(results)),
+            pipelines=_pipelines(results, strategies, cite),
+            group=config.get("group") or {},
+            clinical=config.get("clinical") or {},
+            exclusion=config.get("exclusion") or {},
+            preprocessing=config.get("preprocessing") or {},
+            kinds={a.kind for a in results.analyses},
+            record=results.analyses[0].record if results.analyses else {},
+            adjusted=[a.record.get("sequence_adjusted") for a in results.analyses],
+            scan=_scan(results),
+            fwhm=results.pairs.get("fwhm_mm"),
+            clinical_only=results.paired.empty and not results.analyses,
+            versions=versions,
+            listed=number.listed,
+            whole=number.whole,
+            general=number.general,
+        )
     )
     return Methods(_parts(text), cite.listed(), regions_table(results))
 

@@ -14,32 +14,24 @@ import pandas as pd
 from crossfc.report import number
 from crossfc.report.results import SIGNIFICANT, Analysis, Results
 
-FOUND, NONE, UNKNOWN = "found", "none", "unknown"
+FOUND, PEAK, NONE, UNKNOWN = "found", "peak", "none", "unknown"
 POOLED = {"pooled": "the mean of the seeds", "subregion": "the differences between the seeds"}
 
 
 @dataclass
 class Answer:
-    """A question, whether there was an effect, and the sentences that say which."""
+    """A question, whether there was an effect, and the sentences that say which.
+
+    ``short`` is the answer in one line, for the list on the first screen.
+    """
 
     question: str
     verdict: str
     sentence: str
+    short: str
     details: list[str] = field(default_factory=list)
     anchor: str = ""
     analysis: Analysis | None = None
-
-
-def answers(results: Results) -> list[Answer]:
-    """Answer every question the study has numbers for, the main ones first."""
-    out = []
-    for kind in ("drug", "group_by_drug_pooled", "group_by_drug", "group_by_drug_by_subregion"):
-        out += [map_answer(results, analysis) for analysis in results.of_kind(kind)]
-    out += clinical_answers(results)
-    out += [map_answer(results, analysis) for analysis in results.of_kind("change")]
-    out += correlation_answers(results)
-    out += [map_answer(results, analysis) for analysis in results.of_kind("other")]
-    return out
 
 
 def seed_word(seed: str) -> str:
@@ -101,9 +93,9 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
     silent = [s for s in known if found.empty or s not in set(found["seed"])]
     if found.empty and not known:
         sentence = "The analysis left no corrected p values to answer from."
-        return Answer(question, UNKNOWN, sentence, [], anchor, analysis)
-    voxels = [_peak_sentence(analysis, seed) for seed in silent]
-    details = [s for s in voxels if s]
+        return Answer(question, UNKNOWN, sentence, sentence, [], anchor, analysis)
+    subject = _subject(results, analysis)
+    details = [s for s in (_peak_sentence(analysis, seed) for seed in silent) if s]
     if found.empty:
         best = min(known, key=lambda s: analysis.smallest(s))
         over = f" for any of the {len(known)} seeds" if len(known) > 1 else ""
@@ -112,7 +104,13 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
             f"No effect survived correction{over} at the level of clusters (smallest corrected "
             f"{_p(analysis, analysis.smallest(best))}{which}; {people_counted(analysis)})."
         )
-        return Answer(question, NONE, sentence, details, anchor, analysis)
+        lowest = number.probability(analysis.smallest(best))
+        short = f"{subject}: no cluster survived correction (smallest corrected p = {lowest})"
+        peaks = [s for s in known if (analysis.smallest(s, "voxel") or 1) < SIGNIFICANT]
+        if peaks:
+            short += f", but single voxels of {number.listed(peaks)} did"
+        verdict = PEAK if peaks else NONE
+        return Answer(question, verdict, sentence, f"{short}.", details, anchor, analysis)
     order = list(dict.fromkeys(found["seed"]))
     sentences = []
     for seed in order:
@@ -127,7 +125,9 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
         sentences.append(f"No cluster survived correction for {number.listed(silent)} ({worst}).")
         if found["seed"].nunique() and analysis.kind in ("drug", "group_by_drug"):
             sentences.append(_no_difference(results))
-    return Answer(question, FOUND, sentences[0], sentences[1:] + details, anchor, analysis)
+    firsts = [found[found["seed"] == seed].iloc[0].to_dict() for seed in order]
+    short = f"{subject}: {'; '.join(_short(results, analysis, row) for row in firsts)}."
+    return Answer(question, FOUND, sentences[0], short, sentences[1:] + details, anchor, analysis)
 
 
 def cluster_sentence(results: Results, analysis: Analysis, row: dict) -> str:
@@ -185,110 +185,9 @@ def goes_with(results: Results, scale: str, positive: bool) -> str:
     return f"{clause}, which is {'the better' if good else 'the worse'} direction of the scale"
 
 
-def clinical_answers(results: Results) -> list[Answer]:
-    """Say per scale and group whether the score changed."""
-    out = []
-    if results.change.empty:
-        return out
-    table = results.change
-    for scale in dict.fromkeys(table["scale"]):
-        rows = table[table["scale"] == scale].to_dict("records")
-        sentences = [_change_sentence(results, row) for row in rows]
-        ps = [_first(row.get("adjusted_p"), row.get("p")) for row in rows]
-        hit = any(not number.missing(p) and p < SIGNIFICANT for p in ps)
-        nothing = all(number.missing(p) for p in ps)
-        verdict = UNKNOWN if nothing else FOUND if hit else NONE
-        question = f"Did {scale} differ between {results.active} and {results.control}?"
-        out.append(Answer(question, verdict, sentences[0], sentences[1:], f"clinical-{scale}"))
-    return out
-
-
-def _change_sentence(results: Results, row: dict) -> str:
-    scale, group = row["scale"], row["group"]
-    if number.missing(row.get("mean")):
-        return f"In {group}, {scale} could not be compared (n = {number.whole(row.get('n'))})."
-    p = _first(row.get("adjusted_p"), row.get("p"))
-    mean = float(row["mean"])
-    word = "higher" if mean > 0 else "lower"
-    better = results.better(scale)
-    meaning = ""
-    if better and mean != 0:
-        meaning = ", the better direction" if (better == "higher") == (mean > 0) else (
-            ", the worse direction"
-        )  # fmt: skip
-    numbers = (
-        f"mean difference {number.signed(mean)}, SD {number.fixed(row.get('sd'))}, "
-        f"t({number.general(row.get('df'))}) = {number.fixed(row.get('t'))}, "
-        f"{number.p_equals(row.get('p'))}"
-    )
-    if not number.missing(row.get("adjusted_p")):
-        numbers += f"; adjusted for period {number.p_equals(row['adjusted_p'])}"
-    numbers += f"; n = {number.whole(row.get('n'))}"
-    if not number.missing(p) and p < SIGNIFICANT:
-        return (
-            f"In {group}, {scale} was {word} under {results.active} than under {results.control}"
-            f"{meaning} ({numbers})."
-        )
-    return f"In {group}, no difference in {scale} was significant ({numbers})."
-
-
-def correlation_answers(results: Results) -> list[Answer]:
-    """Say per construct and group whether a-priori connectivity went with the clinic."""
-    table = results.correlation
-    if table.empty:
-        return []
-    out = []
-    construct = table["scale"].map(lambda s: results.scales.get(s, {}).get("construct") or s)
-    for (group, what), rows in table.groupby(["group", construct], sort=False):
-        rows = rows[rows["pearson_r"].notna()]
-        scales = number.listed(list(dict.fromkeys(rows["scale"])))
-        question = (
-            f"In the regions chosen beforehand, did the change of connectivity go with {what} "
-            f"in {group}?"
-        )
-        if rows.empty:
-            text = "No correlation could be computed."
-            out.append(Answer(question, UNKNOWN, text, [], "correlations"))
-            continue
-        q = rows["q_fdr"] if "q_fdr" in rows else pd.Series(float("nan"), rows.index)
-        hits = rows[q < SIGNIFICANT].sort_values("p_permutation")
-        best = (hits if len(hits) else rows.sort_values("p_permutation")).iloc[0].to_dict()
-        family = number.whole(best.get("n_tests"))
-        told = correlation_text(results, best)
-        if hits.empty:
-            sentence = (
-                f"None of the {len(rows)} correlations with {scales} survived correction for "
-                f"{family} tests; the smallest p was that of {told}."
-            )
-            out.append(Answer(question, NONE, sentence, [], "correlations"))
-            continue
-        verb = "correlation" if len(hits) == 1 else "correlations"
-        sentence = (
-            f"{len(hits)} of {len(rows)} {verb} with {scales} survived correction for {family} "
-            f"tests: {told}."
-        )
-        rest = [f"Also {correlation_text(results, r)}." for r in hits.iloc[1:4].to_dict("records")]
-        out.append(Answer(question, FOUND, sentence, rest, "correlations"))
-    return out
-
-
-def correlation_text(results: Results, row: dict) -> str:
-    """Give one correlation in words and numbers."""
-    return (
-        f"{row['seed']}–{row['target']} with {row['scale']}: r = {number.fixed(row['pearson_r'])} "
-        f"{number.interval(row.get('ci_low'), row.get('ci_high'))}, permutation "
-        f"{number.p_equals(row.get('p_permutation'), _permutations(results))}, "
-        f"q = {number.probability(row.get('q_fdr'))}, n = {number.whole(row.get('n'))}"
-    )
-
-
 def carryover_sentences(results: Results) -> list[str]:
     """Say what the diagnostic of carry-over found."""
     return [map_answer(results, a).sentence for a in results.of_kind("carryover")]
-
-
-def _permutations(results: Results) -> int | None:
-    return (results.config.get("clinical") or {}).get("permutations")
 
 
 def _peak_sentence(analysis: Analysis, seed: str) -> str:
@@ -326,9 +225,33 @@ def _cells_text(results: Results, row: dict, groups: Iterable[str]) -> str:
     return f"; mean z: {'; '.join(parts)}" if parts else ""
 
 
+def _subject(results: Results, analysis: Analysis) -> str:
+    """Name what an analysis is about in a few words."""
+    a, between = results.active, " against ".join(results.groups)
+    subject = {
+        "drug": f"{a} in {subject_group(results, analysis)}",
+        "group_by_drug_pooled": f"{between}, change under {a}, mean of the seeds",
+        "group_by_drug": f"{between}, change under {a}, each seed",
+        "group_by_drug_by_subregion": f"{between}, change under {a}, differing by seed",
+        "change": f"Maps of change and {scale_of(results, analysis)}",
+    }.get(analysis.kind, analysis.title)
+    return subject[:1].upper() + subject[1:]
+
+
+def _short(results: Results, analysis: Analysis, row: dict) -> str:
+    """Give a cluster in a few words: seed, region, direction, p."""
+    up = str(row["sign"]) != "-"
+    word = {"drug": ("higher", "lower")}.get(analysis.kind, ("more positive", "more negative"))
+    first = f" in {results.groups[0]}" if analysis.kind.startswith("group_by_drug") else ""
+    told = f"{word[0 if up else 1]}{first}, "
+    if analysis.kind == "group_by_drug_by_subregion":
+        told = ""
+    if analysis.kind == "change":
+        told = f"{'positive' if up else 'negative'} slope, "
+    seed = "" if row["seed"] in POOLED else f"{row['seed']} with "
+    p = number.probability(row["p_fwe_cluster"])
+    return f"{seed}{row['region']} ({told}corrected p = {p})"
+
+
 def _p(analysis: Analysis, p: float | None) -> str:
     return analysis.p_equals(p)
-
-
-def _first(*values: object) -> object:
-    return next((v for v in values if not number.missing(v)), None)

@@ -87,9 +87,7 @@ def smallest_p(n_permutations: Any, exhaustive: bool = False, copies: int = 1) -
     return copies / n if exhaustive else 1 / (1 + n)
 
 
-def p_equals(
-    p: Any, n_permutations: Any = None, exhaustive: bool = False, copies: int = 1
-) -> str:
+def p_equals(p: Any, n_permutations: Any = None, exhaustive: bool = False, copies: int = 1) -> str:
     """Give ``p = …``; where p is at the resolution of the permutations, say so.
 
     p = (1 + exceedances) / (1 + permutations) is never zero (Phipson & Smyth 2010).

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from crossfc import atomic
-from crossfc.report import clinic, headline, maps, narrative, people, planted, quality
+from crossfc.report import clinic, headline, maps, narrative, outcome, people, planted, quality
 from crossfc.report.methods import methods, versions_table
 from crossfc.report.results import Results
 from crossfc.report.study import read_results
@@ -120,7 +120,7 @@ def content(
     """Gather all that the templates show."""
     import yaml
 
-    answers = narrative.answers(results)
+    answers = outcome.answers(results)
     shown, n_carpets = quality.carpets(results, [Path(path) for path in carpets])
     config = results.config
     return {
@@ -135,6 +135,7 @@ def content(
         "left": people.left_table(results),
         "one_session": people.one_session_table(results),
         "analysed": people.analysed_table(results),
+        "words": headline.WORDS,
         "sections": [maps.section(results, analysis) for analysis in results.analyses],
         "change": clinic.change_table(results),
         "between": _named(results.between, "Group by treatment on the scores (Welch's t)"),
@@ -169,10 +170,17 @@ def tally(results: Results, answers: list[narrative.Answer]) -> str:
     who = " and ".join(counted) or "nobody"
     if not asked:
         return f"{who} with both sessions. No question of the study could be answered yet."
+    levels = []
+    if any(answer.analysis is not None for answer in answers):
+        levels.append("maps: p < 0.05 corrected over voxels and seeds")
+    if len(results.correlation):
+        levels.append("correlations: q < 0.05 over all of them")
+    if len(results.change):
+        levels.append("scores: p < 0.05, not corrected for their number")
     return (
-        f"{who} with both sessions, each their own control. Of {asked} questions answered below, "
-        f"{found} {'has' if found == 1 else 'have'} an effect that survived correction within "
-        "its own analysis (p or q < 0.05)."
+        f"{who} with both sessions, each their own control. Of {asked} "
+        f"question{'' if asked == 1 else 's'} answered below, {found} "
+        f"{'has' if found == 1 else 'have'} a significant effect ({'; '.join(levels)})."
     )
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from crossfc.report import number
 from crossfc.report.results import Results
-from crossfc.report.table import Table, from_frame, text
+from crossfc.report.table import Table, blank, from_frame, text
 
 UNKNOWN_SEQUENCE = "order not known"
 
@@ -23,6 +23,13 @@ class Flow:
     one_session: int
     paired: int
     by_sequence: list[tuple[str, int]]
+
+    @property
+    def summary(self) -> str:
+        """Give ``24 people of TRD (12 ketamine then placebo, 12 placebo then ketamine)``."""
+        noun = "person" if self.paired == 1 else "people"
+        orders = ", ".join(f"{n} {sequence}" for sequence, n in self.by_sequence if n)
+        return f"{self.paired} {noun} of {self.group}" + (f" ({orders})" if orders else "")
 
 
 def group_css(results: Results, group: str) -> str:
@@ -104,7 +111,7 @@ def left_table(results: Results) -> Table | None:
         ("participant_id", "person", text),
         ("group", "group", text),
         ("level", "what left", text),
-        ("what", "session", _blank),
+        ("what", "session", blank),
         ("analysis", "left which analysis", text),
         ("reason", "why", text),
     ]
@@ -145,7 +152,3 @@ def analysed_table(results: Results) -> Table | None:
         ("mean_fd_control", f"mean FD, {results.control} (mm)", lambda v: number.fixed(v, 3)),
     ]
     return from_frame(results.paired, columns, "Who was analysed, with both sessions")
-
-
-def _blank(value: Any) -> str:
-    return "" if number.missing(value) or value == "n/a" else str(value)

@@ -29,7 +29,7 @@ def table(results: Results) -> Table | None:
     if not rows:
         return None
     columns = [(c, False) for c in ("connection", "why", "planted", "verdict", "evidence")]
-    return Table("What was planted, and what was found (bold: as planted)", columns, rows, marked)
+    return Table("What was planted, and what was found (marked: as planted)", columns, rows, marked)
 
 
 def sentence(results: Results) -> str:
@@ -44,8 +44,8 @@ def sentence(results: Results) -> str:
     kept = sum(row[3] == "nothing found, as planted" for row in nulls)
     tested_nulls = sum(row[3] != "not tested" for row in nulls)
     return (
-        f"The scans are simulated. {found} of {tested} planted effects that were tested were found; "
-        f"{kept} of {tested_nulls} planted absences stayed without an effect."
+        f"The scans are simulated. Of {tested} planted effects that were tested, {found} were "
+        f"found; {kept} of {tested_nulls} planted absences stayed without an effect."
     )
 
 
@@ -88,14 +88,20 @@ def _judge(
     signed = [row for row in near if (str(row["sign"]) != "-") == (size > 0)]
     if signed:
         return words, "found", _evidence(signed[0])
-    lowest = analysis.smallest(seed)
-    return words, "missed", f"smallest corrected p of the seed {number.probability(lowest)}"
+    own = analysis.clusters
+    rows = own[own["seed"] == seed].to_dict("records") if len(own) else []
+    there = [row for row in rows if _reaches(row, places)]
+    there = [row for row in there if (str(row["sign"]) != "-") == (size > 0)]
+    if there:
+        return words, "missed", _evidence(min(there, key=lambda row: row["p_fwe_cluster"]))
+    return words, "missed", "no cluster of this sign at the target"
 
 
 def _tie(results: Results, edge: dict, scale: str, tie: Any) -> tuple[str, str, str]:
     slope = float(tie.get("slope_per_point", 0)) if isinstance(tie, dict) else float(tie)
     known = results.correlation
-    words = f"tie to {scale}, {number.signed(slope, 3)} per point" if slope else f"no tie to {scale}"
+    words = f"tie to {scale}, {number.signed(slope, 3)} per point"
+    words = words if slope else f"no tie to {scale}"
     if isinstance(tie, dict) and tie.get("planted") is False:
         return words, "not tested", str(tie.get("why_not", ""))
     rows = pd.DataFrame()

@@ -10,9 +10,17 @@ import pandas as pd
 from crossfc.report import figure, number
 from crossfc.report.people import group_css
 from crossfc.report.results import SIGNIFICANT, Results
-from crossfc.report.table import Table, everything, from_frame, text
+from crossfc.report.table import Table, blank, everything, from_frame, text
 
 WORST_CARPETS = 4
+MEASURES = {
+    "mean_fd": "mean FD (mm)",
+    "median_fd": "median FD (mm)",
+    "share_fd_above_0.5": "share of volumes with FD > 0.5 mm",
+    "volumes_censored": "volumes censored",
+    "mean_dvars": "mean DVARS",
+    "tsnr_median": "median tSNR",
+}
 TITLES = {
     "qcfc": "QC-FC: does motion go with connectivity over people?",
     "qc_fc": "QC-FC: does motion go with connectivity over people?",
@@ -83,19 +91,22 @@ def motion_table(results: Results) -> Table | None:
     """Tabulate motion by group and treatment with its tests."""
     if results.motion.empty:
         return None
-    three = lambda v: number.fixed(v, 3)  # noqa: E731
     columns = [
         ("measure", "measure", text),
         ("group", "group", text),
-        ("mean_active", results.active, three),
-        ("mean_control", results.control, three),
+        ("n", "n", number.whole),
+        ("mean_active", results.active, _three),
+        ("mean_control", results.control, _three),
         ("mean_difference", "difference", lambda v: number.signed(v, 3)),
         ("t", "t", number.fixed),
         ("df", "df", lambda v: number.general(v, 3)),
         ("p", "p", number.probability),
+        ("wilcoxon_p", "Wilcoxon p", number.probability),
     ]
     marked = list(results.motion["p"] < SIGNIFICANT) if "p" in results.motion else []
-    return from_frame(results.motion, columns, "Motion by group and treatment", marked)
+    between = " − ".join(results.groups)
+    rows = results.motion.replace({"measure": MEASURES, "group": {"group_by_drug": between}})
+    return from_frame(rows, columns, "Motion and signal by group and treatment", marked)
 
 
 def sessions_table(results: Results) -> Table | None:
@@ -112,9 +123,9 @@ def sessions_table(results: Results) -> Table | None:
         ("volumes_kept", "kept", number.whole),
         ("volumes_censored", "censored", number.whole),
         ("residual_degrees_of_freedom", "residual df", number.whole),
-        ("mean_fd", "mean FD (mm)", lambda v: number.fixed(v, 3)),
+        ("mean_fd", "mean FD (mm)", _three),
         ("max_fd", "max FD (mm)", number.fixed),
-        ("share_fd_above_0.5", "FD > 0.5 mm", lambda v: _percent(v)),
+        ("share_fd_above_0.5", "FD > 0.5 mm", _percent),
         ("mean_dvars", "DVARS", lambda v: number.general(v, 3)),
         ("tsnr_median", "tSNR", lambda v: number.fixed(v, 1)),
         ("mask_dice_template", "mask overlap", number.fixed),
@@ -123,10 +134,8 @@ def sessions_table(results: Results) -> Table | None:
     coverage = [
         (c, _coverage_title(c), _percent)
         for c in frame.columns
-        if "coverage" in c and frame[c].dtype.kind == "f" and _coverage_title(c).split()[0] in {
-            str(row.get("seed")) for row in results.seeds
-        }
-    ]  # fmt: skip
+        if c.startswith("coverage_") and frame[c].dtype.kind == "f"
+    ]
     return from_frame(frame, known + coverage, "Every session (primary pipeline)")
 
 
@@ -134,7 +143,7 @@ def coverage_sentence(results: Results) -> str:
     """Say what the poorest coverage of a seed was."""
     columns = [
         c for c in results.sessions.columns
-        if "coverage" in c and results.sessions[c].dtype.kind in "fi"
+        if c.startswith("coverage_") and results.sessions[c].dtype.kind in "fi"
     ]  # fmt: skip
     if not columns:
         return ""
@@ -174,13 +183,13 @@ def mixed_table(results: Results) -> Table | None:
         ("target", "target", text),
         ("term", "term", text),
         ("estimate", "estimate (z)", lambda v: number.signed(v, 3)),
-        ("se", "SE", lambda v: number.fixed(v, 3)),
+        ("se", "SE", _three),
         ("z", "Wald z", number.fixed),
         ("p", "p", number.probability),
         ("n_people", "people", number.whole),
         ("n_sessions", "sessions", number.whole),
         ("converged", "converged", text),
-        ("note", "note", text),
+        ("note", "note", blank),
     ]
     marked = list(results.mixed["p"] < SIGNIFICANT)
     caption = "Mixed model on the a-priori targets, one-session people included (p not corrected)"
@@ -197,10 +206,10 @@ def robustness_table(results: Results) -> Table | None:
         frame["peak"] = [number.place(*row) for row in frame[axes].to_numpy()]
     columns = [
         ("pipeline", "pipeline", text),
-        ("analysis", "analysis", lambda v: text(v).replace("_", " ")),
+        ("analysis", "analysis", text),
         ("seed", "seed", text),
         ("map_correlation_with_primary", "map correlation with primary", number.fixed),
-        ("peak", "primary peak", str),
+        ("peak", "primary peak", text),
         ("stat_at_primary_peak", "statistic there", number.fixed),
         ("dice_top_percent", "overlap of the top voxels (Dice)", number.fixed),
         ("n_people", "people", number.whole),
@@ -257,8 +266,12 @@ def _whose(path: Path) -> tuple[str, str]:
 
 
 def _coverage_title(column: str) -> str:
-    words = [w for w in column.replace(".", "_").split("_") if w not in ("seeds", "seed", "targets")]
-    return " ".join(w for w in words if w != "coverage") + " coverage"
+    """``coverage_sgACC`` as a heading."""
+    return f"{column.removeprefix('coverage_')} coverage"
+
+
+def _three(value: float) -> str:
+    return number.fixed(value, 3)
 
 
 def _percent(value: float) -> str:

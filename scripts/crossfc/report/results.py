@@ -191,9 +191,8 @@ def read_table(path: Path | None) -> pd.DataFrame:
         return pd.DataFrame()
     # Only n/a and an empty cell are missing: a group may well be called "NA" or "None". Labels
     # stay text: a person "01" is not the number 1.
-    frame = pd.read_csv(
-        path, sep="\t", na_values=["n/a", ""], keep_default_na=False, dtype=dict.fromkeys(LABELS, str)
-    )
+    kinds = dict.fromkeys(LABELS, str)
+    frame = pd.read_csv(path, sep="\t", na_values=["n/a", ""], keep_default_na=False, dtype=kinds)
     for column in LABELS & set(frame.columns):
         frame[column] = frame[column].fillna("n/a")
     return frame

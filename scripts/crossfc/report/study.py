@@ -49,7 +49,8 @@ def read_results(
     return Results(
         config=config,
         analyses=[analysis for analysis in found if analysis is not None],
-        people=first("participants.tsv", trial) if trial else first("people.tsv", pairs, base),
+        # The derivative data set's own list of people lies above the folder of the trial.
+        people=first("participants.tsv", trial, trial.parent if trial else None),
         paired=first("people.tsv", pairs, base),
         left=pd.concat(left).drop_duplicates().reset_index(drop=True) if left else pd.DataFrame(),
         targets=first("targets.tsv", pairs, base),

@@ -34,6 +34,19 @@ def text(value: Any) -> str:
     return str(value)
 
 
+def blank(value: Any) -> str:
+    """Print text that may well be empty."""
+    return "" if number.missing(value) or value == number.MISSING else str(value)
+
+
+def sign(value: Any) -> str:
+    """Print the sign of an effect."""
+    return "−" if value == "-" else str(value)
+
+
+WORDS = (text, blank, sign)
+
+
 def from_frame(
     frame: "pandas.DataFrame",
     columns: Iterable[tuple[str, str, Callable[[Any], str]]],
@@ -55,7 +68,7 @@ def from_frame(
     rows = [[show(row[key]) for key, _, show in present] for row in frame.to_dict("records")]
     return Table(
         caption,
-        [(title, show is not text) for _, title, show in present],
+        [(title, show not in WORDS) for _, title, show in present],
         rows,
         {i for i, mark in enumerate(marked) if mark},
     )

@@ -64,11 +64,14 @@ def basis(
         Q; a series y of the kept volumes is cleaned as y - Q (Qᵀ y).
     """
     band = stop_band(len(kept), repetition_time, high_pass_hz, low_pass_hz)[kept]
-    scaled = confounds[kept] - confounds[kept].mean(axis=0)
+    own = confounds[kept]
+    scaled = own - own.mean(axis=0)
     norms = np.linalg.norm(scaled, axis=0)
-    # A constant confound adds nothing to the constant column.
-    scaled = scaled[:, norms > 1e-12 * max(norms.max(initial=0.0), 1e-300)]
-    scaled /= np.linalg.norm(scaled, axis=0)
+    # A constant confound adds nothing to the constant column; what the subtraction leaves of it
+    # is rounding. Each column is its own measure: squares of rotations are 1e-15 of the square of
+    # the global signal and still vary.
+    varies = norms > 10 * len(own) * np.finfo(float).eps * np.abs(own).max(axis=0, initial=0)
+    scaled = scaled[:, varies] / norms[varies]
     left, singular, _ = np.linalg.svd(np.hstack([band, scaled]), full_matrices=False)
     rank = int((singular > singular[0] * max(left.shape) * np.finfo(float).eps).sum())
     return left[:, :rank]
@@ -120,9 +123,9 @@ def require_degrees_of_freedom(
     left = n_kept - rank
     if left < minimum:
         raise Fault(
-            f"{scan}: pipeline {pipeline} keeps {n_kept} volumes and removes {rank} dimensions, so "
-            f"{left} degrees of freedom are left where {minimum} are asked for; exclude the session "
-            "in the sheet of sessions with this reason, or choose a lighter strategy or wider pass "
-            "band"
+            f"{scan}: pipeline {pipeline} keeps {n_kept} volumes and removes {rank} dimensions, "
+            f"so {left} degrees of freedom are left where {minimum} are asked for; exclude the "
+            "session in the sheet of sessions with this reason, or choose a lighter strategy or "
+            "wider pass band"
         )
     return left

@@ -2,6 +2,7 @@
 
 import fnmatch
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,13 @@ def read_confounds(path: str | Path, n_volumes: int | None = None) -> Confounds:
     Raises
     ------
     Fault
-        If a cell is no number, or the number of rows is not ``n_volumes``.
+        If a cell is no number, there are fewer than two rows, or the number of rows is not
+        ``n_volumes``.
     """
     path = Path(path)
     sheet = read_sheet(path, ())
+    if len(sheet.rows) < 2:
+        raise Fault(f"{path} has {len(sheet.rows)} rows, one per volume is due; write it again")
     if n_volumes is not None and len(sheet.rows) != n_volumes:
         raise Fault(
             f"{path} has {len(sheet.rows)} rows for a scan of {n_volumes} volumes; use the table "
@@ -68,8 +72,6 @@ def read_confounds(path: str | Path, n_volumes: int | None = None) -> Confounds:
                     f"{at(path, row.number, column)}: {cell!r} is no number; write the table again"
                 ) from None
         columns[column] = values
-    if not columns:
-        raise Fault(f"{path} has no columns; write the table again")
     return Confounds(path, columns, _component_masks(path))
 
 
@@ -81,6 +83,8 @@ def _component_masks(path: Path) -> dict[str, str]:
         content = json.loads(sidecar.read_text(encoding="utf-8"))
     except ValueError as error:
         raise Fault(f"{sidecar} is no JSON ({error}); write it again") from None
+    if not isinstance(content, dict):
+        raise Fault(f"{sidecar} holds no JSON object {{…}}; write it again")
     return {
         name: str(entry["Mask"])
         for name, entry in content.items()
@@ -98,16 +102,16 @@ def framewise_displacement(confounds: Confounds) -> np.ndarray:
     Raises
     ------
     Fault
-        If the table has neither.
+        If the table has neither, or a value is missing after the first volume.
     """
     if "framewise_displacement" in confounds.columns:
-        return np.nan_to_num(confounds.columns["framewise_displacement"], nan=0.0)
+        return _without_hole(confounds, "framewise_displacement")
     if any(name not in confounds.columns for name in MOTION):
         raise Fault(
             f"{confounds.path} has neither framewise_displacement nor the six motion parameters; "
             "write the table with fMRIPrep 20.2 or later"
         )
-    motion = np.column_stack([confounds.columns[name] for name in MOTION])
+    motion = np.column_stack([_without_hole(confounds, name) for name in MOTION])
     motion[:, 3:] *= HEAD_RADIUS_MM
     return np.concatenate([[0.0], np.abs(np.diff(motion, axis=0)).sum(axis=1)])
 
@@ -133,17 +137,18 @@ def strategy_matrix(confounds: Confounds, strategy: dict[str, Any]) -> tuple[np.
     Returns
     -------
     matrix : (n_volumes, n_columns) float64
-        Missing values at the start of a column (derivatives have none for the first volume)
-        are 0.
+        A missing value of the first volume (derivatives have none) and of volumes before steady
+        state (which are dropped) is 0.
     names : list of str
 
     Raises
     ------
     Fault
-        If a column is not in the table, or is missing values elsewhere than at its start.
+        If a column is not in the table, or is missing values elsewhere, or the strategy is none.
     """
+    compcor = strategy.get("compcor") or {}
     names: list[str] = []
-    for wanted in _flat(strategy.get("columns", [])):
+    for wanted in _flat(strategy.get("columns")):
         found = [n for n in confounds.columns if fnmatch.fnmatchcase(n, wanted)]
         if not found:
             raise Fault(
@@ -152,33 +157,51 @@ def strategy_matrix(confounds: Confounds, strategy: dict[str, Any]) -> tuple[np.
                 "table with fMRIPrep 20.2 or later"
             )
         names += found
-    for tissue, count in strategy.get("compcor", {}).items():
-        names += _components(confounds, tissue, int(count))
+    if not isinstance(compcor, dict):
+        raise Fault(
+            f"a confound strategy has compcor {compcor!r}; write such as {{wm: 5, csf: 5}} in the "
+            "file of strategies"
+        )
+    for tissue, count in compcor.items():
+        names += _components(confounds, tissue, count)
     names = list(dict.fromkeys(names))
-    matrix = np.empty((confounds.n_volumes, len(names)))
-    for i, name in enumerate(names):
-        values = confounds.columns[name]
-        holes = np.flatnonzero(~np.isfinite(values))
-        if holes.size > 1 or (holes.size == 1 and holes[0] != 0):
-            raise Fault(
-                f"{at(confounds.path, int(holes[-1]) + 2, name)} is missing; only the first volume "
-                "of a derivative may be: write the table again"
-            )
-        matrix[:, i] = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    return matrix, names
+    columns = [_without_hole(confounds, name) for name in names]
+    return np.column_stack([np.empty((confounds.n_volumes, 0)), *columns]), names
 
 
-def _components(confounds: Confounds, tissue: str, count: int) -> list[str]:
-    # fMRIPrep names tissue components w_comp_cor_00 and c_comp_cor_00; some versions call all of
-    # them a_comp_cor_00 and tell the tissue in the sidecar.
+def _without_hole(confounds: Confounds, name: str) -> np.ndarray:
+    """Give a column with 0 where a value may be missing; refuse it where one may not."""
+    values = confounds.columns[name]
+    missing = ~np.isfinite(values)
+    refused = missing & ~non_steady_volumes(confounds)
+    refused[0] = False
+    if refused.any():
+        raise Fault(
+            f"{at(confounds.path, int(refused.argmax()) + 2, name)} is missing; only the first "
+            "volume of a derivative may be: write the table again"
+        )
+    return np.where(missing, 0.0, values)
+
+
+def _components(confounds: Confounds, tissue: object, count: object) -> list[str]:
+    if tissue not in ("wm", "csf") or not isinstance(count, int) or count < 0:
+        raise Fault(
+            f"a confound strategy asks for compcor {tissue}: {count}; write such as wm: 5 or "
+            "csf: 5 in the file of strategies"
+        )
+    # fMRIPrep 21 and later name tissue components w_comp_cor_00 and c_comp_cor_00; 20.2 calls all
+    # of them a_comp_cor_00, those of white matter beginning where the others end, and tells the
+    # tissue in the sidecar.
     prefix = {"wm": "w_comp_cor_", "csf": "c_comp_cor_"}[tissue]
-    found = sorted(n for n in confounds.columns if n.startswith(prefix))
+    found = [n for n in confounds.columns if n.startswith(prefix)]
     if not found:
-        found = sorted(
+        found = [
             name
             for name, mask in confounds.masks.items()
             if mask.lower() == tissue and name in confounds.columns and name.startswith("a_comp")
-        )
+        ]
+    # By number: a_comp_cor_99 comes before a_comp_cor_100.
+    found.sort(key=lambda name: int(re.sub("[^0-9]", "", name) or 0))
     if len(found) < count:
         raise Fault(
             f"{confounds.path} has {len(found)} aCompCor components of {tissue} where the confound "
@@ -188,5 +211,15 @@ def _components(confounds: Confounds, tissue: str, count: int) -> list[str]:
     return found[:count]
 
 
-def _flat(columns: list[Any]) -> list[str]:
-    return [name for c in columns for name in (_flat(c) if isinstance(c, list) else [c])]
+def _flat(columns: Any) -> list[str]:
+    """Give nested lists of names as one list; YAML anchors nest them."""
+    if columns is None:
+        return []
+    if isinstance(columns, list):
+        return [name for inner in columns for name in _flat(inner)]
+    if not isinstance(columns, str):
+        raise Fault(
+            f"a confound strategy names the column {columns!r}, which is no text; correct the file "
+            "of strategies"
+        )
+    return [columns]

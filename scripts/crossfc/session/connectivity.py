@@ -50,12 +50,11 @@ def seed_maps(
     Returns
     -------
     z : (n_seeds, n_voxels) float32
-        Fisher z; NaN where a voxel has no variance left after cleaning.
+        Fisher z; NaN where a voxel or a seed has no variance left after cleaning.
     share : (n_voxels,) float32
         Share of each voxel's variance that cleaning left.
     """
-    cleaned_seeds = clean(seeds, basis)
-    cleaned_seeds /= np.linalg.norm(cleaned_seeds, axis=0)
+    cleaned_seeds = _unit(seeds, basis)
     # One product for both: the rows of the numerator and those of the removed part.
     stacked = np.hstack([cleaned_seeds, basis]).astype(np.float32)
     product = stacked.T @ voxels
@@ -84,7 +83,13 @@ def edge_table(seeds: np.ndarray, targets: np.ndarray, basis: np.ndarray) -> np.
     Returns
     -------
     (n_seeds, n_targets) float64
-        Fisher z.
+        Fisher z; NaN where one of the two has no variance left after cleaning.
     """
-    a, b = clean(seeds, basis), clean(targets, basis)
-    return fisher_z((a / np.linalg.norm(a, axis=0)).T @ (b / np.linalg.norm(b, axis=0)))
+    return fisher_z(_unit(seeds, basis).T @ _unit(targets, basis))
+
+
+def _unit(series: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """Clean series and scale them to length 1; NaN where nothing but rounding is left."""
+    cleaned = clean(series, basis)
+    norms = np.linalg.norm(cleaned, axis=0)
+    return cleaned / np.where(norms > 1e-9 * np.linalg.norm(series, axis=0), norms, np.nan)

@@ -32,9 +32,16 @@ class SessionData:
         The preprocessed BOLD.
     mask : (x, y, z) bool
         Brain mask; voxels without variance are taken out and counted.
+    steady : (n_volumes,) bool, optional
+        Volumes in steady state; mean and deviation are taken over these. All where None.
+
+    Raises
+    ------
+    Fault
+        If no voxel of the mask has variance.
     """
 
-    def __init__(self, scan: Scan, mask: np.ndarray):
+    def __init__(self, scan: Scan, mask: np.ndarray, steady: np.ndarray | None = None):
         self.shape, self.affine = mask.shape, scan.affine
         self.voxel_mm = np.sqrt((scan.affine[:3, :3] ** 2).sum(axis=0))
         whole = mask.T
@@ -42,13 +49,22 @@ class SessionData:
         self._box = tuple(slice(int(f[0]), int(f[-1]) + 1) for f in filled)
         # The scan's arrays run x fastest, so the transpose is a view; the subtraction copies.
         box = scan.data.T[(slice(None), *self._box)]
-        self.mean = box.mean(axis=0, dtype=np.float64).astype(np.float32)
+        every = steady is None or steady.all()
+        self.mean = (
+            (box if every else box[steady]).mean(axis=0, dtype=np.float64).astype(np.float32)
+        )
         self.series = np.subtract(box, self.mean, order="C")
-        power = np.einsum("tzyx,tzyx->zyx", self.series, self.series, optimize=False)
-        self.deviation = np.sqrt(power / len(self.series))
+        settled = self.series if every else self.series[steady]
+        power = np.einsum("tzyx,tzyx->zyx", settled, settled, optimize=False)
+        self.deviation = np.sqrt(power / len(settled))
         varies = self.deviation > 1e-6 * np.maximum(np.abs(self.mean), 1e-6)
         self.zero_variance_voxels = int((whole[self._box] & ~varies).sum())
         self.box_mask = whole[self._box] & varies
+        if not self.box_mask.any():
+            raise Fault(
+                f"{scan.path} has no signal inside its brain mask; look at both, then write them "
+                "again or exclude the session with a reason"
+            )
         self.mask = np.zeros(whole.shape, dtype=bool)
         self.mask[self._box] = self.box_mask
 
@@ -127,7 +143,7 @@ def connectivity_session(
         name: _plan(name, choices, confounds, scan, run, minimum_residual_degrees_of_freedom)
         for name, choices in pipelines.items()
     }
-    data = SessionData(scan, mask)
+    data = SessionData(scan, mask, ~non_steady_volumes(confounds))
     repetition_time = scan.repetition_time
     del scan
     snr = quality.temporal_snr(data.mean, data.deviation)
@@ -150,6 +166,8 @@ def connectivity_session(
         name: _regions(data, snr, choices["seeds"], "seed", minimum_seed_coverage, run)
         for name, choices in pipelines.items()
     }
+    for name, plan in plans.items():
+        _require_seed_variance(name, plan, seeds[name], run)
     _draw(carpet_path, data, confounds, record)
     voxels: dict[float, np.ndarray] = {}
     for name in sorted(pipelines, key=lambda n: pipelines[n]["fwhm_mm"]):
@@ -158,7 +176,9 @@ def connectivity_session(
             smoothed = smooth_in_mask(data.series, data.box_mask, fwhm, data.voxel_mm)
             # One size of smoothing at a time: the series of a session are large.
             voxels = {fwhm: smoothed[:, data.box_mask]}
-        _write_pipeline(name, plans[name], data, voxels[fwhm], seeds[name], measured, record, outputs)
+        _write_pipeline(
+            name, plans[name], data, voxels[fwhm], seeds[name], measured, record, outputs[name]
+        )
 
 
 def _plan(
@@ -206,7 +226,10 @@ def _regions(
     found: dict[str, dict[str, Any]] = {}
     for name in dict.fromkeys(row[column] for row in rows):
         own = [row for row in rows if row[column] == name]
-        inside, coverage = data.region(own, name)
+        try:
+            inside, coverage = data.region(own, name)
+        except Fault as fault:
+            raise Fault(f"{run['bold']}: {fault}") from None
         if column == "seed" and (coverage < minimum_coverage or not inside.any()):
             raise Fault(
                 f"{run['bold']}: {coverage:.0%} of seed {name} lies in the brain mask with signal, "
@@ -224,6 +247,19 @@ def _regions(
     return found
 
 
+def _require_seed_variance(
+    pipeline: str, plan: dict[str, Any], seeds: dict[str, dict[str, Any]], run: dict[str, Any]
+) -> None:
+    for name, seed in seeds.items():
+        series = seed["series"][plan["kept"]]
+        left = np.linalg.norm(connectivity.clean(series[:, None], plan["basis"]))
+        if left <= 1e-6 * np.linalg.norm(series - series.mean()):
+            raise Fault(
+                f"{run['bold']}: pipeline {pipeline} leaves nothing of seed {name}, which follows "
+                "from the confounds; look at the confounds table, or choose a lighter strategy"
+            )
+
+
 def _write_pipeline(
     name: str,
     plan: dict[str, Any],
@@ -232,7 +268,7 @@ def _write_pipeline(
     seeds: dict[str, dict[str, Any]],
     targets: dict[str, dict[str, Any]],
     record: dict[str, Any],
-    outputs: dict[str, dict[str, Any]],
+    output: dict[str, Any],
 ) -> None:
     import pandas
 
@@ -242,7 +278,7 @@ def _write_pipeline(
     own = voxels if kept.all() else voxels[kept] - voxels[kept].mean(axis=0)
     seed_series = np.column_stack([seeds[s]["series"] for s in names["seed"]])[kept]
     z, share = connectivity.seed_maps(own, seed_series, basis)
-    for path, values in zip(outputs[name]["maps"], z, strict=True):
+    for path, values in zip(output["maps"], z, strict=True):
         atomic.save_image(path, data.to_image(values))
 
     series = [targets[t]["series"][kept] for t in names["target"]]
@@ -254,15 +290,15 @@ def _write_pipeline(
             if (seeds[s]["inside"] & targets[t]["inside"]).any():
                 edges[i, j] = np.nan
     relmat = pandas.DataFrame(edges, columns=names["target"])
-    for absent in (t for t in targets if not targets[t]["voxels"]):
-        relmat[absent] = np.nan
+    # Every target in the order of the sheet; one without voxels in the mask is n/a.
+    relmat = relmat.reindex(columns=list(targets))
     relmat.insert(0, "seed", names["seed"])
-    atomic.write_table(outputs[name]["relmat"], relmat)
+    atomic.write_table(output["relmat"], relmat)
 
     columns = [f"seed_{s}" for s in names["seed"]] + [f"target_{t}" for t in names["target"]]
     cleaned = np.full((len(kept), len(columns)), np.nan)
     cleaned[kept] = connectivity.clean(np.hstack([seed_series, target_series]), basis)
-    atomic.write_table(outputs[name]["timeseries"], pandas.DataFrame(cleaned, columns=columns))
+    atomic.write_table(output["timeseries"], pandas.DataFrame(cleaned, columns=columns))
 
     def plain(regions: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         kept_keys = ("coverage", "voxels", "tsnr")
@@ -270,7 +306,7 @@ def _write_pipeline(
 
     # The record comes last: where it stands, the maps stand too.
     atomic.write_json(
-        outputs[name]["qc"],
+        output["qc"],
         record
         | {
             "pipeline": name,

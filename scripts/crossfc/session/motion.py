@@ -22,6 +22,10 @@ from scipy import ndimage
 HEAD_RADIUS_MM = 50.0
 # Jenkinson et al. 2002, NeuroImage 17:825 (rmsd): a sphere of 80 mm around the centre.
 BRAIN_RADIUS_MM = 80.0
+# A search that went further than this begins again where it ended: the optimiser takes the length
+# of its steps from the start and stops short of a far goal.
+_FAR_MM = 0.5
+_RESTARTS = 4
 PARAMETERS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 
 
@@ -77,7 +81,7 @@ def estimate_motion(data: np.ndarray, affine: np.ndarray, first: int = 0) -> Mot
     The reference is made in two steps: up to 20 volumes spread over the run are registered to the
     one in the middle, and their median is taken. Registration: cross-correlation of intensities
     in the brain (one contrast), volumes smoothed by one voxel, two levels, each volume starting
-    where the last one was found.
+    where the last one was found, and again from its own result where that is far away.
 
     Parameters
     ----------
@@ -231,19 +235,25 @@ def _register(
 
     fixed = prepare(reference)
     region = to_ants(near[box][step], scaled)
+    middle = scaled[:3, :3] @ (np.array(fixed.shape) / 2) + scaled[:3, 3]
     last = np.eye(4) if start is None else start
     matrices = np.empty((len(which), 4, 4))
     for place, volume in enumerate(which):
-        last = register_rigid(
-            fixed,
-            prepare(data[..., volume]),
-            initial=last,
-            metric="GC",
-            iterations=(100, 20),
-            shrink=(2, 1),
-            smooth=(0, 0),
-            sampling=0.2,
-            mask=region,
-        )
+        moving = prepare(data[..., volume])
+        for _ in range(_RESTARTS):
+            before = last
+            last = register_rigid(
+                fixed,
+                moving,
+                initial=before,
+                metric="GC",
+                iterations=(100, 20),
+                shrink=(2, 1),
+                smooth=(0, 0),
+                sampling=0.2,
+                mask=region,
+            )
+            if relative_rms(np.stack([before, last]), middle)[1] < _FAR_MM:
+                break
         matrices[place] = last
     return matrices

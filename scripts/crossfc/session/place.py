@@ -1,11 +1,11 @@
 """Placing seeds and targets in the grid of a scan."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from crossfc.fault import Fault
+from crossfc.session.scan import open_scan
 
 
 def region_mask(
@@ -30,18 +30,18 @@ def region_mask(
     Raises
     ------
     Fault
-        If the region has no voxel in this grid.
+        If the region has no voxel in this grid, or its image cannot be read.
     """
     mask = np.zeros(shape, dtype=bool)
     for row in rows:
         if row["kind"] == "sphere":
             mask |= _sphere(row, shape, affine)
         else:
-            mask |= _from_image(row, shape, affine)
+            mask |= _from_image(row, name, shape, affine)
     if not mask.any():
         raise Fault(
-            f"region {name} has no voxel in the grid of the scan; check its coordinates (mm, MNI) "
-            "or its radius against the voxel size"
+            f"region {name} has no voxel in the grid of the scan; correct its coordinates (mm, "
+            "MNI), its label or its radius (against the voxel size) in the sheet"
         )
     return mask
 
@@ -54,15 +54,14 @@ def _sphere(row: dict[str, Any], shape: tuple[int, ...], affine: np.ndarray) -> 
     return inside.reshape(shape)
 
 
-def _from_image(row: dict[str, Any], shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
-    import nibabel
-
-    path = Path(row["file"])
-    if not path.is_file():
-        raise Fault(f"the image {path} of a region does not exist; correct the column file")
-    image = nibabel.load(path)
-    labels = np.asarray(image.dataobj)
-    wanted = labels > 0 if row["kind"] == "mask" else labels == int(row["label"])
+def _from_image(
+    row: dict[str, Any], name: str, shape: tuple[int, ...], affine: np.ndarray
+) -> np.ndarray:
+    try:
+        image = open_scan(row["file"], dimensions=3)
+    except Fault as fault:
+        raise Fault(f'region {name}, column "file": {fault}') from None
+    wanted = image.data > 0 if row["kind"] == "mask" else image.data == int(row["label"])
     to_image = np.linalg.inv(image.affine) @ affine
     grid = np.indices(shape).reshape(3, -1)
     index = np.rint(to_image[:3, :3] @ grid + to_image[:3, 3:]).astype(int)

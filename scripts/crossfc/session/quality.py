@@ -25,8 +25,13 @@ def motion(confounds: Confounds) -> dict[str, float]:
         "median_fd": float(np.median(fd)),
         "max_fd": float(fd.max()),
         "share_fd_above_0.5": float((fd > 0.5).mean()),
-        "mean_dvars": None if dvars is None else float(np.nanmean(dvars)),
+        "mean_dvars": None if dvars is None else _finite_mean(dvars),
     }
+
+
+def _finite_mean(values: np.ndarray) -> float | None:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else None
 
 
 def choose_run(candidates: list[tuple[str, Confounds]]) -> tuple[int, list[dict[str, Any]]]:

@@ -95,8 +95,9 @@ def open_scan(
     data = _voxels(raw, header, path)
     while data.ndim > 3 and data.shape[-1] == 1:
         data = data[..., 0]
+    time_axis = 4
     if dimensions == 4 and data.ndim == 5 and data.shape[3] == 1:
-        data = data[:, :, :, 0]  # some converters put time into the fifth dimension
+        data, time_axis = data[:, :, :, 0], 5  # where NIfTI has vectors, some converters put time
     if data.ndim != dimensions:
         raise Fault(
             f"{path} has shape {'×'.join(map(str, data.shape))} where {dimensions} dimensions are "
@@ -112,7 +113,8 @@ def open_scan(
     affine, notes = _orientation(header, data.shape[:3], path, accept_unoriented)
     repetition_time = None
     if dimensions == 4:
-        repetition_time = _repetition_time(header, sidecar, path)
+        stored = float(header["pixdim"][time_axis])
+        repetition_time = _repetition_time(stored, header, sidecar, path)
     return Scan(path, data, affine, header, repetition_time, volumes, tuple(notes))
 
 
@@ -267,7 +269,10 @@ def _orientation(
                 "right are unknown; convert it again, or set preprocessing.accept_unoriented: "
                 "true if you have checked the orientation"
             )
-        notes.append("no orientation in the header: the first axis was taken as right to left, origin in the middle")
+        notes.append(
+            "no orientation in the header: the first axis was taken as right to left, the origin "
+            "as the middle"
+        )
     try:
         affine = np.asarray(header.get_best_affine(), dtype=np.float64)
         quaternion = header.get_qform() if qform_code and sform_code else None
@@ -294,10 +299,11 @@ def _orientation(
     return affine, notes
 
 
-def _repetition_time(header: Any, sidecar: Mapping[str, Any] | None, path: Path) -> float:
+def _repetition_time(
+    in_header: float | None, header: Any, sidecar: Mapping[str, Any] | None, path: Path
+) -> float:
     """Reconcile the repetition time of header and sidecar, in seconds."""
     _, unit = header.get_xyzt_units()
-    in_header = float(header["pixdim"][4])
     if not np.isfinite(in_header) or in_header <= 0:
         in_header = None
     elif unit in _SECONDS:

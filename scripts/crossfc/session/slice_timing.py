@@ -72,9 +72,7 @@ def read_slice_timing(
         If SliceTiming is missing and required, or does not fit the scan.
     """
     if slice_timing not in ("require", "skip"):
-        raise Fault(
-            f'preprocessing.slice_timing is "{slice_timing}"; choose "require" or "skip"'
-        )
+        raise Fault(f'preprocessing.slice_timing is "{slice_timing}"; choose "require" or "skip"')
     if sidecar.get("SliceTimingCorrected") is True:
         return None, "the sidecar says that slice timing has been corrected already"
     listed = sidecar.get("SliceTiming")

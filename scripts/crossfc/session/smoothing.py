@@ -8,6 +8,8 @@ _TRUNCATE = 4.0
 def gaussian_matrix(n: int, sigma: float) -> np.ndarray:
     """Give the matrix that smooths a line of ``n`` voxels with a Gaussian, cut at 4 sigma.
 
+    Weights and cut are those of scipy.ndimage.gaussian_filter1d.
+
     Parameters
     ----------
     n : int
@@ -19,10 +21,11 @@ def gaussian_matrix(n: int, sigma: float) -> np.ndarray:
     (n, n) float32
         Rows near the ends do not sum to one; the division by the smoothed mask makes up for it.
     """
+    radius = int(_TRUNCATE * sigma + 0.5)
     distance = np.arange(n)[:, None] - np.arange(n)
     weights = np.exp(-0.5 * (distance / sigma) ** 2)
-    weights[np.abs(distance) > np.ceil(_TRUNCATE * sigma)] = 0
-    reach = np.arange(-np.ceil(_TRUNCATE * sigma), np.ceil(_TRUNCATE * sigma) + 1)
+    weights[np.abs(distance) > radius] = 0
+    reach = np.arange(-radius, radius + 1)
     return (weights / np.exp(-0.5 * (reach / sigma) ** 2).sum()).astype(np.float32)
 
 

@@ -12,20 +12,20 @@ from crossfc.fault import Fault
 SPACE = "MNI152NLin2009aSym"
 
 
-def brain(resolution_mm: float = 3) -> nib.Nifti1Image:
+def brain(resolution_mm: int = 3) -> nib.Nifti1Image:
     """Give the template, 0 to 1; its grid is the one all native results lie on."""
     from nilearn.datasets import load_mni152_template
 
     return load_mni152_template(resolution=_checked(resolution_mm))
 
 
-def brain_mask(resolution_mm: float = 3) -> nib.Nifti1Image:
+def brain_mask(resolution_mm: int = 3) -> nib.Nifti1Image:
     """Give the template's brain mask, ventricles and outer CSF included (uint8)."""
     image = brain(resolution_mm)
     return nib.Nifti1Image((image.get_fdata() > 0.2).astype(np.uint8), image.affine)
 
 
-def tissues(resolution_mm: float = 2) -> dict[str, nib.Nifti1Image]:
+def tissues(resolution_mm: int = 2) -> dict[str, nib.Nifti1Image]:
     """Give the template's tissue probabilities: ``csf``, ``gm``, ``wm``, adding to 1 in the brain.
 
     nilearn bundles grey and white matter; CSF is what remains of the brain.
@@ -46,10 +46,9 @@ def tissues(resolution_mm: float = 2) -> dict[str, nib.Nifti1Image]:
     }
 
 
-def _checked(resolution_mm: float) -> float:
-    if not 1 <= resolution_mm <= 6:
+def _checked(resolution_mm: int) -> int:
+    if resolution_mm not in range(1, 7):
         raise Fault(
-            f"preprocessing.resolution_mm is {resolution_mm}; choose a voxel size from 1 to 6 mm"
+            f"preprocessing.resolution_mm is {resolution_mm}; choose a whole number from 1 to 6"
         )
-    # nilearn caches by value: 3.0 and 3 are the same grid.
-    return int(resolution_mm) if resolution_mm == int(resolution_mm) else resolution_mm
+    return int(resolution_mm)

@@ -1,6 +1,8 @@
 """The configuration: checked key by key, defaults filled in, documented from its schema."""
 
 import copy
+import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,8 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     from jsonschema import Draft202012Validator
 
     config = copy.deepcopy(config)
+    faults = _unsound(config, "")
+    raise_all(faults)
     faults = _unknown_keys(config, schema, "")
     _fill(config, schema)
     for error in Draft202012Validator(schema).iter_errors(config):
@@ -46,20 +50,80 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
             continue
         key = ".".join(str(part) for part in error.absolute_path) or "(top)"
         faults.append(f"config key {key}: {_sentence(error)}")
-    primary = config.get("pipelines")
-    for name in primary if isinstance(primary, dict) else ():
-        if not str(name).isalnum():
+    raise_all(faults)
+    raise_all(_contradictions(config))
+    _whole_numbers(config, schema)
+    return config
+
+
+def _unsound(value: Any, path: str) -> list[str]:
+    """List what YAML can hold and a configuration cannot: keys that are no text, NaN."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return [f"config key {path}: {value} is no number; write one, or null"]
+    if isinstance(value, list):
+        return [fault for inner in value for fault in _unsound(inner, path)]
+    if not isinstance(value, dict):
+        return []
+    faults = []
+    for key, inner in value.items():
+        place = f"{path}.{key}" if path else str(key)
+        if not isinstance(key, str):
+            # YAML reads 1, 2.0, on, no and null as something else than text.
+            faults.append(f'config key {place}: a key must be text; write it in quotes: "{key}"')
+        faults += _unsound(inner, place)
+    return faults
+
+
+def _contradictions(config: dict[str, Any]) -> list[str]:
+    """List what each key allows for itself but not together, or not in file names."""
+    faults = []
+
+    def part_of_names(key: str, value: str, more: str = "") -> None:
+        if not re.fullmatch(f"[A-Za-z0-9{more}]+", value):
+            signs = ", digits and " + more if more else " and digits"
             faults.append(
-                f"config key pipelines.{name}: a pipeline's name becomes part of file names; "
-                "use letters and digits only"
+                f"config key {key}: {value!r} becomes part of file names; use letters{signs} only"
             )
-    if config.get("entry") in ("fmriprep", "maps") and not config.get("derivatives_dir"):
+
+    for name, choices in config["pipelines"].items():
+        part_of_names(f"pipelines.{name}", name)
+        low = choices["low_pass_hz"]
+        if low is not None and choices["high_pass_hz"] >= low:
+            faults.append(
+                f"config key pipelines.{name}: the pass band from high_pass_hz "
+                f"{choices['high_pass_hz']:g} to low_pass_hz {low:g} is empty; choose a lower "
+                "high_pass_hz"
+            )
+    for key in ("task", "space", "res"):
+        if config[key] is not None:
+            part_of_names(key, config[key], "+")
+    for role, group in config["groups"].items():
+        if group is not None:
+            part_of_names(f"groups.{role}", group, "_")
+    for key in ("groups", "treatments"):
+        first, second = config[key].values() if len(config[key]) == 2 else ("", None)
+        if first == second:
+            faults.append(
+                f"config key {key}: {first!r} stands there twice; two different labels are due"
+            )
+    if config["entry"] in ("fmriprep", "maps") and not config["derivatives_dir"]:
         faults.append(
             f"config key derivatives_dir: entry {config['entry']} needs it; name the folder with "
             "the derivatives"
         )
-    raise_all(faults)
-    return config
+    return faults
+
+
+def _whole_numbers(value: Any, schema: dict[str, Any]) -> None:
+    """Turn 1000.0 into 1000 where an integer is due (JSON Schema takes both)."""
+    if not isinstance(value, dict):
+        return
+    further = schema.get("additionalProperties")
+    for key, inner in value.items():
+        own = schema.get("properties", {}).get(key, further if isinstance(further, dict) else {})
+        if own.get("type") == "integer" and isinstance(inner, float):
+            value[key] = int(inner)
+        _whole_numbers(inner, own)
 
 
 def _sentence(error: Any) -> str:
@@ -73,7 +137,13 @@ def _sentence(error: Any) -> str:
         kinds = error.validator_value
         kinds = kinds if isinstance(kinds, str) else " or ".join(kinds)
         return f"{error.instance!r} should be of type {kinds}"
-    return f"{error.message}"
+    if error.validator == "pattern":
+        return (
+            f"{error.instance!r} has a character that is not allowed; use letters, digits, _ and -"
+        )
+    if error.validator == "minProperties":
+        return "is empty; name at least one"
+    return f"{error.message}; correct it"
 
 
 def _unknown_keys(value: Any, schema: dict[str, Any], path: str) -> list[str]:
@@ -142,7 +212,9 @@ def _reference_rows(schema: dict[str, Any], path: str) -> list[str]:
 
 
 def _plain(value: Any) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _kind(schema: dict[str, Any]) -> str:

@@ -9,9 +9,21 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from crossfc import atomic
-from crossfc.bids import parse_name
-from crossfc.fault import Fault
-from crossfc.trial.sheet import Sheet, format_sheet, read_sheet
+from crossfc.fault import Fault, raise_all
+from crossfc.trial.phenotype import read_scores
+from crossfc.trial.sheet import Sheet, did_you_mean, format_sheet, read_sheet, read_text
+from crossfc.trial.tree import find_anatomies, find_scans, list_files
+
+# Reasons that `sheets` writes itself. An exclusion with another one was written by hand.
+_NO_ENTRY = 'no entry in column "{}" of the data set'
+_NOT_IN_STUDY = "group {} is not part of this study"
+_NOT_IN_TABLE = "has scans but no row in the data set's {}"
+_OWN_REASONS = re.compile(
+    "|".join(
+        re.escape(reason).replace(r"\{\}", ".*")
+        for reason in (_NO_ENTRY, _NOT_IN_STUDY, _NOT_IN_TABLE)
+    )
+)
 
 
 def write_sheets(config: dict[str, Any]) -> list[str]:
@@ -42,14 +54,16 @@ def write_sheets(config: dict[str, Any]) -> list[str]:
         )
     people, sessions = read_dataset(config)
     said = []
-    for key, (columns, rows), keys in (
-        ("participants", people, ("participant_id",)),
-        ("sessions", sessions, ("participant_id", "session_id")),
-    ):
-        path = Path(config["sheets"][key])
+    sheets = (
+        (Path(config["sheets"]["participants"]), *people, ("participant_id",)),
+        (Path(config["sheets"]["sessions"]), *sessions, ("participant_id", "session_id")),
+    )
+    # Both are read before either is written: a fault leaves both as they were.
+    for path, _, rows, keys in sheets:
         said += _keep_exclusions(path, rows, keys)
+    for path, columns, rows, _ in sheets:
         text = format_sheet(columns, rows)
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
+        if path.is_file() and read_text(path).replace("\r\n", "\n") == text:
             said.append(f"{path}: unchanged, {len(rows)} rows")
             continue
         atomic.write_text(path, text)
@@ -77,25 +91,32 @@ def read_dataset(config: dict[str, Any]) -> tuple[Table, Table]:
     if not root.is_dir():
         raise Fault(f"config key bids_dir: {root} is no folder; download the data set there")
     mapping = config["dataset"]
+    _check_mapping(config)
     files = list_files(root, mapping["listing"])
     table = _people_table(root, mapping, files)
-    scans = _scans(files, config)
-    anatomies = _anatomies(files)
-    scores = _scores(root, mapping)
+    scans = find_scans(files, config)
+    anatomies = find_anatomies(files)
+    scores = read_scores(root, mapping)
 
     people_rows: list[dict[str, object]] = []
     session_rows: list[dict[str, object]] = []
     for cells in table:
-        person = cells["participant_id"]
-        group, outside = _group(cells, mapping)
-        order = _order(cells, mapping)
+        person = str(cells["participant_id"])
+        group, outside = _group(cells, config)
+        try:
+            order = _order(cells, mapping)
+        except Fault:
+            # Who is not part of the study may have had treatments that are not.
+            if not outside:
+                raise
+            order = []
         people_rows.append(
             {
                 "participant_id": person,
                 "group": group,
                 "sequence": "-".join(order) if len(order) == 2 and all(order) else None,
                 **{c: cells.get(c) for c in mapping["covariates"]},
-                "t1w": _reference_anatomy(person, anatomies, mapping["sessions"], order, cells),
+                "t1w": _reference_anatomy(anatomies.get(person, []), cells, order, mapping),
                 "exclude": "yes" if outside else "no",
                 "reason": outside,
             }
@@ -108,6 +129,7 @@ def read_dataset(config: dict[str, Any]) -> tuple[Table, Table]:
             if not own_scans and not any(v is not None for v in own_scores.values()):
                 continue
             treatment = _treatment(session, cells, mapping)
+            column = mapping["sessions"][session].get("column")
             session_rows.append(
                 {
                     "participant_id": person,
@@ -116,8 +138,8 @@ def read_dataset(config: dict[str, Any]) -> tuple[Table, Table]:
                     "period": _period(session, treatment, order, mapping),
                     "scan": ";".join(own_scans),
                     **{s: own_scores.get(s) for s in mapping["scales"]},
-                    "exclude": "no",
-                    "reason": None,
+                    "exclude": "yes" if treatment is None else "no",
+                    "reason": _NO_ENTRY.format(column) if treatment is None else None,
                 }
             )
     people_columns = ["participant_id", "group", "sequence", *mapping["covariates"], "t1w"]
@@ -127,34 +149,48 @@ def read_dataset(config: dict[str, Any]) -> tuple[Table, Table]:
     return (people_columns + ending, people_rows), (session_columns + ending, session_rows)
 
 
-def list_files(root: Path, listing: str | None) -> list[PurePosixPath]:
-    """List a data set's files below its root, without hidden files and resource forks.
+def _check_mapping(config: dict[str, Any]) -> None:
+    """Check that the mapping leads to the groups and treatments of the study."""
+    mapping = config["dataset"]
+    groups = [g for g in config["groups"].values() if g]
+    treatments = list(config["treatments"].values())
+    faults = []
 
-    Parameters
-    ----------
-    root : path
-    listing : str, optional
-        A file below ``root`` with one path per line, used where it exists.
-    """
-    if listing is not None and (root / listing).is_file():
-        lines = (root / listing).read_text(encoding="utf-8").splitlines()
-        found = [PurePosixPath(line.strip()) for line in lines if line.strip()]
-    else:
-        # Links into an annex may dangle: their names still tell what the data set holds.
-        found = [
-            PurePosixPath(p.relative_to(root).as_posix())
-            for p in root.rglob("sub-*")
-            if p.is_symlink() or p.is_file()
-        ]
-    return sorted(p for p in found if not any(part.startswith(".") for part in p.parts))
+    def check(key: str, label: str, known: list[str], what: str) -> None:
+        if label not in known:
+            faults.append(
+                f"config key dataset.{key}: {label!r} is none of the {what} {', '.join(known)}"
+                f"{did_you_mean(label, known) or '; correct it'}"
+            )
+
+    for value, group in mapping["group"].get("values", {}).items():
+        check(f"group.values.{value}", group, groups, "groups")
+    for value, treatment in mapping["sequence"].get("values", {}).items():
+        check(f"sequence.values.{value}", treatment, treatments, "treatments")
+    for session, how in mapping["sessions"].items():
+        if not re.fullmatch("ses-[A-Za-z0-9]+", session):
+            faults.append(
+                f"config key dataset.sessions.{session}: name the session as its folder is named, "
+                f"such as ses-{re.sub('[^A-Za-z0-9]', '', session) or '1'}"
+            )
+        if "treatment" in how:
+            check(f"sessions.{session}.treatment", how["treatment"], treatments, "treatments")
+        elif "column" not in how:
+            faults.append(
+                f"config key dataset.sessions.{session}: needs a treatment or the column that "
+                "tells it; add one of them"
+            )
+    raise_all(faults)
 
 
 def _people_table(
     root: Path, mapping: dict[str, Any], files: list[PurePosixPath]
 ) -> list[dict[str, str | None]]:
     path = root / mapping["participants"]
+    in_folders = {p.parts[0] for p in files}
     if path.is_file():
         sheet = read_sheet(path, ["participant_id"])
+        _check_people(sheet)
         needed = [mapping["group"].get("column"), *mapping["sequence"].get("columns", [])]
         needed += [s.get("column") for s in mapping["sessions"].values()]
         needed += mapping["covariates"]
@@ -164,128 +200,90 @@ def _people_table(
                     f"{sheet.path} has no column {column}, which the config key dataset names; "
                     f"it has {', '.join(sheet.columns)}"
                 )
-        return [{c: row.get(c) for c in sheet.columns} for row in sheet.rows]
-    persons = sorted({p.parts[0] for p in files if p.parts[0].startswith("sub-")})
-    if not persons:
-        raise Fault(f"{root} holds no sub-* folder and no {mapping['participants']}; is it BIDS?")
-    return [{"participant_id": p} for p in persons]
+        table = [{c: row.get(c) for c in sheet.columns} for row in sheet.rows]
+        without = sorted(in_folders - {row["participant_id"] for row in sheet.rows})
+        return table + [{"participant_id": p, _OUTSIDE: mapping["participants"]} for p in without]
+    if not in_folders:
+        raise Fault(
+            f"config key bids_dir: {root} holds neither a sub-* folder with files nor "
+            f"{mapping['participants']}; name the root of a BIDS data set"
+        )
+    return [{"participant_id": p} for p in sorted(in_folders)]
 
 
-def _scans(
-    files: list[PurePosixPath], config: dict[str, Any]
-) -> dict[tuple[str, str], list[str]]:
-    mapping = config["dataset"]["scan"]
-    runs, wanted = mapping.get("runs"), mapping.get("entities", {}) | {"task": config["task"]}
-    scans: dict[tuple[str, str], list[str]] = {}
-    for path in files:
-        if len(path.parts) < 4 or path.parts[-2] != "func":
-            continue
-        try:
-            entities, suffix, extension = parse_name(path.name)
-        except Fault:
-            continue
-        if suffix != "bold" or extension not in (".nii.gz", ".nii"):
-            continue
-        if any(entities.get(key) != value for key, value in wanted.items()):
-            continue
-        if runs is not None and int(re.sub(r"\D", "", entities.get("run", "1"))) not in runs:
-            continue
-        if entities.get("echo", "1") != "1" or entities.get("part", "mag") != "mag":
-            continue
-        key = f"sub-{entities['sub']}", f"ses-{entities.get('ses', '')}"
-        scans.setdefault(key, []).append(str(path))
-    return scans
+# A key that no column can have: the person has files but no row in the data set's table.
+_OUTSIDE = "\t"
 
 
-def _anatomies(files: list[PurePosixPath]) -> dict[str, list[tuple[str, str]]]:
-    found: dict[str, list[tuple[str, str]]] = {}
-    for path in files:
-        if path.name.endswith(("_T1w.nii.gz", "_T1w.nii")) and path.parts[-2] == "anat":
-            session = path.parts[1] if len(path.parts) == 4 else ""
-            found.setdefault(path.parts[0], []).append((session, str(path)))
-    return found
+def _check_people(sheet: Sheet) -> None:
+    seen: dict[str, int] = {}
+    faults = []
+    for row in sheet.rows:
+        person = row["participant_id"]
+        if not re.fullmatch("sub-[A-Za-z0-9]+", person):
+            faults.append(
+                f"{sheet.at(row, 'participant_id')}: {person!r} is no BIDS participant; write such "
+                "as sub-01"
+            )
+        elif person in seen:
+            faults.append(f"{sheet.at(row)} repeats {person} of row {seen[person]}; remove one")
+        seen.setdefault(person, row.number)
+    raise_all(faults)
 
 
 def _reference_anatomy(
-    person: str,
-    anatomies: dict[str, list[tuple[str, str]]],
-    sessions: dict[str, Any],
-    order: list[str | None],
+    own: list[tuple[str, str]],
     cells: dict[str, str | None],
+    order: list[str | None],
+    mapping: dict[str, Any],
 ) -> str | None:
     """Choose one T1w per person, blind to outcome, the same for both sessions.
 
     The rule: a T1w without session; else the first run of the first analysed session (by period
     where known) that has one; else the first by name.
     """
-    own = anatomies.get(person, [])
+    sessions = list(mapping["sessions"])
 
     def rank(candidate: tuple[str, str]) -> tuple[int, str]:
         session, path = candidate
         if session == "":
             return (0, path)
-        if session in sessions:
-            treatment = sessions[session].get("treatment")
-            if treatment in order:
-                return (1 + order.index(treatment), path)
-            return (3 + list(sessions).index(session), path)
-        return (100, path)
+        if session not in sessions:
+            return (3 + len(sessions), path)
+        known = _treatment(session, cells, mapping) if order else None
+        period = _period(session, known, order, mapping)
+        return (period or 3 + sessions.index(session), path)
 
     return min(own, key=rank)[1] if own else None
 
 
-def _scores(root: Path, mapping: dict[str, Any]) -> dict[tuple[str, str], dict[str, str | None]]:
-    scores: dict[tuple[str, str], dict[str, str | None]] = {}
-    for pattern in mapping["phenotype"]:
-        paths = sorted(p for p in root.glob(pattern) if not p.name.startswith("."))
-        if not paths:
-            raise Fault(f"config key dataset.phenotype: {root / pattern} does not exist")
-        for path in paths:
-            sheet = read_sheet(path, ["session_id"])
-            for row in sheet.rows:
-                person = row.get("participant_id") or path.name.split("_")[0]
-                key = person, str(row.get("session_id"))
-                for scale, column in mapping["scales"].items():
-                    if column in sheet.columns:
-                        _add_score(sheet, row.number, scores.setdefault(key, {}), scale, row.get(column))
-    if mapping["scales"]:
-        found = {scale for own in scores.values() for scale in own}
-        for scale, column in mapping["scales"].items():
-            if scale not in found:
-                raise Fault(
-                    f"config key dataset.scales.{scale}: no table of dataset.phenotype has a column "
-                    f"{column}"
-                )
-    return scores
-
-
-def _add_score(
-    sheet: Sheet, row: int, own: dict[str, str | None], scale: str, value: str | None
-) -> None:
-    earlier = own.get(scale)
-    if earlier is not None and value is not None and earlier != value:
-        raise Fault(
-            f"{sheet.path}, row {row}: a second, different score of {scale} for the same session "
-            f"({earlier} and {value}); keep one"
-        )
-    own[scale] = earlier if value is None else value
-
-
-def _group(cells: dict[str, str | None], mapping: dict[str, Any]) -> tuple[str, str | None]:
-    column, values = mapping["group"].get("column"), mapping["group"].get("values", {})
+def _group(cells: dict[str, str | None], config: dict[str, Any]) -> tuple[str, str | None]:
+    """Give a person's group, and why they are not part of the study where they are not."""
+    mapping = config["dataset"]["group"]
+    column, values = mapping.get("column"), mapping.get("values", {})
+    if _OUTSIDE in cells:
+        return "n/a", _NOT_IN_TABLE.format(cells[_OUTSIDE])
     if column is None:
-        return next(iter(values.values()), "all"), None
+        return next(iter(values.values()), config["groups"]["patients"]), None
     value = cells.get(column)
     if value is None:
-        return "n/a", f'no entry in column "{column}" of the data set'
+        return "n/a", _NO_ENTRY.format(column)
     if value not in values:
-        return value, f"group {value} is not part of this study"
+        return value, _NOT_IN_STUDY.format(value)
     return values[value], None
 
 
 def _order(cells: dict[str, str | None], mapping: dict[str, Any]) -> list[str | None]:
+    """Give the treatments of period 1 and 2, from columns or from sessions with a period."""
     columns = mapping["sequence"].get("columns", [])
     values = mapping["sequence"].get("values", {})
+    if not columns:
+        known = {
+            how["period"]: _treatment(session, cells, mapping)
+            for session, how in mapping["sessions"].items()
+            if "period" in how
+        }
+        return [known[1], known[2]] if set(known) == {1, 2} else []
     order: list[str | None] = []
     for column in columns:
         value = cells.get(column)
@@ -302,12 +300,15 @@ def _treatment(session: str, cells: dict[str, str | None], mapping: dict[str, An
     how = mapping["sessions"][session]
     if "treatment" in how:
         return how["treatment"]
-    if "column" not in how:
-        raise Fault(
-            f"config key dataset.sessions.{session}: needs a treatment or the column that tells it"
-        )
     value = cells.get(how["column"])
-    return None if value is None else mapping["sequence"].get("values", {}).get(value, value)
+    values = mapping["sequence"].get("values", {})
+    # Without a mapping the column holds the treatments' own labels.
+    if value is not None and values and value not in values:
+        raise Fault(
+            f"config key dataset.sequence.values: {cells['participant_id']} has {value!r} in "
+            f'column "{how["column"]}", which is not mapped to a treatment; add it'
+        )
+    return None if value is None else values.get(value, value)
 
 
 def _period(
@@ -319,16 +320,17 @@ def _period(
     return order.index(treatment) + 1 if treatment is not None and treatment in order else None
 
 
-def _keep_exclusions(
-    path: Path, rows: list[dict[str, object]], keys: tuple[str, ...]
-) -> list[str]:
+def _keep_exclusions(path: Path, rows: list[dict[str, object]], keys: tuple[str, ...]) -> list[str]:
     if not path.is_file():
         return []
     by_key = {tuple(row[k] for k in keys): row for row in rows}
     said = []
     for old in read_sheet(path, keys).rows:
         row = by_key.get(tuple(old[k] for k in keys))
-        if row is not None and old.get("exclude") == "yes" and row["exclude"] != "yes":
+        by_hand = (old.get("exclude") or "").lower() == "yes" and not _OWN_REASONS.fullmatch(
+            old.get("reason") or ""
+        )
+        if row is not None and by_hand and row["exclude"] != "yes":
             row["exclude"], row["reason"] = "yes", old.get("reason")
             said.append(f"{path}: kept the exclusion of {' '.join(old[k] for k in keys)}")
     return said

@@ -8,64 +8,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crossfc.fault import Fault, at, raise_all
+from crossfc.fault import Fault, raise_all
 from crossfc.trial import regions
-from crossfc.trial.sheet import Row, Sheet, did_you_mean, read_sheet
+from crossfc.trial.person import (
+    OPTIONAL_SESSION_COLUMNS,
+    PARTICIPANT_COLUMNS,
+    SESSION_COLUMNS,
+    Pair,
+    Participant,
+    Session,
+    check_crossover,
+    complete_order,
+    read_participants,
+    read_sessions,
+)
+from crossfc.trial.scale import Scale, number_or_text, read_scales
+from crossfc.trial.sheet import read_sheet
 
-PARTICIPANT_COLUMNS = ["participant_id", "group", "sequence"]
-SESSION_COLUMNS = ["participant_id", "session_id", "treatment", "period", "scan"]
-OPTIONAL_SESSION_COLUMNS = ["exclude", "reason"]
 LEFT_COLUMNS = ["participant_id", "group", "level", "what", "analysis", "reason"]
-SCALE_COLUMNS = ["scale", "instrument", "lowest", "highest", "better"]
-
-
-@dataclass(frozen=True)
-class Scale:
-    """An instrument: its range, and whether a higher score is better or worse."""
-
-    scale: str
-    instrument: str
-    lowest: float
-    highest: float
-    better: str
-    construct: str | None = None
-
-
-@dataclass
-class Participant:
-    """One person of the trial."""
-
-    participant_id: str
-    group: str
-    sequence: str | None
-    covariates: dict[str, str | None]
-    t1w: str | None
-    exclude: bool
-    reason: str | None
-
-
-@dataclass
-class Session:
-    """One session: a treatment in a period, with a scan (or repeats) and scores."""
-
-    participant_id: str
-    session_id: str
-    treatment: str
-    period: int | None
-    scans: list[str]
-    scores: dict[str, float | None]
-    exclude: bool
-    reason: str | None
-    row: int
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A person with a session under each treatment."""
-
-    participant: Participant
-    active: Session
-    control: Session
 
 
 @dataclass
@@ -145,26 +105,34 @@ class Trial:
                 leaves(person, "participant", "", "all", str(person.reason))
                 continue
             own = [s for s in self.sessions if s.participant_id == person.participant_id]
-            scanned = {s.treatment: s for s in own if s.scans and not s.exclude}
+            scanned = {s.treatment for s in own if self._usable(s) and not s.exclude}
             for session in own:
                 if session.exclude:
                     leaves(person, "session", session.session_id, "all", str(session.reason))
             absent = [t for t in self.treatments.values() if t not in scanned]
             if len(absent) == 2:
-                leaves(person, "participant", "", "all", f"no {self._task} scan in either session")
+                leaves(person, "participant", "", "all", f"no {self._material} in either session")
             elif absent:
                 leaves(person, "participant", "", "paired", self._why_absent(own, absent[0]))
         return rows
 
     @property
-    def _task(self) -> str:
-        return self.config["task"]
+    def _ready_maps(self) -> bool:
+        return self.config["entry"] == "maps"
+
+    @property
+    def _material(self) -> str:
+        return "map" if self._ready_maps else f"{self.config['task']} scan"
+
+    def _usable(self, session: Session) -> bool:
+        """Say whether a session has what is analysed; ready maps need no scan in the sheet."""
+        return bool(session.scans) or self._ready_maps
 
     def _why_absent(self, own: list[Session], treatment: str) -> str:
         session = next((s for s in own if s.treatment == treatment and s.exclude), None)
         if session is not None:
             return f"{session.session_id} ({treatment}) is excluded; stays in the mixed model"
-        return f"no {self._task} scan under {treatment}; stays in the mixed model"
+        return f"no {self._material} under {treatment}; stays in the mixed model"
 
     def person_row(self, person: Participant) -> dict[str, object]:
         """Give a person's row for the group floor: a plain dictionary."""
@@ -174,7 +142,7 @@ class Trial:
             "group": person.group,
             "sequence": person.sequence,
             "sequence_code": self.sequence_code(person.sequence),
-        } | {c: _number_or_text(v) for c, v in chosen.items()}
+        } | {c: number_or_text(v) for c, v in chosen.items()}
 
     def sequence_code(self, sequence: str | None) -> int | None:
         """Code a sequence: -1 active first, +1 control first, None unknown.
@@ -196,9 +164,11 @@ class Trial:
         table = []
         for group in self.groups:
             scanned = [
-                s for s in self.scanned_sessions() if self.participants[s.participant_id].group == group
+                s
+                for s in self.kept_sessions()
+                if self._usable(s) and self.participants[s.participant_id].group == group
             ]
-            pairs = [p for p in self.pairs(scanned)]
+            pairs = self.pairs(scanned)
             row: dict[str, object] = {"group": group}
             for role in ("active", "control"):
                 label = self.treatments[role]
@@ -231,12 +201,17 @@ def load(config: dict[str, Any]) -> Trial:
         One sentence per fault, each with file, row, column and remedy.
     """
     paths = config["sheets"]
-    scales = _read_scales(paths["scales"])
+    scales = read_scales(paths["scales"], (*SESSION_COLUMNS, *OPTIONAL_SESSION_COLUMNS))
     seed_sets = regions.read_seeds(paths["seeds"])
     targets = regions.read_targets(paths["targets"])
     for pipeline, choices in config["pipelines"].items():
         regions.choose_set(seed_sets, choices["seed_set"], pipeline, paths["seeds"])
 
+    for key in ("participants", "sessions"):
+        if not Path(paths[key]).is_file():
+            raise Fault(
+                f"{paths[key]} does not exist; write it, or let `snakemake --cores 1 sheets` do so"
+            )
     people_sheet = read_sheet(paths["participants"], PARTICIPANT_COLUMNS)
     known = [*SESSION_COLUMNS, *OPTIONAL_SESSION_COLUMNS, *scales]
     try:
@@ -246,10 +221,11 @@ def load(config: dict[str, Any]) -> Trial:
             raise Fault(f"{fault} (a scale needs a row in {paths['scales']})") from None
         raise
     faults: list[str] = []
-    participants = _participants(people_sheet, config, faults)
-    sessions = _sessions(session_sheet, participants, scales, config, faults)
-    _check_crossover(session_sheet, people_sheet, participants, sessions, config, faults)
+    participants = read_participants(people_sheet, config, faults)
+    sessions = read_sessions(session_sheet, participants, scales, config, faults)
+    check_crossover(session_sheet, people_sheet, participants, sessions, config, faults)
     raise_all(faults)
+    complete_order(participants, sessions, config)
     used = [s for s in scales if s in session_sheet.columns]
     return Trial(
         config=config,
@@ -259,203 +235,3 @@ def load(config: dict[str, Any]) -> Trial:
         seed_sets=seed_sets,
         targets=targets,
     )
-
-
-def _read_scales(path: str | Path) -> dict[str, Scale]:
-    sheet = read_sheet(path, SCALE_COLUMNS)
-    scales: dict[str, Scale] = {}
-    faults = []
-    for row in sheet.rows:
-        name = row["scale"]
-        lowest, highest = _number(row.get("lowest")), _number(row.get("highest"))
-        if name in scales:
-            faults.append(f"{sheet.at(row, 'scale')}: {name} stands there twice; remove one")
-        elif not name.replace("_", "").isalnum():
-            faults.append(f"{sheet.at(row, 'scale')}: use letters, digits and _ only in {name!r}")
-        elif lowest is None or highest is None or lowest >= highest:
-            faults.append(f"{sheet.at(row, 'lowest')}: lowest and highest must be numbers in order")
-        elif row["better"] not in ("higher", "lower"):
-            faults.append(f"{sheet.at(row, 'better')}: {row['better']!r} is neither higher nor lower")
-        else:
-            scales[name] = Scale(
-                name, row["instrument"], lowest, highest, row["better"], row.get("construct")
-            )
-    raise_all(faults)
-    return scales
-
-
-def _participants(
-    sheet: Sheet, config: dict[str, Any], faults: list[str]
-) -> dict[str, Participant]:
-    groups = [g for g in config["groups"].values() if g]
-    a, b = config["treatments"]["active"], config["treatments"]["control"]
-    sequences = (f"{a}-{b}", f"{b}-{a}")
-    for covariate in config["covariates"]:
-        if covariate not in sheet.columns:
-            faults.append(
-                f"config key covariates: {sheet.path} has no column {covariate}"
-                f"{did_you_mean(covariate, sheet.columns)}"
-            )
-    known = {*PARTICIPANT_COLUMNS, "t1w", "exclude", "reason"}
-    people: dict[str, Participant] = {}
-    for row in sheet.rows:
-        identifier = row["participant_id"]
-        if not identifier.startswith("sub-") or not identifier[4:].isalnum():
-            faults.append(
-                f"{sheet.at(row, 'participant_id')}: {identifier!r} is no BIDS participant; "
-                "write such as sub-01"
-            )
-            continue
-        if identifier in people:
-            faults.append(f"{sheet.at(row)} repeats {identifier}; remove one of the rows")
-            continue
-        exclude, reason = _exclusion(sheet, row, faults)
-        sequence = row.get("sequence")
-        if not exclude and row["group"] not in groups:
-            faults.append(
-                f"{sheet.at(row, 'group')}: {row['group']!r} is none of the study's groups "
-                f"({', '.join(groups)}){did_you_mean(row['group'], groups)}; correct it, or exclude "
-                "the person with a reason"
-            )
-        if not exclude and sequence is not None and sequence not in sequences:
-            faults.append(
-                f"{sheet.at(row, 'sequence')}: {sequence!r} is neither {sequences[0]} nor "
-                f"{sequences[1]}; correct it, or write n/a where the order is not known"
-            )
-        covariates = {c: row.get(c) for c in sheet.columns if c not in known}
-        people[identifier] = Participant(
-            identifier, row["group"], sequence, covariates, row.get("t1w"), exclude, reason
-        )
-    return people
-
-
-def _sessions(
-    sheet: Sheet,
-    participants: dict[str, Participant],
-    scales: dict[str, Scale],
-    config: dict[str, Any],
-    faults: list[str],
-) -> list[Session]:
-    treatments = list(config["treatments"].values())
-    sessions: list[Session] = []
-    seen: dict[tuple[str, str], int] = {}
-    for row in sheet.rows:
-        person, name = row["participant_id"], row["session_id"]
-        if (person, name) in seen:
-            faults.append(
-                f"{sheet.at(row)} repeats {person} {name} of row {seen[person, name]}; remove one "
-                '(repeat runs of one session go into one cell of "scan", separated by ;)'
-            )
-            continue
-        seen[person, name] = row.number
-        if person not in participants:
-            faults.append(
-                f"{sheet.at(row, 'participant_id')}: {person} has no row in the sheet of "
-                f"participants{did_you_mean(person, participants)}; add it there"
-            )
-            continue
-        if not name.startswith("ses-") or not name[4:].isalnum():
-            faults.append(
-                f"{sheet.at(row, 'session_id')}: {name!r} is no BIDS session; write such as ses-1"
-            )
-        if row["treatment"] not in treatments:
-            faults.append(
-                f"{sheet.at(row, 'treatment')}: {row['treatment']!r} is neither "
-                f"{' nor '.join(treatments)}{did_you_mean(row['treatment'], treatments)}"
-            )
-        period = row.get("period")
-        if period not in (None, "1", "2"):
-            faults.append(f"{sheet.at(row, 'period')}: {period!r} is neither 1 nor 2 (nor n/a)")
-            period = None
-        exclude, reason = _exclusion(sheet, row, faults)
-        sessions.append(
-            Session(
-                participant_id=person,
-                session_id=name,
-                treatment=row["treatment"],
-                period=None if period is None else int(period),
-                scans=[s.strip() for s in (row.get("scan") or "").split(";") if s.strip()],
-                scores={s: _score(sheet, row, scales[s], faults) for s in scales if s in row.cells},
-                exclude=exclude,
-                reason=reason,
-                row=row.number,
-            )
-        )
-    return sessions
-
-
-def _exclusion(sheet: Sheet, row: Row, faults: list[str]) -> tuple[bool, str | None]:
-    value, reason = (row.get("exclude") or "no").lower(), row.get("reason")
-    if value not in ("yes", "no"):
-        faults.append(f"{sheet.at(row, 'exclude')}: {value!r} is neither yes nor no")
-    if value == "yes" and reason is None:
-        faults.append(f"{sheet.at(row, 'reason')}: who is excluded needs a reason; write it here")
-    return value == "yes", reason
-
-
-def _score(sheet: Sheet, row: Row, scale: Scale, faults: list[str]) -> float | None:
-    text = row.get(scale.scale)
-    if text is None:
-        return None
-    value = _number(text)
-    if value is None:
-        faults.append(f"{sheet.at(row, scale.scale)}: {text!r} is no number; correct it or write n/a")
-    elif not scale.lowest <= value <= scale.highest:
-        faults.append(
-            f"{sheet.at(row, scale.scale)}: {text} is outside the scale's range "
-            f"{scale.lowest:g} to {scale.highest:g}; correct the score or write n/a"
-        )
-    return value
-
-
-def _check_crossover(
-    sheet: Sheet,
-    people_sheet: Sheet,
-    participants: dict[str, Participant],
-    sessions: list[Session],
-    config: dict[str, Any],
-    faults: list[str],
-) -> None:
-    seen: dict[tuple[str, str], Session] = {}
-    seen_period: dict[tuple[str, int], Session] = {}
-    for session in sessions:
-        person = participants[session.participant_id]
-        if person.exclude or session.exclude:
-            continue
-        where = at(sheet.path, session.row, "treatment")
-        earlier = seen.setdefault((person.participant_id, session.treatment), session)
-        if earlier is not session:
-            faults.append(
-                f"{where}: {person.participant_id} received {session.treatment} twice (also row "
-                f"{earlier.row}); correct one, or exclude it with a reason"
-            )
-        if session.period is None:
-            continue
-        where = at(sheet.path, session.row, "period")
-        earlier = seen_period.setdefault((person.participant_id, session.period), session)
-        if earlier is not session:
-            faults.append(
-                f"{where}: {person.participant_id} has two sessions in period {session.period} "
-                f"(also row {earlier.row}); correct one"
-            )
-        elif person.sequence is not None:
-            order = person.sequence.split("-")
-            in_order = len(order) == 2 and set(order) == set(config["treatments"].values())
-            if in_order and order[session.period - 1] != session.treatment:
-                faults.append(
-                    f"{where}: period {session.period} under {session.treatment} contradicts the "
-                    f"sequence {person.sequence} of {person.participant_id} in "
-                    f"{people_sheet.path}; correct one of the two"
-                )
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text is not None else None
-    except ValueError:
-        return None
-
-
-def _number_or_text(text: str | None) -> float | str | None:
-    number = _number(text)
-    return text if number is None else number

@@ -1,9 +1,11 @@
 """Seeds and targets: rows of sheets that say where a region is."""
 
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from crossfc.fault import Fault, raise_all
+from crossfc.trial.scale import number
 from crossfc.trial.sheet import Row, Sheet, did_you_mean, read_sheet
 
 PLACE = ["kind", "x", "y", "z", "radius_mm", "file", "label", "space", "citation"]
@@ -88,11 +90,18 @@ def _regions(sheet: Sheet, column: str) -> list[tuple[Row, Region]]:
     faults: list[str] = []
     found: list[tuple[Row, Region]] = []
     for row in sheet.rows:
-        if not (row.get(column) or "").isalnum():
+        if not re.fullmatch("[A-Za-z0-9]+", row[column]):
             faults.append(
                 f"{sheet.at(row, column)}: the name {row[column]!r} becomes part of file names; "
                 "use letters and digits only"
             )
+            continue
+        if row[column] == column:
+            # The tables of edges have a column of this name already.
+            faults.append(f"{sheet.at(row, column)}: a region needs another name than {column!r}")
+            continue
+        if "set" in row.cells and row.get("set") is None:
+            faults.append(f"{sheet.at(row, 'set')}: a seed belongs to a set; name one")
             continue
         problem = _problem(row, sheet)
         if problem:
@@ -101,14 +110,14 @@ def _regions(sheet: Sheet, column: str) -> list[tuple[Row, Region]]:
         region = Region(
             name=row[column],
             kind=row["kind"],
-            **{c: _number(row, c) for c in ("x", "y", "z", "radius_mm")},
+            **{c: number(row.get(c)) for c in ("x", "y", "z", "radius_mm")},
             file=row.get("file"),
-            label=int(row["label"]) if row.get("label") else None,
+            label=int(row["label"]) if row["kind"] == "label" else None,
             space=row.get("space"),
             citation=row.get("citation"),
             provenance=row.get("provenance"),
         )
-        if any(region == other for _, other in found if _.get("set") == row.get("set")):
+        if any(region == old for other, old in found if other.get("set") == row.get("set")):
             faults.append(f"{sheet.at(row)} repeats an earlier row; remove one of the two")
         found.append((row, region))
     raise_all(faults)
@@ -118,12 +127,12 @@ def _regions(sheet: Sheet, column: str) -> list[tuple[Row, Region]]:
 def _problem(row: Row, sheet: Sheet) -> str | None:
     kind = row.get("kind")
     if kind not in ("sphere", "mask", "label"):
-        return f"{sheet.at(row, 'kind')}: {kind!r} is none of sphere, mask, label"
+        return f"{sheet.at(row, 'kind')}: {kind!r} is none of sphere, mask, label; write one"
     if kind == "sphere":
         for column in ("x", "y", "z", "radius_mm"):
-            value = _number(row, column)
+            value = number(row.get(column))
             if value is None:
-                return f"{sheet.at(row, column)}: a sphere needs a number here (mm)"
+                return f"{sheet.at(row, column)}: a sphere needs a number here (mm); write it"
             lowest, highest = _BOX.get(column, (0.5, 30))
             if not lowest <= value <= highest:
                 return (
@@ -132,14 +141,7 @@ def _problem(row: Row, sheet: Sheet) -> str | None:
                 )
         return None
     if not row.get("file"):
-        return f"{sheet.at(row, 'file')}: a {kind} needs an image file"
-    if kind == "label" and not (row.get("label") or "").isdigit():
-        return f"{sheet.at(row, 'label')}: a label needs the number of the label in its image"
+        return f"{sheet.at(row, 'file')}: a {kind} needs an image file; name it here"
+    if kind == "label" and not re.fullmatch("[1-9][0-9]*", row.get("label") or ""):
+        return f"{sheet.at(row, 'label')}: write the number of the label in its image, 1 or more"
     return None
-
-
-def _number(row: Row, column: str) -> float | None:
-    try:
-        return float(row.get(column) or "")
-    except ValueError:
-        return None

@@ -218,10 +218,10 @@ def simulate_raw_session(
     affine = _grid(axes, shape, centre + random.normal(scale=3, size=3))
     timing = slice_times(slices, repetition_time)
     middles = (np.arange(volumes) + 0.5) * repetition_time
-    model = SignalModel(truth, seeds, targets, key, middles)
     motion = simulate_motion(
         stream(*key, "motion"), volumes, repetition_time, truth["mean_fd"][scan]
     )
+    model = SignalModel(truth, seeds, targets, key, middles)
     picture = Picture(head, to_t1w, model, affine, shape)
     places = world(shape, affine).astype(float)
     coil = _bias(random, places - centre, 0.15)

@@ -6,6 +6,8 @@ pandas would cost each of them most of a second.
 
 import csv
 import difflib
+import io
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,33 +69,18 @@ def read_sheet(
     Raises
     ------
     Fault
-        If the file is missing, is not tab-separated, lacks a column, has one that is unknown or
-        repeated, or has a row with another number of cells than the header.
+        If the file is missing, is no UTF-8 text, is not tab-separated, lacks a column, has one
+        that is unknown, repeated or without a name, or has a row with another number of cells
+        than the header.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise Fault(f"{path} does not exist; write it, or let `snakemake --cores 1 sheets` do so")
-    with open(path, encoding="utf-8-sig", newline="") as lines:
-        table = [(n, r) for n, r in enumerate(csv.reader(lines, delimiter="\t"), 1) if any(r)]
+    path, required = Path(path), list(required)
+    table = _cells(path)
     if not table:
-        raise Fault(f"{path} is empty; it needs the columns {', '.join(required)}")
-    columns = [c.strip() for c in table[0][1]]
-    if len(columns) == 1 and any(mark in columns[0] for mark in ",;"):
-        raise Fault(f"{at(path, 1)} has no tabs; save it as tab-separated text (.tsv)")
-    for column in columns:
-        if columns.count(column) > 1:
-            raise Fault(f"{at(path, 1, column)} stands there twice; remove one of the two")
-    missing = [c for c in required if c not in columns]
-    if missing:
-        raise Fault(f"{at(path, 1)} lacks the column {missing[0]}; add it{did_you_mean(missing[0], columns)}")
-    if allowed is not None:
-        allowed = list(allowed)
-        for column in columns:
-            if column not in allowed:
-                raise Fault(
-                    f"{at(path, 1, column)} is unknown; remove it or use one of "
-                    f"{', '.join(allowed)}{did_you_mean(column, allowed)}"
-                )
+        needs = f"it needs the columns {', '.join(required)}" if required else "write it again"
+        raise Fault(f"{path} is empty; {needs}")
+    header, names = table[0]
+    columns = [c.strip() for c in names]
+    _check_columns(at(path, header), path, header, columns, required, allowed)
     rows = []
     for number, cells in table[1:]:
         if len(cells) != len(columns):
@@ -105,17 +92,95 @@ def read_sheet(
     return Sheet(path, columns, rows)
 
 
+def read_text(path: str | Path) -> str:
+    """Read UTF-8 text, with or without a byte-order mark.
+
+    Raises
+    ------
+    Fault
+        If the file is missing, cannot be read or is something else than UTF-8 text.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise Fault(f"{path} does not exist; correct its path, or write the file")
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as lines:
+            return lines.read()
+    except UnicodeDecodeError:
+        raise Fault(f"{path} is no UTF-8 text; save it as UTF-8, tab-separated (.tsv)") from None
+    except OSError as error:
+        raise Fault(f"{path} cannot be read ({error.strerror}); check its permissions") from None
+
+
+def _cells(path: Path) -> list[tuple[int, list[str]]]:
+    """Give the rows that hold anything, with their numbers."""
+    lines = csv.reader(io.StringIO(read_text(path), newline=""), delimiter="\t", strict=True)
+    table: list[tuple[int, list[str]]] = []
+    number = 0
+    try:
+        for number, cells in enumerate(lines, 1):
+            # A quotation mark that is not closed swallows the rows below it.
+            if any("\n" in cell or "\r" in cell for cell in cells):
+                raise Fault(
+                    f"{at(path, number)} has a cell that goes over several lines; remove its "
+                    "quotation marks and line breaks"
+                )
+            if any(cell.strip() for cell in cells):
+                table.append((number, cells))
+    except csv.Error as error:
+        raise Fault(
+            f"{at(path, number + 1)} cannot be read ({error}); remove the quotation marks from "
+            "its cells"
+        ) from None
+    return table
+
+
+def _check_columns(
+    where: str,
+    path: Path,
+    header: int,
+    columns: list[str],
+    required: list[str],
+    allowed: Iterable[str] | None,
+) -> None:
+    if len(columns) == 1 and re.search(r"[,;\s]", columns[0]):
+        raise Fault(f"{where} has no tabs; save it as tab-separated text (.tsv)")
+    for number, column in enumerate(columns, 1):
+        if not column:
+            raise Fault(f"{where}: column {number} has no name; name it, or remove its tab")
+        if columns.count(column) > 1:
+            raise Fault(f"{at(path, header, column)} stands there twice; remove one of the two")
+    missing = [c for c in required if c not in columns]
+    if missing:
+        raise Fault(
+            f"{where} lacks the column {missing[0]}; add it{did_you_mean(missing[0], columns)}"
+        )
+    if allowed is None:
+        return
+    allowed = list(allowed)
+    for column in columns:
+        if column not in allowed:
+            raise Fault(
+                f"{at(path, header, column)} is unknown; remove it or use one of "
+                f"{', '.join(allowed)}{did_you_mean(column, allowed)}"
+            )
+
+
 def format_sheet(columns: list[str], rows: Iterable[dict[str, object]]) -> str:
-    """Give rows as tab-separated text with ``n/a`` where a cell is None or empty."""
-    lines = ["\t".join(columns)]
+    """Give rows as tab-separated text with ``n/a`` where a cell is None or empty.
+
+    A line break inside a cell becomes a space, so that every row stays one line.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow(columns)
     for row in rows:
-        cells = (row.get(c) for c in columns)
-        lines.append("\t".join("n/a" if c is None or c == "" else str(c) for c in cells))
-    return "\n".join(lines) + "\n"
+        cells = ("" if row.get(c) is None else str(row[c]) for c in columns)
+        writer.writerow([re.sub(r"[\r\n]+", " ", cell).strip() or "n/a" for cell in cells])
+    return text.getvalue()
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Give ``; did you mean X?``, or nothing where no known word is close."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""
-

@@ -14,7 +14,7 @@ from crossfc.trial.twin_motion import framewise_displacement, simulate_motion
 from crossfc.trial.twin_signal import CONTRAST, SignalModel, dropout
 
 _BRIGHTEST = 10000.0
-_THERMAL = 1.1  # per cent of the mean intensity, at 4 mm
+_THERMAL = 1.0  # per cent of the mean intensity, at 4 mm
 _RESIDUAL = 0.12  # share of the motion that realignment leaves at edges
 _SPIKE = 0.9  # per cent of signal lost per mm of framewise displacement
 _NON_STEADY = (0.14, 0.03, 0.01)  # excess brightness before the steady state
@@ -77,10 +77,10 @@ def simulate_session(
     xyz = world(shape, affine)[inside.ravel()]
 
     times = (np.arange(volumes) + 0.5) * repetition_time
-    model = SignalModel(truth, seeds, targets, key, times)
     motion = simulate_motion(
         stream(*key, "motion"), volumes, repetition_time, truth["mean_fd"][scan]
     )
+    model = SignalModel(truth, seeds, targets, key, times)
     baseline = _baseline(stream(*key, "coil"), gm, wm, csf, xyz)
     relative = model.courses(times).astype(np.float32) @ model.loadings(xyz, gm, wm, csf)
     relative += _motion_artefact(stream(*key, "artefact"), motion, baseline, inside, xyz, affine)

@@ -8,6 +8,7 @@ import numpy as np
 from crossfc.trial.twin_motion import PARAMETERS, framewise_displacement, relative_rms
 
 _CUTOFF = 128.0  # s, of the discrete cosines
+_LEAST_COMPONENTS = 6
 _FD_OUTLIER, _DVARS_OUTLIER = 0.5, 1.5  # fMRIPrep's defaults
 
 
@@ -176,8 +177,10 @@ def _compcor(prefix: str, found: dict, mask: str | None) -> tuple[dict, dict]:
     method = "tCompCor" if prefix == "t" else "aCompCor"
     columns, sidecar = {}, {}
     cumulative = np.cumsum(found["explained"])
+    # ASSUME: real noise has more sources than the twin's; a run with fewer would be odd.
+    kept = max(found["retained"], _LEAST_COMPONENTS)
     for i, value in enumerate(found["singular_values"]):
-        retained = i < found["retained"]
+        retained = i < kept
         name = f"{prefix}_comp_cor_{i:02d}" if retained else f"dropped_{prefix}_{i:02d}"
         if retained:
             columns[name] = found["courses"][:, i]

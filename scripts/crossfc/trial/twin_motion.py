@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from crossfc.fault import Fault
+
 PARAMETERS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 _HEAD_RADIUS = 50.0  # mm, the sphere of Power et al. 2012
 # Pitch and the movement along z and y prevail in people lying in a scanner.
@@ -28,7 +30,14 @@ def simulate_motion(
     ndarray, shape (volumes, 6)
         trans_x, trans_y, trans_z in mm and rot_x, rot_y, rot_z in rad, relative to the first
         volume.
+
+    Raises
+    ------
+    Fault
+        If there are fewer than 6 volumes.
     """
+    if volumes < 6:
+        raise Fault(f"twin: a run of {volumes} volumes is too short; give at least 6")
     times = np.arange(volumes) * repetition_time
     walk = np.cumsum(random.normal(size=(volumes, 6)), axis=0)
     # A walk that is drawn back slowly, so that long runs do not leave the field of view.

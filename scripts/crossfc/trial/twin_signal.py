@@ -33,7 +33,7 @@ _ON_NETWORK = 0.5  # correlation of a region with the network it lies in
 CONTRAST = {"gm": 0.82, "wm": 0.68, "csf": 1.0}
 
 # Amplitudes in per cent of the local intensity.
-_NEURAL, _GLOBAL, _DRIFT, _FLUID, _WHITE = 1.1, 0.35, 0.6, 1.0, 0.5
+_NEURAL, _GLOBAL, _DRIFT, _FLUID, _WHITE = 1.2, 0.35, 0.6, 1.0, 0.5
 _SOURCES = {"global": 1, "fluid": 4, "white": 4, "drift": 2}  # of nuisance
 
 
@@ -76,9 +76,9 @@ def draw_courses(
     random : numpy.random.Generator
     correlation : ndarray, shape (n, n)
     times : ndarray, shape (n_times,)
-        Where mean 0 and variance 1 hold. If the band leaves at least twice as many degrees of
-        freedom as there are courses, the correlation of the samples is ``correlation`` exactly;
-        otherwise it is so in expectation.
+        Where mean 0 and variance 1 hold. The correlation of these samples is ``correlation``
+        exactly if the band leaves twice as many degrees of freedom as there are courses,
+        otherwise in expectation.
     band : (float, float)
         Hz.
     """
@@ -217,8 +217,8 @@ class SignalModel:
         field[: _SOURCES["global"]] = 1
         heard = {
             "global": np.full_like(gm, _GLOBAL),
-            "fluid": _FLUID * (csf + 0.15),
-            "white": _WHITE * (wm + 0.25),
+            "fluid": _FLUID * (csf + 0.12),
+            "white": _WHITE * (wm + 0.15),
             "drift": np.full_like(gm, _DRIFT),
         }
         amplitude = np.stack([heard[kind] for kind, n in _SOURCES.items() for _ in range(n)])

@@ -52,11 +52,11 @@ class Edge:
 EDGES = (
     Edge(
         "pgACC", "insulaR", "group by drug, and tied to the change in depression",
-        baseline=0.55, drug=(-0.55, 0.28), group=(0.10, 0.0), ties={"MADRS": 0.022},
+        baseline=0.25, drug=(-0.60, 0.30), group=(0.10, 0.0), ties={"MADRS": 0.012},
     ),
     Edge(
         "sgACC", "ventralStriatum", "tied to the change in anhedonia, hardly a mean effect",
-        baseline=0.30, drug=(0.05, 0.0), ties={"SHAPS": -0.035, "TEPS_A": 0.035},
+        baseline=0.30, drug=(0.05, 0.0), ties={"SHAPS": -0.030, "TEPS_A": 0.030},
     ),
     Edge(
         "dACC", "SMG", "group by drug, in the other direction",
@@ -64,20 +64,20 @@ EDGES = (
     ),
     Edge(
         "pgACC", "PCC", "period 2 above period 1, no effect of the drug",
-        baseline=0.45, period=0.35,
+        baseline=0.40, period=0.30,
     ),
     Edge("sgACC", "hippocampus", "no effect of anything: a null", baseline=0.25),
     Edge(
         "sgACC", "vmPFC", "group by drug common to the three subregions",
-        baseline=0.25, drug=(0.30, -0.15),
+        baseline=0.25, drug=(0.25, -0.12),
     ),
     Edge(
         "pgACC", "vmPFC", "group by drug common to the three subregions",
-        baseline=0.25, drug=(0.30, -0.15),
+        baseline=0.25, drug=(0.25, -0.12),
     ),
     Edge(
         "dACC", "vmPFC", "group by drug common to the three subregions",
-        baseline=0.05, drug=(0.30, -0.15),
+        baseline=0.05, drug=(0.25, -0.12),
     ),
 )  # fmt: skip
 
@@ -137,8 +137,7 @@ def plan(
     names = {row["seed"] for row in seeds}, {row["target"] for row in targets}
     edges = _strengthen(edges, strengths or {})
     planted = [e for e in edges if e.seed in names[0] and e.target in names[1]]
-    columns = set().union(*sessions) if sessions else set()
-    scales = {scale for scale in SCORE_MODEL if scale in columns}
+    scales = _columns(sessions)
     people = {p["participant_id"]: p for p in participants if p["group"] in groups}
     by_person: dict[str, list[dict]] = {}
     for row in sessions:
@@ -173,6 +172,16 @@ def plan(
     }
 
 
+def _columns(sessions: list[dict]) -> dict[str, str]:
+    """Give the column of each instrument; ``MADRS_Total`` is a column of MADRS."""
+    found: dict[str, str] = {}
+    for column in sessions[0] if sessions else ():
+        for instrument in SCORE_MODEL:
+            if column == instrument or column.startswith(f"{instrument}_"):
+                found.setdefault(instrument, column)
+    return found
+
+
 def _strengthen(edges: Sequence[Edge], strengths: dict[str, float]) -> list[Edge]:
     unknown = sorted(set(strengths) - {e.name for e in edges} - {"all"})
     if unknown:
@@ -194,7 +203,7 @@ def _strengthen(edges: Sequence[Edge], strengths: dict[str, float]) -> list[Edge
     return result
 
 
-def _describe(edge: Edge, groups: Sequence[str | None], scales: set[str]) -> dict:
+def _describe(edge: Edge, groups: Sequence[str | None], scales: dict[str, str]) -> dict:
     ties = {
         scale: {
             "slope_per_point": slope,
@@ -203,7 +212,11 @@ def _describe(edge: Edge, groups: Sequence[str | None], scales: set[str]) -> dic
                 g: SCORE_MODEL[scale][role][2] for role, g in enumerate(groups) if g
             },
         }
-        | ({} if scale in scales else {"why_not": "the design has no such scale"})
+        | (
+            {"column": scales[scale]}
+            if scale in scales
+            else {"why_not": "the design has no such scale"}
+        )
         for scale, slope in edge.ties.items()
     }
     return {
@@ -222,15 +235,15 @@ def _describe(edge: Edge, groups: Sequence[str | None], scales: set[str]) -> dic
     }
 
 
-def _change_sd(edge: Edge, role: int, scales: set[str], measurement_sd: float) -> float:
+def _change_sd(edge: Edge, role: int, scales: dict[str, str], measurement_sd: float) -> float:
     # ASSUME: ties add up as if their scales were independent; they share some of their change.
     variance = 2 * (edge.session_sd**2 + measurement_sd**2)
-    for scale in scales & set(edge.ties):
+    for scale in scales.keys() & edge.ties:
         variance += (edge.ties[scale] * SCORE_MODEL[scale][role][3]) ** 2
     return sqrt(variance)
 
 
-def _hedges(edge: Edge, groups: Sequence[str | None], scales: set[str]) -> dict[str, float]:
+def _hedges(edge: Edge, groups: Sequence[str | None], scales: dict[str, str]) -> dict[str, float]:
     """What Hedges' g estimates, with and without the error of measurement."""
     result = {}
     for word, error in (("true", 0.0), ("measured", MEASUREMENT_SD)):
@@ -249,7 +262,7 @@ def _session(
     rows: list[dict],
     person: dict,
     edges: Sequence[Edge],
-    scales: set[str],
+    scales: dict[str, str],
     groups: Sequence[str | None],
     treatments: Sequence[str],
     seed: int,
@@ -265,8 +278,8 @@ def _session(
         value += stream(seed, who, when, "edge", edge.name).normal(scale=edge.session_sd)
         value += edge.drug[role] if active else 0.0
         value += edge.period * (period - 1.5) if period is not None else 0.0
-        for scale in sorted(scales & set(edge.ties)):
-            change = _change(rows, scale, treatments)
+        for scale in sorted(scales.keys() & edge.ties):
+            change = _change(rows, scales[scale], treatments)
             if change is not None:
                 excess = change - SCORE_MODEL[scale][role][2]
                 value += (0.5 if active else -0.5) * edge.ties[scale] * excess

@@ -1,0 +1,32 @@
+"""Costs and ratios, measured side by side in one run (`make bench`).
+
+Prints a table and writes latest.json beside this file. Every ratio compares things run after each
+other on the same data in the same process, one thread against one thread.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[variable] = "1"
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "scripts")]
+
+
+def main() -> None:
+    import connectivity
+    import inference
+    import workflow
+
+    numbers: dict[str, float] = {}
+    for part in (inference, connectivity, workflow):
+        for key, value in part.measure().items():
+            numbers[f"{part.__name__}.{key}"] = value
+            print(f"{part.__name__ + '.' + key:58s} {value:12.4g}", flush=True)
+    (HERE / "latest.json").write_text(json.dumps(numbers, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

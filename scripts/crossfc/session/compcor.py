@@ -1,0 +1,101 @@
+"""Noise components from tissues without neurons (aCompCor, Behzadi et al. 2007), and the drifts.
+
+As fMRIPrep computes them: voxels of eroded masks, drifts taken out by cosines, each voxel scaled
+to unit variance, principal components over time until half of the variance is explained.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# nipype and fMRIPrep: a high-pass filter of 128 s, 0.0078 Hz.
+PERIOD_CUT_SECONDS = 128.0
+
+
+@dataclass(frozen=True)
+class Components:
+    """Principal components of one mask.
+
+    Attributes
+    ----------
+    series : ndarray, shape (volumes, retained)
+        Of unit norm, in order of variance.
+    singular_values : ndarray, shape (components,)
+        Of all components, retained ones first.
+    explained : ndarray, shape (components,)
+        Share of the variance.
+    voxels : int
+        In the mask.
+    """
+
+    series: np.ndarray
+    singular_values: np.ndarray
+    explained: np.ndarray
+    voxels: int
+
+
+def cosine_drifts(
+    volumes: int, repetition_time: float, period_cut: float = PERIOD_CUT_SECONDS
+) -> np.ndarray:
+    """Slow cosines: the discrete cosine basis up to the cut, without its constant (as SPM).
+
+    Parameters
+    ----------
+    volumes : int
+    repetition_time : float
+        Seconds.
+    period_cut : float
+        Longest period kept in the data, seconds.
+
+    Returns
+    -------
+    ndarray, shape (volumes, order)
+        order = floor(2 volumes TR / cut); columns of unit norm.
+    """
+    # The small number keeps 2 N TR / cut = 5 from becoming 4.999… by rounding.
+    order = int(np.floor(2 * volumes * repetition_time / period_cut + 1e-9))
+    order = min(order, volumes - 1)
+    at = (np.arange(volumes) + 0.5) * np.pi / volumes
+    return np.sqrt(2 / volumes) * np.cos(at[:, None] * np.arange(1, order + 1))
+
+
+def principal_components(
+    series: np.ndarray,
+    drifts: np.ndarray,
+    explained: float = 0.5,
+) -> Components:
+    """Principal components over time, retained until they explain a share of the variance.
+
+    Parameters
+    ----------
+    series : ndarray, shape (volumes, voxels)
+    drifts : ndarray, shape (volumes, order)
+        Taken out first, with the mean.
+    explained : float
+        Share of the variance to explain.
+
+    Returns
+    -------
+    Components
+        None retained where no voxel varies.
+    """
+    volumes = len(series)
+    basis, _ = np.linalg.qr(np.column_stack([np.ones(volumes), drifts]))
+    clean = series.astype(np.float64) - basis @ (basis.T @ series)
+    deviation = clean.std(axis=0)
+    # A voxel that is constant but for rounding would be scaled up to pure rounding noise.
+    varies = deviation > 1e-6 * np.maximum(np.abs(series).max(axis=0), 1e-30)
+    if not varies.any():
+        return Components(np.zeros((volumes, 0)), np.zeros(0), np.zeros(0), 0)
+    clean = clean[:, varies] / deviation[varies]
+    squares, vectors = np.linalg.eigh(clean @ clean.T)
+    squares, vectors = squares[::-1], vectors[:, ::-1]
+    rank = min(int(varies.sum()), volumes - basis.shape[1])
+    squares, vectors = np.maximum(squares[:rank], 0), vectors[:, :rank]
+    share = squares / squares.sum()
+    count = int(np.searchsorted(np.cumsum(share), explained - 1e-12)) + 1
+    kept = vectors[:, :count]
+    # The sign of a component is arbitrary; its largest value is made positive.
+    largest = np.abs(kept).argmax(axis=0)
+    kept = kept * np.sign(kept[largest, np.arange(count)])
+    return Components(kept, np.sqrt(squares), share, int(varies.sum()))

@@ -1,0 +1,158 @@
+"""Laying a functional reference onto the same person's T1w: six parameters, by ANTs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from crossfc.fault import Fault
+from crossfc.session.image import onto_grid
+from crossfc.session.registration import affine_of, mask_dice, register_rigid, to_ants
+
+_HEAD_MM = 2
+
+
+@dataclass(frozen=True)
+class Coregistration:
+    """How a functional reference lies on the T1w.
+
+    Attributes
+    ----------
+    matrix : ndarray, shape (4, 4)
+        T1w point to point of the functional reference, mm, RAS+.
+    quality : dict
+        ``mutual_information`` of T1w and reference in the brain (nats, 32 bins), the same
+        ``mutual_information_start`` before, ``dice`` of the brain found in the reference by its
+        brightness and the T1w's brain as far as the field of view reaches, ``displacement_mm``
+        (how far the centre of the brain was moved).
+    """
+
+    matrix: np.ndarray
+    quality: dict[str, float]
+
+
+def coregister(
+    reference: np.ndarray,
+    reference_mask: np.ndarray,
+    affine: np.ndarray,
+    t1w: nib.Nifti1Image,
+    t1w_mask: nib.Nifti1Image,
+) -> Coregistration:
+    """Register a functional reference to the T1w by mutual information.
+
+    The reference is freed of its bias field (N4). Two starts are tried, the scanner's own
+    coordinates and the centres of the two brains, and the one with more mutual information is
+    refined on the whole picture with the metric looking inside the T1w's brain.
+
+    Parameters
+    ----------
+    reference : ndarray, shape (x, y, z)
+    reference_mask : ndarray of bool, shape (x, y, z)
+    affine : ndarray, shape (4, 4)
+    t1w, t1w_mask : nibabel images
+        Bias-corrected T1w and its brain mask.
+
+    Raises
+    ------
+    Fault
+        If the masks are empty.
+    """
+    import ants
+
+    if not reference_mask.any() or not np.asarray(t1w_mask.dataobj).any():
+        raise Fault("a brain mask is empty, so functional scan and T1w cannot be registered")
+    head, inside = _working_copies(t1w, t1w_mask)
+    region = ants.iMath(inside, "MD", 2)
+    raw = to_ants(reference, affine)
+    own = to_ants(reference_mask.astype(np.float32), affine)
+    bold = ants.n4_bias_field_correction(
+        raw, mask=ants.iMath(own, "MD", 2), shrink_factor=2,
+        convergence={"iters": [50, 50, 30], "tol": 1e-6},
+    )  # fmt: skip
+    brain, bold_brain = head * inside, bold * own
+    between = np.eye(4)
+    between[:3, 3] = _centroid(own) - _centroid(inside)
+    tried = []
+    for start in (np.eye(4), between):
+        if _mutual_information(brain, bold_brain, inside, start) <= 0:
+            continue  # the pictures do not meet
+        found = register_rigid(
+            brain, bold_brain, initial=start, metric="mattes", iterations=(200, 100),
+            shrink=(4, 2), smooth=(2, 1), sampling=0.25,
+        )  # fmt: skip
+        tried.append((_mutual_information(brain, bold_brain, inside, found), found))
+    if not tried:
+        raise Fault("the functional scan and the T1w do not show the same place; check that they "
+                    "are of the same person and oriented")  # fmt: skip
+    _, start = max(tried, key=lambda pair: pair[0])
+    matrix = register_rigid(
+        head, bold, initial=start, metric="mattes", iterations=(100, 50), shrink=(2, 1),
+        smooth=(1, 0), sampling=0.25, mask=region,
+    )  # fmt: skip
+    moved = (matrix @ [*_centroid(inside), 1])[:3] - _centroid(inside)
+    quality = {
+        "mutual_information": _mutual_information(head, bold, inside, matrix),
+        "mutual_information_start": _mutual_information(head, bold, inside, np.eye(4)),
+        "dice": _overlap(inside, reference_mask, affine, matrix),
+        "displacement_mm": float(np.linalg.norm(moved)),
+    }
+    return Coregistration(matrix, quality)
+
+
+def _working_copies(t1w: nib.Nifti1Image, t1w_mask: nib.Nifti1Image) -> tuple[Any, Any]:
+    """T1w and its mask around the brain on a 2 mm grid, blurred to it."""
+    from scipy import ndimage
+
+    affine = t1w.affine
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    mask = np.asarray(t1w_mask.dataobj) > 0
+    margin = np.ceil(15 / sizes).astype(int)
+    box = tuple(
+        slice(max(s.start - m, 0), s.stop + m)
+        for s, m in zip(ndimage.find_objects(mask.astype(np.int8))[0], margin, strict=True)
+    )
+    values = np.asarray(t1w.dataobj[box], dtype=np.float32)
+    blur = np.sqrt(np.maximum(_HEAD_MM**2 - sizes**2, 0)) / 2.355 / sizes
+    values = ndimage.gaussian_filter(values, blur)
+    boxed = affine.copy()
+    boxed[:3, 3] += affine[:3, :3] @ [s.start for s in box]
+    grid = boxed @ np.diag([*(_HEAD_MM / sizes), 1.0])
+    shape = tuple(int(n) for n in np.ceil(np.array(values.shape) * sizes / _HEAD_MM))
+    head = onto_grid(values, boxed, grid, shape)
+    inside = onto_grid(mask[box].astype(np.float32), boxed, grid, shape) > 0.5
+    return to_ants(head, grid), to_ants(inside, grid)
+
+
+def _centroid(mask: Any) -> np.ndarray:
+    affine = affine_of(mask)
+    return affine[:3, :3] @ np.argwhere(mask.numpy() > 0).mean(axis=0) + affine[:3, 3]
+
+
+def _mutual_information(head: Any, bold: Any, inside: Any, matrix: np.ndarray) -> float:
+    """Mutual information in nats of both pictures in the T1w's brain; 32 by 32 bins."""
+    brain = inside.numpy() > 0
+    grid = affine_of(head)
+    seen = onto_grid(bold.numpy(), affine_of(bold), matrix @ grid, head.shape)
+    both = brain & (seen > 0)
+    if both.sum() < 0.1 * brain.sum():
+        return 0.0
+    counts, _, _ = np.histogram2d(_ranks(head.numpy()[both]), _ranks(seen[both]), 32)
+    joint = counts / counts.sum()
+    apart = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
+    held = joint > 0
+    return float((joint[held] * np.log(joint[held] / apart[held])).sum())
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    return np.argsort(np.argsort(values, kind="stable"), kind="stable")
+
+
+def _overlap(
+    inside: Any, reference_mask: np.ndarray, affine: np.ndarray, matrix: np.ndarray
+) -> float:
+    """Dice of both brains on the functional grid, in the field of view."""
+    carried = onto_grid(
+        inside.numpy(), affine_of(inside), np.linalg.inv(matrix) @ affine, reference_mask.shape
+    )
+    return mask_dice(carried > 0.5, reference_mask)

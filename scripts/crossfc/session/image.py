@@ -1,0 +1,88 @@
+"""Images as they are written: small on the disk, with zero staying exactly zero."""
+
+import nibabel as nib
+import numpy as np
+from scipy import ndimage
+
+_UNITS = {3: ("mm",), 4: ("mm", "sec")}
+
+
+def scaled_image(
+    data: np.ndarray, affine: np.ndarray, repetition_time: float | None = None
+) -> nib.Nifti1Image:
+    """Store values as 16-bit integers with one slope and no intercept.
+
+    Rounding is to 1/32767 of the largest value, far below the noise of a scan, and zero stays
+    zero, which tells the voxels outside the field of view.
+
+    Parameters
+    ----------
+    data : ndarray, 3D or 4D
+    affine : ndarray, shape (4, 4)
+    repetition_time : float, optional
+        Seconds, for 4D.
+    """
+    largest = float(max(data.max(), -data.min()))
+    slope = np.float32(largest / 32767 if largest > 0 else 1.0)
+    stored = np.empty(data.shape, dtype=np.int16, order="F")
+    for place in np.ndindex(data.shape[3:]):
+        stored[(..., *place)] = np.rint(data[(..., *place)] / slope)
+    image = _image(stored, affine, repetition_time)
+    image.header.set_slope_inter(slope, 0)
+    return image
+
+
+def mask_image(mask: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:
+    """Store a mask as 0 and 1."""
+    return _image(mask.astype(np.uint8), affine)
+
+
+def probability_image(probability: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:
+    """Store probabilities in steps of 1/255."""
+    stored = np.rint(np.clip(probability, 0, 1) * 255).astype(np.uint8)
+    image = _image(stored, affine)
+    image.header.set_slope_inter(1 / 255, 0)
+    return image
+
+
+def onto_grid(
+    values: np.ndarray, affine: np.ndarray, target_affine: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Read a volume on another grid in the same space, trilinear, 0 outside.
+
+    Only the part of the target that the volume's nonzero voxels reach is computed.
+    """
+    result = np.zeros(shape, dtype=np.float32)
+    index = np.linalg.inv(affine) @ target_affine
+    found = ndimage.find_objects((values != 0).astype(np.int8))
+    if not found:
+        return result
+    low = np.array([s.start - 1 for s in found[0]])
+    high = np.array([s.stop for s in found[0]])
+    corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
+    there = nib.affines.apply_affine(np.linalg.inv(index), corners)
+    start = np.clip(np.floor(there.min(axis=0)).astype(int), 0, shape)
+    stop = np.clip(np.ceil(there.max(axis=0)).astype(int) + 1, 0, shape)
+    if (stop <= start).any():
+        return result
+    box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+    result[box] = ndimage.affine_transform(
+        values.astype(np.float32),
+        index[:3, :3],
+        index[:3, :3] @ start + index[:3, 3],
+        output_shape=tuple(stop - start),
+        order=1,
+    )
+    return result
+
+
+def _image(
+    stored: np.ndarray, affine: np.ndarray, repetition_time: float | None = None
+) -> nib.Nifti1Image:
+    image = nib.Nifti1Image(stored, affine)
+    image.set_sform(affine, code="aligned")
+    image.set_qform(affine, code="aligned")
+    image.header.set_xyzt_units(*_UNITS[stored.ndim])
+    if stored.ndim == 4 and repetition_time is not None:
+        image.header["pixdim"][4] = repetition_time
+    return image

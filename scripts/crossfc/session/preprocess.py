@@ -1,0 +1,195 @@
+"""One run from the scanner to template space, in the files that fMRIPrep would write."""
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from crossfc import __version__
+from crossfc.atomic import save_image, write_json, write_table
+from crossfc.bids import bids_name, parse_name
+from crossfc.fault import Fault
+from crossfc.session import template
+from crossfc.session.confounds_table import confounds_of
+from crossfc.session.coregistration import coregister
+from crossfc.session.fieldmap import field_maps_for
+from crossfc.session.image import mask_image, scaled_image
+from crossfc.session.layout import anatomy, preprocessed
+from crossfc.session.motion import count_non_steady, estimate_motion
+from crossfc.session.picture import draw_run
+from crossfc.session.registration import load_ants, mask_dice
+from crossfc.session.resampling import points_in_reference, resample_run, resample_volume
+from crossfc.session.scan import open_scan, read_sidecar, sidecar_paths
+from crossfc.session.slice_timing import correct_slice_timing, read_slice_timing
+from crossfc.session.tissue import masks_in_template
+
+
+def preprocess_session(
+    scan: str,
+    bids_dir: str | Path,
+    participant_id: str,
+    derivatives_dir: str | Path,
+    *,
+    resolution_mm: int = 3,
+    slice_timing: str = "require",
+    accept_unoriented: bool = False,
+    seed: int = 1,
+    threads: int = 1,
+    res: str | None = None,
+) -> dict[str, Any]:
+    """Preprocess one run and write the files of `layout.preprocessed`.
+
+    In fMRIPrep's order: volumes before the steady state are counted; head motion is estimated on
+    the raw series; slice timing is corrected on the run's own grid; the motion, the
+    coregistration and the anatomy's normalisation are composed and every volume is interpolated
+    once in space; confounds are computed from the result, unsmoothed.
+
+    Parameters
+    ----------
+    scan : str
+        Path of the run below ``bids_dir``.
+    bids_dir : path
+        Raw data set.
+    participant_id : str
+        Whose anatomy (see `normalise_subject`) to use.
+    derivatives_dir : path
+        Where the anatomy is and the results go.
+    resolution_mm : int
+        Voxel size of the output, 1 to 6, on the template's grid.
+    slice_timing : {"require", "skip"}
+        What to do where the sidecar has no SliceTiming.
+    accept_unoriented : bool
+        As in `open_scan`.
+    seed, threads : int
+        Of ANTs; the result is reproducible with one thread.
+    res : str, optional
+        Label of the entity ``res`` in file names.
+
+    Returns
+    -------
+    dict
+        ``warnings`` (sentences), ``registration`` (quality), ``volumes_non_steady``,
+        ``slice_timing_corrected``.
+
+    Raises
+    ------
+    Fault
+        If the scan, its sidecar or the anatomy cannot be used.
+    """
+    load_ants(threads, seed)
+    grid = template.brain(resolution_mm)
+    files = preprocessed(scan, derivatives_dir, template.SPACE, res)
+    anat = _anatomy_files(participant_id, derivatives_dir)
+    sidecar = read_sidecar(sidecar_paths(bids_dir, scan))
+    path = Path(bids_dir) / scan
+    run = open_scan(path, sidecar=sidecar, accept_unoriented=accept_unoriented)
+    timing, reason = read_slice_timing(
+        sidecar, run.data.shape, run.repetition_time, path, slice_timing
+    )
+    warnings = list(run.notes)
+    if timing is None and "SliceTiming" in reason:
+        warnings.append(f"slice timing was not corrected: {reason}")
+    field_maps = field_maps_for(bids_dir, scan)
+    if field_maps:
+        warnings.append(
+            f"field maps exist for {scan} ({', '.join(field_maps)}) but distortion is not "
+            "corrected; use fMRIPrep derivatives where that matters"
+        )
+
+    non_steady = count_non_steady(run.data)
+    motion = estimate_motion(run.data, run.affine, non_steady)
+    laid = coregister(
+        motion.reference, motion.mask, run.affine, nib.load(anat["t1w"]), nib.load(anat["mask"])
+    )
+    series = run.data
+    if timing is not None:
+        series = correct_slice_timing(series, timing, run.repetition_time, non_steady)
+
+    points = points_in_reference(grid, anat["transform"], laid.matrix)
+    data, covered = resample_run(series, run.affine, motion.matrices, points, grid.shape)
+    reference = resample_volume(motion.reference, run.affine, points, grid.shape)
+    own_mask = resample_volume(motion.mask.astype(np.float32), run.affine, points, grid.shape)
+    brain, tissue = masks_in_template(anat, grid)
+    inside = brain & covered
+    varies = np.zeros_like(inside)
+    varies[inside] = data[inside].min(axis=1) < data[inside].max(axis=1)
+    masks = {"brain": varies} | {name: mask & varies for name, mask in tissue.items()}
+    if masks["brain"].sum() < 100:
+        raise Fault(
+            f"{path} shows almost nothing of the brain in template space "
+            f"({int(masks['brain'].sum())} voxels); look at the coregistration"
+        )
+    for name, label in (("csf", "CSF"), ("wm", "white matter")):
+        if masks[name].sum() < 10:
+            warnings.append(
+                f"only {int(masks[name].sum())} voxels of {scan} are certainly {label}: its mean "
+                "and components are poor, or missing where there are none"
+            )
+    table, metadata = confounds_of(data, masks, motion, run.repetition_time, non_steady)
+
+    standard = template.brain_mask(resolution_mm).get_fdata() > 0
+    registration = laid.quality | {
+        "dice_template": mask_dice(masks["brain"], standard),
+        "dice_brightness_template": mask_dice(own_mask > 0.5, standard),
+        "coverage_of_brain": float(inside.sum() / brain.sum()),
+        "matrix_t1w_to_bold": laid.matrix.tolist(),
+    }
+    if laid.quality["dice"] < 0.8:
+        warnings.append(
+            f"the coregistration of {scan} fits poorly (Dice {laid.quality['dice']:.2f}); look "
+            "at its picture"
+        )
+    save_image(files["bold"], scaled_image(data, grid.affine, run.repetition_time))
+    save_image(files["mask"], mask_image(masks["brain"], grid.affine))
+    save_image(files["boldref"], scaled_image(reference, grid.affine))
+    deviation = data.std(axis=3)
+    tsnr = np.divide(data.mean(axis=3), deviation, out=np.zeros_like(deviation), where=varies)
+    draw_run(
+        reference, tsnr, varies, grid.affine,
+        f"{files['boldref'].name} and tSNR; brain of template (red) and run (blue). "
+        f"Dice {registration['dice_template']:.3f}, median tSNR {np.median(tsnr[varies]):.0f}",
+        run_figure(scan, derivatives_dir),
+    )  # fmt: skip
+    write_table(files["confounds"], table)
+    write_json(files["confounds_sidecar"], metadata)
+    result = {
+        "warnings": warnings,
+        "registration": registration,
+        "volumes_non_steady": non_steady,
+        "slice_timing_corrected": timing is not None,
+    }
+    said = {
+        "TaskName": sidecar.get("TaskName"),
+        "RepetitionTime": run.repetition_time,
+        "StartTime": timing.reference if timing is not None else 0.0,
+        "SliceTimingCorrected": timing is not None or bool(sidecar.get("SliceTimingCorrected")),
+        "SliceTimingNote": reason,
+        "SkullStripped": False,
+        "Resolution": f"{resolution_mm} mm, isotropic",
+        "SpatialReference": "nilearn's MNI152 template (ICBM 2009a nonlinear symmetric)",
+        "Sources": [f"bids:raw:{scan}"],
+        "FieldMaps": "not applied: " + ", ".join(field_maps) if field_maps else "none",
+        "NonSteadyStateVolumes": non_steady,
+        "Registration": registration,
+        "Warnings": warnings,
+        "GeneratedBy": {"Name": "crossfc", "Version": __version__},
+    }
+    # The sidecar comes last: where it is, everything else is whole.
+    write_json(files["bold_sidecar"], {k: v for k, v in said.items() if v is not None})
+    return result
+
+
+def run_figure(scan: str, derivatives_dir: str | Path) -> Path:
+    """Name the picture of a run in template space, beside the other files of the run."""
+    entities, suffix, _ = parse_name(PurePosixPath(scan).name)
+    name = bids_name(entities | {"desc": "registration"}, suffix, ".png")
+    return Path(derivatives_dir) / PurePosixPath(scan).parent / name
+
+
+def _anatomy_files(participant_id: str, derivatives_dir: str | Path) -> dict[str, Path]:
+    files = anatomy(participant_id, derivatives_dir, template.SPACE)
+    for key in ("t1w", "mask", "transform", "csf", "gm", "wm"):
+        if not files[key].is_file():
+            raise Fault(f"{files[key]} does not exist; normalise {participant_id}'s T1w first")
+    return files

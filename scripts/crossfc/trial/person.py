@@ -1,0 +1,308 @@
+"""People and their sessions: the rows of the two sheets, checked against each other."""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from crossfc.bids import parse_name
+from crossfc.fault import Fault, at
+from crossfc.trial.scale import Scale, number, read_score
+from crossfc.trial.sheet import Row, Sheet, did_you_mean
+
+PARTICIPANT_COLUMNS = ["participant_id", "group", "sequence"]
+SESSION_COLUMNS = ["participant_id", "session_id", "treatment", "period", "scan"]
+OPTIONAL_SESSION_COLUMNS = ["exclude", "reason"]
+
+
+@dataclass
+class Participant:
+    """One person of the trial."""
+
+    participant_id: str
+    group: str
+    sequence: str | None
+    covariates: dict[str, str | None]
+    t1w: str | None
+    exclude: bool
+    reason: str | None
+
+
+@dataclass
+class Session:
+    """One session: a treatment in a period, with a scan (or repeats) and scores."""
+
+    participant_id: str
+    session_id: str
+    treatment: str
+    period: int | None
+    scans: list[str]
+    scores: dict[str, float | None]
+    exclude: bool
+    reason: str | None
+    row: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A person with a session under each treatment."""
+
+    participant: Participant
+    active: Session | None
+    control: Session | None
+
+
+def read_participants(
+    sheet: Sheet, config: dict[str, Any], faults: list[str]
+) -> dict[str, Participant]:
+    """Read the people of a trial; every fault is added to ``faults`` as one sentence."""
+    groups = [g for g in config["groups"].values() if g]
+    sequences = list(_orders(config))
+    known = {*PARTICIPANT_COLUMNS, "t1w", "exclude", "reason"}
+    for covariate in config["covariates"]:
+        if covariate not in sheet.columns:
+            faults.append(
+                f"config key covariates: {sheet.path} has no column {covariate}"
+                f"{did_you_mean(covariate, sheet.columns) or '; add the column, or remove the key'}"
+            )
+        elif covariate in known:
+            faults.append(
+                f"config key covariates: {covariate} is part of the design, no covariate; remove it"
+            )
+    people: dict[str, Participant] = {}
+    for row in sheet.rows:
+        identifier = row["participant_id"]
+        if not re.fullmatch("sub-[A-Za-z0-9]+", identifier):
+            faults.append(
+                f"{sheet.at(row, 'participant_id')}: {identifier!r} is no BIDS participant; "
+                "write such as sub-01"
+            )
+            continue
+        if identifier in people:
+            faults.append(f"{sheet.at(row)} repeats {identifier}; remove one of the rows")
+            continue
+        exclude, reason = _exclusion(sheet, row, faults)
+        sequence = row.get("sequence")
+        if not exclude and row["group"] not in groups:
+            faults.append(
+                f"{sheet.at(row, 'group')}: {row['group']!r} is none of the study's groups "
+                f"({', '.join(groups)}){did_you_mean(row['group'], groups)}; correct it, or "
+                "exclude the person with a reason"
+            )
+        if not exclude and sequence is not None and sequence not in sequences:
+            faults.append(
+                f"{sheet.at(row, 'sequence')}: {sequence!r} is neither {sequences[0]} nor "
+                f"{sequences[1]}; correct it, or write n/a where the order is not known"
+            )
+        covariates = {c: row.get(c) for c in sheet.columns if c not in known}
+        if row.get("t1w") is not None:
+            _check_image(sheet, row, "t1w", row["t1w"], {"sub": identifier}, "T1w", faults)
+        people[identifier] = Participant(
+            identifier, row["group"], sequence, covariates, row.get("t1w"), exclude, reason
+        )
+    for covariate in config["covariates"]:
+        if covariate in sheet.columns and covariate not in known:
+            _check_covariate(sheet, covariate, people, faults)
+    return people
+
+
+def _check_covariate(
+    sheet: Sheet, covariate: str, people: dict[str, Participant], faults: list[str]
+) -> None:
+    """Refuse a column that mixes numbers and words: it would be taken for categories."""
+    rows = [
+        row
+        for row in sheet.rows
+        if row.get(covariate) is not None
+        and row["participant_id"] in people
+        and not people[row["participant_id"]].exclude
+    ]
+    words = [row for row in rows if number(row[covariate]) is None]
+    if len(words) == len(rows):
+        return
+    for row in words:
+        faults.append(
+            f"{sheet.at(row, covariate)}: {row[covariate]!r} is no number where other people have "
+            "one; correct it, or write n/a"
+        )
+
+
+def read_sessions(
+    sheet: Sheet,
+    participants: dict[str, Participant],
+    scales: dict[str, Scale],
+    config: dict[str, Any],
+    faults: list[str],
+) -> list[Session]:
+    """Read the sessions of a trial; every fault is added to ``faults`` as one sentence."""
+    treatments = list(config["treatments"].values())
+    sessions: list[Session] = []
+    seen: dict[tuple[str, str], int] = {}
+    rows_of_scan: dict[str, int] = {}
+    for row in sheet.rows:
+        person, name = row["participant_id"], row["session_id"]
+        if (person, name) in seen:
+            faults.append(
+                f"{sheet.at(row)} repeats {person} {name} of row {seen[person, name]}; remove one "
+                '(repeat runs of one session go into one cell of "scan", separated by ;)'
+            )
+            continue
+        seen[person, name] = row.number
+        if person not in participants:
+            faults.append(
+                f"{sheet.at(row, 'participant_id')}: {person} has no row in the sheet of "
+                f"participants{did_you_mean(person, participants)}; add it there"
+            )
+            continue
+        if not re.fullmatch("ses-[A-Za-z0-9]+", name):
+            faults.append(
+                f"{sheet.at(row, 'session_id')}: {name!r} is no BIDS session; write such as ses-1"
+            )
+        exclude, reason = _exclusion(sheet, row, faults)
+        if not exclude and row["treatment"] not in treatments:
+            faults.append(
+                f"{sheet.at(row, 'treatment')}: {row['treatment']!r} is neither "
+                f"{' nor '.join(treatments)}"
+                f"{did_you_mean(row['treatment'], treatments) or '; correct it'}"
+            )
+        period = row.get("period")
+        if period not in (None, "1", "2"):
+            faults.append(
+                f"{sheet.at(row, 'period')}: {period!r} is neither 1 nor 2; correct it, or write "
+                "n/a where the order is not known"
+            )
+            period = None
+        scans = [s.strip() for s in (row.get("scan") or "").split(";") if s.strip()]
+        for scan in scans:
+            own = {"sub": person, "ses": name}
+            _check_image(sheet, row, "scan", scan, own, "bold", faults)
+            if scan in rows_of_scan:
+                faults.append(
+                    f"{sheet.at(row, 'scan')}: {scan} is the scan of row {rows_of_scan[scan]} "
+                    "already; correct one of the two"
+                )
+            rows_of_scan[scan] = row.number
+        sessions.append(
+            Session(
+                participant_id=person,
+                session_id=name,
+                treatment=row["treatment"],
+                period=None if period is None else int(period),
+                scans=scans,
+                scores={
+                    s: read_score(sheet, row, scales[s], faults) for s in scales if s in row.cells
+                },
+                exclude=exclude,
+                reason=reason,
+                row=row.number,
+            )
+        )
+    return sessions
+
+
+def _check_image(
+    sheet: Sheet,
+    row: Row,
+    column: str,
+    path: str,
+    own: dict[str, str],
+    suffix: str,
+    faults: list[str],
+) -> None:
+    """Check that the name of an image is one of BIDS, below the data set, and of this person."""
+    where = sheet.at(row, column)
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        faults.append(f"{where}: write the path below the data set in place of {path}")
+        return
+    try:
+        entities, found, extension = parse_name(PurePosixPath(path).name)
+    except Fault as fault:
+        faults.append(f"{where}: {fault}")
+        return
+    if found != suffix or extension not in (".nii", ".nii.gz"):
+        faults.append(f"{where}: {path} is no image *_{suffix}.nii.gz; name one")
+    for key, identifier in own.items():
+        # A data set without session folders has no such entity in its names.
+        if key in entities and f"{key}-{entities[key]}" != identifier:
+            faults.append(
+                f"{where}: {path} is of {key}-{entities[key]} in a row of {identifier}; correct "
+                "one of the two"
+            )
+
+
+def _exclusion(sheet: Sheet, row: Row, faults: list[str]) -> tuple[bool, str | None]:
+    value, reason = (row.get("exclude") or "no").lower(), row.get("reason")
+    if value not in ("yes", "no"):
+        faults.append(f"{sheet.at(row, 'exclude')}: {value!r} is neither yes nor no; write one")
+    if value == "yes" and reason is None:
+        faults.append(f"{sheet.at(row, 'reason')}: who is excluded needs a reason; write it here")
+    return value == "yes", reason
+
+
+def check_crossover(
+    sheet: Sheet,
+    people_sheet: Sheet,
+    participants: dict[str, Participant],
+    sessions: list[Session],
+    config: dict[str, Any],
+    faults: list[str],
+) -> None:
+    """Check that nobody has a treatment or a period twice, or a period against the sequence."""
+    orders = _orders(config)
+    seen: dict[tuple[str, str], Session] = {}
+    seen_period: dict[tuple[str, int], Session] = {}
+    for session in sessions:
+        person = participants[session.participant_id]
+        # A treatment that is none has its own fault already.
+        known = session.treatment in config["treatments"].values()
+        if person.exclude or session.exclude or not known:
+            continue
+        where = at(sheet.path, session.row, "treatment")
+        earlier = seen.setdefault((person.participant_id, session.treatment), session)
+        if earlier is not session:
+            faults.append(
+                f"{where}: {person.participant_id} received {session.treatment} twice (also row "
+                f"{earlier.row}); correct one, or exclude it with a reason"
+            )
+        if session.period is None:
+            continue
+        where = at(sheet.path, session.row, "period")
+        earlier = seen_period.setdefault((person.participant_id, session.period), session)
+        if earlier is not session:
+            faults.append(
+                f"{where}: {person.participant_id} has two sessions in period {session.period} "
+                f"(also row {earlier.row}); correct one"
+            )
+        elif orders.get(person.sequence, {}).get(session.period) not in (None, session.treatment):
+            faults.append(
+                f"{where}: period {session.period} under {session.treatment} contradicts the "
+                f"sequence {person.sequence} of {person.participant_id} in "
+                f"{people_sheet.path}; correct one of the two"
+            )
+
+
+def _orders(config: dict[str, Any]) -> dict[str | None, dict[int, str]]:
+    """Give the two sequences by their labels, each with the treatment of every period."""
+    a, b = config["treatments"]["active"], config["treatments"]["control"]
+    return {f"{a}-{b}": {1: a, 2: b}, f"{b}-{a}": {1: b, 2: a}}
+
+
+def complete_order(
+    participants: dict[str, Participant], sessions: list[Session], config: dict[str, Any]
+) -> None:
+    """Fill in what one sheet leaves out and the other tells: sequence and period."""
+    orders = _orders(config)
+    told: dict[str, set[tuple[int, str]]] = {}
+    for session in sessions:
+        if session.period is not None and not session.exclude:
+            told.setdefault(session.participant_id, set()).add((session.period, session.treatment))
+    for label, order in orders.items():
+        for identifier, own in told.items():
+            if own == set(order.items()) and participants[identifier].sequence is None:
+                participants[identifier].sequence = label
+    for session in sessions:
+        for period, treatment in orders.get(
+            participants[session.participant_id].sequence, {}
+        ).items():
+            if session.period is None and session.treatment == treatment:
+                session.period = period

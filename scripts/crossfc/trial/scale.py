@@ -1,0 +1,103 @@
+"""Rating scales: their range and direction live in a sheet, never in code."""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossfc.fault import raise_all
+from crossfc.trial.sheet import Row, Sheet, read_sheet
+
+SCALE_COLUMNS = ["scale", "instrument", "lowest", "highest", "better"]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """An instrument: its range, and whether a higher score is better or worse."""
+
+    scale: str
+    instrument: str
+    lowest: float
+    highest: float
+    better: str
+    construct: str | None = None
+
+
+def read_scales(path: str | Path, taken: tuple[str, ...] = ()) -> dict[str, Scale]:
+    """Read the sheet of scales.
+
+    Parameters
+    ----------
+    path : path
+    taken : tuple of str
+        Columns of the sheet of sessions that are no scales.
+
+    Raises
+    ------
+    Fault
+        One sentence per fault of the sheet.
+    """
+    sheet = read_sheet(path, SCALE_COLUMNS)
+    scales: dict[str, Scale] = {}
+    faults = []
+    for row in sheet.rows:
+        name = row["scale"]
+        lowest, highest = number(row.get("lowest")), number(row.get("highest"))
+        if name in scales:
+            faults.append(f"{sheet.at(row, 'scale')}: {name} stands there twice; remove one")
+        elif not re.fullmatch("[A-Za-z0-9_]+", name) or row.get("scale") is None:
+            faults.append(f"{sheet.at(row, 'scale')}: use letters, digits and _ only in {name!r}")
+        elif name in taken:
+            faults.append(
+                f"{sheet.at(row, 'scale')}: {name} is a column of the sheet of sessions already; "
+                "give the scale another name"
+            )
+        elif lowest is None or highest is None or lowest >= highest:
+            faults.append(
+                f"{sheet.at(row, 'lowest')}: lowest and highest must be numbers in order; write "
+                "the range that the instrument allows"
+            )
+        elif row["better"] not in ("higher", "lower"):
+            faults.append(
+                f"{sheet.at(row, 'better')}: {row['better']!r} is neither higher nor lower; say "
+                "which scores are better"
+            )
+        else:
+            scales[name] = Scale(
+                name, row["instrument"], lowest, highest, row["better"], row.get("construct")
+            )
+    raise_all(faults)
+    return scales
+
+
+def read_score(sheet: Sheet, row: Row, scale: Scale, faults: list[str]) -> float | None:
+    """Read a score; what is no number or out of the scale's range becomes a fault."""
+    text = row.get(scale.scale)
+    if text is None:
+        return None
+    value = number(text)
+    if value is None:
+        faults.append(
+            f"{sheet.at(row, scale.scale)}: {text!r} is no number; correct it or write n/a"
+        )
+    elif not scale.lowest <= value <= scale.highest:
+        faults.append(
+            f"{sheet.at(row, scale.scale)}: {text} is outside the scale's range "
+            f"{scale.lowest:g} to {scale.highest:g}; correct the score or write n/a"
+        )
+    return value
+
+
+def number(text: str | None) -> float | None:
+    """Give a finite number, or None: n/a, words, and what only Python takes for a number."""
+    try:
+        value = float(text) if text is not None and "_" not in text else math.nan
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def number_or_text(text: str | None) -> float | str | None:
+    """Give a cell as a number where it is one, else as it stands."""
+    value = number(text)
+    return text if value is None else value

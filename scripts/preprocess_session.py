@@ -1,0 +1,22 @@
+"""Bring one raw run to template space, with its confounds."""
+
+from pathlib import Path, PurePath
+
+from crossfc.job import job, note
+
+with job(snakemake):
+    from crossfc.session.preprocess import preprocess_session
+
+    wanted = snakemake.params
+    # The scan's name in the sheet is the end of its path: sub-/ses-/func/file.
+    bold = PurePath(snakemake.input.bold)
+    record = preprocess_session(
+        str(PurePath(*bold.parts[-4:])),
+        Path(*bold.parts[:-4]),
+        f"sub-{snakemake.wildcards.participant}",
+        Path(snakemake.output.bold).parents[3],
+        threads=snakemake.threads,
+        **wanted.preprocessing,
+    )
+    for warning in record.get("Warnings", []):
+        note(snakemake, warning)

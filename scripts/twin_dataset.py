@@ -1,0 +1,16 @@
+"""Write the head of a raw simulated data set."""
+
+from pathlib import Path
+
+from crossfc.job import job
+
+with job(snakemake):
+    from crossfc.trial.scanner import write_dataset
+
+    wanted = snakemake.params
+    write_dataset(
+        Path(snakemake.output[0]).parent,
+        wanted.people,
+        repetition_time=wanted.twin["repetition_time"],
+        task=wanted.task,
+    )

@@ -1,0 +1,18 @@
+"""Simulate one raw run in scanner space."""
+
+from crossfc.job import job
+
+with job(snakemake):
+    from crossfc.trial.scanner import simulate_raw_session
+
+    wanted = snakemake.params
+    simulate_raw_session(
+        f"sub-{snakemake.wildcards.participant}",
+        f"ses-{snakemake.wildcards.session}",
+        wanted.truth,
+        wanted.seeds,
+        wanted.targets,
+        dict(snakemake.output.items()),
+        scan=wanted.scan,
+        **{k: wanted.twin[k] for k in ("volumes", "repetition_time", "seed")},
+    )

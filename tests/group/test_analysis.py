@@ -1,0 +1,308 @@
+"""Whole analyses, from maps on the disk to everything that an analysis writes."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import ndimage, stats
+
+from crossfc.fault import Fault
+from crossfc.group.analysis import analyse, seed_contrasts
+from crossfc.group.pairs import pair_sessions, read_people
+from crossfc.group.question import names
+
+SHAPE = (12, 13, 11)
+AFFINE = np.array([[-4.0, 0, 0, 24], [0, 4, 0, -24], [0, 0, 4, -20], [0, 0, 0, 1]])
+GROUPS = {"patients": "TRD", "controls": "HV"}
+TREATMENTS = {"active": "ketamine", "control": "placebo"}
+SEEDS = ["sgACC", "pgACC", "dACC"]
+PLANTED = (slice(7, 11), slice(3, 7), slice(4, 8))  # patients only, sgACC only
+N = {"TRD": 14, "HV": 10}
+OPTIONS = {"n_permutations": 199, "seed": 1, "cluster_forming_p": 0.01}
+
+MAPS = {"effect", "puncorrected", "pfwevoxel", "pfwecluster"}
+SIZES = {"hedgesg", "hedgesglow", "hedgesghigh"}
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Pairs of a small trial with one planted effect and a period effect."""
+    folder = tmp_path_factory.mktemp("trial")
+    rng = np.random.default_rng(3)
+    people = []
+    for number, label in enumerate(["TRD"] * N["TRD"] + ["HV"] * N["HV"]):
+        active_first = number % 2 == 0
+        person = {
+            "participant_id": f"sub-{number:02}",
+            "group": label,
+            "sequence": "ketamine-placebo" if active_first else "placebo-ketamine",
+            "age": 20 + number,
+            "score_MADRS_active": 10 + rng.integers(10),
+            "score_MADRS_control": 20 if number != 5 else None,
+        }
+        for treatment in ("active", "control"):
+            person[treatment] = []
+            for seed in SEEDS:
+                values = ndimage.gaussian_filter(rng.standard_normal(SHAPE), 1) * 0.5
+                values += 0.1 if (treatment == "active") == active_first else 0  # period 1
+                if (label, treatment, seed) == ("TRD", "active", "sgACC"):
+                    values[PLANTED] += 0.5
+                values[:, :, 0] = np.nan
+                path = folder / f"{number}_{treatment}_{seed}.nii.gz"
+                image = nib.Nifti1Image(values.astype(np.float32), AFFINE)
+                image.header.set_sform(AFFINE, 4)
+                nib.save(image, path)
+                person[treatment].append(str(path))
+        people.append(person)
+    pair_sessions(people, SEEDS, TREATMENTS, GROUPS, "primary", folder / "pairs")
+    labels = np.zeros(SHAPE, dtype=np.int16)
+    labels[PLANTED] = 4
+    nib.save(nib.Nifti1Image(labels, AFFINE), folder / "atlas.nii.gz")
+    (folder / "atlas.tsv").write_text("index\tname\n4\tinsula (R)\n")
+    return folder / "pairs"
+
+
+@pytest.fixture(scope="module")
+def atlas(pairs):
+    return {"image": pairs.parent / "atlas.nii.gz", "table": pairs.parent / "atlas.tsv"}
+
+
+def read(folder, seed, stat):
+    return nib.load(folder / f"seed-{seed}_stat-{stat}_statmap.nii.gz")
+
+
+@pytest.fixture(scope="module")
+def results(pairs, atlas, tmp_path_factory):
+    """Every analysis of the trial, done once."""
+    folder = tmp_path_factory.mktemp("results")
+    for name in names(GROUPS, ["MADRS"]):
+        analyse(name, pairs, folder / name, atlas=atlas, **OPTIONS)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "seeds", "stats_written"),
+    [
+        ("drug_TRD", SEEDS, MAPS | SIZES | {"t", "stderr"}),
+        ("drug_HV", SEEDS, MAPS | SIZES | {"t", "stderr"}),
+        ("group_by_drug", SEEDS, MAPS | SIZES | {"t", "stderr"}),
+        ("group_by_drug_pooled", ["pooled"], MAPS | SIZES | {"t", "stderr"}),
+        ("group_by_drug_by_subregion", ["subregion"], MAPS | {"F", "partialetasq"}),
+        ("carryover", SEEDS, MAPS | SIZES | {"t", "stderr"}),
+        ("change_MADRS", SEEDS, MAPS | {"t", "stderr", "partialr"}),
+    ],
+)
+def test_every_analysis_writes_its_files(results, pairs, name, seeds, stats_written):
+    written = {path.name for path in (results / name).iterdir()}
+    maps = {f"seed-{seed}_stat-{stat}_statmap.nii.gz" for seed in seeds for stat in stats_written}
+    assert written == maps | {"clusters.tsv", "cells.tsv", "result.json"}
+    mask = nib.load(pairs / "mask.nii.gz")
+    inside = mask.get_fdata() > 0
+    for seed in seeds:
+        for stat in stats_written:
+            image = read(results / name, seed, stat)
+            assert image.get_data_dtype() == np.float32
+            assert np.allclose(image.affine, AFFINE) and int(image.header["sform_code"]) == 4
+            assert np.array_equal(np.isfinite(image.get_fdata()), inside)
+        for stat in ("puncorrected", "pfwevoxel", "pfwecluster"):
+            p = read(results / name, seed, stat).get_fdata()[inside]
+            assert p.min() >= np.float32(1 / 200) and p.max() <= 1
+    result = json.loads((results / name / "result.json").read_text())
+    assert result["seeds"] == seeds == list(result["per_seed"])
+    assert result["n_permutations"] == 199 and not result["exhaustive"]
+
+
+def test_the_drug_map_is_the_models(results, pairs):
+    import statsmodels.api as sm
+
+    people = read_people(pairs / "people.tsv")
+    rows = (people["group"] == "TRD").to_numpy()
+    delta = np.load(pairs / "delta.npy")[rows, 1]
+    design = np.column_stack([np.ones(rows.sum()), people["sequence_code"][rows]])
+    inside = nib.load(pairs / "mask.nii.gz").get_fdata() > 0
+    folder = results / "drug_TRD"
+    maps = {
+        stat: read(folder, "pgACC", stat).get_fdata()[inside]
+        for stat in ("t", "effect", "stderr", "hedgesg", "hedgesglow", "hedgesghigh")
+    }
+    for voxel in range(0, delta.shape[1], 97):
+        fit = sm.OLS(delta[:, voxel].astype(float), design).fit()
+        np.testing.assert_allclose(maps["t"][voxel], fit.tvalues[0], rtol=1e-5)
+        np.testing.assert_allclose(maps["effect"][voxel], fit.params[0], rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(maps["stderr"][voxel], fit.bse[0], rtol=1e-5)
+    dz = maps["effect"] / (maps["stderr"] * np.sqrt(14))
+    np.testing.assert_allclose(maps["hedgesg"], dz * (1 - 3 / (4 * 12 - 1)), rtol=1e-3, atol=1e-6)
+    assert (maps["hedgesglow"] < maps["hedgesg"]).all()
+    assert (maps["hedgesghigh"] > maps["hedgesg"]).all()
+    result = json.loads((folder / "result.json").read_text())
+    assert result["degrees_of_freedom"] == 12 and result["n"] == {"TRD": 14}
+    assert result["model"] == "D ~ 1 + sequence" and result["sequence_adjusted"]
+    assert result["arrangement"] == "sign flips" and result["statistic"] == "t"
+
+
+def test_the_planted_effect_is_found(results):
+    clusters = pd.read_csv(results / "drug_TRD" / "clusters.tsv", sep="\t")
+    best = clusters.iloc[0]
+    assert (best["seed"], best["sign"], best["region"]) == ("sgACC", "+", "insula (R)")
+    assert best["p_fwe_cluster"] == 1 / 200 and best["p_fwe_peak"] < 0.05
+    voxel = np.linalg.inv(AFFINE) @ (best["x"], best["y"], best["z"], 1)
+    assert all(s.start <= v < s.stop for s, v in zip(PLANTED, voxel[:3], strict=True))
+    assert best["size_mm3"] == best["size_voxels"] * 64
+    # The other group's cell is described but was not tested.
+    change = best["mean_TRD_ketamine"] - best["mean_TRD_placebo"]
+    assert change > 0.4 > 0.2 > abs(best["mean_HV_ketamine"] - best["mean_HV_placebo"])
+    result = json.loads((results / "drug_TRD" / "result.json").read_text())
+    found = result["per_seed"]["sgACC"]
+    assert found["n_clusters_significant"] == 1 and found["p_fwe_cluster_min"] == 1 / 200
+    assert found["max"] > result["threshold_fwe_voxel"]
+    assert found["peak_mm_max"] == [best["x"], best["y"], best["z"]]
+    assert result["per_seed"]["dACC"]["n_clusters_significant"] == 0
+    for name, seed in (
+        ("group_by_drug", "sgACC"),
+        ("group_by_drug_by_subregion", "subregion"),
+    ):
+        table = pd.read_csv(results / name / "clusters.tsv", sep="\t")
+        assert table.iloc[0][["seed", "sign", "region"]].tolist() == [seed, "+", "insula (R)"]
+        assert table.iloc[0]["p_fwe_cluster"] < 0.05
+    for name in ("drug_HV", "carryover"):
+        table = pd.read_csv(results / name / "clusters.tsv", sep="\t")
+        assert not (table["p_fwe_cluster"] < 0.05).any()
+
+
+def test_cells_hold_each_persons_values(results, pairs):
+    cells = pd.read_csv(results / "drug_TRD" / "cells.tsv", sep="\t")
+    clusters = pd.read_csv(results / "drug_TRD" / "clusters.tsv", sep="\t")
+    np.testing.assert_allclose(cells["active"] - cells["control"], cells["delta"], atol=1e-6)
+    for seed in SEEDS:  # the significant one, or the largest where none is
+        assert (clusters["seed"] == seed).any() == (cells["seed"] == seed).any()
+        assert cells.loc[cells["seed"] == seed, "cluster"].nunique() <= 1
+    mine = cells[cells["seed"] == "sgACC"]
+    assert len(mine) == 24 and mine["participant_id"].is_unique
+    best = clusters.iloc[0]
+    for group in N:
+        for column, treatment in TREATMENTS.items():
+            np.testing.assert_allclose(
+                mine.loc[mine["group"] == group, column].mean(), best[f"mean_{group}_{treatment}"]
+            )
+    # From the maps themselves.
+    inside = read(results / "drug_TRD", "sgACC", "pfwecluster").get_fdata() == np.float32(1 / 200)
+    path = pairs.parent / "3_control_sgACC.nii.gz"
+    expected = nib.load(path).get_fdata()[inside].mean()
+    found = mine.loc[mine["participant_id"] == "sub-03", "control"].item()
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_subregion_cells_tell_the_seeds_apart(results):
+    cells = pd.read_csv(results / "group_by_drug_by_subregion" / "cells.tsv", sep="\t")
+    first = cells[cells["cluster"] == cells["cluster"].iloc[0]]
+    assert len(first) == 24 * 3 and first["map"].unique().tolist() == SEEDS
+    change = first[first["group"] == "TRD"].groupby("map")["delta"].mean()
+    assert change["sgACC"] > 0.3 > change[["pgACC", "dACC"]].abs().max()
+
+
+def test_the_f_map_is_invariant_to_the_choice_of_contrasts(pairs, results):
+    import statsmodels.api as sm
+    from statsmodels.multivariate.manova import MANOVA
+
+    people = read_people(pairs / "people.tsv")
+    delta = np.load(pairs / "delta.npy").astype(float)
+    inside = nib.load(pairs / "mask.nii.gz").get_fdata() > 0
+    f = read(results / "group_by_drug_by_subregion", "subregion", "F").get_fdata()[inside]
+    design = sm.add_constant(
+        np.column_stack([people["group"] == "TRD", people["sequence_code"]]).astype(float)
+    )
+    for voxel in range(0, len(f), 211):
+        d = delta[:, :, voxel]
+        other = np.column_stack([d[:, 0] - d[:, 2], d[:, 1] - d[:, 2]])
+        test = MANOVA(other, design).mv_test([("group", np.array([[0, 1.0, 0]]))])
+        theirs = test.results["group"]["stat"].loc["Wilks' lambda", "F Value"]
+        np.testing.assert_allclose(f[voxel], float(theirs), rtol=1e-4)
+
+
+def test_group_maps_are_welchs(pairs, results):
+    result = json.loads((results / "group_by_drug" / "result.json").read_text())
+    assert result["statistic_name"] == "Welch's t (G)" and result["arrangement"] == "sign flips"
+    assert set(result["degrees_of_freedom"]) == {"min", "max"}
+    assert 8 < result["degrees_of_freedom"]["min"] < result["degrees_of_freedom"]["max"] <= 21.001
+    assert result["n"] == {"TRD": 14, "HV": 10}
+    people = read_people(pairs / "people.tsv")
+    pooled = np.load(pairs / "delta.npy").astype(float).mean(axis=1)
+    patient = (people["group"] == "TRD").to_numpy()
+    # Both orders are equally many in both groups, so that sequence changes the error only.
+    theirs = stats.ttest_ind(pooled[patient], pooled[~patient], equal_var=False).statistic
+    inside = nib.load(pairs / "mask.nii.gz").get_fdata() > 0
+    effect = read(results / "group_by_drug_pooled", "pooled", "effect").get_fdata()[inside]
+    expected = pooled[patient].mean(0) - pooled[~patient].mean(0)
+    np.testing.assert_allclose(effect, expected, atol=1e-6)
+    mine = read(results / "group_by_drug_pooled", "pooled", "t").get_fdata()[inside]
+    assert np.corrcoef(mine, theirs)[0, 1] > 0.95
+
+
+def test_whoever_lacks_the_score_leaves_by_name(results):
+    result = json.loads((results / "change_MADRS" / "result.json").read_text())
+    assert result["left"] == [
+        {"participant_id": "sub-05", "group": "TRD", "reason": "no MADRS score in both sessions"}
+    ]
+    assert result["n"] == {"TRD": 13} and result["degrees_of_freedom"] == 10
+    cells = pd.read_csv(results / "change_MADRS" / "cells.tsv", sep="\t")
+    assert "sub-05" not in set(cells["participant_id"])
+
+
+def test_an_analysis_is_reproducible_to_the_byte(pairs, results, tmp_path, atlas):
+    analyse("group_by_drug_pooled", pairs, tmp_path, atlas=atlas, **OPTIONS)
+    for path in (results / "group_by_drug_pooled").iterdir():
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
+
+
+def test_unknown_sequence_and_few_people_are_said(pairs, tmp_path):
+    people = pd.read_csv(pairs / "people.tsv", sep="\t")
+    delta = np.load(pairs / "delta.npy")
+    few = [0, 1, 2, 3]
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    people.iloc[few].assign(sequence_code=None).to_csv(
+        folder / "people.tsv", sep="\t", index=False, na_rep="n/a"
+    )
+    np.save(folder / "delta.npy", delta[few])
+    np.save(folder / "total.npy", delta[few])
+    for name in ("mask.nii.gz", "pairs.json"):
+        (folder / name).write_bytes((pairs / name).read_bytes())
+    result = analyse("drug_TRD", folder, tmp_path / "out", n_permutations=100)
+    assert result["exhaustive"] and result["n_permutations"] == 16
+    assert not result["sequence_adjusted"] and result["model"] == "D ~ 1"
+    assert any("order of treatments is not known" in note for note in result["notes"])
+    assert any("only 16 arrangements" in note for note in result["notes"])
+    assert result["threshold_fwe_voxel"] is None
+    with pytest.raises(Fault, match="drug_HV: nobody is left"):
+        analyse("drug_HV", folder, tmp_path / "out")
+    with pytest.raises(Fault, match="group is the same for all 4"):
+        analyse("group_by_drug", folder, tmp_path / "out")
+
+
+def test_covariates_and_blocks(pairs, tmp_path):
+    name, options = "group_by_drug_pooled", {"covariates": ["age"], "blocks": "sequence"} | OPTIONS
+    result = analyse(name, pairs, tmp_path, arrangement="shuffles", **options)
+    assert result["model"] == "D ~ 1 + group + sequence + age" and result["covariates"] == ["age"]
+    assert result["arrangement"] == "shuffles"
+    assert not any("blocks" in note for note in result["notes"])
+    result = analyse("drug_TRD", pairs, tmp_path, blocks="sequence", **OPTIONS)
+    assert any("blocks were not used" in note for note in result["notes"])
+
+
+def test_no_cluster_no_rows(pairs, tmp_path):
+    options = OPTIONS | {"cluster_forming_p": 1e-12}
+    result = analyse("drug_HV", pairs, tmp_path, **options)
+    assert result["per_seed"]["sgACC"]["p_fwe_cluster_min"] == 1
+    table = pd.read_csv(tmp_path / "clusters.tsv", sep="\t")
+    assert len(table) == 0 and "mean_TRD_ketamine" in table.columns
+    assert len(pd.read_csv(tmp_path / "cells.tsv", sep="\t")) == 0
+
+
+def test_seed_contrasts_are_orthonormal():
+    for n_seeds in (2, 3, 5):
+        contrasts = seed_contrasts(n_seeds)
+        assert contrasts.shape == (n_seeds - 1, n_seeds)
+        np.testing.assert_allclose(contrasts @ contrasts.T, np.eye(n_seeds - 1), atol=1e-12)
+        np.testing.assert_allclose(contrasts.sum(1), 0, atol=1e-12)

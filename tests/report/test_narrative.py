@@ -1,0 +1,116 @@
+"""The sentences say what the numbers say."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from crossfc.report.narrative import FOUND, NONE, PEAK, goes_with
+from crossfc.report.outcome import answers
+
+
+def answer_of(results, name):
+    """The answer of one analysis."""
+    return next(a for a in answers(results) if a.analysis is not None and a.analysis.name == name)
+
+
+@pytest.mark.parametrize("which", ["found_results", "null_results"])
+def test_verdicts_follow_the_corrected_p(which, request):
+    results = request.getfixturevalue(which)
+    for analysis in results.analyses:
+        if analysis.kind == "carryover":
+            continue
+        answer = answer_of(results, analysis.name)
+        p = pd.read_csv(analysis.folder / "clusters.tsv", sep="\t")["p_fwe_cluster"]
+        assert (answer.verdict == FOUND) == bool((p < 0.05).any())
+
+
+def test_the_null_study_claims_nothing(null_results):
+    for answer in answers(null_results):
+        if answer.analysis is not None and answer.verdict != FOUND:
+            assert answer.verdict in (NONE, PEAK)
+            assert answer.sentence.startswith("No effect survived correction")
+            smallest = min(answer.analysis.smallest(s) for s in answer.analysis.seeds)
+            told = float(re.search(r"smallest corrected p = ([\d.]+)", answer.sentence)[1])
+            assert told == pytest.approx(smallest, rel=0.06)
+    assert answer_of(null_results, "drug_TRD").verdict != FOUND
+    assert answer_of(null_results, "group_by_drug").verdict != FOUND
+
+
+def test_direction_place_and_cells(found_results):
+    analysis = next(a for a in found_results.analyses if a.name == "drug_TRD")
+    row = analysis.significant("pgACC").iloc[0]
+    answer = answer_of(found_results, "drug_TRD")
+    sentence = next(s for s in [answer.sentence, *answer.details] if "connectivity of pgACC" in s)
+    assert row["sign"] == "-"
+    assert "was lower under ketamine than under placebo" in sentence
+    assert f"({row['x']:.0f}, {row['y']:.0f}," in sentence.replace("−", "-")
+    cells = sentence.replace("−", "-")
+    assert f"{row['mean_TRD_placebo']:.2f} under placebo" in cells
+    assert f"{row['mean_TRD_ketamine']:.2f} under ketamine" in cells
+    assert "TRD n = 7" in sentence
+
+
+def test_groups_are_compared_in_the_right_direction(found_results):
+    answer = answer_of(found_results, "group_by_drug")
+    text = " ".join([answer.sentence, *answer.details])
+    assert "For pgACC, the change under ketamine (minus placebo) was more negative in TRD" in text
+    assert "For dACC, the change under ketamine (minus placebo) was more positive in TRD" in text
+
+
+@pytest.mark.parametrize("which", ["found_results", "null_results"])
+def test_no_weasel_words(which, request):
+    results = request.getfixturevalue(which)
+    text = " ".join(" ".join([a.sentence, a.short, *a.details]) for a in answers(results)).lower()
+    for word in ("trend", "marginal", "approach", "nearly", "almost", "tended"):
+        assert not re.search(rf"\b{word}", text)
+
+
+def test_one_seed_found_is_no_difference_between_seeds(found_results):
+    analysis = next(a for a in found_results.analyses if a.name == "drug_TRD")
+    kept = analysis.clusters
+    analysis.clusters = kept[(kept["seed"] == "pgACC") | (kept["p_fwe_cluster"] >= 0.05)]
+    try:
+        answer = answer_of(found_results, "drug_TRD")
+    finally:
+        analysis.clusters = kept
+    assert any("Whether the seeds differ is answered by" in s for s in answer.details)
+
+
+def test_clinical_direction(found_results):
+    scores = {a.anchor: a for a in answers(found_results) if a.anchor.startswith("clinical-")}
+    assert (
+        "was lower under ketamine than under placebo, the better"
+        in scores["clinical-MADRS"].sentence
+    )
+    assert (
+        "was higher under ketamine than under placebo, the better"
+        in scores["clinical-TEPS_A"].sentence
+    )
+    row = found_results.change.set_index(["scale", "group"]).loc[("MADRS", "TRD")]
+    assert f"t(6) = −{abs(row['t']):.2f}" in scores["clinical-MADRS"].sentence
+
+
+@pytest.mark.parametrize(
+    ("scale", "positive", "words"),
+    [
+        ("MADRS", True, "the worse direction"),
+        ("MADRS", False, "the better direction"),
+        ("TEPS_A", True, "the better direction"),
+        ("TEPS_A", False, "the worse direction"),
+    ],
+)
+def test_slopes_are_told_by_the_direction_of_the_scale(found_results, scale, positive, words):
+    assert words in goes_with(found_results, scale, positive)
+
+
+def test_correlations_follow_q(found_results, null_results):
+    for results in (found_results, null_results):
+        told = [a for a in answers(results) if a.anchor == "correlations"]
+        assert len(told) == 2
+        for answer in told:
+            construct = "depression" if "depression" in answer.question else "anhedonia"
+            scales = [s for s, row in results.scales.items() if row["construct"] == construct]
+            q = results.correlation.loc[results.correlation["scale"].isin(scales), "q_fdr"]
+            assert (answer.verdict == FOUND) == bool((q < 0.05).any())
+            assert "12 tests" in answer.sentence

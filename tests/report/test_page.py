@@ -1,0 +1,190 @@
+"""The page: self-contained, complete, escaped, and whole where parts of the study are missing."""
+
+import re
+
+import pandas as pd
+import pytest
+from report_page import page_of
+from report_specimen import make
+
+from crossfc.fault import Fault
+from crossfc.report.page import write_report
+
+
+def test_nothing_comes_from_elsewhere(found_page):
+    for tag, attributes in found_page.tags:
+        assert tag not in ("link", "iframe", "object", "embed")
+        for key in ("src", "href", "xlink:href", "srcset", "poster", "data"):
+            value = attributes.get(key)
+            if value is None:
+                continue
+            doi = tag == "a" and value.startswith("https://doi.org/10.")
+            assert doi or value.startswith(("#", "data:image/png;base64,")), (
+                f"{tag} {key} {value[:60]}"
+            )
+    assert "@import" not in found_page.raw
+    assert not re.search(r"url\(\s*['\"]?http", found_page.raw)
+    assert not found_page.all("script", src="")[1:]
+
+
+def test_links_within_lead_somewhere_and_ids_are_unique(found_page):
+    ids = [a["id"] for _, a in found_page.tags if a.get("id")]
+    assert len(ids) == len(set(ids))
+    inside = [a["href"][1:] for a in found_page.all("a", href="#") if a["href"].startswith("#")]
+    assert inside
+    assert set(inside) <= set(ids)
+
+
+def test_tags_are_balanced(found_page, null_page):
+    assert found_page.open == []
+    assert null_page.open == []
+
+
+def test_accessible(found_page):
+    assert found_page.all("html", lang="en")
+    assert all(a.get("alt") for a in found_page.all("img"))
+    assert all(a.get("aria-label") for a in found_page.all("svg"))
+    assert all(a.get("scope") in ("col", "row") for a in found_page.all("th"))
+    assert len(found_page.all("caption")) == len(found_page.all("table"))
+
+
+def test_every_analysis_and_map_is_there(found, found_page):
+    for name in found.arguments["analyses"]:
+        assert found_page.all("article", id=f"analysis-{name}")
+        folder = found.folder / "group" / "primary" / name
+        maps = list(folder.glob("*stat-[tF]_statmap.nii.gz"))
+        part = _part(found_page.raw, f'id="analysis-{name}"', "</article>")
+        assert len(maps) > 0
+        assert part.count('class="brain"') == 2 * len(maps)
+
+
+def test_every_cluster_has_its_row(found, found_page):
+    for name in found.arguments["analyses"]:
+        clusters = pd.read_csv(found.folder / "group/primary" / name / "clusters.tsv", sep="\t")
+        part = _part(found_page.raw, f'id="analysis-{name}"', "</article>")
+        significant = int((clusters["p_fwe_cluster"] < 0.05).sum())
+        assert len(re.findall(r'<tr class="mark">', part)) == 2 * significant
+        rows = part.count("<tr>") + part.count('<tr class="mark">')
+        tables = (1 if significant else 0) + (1 if len(clusters) else 0)
+        assert rows == len(clusters) + significant + tables
+
+
+def test_every_point_of_a_correlation_is_drawn(found, found_page):
+    points = pd.read_csv(found.folder / "clinical/points.tsv", sep="\t")
+    n = points.groupby(["seed", "target", "scale"]).size().iloc[0]
+    scatters = re.findall(r'<svg class="chart"[^>]*aria-label="Scatter of.*?</svg>', found_page.raw)
+    assert len(scatters) >= 6
+    assert all(drawn.count('class="pt ') == n for drawn in scatters)
+
+
+def test_hypotheses_are_drawn_whatever_their_p(null, null_page):
+    assert "pgACC–insulaR and MADRS, TRD" in null_page.text
+    assert "stated beforehand (Q 1)" in null_page.text
+
+
+def test_names_and_reasons_are_escaped(found, found_page, tmp_path):
+    assert "<script> " not in found_page.raw.replace("<script>\n", "")
+    assert "no rest scan under placebo &lt;script&gt;" in found_page.raw
+    assert "fell asleep &amp; left" in found_page.raw
+    nasty = found.arguments["config"] | {"title": '<img src=x onerror="x">'}
+    page = page_of(found, tmp_path / "nasty.html", config=nasty)
+    assert not page.all("img", src="x")
+    assert '<img src=x onerror="x">' in page.text
+
+
+def test_labels_come_from_the_study(tmp_path):
+    specimen = make(tmp_path, groups=("A&B", "C"), resolution_mm=8, n_permutations=59)
+    page = page_of(specimen, tmp_path / "page.html")
+    assert "TRD" not in page.text
+    assert "In A&B, the connectivity of" in page.text
+    assert page.open == []
+
+
+def test_only_the_worst_carpets_are_shown(found, found_page):
+    shown = found_page.all("img", class_="carpet")
+    assert len(shown) == 4
+    fd = pd.read_csv(found.folder / "quality/sessions.tsv", sep="\t")
+    names = [path.name.split("_")[0] for path in found.arguments["carpets"]]
+    own = fd[fd["participant_id"].isin(names) & (fd["session_id"] == "ses-d2")]
+    worst = own.sort_values("mean_fd", ascending=False)["participant_id"].iloc[0]
+    assert worst in shown[0]["alt"]
+
+
+def test_clinical_only(found, tmp_path):
+    gone = dict.fromkeys(("group_dir", "quality_dir", "robustness", "truth")) | {"carpets": []}
+    page = page_of(found, tmp_path / "clinic.html", analyses=[], **gone)
+    assert "In TRD, MADRS was lower under ketamine than under placebo" in page.text
+    assert "Group maps" not in page.text
+    assert "No scans were analysed" in page.text
+    assert "7 people of TRD" in page.text
+
+
+def test_links_hold_without_the_scores_of_each_person(found, tmp_path):
+    import shutil
+
+    clinic = tmp_path / "clinical"
+    shutil.copytree(found.folder / "clinical", clinic)
+    (clinic / "scores.tsv").unlink()
+    (clinic / "points.tsv").unlink()
+    page = page_of(found, tmp_path / "page.html", clinical_dir=clinic)
+    ids = {a["id"] for _, a in page.tags if a.get("id")}
+    assert {a["href"][1:] for a in page.all("a", href="#") if a["href"][0] == "#"} <= ids
+    assert "was lower under ketamine than under placebo, the better direction" in page.text
+
+
+def test_no_clinic(found, tmp_path):
+    page = page_of(found, tmp_path / "maps.html", clinical_dir=None, scales=None)
+    assert "In TRD, the connectivity of pgACC was lower" in page.text
+    assert not page.all("section", id="clinical")
+    assert not page.all("section", id="correlations")
+
+
+def test_one_group_and_unknown_order(tmp_path):
+    specimen = make(tmp_path, groups=("TRD",), sizes=(8,), sequence_known=False, n_permutations=59)
+    page = page_of(specimen, tmp_path / "page.html")
+    assert "order not known" in page.text
+    assert "The order of treatments is not known for everybody" in page.text
+    assert "the order of treatments was not in the model" in page.text
+    assert "HV" not in page.text
+
+
+def test_nothing_at_all(tmp_path):
+    config = {"study": "x", "groups": {"patients": "P", "controls": None},
+              "treatments": {"active": "a", "control": "b"}}  # fmt: skip
+    write_report(tmp_path / "empty.html", config=config)
+    text = (tmp_path / "empty.html").read_text()
+    assert "There are no results to answer from yet." in text
+
+
+def test_missing_maps_and_clusters(found, tmp_path):
+    import shutil
+
+    group = tmp_path / "group"
+    shutil.copytree(found.folder / "group", group)
+    folder = group / "primary" / "drug_TRD"
+    for path in folder.glob("*.nii.gz"):
+        path.unlink()
+    for name in ("clusters.tsv", "cells.tsv"):
+        header = (folder / name).read_text().splitlines()[0]
+        (folder / name).write_text(header + "\n")
+    page = page_of(found, tmp_path / "page.html", group_dir=group)
+    part = _part(page.raw, 'id="analysis-drug_TRD"', "</article>")
+    assert "No map was written." in part
+    assert "No voxel lies above the cluster-forming threshold." in part
+
+
+def test_broken_record_is_a_fault(found, tmp_path):
+    folder = tmp_path / "group/primary/drug_TRD"
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text("{")
+    with pytest.raises(Fault, match="result.json is not JSON"):
+        page_of(found, tmp_path / "x.html", group_dir=tmp_path / "group", analyses=["drug_TRD"])
+
+
+def test_same_results_same_bytes(found, found_page, tmp_path):
+    assert page_of(found, tmp_path / "again.html").raw == found_page.raw
+
+
+def _part(text: str, start: str, end: str) -> str:
+    begin = text.index(start)
+    return text[begin : text.index(end, begin)]

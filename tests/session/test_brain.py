@@ -1,0 +1,83 @@
+"""Brain extraction on a head drawn by hand, and T1w scans that are none."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from crossfc.fault import Fault
+from crossfc.session.anatomy import normalise_subject
+from crossfc.session.brain import lay_template, refine_mask
+from crossfc.session.image import onto_grid
+from crossfc.session.registration import load_ants, mask_dice, to_ants
+
+
+def _drawn_head():
+    """White and grey matter, CSF, a bright skull 6 mm off with one thin bridge; 2 mm voxels."""
+    grid = np.indices((80, 96, 80)).reshape(3, -1).T - [39.5, 47.5, 39.5]
+    distance = (np.linalg.norm(grid / [1, 1.2, 1], axis=1)).reshape(80, 96, 80)
+    head = np.full(distance.shape, 5.0)
+    head[distance < 30] = 25  # CSF
+    head[distance < 27] = 60  # grey
+    head[distance < 23] = 100  # white
+    head[distance < 5] = 25  # a ventricle
+    head[(distance > 31) & (distance < 34)] = 90  # fat
+    head[39:41, 39:41, 66:75] = 80  # a vessel that leads from the brain to the fat
+    head += np.random.default_rng(0).normal(0, 3, head.shape)
+    return head.astype(np.float32), distance
+
+
+@pytest.mark.parametrize("carried_radius", [25.5, 27, 28.5])
+def test_brightness_decides_where_the_brain_ends(carried_radius):
+    head, distance = _drawn_head()
+    found = refine_mask(head, distance < carried_radius, 2.0)
+    # Whatever the template said within 3 mm, the grey matter's edge is found.
+    assert mask_dice(found, distance < 27) > 0.97
+    assert found[39, 47, 39]  # the ventricle belongs to it
+    assert not found[distance > 31].any()  # the skull does not
+    assert ndimage.label(found)[1] == 1
+
+
+def test_the_template_is_laid_onto_a_shifted_tilted_larger_brain():
+    from crossfc.session import template
+
+    load_ants(threads=1, seed=1)
+    import ants
+
+    standard = template.brain(2)
+    brain = standard.get_fdata(dtype=np.float32)
+    true = np.diag([1.08, 1.05, 1.1, 1.0])
+    true[1, 2], true[2, 1] = -0.15, 0.15
+    true[:3, 3] = [6, -14, 22]
+    affine = np.diag([-2.0, 2, 2, 1])
+    affine[:3, 3] = [110, -150, -110]
+    shape = (110, 130, 120)
+    head = onto_grid(brain, standard.affine, np.linalg.inv(true) @ affine, shape)
+    # A bright neck pulls the centre of mass down.
+    head[40:70, 50:75, :28] = np.maximum(head[40:70, 50:75, :28], 0.8)
+    fixed = to_ants(brain, standard.affine)
+    region = ants.iMath(to_ants(brain > 0.2, standard.affine), "MD", 3)
+    matrix, likeness = lay_template(to_ants(head, affine), fixed, region)
+    points = np.array([[60, 0, 0], [-60, 0, 0], [0, 65, 0], [0, -90, 0], [0, 0, 70], [0, -30, -40]])
+    off = nib.affines.apply_affine(matrix, points) - nib.affines.apply_affine(true, points)
+    assert np.linalg.norm(off, axis=1).max() < 1.5
+    assert likeness > 0.9
+
+
+def test_a_series_is_no_t1w(tmp_path):
+    image = nib.Nifti1Image(np.random.default_rng(0).random((6, 6, 6, 30)), np.eye(4))
+    nib.save(image, tmp_path / "a_T1w.nii.gz")
+    with pytest.raises(Fault, match="a_T1w.nii.gz has shape 6×6×6×30 where 3 dimensions"):
+        normalise_subject(tmp_path / "a_T1w.nii.gz", tmp_path, "sub-01")
+
+
+@pytest.mark.slow
+def test_noise_has_no_brain(tmp_path):
+    rng = np.random.default_rng(0)
+    smooth = ndimage.gaussian_filter(rng.normal(size=(50, 56, 50)), 2) * 1000 + 300
+    affine = np.diag([4.0, 4, 4, 1])
+    affine[:3, 3] = [-100, -130, -90]
+    nib.save(nib.Nifti1Image(smooth.astype(np.int16), affine), tmp_path / "a_T1w.nii.gz")
+    with pytest.raises(Fault, match="brain was not found in .*a_T1w.nii.gz"):
+        normalise_subject(tmp_path / "a_T1w.nii.gz", tmp_path / "out", "sub-01")
+    assert not (tmp_path / "out").exists()

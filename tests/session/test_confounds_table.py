@@ -1,0 +1,176 @@
+"""The table holds what its names say, and readers of fMRIPrep's tables can read it."""
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from crossfc.atomic import write_json, write_table
+from crossfc.session.confounds_table import confounds_of, dvars_of
+from crossfc.session.motion import Motion, framewise_displacement, motion_parameters
+
+VOLUMES, TR, NON_STEADY = 120, 2.0, 2
+SHAPE = (12, 12, 12)
+
+
+@pytest.fixture(scope="module")
+def made():
+    rng = np.random.default_rng(11)
+    data = rng.normal(1000, 8, (*SHAPE, VOLUMES)).astype(np.float32)
+    masks = {name: np.zeros(SHAPE, dtype=bool) for name in ("brain", "csf", "wm")}
+    masks["brain"][1:11, 1:11, 1:11] = True
+    masks["csf"][5:7, 5:7, 3:9] = True
+    masks["wm"][2:4, 2:10, 2:10] = True
+    data[masks["csf"]] += 30 * np.sin(np.arange(VOLUMES) * 0.9)
+    data[..., :NON_STEADY] *= 1.4
+    data[..., 60] *= 1.05  # a jump of the signal: DVARS
+    matrices = np.tile(np.eye(4), (VOLUMES, 1, 1))
+    matrices[:, :3, 3] = rng.normal(0, 0.01, (VOLUMES, 3)).cumsum(axis=0)
+    matrices[40:, 0, 3] += 0.9  # a jump of the head: FD
+    motion = Motion(matrices, data[..., 0], masks["brain"], np.zeros(3))
+    table, metadata = confounds_of(data, masks, motion, TR, NON_STEADY)
+    return data, masks, motion, table, metadata
+
+
+def test_means_and_expansions(made):
+    data, masks, _, table, _ = made
+    expected = data[masks["wm"]].astype(np.float64).mean(axis=0)
+    np.testing.assert_allclose(table["white_matter"], expected, rtol=1e-6)
+    expected = data[masks["brain"]].astype(np.float64).mean(axis=0)
+    np.testing.assert_allclose(table["global_signal"], expected, rtol=1e-6)
+    for name in ("csf", "white_matter", "global_signal", "trans_x", "rot_z"):
+        values = table[name].to_numpy()
+        derivative = table[f"{name}_derivative1"].to_numpy()
+        assert np.isnan(derivative[0])
+        np.testing.assert_allclose(derivative[1:], values[1:] - values[:-1])
+        np.testing.assert_allclose(table[f"{name}_power2"], values**2)
+        np.testing.assert_allclose(table[f"{name}_derivative1_power2"][1:], derivative[1:] ** 2)
+
+
+def test_motion_and_outliers(made):
+    _, _, motion, table, _ = made
+    parameters = motion_parameters(motion.matrices, motion.centre)
+    np.testing.assert_allclose(table["trans_x"], parameters[:, 0])
+    np.testing.assert_allclose(table["framewise_displacement"], framewise_displacement(parameters))
+    assert np.isnan(table["framewise_displacement"][0])
+    hit = [np.flatnonzero(table[c]).tolist() for c in table if c.startswith("motion_outlier")]
+    assert hit == [[40], [60], [61]]
+    dummy = [np.flatnonzero(table[c]).tolist() for c in table if c.startswith("non_steady")]
+    assert dummy == [[0], [1]]
+
+
+def test_components_and_drifts_begin_with_the_steady_state(made):
+    _, _, _, table, metadata = made
+    slow = [c for c in table if "cosine" in c or "comp_cor" in c]
+    assert [c for c in slow if "cosine" in c] == ["cosine00", "cosine01", "cosine02"]
+    assert (table.loc[: NON_STEADY - 1, slow] == 0).all(axis=None)
+    np.testing.assert_allclose((table[slow] ** 2).sum(), 1, atol=1e-9)
+    at = np.setdiff1d(np.arange(NON_STEADY, VOLUMES), [60])  # where the signal jumps
+    first = table["c_comp_cor_00"][at]
+    assert abs(np.corrcoef(first, np.sin(at * 0.9))[0, 1]) > 0.99
+    assert metadata["c_comp_cor_00"]["Mask"] == "CSF"
+    assert metadata["a_comp_cor_00"]["Mask"] == "combined"
+    for name in metadata:
+        if "comp_cor" in name:
+            assert metadata[name]["Retained"]
+            assert name in table
+        if name.startswith("dropped"):
+            assert not metadata[name]["Retained"]
+
+
+def test_dvars_by_hand():
+    series = np.array([[1.0, 3], [2, 1], [4, 2], [3, 5], [1, 4], [2, 6]])
+    dvars, std_dvars = dvars_of(series)
+    scaled = series * 1000 / np.median(series)
+    by_hand = [np.nan]
+    for t in range(1, 6):
+        a, b = scaled[t] - scaled[t - 1]
+        by_hand.append(np.sqrt((a * a + b * b) / 2))
+    np.testing.assert_allclose(dvars, by_hand)
+    expected = []
+    for voxel in scaled.T:
+        ordered = np.sort(voxel)
+        spread = (ordered[3] - ordered[1]) / 1.349  # points 3.75 and 1.25, the lower ones
+        d = voxel - voxel.mean()
+        expected.append(np.sqrt(2 * (1 - (d[1:] * d[:-1]).sum() / (d * d).sum())) * spread)
+    np.testing.assert_allclose(std_dvars[1:], np.array(by_hand[1:]) / np.mean(expected))
+
+
+def test_standardised_dvars_of_noise_is_one():
+    rng = np.random.default_rng(2)
+    white = 1000 + rng.normal(0, 10, (400, 500))
+    assert np.nanmean(dvars_of(white)[1]) == pytest.approx(1, abs=0.02)
+    slow = np.zeros((400, 500))
+    for t in range(1, 400):
+        slow[t] = 0.6 * slow[t - 1] + rng.normal(0, 8, 500)
+    assert np.nanmean(dvars_of(1000 + slow)[1]) == pytest.approx(1, abs=0.03)
+
+
+def test_dvars_of_nothing_is_missing():
+    for series in (np.zeros((5, 3)), np.ones((5, 3)), np.zeros((5, 0))):
+        dvars, std_dvars = dvars_of(series)
+        assert np.isnan(dvars).all()
+        assert np.isnan(std_dvars).all()
+
+
+@pytest.fixture(scope="module")
+def written(made, tmp_path_factory):
+    data, _, _, table, metadata = made
+    folder = tmp_path_factory.mktemp("func")
+    stem = "sub-01_ses-a_task-rest"
+    bold = folder / f"{stem}_space-MNI152NLin2009aSym_desc-preproc_bold.nii.gz"
+    nib.save(nib.Nifti1Image(data, np.eye(4)), bold)
+    write_table(folder / f"{stem}_desc-confounds_timeseries.tsv", table)
+    write_json(folder / f"{stem}_desc-confounds_timeseries.json", metadata)
+    return str(bold), table
+
+
+@pytest.mark.parametrize("level", ["basic", "derivatives", "power2", "full"])
+def test_nilearn_loads_motion_tissues_and_global_signal(written, level):
+    from nilearn.interfaces.fmriprep import load_confounds
+
+    bold, _ = written
+    loaded, mask = load_confounds(
+        bold,
+        strategy=("motion", "high_pass", "wm_csf", "global_signal"),
+        motion=level,
+        wm_csf=level,
+        global_signal=level,
+    )
+    times = {"basic": 1, "derivatives": 2, "power2": 2, "full": 4}[level]
+    assert loaded.shape == (VOLUMES, 9 * times + 3)
+    assert np.isfinite(loaded.to_numpy()).all()
+    assert mask.tolist() == list(range(NON_STEADY, VOLUMES))
+
+
+@pytest.mark.parametrize(
+    ("compcor", "prefixes"),
+    [
+        ("anat_combined", {"a"}),
+        ("anat_separated", {"c", "w"}),
+        ("temporal", {"t"}),
+        ("temporal_anat_combined", {"t", "a"}),
+        ("temporal_anat_separated", {"t", "c", "w"}),
+    ],
+)
+def test_nilearn_loads_components(written, compcor, prefixes):
+    from nilearn.interfaces.fmriprep import load_confounds
+
+    bold, table = written
+    loaded, _ = load_confounds(
+        bold, strategy=("high_pass", "compcor"), compcor=compcor, n_compcor="all"
+    )
+    expected = {c for c in table if "comp_cor" in c and c[0] in prefixes}
+    assert {c for c in loaded if "comp_cor" in c} == expected
+
+
+def test_nilearn_loads_scrubbing_and_its_ready_made_strategies(written):
+    from nilearn.interfaces.fmriprep import load_confounds, load_confounds_strategy
+
+    bold, _ = written
+    _, mask = load_confounds(bold, strategy=("motion", "scrub"), scrub=0)
+    assert sorted(set(range(VOLUMES)) - set(mask.tolist())) == [0, 1, 40, 60, 61]
+    for strategy in ("simple", "scrubbing", "compcor"):
+        loaded, _ = load_confounds_strategy(bold, denoise_strategy=strategy)
+        assert isinstance(loaded, pd.DataFrame)
+        assert len(loaded) == VOLUMES

@@ -1,0 +1,171 @@
+"""A small run goes all the way to template space and out into fMRIPrep's files."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import ndimage
+
+from crossfc.atomic import save_image
+from crossfc.fault import Fault
+from crossfc.session import template
+from crossfc.session.fieldmap import field_maps_for
+from crossfc.session.image import mask_image, onto_grid, probability_image, scaled_image
+from crossfc.session.layout import anatomy, preprocessed
+from crossfc.session.preprocess import preprocess_session, run_figure
+from crossfc.session.registration import load_ants, mask_dice, write_matrix
+
+SCAN = "sub-01/ses-a/func/sub-01_ses-a_task-rest_bold.nii.gz"
+VOLUMES, TR = 20, 2.0
+GRID = np.diag([-4.0, 4.0, 4.0, 1.0])
+SHAPE = (44, 54, 44)
+TIMES = [round(k * TR / SHAPE[2], 4) for k in range(SHAPE[2])]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A data set whose person is the template: T1w and BOLD contrast, a head that moves."""
+    load_ants(threads=1, seed=1)
+    root = tmp_path_factory.mktemp("bids")
+    derivatives = tmp_path_factory.mktemp("derivatives")
+    standard = template.brain(2)
+    brain = standard.get_fdata(dtype=np.float32)
+    files = anatomy("sub-01", derivatives, template.SPACE)
+    save_image(files["t1w"], scaled_image(brain * 700, standard.affine))
+    save_image(files["mask"], mask_image(brain > 0.2, standard.affine))
+    for name, image in template.tissues(2).items():
+        save_image(files[name], probability_image(image.get_fdata(), standard.affine))
+    write_matrix(np.eye(4), files["transform"])
+
+    affine = GRID.copy()
+    affine[:3, 3] = [86, -122, -66]
+    rng = np.random.default_rng(8)
+    run = np.empty((*SHAPE, VOLUMES), dtype=np.float32)
+    for v in range(VOLUMES):
+        moved = np.eye(4)
+        moved[:3, 3] = [0.05 * v, 3.0, -2.0]  # the scanner's coordinates are off by 3.6 mm
+        seen = onto_grid(brain, standard.affine, np.linalg.inv(moved) @ affine, SHAPE)
+        run[..., v] = np.where(seen > 0.2, 1500 - 900 * seen, 10) + rng.normal(0, 8, SHAPE)
+    run[..., 0] *= 1.3
+    path = root / SCAN
+    path.parent.mkdir(parents=True)
+    image = nib.Nifti1Image(run.astype(np.int16), affine)
+    image.header.set_xyzt_units("mm", "sec")
+    image.header["pixdim"][4] = TR
+    nib.save(image, path)
+    sidecar = {"RepetitionTime": TR, "TaskName": "rest", "SliceTiming": TIMES}
+    (root / "task-rest_bold.json").write_text(json.dumps(sidecar))
+    (root / "sub-01/ses-a/fmap").mkdir()
+    (root / "sub-01/ses-a/fmap/sub-01_ses-a_dir-AP_epi.json").write_text(
+        json.dumps({"IntendedFor": ["ses-a/func/sub-01_ses-a_task-rest_bold.nii.gz"]})
+    )
+    return root, derivatives
+
+
+@pytest.fixture(scope="module")
+def result(study):
+    return preprocess_session(SCAN, *_places(study), resolution_mm=4)
+
+
+def _places(study):
+    root, derivatives = study
+    return root, "sub-01", derivatives
+
+
+def test_all_files_are_written_and_nothing_else(study, result):
+    _, derivatives = study
+    files = preprocessed(SCAN, derivatives, template.SPACE)
+    expected = {p.name for p in files.values()} | {run_figure(SCAN, derivatives).name}
+    assert {p.name for p in files["bold"].parent.iterdir()} == expected
+
+
+def test_the_run_lies_on_the_template(study, result):
+    _, derivatives = study
+    files = preprocessed(SCAN, derivatives, template.SPACE)
+    bold, mask = nib.load(files["bold"]), nib.load(files["mask"])
+    standard = template.brain(4)
+    assert bold.shape == (*standard.shape, VOLUMES)
+    np.testing.assert_allclose(bold.affine, standard.affine)
+    assert bold.header.get_zooms()[3] == TR
+    inside = template.brain_mask(4).get_fdata() > 0
+    assert mask_dice(mask.get_fdata() > 0, inside) > 0.93
+    assert result["registration"]["dice_template"] > 0.93
+    series = bold.get_fdata(dtype=np.float32)
+    kept = mask.get_fdata() > 0
+    # The units of the scanner, and the contrast that was planted.
+    goal = 1500 - 900 * standard.get_fdata()
+    deep = template.tissues(4)["wm"].get_fdata() > 0.95
+    assert np.median(series[deep & kept][:, 1:]) == pytest.approx(np.median(goal[deep]), rel=0.05)
+    inner = ndimage.binary_erosion(kept, iterations=2)
+    assert np.corrcoef(series[inner].mean(axis=1), goal[inner])[0, 1] > 0.95
+    # The head was moving; after correction the edges hold still.
+    raw = nib.load(study[0] / SCAN).get_fdata()
+    assert np.median(series[kept][:, 1:].std(axis=1)) < np.median(raw[raw.mean(-1) > 400].std(-1))
+
+
+def test_confounds_tell_of_the_motion_and_the_first_volume(study, result):
+    from nilearn.interfaces.fmriprep import load_confounds
+
+    files = preprocessed(SCAN, study[1], template.SPACE)
+    table = pd.read_csv(files["confounds"], sep="\t", na_values="n/a")
+    assert len(table) == VOLUMES
+    steps = np.diff(table["trans_x"][1:])
+    assert steps.mean() == pytest.approx(0.05, abs=0.01)
+    assert np.abs(table["rot_y"]).max() < 0.01
+    assert result["volumes_non_steady"] == 1
+    assert table["non_steady_state_outlier00"].tolist() == [1] + [0] * (VOLUMES - 1)
+    confounds, kept = load_confounds(
+        str(files["bold"]), strategy=("motion", "high_pass", "wm_csf", "compcor", "global_signal")
+    )
+    assert np.isfinite(confounds.to_numpy()).all()
+    assert 0 not in kept
+
+
+def test_the_sidecar_says_what_was_done_and_what_not(study, result):
+    files = preprocessed(SCAN, study[1], template.SPACE)
+    sidecar = json.loads(files["bold_sidecar"].read_text())
+    assert sidecar["RepetitionTime"] == TR
+    assert sidecar["TaskName"] == "rest"
+    assert sidecar["SliceTimingCorrected"] is True
+    assert sidecar["StartTime"] == pytest.approx((min(TIMES) + max(TIMES)) / 2)
+    assert sidecar["SkullStripped"] is False
+    assert sidecar["Sources"] == [f"bids:raw:{SCAN}"]
+    assert "sub-01_ses-a_dir-AP_epi.json" in sidecar["FieldMaps"]
+    assert any("distortion is not corrected" in w for w in result["warnings"])
+
+
+def test_what_cannot_be_is_refused_before_any_work(study, tmp_path):
+    root, derivatives = study
+    with pytest.raises(Fault, match="normalise sub-01's T1w first"):
+        preprocess_session(SCAN, root, "sub-01", tmp_path)
+    with pytest.raises(Fault, match="does not exist"):
+        preprocess_session(SCAN.replace("rest", "nap"), root, "sub-01", derivatives)
+    with pytest.raises(Fault, match="choose a whole number"):
+        preprocess_session(SCAN, root, "sub-01", derivatives, resolution_mm=2.5)
+    other = tmp_path / "bids"
+    (other / SCAN).parent.mkdir(parents=True)
+    (other / SCAN).symlink_to(root / SCAN)
+    with pytest.raises(Fault, match="has no SliceTiming.*slice_timing: skip"):
+        preprocess_session(SCAN, other, "sub-01", derivatives)
+
+
+def test_field_maps_are_found_by_every_way_of_naming(tmp_path):
+    folder = tmp_path / "sub-01/ses-a/fmap"
+    folder.mkdir(parents=True)
+    (tmp_path / SCAN).parent.mkdir(parents=True)
+    said = {
+        "a": {"IntendedFor": "ses-a/func/sub-01_ses-a_task-rest_bold.nii.gz"},
+        "b": {"IntendedFor": [f"bids::{SCAN}"]},
+        "c": {"B0FieldIdentifier": "pepolar0"},
+        "d": {"IntendedFor": ["ses-a/func/sub-01_ses-a_task-nap_bold.nii.gz"]},
+        "e": {"B0FieldIdentifier": "other"},
+    }
+    for name, content in said.items():
+        (folder / f"sub-01_ses-a_dir-{name}_epi.json").write_text(json.dumps(content))
+    (folder / "._sub-01_ses-a_dir-a_epi.json").write_bytes(b"\x00\x05")
+    (tmp_path / SCAN.replace(".nii.gz", ".json")).write_text('{"B0FieldSource": "pepolar0"}')
+    found = [name[-10:-9] for name in field_maps_for(tmp_path, SCAN)]
+    assert found == ["a", "b", "c"]
+    assert field_maps_for(tmp_path, SCAN.replace("ses-a", "ses-b")) == []

@@ -1,0 +1,251 @@
+"""Scans that are whole are read; every other one is refused in a sentence that helps."""
+
+import gzip
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from crossfc.fault import Fault
+from crossfc.session.scan import open_scan, read_sidecar, sidecar_paths
+
+AFFINE = np.array([[-3.0, 0, 0, 30], [0, 3, 0, -20], [0, 0, 3.3, -10], [0, 0, 0, 1]])
+
+
+def _series(volumes=24, dtype=np.int16):
+    generator = np.random.default_rng(3)
+    return generator.integers(0, 900, (6, 7, 5, volumes)).astype(dtype)
+
+
+def _save(path, data, affine=AFFINE, tr=2.0, unit="sec", codes=(1, 1)):
+    image = nib.Nifti1Image(data, affine)
+    image.set_sform(affine, codes[0])
+    image.set_qform(affine, codes[1])
+    image.header.set_xyzt_units("mm", unit)
+    if data.ndim == 4:
+        image.header["pixdim"][4] = tr
+    nib.save(image, path)
+    return path
+
+
+def test_reads_values_affine_and_repetition_time(tmp_path):
+    data = _series()
+    scan = open_scan(_save(tmp_path / "a_bold.nii.gz", data))
+    np.testing.assert_array_equal(scan.data, data.astype(np.float32))
+    np.testing.assert_allclose(scan.affine, AFFINE, atol=1e-5)
+    np.testing.assert_allclose(scan.voxel_sizes, [3, 3, 3.3], atol=1e-5)
+    assert (scan.repetition_time, scan.volumes, scan.notes) == (2.0, 24, ())
+    assert scan.data.dtype == np.float32
+
+
+@pytest.mark.parametrize("extension", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
+def test_reads_what_nibabel_reads(tmp_path, extension, dtype):
+    path = _save(tmp_path / f"a{extension}", _series(dtype=dtype))
+    np.testing.assert_array_equal(open_scan(path).data, nib.load(path).get_fdata())
+
+
+def test_slope_intercept_and_byte_order(tmp_path):
+    image = nib.Nifti1Image(_series(), AFFINE, nib.Nifti1Header(endianness=">"))
+    image.set_data_dtype(np.int16)
+    image.header.set_xyzt_units("mm", "sec")
+    image.header["pixdim"][4] = 2
+    image.header.set_slope_inter(0.25, -7)
+    nib.save(image, tmp_path / "a.nii.gz")
+    expected = nib.load(tmp_path / "a.nii.gz").get_fdata()
+    np.testing.assert_allclose(open_scan(tmp_path / "a.nii.gz").data, expected, rtol=1e-6)
+
+
+def test_reads_nifti2_and_time_in_the_fifth_dimension(tmp_path):
+    image = nib.Nifti2Image(_series()[:, :, :, None], AFFINE)
+    image.header["pixdim"][5] = 2.5
+    nib.save(image, tmp_path / "a.nii.gz")
+    scan = open_scan(tmp_path / "a.nii.gz", sidecar={"RepetitionTime": 2.5})
+    assert scan.data.shape == (6, 7, 5, 24)
+    assert scan.repetition_time == 2.5
+
+
+@pytest.mark.parametrize(
+    ("unit", "stored"), [("sec", 2.5), ("msec", 2500), ("usec", 2.5e6), ("unknown", 2500)]
+)
+def test_units_of_time(tmp_path, unit, stored):
+    path = _save(tmp_path / "a.nii.gz", _series(), tr=stored, unit=unit)
+    scan = open_scan(path, sidecar={"RepetitionTime": 2.5})
+    assert scan.repetition_time == pytest.approx(2.5)
+
+
+def test_header_without_repetition_time_is_no_disagreement(tmp_path):
+    path = _save(tmp_path / "a.nii.gz", _series(), tr=0)
+    assert open_scan(path, sidecar={"RepetitionTime": 2.5}).repetition_time == 2.5
+
+
+def _broken(folder, how):
+    path = folder / "a_bold.nii.gz"
+    if how == "missing":
+        return path, {}
+    if how == "dangling":
+        path.symlink_to(folder / "annex" / "object")
+        return path, {}
+    if how == "analyze":
+        return folder / "a_bold.img", {}
+    data = _series()
+    if how == "three":
+        return _save(path, data[..., 0]), {}
+    if how == "few":
+        return _save(path, data[..., :19]), {}
+    if how == "nan":
+        data = data.astype(np.float32)
+        data[1, 2, 3, 4] = np.nan
+        data[2, 2, 3, 4] = np.inf
+        return _save(path, data), {}
+    if how == "constant":
+        return _save(path, np.zeros_like(data)), {}
+    if how == "unoriented":
+        return _save(path, data, codes=(0, 0)), {}
+    if how == "disagree":
+        image = nib.Nifti1Image(data, AFFINE)
+        image.set_sform(AFFINE, 1)
+        image.set_qform(AFFINE @ np.diag([-1, 1, 1, 1]), 1)
+        image.header["pixdim"][4] = 2
+        nib.save(image, path)
+        return path, {}
+    if how == "singular":
+        raw = bytearray(gzip.decompress(_save(path, data, codes=(1, 0)).read_bytes()))
+        raw[312:328] = np.array([0, 0, 0, -10], dtype="<f4").tobytes()  # srow_z
+        path.write_bytes(gzip.compress(raw))
+        return path, {}
+    if how == "tr":
+        return _save(path, data, tr=2.0), {"sidecar": {"RepetitionTime": 2.002}}
+    if how == "no tr":
+        return _save(path, data, tr=0), {}
+    if how == "odd tr":
+        return _save(path, data), {"sidecar": {"RepetitionTime": "2"}}
+    _save(path, data)
+    whole = path.read_bytes()
+    if how == "cut gz":
+        path.write_bytes(whole[: len(whole) // 2])
+    elif how == "flipped":
+        path.write_bytes(whole[:-6] + bytes([whole[-6] ^ 255]) + whole[-5:])
+    elif how == "no gz":
+        path.write_bytes(gzip.decompress(whole))
+    elif how == "cut inside":
+        path.write_bytes(gzip.compress(gzip.decompress(whole)[:-100]))
+    elif how == "empty":
+        path.write_bytes(b"")
+    elif how == "not nifti":
+        path.write_bytes(gzip.compress(b"x" * 4000))
+    return path, {}
+
+
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        ("missing", "does not exist; check the sheet"),
+        ("dangling", "link to a file that is not here; fetch its content"),
+        ("analyze", "neither .nii nor .nii.gz"),
+        ("three", "shape 6×7×5 where 4 dimensions are due"),
+        ("few", "19 volumes, fewer than 20"),
+        ("nan", r"2 voxels that are NaN or infinite, the first at index \(1, 2, 3, 4\)"),
+        ("constant", "value 0 in every voxel"),
+        ("unoriented", "sform_code and qform_code are 0.*accept_unoriented: true"),
+        ("disagree", "sform and a qform that put the same voxel up to .* mm apart"),
+        ("singular", "affine that is not invertible"),
+        ("tr", "2 s in its header but 2.002 s in its sidecar"),
+        ("no tr", "no repetition time.*add RepetitionTime"),
+        ("odd tr", "RepetitionTime '2'; give seconds"),
+        ("cut gz", "truncated or corrupt.*again"),
+        ("flipped", "truncated or corrupt.*again"),
+        ("no gz", "truncated or corrupt.*again"),
+        ("cut inside", "truncated: it holds .* bytes of voxels where the header says"),
+        ("empty", "again"),
+        ("not nifti", "no valid NIfTI header"),
+    ],
+)
+def test_faulty_scans_are_refused_in_one_sentence(tmp_path, how, sentence):
+    path, options = _broken(tmp_path, how)
+    with pytest.raises(Fault, match=sentence) as caught:
+        open_scan(path, **options)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_accepted_missing_orientation_is_noted(tmp_path):
+    path = _save(tmp_path / "a.nii.gz", _series(), codes=(0, 0))
+    scan = open_scan(path, accept_unoriented=True)
+    assert "no orientation" in scan.notes[0]
+
+
+def test_forms_that_differ_by_less_than_a_voxel_are_accepted(tmp_path):
+    image = nib.Nifti1Image(_series(), AFFINE)
+    near = AFFINE.copy()
+    near[:3, 3] += 1
+    image.set_sform(AFFINE, 1)
+    image.set_qform(near, 1)
+    image.header["pixdim"][4] = 2
+    nib.save(image, tmp_path / "a.nii.gz")
+    np.testing.assert_allclose(open_scan(tmp_path / "a.nii.gz").affine, AFFINE, atol=1e-5)
+
+
+SCAN = "sub-01/ses-d2/func/sub-01_ses-d2_task-rest_run-1_bold.nii.gz"
+
+
+def _data_set(root, files):
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(json.dumps(content))
+
+
+def test_sidecars_are_inherited_from_the_root_down(tmp_path):
+    _data_set(
+        tmp_path,
+        {
+            "task-rest_bold.json": {"RepetitionTime": 2, "EchoTime": 0.03, "TaskName": "rest"},
+            "sub-01/sub-01_task-rest_bold.json": {"EchoTime": 0.025},
+            "sub-01/ses-d2/func/sub-01_ses-d2_task-rest_run-1_bold.json": {"FlipAngle": 80},
+            # None of these applies.
+            "task-nback_bold.json": {"EchoTime": 1},
+            "task-rest_events.json": {"EchoTime": 2},
+            "task-rest_sbref.json": {"EchoTime": 2},
+            "sub-01/sub-01_ses-p2_task-rest_bold.json": {"EchoTime": 3},
+            "sub-01/ses-d2/func/sub-01_ses-d2_task-rest_run-2_bold.json": {"EchoTime": 4},
+        },
+    )
+    junk = tmp_path / "sub-01/ses-d2/func/._sub-01_ses-d2_task-rest_run-1_bold.json"
+    junk.write_bytes(b"\x00\x05\x16\x07Mac OS X")
+    (tmp_path / "._task-rest_bold.json").write_bytes(b"\x00\x05")
+    paths = sidecar_paths(tmp_path, SCAN)
+    assert [p.name for p in paths] == [
+        "task-rest_bold.json",
+        "sub-01_task-rest_bold.json",
+        "sub-01_ses-d2_task-rest_run-1_bold.json",
+    ]
+    assert read_sidecar(paths) == {
+        "RepetitionTime": 2,
+        "EchoTime": 0.025,
+        "TaskName": "rest",
+        "FlipAngle": 80,
+    }
+
+
+def test_the_more_specific_sidecar_of_a_folder_wins(tmp_path):
+    _data_set(tmp_path, {"bold.json": {"a": 1, "b": 1}, "task-rest_bold.json": {"b": 2}})
+    assert read_sidecar(sidecar_paths(tmp_path, SCAN)) == {"a": 1, "b": 2}
+
+
+def test_no_sidecar_is_no_fault(tmp_path):
+    assert read_sidecar(sidecar_paths(tmp_path, SCAN)) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b'{"RepetitionTime": 2,}', "no valid JSON .line 1"),
+        (b"[1, 2]", "holds no JSON object"),
+        (b"\xff\xfe\x00", "is not UTF-8"),
+    ],
+)
+def test_broken_sidecars_are_refused(tmp_path, content, sentence):
+    (tmp_path / "task-rest_bold.json").write_bytes(content)
+    with pytest.raises(Fault, match=sentence):
+        read_sidecar(sidecar_paths(tmp_path, SCAN))

@@ -1,0 +1,209 @@
+"""The configuration: every misspelt key is refused with the right one, defaults are filled in."""
+
+import copy
+
+import pytest
+import yaml
+
+from crossfc.fault import Fault
+from crossfc.trial.config import check, load_schema, reference
+
+SOUND = {
+    "study": "small",
+    "entry": "fmriprep",
+    "derivatives_dir": "derivatives",
+    "sheets": {"participants": "p.tsv", "sessions": "s.tsv"},
+    "groups": {"patients": "TRD", "controls": "HV"},
+    "treatments": {"active": "ketamine", "control": "placebo"},
+}
+
+
+@pytest.fixture(scope="module")
+def schema(root):
+    return load_schema(root / "workflow/schemas/config.schema.yaml")
+
+
+def changed(path, value):
+    config = copy.deepcopy(SOUND)
+    inner = config
+    *way, last = path.split(".")
+    for key in way:
+        inner = inner.setdefault(key, {})
+    inner[last] = value
+    return config
+
+
+def refusal(config, schema):
+    before = copy.deepcopy(config)
+    with pytest.raises(Fault) as caught:
+        check(config, schema)
+    assert config == before
+    return str(caught.value).splitlines()
+
+
+def test_defaults_are_filled_in_and_the_input_is_left_alone(schema):
+    given = copy.deepcopy(SOUND)
+    config = check(given, schema)
+    assert given == SOUND
+    assert config["sheets"]["scales"] == "config/scales.tsv"
+    assert config["pipelines"] == {
+        "primary": {
+            "strategy": "acompcor",
+            "high_pass_hz": 0.008,
+            "low_pass_hz": 0.1,
+            "censor_fd_mm": None,
+            "censor_minimum_run": 1,
+            "fwhm_mm": 6,
+            "seed_set": "aal3_spheres",
+        }
+    }
+    assert config["group"]["permutations"] == 5000
+    assert config["twin"] is None
+    assert check(config, schema) == config
+
+
+def test_every_default_of_the_schema_arrives(schema):
+    config = check(SOUND, schema)
+
+    def arrived(value, part, path):
+        for key, inner in part.get("properties", {}).items():
+            if "default" not in inner and key not in value:
+                continue
+            assert key in value, f"{path}.{key}"
+            if isinstance(value[key], dict):
+                arrived(value[key], inner, f"{path}.{key}")
+
+    arrived(config, schema, "")
+
+
+def test_a_pipeline_without_choices_is_the_default_one(schema):
+    config = check(SOUND | {"pipelines": {"primary": None, "gsr": {"strategy": "x"}}}, schema)
+    assert config["pipelines"]["primary"]["fwhm_mm"] == 6
+    assert config["pipelines"]["gsr"]["strategy"] == "x"
+    assert config["pipelines"]["gsr"]["fwhm_mm"] == 6
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("sudy", "study"),
+        ("treatmens", "treatments"),
+        ("sheets.session", "sessions"),
+        ("groups.patient", "patients"),
+        ("group.permutation", "permutations"),
+        ("pipelines.primary.fwhm", "fwhm_mm"),
+        ("pipelines.primary.high_pass", "high_pass_hz"),
+        ("preprocessing.slicetiming", "slice_timing"),
+        ("dataset.scan.run", "runs"),
+    ],
+)
+def test_a_misspelt_key_is_refused_with_the_right_one(schema, path, meant):
+    lines = refusal(changed(path, "x"), schema)
+    line = next(line for line in lines if line.startswith(f"config key {path} is unknown"))
+    assert line.endswith(f"did you mean {meant}?")
+
+
+def test_a_key_like_none_lists_what_is_known(schema):
+    (line,) = refusal(changed("clinical.zzz", 1), schema)
+    assert "known here: permutations, bootstrap" in line
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("group.permutations", "1e4", "'1e4' should be of type integer"),
+        ("group.permutations", 10, "10 is less than the minimum of 99; choose a value in range"),
+        ("group.permutations", True, "True should be of type integer"),
+        ("group.connectivity", 8, "8 is none of 6, 18, 26"),
+        ("group", None, "None should be of type object"),
+        ("entry", "spm", "'spm' is none of raw, fmriprep, maps"),
+        ("task", 1, "1 should be of type string"),
+        ("treatments.active", False, "False should be of type string"),
+        ("pipelines", {}, "is empty; name at least one"),
+        ("pipelines", ["primary"], "should be of type object"),
+        ("pipelines.primary.fwhm_mm", -1, "minimum of 0"),
+        ("pipelines.primary.fwhm_mm", float("nan"), "nan is no number"),
+        ("pipelines.primary.low_pass_hz", float("inf"), "inf is no number"),
+        ("pipelines.primary.low_pass_hz", 0.005, "the pass band from high_pass_hz 0.008 to"),
+        ("pipelines.primär", {}, "use letters and digits only"),
+        ("pipelines.with_gsr", {}, "use letters and digits only"),
+        ("study", "my study", "'my study' has a character that is not allowed"),
+        ("task", "rest_state", "becomes part of file names"),
+        ("space", "MNI 152", "becomes part of file names"),
+        ("groups.patients", "TRD patients", "becomes part of file names"),
+        ("groups.controls", "TRD", "'TRD' stands there twice"),
+        ("treatments.control", "ketamine", "'ketamine' stands there twice"),
+        ("derivatives_dir", None, "entry fmriprep needs it"),
+        ("dataset", None, "None should be of type object"),
+    ],
+)
+def test_wrong_values_are_refused(schema, path, value, said):
+    lines = refusal(changed(path, value), schema)
+    key = path.split(".")[0]
+    assert any(line.startswith(f"config key {key}") and said in line for line in lines), lines
+
+
+def test_a_missing_key_is_named(schema):
+    lines = refusal({k: v for k, v in SOUND.items() if k != "treatments"}, schema)
+    assert lines == ["config key (top): 'treatments' is a required property; add it"]
+
+
+@pytest.mark.parametrize("key", [1, True, None, 2.5])
+def test_keys_that_yaml_takes_for_something_else(schema, key):
+    (line,) = refusal(SOUND | {"pipelines": {key: {}}}, schema)
+    assert f"config key pipelines.{key}: a key must be text; write it in quotes" in line
+
+
+def test_whole_numbers_written_with_a_point_become_whole(schema):
+    config = check(changed("group.permutations", 1000.0), schema)
+    assert type(config["group"]["permutations"]) is int
+    config = check(changed("pipelines.primary.censor_minimum_run", 5.0), schema)
+    assert type(config["pipelines"]["primary"]["censor_minimum_run"]) is int
+    assert type(check(changed("pipelines.primary.fwhm_mm", 6.0), schema)["pipelines"]["primary"][
+        "fwhm_mm"
+    ]) is float
+
+
+def test_all_faults_are_said_at_once(schema):
+    config = changed("group.permutations", "many") | {"sudy": 1}
+    assert len(refusal(config, schema)) == 2
+
+
+def properties(schema, path=""):
+    for key, inner in schema.get("properties", {}).items():
+        place = f"{path}{key}"
+        yield place, inner
+        yield from properties(inner, f"{place}.")
+        further = inner.get("additionalProperties")
+        if isinstance(further, dict):
+            yield from properties(further, f"{place}.<name>.")
+
+
+def test_every_key_is_described_and_in_the_reference(schema):
+    text = reference(schema)
+    rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| `")}
+    found = dict(properties(schema))
+    assert len(found) > 60
+    assert set(rows) == {f"`{place}`" for place in found}
+    for place, inner in found.items():
+        assert len(inner.get("description", "").split()) >= 2, place
+        assert inner["description"].strip() in rows[f"`{place}`"]
+    assert "`acompcor`" in rows["`pipelines.<name>.strategy`"]
+    assert "≥ 0" in rows["`pipelines.<name>.fwhm_mm`"]
+    assert "`null`" in rows["`twin`"]
+    assert "required" in rows["`study`"]
+
+
+def test_the_schema_is_strict_and_a_valid_schema(schema):
+    from jsonschema import Draft202012Validator
+
+    Draft202012Validator.check_schema(schema)
+    for place, inner in {"": schema, **dict(properties(schema))}.items():
+        if "properties" in inner:
+            assert inner.get("additionalProperties") is False, place
+
+
+@pytest.mark.parametrize("name", ["config", "ds005917", "ds003059"])
+def test_the_shipped_configurations_are_sound(root, schema, name):
+    text = (root / "config" / f"{name}.yaml").read_text(encoding="utf-8")
+    assert check(yaml.safe_load(text), schema)["study"] in ("demo", name)

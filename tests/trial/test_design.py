@@ -1,0 +1,401 @@
+"""The design: a small valid trial, spoilt one cell at a time; and what a sound one says of itself."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from crossfc.fault import Fault
+from crossfc.trial import config as configuration
+from crossfc.trial.design import load
+
+PEOPLE = """\
+participant_id	group	sequence	age	sex	exclude	reason
+sub-01	TRD	ketamine-placebo	31	F	no	n/a
+sub-02	TRD	placebo-ketamine	40	M	no	n/a
+sub-03	HV	placebo-ketamine	28	F	no	n/a
+sub-04	HV	ketamine-placebo	n/a	M	no	n/a
+"""
+SESSIONS = """\
+participant_id	session_id	treatment	period	scan	MADRS	exclude	reason
+sub-01	ses-1	ketamine	1	sub-01/ses-1/func/sub-01_ses-1_task-rest_bold.nii.gz	12	no	n/a
+sub-01	ses-2	placebo	2	sub-01/ses-2/func/sub-01_ses-2_task-rest_bold.nii.gz	30	no	n/a
+sub-02	ses-1	placebo	1	sub-02/ses-1/func/sub-02_ses-1_task-rest_bold.nii.gz	28	no	n/a
+sub-02	ses-2	ketamine	2	sub-02/ses-2/func/sub-02_ses-2_task-rest_bold.nii.gz	10	no	n/a
+sub-03	ses-1	placebo	1	sub-03/ses-1/func/sub-03_ses-1_task-rest_bold.nii.gz	1	no	n/a
+sub-03	ses-2	ketamine	2	sub-03/ses-2/func/sub-03_ses-2_task-rest_bold.nii.gz	0	no	n/a
+sub-04	ses-1	ketamine	1	sub-04/ses-1/func/sub-04_ses-1_task-rest_bold.nii.gz	2	no	n/a
+sub-04	ses-2	placebo	2	sub-04/ses-2/func/sub-04_ses-2_task-rest_bold.nii.gz	n/a	no	n/a
+"""
+SCALES = """\
+scale	instrument	lowest	highest	better	construct
+MADRS	Montgomery-Asberg	0	60	lower	depression
+SHAPS	Snaith-Hamilton	14	56	lower	anhedonia
+"""
+
+
+@pytest.fixture(scope="module")
+def schema(root):
+    return configuration.load_schema(root / "workflow/schemas/config.schema.yaml")
+
+
+@pytest.fixture
+def trial(tmp_path, root, schema):
+    """Write the small trial, spoilt as told, and load it."""
+
+    def make(people=PEOPLE, sessions=SESSIONS, scales=SCALES, **keys):
+        for name, text in (("participants", people), ("sessions", sessions), ("scales", scales)):
+            (tmp_path / f"{name}.tsv").write_text(text, encoding="utf-8")
+        sheets = {n: str(tmp_path / f"{n}.tsv") for n in ("participants", "sessions", "scales")}
+        sheets |= {n: str(root / "config" / f"{n}.tsv") for n in ("seeds", "targets")}
+        config = {
+            "study": "small",
+            "entry": "fmriprep",
+            "derivatives_dir": "derivatives",
+            "sheets": sheets,
+            "groups": {"patients": "TRD", "controls": "HV"},
+            "treatments": {"active": "ketamine", "control": "placebo"},
+        }
+        return load(configuration.check(config | keys, schema))
+
+    return make
+
+
+def cell(text, row, column, value):
+    """Change one cell; rows are counted as a spreadsheet does."""
+    lines = [line.split("\t") for line in text.splitlines()]
+    lines[row - 1][lines[0].index(column)] = value
+    return "\n".join("\t".join(line) for line in lines) + "\n"
+
+
+def test_the_small_trial_is_sound(trial):
+    loaded = trial(covariates=["age", "sex"])
+    assert loaded.counts() == [
+        {
+            "group": group,
+            "scanned_ketamine": 2,
+            "scanned_placebo": 2,
+            "both": 2,
+            "either": 2,
+            "ketamine_first": 1,
+            "placebo_first": 1,
+        }
+        for group in ("TRD", "HV")
+    ]
+    assert loaded.left() == []
+    assert list(loaded.scales) == ["MADRS"]
+    assert [p.participant.participant_id for p in loaded.pairs()] == [
+        "sub-01",
+        "sub-02",
+        "sub-03",
+        "sub-04",
+    ]
+    assert all(p.active.treatment == "ketamine" for p in loaded.pairs())
+    assert [loaded.person_row(p)["sequence_code"] for p in loaded.participants.values()] == [
+        -1,
+        1,
+        1,
+        -1,
+    ]
+    assert loaded.person_row(loaded.participants["sub-01"]) == {
+        "participant_id": "sub-01",
+        "group": "TRD",
+        "sequence": "ketamine-placebo",
+        "sequence_code": -1,
+        "age": 31.0,
+        "sex": "F",
+    }
+    assert loaded.person_row(loaded.participants["sub-04"])["age"] is None
+    assert loaded.sessions[-1].scores == {"MADRS": None}
+
+
+SCAN_2 = "sub-02/ses-1/func/sub-02_ses-1_task-rest_bold.nii.gz"
+# Sheet, row, column, new value; then words the one sentence must hold, and what it must point to.
+SPOILT = {
+    "same treatment twice": ("sessions", 3, "treatment", "ketamine", ["ketamine twice", "row 2"]),
+    "period twice": ("sessions", 3, "period", "1", ["two sessions in period 1", "row 2"]),
+    "period against sequence": (
+        "participants",
+        2,
+        "sequence",
+        "placebo-ketamine",
+        ["sessions.tsv, row 2", 'column "period"', "contradicts the sequence", "participants.tsv"],
+    ),
+    "score too high": ("sessions", 2, "MADRS", "61", ["0 to 60"]),
+    "score too low": ("sessions", 2, "MADRS", "-1", ["0 to 60"]),
+    "score a word": ("sessions", 2, "MADRS", "twelve", ["'twelve' is no number"]),
+    "score NaN": ("sessions", 2, "MADRS", "nan", ["'nan' is no number"]),
+    "score with an underscore": ("sessions", 2, "MADRS", "1_2", ["'1_2' is no number"]),
+    "score with a comma": ("sessions", 2, "MADRS", "12,5", ["'12,5' is no number"]),
+    "unknown treatment": ("sessions", 2, "treatment", "ketamin", ["did you mean ketamine?"]),
+    "no treatment": ("sessions", 2, "treatment", "n/a", ["neither ketamine nor placebo"]),
+    "unknown person": ("sessions", 2, "participant_id", "sub-09", ["no row in the sheet of"]),
+    "malformed session": ("sessions", 2, "session_id", "day 2", ["no BIDS session"]),
+    "period 3": ("sessions", 2, "period", "3", ["'3' is neither 1 nor 2"]),
+    "exclude a session without a reason": ("sessions", 2, "exclude", "yes", ['column "reason"']),
+    "exclude a person without a reason": ("participants", 2, "exclude", "yes", ['column "reason"']),
+    "exclude perhaps": ("sessions", 2, "exclude", "perhaps", ["neither yes nor no"]),
+    "unknown group": ("participants", 2, "group", "TDR", ["(TRD, HV)", "did you mean TRD?"]),
+    "unknown sequence": ("participants", 2, "sequence", "AB", ["neither ketamine-placebo nor"]),
+    "malformed person": ("participants", 2, "participant_id", "01", ["no BIDS participant"]),
+    "person with an accent": ("participants", 2, "participant_id", "sub-é", ["no BIDS participant"]),
+    "scan of another person": ("sessions", 2, "scan", SCAN_2, ["sub-02 in a row of sub-01"]),
+    "scan that is none": ("sessions", 2, "scan", "rest.nii.gz", ["no BIDS file name"]),
+    "scan that is a T1w": ("sessions", 2, "scan", "sub-01_T1w.nii.gz", ["*_bold.nii.gz"]),
+    "scan from the root": ("sessions", 2, "scan", "/" + SCAN_2, ["below the data set"]),
+    "scan from elsewhere": ("sessions", 2, "scan", "../" + SCAN_2, ["below the data set"]),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_every_refusal_names_file_row_and_column(trial, name):
+    which, row, column, value, words = SPOILT[name]
+    sheets = {"participants": PEOPLE, "sessions": SESSIONS}
+    sheets[which] = cell(sheets[which], row, column, value)
+    with pytest.raises(Fault) as caught:
+        trial(people=sheets["participants"], sessions=sheets["sessions"])
+    lines = str(caught.value).splitlines()
+    sentence = next((line for line in lines if all(w in line for w in words)), None)
+    assert sentence is not None, lines
+    if "against" not in name:
+        where = {"same treatment twice": 3, "period twice": 3}.get(name, row)
+        if "without a reason" not in name:
+            assert f'{which}.tsv, row {where}, column "{column}"' in sentence
+        else:
+            assert f"{which}.tsv, row {where}" in sentence
+    # The remedy comes after the place and the problem.
+    assert any(
+        word in sentence
+        for word in ("correct", "write", "remove", "add", "did you mean", "exclude", "name one")
+    )
+
+
+def test_a_repeated_row_is_refused(trial):
+    line = SESSIONS.splitlines()[1]
+    with pytest.raises(Fault, match="sessions.tsv, row 10 repeats sub-01 ses-1 of row 2"):
+        trial(sessions=SESSIONS + line + "\n")
+    line = PEOPLE.splitlines()[1]
+    with pytest.raises(Fault, match="participants.tsv, row 6 repeats sub-01"):
+        trial(people=PEOPLE + line + "\n")
+
+
+def test_a_scan_belongs_to_one_row(trial):
+    first = "sub-01/ses-1/func/sub-01_ses-1_task-rest_bold.nii.gz"
+    twice = cell(SESSIONS, 2, "scan", f"{first};{first}")
+    with pytest.raises(Fault, match="is the scan of row 2 already"):
+        trial(sessions=twice)
+
+
+@pytest.mark.parametrize("which", ["people", "sessions"])
+def test_unknown_columns_and_commas(trial, which):
+    text = {"people": PEOPLE, "sessions": SESSIONS}[which]
+    with pytest.raises(Fault, match=r"row 1 has no tabs; save it as tab-separated"):
+        trial(**{which: text.replace("\t", ",")})
+    with pytest.raises(Fault, match="row 3 has .* cells where the header has"):
+        lines = text.splitlines()
+        trial(**{which: "\n".join([*lines[:2], lines[2] + "\t", *lines[3:]])})
+
+
+def test_a_score_column_needs_a_scale(trial):
+    with pytest.raises(Fault) as caught:
+        trial(sessions=SESSIONS.replace("MADRS", "MADRSS"))
+    said = str(caught.value)
+    assert 'sessions.tsv, row 1, column "MADRSS" is unknown' in said
+    assert "did you mean MADRS?" in said and "scales.tsv" in said
+
+
+def test_a_byte_order_mark_is_accepted(trial):
+    assert len(trial(people="\ufeff" + PEOPLE, sessions="\ufeff" + SESSIONS).pairs()) == 4
+
+
+def test_all_faults_are_said_at_once(trial):
+    sessions = cell(cell(SESSIONS, 2, "MADRS", "99"), 5, "treatment", "saline")
+    with pytest.raises(Fault) as caught:
+        trial(people=cell(PEOPLE, 4, "group", "X"), sessions=sessions)
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_missing_sheets_are_named_with_the_target_that_writes_them(trial, tmp_path):
+    trial()
+    sheets = {n: str(tmp_path / f"{n}.tsv") for n in ("participants", "scales")}
+    with pytest.raises(Fault, match="nowhere.tsv does not exist.*snakemake --cores 1 sheets"):
+        trial(sheets=sheets | {"sessions": str(tmp_path / "nowhere.tsv")})
+
+
+def test_a_blinded_trial_is_a_trial(trial):
+    def blind(text):
+        return text.replace("ketamine", "A").replace("placebo", "B")
+
+    loaded = trial(
+        people=blind(PEOPLE), sessions=blind(SESSIONS), treatments={"active": "A", "control": "B"}
+    )
+    assert loaded.counts()[0]["A_first"] == 1
+    assert [loaded.sequence_code(p.sequence) for p in loaded.participants.values()] == [-1, 1, 1, -1]
+
+
+def test_hyphens_in_a_treatment_do_not_hide_a_contradiction(trial):
+    def longer(text):
+        return text.replace("ketamine", "S-ketamine")
+
+    words = {"active": "S-ketamine", "control": "placebo"}
+    people = longer(PEOPLE)
+    assert len(trial(people=people, sessions=longer(SESSIONS), treatments=words).pairs()) == 4
+    with pytest.raises(Fault, match="contradicts the sequence placebo-S-ketamine of sub-01"):
+        trial(
+            people=cell(people, 2, "sequence", "placebo-S-ketamine"),
+            sessions=longer(SESSIONS),
+            treatments=words,
+        )
+
+
+def test_a_trial_of_one_group(trial):
+    people = PEOPLE.replace("HV", "TRD")
+    loaded = trial(people=people, groups={"patients": "TRD"})
+    assert loaded.groups == ["TRD"]
+    assert loaded.counts()[0]["both"] == 4
+    with pytest.raises(Fault, match=r'row 4, column "group".*none of the study\'s groups \(TRD\)'):
+        trial(groups={"patients": "TRD"})
+
+
+def test_who_has_one_session_leaves_the_pairs_by_name_and_stays_otherwise(trial):
+    loaded = trial(sessions=cell(SESSIONS, 3, "scan", "n/a"))
+    assert [p.participant.participant_id for p in loaded.pairs()] == ["sub-02", "sub-03", "sub-04"]
+    assert "ses-1" in [
+        s.session_id for s in loaded.scanned_sessions() if s.participant_id == "sub-01"
+    ]
+    assert loaded.left() == [
+        {
+            "participant_id": "sub-01",
+            "group": "TRD",
+            "level": "participant",
+            "what": "",
+            "analysis": "paired",
+            "reason": "no rest scan under placebo; stays in the mixed model",
+        }
+    ]
+    assert loaded.counts()[0] | {"either": 2, "both": 1, "scanned_placebo": 1} == loaded.counts()[0]
+
+
+def test_exclusions_are_listed_with_their_reasons(trial):
+    sessions = cell(cell(SESSIONS, 4, "exclude", "Yes"), 4, "reason", "fell asleep")
+    people = cell(cell(PEOPLE, 4, "exclude", "yes"), 4, "reason", "withdrew consent")
+    loaded = trial(people=people, sessions=sessions)
+    assert [(r["participant_id"], r["level"], r["what"], r["reason"]) for r in loaded.left()] == [
+        ("sub-02", "session", "ses-1", "fell asleep"),
+        ("sub-02", "participant", "", "ses-1 (placebo) is excluded; stays in the mixed model"),
+        ("sub-03", "participant", "", "withdrew consent"),
+    ]
+    assert {p.participant.participant_id for p in loaded.pairs()} == {"sub-01", "sub-04"}
+    assert not loaded.included("sub-03")
+
+
+def test_who_has_no_scan_at_all_leaves_everything(trial):
+    sessions = "\n".join(SESSIONS.splitlines()[:-2]) + "\n"
+    (left,) = trial(sessions=sessions).left()
+    assert (left["participant_id"], left["analysis"]) == ("sub-04", "all")
+    assert left["reason"] == "no rest scan in either session"
+
+
+def test_an_excluded_session_may_repeat_a_treatment_or_have_none(trial):
+    extra = "sub-01\tses-3\tketamine\t1\tn/a\t20\tyes\tscanner broke down\n"
+    assert len(trial(sessions=SESSIONS + extra).pairs()) == 4
+    extra = "sub-01\tses-3\tn/a\tn/a\tn/a\t20\tyes\ttreatment not on record\n"
+    assert len(trial(sessions=SESSIONS + extra).pairs()) == 4
+
+
+def test_repeat_runs_share_a_cell(trial):
+    runs = [f"sub-01/ses-1/func/sub-01_ses-1_task-rest_run-{i}_bold.nii.gz" for i in (1, 2)]
+    loaded = trial(sessions=cell(SESSIONS, 2, "scan", " ; ".join(runs)))
+    assert loaded.sessions[0].scans == runs
+
+
+def test_an_unknown_order_is_no_fault(trial):
+    people = PEOPLE.replace("ketamine-placebo", "n/a").replace("placebo-ketamine", "n/a")
+    sessions = SESSIONS
+    for row in range(2, 10):
+        sessions = cell(sessions, row, "period", "n/a")
+    loaded = trial(people=people, sessions=sessions)
+    assert len(loaded.pairs()) == 4
+    assert all(p.sequence is None for p in loaded.participants.values())
+    assert loaded.person_row(loaded.participants["sub-01"])["sequence_code"] is None
+    assert loaded.counts()[0]["ketamine_first"] == loaded.counts()[0]["placebo_first"] == 0
+
+
+def test_sequence_and_period_tell_each_other(trial):
+    told = trial()
+    without_periods = SESSIONS
+    for row in range(2, 10):
+        without_periods = cell(without_periods, row, "period", "n/a")
+    loaded = trial(sessions=without_periods)
+    assert [s.period for s in loaded.sessions] == [s.period for s in told.sessions]
+    without_sequences = PEOPLE.replace("ketamine-placebo", "n/a").replace("placebo-ketamine", "n/a")
+    loaded = trial(people=without_sequences)
+    assert [p.sequence for p in loaded.participants.values()] == [
+        p.sequence for p in told.participants.values()
+    ]
+
+
+def test_ready_maps_need_no_scan_in_the_sheet(trial):
+    sessions = SESSIONS
+    for row in range(2, 10):
+        sessions = cell(sessions, row, "scan", "n/a")
+    loaded = trial(sessions=sessions, entry="maps")
+    assert loaded.left() == []
+    assert [c["both"] for c in loaded.counts()] == [2, 2]
+    assert [c["both"] for c in trial(sessions=sessions).counts()] == [0, 0]
+
+
+def test_covariates_are_columns_of_one_kind(trial):
+    with pytest.raises(Fault, match="config key covariates: .* no column agee; did you mean age?"):
+        trial(covariates=["agee"])
+    with pytest.raises(Fault, match="config key covariates: group is part of the design"):
+        trial(covariates=["group"])
+    mixed = cell(PEOPLE, 3, "age", "forty")
+    with pytest.raises(Fault, match=r'participants.tsv, row 3, column "age": \'forty\' is no number'):
+        trial(people=mixed, covariates=["age"])
+    # Not used as a covariate, it is nobody's business.
+    trial(people=mixed)
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "said"),
+    [
+        (2, "lowest", "60", 'row 2, column "lowest": lowest and highest must be numbers in order'),
+        (2, "highest", "nan", "must be numbers in order"),
+        (2, "highest", "n/a", "must be numbers in order"),
+        (2, "better", "worse", "column \"better\": 'worse' is neither higher nor lower"),
+        (3, "scale", "MADRS", "MADRS stands there twice"),
+        (3, "scale", "SHA PS", "letters, digits and _ only"),
+        (3, "scale", "n/a", "letters, digits and _ only"),
+        (3, "scale", "period", "is a column of the sheet of sessions already"),
+    ],
+)
+def test_scales_at_fault(trial, row, column, value, said):
+    with pytest.raises(Fault, match="scales.tsv, row") as caught:
+        trial(scales=cell(SCALES, row, column, value))
+    assert said in str(caught.value)
+
+
+def test_a_seed_set_that_is_not_there(trial):
+    with pytest.raises(Fault, match="pipelines.primary.seed_set: .* has no set keley2009; did you"):
+        trial(pipelines={"primary": {"seed_set": "keley2009"}})
+
+
+def test_a_t1w_of_another_person(trial):
+    people = PEOPLE.replace("\texclude", "\tt1w\texclude").replace("\tno\t", "\tn/a\tno\t")
+    assert trial(people=people).participants["sub-01"].t1w is None
+    image = "sub-01/anat/sub-01_T1w.nii.gz"
+    assert trial(people=cell(people, 2, "t1w", image)).participants["sub-01"].t1w == image
+    with pytest.raises(Fault, match=r'row 3, column "t1w".*is of sub-01 in a row of sub-02'):
+        trial(people=cell(people, 3, "t1w", image))
+
+
+def test_the_shipped_design_is_sound(root, schema, monkeypatch):
+    monkeypatch.chdir(root)
+    config = yaml.safe_load(Path("config/config.yaml").read_text(encoding="utf-8"))
+    loaded = load(configuration.check(config, schema))
+    assert [(c["group"], c["both"], c["either"]) for c in loaded.counts()] == [
+        ("TRD", 16, 17),
+        ("HV", 12, 13),
+    ]
+    assert len(loaded.left()) == 2

@@ -1,0 +1,108 @@
+"""Seeds and targets: sheets that people extend without touching code."""
+
+import pytest
+
+from crossfc.fault import Fault
+from crossfc.trial import regions
+
+HEAD = "set\tseed\tkind\tx\ty\tz\tradius_mm\tfile\tlabel\tcitation\n"
+SPHERE = "own\tsgACC\tsphere\t1\t31\t-5\t5\tn/a\tn/a\tMe 2020\n"
+
+
+def write(folder, text):
+    path = folder / "seeds.tsv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_set_is_rows_of_a_sheet(tmp_path):
+    text = HEAD + SPHERE + SPHERE.replace("\t1\t", "\t-1\t") + SPHERE.replace("own", "other")
+    text += "own\tatlas\tlabel\t\t\t\t\tatlas.nii.gz\t17\t\n"
+    text += "own\tmask\tmask\tn/a\tn/a\tn/a\tn/a\tm.nii.gz\tn/a\tn/a\n"
+    sets = regions.read_seeds(write(tmp_path, text))
+    assert list(sets) == ["own", "other"]
+    assert regions.names(sets["own"]) == ["sgACC", "atlas", "mask"]
+    assert [r.x for r in sets["own"]] == [1, -1, None, None]
+    assert (sets["own"][2].file, sets["own"][2].label) == ("atlas.nii.gz", 17)
+    assert sets["own"][0].as_dict("seed") == {
+        "seed": "sgACC",
+        "kind": "sphere",
+        "x": 1.0,
+        "y": 31.0,
+        "z": -5.0,
+        "radius_mm": 5.0,
+        "file": None,
+        "label": None,
+        "space": None,
+        "citation": "Me 2020",
+        "provenance": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "column", "said"),
+    [
+        ("sphere", "ball", "kind", "'ball' is none of sphere, mask, label"),
+        ("sgACC", "sg_ACC", "seed", "use letters and digits only"),
+        ("sgACC", "sgÄCC", "seed", "use letters and digits only"),
+        ("sgACC", "", "seed", "use letters and digits only"),
+        ("sgACC", "seed", "seed", "another name"),
+        ("own", "", "set", "name one"),
+        ("\t31\t", "\tn/a\t", "y", "needs a number"),
+        ("\t31\t", "\tnan\t", "y", "needs a number"),
+        ("\t31\t", "\t3l\t", "y", "needs a number"),
+        ("\t31\t", "\t310\t", "y", "outside the brain"),
+        ("-5\t5", "-5\t0", "radius_mm", "no sensible radius"),
+        ("-5\t5", "-5\t50", "radius_mm", "no sensible radius"),
+        ("sphere", "mask", "file", "needs an image file"),
+        ("sphere\t1\t31\t-5\t5\tn/a\tn/a", "label\t\t\t\t\ta.nii\tn/a", "label", "number of the label"),
+        ("sphere\t1\t31\t-5\t5\tn/a\tn/a", "label\t\t\t\t\ta.nii\t²", "label", "number of the label"),
+        ("sphere\t1\t31\t-5\t5\tn/a\tn/a", "label\t\t\t\t\ta.nii\t0", "label", "1 or more"),
+    ],
+)
+def test_every_refusal_names_row_and_column(tmp_path, old, new, column, said):
+    text = HEAD + SPHERE.replace("sgACC", "first") + SPHERE.replace(old, new, 1)
+    with pytest.raises(Fault) as caught:
+        regions.read_seeds(write(tmp_path, text))
+    assert f'seeds.tsv, row 3, column "{column}"' in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_repeated_rows_and_unknown_columns(tmp_path):
+    with pytest.raises(Fault, match="row 3 repeats an earlier row"):
+        regions.read_seeds(write(tmp_path, HEAD + SPHERE + SPHERE))
+    with pytest.raises(Fault, match='column "radius" is unknown.*did you mean radius_mm'):
+        regions.read_seeds(write(tmp_path, HEAD.replace("radius_mm", "radius") + SPHERE))
+
+
+def test_a_set_is_chosen_by_name(tmp_path):
+    sets = regions.read_seeds(write(tmp_path, HEAD + SPHERE))
+    assert regions.choose_set(sets, "own", "primary", "seeds.tsv") == sets["own"]
+    with pytest.raises(Fault, match="pipelines.gsr.seed_set: seeds.tsv has no set oen; did you mean"):
+        regions.choose_set(sets, "oen", "gsr", "seeds.tsv")
+
+
+def test_the_shipped_sets(root):
+    sets = regions.read_seeds(root / "config" / "seeds.tsv")
+    assert set(sets) == {"aal3_spheres", "depression_5mm", "kelly2009"}
+    default = [(r.name, r.x, r.y, r.z, r.radius_mm) for r in sets["aal3_spheres"]]
+    assert default == [
+        ("sgACC", 1, 31, -5, 5),
+        ("pgACC", 2, 43, 9, 5),
+        ("dACC", 2, 26, 22, 5),
+    ]
+    assert {r.radius_mm for r in sets["kelly2009"]} == {4}
+    assert [(r.x, r.y, r.z) for r in sets["kelly2009"]] == [
+        (5, 25, -10),
+        (5, 47, 11),
+        (5, 34, 28),
+        (5, 14, 42),
+        (5, -10, 47),
+    ]
+    sides = [(r.name, r.x) for r in sets["depression_5mm"]]
+    assert sides == [("sgACC", 0), ("pgACC", -8), ("pgACC", 8), ("dACC", -6), ("dACC", 6)]
+    targets = regions.read_targets(root / "config" / "targets.tsv")
+    assert all(r.citation for rows in sets.values() for r in rows)
+    assert all(t.citation for t in targets)
+    wanted = {"insulaR", "vmPFC", "ventralStriatum", "hippocampus", "PCC", "SMG", "pgACC", "dACC"}
+    assert set(regions.names(targets)) == wanted

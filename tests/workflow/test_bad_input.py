@@ -1,0 +1,214 @@
+"""Bad input: one sentence with file, row and remedy, exit code not 0, nothing finished lost."""
+
+import gzip
+import hashlib
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from crossfc import atomic
+
+FUNC = "derivatives/sub-T02/ses-placebo/func"
+
+
+def refused(study, *arguments, config=None) -> str:
+    """Run, expect refusal, and give what the user read."""
+    done = study.snakemake(*arguments, config=config)
+    text = done.stdout + done.stderr
+    assert done.returncode != 0, text
+    assert "Traceback" not in text, text
+    return text
+
+
+def before_any_job(study, *arguments) -> str:
+    text = refused(study, *arguments)
+    assert "Job stats" not in text, text
+    return text
+
+
+def one_file(study, pattern: str, folder: str = FUNC) -> Path:
+    (path,) = (study.folder / folder).glob(pattern)
+    return path
+
+
+def results_digest(study) -> dict[str, str]:
+    return {
+        str(p.relative_to(study.folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted((study.folder / "results").rglob("*.nii.gz"))
+        if "sub-T02" not in p.name and "/group/" not in str(p)
+    }
+
+
+def rewrite(path: Path, change) -> None:
+    image = nibabel.load(path)
+    data, affine, header = np.asarray(image.dataobj).copy(), image.affine, image.header.copy()
+    data, affine, header = change(data, affine, header)
+    new = nibabel.Nifti1Image(data, None, header) if affine is None else nibabel.Nifti1Image(
+        data, affine, header
+    )
+    atomic.save_image(path, new)
+
+
+# Known before any job ----------------------------------------------------------------------------
+
+
+def test_misspelt_config_key(study):
+    study.set_config(pipelines__primary__fhwm_mm=6)
+    text = before_any_job(study)
+    assert "pipelines.primary.fhwm_mm is unknown; did you mean fwhm_mm?" in text
+
+
+def test_misspelt_config_key_on_the_command_line(study):
+    done = study.snakemake("--config", "result_dir=elsewhere")
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "result_dir is unknown; did you mean results_dir?" in text
+
+
+def test_results_folder_that_cannot_be_written(study):
+    (study.folder / "file").write_text("in the way")
+    study.set_config(results_dir="file/results")
+    assert "config key results_dir: file is not a folder" in before_any_job(study)
+
+
+@pytest.mark.parametrize(
+    ("sheet", "change", "words"),
+    [
+        ("sessions", lambda r: [*r, r[1]], ["row 20", "repeats sub-T01"]),
+        (
+            "sessions",
+            lambda r: [r[0], r[1].replace("\tketamine\t", "\tplacebo\t"), *r[2:]]
+            if "\tketamine\t" in r[1]
+            else [r[0], r[1].replace("\tplacebo\t", "\tketamine\t"), *r[2:]],
+            ['column "treatment"', "twice"],
+        ),
+        ("sessions", lambda r: [r[0].replace("MADRS", "MARDS"), *r[1:]], ["MARDS", "MADRS"]),
+        ("participants", lambda r: [r[0], r[1].replace("TRD", "TDR"), *r[2:]], ["row 2", "TDR"]),
+    ],
+)
+def test_trial_that_cannot_be(study, sheet, change, words):
+    path = study.folder / f"design/{sheet}.tsv"
+    path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
+    text = before_any_job(study)
+    assert f"design/{sheet}.tsv" in text
+    for word in words:
+        assert word in text
+
+
+def test_score_out_of_range(study):
+    path = study.folder / "design/sessions.tsv"
+    rows = path.read_text().splitlines()
+    column = rows[0].split("\t").index("MADRS")
+    cells = rows[3].split("\t")
+    cells[column] = "61"
+    rows[3] = "\t".join(cells)
+    path.write_text("\n".join(rows) + "\n")
+    text = before_any_job(study)
+    assert 'design/sessions.tsv, row 4, column "MADRS": 61 is outside the scale' in text
+
+
+def test_seed_outside_the_brain_box(study):
+    seeds = study.folder / "config/seeds.tsv"
+    seeds.write_text(seeds.read_text().replace("sgACC\tsphere\t1\t31\t-5", "sgACC\tsphere\t1\t310\t-5"))
+    assert 'config/seeds.tsv, row 2, column "y": 310 mm lies outside' in before_any_job(study)
+
+
+def test_missing_scan(study):
+    one_file(study, "*preproc_bold.nii.gz").unlink()
+    text = refused(study)
+    assert "preproc_bold.nii.gz does not exist, which design/sessions.tsv, row" in text
+    assert "exclude the session with a reason" in text
+
+
+def test_sheets_not_written_yet(study):
+    (study.folder / "design/sessions.tsv").unlink()
+    text = refused(study)
+    assert "design/sessions.tsv does not exist; run `snakemake --cores 1 sheets`" in text
+
+
+def test_unknown_strategy_and_seed_set(study):
+    study.set_config(pipelines__primary__strategy="p99")
+    assert "has no strategy p99; it has" in before_any_job(study)
+    study.set_config(pipelines__primary__strategy="p9", pipelines__primary__seed_set="aal_spheres")
+    assert "has no set aal_spheres; did you mean aal3_spheres?" in before_any_job(study)
+
+
+def test_unknown_analysis(study):
+    study.set_config(group__analyses=["drug_TDR"])
+    assert "this trial has no analysis drug_TDR; did you mean drug_TRD?" in refused(study)
+
+
+# Known when the scan is read ----------------------------------------------------------------------
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:20000])
+
+
+def three_dimensional(path: Path) -> None:
+    rewrite(path, lambda d, a, h: (d[..., 0], a, h))
+
+
+def not_a_number(path: Path) -> None:
+    def change(d, a, h):
+        h.set_data_dtype(np.float32)
+        d = d.astype(np.float32)
+        d[3, 3, 3, 3] = np.nan
+        return d, a, h
+
+    rewrite(path, change)
+
+
+def no_orientation(path: Path) -> None:
+    raw = bytearray(gzip.decompress(path.read_bytes()))
+    raw[252:256] = bytes(4)  # qform_code and sform_code of the NIfTI-1 header
+    path.write_bytes(gzip.compress(bytes(raw)))
+
+
+def short_table(path: Path) -> None:
+    path.write_text("\n".join(path.read_text().splitlines()[:-3]) + "\n")
+
+
+def without_column(path: Path) -> None:
+    path.write_text(path.read_text().replace("global_signal", "globalsignal"))
+
+
+def empty_mask_at_seed(path: Path) -> None:
+    def change(d, a, h):
+        i, j, k = np.rint(np.linalg.inv(a) @ [1, 31, -5, 1])[:3].astype(int)
+        d[i - 2 : i + 3, j - 2 : j + 3, k - 2 : k + 3] = 0
+        return d, a, h
+
+    rewrite(path, change)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "break_it", "words"),
+    [
+        ("*preproc_bold.nii.gz", truncate, ["preproc_bold.nii.gz is truncated"]),
+        ("*preproc_bold.nii.gz", three_dimensional, ["preproc_bold.nii.gz", "3"]),
+        ("*preproc_bold.nii.gz", not_a_number, ["preproc_bold.nii.gz", "NaN"]),
+        ("*preproc_bold.nii.gz", no_orientation, ["preproc_bold.nii.gz", "sform"]),
+        ("*confounds_timeseries.tsv", short_table, ["has 57 rows for a scan of 60 volumes"]),
+        ("*confounds_timeseries.tsv", without_column, ["has no column global_signal"]),
+        ("*brain_mask.nii.gz", empty_mask_at_seed, ["of seed sgACC lies in the brain mask"]),
+    ],
+)
+def test_scan_at_fault(study, pattern, break_it, words):
+    before = results_digest(study)
+    break_it(one_file(study, pattern))
+    text = refused(study)
+    assert "crossfc: " in text
+    for word in words:
+        assert word in text, text
+    assert results_digest(study) == before
+    assert not list((study.folder / "results").rglob(".part*"))
+
+
+def test_repetition_time_against_the_sidecar(study):
+    path = one_file(study, "*preproc_bold.json")
+    path.write_text(path.read_text().replace('"RepetitionTime": 2.5', '"RepetitionTime": 2.0'))
+    text = refused(study)
+    assert "2.5" in text and "2" in text and "RepetitionTime" in text

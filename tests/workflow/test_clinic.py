@@ -1,0 +1,67 @@
+"""The clinical arm of the real trial: no image, no data set, the known numbers."""
+
+import shutil
+
+import pandas
+import pytest
+
+from .conftest import COPIED, Study
+
+
+@pytest.fixture
+def clone(tmp_path, root) -> Study:
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    for name in COPIED:
+        source = root / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, folder / name)
+    return Study(folder)
+
+
+def test_clinical_change_of_the_real_trial(clone):
+    config = clone.folder / "config/ds005917.yaml"
+    done = clone.snakemake("clinical_change", config=config)
+    assert done.returncode == 0, done.stderr
+    table = pandas.read_csv(clone.folder / "results/ds005917/clinical/change.tsv", sep="\t")
+    assert sorted(set(table["scale"])) == ["HAM17_Total", "HAMD_Bech", "MADRS_Total"]
+    madrs = table.set_index(["scale", "group"]).loc[("MADRS_Total", "MDD")]
+    assert madrs["n"] == 24
+    # Computed independently from the metadata, each to its last printed digit.
+    known = {
+        "mean": "-6.750",
+        "sd": "9.543",
+        "t": "-3.4652",
+        "df": "23",
+        "p": "0.00210",
+        "adjusted_t": "-3.3891",
+        "adjusted_p": "0.00264",
+        "carryover_t": "-0.712",
+        "carryover_p": "0.484",
+        "wilcoxon_p": "0.0019",
+    }
+    for column, digits in known.items():
+        places = len(digits.partition(".")[2])
+        assert f"{madrs[column]:.{places}f}" == digits, column
+    assert abs(madrs["period_estimate"]) < 1e-12
+    assert (madrs["n_first_ketamine"], madrs["n_first_placebo"]) == (12, 12)
+
+
+def test_sheets_of_the_real_trial(clone, shared_data, tmp_path):
+    shutil.unpack_archive(shared_data / "ds005917_v1.0.1_metadata.tar.gz", tmp_path)
+    before = {p.name: p.read_bytes() for p in (clone.folder / "config/ds005917").glob("*.tsv")}
+    for path in (clone.folder / "config/ds005917").glob("[ps]*s.tsv"):
+        if path.name != "scales.tsv":
+            path.unlink()
+    config = clone.folder / "config/ds005917.yaml"
+    bids = f"bids_dir={tmp_path / 'ds005917'}"
+    done = clone.snakemake("sheets", "--config", bids, config=config)
+    assert done.returncode == 0, done.stderr
+    after = {p.name: p.read_bytes() for p in (clone.folder / "config/ds005917").glob("*.tsv")}
+    assert after == before
+    text = done.stdout + done.stderr
+    assert "scanned_ketamine 27, scanned_placebo 26, both 24, either 29" in text
+    assert "scanned_ketamine 19, scanned_placebo 17, both 17, either 19" in text
+    assert "leaves (paired): sub-MOA113: no rest scan under ketamine" in text

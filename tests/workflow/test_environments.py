@@ -1,0 +1,112 @@
+"""Every version is pinned once, in the lock, and everything else says the same."""
+
+import re
+import shutil
+import subprocess
+import tomllib
+
+import pytest
+import yaml
+
+CONDA_NAMES = {"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
+
+
+def locked(root) -> dict[str, str]:
+    lock = tomllib.loads((root / "uv.lock").read_text())
+    return {p["name"]: p["version"] for p in lock["package"] if "version" in p}
+
+
+def environments(root):
+    return sorted((root / "envs").glob("*.yaml"))
+
+
+def test_conda_pins_equal_the_lock(root):
+    versions = locked(root)
+    assert len(environments(root)) >= 4
+    for path in environments(root):
+        for line in yaml.safe_load(path.read_text())["dependencies"]:
+            name, version = re.fullmatch(r"([\w-]+) =([\w.]+)", line).groups()
+            if name == "python":
+                assert version.startswith("3.11.")
+                continue
+            assert versions[CONDA_NAMES.get(name, name)] == version, f"{path.name}: {line}"
+
+
+def test_dependencies_are_exact_and_locked(root):
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    named = project["project"]["dependencies"]
+    named += [d for group in project["dependency-groups"].values() for d in group]
+    versions = locked(root)
+    for dependency in named:
+        name, version = dependency.split("==")
+        assert versions[name] == version
+
+
+def test_requirements_hold_the_locked_versions(root):
+    text = (root / "requirements.lock").read_text()
+    versions = locked(root)
+    found = re.findall(r"^([\w.-]+)==([\w.]+) ;", text, re.MULTILINE)
+    assert len(found) > 50
+    for name, version in found:
+        assert versions[name] == version
+    assert text.count("--hash=sha256:") >= len(found)
+
+
+def test_lock_is_up_to_date(root):
+    if shutil.which("uv") is None:
+        pytest.skip("uv is not installed; the lock is checked where it is")
+    done = subprocess.run(["uv", "lock", "--check"], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def rules_of(text: str) -> dict[str, str]:
+    parts = re.split(r"^\s*rule (\w+):", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_every_rule_with_a_script_names_an_environment_and_its_code(root):
+    seen = 0
+    for path in sorted((root / "workflow/rules").glob("*.smk")):
+        for name, body in rules_of(path.read_text()).items():
+            if "script:" not in body:
+                continue
+            seen += 1
+            environment = re.search(r"conda:\s+\"\.\./\.\./(envs/[\w.]+)\"", body)
+            assert environment, f"{path.name}: rule {name} names no environment"
+            assert (root / environment[1]).is_file()
+            script = re.search(r"\.\./\.\./scripts/(\w+)\.py", body)[1]
+            assert (root / f"scripts/{script}.py").is_file()
+            assert "log:" in body, f"{path.name}: rule {name} has no log"
+            if name != "sheets":
+                assert f'code=code("{script}")' in body, f"rule {name} does not watch its code"
+    assert seen >= 15
+
+
+def test_every_script_belongs_to_a_rule(root):
+    text = "".join(p.read_text() for p in (root / "workflow/rules").glob("*.smk"))
+    for script in (root / "scripts").glob("*.py"):
+        if script.stem != "reference":
+            assert f"scripts/{script.name}" in text, f"no rule runs {script.name}"
+
+
+def test_scripts_stay_thin_and_the_package_free_of_snakemake(root):
+    for script in (root / "scripts").glob("*.py"):
+        assert len(script.read_text().splitlines()) < 60, f"{script.name} is no thin script"
+    for module in (root / "scripts/crossfc").rglob("*.py"):
+        found = re.search(r"^\s*(import|from) snakemake", module.read_text(), re.MULTILINE)
+        assert not found, f"{module} imports snakemake"
+
+
+def test_no_floor_imports_from_below(root):
+    floors = ["trial", "session", "group", "report"]
+    for i, floor in enumerate(floors):
+        for module in (root / "scripts/crossfc" / floor).glob("*.py"):
+            for below in floors[i + 1 :]:
+                assert f"crossfc.{below}" not in module.read_text(), f"{module} uses {below}"
+
+
+def test_config_reference_is_made_from_the_schema(root):
+    from crossfc.trial.config import load_schema, reference
+
+    schema = load_schema(root / "workflow/schemas/config.schema.yaml")
+    assert (root / "config/README.md").read_text() == reference(schema), "run `make docs`"

@@ -1,0 +1,182 @@
+"""A job reruns when its content changed, and for nothing else: asserted from the dry run."""
+
+import os
+import shutil
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+from crossfc import atomic
+from crossfc.plan import Plan
+
+GROUP = {"pair_sessions": 2, "group_test": 6, "robustness": 1}
+AFTER = {"mixed_model", "quality_group", "clinical_correlation", "report", "all"}
+
+
+def by_rule(jobs) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for job, n in jobs.items():
+        counts[job.split()[0]] = counts.get(job.split()[0], 0) + n
+    return counts
+
+
+def sessions_of(jobs) -> list[str]:
+    return sorted(job.split()[1] for job in jobs if job.startswith("connectivity_session"))
+
+
+def test_nothing_to_do(study):
+    assert not study.would_run()
+
+
+def test_touched_files_rerun_nothing(study):
+    for path in study.folder.rglob("*"):
+        if path.is_file() and ".snakemake" not in path.parts and "results" not in path.parts:
+            path.touch()
+    assert not study.would_run()
+
+
+def test_fresh_clone_beside_old_results_reruns_nothing(study, root):
+    # A clone gives every file of the product a new time stamp, in another order.
+    for name in ("Snakefile", "workflow", "scripts", "config", "envs", "profiles"):
+        target = study.folder / name
+        shutil.rmtree(target) if target.is_dir() else target.unlink()
+    for name in reversed(("Snakefile", "workflow", "scripts", "config", "envs", "profiles")):
+        source = root / name
+        if source.is_dir():
+            ignore = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, study.folder / name, copy_function=shutil.copy, ignore=ignore)
+        else:
+            shutil.copy(source, study.folder / name)
+    assert not study.would_run()
+
+
+def test_copied_data_set_reruns_nothing(study):
+    derivatives = study.folder / "derivatives"
+    shutil.copytree(derivatives, study.folder / "copy", copy_function=shutil.copy)
+    shutil.rmtree(derivatives)
+    (study.folder / "copy").rename(derivatives)
+    assert not study.would_run()
+
+
+def test_changed_scan_reruns_that_session_and_the_group(study):
+    bold = next((study.folder / "derivatives/sub-T02/ses-placebo/func").glob("*preproc_bold.nii.gz"))
+    image = nibabel.load(bold)
+    data = np.asarray(image.dataobj).copy()
+    data[..., 5] += 3
+    atomic.save_image(bold, nibabel.Nifti1Image(data, image.affine, image.header))
+    jobs = study.would_run()
+    assert sessions_of(jobs) == ["T02/placebo"]
+    rules = by_rule(jobs)
+    assert {k: rules.get(k) for k in GROUP} == GROUP
+    assert set(rules) == {"connectivity_session", *GROUP, *AFTER}
+
+
+def test_added_person_runs_its_sessions_and_the_group(study):
+    here = os.getcwd()
+    for sheet in ("participants", "sessions"):
+        path = study.folder / f"design/{sheet}.tsv"
+        rows = path.read_text().splitlines()
+        new = [r.replace("sub-H01", "sub-H99") for r in rows if r.startswith("sub-H01")]
+        path.write_text("\n".join([*rows, *new]) + "\n")
+    os.chdir(study.folder)
+    try:
+        plan = Plan(study.config, study.folder)
+        for session in plan.sessions():
+            if session.participant_id == "sub-H99":
+                for scan in session.scans:
+                    old = plan.preprocessed(scan.replace("H99", "H01"))
+                    for kind, path in plan.preprocessed(scan).items():
+                        Path(path).parent.mkdir(parents=True, exist_ok=True)
+                        shutil.copy(old[kind], path)
+    finally:
+        os.chdir(here)
+    jobs = study.would_run()
+    assert sessions_of(jobs) == ["H99/ketamine", "H99/placebo"]
+    rules = by_rule(jobs)
+    assert {k: rules.get(k) for k in GROUP} == GROUP
+    assert set(rules) == {"connectivity_session", "trial", "clinical_change", *GROUP, *AFTER}
+
+
+def test_removed_person_reruns_no_session(study):
+    for sheet in ("participants", "sessions"):
+        path = study.folder / f"design/{sheet}.tsv"
+        rows = [r for r in path.read_text().splitlines() if not r.startswith("sub-H02")]
+        path.write_text("\n".join(rows) + "\n")
+    jobs = study.would_run()
+    assert sessions_of(jobs) == []
+    rules = by_rule(jobs)
+    assert {k: rules.get(k) for k in GROUP} == GROUP
+    assert set(rules) == {"trial", "clinical_change", *GROUP, *AFTER}
+
+
+def test_changed_score_reruns_no_session(study):
+    path = study.folder / "design/sessions.tsv"
+    rows = path.read_text().splitlines()
+    column = rows[0].split("\t").index("MADRS")
+    at = next(i for i, r in enumerate(rows) if r.startswith("sub-T03\tses-ketamine"))
+    cells = rows[at].split("\t")
+    cells[column] = str(int(cells[column]) + 1)
+    rows[at] = "\t".join(cells)
+    path.write_text("\n".join(rows) + "\n")
+    rules = by_rule(study.would_run())
+    assert "connectivity_session" not in rules
+    assert {k: rules.get(k) for k in GROUP} == GROUP
+    assert "clinical_change" in rules
+
+
+def test_excluded_session_reruns_no_session(study):
+    path = study.folder / "design/sessions.tsv"
+    text = path.read_text()
+    row = next(r for r in text.splitlines() if r.startswith("sub-T04\tses-placebo"))
+    path.write_text(text.replace(row, row.removesuffix("no\tn/a") + "yes\tfell asleep"))
+    jobs = study.would_run()
+    assert sessions_of(jobs) == []
+    assert by_rule(jobs)["trial"] == 1
+
+
+def test_changed_smoothing_reruns_maps_and_group(study):
+    study.set_config(pipelines__primary__fwhm_mm=8)
+    rules = by_rule(study.would_run())
+    assert rules["connectivity_session"] == 19
+    assert {k: rules.get(k) for k in GROUP} == GROUP
+
+
+def test_changed_permutations_rerun_the_group_tests_only(study):
+    study.set_config(group__permutations=199)
+    rules = by_rule(study.would_run())
+    assert rules == {"group_test": 6, "robustness": 1, "report": 1, "all": 1}
+
+
+def test_changed_exclusion_limit_reruns_pairs_not_sessions(study):
+    study.set_config(exclusion={"maximum_mean_fd_mm": 0.4})
+    rules = by_rule(study.would_run())
+    assert "connectivity_session" not in rules
+    assert rules["pair_sessions"] == 2
+
+
+def test_edited_module_reruns_the_rules_that_use_it(study):
+    path = "scripts/crossfc/group/mixed.py"
+    study.edit(path, "\nimport numpy as np\n", "\nimport numpy as np\n\n_EDITED = 1\n")
+    rules = by_rule(study.would_run())
+    assert rules == {"mixed_model": 1, "report": 1, "all": 1}
+
+
+def test_edited_session_module_reruns_sessions(study):
+    path = "scripts/crossfc/session/smoothing.py"
+    study.edit(path, "_TRUNCATE = 4.0", "_TRUNCATE = 5.0")
+    rules = by_rule(study.would_run())
+    assert rules["connectivity_session"] == 19
+    assert "clinical_change" not in rules
+
+
+def test_comment_or_docstring_reruns_nothing(study):
+    path = "scripts/crossfc/session/smoothing.py"
+    study.edit(path, '"""Smoothing inside a mask', '# why not\n"""Smoothing inside the mask')
+    assert not study.would_run()
+
+
+def test_report_template_reruns_the_report_only(study):
+    template = next((study.folder / "workflow/report").glob("page*.j2"))
+    template.write_text(template.read_text() + "\n")
+    assert by_rule(study.would_run()) == {"report": 1, "all": 1}
