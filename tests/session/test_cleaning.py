@@ -69,7 +69,9 @@ def test_the_projection_is_least_squares_of_everything_at_once(censored):
     stopped = (frequency < 0.01) | (frequency > 0.1)
     # Scaled to unit length only so that lstsq need not mistake small units for rank deficiency.
     columns = confounds[kept] - confounds[kept].mean(axis=0)
-    design = np.hstack([whole_basis(N)[kept][:, stopped], columns / np.linalg.norm(columns, axis=0)])
+    design = np.hstack(
+        [whole_basis(N)[kept][:, stopped], columns / np.linalg.norm(columns, axis=0)]
+    )
     fitted, _, rank, _ = np.linalg.lstsq(design, series[kept], rcond=None)
     np.testing.assert_allclose(
         clean(series[kept], basis), series[kept] - design @ fitted, atol=1e-8

@@ -41,16 +41,16 @@ def real():
 def small(folder, naming="21", **changes):
     """Write a table of N volumes in the naming of fMRIPrep 20.2 or of 21 and later."""
     rng = np.random.default_rng(0)
-    table = pd.DataFrame()
+    table = {}
     for name in MOTION:
         for kind in ("", "_derivative1", "_power2", "_derivative1_power2"):
             table[name + kind] = rng.normal(size=N)
             if "derivative1" in kind:
-                table.loc[0, name + kind] = np.nan
+                table[name + kind][0] = np.nan
     for name in ("csf", "white_matter", "global_signal"):
         table[name] = rng.normal(size=N)
     table["framewise_displacement"] = np.abs(rng.normal(size=N))
-    table.loc[0, "framewise_displacement"] = np.nan
+    table["framewise_displacement"][0] = np.nan
     sidecar = {}
     if naming == "21":
         for tissue, letter in (("WM", "w"), ("CSF", "c")):
@@ -63,8 +63,7 @@ def small(folder, naming="21", **changes):
             mask = "combined" if i < 50 else "CSF" if i < 97 else "WM"
             sidecar[f"a_comp_cor_{i:02}"] = {"Mask": mask, "Retained": True}
         sidecar["dropped_0"] = {"Mask": "WM", "Retained": False}
-    for name, values in changes.items():
-        table[name] = values
+    table = pd.DataFrame(table | changes)
     path = folder / "s_desc-confounds_timeseries.tsv"
     table.to_csv(path, sep="\t", na_rep="n/a", index=False)
     path.with_suffix(".json").write_text(json.dumps(sidecar))

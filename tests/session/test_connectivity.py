@@ -34,8 +34,9 @@ def test_seed_maps_are_correlations_of_cleaned_series(censored):
 
     a, b = cleaned(seeds[kept]), cleaned(own)
     r = np.corrcoef(a.T, b.T)[:2, 2:]
-    # The product is made in float32, from series of which cleaning takes most.
-    np.testing.assert_allclose(np.tanh(z), r, atol=1e-5)
+    # The product is made in float32: an error of 1e-6 of what there was before cleaning.
+    assert (np.abs(np.tanh(z) - r) < 1e-6 / share).all()
+    assert np.median(np.abs(np.tanh(z) - r)) < 1e-6
     np.testing.assert_allclose(share, b.var(axis=0) / own.var(axis=0), atol=1e-5)
     edges = connectivity.edge_table(seeds[kept], own, basis)
     np.testing.assert_allclose(np.tanh(edges), r, atol=1e-12)
@@ -72,7 +73,9 @@ def test_a_voxel_that_is_the_seed_is_large_and_finite():
 
 def test_fisher_z_is_artanh():
     r = np.array([-0.9, -0.1, 0.0, 0.5])
-    np.testing.assert_allclose(connectivity.fisher_z(r), 0.5 * np.log((1 + r) / (1 - r)), atol=1e-12)
+    np.testing.assert_allclose(
+        connectivity.fisher_z(r), 0.5 * np.log((1 + r) / (1 - r)), atol=1e-12
+    )
     assert np.isfinite(connectivity.fisher_z(np.array([-1.0, 1.0, 1.0000001]))).all()
 
 
@@ -115,8 +118,8 @@ def test_nilearn_finds_the_same_map():
     theirs = {"standardize": None, "detrend": False, "t_r": TR}
     regressors = np.hstack([band, confounds])
     sphere = NiftiSpheresMasker([(0, 4, 0)], radius=6.5, mask_img=brain, **theirs)
-    their_seed = sphere.fit_transform(image, confounds=regressors)
-    their_voxels = NiftiMasker(brain, **theirs).fit_transform(image, confounds=regressors)
+    their_seed = sphere.fit().transform(image, confounds=regressors)
+    their_voxels = NiftiMasker(brain, **theirs).fit().transform(image, confounds=regressors)
     r = np.corrcoef(their_seed.T, their_voxels.T)[0, 1:]
 
     rows = [{"kind": "sphere", "x": 0, "y": 4, "z": 0, "radius_mm": 6.5}]

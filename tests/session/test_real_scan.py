@@ -131,7 +131,7 @@ def test_both_halves_land_on_the_same_place(places, runs):
     assert np.linalg.norm(apart[0] - apart[1], axis=1).max() < 1.5
 
 
-def test_a_known_movement_of_a_real_picture_is_found(places, runs):
+def test_a_known_movement_of_a_real_picture_is_found(places):
     scan = open_scan(places[0] / _scan("ses-a"))
     still = np.median(scan.data[..., 20:50], axis=3)
     rng = np.random.default_rng(0)

@@ -159,9 +159,14 @@ def test_whole_numbers_written_with_a_point_become_whole(schema):
     assert type(config["group"]["permutations"]) is int
     config = check(changed("pipelines.primary.censor_minimum_run", 5.0), schema)
     assert type(config["pipelines"]["primary"]["censor_minimum_run"]) is int
-    assert type(check(changed("pipelines.primary.fwhm_mm", 6.0), schema)["pipelines"]["primary"][
-        "fwhm_mm"
-    ]) is float
+    assert (
+        type(
+            check(changed("pipelines.primary.fwhm_mm", 6.0), schema)["pipelines"]["primary"][
+                "fwhm_mm"
+            ]
+        )
+        is float
+    )
 
 
 def test_all_faults_are_said_at_once(schema):
@@ -181,7 +186,9 @@ def properties(schema, path=""):
 
 def test_every_key_is_described_and_in_the_reference(schema):
     text = reference(schema)
-    rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| `")}
+    rows = {
+        line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| `")
+    }
     found = dict(properties(schema))
     assert len(found) > 60
     assert set(rows) == {f"`{place}`" for place in found}

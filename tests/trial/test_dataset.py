@@ -239,7 +239,9 @@ def made(tmp_path, root, schema):
             "sequence": {},
         }
         sheets = {key: str(tmp_path / f"{key}.tsv") for key in ("participants", "sessions")}
-        sheets |= {key: str(root / "config" / f"{key}.tsv") for key in ("scales", "seeds", "targets")}
+        sheets |= {
+            key: str(root / "config" / f"{key}.tsv") for key in ("scales", "seeds", "targets")
+        }
         config = {
             "study": "made",
             "entry": "raw",
@@ -268,7 +270,9 @@ def refusal(config):
 
 
 def test_columns_tell_groups_sequences_and_treatments(made):
-    config = made(people=PEOPLE, group=GROUP, sequence=ORDER, sessions=BY_COLUMN, covariates=["age"])
+    config = made(
+        people=PEOPLE, group=GROUP, sequence=ORDER, sessions=BY_COLUMN, covariates=["age"]
+    )
     write_sheets(config)
     trial = load(config)
     assert [(p.group, p.sequence) for p in trial.participants.values()] == [
@@ -383,9 +387,8 @@ def test_an_unknown_treatment_excludes_the_session_with_a_reason(made):
 
 
 def test_scores_come_from_tables_of_the_data_set(made):
-    text = (
-        "participant_id\tsession_id\tmadrs\nsub-01\tses-1\t11\nsub-01\tses-2\tn/a\nsub-02\tses-9\t3\n"
-    )
+    head = "participant_id\tsession_id\tmadrs\n"
+    text = head + "sub-01\tses-1\t11\nsub-01\tses-2\tn/a\nsub-02\tses-9\t3\n"
     config = made(table=text, scales={"MADRS": "madrs"})
     write_sheets(config)
     assert [s.scores for s in load(config).sessions] == [
@@ -443,7 +446,10 @@ def test_a_fault_in_one_sheet_leaves_both_as_they_were(made, tmp_path):
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"group": GROUP | {"column": "diagnosis"}}, "has no column diagnosis, which the config key"),
+        (
+            {"group": GROUP | {"column": "diagnosis"}},
+            "has no column diagnosis, which the config key",
+        ),
         ({"group": GROUP | {"values": {"dep": "Q"}}}, "dataset.group.values.dep: 'Q' is none of"),
         ({"sessions": {"1": {"treatment": "drug"}}}, "such as ses-1"),
         ({"sessions": {"ses-1": {"treatment": "drugs"}}}, "did you mean drug?"),

@@ -1,4 +1,4 @@
-"""The design: a small valid trial, spoilt one cell at a time; and what a sound one says of itself."""
+"""The design: a small valid trial, spoilt one cell at a time, and what a sound one says."""
 
 from pathlib import Path
 
@@ -138,7 +138,13 @@ SPOILT = {
     "unknown group": ("participants", 2, "group", "TDR", ["(TRD, HV)", "did you mean TRD?"]),
     "unknown sequence": ("participants", 2, "sequence", "AB", ["neither ketamine-placebo nor"]),
     "malformed person": ("participants", 2, "participant_id", "01", ["no BIDS participant"]),
-    "person with an accent": ("participants", 2, "participant_id", "sub-é", ["no BIDS participant"]),
+    "person with an accent": (
+        "participants",
+        2,
+        "participant_id",
+        "sub-é",
+        ["no BIDS participant"],
+    ),
     "scan of another person": ("sessions", 2, "scan", SCAN_2, ["sub-02 in a row of sub-01"]),
     "scan that is none": ("sessions", 2, "scan", "rest.nii.gz", ["no BIDS file name"]),
     "scan that is a T1w": ("sessions", 2, "scan", "sub-01_T1w.nii.gz", ["*_bold.nii.gz"]),
@@ -230,7 +236,12 @@ def test_a_blinded_trial_is_a_trial(trial):
         people=blind(PEOPLE), sessions=blind(SESSIONS), treatments={"active": "A", "control": "B"}
     )
     assert loaded.counts()[0]["A_first"] == 1
-    assert [loaded.sequence_code(p.sequence) for p in loaded.participants.values()] == [-1, 1, 1, -1]
+    assert [loaded.sequence_code(p.sequence) for p in loaded.participants.values()] == [
+        -1,
+        1,
+        1,
+        -1,
+    ]
 
 
 def test_hyphens_in_a_treatment_do_not_hide_a_contradiction(trial):
@@ -351,7 +362,9 @@ def test_covariates_are_columns_of_one_kind(trial):
     with pytest.raises(Fault, match="config key covariates: group is part of the design"):
         trial(covariates=["group"])
     mixed = cell(PEOPLE, 3, "age", "forty")
-    with pytest.raises(Fault, match=r'participants.tsv, row 3, column "age": \'forty\' is no number'):
+    with pytest.raises(
+        Fault, match=r'participants.tsv, row 3, column "age": \'forty\' is no number'
+    ):
         trial(people=mixed, covariates=["age"])
     # Not used as a covariate, it is nobody's business.
     trial(people=mixed)

@@ -55,8 +55,18 @@ def test_a_set_is_rows_of_a_sheet(tmp_path):
         ("-5\t5", "-5\t0", "radius_mm", "no sensible radius"),
         ("-5\t5", "-5\t50", "radius_mm", "no sensible radius"),
         ("sphere", "mask", "file", "needs an image file"),
-        ("sphere\t1\t31\t-5\t5\tn/a\tn/a", "label\t\t\t\t\ta.nii\tn/a", "label", "number of the label"),
-        ("sphere\t1\t31\t-5\t5\tn/a\tn/a", "label\t\t\t\t\ta.nii\t²", "label", "number of the label"),
+        (
+            "sphere\t1\t31\t-5\t5\tn/a\tn/a",
+            "label\t\t\t\t\ta.nii\tn/a",
+            "label",
+            "number of the label",
+        ),
+        (
+            "sphere\t1\t31\t-5\t5\tn/a\tn/a",
+            "label\t\t\t\t\ta.nii\t²",
+            "label",
+            "number of the label",
+        ),
         ("sphere\t1\t31\t-5\t5\tn/a\tn/a", "label\t\t\t\t\ta.nii\t0", "label", "1 or more"),
     ],
 )
@@ -78,7 +88,9 @@ def test_repeated_rows_and_unknown_columns(tmp_path):
 def test_a_set_is_chosen_by_name(tmp_path):
     sets = regions.read_seeds(write(tmp_path, HEAD + SPHERE))
     assert regions.choose_set(sets, "own", "primary", "seeds.tsv") == sets["own"]
-    with pytest.raises(Fault, match="pipelines.gsr.seed_set: seeds.tsv has no set oen; did you mean"):
+    with pytest.raises(
+        Fault, match="pipelines.gsr.seed_set: seeds.tsv has no set oen; did you mean"
+    ):
         regions.choose_set(sets, "oen", "gsr", "seeds.tsv")
 
 

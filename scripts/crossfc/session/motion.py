@@ -79,8 +79,8 @@ def estimate_motion(data: np.ndarray, affine: np.ndarray, first: int = 0) -> Mot
     """Register every volume to a reference by ANTs.
 
     The reference is made in two steps: up to 20 volumes spread over the run are registered to the
-    one in the middle, and their median is taken. Registration: cross-correlation of intensities
-    in the brain (one contrast), volumes smoothed by one voxel, two levels, each volume starting
+    one in the middle, and their median is taken. Registration: mutual information
+    in the brain, volumes smoothed by one voxel, two levels, each volume starting
     where the last one was found, and again from its own result where that is far away.
 
     Parameters
@@ -246,7 +246,7 @@ def _register(
                 fixed,
                 moving,
                 initial=before,
-                metric="GC",
+                metric="mattes",
                 iterations=(100, 20),
                 shrink=(2, 1),
                 smooth=(0, 0),

@@ -52,7 +52,7 @@ class Edge:
 EDGES = (
     Edge(
         "pgACC", "insulaR", "group by drug, and tied to the change in depression",
-        baseline=0.25, drug=(-0.60, 0.30), group=(0.10, 0.0), ties={"MADRS": 0.012},
+        baseline=0.25, drug=(-0.45, 0.25), group=(0.10, 0.0), ties={"MADRS": 0.024},
     ),
     Edge(
         "sgACC", "ventralStriatum", "tied to the change in anhedonia, hardly a mean effect",
