@@ -6,12 +6,16 @@ with job(snakemake):
     from crossfc.session.derivative import connectivity_session
 
     given, made, wanted = snakemake.input, snakemake.output, snakemake.params
-    kinds = zip(wanted.scans, given.bold, given.mask, given.confounds, strict=True)
+    names = ("scan", "bold", "mask", "confounds", "sidecar")
+    # A lab may have lost a sidecar; then the header alone tells the repetition time.
+    beside = (bold.removesuffix(".nii.gz") + ".json" for bold in given.bold)
+    sidecars = [path if path in given.sidecars else None for path in beside]
+    kinds = zip(wanted.scans, given.bold, given.mask, given.confounds, sidecars, strict=True)
     maps = iter(made.maps)
     connectivity_session(
         participant_id=f"sub-{snakemake.wildcards.participant}",
         session_id=f"ses-{snakemake.wildcards.session}",
-        runs=[dict(zip(("scan", "bold", "mask", "confounds"), k, strict=True)) for k in kinds],
+        runs=[dict(zip(names, kind, strict=True)) for kind in kinds],
         pipelines=wanted.pipelines,
         targets=wanted.targets,
         outputs={

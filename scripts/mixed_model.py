@@ -4,8 +4,8 @@ from crossfc.job import job
 
 with job(snakemake):
     from crossfc import atomic
-    from crossfc.group.mixed import mixed_model
     from crossfc.group.edges import read_edges
+    from crossfc.group.mixed import mixed_model
 
     design = snakemake.params.design
     groups = [g for g in design["groups"].values() if g]

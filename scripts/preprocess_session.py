@@ -18,5 +18,5 @@ with job(snakemake):
         threads=snakemake.threads,
         **wanted.preprocessing,
     )
-    for warning in record.get("Warnings", []):
+    for warning in record["warnings"]:
         note(snakemake, warning)

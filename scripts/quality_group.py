@@ -4,9 +4,9 @@ from crossfc.job import job
 
 with job(snakemake):
     from crossfc import atomic
+    from crossfc.group.edges import read_edges
     from crossfc.group.exclusion import quality_table
     from crossfc.group.motion import excluded_sessions, motion, quality_connectivity
-    from crossfc.group.edges import read_edges
     from crossfc.group.pairs import read_people
 
     given, made, wanted = snakemake.input, snakemake.output, snakemake.params

@@ -8,7 +8,7 @@ reach has changed.
 import ast
 import hashlib
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 PACKAGE = "crossfc"
@@ -63,22 +63,23 @@ def reached(script: str | Path) -> list[Path]:
     return [found[0], *sorted(found[1:])]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tree_digest(path: Path) -> bytes:
     tree = _parsed(path)
     for node in ast.walk(tree):
         # Docstrings say things, they do nothing.
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
+        documented = isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
+        if documented and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
     return hashlib.sha256(ast.dump(tree).encode()).digest()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _imports(path: Path, root: Path) -> tuple[Path, ...]:
     names: set[str] = set()
     for node in ast.walk(_parsed(path)):

@@ -59,17 +59,20 @@ class Plan:
     def _find_files(self) -> None:
         """Take files from the workflow's folder where the working directory has none."""
 
-        def found(path: str) -> str:
-            if Path(path).exists() or not (self.home / path).exists():
-                return path
-            return os.path.relpath(self.home / path)
-
         sheets = self.config["sheets"]
         for key in sheets:
-            sheets[key] = found(sheets[key])
-        self.config["strategies"] = found(self.config["strategies"])
+            sheets[key] = self._found(sheets[key])
+        self.config["strategies"] = self._found(self.config["strategies"])
         for key in ("atlas", "atlas_names"):
-            self.config["group"][key] = found(self.config["group"][key])
+            self.config["group"][key] = self._found(self.config["group"][key])
+
+    def _found(self, path: str) -> str:
+        if Path(path).exists() or not (self.home / path).exists():
+            return path
+        return os.path.relpath(self.home / path)
+
+    def _placed(self, row: dict[str, Any]) -> dict[str, Any]:
+        return row | {"file": self._found(row["file"])} if row["file"] else row
 
     def _strategies(self) -> dict[str, Any]:
         path = self.config["strategies"]
@@ -245,6 +248,12 @@ class Plan:
         )
         return {key: _pattern(path) for key, path in found.items()}
 
+    def native_pattern(self) -> dict[str, str]:
+        """Name what native preprocessing writes of a run: fMRIPrep's files and a picture."""
+        scan = f"{_SUB}/{_SES}/func/{_SCAN}_bold.nii.gz"
+        figure = _pattern(layout.run_figure(scan, self.derivatives_dir))
+        return self.preprocessed_pattern() | {"figure": figure}
+
     def connectivity_pattern(self) -> dict[str, dict[str, Any]]:
         """Name the outputs of a session for every pipeline, as patterns."""
         return {
@@ -296,7 +305,7 @@ class Plan:
         trial = self.checked_trial()
         first = next(iter(self.config["pipelines"].values()))
         choices = self.config["pipelines"].get(pipeline, first)
-        return [r.as_dict("seed") for r in trial.seed_sets[choices["seed_set"]]]
+        return [self._placed(r.as_dict("seed")) for r in trial.seed_sets[choices["seed_set"]]]
 
     def seeds(self, pipeline: str) -> list[str]:
         """Give the names of a pipeline's seeds."""
@@ -304,7 +313,7 @@ class Plan:
 
     def target_rows(self) -> list[dict[str, Any]]:
         """Give the rows of the targets."""
-        return [r.as_dict("target") for r in self.checked_trial().targets]
+        return [self._placed(r.as_dict("target")) for r in self.checked_trial().targets]
 
     # The group ---------------------------------------------------------------------------------
 
@@ -413,7 +422,8 @@ class Plan:
         Fault
             If the config asks for one that this trial does not allow.
         """
-        patients = [p for p in self.paired() if p.participant.group == self.config["groups"]["patients"]]
+        group = self.config["groups"]["patients"]
+        patients = [p for p in self.paired() if p.participant.group == group]
         scored = [
             scale
             for scale in self.checked_trial().scales

@@ -198,7 +198,7 @@ def test_unoriented_images_need_consent(trial, tmp_path):
     nib.save(nib.AnalyzeImage(values[0, 0, 0], None), path)
     for person in people:
         person["contrast"] = [str(path)]
-    with pytest.raises(Fault, match=r"old.img carries no orientation .* accept_unoriented"):
+    with pytest.raises(Fault, match=r"old.img carries no orientation .* maps.accept_unoriented"):
         pair_sessions(people, ["a"], TREATMENTS, GROUPS, "lab", tmp_path / "p", level="contrast")
     bare = nib.Nifti1Image(values[0, 0, 0], None)
     nib.save(bare, tmp_path / "bare.nii")

@@ -1,10 +1,10 @@
 """Pages of made-up studies, written once."""
 
 import pytest
-from report_page import Page, page_of
-from report_specimen import Specimen, make, read
 
 from crossfc.report.results import Results
+from tests.report.report_page import Page, page_of
+from tests.report.report_specimen import Specimen, make, read
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,8 @@
 from html.parser import HTMLParser
 from pathlib import Path
 
-from report_specimen import Specimen
-
 from crossfc.report.page import write_report
+from tests.report.report_specimen import Specimen
 
 
 class Page(HTMLParser):

@@ -4,11 +4,11 @@ import re
 
 import pandas as pd
 import pytest
-from report_page import page_of
-from report_specimen import make
 
 from crossfc.fault import Fault
 from crossfc.report.page import write_report
+from tests.report.report_page import page_of
+from tests.report.report_specimen import make
 
 
 def test_nothing_comes_from_elsewhere(found_page):

@@ -3,12 +3,12 @@
 import re
 
 import pytest
-from report_page import page_of
 
 from crossfc.report import clinic, figure, people, planted
 from crossfc.report.citation import REFERENCES, Citations
 from crossfc.report.methods import band, methods
 from crossfc.report.page import TEMPLATES, environment_of
+from tests.report.report_page import page_of
 
 
 def test_flow_adds_up(found_results):

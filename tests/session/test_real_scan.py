@@ -13,9 +13,9 @@ from scipy.spatial.transform import Rotation
 from crossfc.fault import Fault
 from crossfc.session import template
 from crossfc.session.anatomy import normalise_subject
-from crossfc.session.layout import anatomy, preprocessed
+from crossfc.session.layout import anatomy, preprocessed, run_figure
 from crossfc.session.motion import estimate_motion
-from crossfc.session.preprocess import preprocess_session, run_figure
+from crossfc.session.preprocess import preprocess_session
 from crossfc.session.registration import load_ants, mask_dice
 from crossfc.session.scan import open_scan
 

@@ -412,3 +412,14 @@ def test_the_shipped_design_is_sound(root, schema, monkeypatch):
         ("HV", 12, 13),
     ]
     assert len(loaded.left()) == 2
+
+
+def test_the_committed_ketamine_trial_has_the_known_counts(root, schema, monkeypatch):
+    monkeypatch.chdir(root)
+    config = yaml.safe_load(Path("config/ds005917.yaml").read_text(encoding="utf-8"))
+    loaded = load(configuration.check(config, schema))
+    assert [tuple(c.values()) for c in loaded.counts()] == [
+        ("MDD", 27, 26, 24, 29, 12, 12),
+        ("HC", 19, 17, 17, 19, 8, 9),
+    ]
+    assert len(loaded.left()) == 58 - 24 - 17

@@ -6,7 +6,6 @@ import nibabel
 import numpy as np
 import pytest
 from scipy import ndimage
-from twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 from crossfc.fault import Fault
 from crossfc.trial.scanner import (
@@ -23,6 +22,7 @@ from crossfc.trial.twin import parametric_design
 from crossfc.trial.twin_anatomy import load_template, world
 from crossfc.trial.twin_motion import PARAMETERS, rigid
 from crossfc.trial.twin_truth import plan
+from tests.trial.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 PERSON, SESSION = "sub-T02", "ses-placebo"
 SCAN = f"{PERSON}/{SESSION}/func/{PERSON}_{SESSION}_task-rest_bold.nii.gz"

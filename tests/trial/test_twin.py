@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 from crossfc.fault import Fault
 from crossfc.trial.sheet import read_sheet
 from crossfc.trial.twin import SCALE_ROWS, parametric_design, simulate_scores, write_sheets
 from crossfc.trial.twin_truth import EDGES, plan
+from tests.trial.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 
 def truth_of(participants, sessions, **more):

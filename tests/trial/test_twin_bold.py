@@ -6,7 +6,6 @@ import nibabel
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
-from twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 from crossfc.bids import bids_name, parse_name
 from crossfc.fault import Fault
@@ -17,6 +16,7 @@ from crossfc.trial.twin_confounds import components, cosines, dvars
 from crossfc.trial.twin_motion import framewise_displacement, relative_rms, simulate_motion
 from crossfc.trial.twin_signal import complete_correlation, draw_courses
 from crossfc.trial.twin_truth import MEASUREMENT_SD, plan
+from tests.trial.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 SPACE = "MNI152NLin2009aSym"
 

@@ -90,22 +90,26 @@ def listed_jobs(text: str) -> Counter:
     return jobs
 
 
-def write_study(folder: Path, root: Path, people: tuple[int, int] = (5, 4)) -> Study:
-    """Write a study of fMRIPrep-shaped files: small, but with every kind of thing in it."""
+def copy_product(folder: Path, root: Path) -> Study:
+    """Copy what a clone has, without a study's results."""
     folder.mkdir(parents=True)
     for name in COPIED:
         source = root / name
-        ignore = shutil.ignore_patterns("__pycache__")
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=ignore)
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(source, folder / name)
+    return Study(folder)
+
+
+def write_study(folder: Path, root: Path, people: tuple[int, int] = (5, 4)) -> Study:
+    """Write a study of fMRIPrep-shaped files: small, but with every kind of thing in it."""
+    study = copy_product(folder, root)
     participants, sessions, _ = twin.parametric_design(*people, one_session=1, seed=3)
     scales = [dict(row) for row in twin.SCALE_ROWS[:2]]
     keep = {"TEPS_A", "TEPS_C"}
     sessions = [{k: v for k, v in row.items() if k not in keep} for row in sessions]
     twin.write_sheets(folder / "design", participants, sessions, scales)
-    study = Study(folder)
     study.config_path.write_text(
         yaml.safe_dump(
             {

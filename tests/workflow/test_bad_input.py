@@ -28,6 +28,14 @@ def before_any_job(study, *arguments) -> str:
     return text
 
 
+def test_missing_scan_of_a_finished_session_is_not_passed_over(study):
+    path = study.folder / "design/sessions.tsv"
+    text = path.read_text()
+    row = next(r for r in text.splitlines() if r.startswith("sub-T02\tses-placebo"))
+    path.write_text(text.replace(row, row.replace("task-rest_bold", "task-rest_run-07_bold")))
+    assert "run-07_space-" in before_any_job(study)
+
+
 def one_file(study, pattern: str, folder: str = FUNC) -> Path:
     (path,) = (study.folder / folder).glob(pattern)
     return path
@@ -76,7 +84,7 @@ def test_results_folder_that_cannot_be_written(study):
 @pytest.mark.parametrize(
     ("sheet", "change", "words"),
     [
-        ("sessions", lambda r: [*r, r[1]], ["row 20", "repeats sub-T01"]),
+        ("sessions", lambda r: [*r, r[1]], ["row 21", "repeats sub-T01"]),
         (
             "sessions",
             lambda r: [r[0], r[1].replace("\tketamine\t", "\tplacebo\t"), *r[2:]]
@@ -111,7 +119,8 @@ def test_score_out_of_range(study):
 
 def test_seed_outside_the_brain_box(study):
     seeds = study.folder / "config/seeds.tsv"
-    seeds.write_text(seeds.read_text().replace("sgACC\tsphere\t1\t31\t-5", "sgACC\tsphere\t1\t310\t-5"))
+    text = seeds.read_text()
+    seeds.write_text(text.replace("sgACC\tsphere\t1\t31\t-5", "sgACC\tsphere\t1\t310\t-5"))
     assert 'config/seeds.tsv, row 2, column "y": 310 mm lies outside' in before_any_job(study)
 
 
@@ -211,4 +220,4 @@ def test_repetition_time_against_the_sidecar(study):
     path = one_file(study, "*preproc_bold.json")
     path.write_text(path.read_text().replace('"RepetitionTime": 2.5', '"RepetitionTime": 2.0'))
     text = refused(study)
-    assert "2.5" in text and "2" in text and "RepetitionTime" in text
+    assert "has a repetition time of 2.5 s in its header but 2 s in its sidecar" in text

@@ -5,20 +5,12 @@ import shutil
 import pandas
 import pytest
 
-from .conftest import COPIED, Study
+from tests.workflow.conftest import Study, copy_product
 
 
 @pytest.fixture
 def clone(tmp_path, root) -> Study:
-    folder = tmp_path / "clone"
-    folder.mkdir()
-    for name in COPIED:
-        source = root / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, folder / name)
-    return Study(folder)
+    return copy_product(tmp_path / "clone", root)
 
 
 def test_clinical_change_of_the_real_trial(clone):

@@ -8,21 +8,10 @@ import numpy as np
 import pandas
 import yaml
 
-from .conftest import COPIED, Study
+from tests.workflow.conftest import copy_product
 
 # One-sample t at these places (mm), computed independently.
 KNOWN = {(7, 24, 54): 7.25, (52, -58, 32): 5.99, (-48, 14, 36): 4.95}
-
-
-def copy_product(folder, root) -> Study:
-    folder.mkdir()
-    for name in COPIED:
-        source = root / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, folder / name)
-    return Study(folder)
 
 
 def test_real_contrast_maps(tmp_path, root, shared_data):
@@ -34,7 +23,8 @@ def test_real_contrast_maps(tmp_path, root, shared_data):
     rows = "".join(f"{p}\thealthy\tn/a\n" for p in people)
     (design / "participants.tsv").write_text("participant_id\tgroup\tsequence\n" + rows)
     (design / "sessions.tsv").write_text("participant_id\tsession_id\ttreatment\tperiod\tscan\n")
-    (design / "seeds.tsv").write_text("set\tseed\tkind\tx\ty\tz\tradius_mm\nnone\treappraisal\tsphere\t0\t0\t0\t5\n")
+    columns = "set\tseed\tkind\tx\ty\tz\tradius_mm"
+    (design / "seeds.tsv").write_text(f"{columns}\nnone\treappraisal\tsphere\t0\t0\t0\t5\n")
     for i, person in enumerate(people, 1):
         for kind in ("hdr", "img"):
             source = study.folder / f"wager2008/con_008100{i:02d}.{kind}"

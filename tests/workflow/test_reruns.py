@@ -60,7 +60,8 @@ def test_copied_data_set_reruns_nothing(study):
 
 
 def test_changed_scan_reruns_that_session_and_the_group(study):
-    bold = next((study.folder / "derivatives/sub-T02/ses-placebo/func").glob("*preproc_bold.nii.gz"))
+    func = study.folder / "derivatives/sub-T02/ses-placebo/func"
+    (bold,) = func.glob("*preproc_bold.nii.gz")
     image = nibabel.load(bold)
     data = np.asarray(image.dataobj).copy()
     data[..., 5] += 3

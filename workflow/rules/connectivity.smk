@@ -29,7 +29,8 @@ if plan.entry != "maps" and plan.trial:
             bold=preprocessed_inputs("bold"),
             mask=preprocessed_inputs("mask"),
             confounds=preprocessed_inputs("confounds"),
-            sidecars=preprocessed_inputs("confounds_sidecar"),
+            sidecars=preprocessed_inputs("bold_sidecar"),
+            tissues=preprocessed_inputs("confounds_sidecar"),
         output:
             maps=[path for p in plan.pipelines for path in outputs[p]["maps"]],
             timeseries=[outputs[p]["timeseries"] for p in plan.pipelines],

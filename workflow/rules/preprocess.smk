@@ -11,10 +11,26 @@ def preprocessed_scans():
         return []
     kinds = ("bold", "mask", "confounds")
     scans = [plan.preprocessed(scan) for s in plan.sessions() for scan in s.scans]
-    return [files[kind] for files in scans for kind in kinds]
+    head = [str(plan.derivatives_dir / "dataset_description.json")]
+    return head + [files[kind] for files in scans for kind in kinds]
 
 
 if plan.entry == "raw":
+
+    # The derivatives are a data set of their own.
+    rule derivative_dataset:
+        output:
+            str(plan.derivatives_dir / "dataset_description.json"),
+        params:
+            study=plan.config["study"],
+            code=code("derivative_dataset"),
+        log:
+            plan.file("logs", "derivative_dataset.log"),
+        conda:
+            "../../envs/connectivity.yaml"
+        localrule: True
+        script:
+            "../../scripts/derivative_dataset.py"
 
     # One anatomical reference per person: bias field, brain, tissues, SyN to the template.
     rule normalise_subject:
@@ -44,7 +60,7 @@ if plan.entry == "raw":
             bold=lambda w: refused(plan.scan_path, w.participant, w.session, w.scan),
             anatomy=list(plan.anatomy().values()),
         output:
-            **plan.preprocessed_pattern(),
+            **plan.native_pattern(),
         params:
             preprocessing=plan.config["preprocessing"],
             space=plan.config["space"],

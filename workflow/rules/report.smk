@@ -15,7 +15,9 @@ def carpets():
 def report_inputs():
     twin = [plan.file("truth.json")] if plan.config["twin"] else []
     trial = list(rules.trial.output)
-    return trial + clinical_results() + group_results() + quality_results() + carpets() + twin
+    native = preprocessed_scans()[:1]
+    results = clinical_results() + group_results() + quality_results() + carpets()
+    return trial + native + results + twin
 
 
 rule report:

@@ -5,19 +5,21 @@ Makes      plan (paths and parameters of every job), <results>/<study>/trial/
 Steps      check config -> check sheets -> trial; or `sheets`: data set -> sheets
 """
 
-from snakemake.exceptions import WorkflowError
-
 from crossfc.code import digest
 from crossfc.fault import Fault
 from crossfc.plan import Plan
 
 
 def refused(function, *arguments):
-    """Call; turn a fault of the input into Snakemake's error, which prints the sentence alone."""
+    """Call; end with the sentence alone where the input is at fault.
+
+    An ordinary error from an input function is put aside where the job's output exists already:
+    a sheet that names a scan that is not there would then pass, with yesterday's results.
+    """
     try:
         return function(*arguments)
     except Fault as fault:
-        raise WorkflowError(str(fault)) from None
+        raise SystemExit(f"crossfc: {fault}") from None
 
 
 plan = refused(Plan, config, workflow.basedir)

@@ -81,7 +81,7 @@ class Grid:
         if not self.accept_unoriented and not _oriented(image):
             raise Fault(
                 f"{path} carries no orientation ({type(image).__name__}), so left and right in it "
-                "are a guess; convert it to NIfTI, or set maps.accept_unoriented: true in the config"
+                "are a guess; convert it to NIfTI, or set maps.accept_unoriented: true"
             )
         if self.shape is None:
             self.shape, self.affine, self._first = shape, image.affine, path

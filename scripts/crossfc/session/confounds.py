@@ -202,10 +202,12 @@ def _components(confounds: Confounds, tissue: object, count: object) -> list[str
         ]
     # By number: a_comp_cor_99 comes before a_comp_cor_100.
     found.sort(key=lambda name: int(re.sub("[^0-9]", "", name) or 0))
-    if len(found) < count:
+    # fMRIPrep keeps those that explain half of a tissue's variance, which can be fewer than asked
+    # for; then all of them are taken, as nilearn does, and the session's record lists them.
+    if count and not found:
         raise Fault(
-            f"{confounds.path} has {len(found)} aCompCor components of {tissue} where the confound "
-            f"strategy needs {count}; choose another strategy, or see that its sidecar "
+            f"{confounds.path} has no aCompCor components of {tissue}, which the confound strategy "
+            "needs; choose another strategy, or see that its sidecar "
             f"{confounds.path.with_suffix('.json').name} lies beside it"
         )
     return found[:count]

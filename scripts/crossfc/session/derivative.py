@@ -18,8 +18,8 @@ from crossfc.session.confounds import (
     strategy_matrix,
 )
 from crossfc.session.mask import open_mask
-from crossfc.session.place import region_mask
-from crossfc.session.scan import Scan, open_scan
+from crossfc.session.place import place
+from crossfc.session.scan import Scan, open_scan, read_sidecar
 from crossfc.session.smoothing import smooth_in_mask
 
 
@@ -70,8 +70,9 @@ class SessionData:
 
     def region(self, rows: list[dict[str, Any]], name: str) -> tuple[np.ndarray, float]:
         """Give a region's voxels inside the mask (box order), and its share inside."""
-        whole = region_mask(rows, name, self.shape, self.affine).T
-        return (whole & self.mask)[self._box], float((whole & self.mask).sum() / whole.sum())
+        placed, size = place(rows, name, self.shape, self.affine)
+        covered = placed.T & self.mask
+        return covered[self._box], float(covered.sum() / size)
 
     def region_series(self, inside: np.ndarray) -> np.ndarray:
         """Give the mean series of a region over its voxels, not smoothed."""
@@ -110,8 +111,9 @@ def connectivity_session(
     ----------
     participant_id, session_id : str
     runs : list of dict
-        Each with ``scan`` (its raw name) and the paths ``bold``, ``mask``, ``confounds``; of
-        several, the one with the lowest mean framewise displacement is used.
+        Each with ``scan`` (its raw name) and the paths ``bold``, ``mask``, ``confounds`` and,
+        where there is one, ``sidecar`` of the BOLD; of several, the one with the lowest mean
+        framewise displacement is used.
     pipelines : dict
         Name to choices: ``strategy`` (the strategy itself), ``high_pass_hz``, ``low_pass_hz``,
         ``censor_fd_mm``, ``censor_minimum_run``, ``fwhm_mm``, ``seeds`` (rows of the sheet).
@@ -134,7 +136,8 @@ def connectivity_session(
     tables = [(run["scan"], read_confounds(run["confounds"])) for run in runs]
     index, considered = quality.choose_run(tables)
     run, confounds = runs[index], tables[index][1]
-    scan = open_scan(run["bold"])
+    sidecar = read_sidecar([run["sidecar"]]) if run.get("sidecar") else None
+    scan = open_scan(run["bold"], sidecar=sidecar)
     mask = open_mask(run["mask"], scan)
     # The number of rows is known to be right only now that the scan is open.
     if confounds.n_volumes != scan.data.shape[3]:

@@ -48,6 +48,14 @@ def preprocessed(
     }
 
 
+def run_figure(scan: str, derivatives_dir: str | Path) -> Path:
+    """Name the picture of a run in template space, beside the other files of the run."""
+    raw = PurePosixPath(scan)
+    entities, suffix, _ = parse_name(raw.name)
+    name = bids_name(entities | {"desc": "registration"}, suffix, ".png")
+    return Path(derivatives_dir) / raw.parent / name
+
+
 def anatomy(participant_id: str, derivatives_dir: str | Path, space: str) -> dict[str, Path]:
     """Name the anatomical files of one person, one reference for all sessions.
 

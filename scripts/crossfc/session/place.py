@@ -32,26 +32,52 @@ def region_mask(
     Fault
         If the region has no voxel in this grid, or its image cannot be read.
     """
+    return place(rows, name, shape, affine)[0]
+
+
+def place(
+    rows: list[dict[str, Any]], name: str, shape: tuple[int, ...], affine: np.ndarray
+) -> tuple[np.ndarray, int]:
+    """Give the voxels of a region, and how many it has with those beyond the edge of the grid.
+
+    A sphere that the field of view cuts is thus known to be cut. Parameters and errors are those
+    of `region_mask`.
+
+    Returns
+    -------
+    mask : (nx, ny, nz) bool
+    size : int
+    """
     mask = np.zeros(shape, dtype=bool)
+    beyond: set[tuple[int, ...]] = set()
     for row in rows:
-        if row["kind"] == "sphere":
-            mask |= _sphere(row, shape, affine)
-        else:
+        if row["kind"] != "sphere":
             mask |= _from_image(row, name, shape, affine)
+            continue
+        voxels = _sphere(row, affine)
+        inside = ((voxels >= 0) & (voxels < shape)).all(axis=1)
+        mask[tuple(voxels[inside].T)] = True
+        beyond |= set(map(tuple, voxels[~inside].tolist()))
     if not mask.any():
         raise Fault(
             f"region {name} has no voxel in the grid of the scan; correct its coordinates (mm, "
             "MNI), its label or its radius (against the voxel size) in the sheet"
         )
-    return mask
+    return mask, int(mask.sum()) + len(beyond)
 
 
-def _sphere(row: dict[str, Any], shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
+def _sphere(row: dict[str, Any], affine: np.ndarray) -> np.ndarray:
+    """List the voxels (n, 3) whose centres lie in a sphere, of a grid without end."""
     centre = np.array([row["x"], row["y"], row["z"]], dtype=float)
-    grid = np.indices(shape).reshape(3, -1)
-    millimetres = affine[:3, :3] @ grid + affine[:3, 3:]
-    inside = ((millimetres - centre[:, None]) ** 2).sum(axis=0) <= float(row["radius_mm"]) ** 2
-    return inside.reshape(shape)
+    to_voxel = np.linalg.inv(affine)
+    middle = to_voxel[:3, :3] @ centre + to_voxel[:3, 3]
+    reach = np.ceil(float(row["radius_mm"]) * np.linalg.norm(to_voxel[:3, :3], axis=1)) + 1
+    ends = zip(np.floor(middle - reach), np.ceil(middle + reach), strict=True)
+    axes = [np.arange(lowest, highest + 1) for lowest, highest in ends]
+    voxels = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    millimetres = voxels @ affine[:3, :3].T + affine[:3, 3]
+    near = ((millimetres - centre) ** 2).sum(axis=1) <= float(row["radius_mm"]) ** 2
+    return voxels[near].astype(int)
 
 
 def _from_image(

@@ -1,6 +1,6 @@
 """One run from the scanner to template space, in the files that fMRIPrep would write."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import nibabel as nib
@@ -8,14 +8,13 @@ import numpy as np
 
 from crossfc import __version__
 from crossfc.atomic import save_image, write_json, write_table
-from crossfc.bids import bids_name, parse_name
 from crossfc.fault import Fault
 from crossfc.session import template
 from crossfc.session.confounds_table import confounds_of
 from crossfc.session.coregistration import coregister
 from crossfc.session.fieldmap import field_maps_for
 from crossfc.session.image import mask_image, scaled_image
-from crossfc.session.layout import anatomy, preprocessed
+from crossfc.session.layout import anatomy, preprocessed, run_figure
 from crossfc.session.motion import count_non_steady, estimate_motion
 from crossfc.session.picture import draw_run
 from crossfc.session.registration import load_ants, mask_dice
@@ -178,13 +177,6 @@ def preprocess_session(
     # The sidecar comes last: where it is, everything else is whole.
     write_json(files["bold_sidecar"], {k: v for k, v in said.items() if v is not None})
     return result
-
-
-def run_figure(scan: str, derivatives_dir: str | Path) -> Path:
-    """Name the picture of a run in template space, beside the other files of the run."""
-    entities, suffix, _ = parse_name(PurePosixPath(scan).name)
-    name = bids_name(entities | {"desc": "registration"}, suffix, ".png")
-    return Path(derivatives_dir) / PurePosixPath(scan).parent / name
 
 
 def _anatomy_files(participant_id: str, derivatives_dir: str | Path) -> dict[str, Path]:
