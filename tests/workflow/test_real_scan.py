@@ -1,7 +1,7 @@
 """A real person from raw scans to seed maps, through the workflow: studyforrest sub-02.
 
-One run, cut into two halves that play two sessions. It is a one-back task of 78 volumes a half, so the
-maps are noisy; the default mode network must stand out all the same.
+One run, cut into two halves that play two sessions. It is a one-back task of 78 volumes a half, so
+the maps are noisy; the default mode network must stand out all the same.
 """
 
 import json

@@ -19,14 +19,14 @@ rule clinical_change:
         change=plan.file("clinical", "change.tsv"),
         scores=plan.file("clinical", "scores.tsv"),
         between=plan.file("clinical", "between_groups.tsv"),
-    params:
-        scores=on_sheets(lambda: plan.score_rows()),
-        design=on_sheets(lambda: plan.design()),
-        code=code("clinical_change"),
     log:
         plan.file("logs", "clinical_change.log"),
     conda:
         "../../envs/analysis.yaml"
+    params:
+        scores=on_sheets(lambda: plan.score_rows()),
+        design=on_sheets(lambda: plan.design()),
+        code=code("clinical_change"),
     script:
         "../../scripts/clinical_change.py"
 
@@ -39,13 +39,13 @@ rule clinical_correlation:
         correlation=plan.file("clinical", "correlation.tsv"),
         points=plan.file("clinical", "points.tsv"),
         left=plan.file("clinical", "left.tsv"),
-    params:
-        design=on_sheets(lambda: plan.design()),
-        clinical=plan.config["clinical"],
-        code=code("clinical_correlation"),
     log:
         plan.file("logs", "clinical_correlation.log"),
     conda:
         "../../envs/analysis.yaml"
+    params:
+        design=on_sheets(lambda: plan.design()),
+        clinical=plan.config["clinical"],
+        code=code("clinical_correlation"),
     script:
         "../../scripts/clinical_correlation.py"

@@ -9,7 +9,12 @@ Steps      choose the run of lowest motion -> project out confounds and stop ban
 def session_results():
     if plan.entry == "maps":
         return []
-    records = [f for p in plan.pipelines for k in ("qc", "relmat") for f in plan.session_files(p, k)]
+    records = [
+        f
+        for p in plan.pipelines
+        for k in ("qc", "relmat")
+        for f in plan.session_files(p, k)
+    ]
     return records + plan.carpets()
 
 
@@ -37,19 +42,21 @@ if plan.entry != "maps" and plan.trial:
             relmat=[outputs[p]["relmat"] for p in plan.pipelines],
             qc=[outputs[p]["qc"] for p in plan.pipelines],
             carpet=plan.carpet_pattern(),
+        log:
+            plan.file(
+                "logs", "connectivity_session", "sub-{participant}_ses-{session}.log"
+            ),
+        conda:
+            "../../envs/connectivity.yaml"
+        threads: 1
+        resources:
+            mem_mb=3000,
+            runtime=15,
         params:
             scans=own_scans,
             pipelines=plan.pipeline_choices(),
             targets=plan.target_rows(),
             limits=plan.config["connectivity"],
             code=code("connectivity_session"),
-        log:
-            plan.file("logs", "connectivity_session", "sub-{participant}_ses-{session}.log"),
-        threads: 1
-        resources:
-            mem_mb=3000,
-            runtime=15,
-        conda:
-            "../../envs/connectivity.yaml"
         script:
             "../../scripts/connectivity_session.py"

@@ -34,6 +34,14 @@ rule pair_sessions:
         relmat=lambda w: refused(plan.session_files, w.pipeline, "relmat"),
     output:
         directory(GROUP + "/pairs"),
+    log:
+        plan.file("logs", "pair_sessions", "{pipeline}.log"),
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
     params:
         people=lambda w: plan.people_without_paths(w.pipeline),
         sessions=on_sheets(lambda: plan.session_rows()),
@@ -41,14 +49,6 @@ rule pair_sessions:
         seeds=lambda w: plan.seed_rows(w.pipeline),
         choices=lambda w: plan.pair_choices(w.pipeline),
         code=code("pair_sessions"),
-    log:
-        plan.file("logs", "pair_sessions", "{pipeline}.log"),
-    threads: 1
-    resources:
-        mem_mb=8000,
-        runtime=60,
-    conda:
-        "../../envs/analysis.yaml"
     script:
         "../../scripts/pair_sessions.py"
 
@@ -61,6 +61,14 @@ rule group_test:
         atlas_names=plan.config["group"]["atlas_names"],
     output:
         directory(GROUP + "/{analysis,(?!pairs$)[A-Za-z0-9_]+}"),
+    log:
+        plan.file("logs", "group_test", "{pipeline}_{analysis}.log"),
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
     params:
         design=on_sheets(lambda: plan.design()),
         permutations=plan.config["group"]["permutations"],
@@ -68,14 +76,6 @@ rule group_test:
         cluster_forming_p=plan.config["group"]["cluster_forming_p"],
         connectivity=plan.config["group"]["connectivity"],
         code=code("group_test"),
-    log:
-        plan.file("logs", "group_test", "{pipeline}_{analysis}.log"),
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=240,
-    conda:
-        "../../envs/analysis.yaml"
     script:
         "../../scripts/group_test.py"
 
@@ -86,13 +86,13 @@ rule mixed_model:
         pairs=GROUP + "/pairs",
     output:
         GROUP + "/mixed.tsv",
-    params:
-        design=on_sheets(lambda: plan.design()),
-        code=code("mixed_model"),
     log:
         plan.file("logs", "mixed_model", "{pipeline}.log"),
     conda:
         "../../envs/analysis.yaml"
+    params:
+        design=on_sheets(lambda: plan.design()),
+        code=code("mixed_model"),
     script:
         "../../scripts/mixed_model.py"
 
@@ -107,15 +107,15 @@ rule robustness:
         ),
     output:
         plan.file("robustness.tsv"),
+    log:
+        plan.file("logs", "robustness.log"),
+    conda:
+        "../../envs/analysis.yaml"
     params:
         pipelines=plan.pipelines,
         analyses=on_sheets(analyses),
         group_dir=plan.file("group"),
         code=code("robustness"),
-    log:
-        plan.file("logs", "robustness.log"),
-    conda:
-        "../../envs/analysis.yaml"
     script:
         "../../scripts/robustness.py"
 
@@ -130,15 +130,15 @@ rule quality_group:
         motion=plan.file("quality", "motion.tsv"),
         excluded=plan.file("quality", "excluded.tsv"),
         qcfc=plan.file("quality", "qcfc.tsv"),
+    log:
+        plan.file("logs", "quality_group.log"),
+    conda:
+        "../../envs/analysis.yaml"
     params:
         sessions=on_sheets(lambda: plan.session_rows()),
         design=on_sheets(lambda: plan.design()),
         limits=plan.config["exclusion"],
         code=code("quality_group"),
-    log:
-        plan.file("logs", "quality_group.log"),
-    conda:
-        "../../envs/analysis.yaml"
     script:
         "../../scripts/quality_group.py"
 

@@ -21,14 +21,14 @@ if plan.entry == "raw":
     rule derivative_dataset:
         output:
             str(plan.derivatives_dir / "dataset_description.json"),
+        log:
+            plan.file("logs", "derivative_dataset.log"),
+        localrule: True
+        conda:
+            "../../envs/connectivity.yaml"
         params:
             study=plan.config["study"],
             code=code("derivative_dataset"),
-        log:
-            plan.file("logs", "derivative_dataset.log"),
-        conda:
-            "../../envs/connectivity.yaml"
-        localrule: True
         script:
             "../../scripts/derivative_dataset.py"
 
@@ -38,19 +38,19 @@ if plan.entry == "raw":
             t1w=lambda w: refused(plan.raw_t1w, w.participant),
         output:
             **plan.anatomy(),
+        log:
+            plan.file("logs", "normalise_subject", "sub-{participant}.log"),
+        conda:
+            "../../envs/preprocess.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=60,
         params:
             seed=plan.config["preprocessing"]["seed"],
             space=plan.config["space"],
             accept_unoriented=plan.config["preprocessing"]["accept_unoriented"],
             code=code("normalise_subject"),
-        log:
-            plan.file("logs", "normalise_subject", "sub-{participant}.log"),
-        threads: 1
-        resources:
-            mem_mb=4000,
-            runtime=60,
-        conda:
-            "../../envs/preprocess.yaml"
         script:
             "../../scripts/normalise_subject.py"
 
@@ -61,17 +61,21 @@ if plan.entry == "raw":
             anatomy=list(plan.anatomy().values()),
         output:
             **plan.native_pattern(),
-        params:
-            preprocessing=plan.config["preprocessing"],
-            space=plan.config["space"],
-            code=code("preprocess_session"),
         log:
-            plan.file("logs", "preprocess_session", "sub-{participant}_ses-{session}_{scan}.log"),
+            plan.file(
+                "logs",
+                "preprocess_session",
+                "sub-{participant}_ses-{session}_{scan}.log",
+            ),
+        conda:
+            "../../envs/preprocess.yaml"
         threads: 1
         resources:
             mem_mb=6000,
             runtime=120,
-        conda:
-            "../../envs/preprocess.yaml"
+        params:
+            preprocessing=plan.config["preprocessing"],
+            space=plan.config["space"],
+            code=code("preprocess_session"),
         script:
             "../../scripts/preprocess_session.py"

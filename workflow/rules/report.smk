@@ -4,7 +4,6 @@ Requires   whatever the study has: clinical tables alone, or everything
 Makes      <results>/<study>/report.html
 """
 
-
 from crossfc.code import content_digest
 
 
@@ -25,17 +24,17 @@ rule report:
         on_sheets(report_inputs),
     output:
         plan.file("report.html"),
-    params:
-        study=on_sheets(lambda: plan.report()),
-        code=code("report"),
-        templates=content_digest(plan.templates()),
     log:
         plan.file("logs", "report.log"),
+    conda:
+        "../../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=20,
-    conda:
-        "../../envs/analysis.yaml"
+    params:
+        study=on_sheets(lambda: plan.report()),
+        code=code("report"),
+        templates=content_digest(plan.templates()),
     script:
         "../../scripts/report.py"

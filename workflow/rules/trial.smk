@@ -50,13 +50,13 @@ wildcard_constraints:
 
 # Write participants.tsv and sessions.tsv from the BIDS data set. Runs whenever it is asked for.
 rule sheets:
-    params:
-        config=plan.config,
     log:
         plan.file("logs", "sheets.log"),
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
-    localrule: True
+    params:
+        config=plan.config,
     script:
         "../../scripts/sheets.py"
 
@@ -69,16 +69,16 @@ rule trial:
         participants=plan.file("participants.tsv"),
         description=plan.file("dataset_description.json"),
         ignore=plan.file(".bidsignore"),
+    log:
+        plan.file("logs", "trial.log"),
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
     params:
         left=on_sheets(lambda: plan.trial.left()),
         counts=on_sheets(lambda: plan.trial.counts()),
         people=on_sheets(lambda: plan.participant_rows()),
         study=plan.config["study"],
         code=code("trial"),
-    log:
-        plan.file("logs", "trial.log"),
-    conda:
-        "../../envs/analysis.yaml"
-    localrule: True
     script:
         "../../scripts/trial.py"

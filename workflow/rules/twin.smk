@@ -12,14 +12,14 @@ if plan.config["twin"] and plan.trial:
     rule truth:
         output:
             plan.file("truth.json"),
+        log:
+            plan.file("logs", "truth.log"),
+        localrule: True
+        conda:
+            "../../envs/analysis.yaml"
         params:
             truth=truth,
             code=code("truth"),
-        log:
-            plan.file("logs", "truth.log"),
-        conda:
-            "../../envs/analysis.yaml"
-        localrule: True
         script:
             "../../scripts/truth.py"
 
@@ -35,6 +35,16 @@ if plan.config["twin"] and plan.trial and plan.entry == "fmriprep":
     rule twin_session:
         output:
             **plan.preprocessed_pattern(),
+        log:
+            plan.file(
+                "logs", "twin_session", "sub-{participant}_ses-{session}_{scan}.log"
+            ),
+        conda:
+            "../../envs/connectivity.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=10,
         params:
             truth=lambda w: plan.session_truth(truth, w.participant, w.session),
             scan=lambda w: plan.raw_scan(w.participant, w.session, w.scan),
@@ -42,14 +52,6 @@ if plan.config["twin"] and plan.trial and plan.entry == "fmriprep":
             targets=plan.target_rows(),
             twin=plan.config["twin"],
             code=code("twin_session"),
-        log:
-            plan.file("logs", "twin_session", "sub-{participant}_ses-{session}_{scan}.log"),
-        threads: 1
-        resources:
-            mem_mb=2000,
-            runtime=10,
-        conda:
-            "../../envs/connectivity.yaml"
         script:
             "../../scripts/twin_session.py"
 
@@ -63,16 +65,16 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
             plan.raw_path("README"),
             plan.raw_path("participants.tsv"),
             plan.raw_path(f"task-{plan.config['task']}_bold.json"),
+        log:
+            plan.file("logs", "twin_dataset.log"),
+        localrule: True
+        conda:
+            "../../envs/connectivity.yaml"
         params:
             people=plan.participant_rows(),
             task=plan.config["task"],
             twin=plan.config["twin"],
             code=code("twin_dataset"),
-        log:
-            plan.file("logs", "twin_dataset.log"),
-        conda:
-            "../../envs/connectivity.yaml"
-        localrule: True
         script:
             "../../scripts/twin_dataset.py"
 
@@ -80,15 +82,15 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
     rule twin_anatomy:
         output:
             t1w=plan.raw_path("{folder}/sub-{participant}{rest}_T1w.nii.gz"),
+        log:
+            plan.file("logs", "twin_anatomy", "{folder}", "sub-{participant}{rest}.log"),
+        wildcard_constraints:
+            rest="[A-Za-z0-9_-]*",
+        conda:
+            "../../envs/connectivity.yaml"
         params:
             twin=plan.config["twin"],
             code=code("twin_anatomy"),
-        wildcard_constraints:
-            rest="[A-Za-z0-9_-]*",
-        log:
-            plan.file("logs", "twin_anatomy", "{folder}", "sub-{participant}{rest}.log"),
-        conda:
-            "../../envs/connectivity.yaml"
         script:
             "../../scripts/twin_anatomy.py"
 
@@ -98,6 +100,10 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
             plan.raw_path(f"task-{plan.config['task']}_bold.json"),
         output:
             **plan.raw_twin_pattern(),
+        log:
+            plan.file("logs", "twin_scan", "sub-{participant}_ses-{session}_{scan}.log"),
+        conda:
+            "../../envs/connectivity.yaml"
         params:
             truth=lambda w: plan.session_truth(truth, w.participant, w.session),
             scan=lambda w: plan.raw_scan(w.participant, w.session, w.scan),
@@ -105,9 +111,5 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
             targets=plan.target_rows(),
             twin=plan.config["twin"],
             code=code("twin_scan"),
-        log:
-            plan.file("logs", "twin_scan", "sub-{participant}_ses-{session}_{scan}.log"),
-        conda:
-            "../../envs/connectivity.yaml"
         script:
             "../../scripts/twin_scan.py"
