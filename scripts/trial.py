@@ -6,7 +6,7 @@ with job(snakemake):
     import pandas
 
     from crossfc import __version__, atomic
-    from crossfc.bids import BIDSIGNORE, dataset_description
+    from crossfc.bids import BIDSIGNORE, RESULTS_README, dataset_description
     from crossfc.trial.design import LEFT_COLUMNS
 
     made, wanted = snakemake.output, snakemake.params
@@ -14,4 +14,5 @@ with job(snakemake):
     atomic.write_table(made.counts, pandas.DataFrame(wanted.counts))
     atomic.write_table(made.participants, pandas.DataFrame(wanted.people))
     atomic.write_text(made.ignore, BIDSIGNORE)
+    atomic.write_text(made.readme, RESULTS_README)
     atomic.write_json(made.description, dataset_description(wanted.study, __version__))

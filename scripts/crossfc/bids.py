@@ -89,12 +89,12 @@ def dataset_description(name: str, version: str) -> dict[str, object]:
 
 # Files of a result that BIDS has no names for yet: group results, quality records and seed maps.
 BIDSIGNORE = """\
-group/
-clinical/
-quality/
-trial/
-logs/
-preprocessed/
+group
+clinical
+quality
+trial
+logs
+preprocessed
 report.html
 robustness.tsv
 truth.json
@@ -103,4 +103,10 @@ truth.json
 **/*_relmat.tsv
 **/*_desc-carpet_bold.png
 **/*_timeseries.tsv
+"""
+
+RESULTS_README = """\
+Results of crossfc: seed connectivity of the anterior cingulate cortex in a drug-crossover trial.
+report.html answers the questions; trial/left.tsv says who left and why; sub-*/ses-*/func holds the
+Fisher-z maps, edges and quality records of each session, group/<pipeline>/<analysis> the tests.
 """

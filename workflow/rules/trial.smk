@@ -69,6 +69,7 @@ rule trial:
         participants=plan.file("participants.tsv"),
         description=plan.file("dataset_description.json"),
         ignore=plan.file(".bidsignore"),
+        readme=plan.file("README"),
     log:
         plan.file("logs", "trial.log"),
     localrule: True
