@@ -21,7 +21,8 @@ test: $(SETUP)  ## The default tests
 test-slow: $(SETUP)  ## Long checks: real scans, error rates over many null data sets
 	$(BIN)/python -m pytest -m slow
 
-test-slurm: $(SETUP)  ## Checks that need a SLURM cluster on this machine
+test-slurm: $(SETUP)  ## Checks that need a SLURM cluster on this machine (needs uv for the plugin)
+	uv sync --frozen --group dev --group slurm
 	$(BIN)/python -m pytest -m slurm
 
 bench: $(SETUP)  ## Costs and ratios, printed and written to benchmarks/latest.json

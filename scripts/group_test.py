@@ -10,7 +10,7 @@ with job(snakemake):
 
     given, wanted, name = snakemake.input, snakemake.params, snakemake.wildcards.analysis
     # Covariates are between people: they enter where people of two groups are compared.
-    covariates = wanted.design["covariates"] if name.startswith(GROUP) else []
+    covariates = wanted.covariates if name.startswith(GROUP) else []
     started = time.monotonic()
 
     def progress(done: int, total: int) -> None:
@@ -28,6 +28,7 @@ with job(snakemake):
         cluster_forming_p=wanted.cluster_forming_p,
         connectivity=wanted.connectivity,
         covariates=covariates,
+        blocks=wanted.blocks,
         atlas={"image": given.atlas, "table": given.atlas_names},
         progress=progress,
     )

@@ -7,7 +7,7 @@ with job(snakemake):
     from crossfc.group.edges import read_edges
     from crossfc.group.mixed import mixed_model
 
-    design = snakemake.params.design
-    groups = [g for g in design["groups"].values() if g]
+    labels = snakemake.params.labels
+    groups = [g for g in labels["groups"].values() if g]
     targets = read_edges(f"{snakemake.input.pairs}/targets.tsv")
-    atomic.write_table(snakemake.output[0], mixed_model(targets, design["treatments"], groups))
+    atomic.write_table(snakemake.output[0], mixed_model(targets, labels["treatments"], groups))

@@ -32,6 +32,8 @@ with job(snakemake):
             [t for t, k in zip(given.relmat, kept, strict=True) if k],
         )
         atomic.write_table(out / "targets.tsv", edges)
+    for person in people:
+        del person["sessions"]
     pair_sessions(
         people,
         seeds,

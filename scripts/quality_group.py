@@ -10,8 +10,8 @@ with job(snakemake):
     from crossfc.group.pairs import read_people
 
     given, made, wanted = snakemake.input, snakemake.output, snakemake.params
-    treatments = wanted.design["treatments"]
-    groups = [g for g in wanted.design["groups"].values() if g]
+    treatments = wanted.labels["treatments"]
+    groups = [g for g in wanted.labels["groups"].values() if g]
     sessions = quality_table(wanted.sessions, given.qc, wanted.limits)
     atomic.write_table(made.sessions, sessions)
     atomic.write_table(made.motion, motion(sessions, treatments, groups))

@@ -4,6 +4,9 @@ import re
 
 from crossfc.fault import Fault
 
+# The template of native preprocessing and of the twin: ICBM 2009a nonlinear symmetric.
+TEMPLATE_SPACE = "MNI152NLin2009aSym"
+
 # The order of BIDS 1.10, with `seed` (ours; see the .bidsignore of a result) after `seg`.
 ENTITY_ORDER = (
     "sub", "ses", "sample", "task", "tracksys", "acq", "ce", "trc", "stain", "rec", "dir", "run",

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from crossfc.fault import Fault
+from crossfc.fault import Fault, raise_all
 from crossfc.group import question
 from crossfc.session import layout
 from crossfc.trial import config as configuration
@@ -55,6 +55,8 @@ class Plan:
         if not self.missing_sheets:
             self.trial = load(self.config)
             self.strategies = self._strategies()
+            self._check_clinical()
+            self._check_raw()
 
     def _find_files(self) -> None:
         """Take files from the workflow's folder where the working directory has none."""
@@ -86,6 +88,42 @@ class Plan:
                     f"{choices['strategy']}; it has {', '.join(strategies)}"
                 )
         return strategies
+
+    def _check_clinical(self) -> None:
+        """Refuse words of the config key ``clinical`` that the sheets do not have."""
+        trial, clinical = self.checked_trial(), self.config["clinical"]
+        known = {
+            "groups": trial.groups,
+            "seed": self.seeds(self.primary),
+            "target": regions.names(trial.targets),
+            "scales": list(trial.scales),
+        }
+        named = [("clinical.groups", "groups", group) for group in clinical["groups"] or ()]
+        for i, hypothesis in enumerate(clinical["hypotheses"], 1):
+            place = f"clinical.hypotheses, number {i}"
+            named += [(place, kind, hypothesis[kind]) for kind in ("seed", "target")]
+            named += [(place, "scales", scale) for scale in hypothesis.get("scales", ())]
+        raise_all(
+            [
+                f"config key {place}: {word!r} is none of {', '.join(known[kind])}"
+                f"{did_you_mean(word, known[kind])}; correct it"
+                for place, kind, word in named
+                if word not in known[kind]
+            ]
+        )
+
+    def _check_raw(self) -> None:
+        """Refuse raw runs that native preprocessing has no names for."""
+        if self.entry == "raw":
+            raise_all(
+                [
+                    f"{self.config['sheets']['sessions']}, row {s.row}: {scan} lies in no session "
+                    "folder, which entry raw needs; lay the data set out as sub-*/ses-*/func"
+                    for s in self.sessions()
+                    for scan in s.scans
+                    if len(Path(scan).parts) != 4
+                ]
+            )
 
     # The study ---------------------------------------------------------------------------------
 
@@ -157,7 +195,7 @@ class Plan:
         return [
             known.get(name, Pair(person, None, None))
             for name, person in sorted(trial.participants.items())
-            if trial.included(name)
+            if trial.has_contrast(person)
         ]
 
     def session(self, participant: str, session: str) -> Session:
@@ -311,6 +349,39 @@ class Plan:
         """Give the names of a pipeline's seeds."""
         return list(dict.fromkeys(row["seed"] for row in self.seed_rows(pipeline)))
 
+    def region_files(self, pipelines: list[str]) -> list[str]:
+        """List the images that seeds (of these pipelines) and targets are taken from.
+
+        Raises
+        ------
+        Fault
+            If one does not exist.
+        """
+        rows = [row for name in pipelines for row in self.seed_rows(name)] + self.target_rows()
+        files = list(dict.fromkeys(row["file"] for row in rows if row["file"]))
+        sheets = f"{self.config['sheets']['seeds']} or {self.config['sheets']['targets']}"
+        for path in files:
+            if not Path(path).is_file():
+                raise Fault(
+                    f"{path} does not exist, which the column file of {sheets} names; correct the "
+                    "path"
+                )
+        return files
+
+    def sidecars(self, participant: str, session: str, scan: str) -> list[str]:
+        """List the JSON files that describe a raw run, by BIDS inheritance.
+
+        Looked up for the run that is planned, below its own folders only.
+        """
+        from crossfc.session.scan import sidecar_paths
+
+        path = self.raw_scan(participant, session, scan)
+        found = [str(p) for p in sidecar_paths(self.config["bids_dir"], path)]
+        if self.config["twin"] is None:
+            return found
+        made = self.raw_path(path.replace("_bold.nii.gz", "_bold.json"))
+        return list(dict.fromkeys([*found, made]))
+
     def target_rows(self) -> list[dict[str, Any]]:
         """Give the rows of the targets."""
         return [self._placed(r.as_dict("target")) for r in self.checked_trial().targets]
@@ -318,7 +389,9 @@ class Plan:
     # The group ---------------------------------------------------------------------------------
 
     def session_files(self, pipeline: str, kind: str) -> list[str]:
-        """List one kind of file (relmat, qc) over all sessions with a scan."""
+        """List one kind of file (relmat, qc) of all sessions; with ready maps there are none."""
+        if self.entry == "maps":
+            return []
         return [
             str(self._connectivity(s.participant_id, s.session_id, pipeline)[kind])
             for s in self.sessions()
@@ -371,11 +444,11 @@ class Plan:
             for seed in self.seeds(pipeline):
                 try:
                     name = maps["pattern"].format(participant_id=person, seed=seed, **session)
-                except (KeyError, IndexError) as error:
+                except (KeyError, IndexError, ValueError, AttributeError) as error:
                     raise Fault(
-                        f"config key maps.pattern: there is no {error} for maps of level "
-                        f"{maps['level']}; use participant_id, seed and, per session, session_id "
-                        "or treatment in braces"
+                        f"config key maps.pattern: {maps['pattern']!r} cannot be filled in for "
+                        f"maps of level {maps['level']} ({error}); use {{participant_id}}, "
+                        "{seed} and, per session, {session_id} or {treatment}"
                     ) from None
                 path = self.derivatives_dir / name
                 if not path.is_file():
@@ -395,7 +468,7 @@ class Plan:
         """Give what pairing depends on besides the maps."""
         maps = self.config["maps"]
         ready = self.entry == "maps"
-        return self.design() | {
+        return self.labels() | {
             "pipeline": pipeline,
             "limits": self.config["exclusion"],
             "fwhm_mm": maps["fwhm_mm"] if ready else self.config["pipelines"][pipeline]["fwhm_mm"],
@@ -405,14 +478,13 @@ class Plan:
             "accept_unoriented": maps["accept_unoriented"] if ready else False,
         }
 
+    def labels(self) -> dict[str, Any]:
+        """Give the labels of groups and treatments."""
+        return {key: self.config[key] for key in ("groups", "treatments")}
+
     def design(self) -> dict[str, Any]:
-        """Give the words of the design: groups, treatments, covariates, scales."""
-        return {
-            "groups": self.config["groups"],
-            "treatments": self.config["treatments"],
-            "covariates": self.config["covariates"],
-            "scales": list(self.checked_trial().scales),
-        }
+        """Give the words of the design: groups, treatments, scales."""
+        return self.labels() | {"scales": list(self.checked_trial().scales)}
 
     def analyses(self) -> list[str]:
         """List the analyses to run.
@@ -598,11 +670,6 @@ class Plan:
     def scale_rows(self) -> list[dict[str, Any]]:
         """Give the scales as plain rows."""
         return [asdict(scale) for scale in self.checked_trial().scales.values()]
-
-    def region_names(self) -> list[str]:
-        """Give the names of the targets."""
-        return regions.names(self.checked_trial().targets)
-
 
 def _scored(pair: Pair, scale: str) -> bool:
     return all(s and s.scores.get(scale) is not None for s in (pair.active, pair.control))

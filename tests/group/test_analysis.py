@@ -110,7 +110,7 @@ def test_every_analysis_writes_its_files(results, pairs, name, seeds, stats_writ
             p = read(results / name, seed, stat).get_fdata()[inside]
             assert p.min() >= np.float32(1 / 200) and p.max() <= 1
     result = json.loads((results / name / "result.json").read_text())
-    assert result["seeds"] == seeds == list(result["per_seed"])
+    assert result["seeds"] == seeds == list(result["per_seed"]) and result["estimable"] is True
     assert result["n_permutations"] == 199 and not result["exhaustive"]
 
 
@@ -256,29 +256,120 @@ def test_an_analysis_is_reproducible_to_the_byte(pairs, results, tmp_path, atlas
         assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
 
 
-def test_unknown_sequence_and_few_people_are_said(pairs, tmp_path):
-    people = pd.read_csv(pairs / "people.tsv", sep="\t")
-    delta = np.load(pairs / "delta.npy")
-    few = [0, 1, 2, 3]
-    folder = tmp_path / "pairs"
+def some_of(pairs, rows, folder, **columns):
+    """Write the pairs of some people only, columns of their table changed."""
     folder.mkdir()
-    people.iloc[few].assign(sequence_code=None).to_csv(
-        folder / "people.tsv", sep="\t", index=False, na_rep="n/a"
-    )
-    np.save(folder / "delta.npy", delta[few])
-    np.save(folder / "total.npy", delta[few])
+    people = read_people(pairs / "people.tsv").iloc[rows].assign(**columns)
+    people.to_csv(folder / "people.tsv", sep="\t", index=False, na_rep="n/a")
+    for name in ("delta.npy", "total.npy"):
+        np.save(folder / name, np.load(pairs / name)[rows])
     for name in ("mask.nii.gz", "pairs.json"):
         (folder / name).write_bytes((pairs / name).read_bytes())
+    return folder
+
+
+def test_unknown_sequence_and_few_people_are_said(pairs, tmp_path):
+    folder = some_of(pairs, [0, 1, 2, 3], tmp_path / "pairs", sequence_code=None)
     result = analyse("drug_TRD", folder, tmp_path / "out", n_permutations=100)
     assert result["exhaustive"] and result["n_permutations"] == 16
     assert not result["sequence_adjusted"] and result["model"] == "D ~ 1"
     assert any("order of treatments is not known" in note for note in result["notes"])
     assert any("only 16 arrangements" in note for note in result["notes"])
     assert result["threshold_fwe_voxel"] is None
-    with pytest.raises(Fault, match="drug_HV: nobody is left"):
-        analyse("drug_HV", folder, tmp_path / "out")
-    with pytest.raises(Fault, match="group is the same for all 4"):
-        analyse("group_by_drug", folder, tmp_path / "out")
+
+
+def test_one_unknown_order_costs_one_person(pairs, tmp_path):
+    codes = read_people(pairs / "people.tsv")["sequence_code"].to_numpy(dtype=float)
+    codes[4] = np.nan
+    everybody = list(range(len(codes)))
+    folder = some_of(pairs, everybody, tmp_path / "one", sequence_code=codes)
+    without = some_of(pairs, [row for row in everybody if row != 4], tmp_path / "without")
+    result = analyse("drug_TRD", folder, tmp_path / "a", **OPTIONS)
+    expected = analyse("drug_TRD", without, tmp_path / "b", **OPTIONS)
+    reason = "order of treatments not known"
+    assert result["left"] == [{"participant_id": "sub-04", "group": "TRD", "reason": reason}]
+    assert result["n"] == {"TRD": 13} and result["sequence_adjusted"]
+    assert result | {"left": []} == expected
+    for path in (tmp_path / "b").glob("*.nii.gz"):
+        assert path.read_bytes() == (tmp_path / "a" / path.name).read_bytes(), path.name
+
+
+PATIENTS, CONTROLS = list(range(14)), list(range(14, 24))
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "columns", "n", "reason"),
+    [
+        ("drug_HV", PATIENTS, {}, {"HV": 0}, "nobody is left"),
+        ("drug_TRD", [0, *CONTROLS], {}, {"TRD": 1}, "1 people are too few"),
+        ("drug_TRD", [0, 1, *CONTROLS], {}, {"TRD": 2}, "2 people are too few"),
+        ("group_by_drug", PATIENTS, {}, {"TRD": 14, "HV": 0}, "group is the same for all 14"),
+        ("group_by_drug_pooled", [*PATIENTS, 14], {}, {"TRD": 14, "HV": 1}, "too small"),
+        ("group_by_drug", [0, 2, 4, 15, 17], {}, {"TRD": 3, "HV": 2}, "not independent"),
+        ("group_by_drug_by_subregion", [0, 1, 14, 15], {}, {"TRD": 2, "HV": 2}, "Hotelling's T²"),
+        ("carryover", [0, 2, 14, 16], {}, {"TRD": 2, "HV": 2}, "sequence is the same for all 4"),
+        ("change_MADRS", PATIENTS, {"delta_MADRS": None}, {"TRD": 0}, "nobody is left"),
+    ],
+)
+def test_an_analysis_without_enough_people_says_so(pairs, tmp_path, name, rows, columns, n, reason):
+    folder, out = some_of(pairs, rows, tmp_path / "pairs", **columns), tmp_path / name
+    out.mkdir()
+    (out / "seed-sgACC_stat-t_statmap.nii.gz").write_text("a map of a run with more people")
+    result = analyse(name, folder, out, **OPTIONS)
+    assert {path.name for path in out.iterdir()} == {"clusters.tsv", "cells.tsv", "result.json"}
+    assert result == json.loads((out / "result.json").read_text())
+    assert result["estimable"] is False and result["per_seed"] == {} and result["n"] == n
+    assert len(result["notes"]) == 1 and reason in result["notes"][0]
+    assert len(result["left"]) == (14 if name == "change_MADRS" else 0)
+    clusters = pd.read_csv(out / "clusters.tsv", sep="\t")
+    assert len(clusters) == 0 and {"p_fwe_cluster", "mean_HV_placebo"} <= set(clusters.columns)
+    cells = pd.read_csv(out / "cells.tsv", sep="\t")
+    assert len(cells) == 0 and {"participant_id", "delta"} <= set(cells.columns)
+
+
+def test_the_page_copes_with_an_analysis_that_was_not_estimated(pairs, tmp_path):
+    from crossfc.report.headline import WORDS
+    from crossfc.report.narrative import UNKNOWN
+    from crossfc.report.page import write_report
+    from crossfc.report.results import read_analysis
+
+    folder, primary = some_of(pairs, PATIENTS, tmp_path / "few"), tmp_path / "group" / "primary"
+    asked = names(GROUPS, ["MADRS"])
+    lost = [name for name in asked if name.startswith("group_by_drug") or name == "drug_HV"]
+    for name in asked:
+        analyse(name, folder, primary / name, **OPTIONS)
+        assert read_analysis(name, primary / name).record["estimable"] == (name not in lost)
+    config = {
+        "study": "few", "groups": GROUPS, "treatments": TREATMENTS, "entry": "fmriprep",
+        "pipelines": {"primary": {}}, "group": {"permutations": 199},
+    }  # fmt: skip
+    for shown in (asked, lost):
+        page = tmp_path / "page.html"
+        write_report(page, config=config, analyses=shown, group_dir=tmp_path / "group")
+        text = page.read_text(encoding="utf-8")
+        assert text.count("This analysis cannot be estimated.") >= len(lost) == 4
+        assert "drug_HV: nobody is left to analyse" in text
+        assert text.count(WORDS[UNKNOWN]) >= len(lost)
+
+
+def test_what_is_wrong_still_stops(pairs, tmp_path):
+    few = some_of(pairs, PATIENTS, tmp_path / "few")
+    with pytest.raises(Fault, match='needs the column "weight"'):
+        analyse("drug_HV", few, tmp_path / "out", covariates=["weight"])
+    with pytest.raises(Fault, match='no analysis "drug_BP"'):
+        analyse("drug_BP", few, tmp_path / "out")
+    with pytest.raises(Fault, match="tests a mean"):
+        analyse("drug_HV", few, tmp_path / "out", arrangement="shuffles")
+    record = json.loads((few / "pairs.json").read_text())
+    (few / "pairs.json").write_text(json.dumps(record | {"level": "contrast"}))
+    with pytest.raises(Fault, match="no sum of sessions"):
+        analyse("carryover", few, tmp_path / "out")
+    delta = np.load(few / "delta.npy")
+    delta[0, 0, 0] = np.nan
+    np.save(few / "delta.npy", delta)
+    with pytest.raises(Fault, match="not finite"):
+        analyse("drug_TRD", few, tmp_path / "out", **OPTIONS)
+    assert not (tmp_path / "out" / "result.json").exists()
 
 
 def test_covariates_and_blocks(pairs, tmp_path):

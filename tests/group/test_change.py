@@ -15,7 +15,6 @@ from crossfc.group.change import (
     clinical_change,
     connectivity_change,
     paired_scores,
-    sequence_codes,
 )
 
 TREATMENTS = {"active": "ketamine", "control": "placebo"}
@@ -96,9 +95,32 @@ def test_planted_drug_and_period_are_told_apart_in_an_unbalanced_trial():
     assert row["mean"] == pytest.approx(-6)  # what is not adjusted for the period is wrong
 
 
+def test_whose_order_is_unknown_is_only_in_what_needs_no_order():
+    scores = random_scores(np.random.default_rng(7), 9)
+    full, _ = one_row(scores)
+    scores.loc[[2, 5], "sequence"] = ["n/a", None]
+    row, notes = one_row(scores)
+    known, silent = one_row(scores.drop(index=[2, 5]))
+    assert silent == []
+    adjusted = [c for c in row.index if c.startswith(("adjusted", "period", "carryover", "n_"))]
+    assert len(adjusted) == 9
+    pd.testing.assert_series_equal(row[adjusted], known[adjusted])
+    assert np.isfinite(row[adjusted].astype(float)).all()
+    plain = ["n", "mean", "sd", "t", "df", "p", "wilcoxon_p"]
+    pd.testing.assert_series_equal(row[plain], full[plain])
+    assert row["n"] == 9 and row["adjusted_estimate"] != full["adjusted_estimate"]
+    assert len(notes) == 1
+    assert "2 of 9 people (sub-TRD02, sub-TRD05)" in notes[0] and "(n = 7)" in notes[0]
+
+
 @pytest.mark.parametrize(
     ("sequence", "said"),
-    [([ORDERS[0]] * 6, "same order"), ([ORDERS[0]] * 3 + ["n/a", None, ORDERS[1]], "2 of 6")],
+    [
+        ([ORDERS[0]] * 6, ["everybody had the treatments in the same order"]),
+        ([ORDERS[0]] * 4 + ["n/a", None], ["2 of 6", "everybody of known order had"]),
+        ([ORDERS[0], ORDERS[1], *["n/a"] * 4], ["4 of 6", "too few people of known order (n = 2)"]),
+        (["n/a"] * 6, ["6 of 6", "(n = 0)"]),
+    ],
 )
 def test_without_an_order_there_is_no_adjusted_effect_and_a_note(sequence, said):
     rng = np.random.default_rng(3)
@@ -106,7 +128,8 @@ def test_without_an_order_there_is_no_adjusted_effect_and_a_note(sequence, said)
     adjusted = [c for c in row.index if c.startswith(("adjusted", "period", "carryover"))]
     assert len(adjusted) == 7 and row[adjusted].isna().all()
     assert np.isfinite(row["t"])
-    assert len(notes) == 1 and said in notes[0]
+    assert len(notes) == len(said)
+    assert all(words in note for words, note in zip(said, notes, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -186,11 +209,6 @@ def test_bad_tables_are_refused():
         clinical_change(scores.drop(columns="control"), TREATMENTS, ["TRD"], ["MADRS"])
     with pytest.raises(Fault, match="sub-TRD00 for MADRS"):
         clinical_change(pd.concat([scores, scores]), TREATMENTS, ["TRD"], ["MADRS"])
-
-
-def test_sequence_codes():
-    codes = sequence_codes(pd.Series([*ORDERS, "n/a", None, "ketamine-ketamine"]), TREATMENTS)
-    np.testing.assert_array_equal(codes, [-1, 1, np.nan, np.nan, np.nan])
 
 
 def test_connectivity_change_is_active_minus_control():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from crossfc.fault import Fault
-from crossfc.group.model import model
+from crossfc.group.model import Inestimable, model
 from crossfc.group.question import names, question
 
 GROUPS = {"patients": "TRD", "controls": "HV"}
@@ -112,8 +112,8 @@ def test_the_arrangement_can_be_chosen(people):
     ("codes", "note"),
     [
         ([-1.0] * 6, "same order of treatments"),
-        ([-1.0, 1, np.nan, 1, np.nan, 1], "not known for 2 of 6 people"),
-        ([np.nan] * 6, "not known for 6 of 6 people"),
+        ([1.0, 1, np.nan, 1, np.nan, 1], "not known for 2 of 6 people and the same for all others"),
+        ([np.nan] * 6, "not known for 6 of 6 people, so the model has no sequence term"),
     ],
 )
 def test_sequence_falls_out_with_a_note(people, codes, note):
@@ -122,6 +122,64 @@ def test_sequence_falls_out_with_a_note(people, codes, note):
     assert built.formula == "D ~ 1" and not built.sequence_adjusted
     assert built.nuisance.shape == (6, 0) and len(built.rows) == 6
     assert len(built.notes) == 1 and note in built.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("drug_TRD", "D ~ 1 + sequence"),
+        ("group_by_drug", "D ~ 1 + group + sequence"),
+        ("change_MADRS", "D ~ 1 + delta_MADRS + sequence"),
+    ],
+)
+def test_whose_order_is_unknown_leaves_and_the_others_keep_the_sequence(people, name, formula):
+    before = build(name, people)
+    people.loc[1, "sequence_code"] = np.nan
+    built = build(name, people)
+    assert built.formula == formula and built.sequence_adjusted and built.notes == []
+    assert built.rows.tolist() == [row for row in before.rows if row != 1]
+    gone = {
+        "participant_id": "sub-02", "group": "TRD", "reason": "order of treatments not known",
+    }  # fmt: skip
+    assert [person for person in built.left if person not in before.left] == [gone]
+    column = built.nuisance[:, built.nuisance_names.index("sequence")]
+    assert column.tolist() == people["sequence_code"][built.rows].tolist()
+    # The model is that of a study in which this person never was.
+    alone = build(name, people.drop(index=1).reset_index(drop=True))
+    np.testing.assert_array_equal(built.nuisance, alone.nuisance)
+    np.testing.assert_array_equal(built.effect, alone.effect)
+
+
+def test_the_unknown_order_of_people_outside_the_analysis_changes_nothing(people):
+    before = build("drug_TRD", people)
+    people.loc[6:, "sequence_code"] = np.nan
+    built = build("drug_TRD", people)
+    assert built.left == [] and built.sequence_adjusted
+    np.testing.assert_array_equal(built.nuisance, before.nuisance)
+    # Nor that of somebody who leaves for another reason; nobody leaves twice.
+    people.loc[2, "sequence_code"] = np.nan
+    left = build("change_MADRS", people).left
+    assert [person["reason"] for person in left] == ["no MADRS score in both sessions"]
+
+
+def test_a_group_without_any_order_stays_in_the_comparison(people):
+    people.loc[6:, "sequence_code"] = np.nan
+    built = build("group_by_drug", people)
+    assert built.formula == "D ~ 1 + group" and len(built.rows) == 10 and built.left == []
+    assert "not known for 4 of 10 people, among them everybody of HV" in built.notes[0]
+
+
+def test_what_only_lacks_people_is_told_from_what_is_wrong(people):
+    unscored = people.assign(delta_MADRS=np.nan)
+    with pytest.raises(Inestimable, match="nobody is left") as caught:
+        build("change_MADRS", unscored)
+    assert len(caught.value.rows) == 0 and len(caught.value.left) == 6
+    with pytest.raises(Inestimable, match="group is the same for all 6") as caught:
+        build("group_by_drug", people.iloc[:6])
+    assert caught.value.rows.tolist() == [0, 1, 2, 3, 4, 5] and caught.value.left == []
+    with pytest.raises(Fault, match="needs the column") as caught:
+        build("change_SHAPS", people)
+    assert not isinstance(caught.value, Inestimable)
 
 
 def test_a_constant_covariate_falls_out_with_a_note(people):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from crossfc.fault import Fault
-from crossfc.group.pairs import Pairs, pair_sessions, read_people, sequence_code
+from crossfc.group.pairs import Pairs, pair_sessions, read_people
 
 SHAPE = (8, 9, 7)
 AFFINE = np.array([[-3.0, 0, 0, 12], [0, 3, 0, -12], [0, 0, 3, -9], [0, 0, 0, 1]])
@@ -234,14 +234,6 @@ def test_other_faults(trial, tmp_path):
         pair(people, tmp_path / "p", mask_file=save(np.zeros(SHAPE), tmp_path / "none.nii.gz"))
     with pytest.raises(Fault, match="pair the sessions first"):
         Pairs.read(tmp_path / "p")
-
-
-def test_sequence_codes():
-    assert sequence_code("ketamine-placebo", TREATMENTS) == -1
-    assert sequence_code("placebo-ketamine", TREATMENTS) == 1
-    assert np.isnan(sequence_code(None, TREATMENTS)) and np.isnan(sequence_code("n/a", TREATMENTS))
-    with pytest.raises(Fault, match='sequence "placebo" is not one of'):
-        sequence_code("placebo", TREATMENTS)
 
 
 def test_a_folder_that_does_not_belong_together(trial, tmp_path):

@@ -97,6 +97,31 @@ def test_all_analyses_seeds_and_pipelines(tmp_path, maps):
     assert (table["n_people"] == 41).all()
 
 
+def test_what_is_not_estimable_is_skipped_with_a_note(tmp_path, maps):
+    folders = {name: tmp_path / name for name in ("p", "gsr", "scrub")}
+    lost = {"p": "drug_HV", "scrub": "group_by_drug"}
+    for name, folder in folders.items():
+        for analysis in ("drug_TRD", "drug_HV", "group_by_drug"):
+            kept = lost.get(name) != analysis
+            write(folder, analysis, {"sgACC_stat-t": maps} if kept else {})
+            if not kept:
+                record = {"estimable": False, "n": {"TRD": 24, "HV": 0}}
+                (folder / analysis / "result.json").write_text(json.dumps(record))
+    primary = folders.pop("p")
+    table, notes = robustness(primary, folders, ["drug_TRD", "drug_HV", "group_by_drug"])
+    assert table[["pipeline", "analysis"]].values.tolist() == [
+        ["gsr", "drug_TRD"],
+        ["scrub", "drug_TRD"],
+        ["gsr", "group_by_drug"],
+    ]
+    assert notes == [
+        "drug_HV cannot be estimated in the primary pipeline; not compared",
+        "group_by_drug cannot be estimated in scrub; not compared",
+    ]
+    nothing = robustness(primary, folders, ["drug_HV"])[0]
+    assert len(nothing) == 0 and list(nothing.columns) == COLUMNS
+
+
 def test_faults(tmp_path, maps):
     primary = write(tmp_path / "a", "x", {"sgACC_stat-t": maps})
     shifted = write(tmp_path / "b", "x", {"sgACC_stat-t": maps}, affine=AFFINE + np.eye(4) * 0.1)
@@ -105,8 +130,11 @@ def test_faults(tmp_path, maps):
     cut = write(tmp_path / "c", "x", {"sgACC_stat-t": maps[:-1]})
     with pytest.raises(Fault, match="another grid"):
         robustness(primary, {"c": cut}, ["x"])
-    with pytest.raises(Fault, match="holds no map"):
+    with pytest.raises(Fault, match="result.json is missing"):
         robustness(primary, {"b": shifted}, ["y"])
+    bare = write(tmp_path / "bare", "x", {})
+    with pytest.raises(Fault, match="holds no map"):
+        robustness(primary, {"bare": bare}, ["x"])
     welch = write(tmp_path / "d", "x", {"sgACC_stat-F": maps})
     with pytest.raises(Fault, match="another statistic"):
         robustness(primary, {"d": welch}, ["x"])

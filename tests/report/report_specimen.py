@@ -121,7 +121,7 @@ def make(
     _write(study / "trial" / "participants.tsv", everyone)
     edges = _targets(rng, people, seeds, effect)
     _write(primary / "pairs" / "targets.tsv", edges)
-    _mixed(rng, primary, seeds)
+    _mixed(rng, primary, seeds, groups)
     _clinic(rng, study / "clinical", people, edges, seeds, groups, effect)
     _quality(rng, study / "quality", people, seeds, edges)
     _write(study / "robustness.tsv", _robustness(rng, names, seeds))
@@ -314,6 +314,9 @@ class _Writer:
             if flips:
                 sign = self.rng.choice([-1.0, 1.0], n)
                 t = t_of(data * sign[:, None, None], code)
+            elif name.startswith("group"):
+                sign = self.rng.choice([-1.0, 1.0], n)
+                t = t_of((data - data.mean(0)) * sign[:, None, None], code)
             else:
                 t = t_of(data, self.rng.permutation(code))
             highest.append(np.abs(t).max())
@@ -376,13 +379,13 @@ class _Writer:
                 },  # noqa: E501
                 "n_permutations": self.n,
                 "exhaustive": False,
-                "arrangement": "sign flips" if flips else "shuffles",
-                "two_sided": True,
+                "arrangement": "shuffles" if name.startswith("c") else "sign flips",
+                "two_sided": not square,
                 "forming_threshold": threshold**2 if square else threshold,
                 "cluster_forming_p": FORMING_P,
                 "connectivity": 26,
                 "seeds": seeds,
-                "sequence_adjusted": known,
+                "sequence_adjusted": known and name != "carryover",
                 "covariates": [],
                 "threshold_fwe_voxel": float(np.percentile(highest, 95)),
                 "per_seed": per_seed,
@@ -496,11 +499,12 @@ def _clinic(rng, folder, people, edges, seeds, groups, effect):
                                p[f"delta_{scale}"], True, "n/a"))  # fmt: skip
             d = own[f"delta_{scale}"].to_numpy(float)
             test = stats.ttest_1samp(d, 0)
+            known = 1.0 if (own["sequence"] != "n/a").all() else np.nan
             change.append({
                 "scale": scale, "group": group, "n": len(d), "mean": d.mean(), "sd": d.std(ddof=1),
                 "t": test.statistic, "df": len(d) - 1, "p": test.pvalue,
-                "adjusted_estimate": d.mean(), "adjusted_t": test.statistic,
-                "adjusted_p": test.pvalue, "period_estimate": 0.1, "period_t": 0.2,
+                "adjusted_estimate": d.mean() * known, "adjusted_t": test.statistic * known,
+                "adjusted_p": test.pvalue * known, "period_estimate": 0.1, "period_t": 0.2,
                 "carryover_t": 0.3, "carryover_p": 0.77, "wilcoxon_p": 0.06,
                 f"n_first_{ACTIVE}": len(d) // 2, f"n_first_{CONTROL}": len(d) - len(d) // 2,
             })  # fmt: skip
@@ -542,12 +546,15 @@ def _clinic(rng, folder, people, edges, seeds, groups, effect):
     ]))  # fmt: skip
 
 
-def _mixed(rng, primary, seeds):
+def _mixed(rng, primary, seeds, groups):
+    terms = ["intercept", "group", "drug", "group_by_drug", "period"]
+    if len(groups) == 1:
+        terms = ["intercept", "drug", "period"]
     rows = [
         (seed, target, term, 0.05, 0.04, 1.2, 0.23, 10, 21, True, "n/a")
         for seed in seeds
         for target in ("insulaR", "SMG")
-        for term in ("group", "drug", "group:drug", "period")
+        for term in terms
     ]
     columns = ["seed", "target", "term", "estimate", "se", "z", "p", "n_people", "n_sessions",
                "converged", "note"]  # fmt: skip

@@ -1,5 +1,6 @@
 """Parts of the page: flow of people, charts, what was planted, methods."""
 
+import dataclasses
 import re
 
 import pytest
@@ -9,6 +10,8 @@ from crossfc.report.citation import REFERENCES, Citations
 from crossfc.report.methods import band, methods
 from crossfc.report.page import TEMPLATES, environment_of
 from tests.report.report_page import page_of
+
+COMPARISONS = ("group_by_drug", "group_by_drug_pooled", "group_by_drug_by_subregion")
 
 
 def test_flow_adds_up(found_results):
@@ -93,19 +96,23 @@ def test_points_tell_the_order_by_shape(found_results):
     assert clinic.shape_of(found_results, "n/a") == "square"
 
 
+def cited_in(text):
+    """Find the works that a text cites by author and year."""
+    return set(re.findall(r"[A-ZÖ][a-zöA-Z]+(?: et al\.| & [A-Z][a-z]+)? (?:19|20)\d\d\b", text))
+
+
 def test_methods_quote_the_configuration(found, found_results):
     environment = environment_of(TEMPLATES)
     made = methods(found_results, environment, found.arguments["strategies"], {"crossfc": "9.9"})
     text = " ".join(p for _, paragraphs in made.parts for p in paragraphs)
-    for words in ("0.008–0.1 Hz", "6 mm full width", "up to 99 arrangements", "p < 0.001",
+    for words in ("0.008–0.1 Hz", "6 mm full width", "99 at random each", "p < 0.001",
                   "999 permutations", "24 parameters (Friston et al. 1996)", "gsr (confound",
                   "crossfc 9.9", "7 people of TRD"):  # fmt: skip
         assert words in text
     listed = {reference.short for reference in made.references}
     assert "Friston et al. 1996" in listed
     assert "Esteban et al. 2019" in listed
-    cited = set(re.findall(r"[A-ZÖ][a-zöA-Z]+(?: et al\.| & [A-Z][a-z]+)? (?:19|20)\d\d", text))
-    assert cited == listed
+    assert cited_in(text) == listed
 
 
 def test_methods_follow_a_changed_configuration(found, tmp_path):
@@ -121,6 +128,172 @@ def test_methods_follow_a_changed_configuration(found, tmp_path):
     assert "framewise displacement exceeded 0.4 mm" in page.text
     assert "Maps were smoothed" not in page.text
     assert "analyses were repeated" not in page.text
+
+
+def text_of(results, strategies=None):
+    """Write the methods; every work that is cited is listed, and no other."""
+    made = methods(results, environment_of(TEMPLATES), strategies or {}, {})
+    text = " ".join(p for _, paragraphs in made.parts for p in paragraphs)
+    assert cited_in(text) == {reference.short for reference in made.references}
+    assert "None" not in text
+    assert "n/a" not in text
+    return text
+
+
+def with_config(results, **changes):
+    """The same results of another configuration."""
+    return dataclasses.replace(results, config=results.config | changes)
+
+
+def with_records(results, **changes):
+    """The same results, records of some analyses changed."""
+    analyses = [
+        dataclasses.replace(a, record=a.record | changes.get(a.name, {})) for a in results.analyses
+    ]
+    return dataclasses.replace(results, analyses=analyses)
+
+
+def test_methods_say_what_was_flipped_and_what_was_shuffled(found_results):
+    text = text_of(found_results)
+    assert (
+        "The signs of whole people were flipped for the effect of ketamine in TRD and HV and the "
+        "comparison of groups per seed, for the mean of the seeds and between seeds (99 at random "
+        "each, besides the observed one)." in text
+    )
+    assert (
+        "People were shuffled for carry-over and the slope on change in MADRS (99 at random each"
+        in text
+    )
+    assert "residuals of each model without its effect" in text
+    assert "(Freedman & Lane 1983)" in text
+    assert "p = (1 + exceedances) / (1 + permutations)" in text
+    assert "(26 neighbours; one-sided for F)" in text
+    assert "all arrangements" not in text
+
+
+def test_methods_take_the_scheme_from_the_records(found_results):
+    shuffled = {name: {"arrangement": "shuffles"} for name in COMPARISONS}
+    text = text_of(with_records(found_results, **shuffled))
+    assert "flipped for the effect of ketamine in TRD and HV (99 at random each" in text
+    assert "People were shuffled for the comparison of groups per seed, for the mean" in text
+    blocked = with_config(found_results, group=found_results.config["group"] | {"blocks": "site"})
+    assert "shuffled within blocks of equal site for carry-over" in text_of(blocked)
+
+
+def test_methods_count_the_arrangements_of_each_analysis(found_results):
+    text = text_of(
+        with_records(
+            found_results,
+            drug_HV={"exhaustive": True, "n_permutations": 8},
+            drug_TRD={"exhaustive": True, "n_permutations": 128},
+            change_MADRS={"n_permutations": 50},
+        )
+    )
+    assert "flipped for the comparison of groups per seed" in text
+    assert "the effect of ketamine in TRD and HV (all there are, 8 to 128 each)." in text
+    assert "carry-over and the slope on change in MADRS (50 to 99 at random each" in text
+    assert "where all arrangements were taken, p is the share of them" in text
+    everything = {a.name: {"exhaustive": True, "n_permutations": 8} for a in found_results.analyses}
+    text = text_of(with_records(found_results, **everything))
+    assert "(all 8 each)" in text
+    assert "at random" not in text
+    assert "exceedances" not in text
+
+
+def test_methods_tell_the_terms_of_each_model(found_results):
+    order = "the order of treatments was in the model"
+    text = text_of(found_results)
+    assert f"the intercept of these differences; {order}." in text
+    assert f"for the mean of the seeds and per seed; {order}." in text
+    assert f"(Nieuwenhuis et al. 2011); {order}." in text
+    assert f"regressed on change in score; {order}." in text
+    assert "(Freeman 1989); group was in the model." in text
+    assert "coded −1 (ketamine first) and +1 (placebo first) and not centred" in text
+    assert "Covariates were centred" not in text
+
+    changed = {name: {"covariates": ["age", "sex"]} for name in COMPARISONS}
+    changed["drug_HV"] = {"sequence_adjusted": False}
+    changed["change_MADRS"] = {"sequence_adjusted": False, "covariates": ["age"]}
+    text = text_of(with_records(found_results, **changed))
+    assert text.count("the order of treatments, age and sex were in the model") == 2
+    assert f"differences; {order} (TRD); the order of treatments was not in the model (HV)." in text
+    assert "score; age was in the model, the order of treatments was not in the model." in text
+    assert "Covariates were centred among the people analysed." in text
+
+    unknown = {a.name: {"sequence_adjusted": False} for a in found_results.analyses}
+    text = text_of(with_records(found_results, **unknown))
+    assert order not in text
+    assert "−1 (ketamine first)" not in text
+
+
+@pytest.mark.parametrize("slice_timing", ["require", "skip"])
+def test_methods_describe_native_preprocessing(found_results, slice_timing):
+    preprocessing = {"resolution_mm": 3, "slice_timing": slice_timing}
+    text = text_of(with_config(found_results, entry="raw", preprocessing=preprocessing))
+    told = [
+        "bias field (N4)", "brain was extracted by laying the template's brain onto the head",
+        "MNI152 template (ICBM 2009a nonlinear symmetric)",
+        "affine and a deformable registration (SyN)", "Atropos",
+        "motion was estimated on the raw series, before slice timing was corrected",
+        "In scans whose sidecar had SliceTiming, slices were then brought to the middle of the "
+        "acquisition by a Fourier shift",
+        "registered to the T1-weighted image rigidly, by mutual information",
+        "interpolated in space only once, by cubic splines, to voxels of 3 mm",
+        "as fMRIPrep defines them", "Susceptibility distortion was not corrected",
+    ]  # fmt: skip
+    places = [text.index(words) for words in told]
+    assert places == sorted(places)
+    skipped = "scans whose sidecar had no SliceTiming were not corrected for slice timing"
+    assert (skipped in text) == (slice_timing == "skip")
+    assert "preprocessed with fMRIPrep" not in text
+
+
+def test_methods_call_a_twin_simulated(found_results):
+    assert "preprocessed with fMRIPrep" in text_of(found_results)
+    assert "simulated" not in text_of(with_config(found_results, twin=None)).lower()
+    for entry in ("fmriprep", "raw"):
+        text = text_of(with_config(found_results, entry=entry, twin={"volumes": 160}))
+        assert "The data are simulated: they are a digital twin" in text
+        assert "preprocessed with fMRIPrep" not in text
+        assert ("no preprocessing was run on them" in text) == (entry == "fmriprep")
+        assert ("Simulated scans were preprocessed with crossfc" in text) == (entry == "raw")
+
+
+@pytest.mark.parametrize(("share", "words"), [(0, "0 %"), (0.5, "50 %"), (1, "100 %")])
+def test_methods_tell_the_limits_of_exclusion(found_results, share, words):
+    exclusion = found_results.config["exclusion"] | {"maximum_censored_share": share}
+    text = text_of(with_config(found_results, exclusion=exclusion))
+    assert (
+        "A session left by measures blind to the outcome: mean framewise displacement (Power et "
+        f"al. 2012) above 0.5 mm, more than {words} of the volumes censored or an overlap of its "
+        "brain mask with the template's below 0.8 (Dice)." in text
+    )
+
+
+def test_methods_tell_no_limit_that_is_not_set(found_results):
+    text = text_of(with_config(found_results, exclusion={"minimum_template_dice": 0}))
+    assert "outcome: an overlap of its brain mask with the template's below 0 (Dice)." in text
+    assert "framewise displacement (" not in text
+    for changed in ({"exclusion": {}}, {"entry": "maps"}):
+        assert "blind to the outcome" not in text_of(with_config(found_results, **changed))
+
+
+def test_methods_say_what_the_false_discovery_rate_runs_over(found_results):
+    n = len(found_results.correlation)
+    assert (
+        "by the procedure of Benjamini and Hochberg (Benjamini & Hochberg 1995) within each "
+        f"group, over all its tests of seed × target × scale ({n} in TRD)."
+        in text_of(found_results)
+    )
+
+
+def test_methods_tell_the_terms_of_the_mixed_model(found_results):
+    words = "a mixed model with {}, and a random intercept per person"
+    everything = words.format("group, treatment, their interaction and period")
+    assert everything in text_of(found_results)
+    own = found_results.mixed[found_results.mixed["term"].isin(["intercept", "drug"])]
+    fewer = dataclasses.replace(found_results, mixed=own)
+    assert words.format("treatment") in text_of(fewer)
 
 
 @pytest.mark.parametrize(

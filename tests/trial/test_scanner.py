@@ -18,8 +18,9 @@ from crossfc.trial.scanner import (
 from crossfc.trial.scanner_head import draw_head
 from crossfc.trial.scanner_picture import apply
 from crossfc.trial.sheet import read_sheet
+from crossfc.trial.template import load_template
 from crossfc.trial.twin import parametric_design
-from crossfc.trial.twin_anatomy import load_template, world
+from crossfc.trial.twin_anatomy import world
 from crossfc.trial.twin_motion import PARAMETERS, rigid
 from crossfc.trial.twin_truth import plan
 from tests.trial.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS

@@ -149,6 +149,27 @@ def test_unknown_analysis(study):
     assert "this trial has no analysis drug_TDR; did you mean drug_TRD?" in refused(study)
 
 
+def test_hypothesis_about_what_is_not_there(study):
+    study.set_config(clinical__hypotheses=[{"seed": "pgACC", "target": "insula"}])
+    text = before_any_job(study)
+    assert "clinical.hypotheses, number 1: 'insula' is none of" in text
+    assert "did you mean insulaR?" in text
+
+
+def test_seed_image_that_is_not_there(study):
+    seeds = study.folder / "config/seeds.tsv"
+    rows = seeds.read_text().splitlines()
+    nothing = ["n/a"] * 4
+    rows[1] = "\t".join(["aal3_spheres", "sgACC", "mask", *nothing, "mine.nii.gz", *nothing])
+    seeds.write_text("\n".join(rows) + "\n")
+    assert "mine.nii.gz does not exist, which the column file of" in before_any_job(study)
+
+
+def test_raw_entry_in_another_space(study):
+    study.set_config(entry="raw", space="MNI152NLin2009cAsym")
+    assert "makes MNI152NLin2009aSym and no res entity" in before_any_job(study)
+
+
 # Known when the scan is read ----------------------------------------------------------------------
 
 

@@ -59,3 +59,72 @@ def test_real_contrast_maps(tmp_path, root, shared_data):
     clusters = pandas.read_csv(folder / "clusters.tsv", sep="\t")
     assert clusters["p_fwe_cluster"].min() < 0.01
     assert (study.folder / "results/wager/report.html").stat().st_size > 10_000
+
+
+def test_second_trial_from_its_data_set_to_the_group_by_configuration_only(
+    tmp_path, root, shared_data
+):
+    """LSD and placebo: sheets from the real tree, then a lab's own maps per session."""
+    study = copy_product(tmp_path / "study", root)
+    (study.folder / "data").mkdir()
+    shutil.unpack_archive(
+        shared_data / "ds003059_LSD-placebo_skeleton.tar.gz", study.folder / "data"
+    )
+    (study.folder / "data/ds003059-LSD-PLCB").rename(study.folder / "data/ds003059")
+    config = study.folder / "config/ds003059.yaml"
+    done = study.snakemake("sheets", config=config)
+    assert done.returncode == 0, done.stderr
+
+    settings = yaml.safe_load(config.read_text())
+    sessions = pandas.read_csv(study.folder / settings["sheets"]["sessions"], sep="\t")
+    assert len(sessions) == 30 and sessions["scan"].str.contains(";").all()
+    random = np.random.default_rng(0)
+    shared = random.standard_normal((12, 14, 12))
+    pattern = "{participant_id}_{session_id}_seed-{seed}.nii"
+    for row in sessions.itertuples():
+        for seed in ("sgACC", "pgACC", "dACC"):
+            name = pattern.format(
+                participant_id=row.participant_id, session_id=row.session_id, seed=seed
+            )
+            path = study.folder / settings["derivatives_dir"] / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            noise = random.standard_normal(shared.shape)
+            affine = np.diag([10.0, 10, 10, 1])
+            affine[:3, 3] = (-55, -80, -50)
+            effect = np.zeros(shared.shape)
+            effect[8:10, 8:10, 4:6] = 3.0 if row.treatment == "LSD" else 0.0
+            nibabel.save(
+                nibabel.Nifti1Image((shared + noise + effect).astype("f4"), affine), path
+            )
+    settings["maps"] = settings.get("maps", {}) | {"pattern": pattern}
+    settings["group"] = {"permutations": 199}
+    config.write_text(yaml.safe_dump(settings))
+    done = study.snakemake(config=config)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    results = study.folder / "results" / settings["study"]
+    (analysis,) = (p for p in (results / "group/maps").iterdir() if p.name.startswith("drug_"))
+    result = json.loads((analysis / "result.json").read_text())
+    assert not result["sequence_adjusted"]
+    assert all(seed["p_fwe_voxel_min"] < 0.05 for seed in result["per_seed"].values())
+    assert (results / "report.html").is_file()
+
+
+def test_pattern_that_cannot_be_filled_in(tmp_path, root):
+    study = copy_product(tmp_path / "study", root)
+    study.config_path.write_text(
+        yaml.safe_dump(
+            {
+                "study": "lab",
+                "entry": "maps",
+                "derivatives_dir": "maps",
+                "sheets": {s: f"config/{s}.tsv" for s in ("participants", "sessions")},
+                "groups": {"patients": "TRD", "controls": "HV"},
+                "treatments": {"active": "ketamine", "control": "placebo"},
+                "maps": {"pattern": "{participant_id_seed-{seed}.nii"},
+            }
+        )
+    )
+    done = study.snakemake("-n")
+    text = done.stdout + done.stderr
+    assert done.returncode != 0 and "Traceback" not in text
+    assert "config key maps.pattern: '{participant_id_seed-{seed}.nii' cannot be filled in" in text

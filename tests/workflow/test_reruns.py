@@ -6,9 +6,11 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import yaml
 
 from crossfc import atomic
 from crossfc.plan import Plan
+from tests.workflow.conftest import copy_product
 
 GROUP = {"pair_sessions": 2, "group_test": 6, "robustness": 1}
 AFTER = {"mixed_model", "quality_group", "clinical_correlation", "report", "all"}
@@ -181,3 +183,28 @@ def test_report_template_reruns_the_report_only(study):
     template = next((study.folder / "workflow/report").glob("page*.j2"))
     template.write_text(template.read_text() + "\n")
     assert by_rule(study.would_run()) == {"report": 1, "all": 1}
+
+
+def test_corrected_slice_timing_reruns_that_run(tmp_path, root):
+    """Raw entry: what describes a run is an input of its preprocessing, inherited files too."""
+    study = copy_product(tmp_path / "study", root)
+    config = yaml.safe_load((study.folder / "config/twin_raw.yaml").read_text())
+    del config["twin"]
+    config["bids_dir"] = "raw"
+    study.config_path.write_text(yaml.safe_dump(config))
+    here = os.getcwd()
+    os.chdir(study.folder)
+    try:
+        plan = Plan(config, study.folder)
+        run = "T02", "ketamine", "T02_ses-ketamine_task-rest"
+        (folder := Path("raw/sub-T02/ses-ketamine/func")).mkdir(parents=True)
+        assert plan.sidecars(*run) == []
+        Path("raw/task-rest_bold.json").write_text("{}")
+        (folder / "sub-T02_ses-ketamine_task-rest_bold.json").write_text("{}")
+        (folder / "._sub-T02_ses-ketamine_task-rest_bold.json").write_text("junk")
+        assert [Path(p).name for p in plan.sidecars(*run)] == [
+            "task-rest_bold.json",
+            "sub-T02_ses-ketamine_task-rest_bold.json",
+        ]
+    finally:
+        os.chdir(here)

@@ -35,7 +35,8 @@ if plan.entry != "maps" and plan.trial:
             mask=preprocessed_inputs("mask"),
             confounds=preprocessed_inputs("confounds"),
             sidecars=preprocessed_inputs("bold_sidecar"),
-            tissues=preprocessed_inputs("confounds_sidecar"),
+            confounds_sidecars=preprocessed_inputs("confounds_sidecar"),
+            regions=lambda w: refused(plan.region_files, plan.pipelines),
         output:
             maps=[path for p in plan.pipelines for path in outputs[p]["maps"]],
             timeseries=[outputs[p]["timeseries"] for p in plan.pipelines],

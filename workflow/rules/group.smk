@@ -32,6 +32,7 @@ rule pair_sessions:
         maps=lambda w: refused(plan.pair_maps, w.pipeline),
         qc=lambda w: refused(plan.session_files, w.pipeline, "qc"),
         relmat=lambda w: refused(plan.session_files, w.pipeline, "relmat"),
+        regions=lambda w: refused(plan.region_files, [w.pipeline]),
     output:
         directory(GROUP + "/pairs"),
     log:
@@ -70,9 +71,10 @@ rule group_test:
         mem_mb=4000,
         runtime=240,
     params:
-        design=on_sheets(lambda: plan.design()),
         permutations=plan.config["group"]["permutations"],
         seed=plan.config["group"]["seed"],
+        covariates=plan.config["covariates"],
+        blocks=plan.config["group"]["blocks"],
         cluster_forming_p=plan.config["group"]["cluster_forming_p"],
         connectivity=plan.config["group"]["connectivity"],
         code=code("group_test"),
@@ -91,7 +93,7 @@ rule mixed_model:
     conda:
         "../../envs/analysis.yaml"
     params:
-        design=on_sheets(lambda: plan.design()),
+        labels=plan.labels(),
         code=code("mixed_model"),
     script:
         "../../scripts/mixed_model.py"
@@ -136,7 +138,7 @@ rule quality_group:
         "../../envs/analysis.yaml"
     params:
         sessions=on_sheets(lambda: plan.session_rows()),
-        design=on_sheets(lambda: plan.design()),
+        labels=plan.labels(),
         limits=plan.config["exclusion"],
         code=code("quality_group"),
     script:

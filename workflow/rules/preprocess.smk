@@ -48,7 +48,6 @@ if plan.entry == "raw":
             runtime=60,
         params:
             seed=plan.config["preprocessing"]["seed"],
-            space=plan.config["space"],
             accept_unoriented=plan.config["preprocessing"]["accept_unoriented"],
             code=code("normalise_subject"),
         script:
@@ -58,6 +57,7 @@ if plan.entry == "raw":
     rule preprocess_session:
         input:
             bold=lambda w: refused(plan.scan_path, w.participant, w.session, w.scan),
+            sidecars=lambda w: refused(plan.sidecars, w.participant, w.session, w.scan),
             anatomy=list(plan.anatomy().values()),
         output:
             **plan.native_pattern(),
@@ -75,7 +75,6 @@ if plan.entry == "raw":
             runtime=120,
         params:
             preprocessing=plan.config["preprocessing"],
-            space=plan.config["space"],
             code=code("preprocess_session"),
         script:
             "../../scripts/preprocess_session.py"

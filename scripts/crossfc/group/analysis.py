@@ -14,10 +14,10 @@ from crossfc.fault import Fault
 from crossfc.group import question as questions
 from crossfc.group.arrangement import SIGN_FLIPS, Arrangements, shuffles, sign_flips
 from crossfc.group.effect import hedges_g, partial_eta_squared, partial_r
-from crossfc.group.finding import Sessions, findings
+from crossfc.group.finding import Sessions, findings, no_findings
 from crossfc.group.hotelling import Hotelling
 from crossfc.group.inference import Inference, infer
-from crossfc.group.model import Model, model
+from crossfc.group.model import Inestimable, Model, model
 from crossfc.group.pairs import Pairs
 from crossfc.group.question import Question, question
 from crossfc.group.region import Atlas
@@ -49,6 +49,10 @@ def analyse(
     and a standardised effect: ``hedgesg`` with ``hedgesglow`` and ``hedgesghigh``; ``partialr``
     for a slope on a score; ``partialetasq`` (and no ``stderr``) for F.
 
+    Where the people who are left do not allow an estimate (a group is empty, or too few people
+    for the model), the record says so (``estimable``) with the reason among its notes, the
+    tables have no rows, and there are no maps.
+
     Parameters
     ----------
     name : str
@@ -79,16 +83,21 @@ def analyse(
     Raises
     ------
     Fault
-        If the analysis is not one of this trial, or its data cannot be analysed.
+        If the analysis is not one of this trial, or its data cannot be analysed for another
+        reason than that too few people are left.
     """
     pairs, out_dir = Pairs.read(pairs_dir), Path(out_dir)
     record, seeds = pairs.record, pairs.record["seeds"]
     groups, treatments = record["groups"], record["treatments"]
     asked = question(name, groups, treatments)
-    design = model(asked, pairs.people, groups, covariates, blocks, arrangement)
-    statistic = _statistic(asked, design, len(seeds))
+    parts = _parts(asked, pairs)
+    try:
+        design = model(asked, pairs.people, groups, covariates, blocks, arrangement)
+        statistic = _statistic(asked, design, len(seeds))
+    except Inestimable as reason:
+        return _leave_out(asked, pairs, list(parts), reason, out_dir)
     arrangements = _arrange(design, statistic, n_permutations, seed)
-    maps, parts = _maps(asked, pairs, design)
+    maps = _maps(asked, pairs, design)
     mask = np.asarray(pairs.mask.dataobj) != 0
     named = Atlas(atlas["image"], atlas["table"]) if atlas else None
     found = infer(
@@ -132,8 +141,11 @@ def _statistic(asked: Question, design: Model, n_seeds: int) -> Student:
             return Welch(design.effect, design.nuisance, design.second)
         return Student(design.effect, design.nuisance)
     except Fault as reason:
-        raise Fault(
-            f"{asked.name} ({design.formula}, {len(design.rows)} people): {reason}"
+        # What a statistic refuses is a design of too few people or of too low a rank.
+        raise Inestimable(
+            f"{asked.name} ({design.formula}, {len(design.rows)} people): {reason}",
+            design.rows,
+            design.left,
         ) from None
 
 
@@ -143,26 +155,30 @@ def _arrange(design: Model, statistic: Student, n_permutations: int, seed: int) 
     return shuffles(statistic.design, n_permutations, seed, design.blocks)
 
 
-def _maps(
-    asked: Question, pairs: Pairs, design: Model
-) -> tuple[list[np.ndarray], dict[str, list[int]]]:
-    """The data of each map, and the seeds that each map is made of."""
+def _parts(asked: Question, pairs: Pairs) -> dict[str, list[int]]:
+    """The maps of an analysis, and the seeds (by number) that each is made of."""
     seeds = pairs.record["seeds"]
-    data = pairs.delta
-    if asked.kind == questions.CARRYOVER:
-        if pairs.total is None:
-            raise Fault("ready contrast maps hold no sum of sessions, so no carry-over")
-        data = pairs.total
     everything = list(range(len(seeds)))
+    if asked.kind == questions.CARRYOVER and pairs.total is None:
+        raise Fault("ready contrast maps hold no sum of sessions, so no carry-over")
     if asked.kind == questions.POOLED:
-        mean = np.mean(data[design.rows], axis=1, dtype=np.float32)
-        return [mean], {"pooled": everything}
+        return {"pooled": everything}
     if asked.kind == questions.SUBREGION:
         if len(seeds) < 2:
             raise Fault(f"{asked.name} compares seeds, but there is only one")
-        contrasts = seed_contrasts(len(seeds)).astype(np.float32)
-        return [np.matmul(contrasts, data[design.rows])], {"subregion": everything}
-    return _Columns(data, design.rows), {seed: [column] for column, seed in enumerate(seeds)}
+        return {"subregion": everything}
+    return {seed: [column] for column, seed in enumerate(seeds)}
+
+
+def _maps(asked: Question, pairs: Pairs, design: Model) -> Sequence[np.ndarray]:
+    """The data of each map."""
+    if asked.kind == questions.POOLED:
+        return [np.mean(pairs.delta[design.rows], axis=1, dtype=np.float32)]
+    if asked.kind == questions.SUBREGION:
+        contrasts = seed_contrasts(pairs.delta.shape[1]).astype(np.float32)
+        return [np.matmul(contrasts, pairs.delta[design.rows])]
+    data = pairs.total if asked.kind == questions.CARRYOVER else pairs.delta
+    return _Columns(data, design.rows)
 
 
 class _Columns:
@@ -284,22 +300,13 @@ def _result(
     if found.flat.any():
         count = int(np.count_nonzero(found.flat.any(axis=0)))
         notes.append(f"{count} voxels do not vary among the people analysed; their p is 1.")
-    people = pairs.people.iloc[design.rows]
-    return {
-        "analysis": asked.name,
-        "kind": asked.kind,
-        "title": asked.title,
-        "question": asked.text,
+    return _words(asked, pairs) | {
+        "estimable": True,
         "model": design.formula,
-        "pipeline": pairs.record["pipeline"],
         "statistic": statistic.name,
         "statistic_name": name[type(statistic).__name__],
         "degrees_of_freedom": degrees,
-        "n": {
-            label: int((people["group"] == label).sum())
-            for label in pairs.record["groups"].values()
-            if label and (people["group"] == label).any()
-        },
+        "n": {label: n for label, n in _counts(pairs, design.rows).items() if n},
         "n_voxels": int(mask.sum()),
         "n_permutations": n_arrangements if arrangements.exhaustive else n_arrangements - 1,
         "exhaustive": arrangements.exhaustive,
@@ -316,3 +323,43 @@ def _result(
         "left": design.left,
         "notes": notes,
     }
+
+
+def _words(asked: Question, pairs: Pairs) -> dict:
+    return {
+        "analysis": asked.name,
+        "kind": asked.kind,
+        "title": asked.title,
+        "question": asked.text,
+        "pipeline": pairs.record["pipeline"],
+    }
+
+
+def _counts(pairs: Pairs, rows: np.ndarray) -> dict[str, int]:
+    """People of each group among the rows."""
+    group = pairs.people["group"].iloc[rows]
+    return {label: int((group == label).sum())
+            for label in pairs.record["groups"].values() if label}  # fmt: skip
+
+
+def _leave_out(
+    asked: Question, pairs: Pairs, parts: list[str], reason: Inestimable, out_dir: Path
+) -> dict:
+    """Write the record and the empty tables of an analysis that cannot be estimated."""
+    # Maps of a run with more people would be taken for those of this one.
+    for path in out_dir.glob("seed-*_statmap.nii.gz"):
+        path.unlink()
+    clusters, cells = no_findings(pairs.record["groups"], pairs.record["treatments"])
+    atomic.write_table(out_dir / "clusters.tsv", clusters)
+    atomic.write_table(out_dir / "cells.tsv", cells)
+    counts = _counts(pairs, reason.rows)
+    result = _words(asked, pairs) | {
+        "estimable": False,
+        "n": {label: n for label, n in counts.items() if asked.group in (None, label)},
+        "seeds": parts,
+        "per_seed": {},
+        "left": reason.left,
+        "notes": [f"This analysis cannot be estimated. {reason}."],
+    }
+    atomic.write_json(out_dir / "result.json", result)
+    return result

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from crossfc.fault import Fault
+from crossfc.trial.sequence import sequence_code
 
 # Variation below this share of the values' size is rounding, not variation.
 _ROUNDING = 1e-12
@@ -43,30 +44,6 @@ def require(table: pd.DataFrame, columns: Sequence[str], name: str) -> None:
     missing = [column for column in columns if column not in table.columns]
     if missing:
         raise Fault(f"{name} has no column {', '.join(missing)}; write it with this column")
-
-
-def sequence_codes(sequences: pd.Series, treatments: Mapping[str, str]) -> np.ndarray:
-    """Code the order of treatments: -1 active first, +1 control first, NaN unknown.
-
-    With D = active - control, active first gives D = drug + (period 1 - period 2) and control
-    first D = drug + (period 2 - period 1). So the slope of D on this code is the period effect
-    (period 2 minus period 1) and the intercept, as the code is not centred, the drug effect
-    adjusted for it (Jones & Kenward 2014, Design and Analysis of Cross-Over Trials, ch. 2).
-
-    Parameters
-    ----------
-    sequences : Series, shape (n,)
-        Labels ``<treatment of period 1>-<treatment of period 2>``; missing or ``n/a``: unknown.
-    treatments : mapping
-        ``active`` and ``control`` to their names.
-
-    Returns
-    -------
-    ndarray of float, shape (n,)
-    """
-    active, control = treatments["active"], treatments["control"]
-    codes = {f"{active}-{control}": -1.0, f"{control}-{active}": 1.0}
-    return np.array([codes.get(label, np.nan) for label in sequences], dtype=float)
 
 
 def one_sample(values: np.ndarray) -> Test:
@@ -176,7 +153,7 @@ def clinical_change(
     centred), n - 2 degrees of freedom; ``period_*``: its slope, period 2 minus period 1.
     ``carryover_*``: two-sample t with pooled variance of active + control, active first minus
     control first (Grizzle 1965). It is a diagnostic: nothing is switched by it (Freeman 1989).
-    ``wilcoxon_p``: signed ranks.
+    These three are of the people whose order is known. ``wilcoxon_p``: signed ranks.
 
     Parameters
     ----------
@@ -191,10 +168,10 @@ def clinical_change(
     -------
     table : DataFrame
         The table ``clinical/change.tsv``, one row per scale and group. NaN where a number cannot
-        be computed: fewer than three people, no variation, an order of treatments that is not
-        known for everybody or the same for all.
+        be computed: fewer than three people (of known order, where it matters), no variation, an
+        order of treatments that is the same for all.
     notes : list of str
-        Why there are NaN.
+        Why there are NaN, and who is not in the numbers that need the order.
     """
     active, control = treatments["active"], treatments["control"]
     pairs = paired_scores(scores, groups, scales)
@@ -203,7 +180,7 @@ def clinical_change(
     for (scale, group), part in pairs.groupby(["scale", "group"], sort=False):
         delta = part["delta"].to_numpy(float)
         total = (part["active"] + part["control"]).to_numpy(float)
-        code = sequence_codes(part["sequence"], treatments)
+        code = np.array([sequence_code(s, treatments) for s in part["sequence"]], dtype=float)
         where = f"{scale} in {group}"
         paired = one_sample(delta)
         if len(delta) < FEWEST:
@@ -211,21 +188,28 @@ def clinical_change(
         elif _constant(delta):
             notes.append(f"{where}: the change is the same in everybody, so there is no t")
         adjusted = period = carryover = _NO_TEST
-        unknown = int(np.isnan(code).sum())
-        if unknown:
+        known = np.isfinite(code)
+        n_known, n_orders = int(known.sum()), len(set(code[known]))
+        if n_known < len(code):
+            unknown = ", ".join(part["participant_id"][~known])
             notes.append(
-                f"{where}: the order of treatments is not known for {unknown} of {len(code)} "
-                "people, so there is no period-adjusted effect and no carry-over test"
+                f"{where}: the order of treatments is not known for {len(code) - n_known} of "
+                f"{len(code)} people ({unknown}); the period-adjusted effect, the period and "
+                f"carry-over are without them (n = {n_known})"
             )
-        elif len(set(code)) < 2:
+        if n_known < FEWEST:
+            if n_known < len(code):
+                notes.append(f"{where}: too few people of known order (n = {n_known}) to adjust")
+        elif n_orders < 2:
             notes.append(
-                f"{where}: everybody had the treatments in the same order, so the drug cannot be "
-                "told from the period"
+                f"{where}: everybody{' of known order' if n_known < len(code) else ''} had the "
+                "treatments in the same order, so the drug cannot be told from the period"
             )
         else:
-            adjusted, period = _least_squares(np.column_stack([np.ones_like(code), code]), delta)
+            design = np.column_stack([np.ones(n_known), code[known]])
+            adjusted, period = _least_squares(design, delta[known])
             # The slope on ±1 is half of control first minus active first.
-            half = _least_squares(np.column_stack([np.ones_like(code), code]), total)[1]
+            half = _least_squares(design, total[known])[1]
             carryover = Test(-2 * half.estimate, -half.t, half.df, half.p)
         rows.append(
             {

@@ -138,15 +138,26 @@ def findings(
                 each = sessions.read(chosen, voxels) if apart else read
                 same = {key: row[key] for key in ("analysis", "seed", "sign", "cluster")}
                 cells.append(each.assign(**same, map=part))
+    cluster_table, cell_table = no_findings(sessions.groups, sessions.treatments)
+    if clusters:
+        cluster_table = pd.DataFrame(clusters, columns=cluster_table.columns)
+    if cells:
+        cell_table = pd.concat(cells)[_CELL_COLUMNS]
+    return cluster_table, cell_table
+
+
+def no_findings(
+    groups: dict[str, str | None], treatments: dict[str, str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give the tables of an analysis without clusters: columns and no rows."""
     means = [
         f"mean_{label}_{treatment}"
-        for label in sessions.groups.values()
-        for treatment in sessions.treatments.values()
+        for label in groups.values()
+        for treatment in treatments.values()
         if label
     ]
-    cluster_table = pd.DataFrame(clusters, columns=_CLUSTER_COLUMNS + means)
-    cell_table = pd.concat(cells) if cells else pd.DataFrame(columns=_CELL_COLUMNS)
-    return cluster_table, cell_table[_CELL_COLUMNS]
+    clusters = pd.DataFrame(columns=_CLUSTER_COLUMNS + means)
+    return clusters, pd.DataFrame(columns=_CELL_COLUMNS)
 
 
 def _means(read: pd.DataFrame, sessions: Sessions) -> dict[str, float]:

@@ -11,6 +11,22 @@ from crossfc.group.arrangement import SHUFFLES, SIGN_FLIPS
 from crossfc.group.question import CARRYOVER, CHANGE, DRUG, Question
 
 
+class Inestimable(Fault):
+    """The people who are left do not allow an estimate, though nothing is wrong with the input.
+
+    Attributes
+    ----------
+    rows : int ndarray
+        Who would be analysed, as rows of the people table.
+    left : list of dict
+        People who are not analysed; see `Model`.
+    """
+
+    def __init__(self, reason: str, rows: np.ndarray, left: list[dict]) -> None:
+        super().__init__(reason)
+        self.rows, self.left = rows, left
+
+
 @dataclass
 class Model:
     """The design of one analysis.
@@ -70,6 +86,10 @@ def model(
     carry-over likewise, so that the coefficient is a difference. Covariates are centred among
     the people analysed.
 
+    Whose order is not known leaves the analysis, as does who lacks a covariate. The sequence is
+    left out of the model, and everybody stays, only where the known orders are all the same or
+    nobody's is known (of two groups that are compared: nobody's in one of them).
+
     Groups are compared by sign flips of the residuals. A flip keeps each person's own variance; a
     shuffle mixes the groups' variances, and then even Welch's statistic exceeds its shuffled
     maximum too often when the smaller group varies more (24 against 17 people, standard
@@ -98,8 +118,10 @@ def model(
 
     Raises
     ------
+    Inestimable
+        If nobody is left, or all people have the same value of the effect.
     Fault
-        If a column is missing, nobody is left, or the effect cannot be told from the rest.
+        If a column is missing, or the arrangement does not suit the question.
     """
     wanted = list(covariates) + ([blocks] if blocks else [])
     score = f"delta_{question.scale}" if question.kind == CHANGE else None
@@ -120,29 +142,34 @@ def model(
     rows = np.arange(len(people))
     if question.group is not None:
         rows = rows[(people["group"] == question.group).to_numpy()]
-    needed = list(wanted)
-    if question.kind == CARRYOVER:
-        needed.append("sequence_code")
-    for column in dict.fromkeys(needed):
+    notes: list[str] = []
+
+    def leave(column: str) -> np.ndarray:
         missing = people[column].isna().to_numpy()[rows]
-        left += [
+        left.extend(
             {
                 "participant_id": people["participant_id"].iloc[row],
                 "group": people["group"].iloc[row],
                 "reason": _reason(column, question),
             }
             for row in rows[missing]
-        ]
-        rows = rows[~missing]
+        )
+        return rows[~missing]
+
+    for column in dict.fromkeys(wanted):
+        rows = leave(column)
+    adjusted = question.kind != CARRYOVER and _with_sequence(people.iloc[rows], notes)
+    if adjusted or question.kind == CARRYOVER:
+        rows = leave("sequence_code")
     if len(rows) == 0:
-        raise Fault(f"{question.name}: nobody is left to analyse; see the reasons in left.tsv")
+        reason = f"{question.name}: nobody is left to analyse; see the reasons in left.tsv"
+        raise Inestimable(reason, rows, left)
     chosen = people.iloc[rows]
 
     is_patient = (chosen["group"] == groups["patients"]).to_numpy()
     code = chosen["sequence_code"].to_numpy(dtype=float)
     intercept = np.ones(len(rows))
     nuisance: dict[str, np.ndarray] = {}
-    notes: list[str] = []
     second = None
     if intercept_only:
         response, effect, terms = "D", intercept, ["1"]
@@ -158,19 +185,19 @@ def model(
             response, term, effect = "D", "group", np.where(is_patient, 0.5, -0.5)
             second = ~is_patient
         if np.ptp(effect) == 0:
-            raise Fault(
+            reason = (
                 f"{question.name}: {term} is the same for all {len(rows)} people analysed, so it "
                 "has no effect that could be estimated"
             )
+            raise Inestimable(reason, rows, left)
         terms.append(term)
     if question.kind == CARRYOVER:
         if np.ptp(is_patient.astype(int)) > 0:
             nuisance["group"] = np.where(is_patient, 0.5, -0.5)
             terms.append("group")
-        adjusted = False
-    else:
-        adjusted = _add_sequence(code, nuisance, notes)
-        terms += ["sequence"] if adjusted else []
+    elif adjusted:
+        nuisance["sequence"] = code
+        terms.append("sequence")
     used = []
     for name in covariates:
         columns = _covariate(name, chosen[name])
@@ -205,22 +232,31 @@ def _reason(column: str, question: Question) -> str:
     return f"{column} missing"
 
 
-def _add_sequence(code: np.ndarray, nuisance: dict[str, np.ndarray], notes: list[str]) -> bool:
-    unknown = int(np.isnan(code).sum())
-    if unknown:
-        notes.append(
-            f"The order of treatments is not known for {unknown} of {len(code)} people, so the "
-            "model has no sequence term and period effects are not adjusted for."
-        )
-        return False
-    if np.ptp(code) == 0:
+def _with_sequence(people: pd.DataFrame, notes: list[str]) -> bool:
+    """Tell whether the model can have a sequence term; a note says why it cannot."""
+    code = people["sequence_code"].to_numpy(dtype=float)
+    known = np.isfinite(code)
+    # A group in which no order is known would leave altogether, and with it the comparison.
+    silent = [group for group, of in people[~known].groupby("group", sort=False)
+              if len(of) == (people["group"] == group).sum()]  # fmt: skip
+    both = len(np.unique(code[known])) > 1
+    if both and not silent:
+        return True
+    if known.all():
         notes.append(
             "Everybody analysed had the same order of treatments, so the model has no sequence "
             "term and the effects of drug and period cannot be told apart."
         )
         return False
-    nuisance["sequence"] = code
-    return True
+    unknown = f"The order of treatments is not known for {(~known).sum()} of {len(code)} people"
+    if both:
+        unknown += f", among them everybody of {' and '.join(silent)}"
+    elif known.any():
+        unknown += " and the same for all others"
+    notes.append(
+        f"{unknown}, so the model has no sequence term and period effects are not adjusted for."
+    )
+    return False
 
 
 def _covariate(name: str, values: pd.Series) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ import pandas as pd
 from crossfc import atomic
 from crossfc.fault import Fault
 from crossfc.group.volume import Grid, around_seeds
+from crossfc.trial.sequence import sequence_code
 
 _MAPS = ("active", "control", "contrast")
 
@@ -210,23 +211,6 @@ def read_people(path: str | os.PathLike) -> pd.DataFrame:
     """Read people.tsv: identifiers and labels as text, ``n/a`` as missing."""
     text = {"participant_id": str, "group": str, "sequence": str}
     return pd.read_csv(path, sep="\t", dtype=text, na_values=["n/a", ""], keep_default_na=False)
-
-
-def sequence_code(sequence: object, treatments: dict[str, str]) -> float:
-    """Code the order of treatments: -1 active first, +1 control first, NaN not known.
-
-    Raises
-    ------
-    Fault
-        If the sequence is none of the trial's two.
-    """
-    if pd.isna(sequence) or sequence in ("", "n/a"):
-        return np.nan
-    active, control = treatments["active"], treatments["control"]
-    codes = {f"{active}-{control}": -1.0, f"{control}-{active}": 1.0}
-    if sequence not in codes:
-        raise Fault(f'sequence "{sequence}" is not one of {", ".join(codes)}; correct the sheet')
-    return codes[sequence]
 
 
 def _people_table(people: list[dict], treatments: dict, groups: dict) -> pd.DataFrame:

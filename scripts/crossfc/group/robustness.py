@@ -43,21 +43,29 @@ def robustness(
     table : DataFrame
         The table ``robustness.tsv``, one row per pipeline, analysis and seed of the primary.
     notes : list of str
-        Which seeds another pipeline does not have (it may use another seed set).
+        Which seeds another pipeline does not have (it may use another seed set), and which
+        analyses could not be estimated in a pipeline.
 
     Raises
     ------
     Fault
-        If a folder holds no statistic maps, a map has another grid than the primary one, or the
-        maps have no voxel in common.
+        If a folder holds no record or no statistic maps of an analysis that was estimated, a
+        map has another grid than the primary one, or the maps have no voxel in common.
     """
     rows, notes = [], []
     for analysis in analyses:
+        if not _estimable(_record(Path(primary_dir) / analysis)):
+            notes.append(f"{analysis} cannot be estimated in the primary pipeline; not compared")
+            continue
         primary_maps = statistic_maps(Path(primary_dir) / analysis)
         primaries = {seed: nibabel.load(path) for seed, path in primary_maps.items()}
         for pipeline, folder in pipeline_dirs.items():
+            record = _record(Path(folder) / analysis)
+            if not _estimable(record):
+                notes.append(f"{analysis} cannot be estimated in {pipeline}; not compared")
+                continue
             others = statistic_maps(Path(folder) / analysis)
-            n_people = _people(Path(folder) / analysis / "result.json")
+            n_people = int(sum(record["n"].values()))
             absent = [seed for seed in primaries if seed not in others]
             if absent:
                 notes.append(f"{pipeline} has no {', '.join(absent)} in {analysis}; not compared")
@@ -142,8 +150,13 @@ def _same_grid(primary, other, primary_path: Path, other_path: Path) -> None:
         )
 
 
-def _people(path: Path) -> int:
-    """Count the people of an analysis from its result.json."""
+def _record(folder: Path) -> dict:
+    """Read the result.json of an analysis."""
+    path = folder / "result.json"
     if not path.is_file():
         raise Fault(f"{path} is missing; run this analysis for this pipeline first")
-    return int(sum(json.loads(path.read_text(encoding="utf-8"))["n"].values()))
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _estimable(record: dict) -> bool:
+    return record.get("estimable", True)

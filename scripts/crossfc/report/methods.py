@@ -9,7 +9,7 @@ from jinja2 import Environment
 from crossfc.report import number
 from crossfc.report.citation import Citations, Reference
 from crossfc.report.people import flows, one_session
-from crossfc.report.results import Results
+from crossfc.report.results import Analysis, Results
 from crossfc.report.table import Table
 
 
@@ -62,12 +62,21 @@ def methods(
             pipelines=_pipelines(results, strategies, cite),
             group=config.get("group") or {},
             clinical=config.get("clinical") or {},
-            exclusion=config.get("exclusion") or {},
             preprocessing=config.get("preprocessing") or {},
             kinds={a.kind for a in results.analyses},
-            record=results.analyses[0].record if results.analyses else {},
-            adjusted=[a.record.get("sequence_adjusted") for a in results.analyses],
+            clause=lambda *kinds: model_clause(results, *kinds),
+            coded=any(a.record.get("sequence_adjusted") for a in results.analyses),
+            centred=any(a.record.get("covariates") for a in results.analyses),
+            schemes=schemes(results),
+            drawn=any(not a.exhaustive for a in results.analyses),
+            enumerated=any(a.exhaustive for a in results.analyses),
+            forming=_forming(results),
+            tests=_tests(results),
+            mixed=_mixed_terms(results),
+            adjusted_scores=_known(results.change, "adjusted_p"),
             scan=_scan(results),
+            twin=config.get("twin") is not None,
+            limits=lambda: limits(config.get("exclusion") or {}, cite),
             fwhm=results.pairs.get("fwhm_mm"),
             clinical_only=results.paired.empty and not results.analyses,
             versions=versions,
@@ -144,6 +153,161 @@ def _difference(choices: Mapping[str, Any], pipelines: Mapping[str, Any]) -> str
             shown = "none" if value is None else value
             out.append(f"{words.get(key, key)} {shown}")
     return ", ".join(out)
+
+
+_ORDER = "the order of treatments"
+_COMPARISONS = {
+    "group_by_drug": "per seed",
+    "group_by_drug_pooled": "for the mean of the seeds",
+    "group_by_drug_by_subregion": "between seeds",
+}
+
+
+def model_clause(results: Results, *kinds: str) -> str:
+    """Say which further terms the models of these kinds had, after their records.
+
+    Returns
+    -------
+    str
+        Begins with a semicolon; empty where there is nothing to say.
+    """
+    said: dict[str, list[str]] = {}
+    for analysis in results.of_kind(*kinds):
+        said.setdefault(_further_terms(analysis), []).append(_label(analysis))
+    if len(said) == 1:
+        (text,) = said
+        return f"; {text}" if text else ""
+    told = (f"{text} ({number.listed(labels)})" for text, labels in said.items() if text)
+    return "".join(f"; {text}" for text in told)
+
+
+def _further_terms(analysis: Analysis) -> str:
+    record = analysis.record
+    covariates = [str(name) for name in record.get("covariates") or []]
+    if analysis.kind == "carryover":  # the order is what is tested there
+        terms = (["group"] if len(record.get("n") or {}) > 1 else []) + covariates
+        return f"{_were(terms)} in the model" if terms else ""
+    if record.get("sequence_adjusted"):
+        return f"{_were([_ORDER, *covariates])} in the model"
+    if covariates:
+        return f"{_were(covariates)} in the model, {_ORDER} was not in the model"
+    return f"{_ORDER} was not in the model"
+
+
+def _were(terms: list[str]) -> str:
+    return f"{number.listed(terms)} {'was' if len(terms) == 1 else 'were'}"
+
+
+def _label(analysis: Analysis) -> str:
+    """Tell an analysis from others of its kind: by group, by scale, by what is compared."""
+    if analysis.kind in _COMPARISONS:
+        return _COMPARISONS[analysis.kind]
+    if analysis.kind in ("drug", "change"):
+        return analysis.name.removeprefix(f"{analysis.kind}_")
+    return analysis.title
+
+
+def schemes(results: Results) -> list[str]:
+    """Say what was flipped and what was shuffled, and how often, after the analyses' records."""
+    blocks = (results.config.get("group") or {}).get("blocks")
+    within = f" within blocks of equal {blocks}" if blocks else ""
+    out = []
+    for arrangement, verb in (
+        ("sign flips", "The signs of whole people were flipped"),
+        ("shuffles", f"People were shuffled{within}"),
+    ):
+        own = [a for a in results.analyses if a.record.get("arrangement") == arrangement]
+        parts = []
+        for exhaustive in (False, True):
+            some = [a for a in own if a.exhaustive == exhaustive]
+            if some:
+                parts.append(f"for {number.listed(_tested(results, some))}{_drawn(some)}")
+        if parts:
+            out.append(f"{verb} {', and '.join(parts)}.")
+    return out
+
+
+def _tested(results: Results, analyses: list[Analysis]) -> list[str]:
+    """Name what analyses test, those of one kind together."""
+    labels: dict[str, list[str]] = {}
+    for analysis in analyses:
+        kind = "group" if analysis.kind in _COMPARISONS else analysis.kind
+        labels.setdefault(kind, []).append(_label(analysis))
+    words = {
+        "drug": f"the effect of {results.active} in {{}}",
+        "group": "the comparison of groups {}",
+        "carryover": "carry-over",
+        "change": "the slope on change in {}",
+    }
+    return [words.get(kind, "{}").format(number.listed(own)) for kind, own in labels.items()]
+
+
+def _drawn(analyses: list[Analysis]) -> str:
+    """Count the arrangements of analyses that are all exhaustive or all not; a range if need be."""
+    counts = [a.n_permutations for a in analyses if a.n_permutations is not None]
+    if not counts:
+        return ""
+    low, high = number.whole(min(counts)), number.whole(max(counts))
+    each = " each" if len(analyses) > 1 else ""
+    if analyses[0].exhaustive:
+        return f" (all {low}{each})" if low == high else f" (all there are, {low} to {high}{each})"
+    span = low if low == high else f"{low} to {high}"
+    return f" ({span} at random{each}, besides the observed one)"
+
+
+def _forming(results: Results) -> dict[str, Any]:
+    """How clusters were formed: p, neighbours, and the sides of statistics with a sign and of F."""
+    records = [a.record for a in results.analyses if a.record.get("cluster_forming_p")]
+    if not records:
+        return {}
+    is_f = [str(r.get("statistic", "t")).upper().startswith("F") for r in records]
+    signed = [r for r, without in zip(records, is_f, strict=True) if not without]
+    return {
+        "p": records[0]["cluster_forming_p"],
+        "neighbours": records[0].get("connectivity"),
+        "two_sided": any(r.get("two_sided", True) for r in signed),
+        "f": any(is_f),
+    }
+
+
+def limits(exclusion: Mapping[str, Any], cite: Citations) -> str:
+    """Say beyond which limits a session leaves; limits that are not set are not told."""
+    words = {
+        "maximum_mean_fd_mm": "mean framewise displacement {cited} above {} mm",
+        "maximum_censored_share": "more than {} % of the volumes censored",
+        "minimum_template_dice": "an overlap of its brain mask with the template's below {} (Dice)",
+    }
+    told = []
+    for key, text in words.items():
+        value = exclusion.get(key)
+        if value is not None:
+            percent = 100 if key == "maximum_censored_share" else 1
+            cited = cite("power2012") if "{cited}" in text else ""
+            told.append(text.format(number.general(percent * value), cited=cited))
+    return number.listed(told, "or")
+
+
+def _tests(results: Results) -> str:
+    """How many correlations each group's false discovery rate runs over."""
+    table = results.correlation
+    if not {"group", "n_tests"} <= set(table.columns):
+        return ""
+    counts = table.groupby("group", sort=False)["n_tests"].max().dropna()
+    return number.listed([f"{number.whole(n)} in {group}" for group, n in counts.items()])
+
+
+def _mixed_terms(results: Results) -> str:
+    """The terms of the mixed models, as fitted."""
+    if "term" not in results.mixed:
+        return ""
+    words = {"group": "group", "drug": "treatment", "group_by_drug": "their interaction",
+             "period": "period"}  # fmt: skip
+    terms = set(results.mixed["term"])
+    return number.listed([word for term, word in words.items() if term in terms])
+
+
+def _known(table: Any, column: str) -> bool:
+    return column in table and bool(table[column].notna().any())
 
 
 def _scan(results: Results) -> dict[str, str]:

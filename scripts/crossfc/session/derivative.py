@@ -313,7 +313,7 @@ def _write_pipeline(
         record
         | {
             "pipeline": name,
-            "volumes_censored": int((~kept).sum()),
+            "volumes_censored": int((~kept).sum()) - record["volumes_non_steady"],
             "volumes_kept": int(kept.sum()),
             "residual_degrees_of_freedom": plan["left"],
             "regressors": plan["columns"],
@@ -345,7 +345,7 @@ def _template_mask(data: SessionData) -> np.ndarray:
     The template is the ICBM 2009a that nilearn carries, cut at a fifth of its maximum as
     nilearn.datasets.load_mni152_brain_mask does.
     """
-    from crossfc.trial.twin_anatomy import load_template
+    from crossfc.trial.template import load_template
 
     template, affine = load_template("t1")
     to_template = np.linalg.inv(affine) @ data.affine

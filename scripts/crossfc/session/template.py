@@ -7,9 +7,10 @@ as nilearn's own brain mask.
 import nibabel as nib
 import numpy as np
 
+from crossfc.bids import TEMPLATE_SPACE
 from crossfc.fault import Fault
 
-SPACE = "MNI152NLin2009aSym"
+SPACE = TEMPLATE_SPACE
 
 
 def brain(resolution_mm: int = 3) -> nib.Nifti1Image:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from crossfc.bids import TEMPLATE_SPACE
 from crossfc.fault import raise_all
 from crossfc.trial.sheet import did_you_mean
 
@@ -44,6 +45,8 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     faults = _unsound(config, "")
     raise_all(faults)
     faults = _unknown_keys(config, schema, "")
+    if config.get("entry") == "raw":
+        config.setdefault("space", TEMPLATE_SPACE)
     _fill(config, schema)
     for error in Draft202012Validator(schema).iter_errors(config):
         if error.validator == "additionalProperties":
@@ -97,6 +100,11 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
     for key in ("task", "space", "res"):
         if config[key] is not None:
             part_of_names(key, config[key], "+")
+    if config["entry"] == "raw" and (config["space"], config["res"]) != (TEMPLATE_SPACE, None):
+        faults.append(
+            f"config key space: native preprocessing (entry raw) makes {TEMPLATE_SPACE} and no res "
+            f"entity, not {config['space']}; write space: {TEMPLATE_SPACE} and leave res out"
+        )
     for role, group in config["groups"].items():
         if group is not None:
             part_of_names(f"groups.{role}", group, "_")

@@ -23,6 +23,7 @@ from crossfc.trial.person import (
     read_sessions,
 )
 from crossfc.trial.scale import Scale, number_or_text, read_scales
+from crossfc.trial.sequence import sequence_code
 from crossfc.trial.sheet import read_sheet
 
 LEFT_COLUMNS = ["participant_id", "group", "level", "what", "analysis", "reason"]
@@ -104,6 +105,8 @@ class Trial:
             if person.exclude:
                 leaves(person, "participant", "", "all", str(person.reason))
                 continue
+            if self._contrasts and self.has_contrast(person):
+                continue
             own = [s for s in self.sessions if s.participant_id == person.participant_id]
             scanned = {s.treatment for s in own if self._usable(s) and not s.exclude}
             for session in own:
@@ -121,6 +124,15 @@ class Trial:
         return self.config["entry"] == "maps"
 
     @property
+    def _contrasts(self) -> bool:
+        return self._ready_maps and self.config["maps"]["level"] == "contrast"
+
+    def has_contrast(self, person: Participant) -> bool:
+        """Say whether a ready contrast map of a person is used: no session is excluded."""
+        own = [s for s in self.sessions if s.participant_id == person.participant_id]
+        return self.included(person.participant_id) and not any(s.exclude for s in own)
+
+    @property
     def _material(self) -> str:
         return "map" if self._ready_maps else f"{self.config['task']} scan"
 
@@ -131,29 +143,21 @@ class Trial:
     def _why_absent(self, own: list[Session], treatment: str) -> str:
         session = next((s for s in own if s.treatment == treatment and s.exclude), None)
         if session is not None:
-            return f"{session.session_id} ({treatment}) is excluded; stays in the mixed model"
-        return f"no {self._material} under {treatment}; stays in the mixed model"
+            why = f"{session.session_id} ({treatment}) is excluded"
+        else:
+            why = f"no {self._material} under {treatment}"
+        return why if self._ready_maps else f"{why}; stays in the mixed model"
 
     def person_row(self, person: Participant) -> dict[str, object]:
         """Give a person's row for the group floor: a plain dictionary."""
-        chosen = {c: person.covariates.get(c) for c in self.config["covariates"]}
+        wanted = [*self.config["covariates"], self.config["group"]["blocks"]]
+        chosen = {c: person.covariates.get(c) for c in dict.fromkeys(filter(None, wanted))}
         return {
             "participant_id": person.participant_id,
             "group": person.group,
             "sequence": person.sequence,
-            "sequence_code": self.sequence_code(person.sequence),
+            "sequence_code": sequence_code(person.sequence, self.treatments),
         } | {c: number_or_text(v) for c, v in chosen.items()}
-
-    def sequence_code(self, sequence: str | None) -> int | None:
-        """Code a sequence: -1 active first, +1 control first, None unknown.
-
-        With D = active - control, an active-first person has D = drug + period 1 - period 2 and
-        a control-first one D = drug + period 2 - period 1, so the slope of D on this code is the
-        period effect (period 2 minus period 1) and the intercept the drug effect without it.
-        """
-        if sequence is None:
-            return None
-        return -1 if sequence == self._sequence("active") else 1
 
     def _sequence(self, first: str) -> str:
         second = "control" if first == "active" else "active"
@@ -170,6 +174,10 @@ class Trial:
             ]
             pairs = self.pairs(scanned)
             row: dict[str, object] = {"group": group}
+            if self._contrasts:
+                own = [p for p in self.participants.values() if p.group == group]
+                table.append(row | {"contrast_maps": sum(map(self.has_contrast, own))})
+                continue
             for role in ("active", "control"):
                 label = self.treatments[role]
                 row[f"scanned_{label}"] = sum(s.treatment == label for s in scanned)

@@ -59,6 +59,12 @@ def read_participants(
     groups = [g for g in config["groups"].values() if g]
     sequences = list(_orders(config))
     known = {*PARTICIPANT_COLUMNS, "t1w", "exclude", "reason"}
+    blocks = config["group"]["blocks"]
+    if blocks is not None and blocks not in sheet.columns:
+        faults.append(
+            f"config key group.blocks: {sheet.path} has no column {blocks}"
+            f"{did_you_mean(blocks, sheet.columns) or '; add the column, or remove the key'}"
+        )
     for covariate in config["covariates"]:
         if covariate not in sheet.columns:
             faults.append(

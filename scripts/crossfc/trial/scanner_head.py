@@ -6,8 +6,9 @@ from functools import lru_cache
 import numpy as np
 from scipy import ndimage
 
+from crossfc.trial.template import load_template
 from crossfc.trial.twin import stream
-from crossfc.trial.twin_anatomy import coarsen, load_template
+from crossfc.trial.twin_anatomy import coarsen
 from crossfc.trial.twin_motion import rigid
 
 _MARGIN = 44  # mm of air, skin and bone around the template's box

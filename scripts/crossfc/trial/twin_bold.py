@@ -7,8 +7,9 @@ import nibabel
 import numpy as np
 
 from crossfc.atomic import save_image, write_json, write_text
+from crossfc.bids import TEMPLATE_SPACE
 from crossfc.trial.twin import stream
-from crossfc.trial.twin_anatomy import TEMPLATE_SPACE, tissue, world
+from crossfc.trial.twin_anatomy import tissue, world
 from crossfc.trial.twin_confounds import confounds, format_confounds
 from crossfc.trial.twin_motion import framewise_displacement, simulate_motion
 from crossfc.trial.twin_signal import CONTRAST, SignalModel, dropout
