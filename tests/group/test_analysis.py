@@ -319,6 +319,7 @@ def test_an_analysis_without_enough_people_says_so(pairs, tmp_path, name, rows, 
     assert {path.name for path in out.iterdir()} == {"clusters.tsv", "cells.tsv", "result.json"}
     assert result == json.loads((out / "result.json").read_text())
     assert result["estimable"] is False and result["per_seed"] == {} and result["n"] == n
+    assert result["seeds"] == []
     assert len(result["notes"]) == 1 and reason in result["notes"][0]
     assert len(result["left"]) == (14 if name == "change_MADRS" else 0)
     clusters = pd.read_csv(out / "clusters.tsv", sep="\t")

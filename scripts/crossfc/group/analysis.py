@@ -95,7 +95,7 @@ def analyse(
         design = model(asked, pairs.people, groups, covariates, blocks, arrangement)
         statistic = _statistic(asked, design, len(seeds))
     except Inestimable as reason:
-        return _leave_out(asked, pairs, list(parts), reason, out_dir)
+        return _leave_out(asked, pairs, reason, out_dir)
     arrangements = _arrange(design, statistic, n_permutations, seed)
     maps = _maps(asked, pairs, design)
     mask = np.asarray(pairs.mask.dataobj) != 0
@@ -342,9 +342,7 @@ def _counts(pairs: Pairs, rows: np.ndarray) -> dict[str, int]:
             for label in pairs.record["groups"].values() if label}  # fmt: skip
 
 
-def _leave_out(
-    asked: Question, pairs: Pairs, parts: list[str], reason: Inestimable, out_dir: Path
-) -> dict:
+def _leave_out(asked: Question, pairs: Pairs, reason: Inestimable, out_dir: Path) -> dict:
     """Write the record and the empty tables of an analysis that cannot be estimated."""
     # Maps of a run with more people would be taken for those of this one.
     for path in out_dir.glob("seed-*_statmap.nii.gz"):
@@ -356,7 +354,7 @@ def _leave_out(
     result = _words(asked, pairs) | {
         "estimable": False,
         "n": {label: n for label, n in counts.items() if asked.group in (None, label)},
-        "seeds": parts,
+        "seeds": [],  # none was tested
         "per_seed": {},
         "left": reason.left,
         "notes": [f"This analysis cannot be estimated. {reason}."],

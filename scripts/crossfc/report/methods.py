@@ -63,13 +63,13 @@ def methods(
             group=config.get("group") or {},
             clinical=config.get("clinical") or {},
             preprocessing=config.get("preprocessing") or {},
-            kinds={a.kind for a in results.analyses},
+            kinds={a.kind for a in _estimated(results)},
             clause=lambda *kinds: model_clause(results, *kinds),
-            coded=any(a.record.get("sequence_adjusted") for a in results.analyses),
-            centred=any(a.record.get("covariates") for a in results.analyses),
+            coded=any(a.record.get("sequence_adjusted") for a in _estimated(results)),
+            centred=any(a.record.get("covariates") for a in _estimated(results)),
             schemes=schemes(results),
-            drawn=any(not a.exhaustive for a in results.analyses),
-            enumerated=any(a.exhaustive for a in results.analyses),
+            drawn=any(not a.exhaustive for a in _estimated(results)),
+            enumerated=any(a.exhaustive for a in _estimated(results)),
             forming=_forming(results),
             tests=_tests(results),
             mixed=_mixed_terms(results),
@@ -78,7 +78,7 @@ def methods(
             twin=config.get("twin") is not None,
             limits=lambda: limits(config.get("exclusion") or {}, cite),
             fwhm=results.pairs.get("fwhm_mm"),
-            clinical_only=results.paired.empty and not results.analyses,
+            clinical_only=results.paired.empty and not _estimated(results),
             versions=versions,
             listed=number.listed,
             whole=number.whole,
@@ -216,7 +216,7 @@ def schemes(results: Results) -> list[str]:
         ("sign flips", "The signs of whole people were flipped"),
         ("shuffles", f"People were shuffled{within}"),
     ):
-        own = [a for a in results.analyses if a.record.get("arrangement") == arrangement]
+        own = [a for a in _estimated(results) if a.record.get("arrangement") == arrangement]
         parts = []
         for exhaustive in (False, True):
             some = [a for a in own if a.exhaustive == exhaustive]
@@ -257,7 +257,7 @@ def _drawn(analyses: list[Analysis]) -> str:
 
 def _forming(results: Results) -> dict[str, Any]:
     """How clusters were formed: p, neighbours, and the sides of statistics with a sign and of F."""
-    records = [a.record for a in results.analyses if a.record.get("cluster_forming_p")]
+    records = [a.record for a in _estimated(results) if a.record.get("cluster_forming_p")]
     if not records:
         return {}
     is_f = [str(r.get("statistic", "t")).upper().startswith("F") for r in records]
@@ -349,3 +349,8 @@ def versions_table(versions: Mapping[str, str]) -> Table | None:
         return None
     rows = [[str(name), str(version)] for name, version in versions.items()]
     return Table("Software", [("software", False), ("version", False)], rows)
+
+
+def _estimated(results: Results) -> list[Analysis]:
+    """Give the analyses that could be estimated; no method was applied in the others."""
+    return [a for a in results.analyses if a.record.get("estimable", True)]

@@ -92,7 +92,8 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
     known = [s for s in seeds if analysis.smallest(s) is not None]
     silent = [s for s in known if found.empty or s not in set(found["seed"])]
     if found.empty and not known:
-        sentence = "The analysis left no corrected p values to answer from."
+        notes = analysis.record.get("notes") or ["it left no corrected p values to answer from"]
+        sentence = f"{analysis.title} could not be estimated: {notes[0]}"
         return Answer(question, UNKNOWN, sentence, sentence, [], anchor, analysis)
     subject = _subject(results, analysis)
     details = [s for s in (_peak_sentence(analysis, seed) for seed in silent) if s]
