@@ -6,6 +6,7 @@ planned, so the clinical arm runs without any image.
 
 import os
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -200,13 +201,18 @@ class Plan:
 
     def session(self, participant: str, session: str) -> Session:
         """Find a session by its labels."""
-        for found in self.sessions():
-            if (found.participant_id, found.session_id) == (f"sub-{participant}", f"ses-{session}"):
-                return found
+        found = self._session_by_label.get((f"sub-{participant}", f"ses-{session}"))
+        if found is not None:
+            return found
         raise Fault(
             f"sub-{participant} ses-{session} has no scan in {self.config['sheets']['sessions']}, "
             "or is excluded there"
         )
+
+    @cached_property
+    def _session_by_label(self) -> dict[tuple[str, str], Session]:
+        # Asked several times for every session; a search each time would grow with its square.
+        return {(s.participant_id, s.session_id): s for s in self.sessions()}
 
     def preprocessed(self, scan: str) -> dict[str, str]:
         """Name fMRIPrep's files of a scan."""

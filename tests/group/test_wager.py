@@ -22,7 +22,7 @@ KNOWN = {(7, 24, 54): 7.25, (52, -58, 32): 5.99, (-48, 14, 36): 4.95}
 def maps(shared_data, tmp_path_factory):
     archive = shared_data / "wager2008.tar.gz"
     if not archive.is_file():
-        pytest.skip(f"{archive} not found")
+        pytest.skip(f"real data not found at {archive}")
     folder = tmp_path_factory.mktemp("wager")
     with tarfile.open(archive) as packed:
         packed.extractall(folder, filter="data")

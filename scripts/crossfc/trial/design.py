@@ -4,7 +4,7 @@ A two-period, two-treatment crossover (Senn 2002, Cross-over Trials in Clinical 
 each person has at most one session under each treatment, and the sequence says which came first.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,6 @@ class Trial:
     scales: dict[str, Scale]
     seed_sets: dict[str, list[regions.Region]]
     targets: list[regions.Region]
-    notes: list[str] = field(default_factory=list)
 
     @property
     def groups(self) -> list[str]:

@@ -122,22 +122,6 @@ def simulate_session(
     )
 
 
-def describe_derivatives(folder: str | Path, name: str = "crossfc digital twin") -> None:
-    """Write the dataset_description.json of a simulated derivative data set."""
-    write_json(
-        Path(folder) / "dataset_description.json",
-        {
-            "Name": f"{name}, shaped as fMRIPrep's derivatives",
-            "BIDSVersion": "1.10.0",
-            "DatasetType": "derivative",
-            "License": "CC0",
-            "GeneratedBy": [
-                {"Name": "crossfc", "Description": "Simulated data; no person was scanned"}
-            ],
-        },
-    )
-
-
 def _brain_mask(random: np.random.Generator, anatomy: dict[str, np.ndarray]) -> np.ndarray:
     """The brain, its edge a little different in each session."""
     xyz = world(anatomy["brain"].shape, anatomy["affine"])
