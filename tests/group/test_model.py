@@ -1,12 +1,18 @@
 """Designs: who is in, which columns, and what is said where a column falls out."""
 
+from itertools import combinations, product
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from crossfc.fault import Fault
+from crossfc.group.arrangement import shuffles
+from crossfc.group.effect import hedges_g
 from crossfc.group.model import Inestimable, model
 from crossfc.group.question import names, question
+from crossfc.group.statistic import Student
 
 GROUPS = {"patients": "TRD", "controls": "HV"}
 TREATMENTS = {"active": "ketamine", "control": "placebo"}
@@ -99,13 +105,123 @@ def test_blocks_come_along(people):
     assert built.arrangement == "shuffles"
 
 
-def test_the_arrangement_can_be_chosen(people):
-    assert build("group_by_drug", people, arrangement="shuffles").arrangement == "shuffles"
-    assert build("change_MADRS", people, arrangement="sign flips").arrangement == "sign flips"
-    with pytest.raises(Fault, match="tests a mean"):
-        build("drug_TRD", people, arrangement="shuffles")
-    with pytest.raises(Fault, match='arrangement is "flips"'):
+@pytest.mark.parametrize("chosen", ["sign flips", "shuffles", "sign flips and shuffles"])
+@pytest.mark.parametrize("name", ["group_by_drug", "change_MADRS", "carryover"])
+def test_the_arrangement_can_be_chosen(people, name, chosen):
+    built, default = build(name, people, arrangement=chosen), build(name, people)
+    assert built.arrangement == chosen and built.flip is None
+    np.testing.assert_array_equal(built.nuisance, default.nuisance)
+    np.testing.assert_array_equal(built.effect, default.effect)
+
+
+def test_an_arrangement_that_does_not_suit_is_refused(people):
+    for chosen in ("shuffles", "sign flips and shuffles"):
+        with pytest.raises(Fault, match="tests a mean.*use sign flips or re-randomisation"):
+            build("drug_TRD", people, arrangement=chosen)
+    for name in ("group_by_drug", "change_MADRS", "carryover"):
+        with pytest.raises(Fault, match=f"{name} does not test the mean of a group"):
+            build(name, people, arrangement="re-randomisation")
+    with pytest.raises(Fault, match='arrangement is "flips"; use one of sign flips, shuffles'):
         build("drug_TRD", people, arrangement="flips")
+
+
+def test_how_blocks_are_exchanged_comes_along(people):
+    assert build("drug_TRD", people, blocks="site").block_exchange == "within"
+    built = build("drug_TRD", people, blocks="site", block_exchange="whole")
+    assert built.block_exchange == "whole" and built.blocks.tolist() == ["a", "b", "c"] * 2
+    with pytest.raises(Fault, match='block_exchange is "all"; use within or whole'):
+        build("drug_TRD", people, blocks="site", block_exchange="all")
+    with pytest.raises(Fault, match="whole blocks, but no column of blocks is named"):
+        build("drug_TRD", people, block_exchange="whole")
+
+
+def plain_t(columns, data):
+    """t of the first column by the normal equations."""
+    inverse = np.linalg.inv(columns.T @ columns)
+    beta = inverse @ columns.T @ data
+    rest = data - columns @ beta
+    variance = (rest**2).sum(0) / (len(columns) - columns.shape[1])
+    return beta[0] / np.sqrt(variance * inverse[0, 0])
+
+
+@pytest.mark.parametrize("covariates", [[], ["age", "site"]])
+def test_rerandomisation_estimates_what_the_intercept_does(people, covariates):
+    people = pd.concat([people] * 3, ignore_index=True).assign(group="TRD")
+    rng = np.random.default_rng(0)
+    people["age"] = rng.uniform(20, 60, 30)
+    people.loc[4, "sequence_code"] = np.nan
+    plain = build("drug_TRD", people, covariates=covariates)
+    drawn = build("drug_TRD", people, covariates=covariates, arrangement="re-randomisation")
+    assert drawn.arrangement == "shuffles" and plain.flip is None
+    assert drawn.formula == plain.formula and drawn.left == plain.left and len(drawn.left) == 1
+    assert drawn.rows.tolist() == plain.rows.tolist() and drawn.covariates == covariates
+    code = people["sequence_code"].to_numpy()[drawn.rows]
+    assert drawn.flip.tolist() == drawn.effect.tolist() == code.tolist()
+    assert (drawn.nuisance[:, 0] == 1).all()  # what differs between periods
+    assert ["not exact" in note for note in drawn.notes] == [True] * bool(covariates)
+    delta = 0.3 + 0.5 * code[:, None] + rng.standard_normal((29, 50))
+    one = Student(plain.effect, plain.nuisance)
+    other = Student(drawn.effect, drawn.nuisance)
+    by_mean, by_order = one.fit(delta), other.fit(drawn.flip[:, None] * delta)
+    np.testing.assert_allclose(by_order.effect, by_mean.effect, rtol=1e-9)
+    np.testing.assert_allclose(by_order.standard_error, by_mean.standard_error, rtol=1e-9)
+    np.testing.assert_allclose(by_order.t, by_mean.t, rtol=1e-9)
+    np.testing.assert_allclose(
+        hedges_g(by_order.t, other.df, other.effect_variance),
+        hedges_g(by_mean.t, one.df, one.effect_variance),
+        rtol=1e-7,
+    )
+    if not covariates:
+        period_2_less_1 = code[:, None] * delta
+        theirs = stats.ttest_ind(period_2_less_1[code > 0], period_2_less_1[code < 0])
+        np.testing.assert_allclose(by_order.t, theirs.statistic, rtol=1e-9)
+
+
+def orders_drawn_again(codes, strata):
+    """All ways to draw the orders, with as many of each in every stratum as there were."""
+    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    ways = [combinations(people, int((codes[people] > 0).sum())) for people in members]
+    for chosen in product(*ways):
+        again = np.full(len(codes), -1.0)
+        again[[person for of in chosen for person in of]] = 1
+        yield again
+
+
+@pytest.mark.parametrize("blocks", [None, "stratum"])
+def test_shuffles_are_the_orders_that_could_have_been_drawn(people, blocks):
+    people = people.assign(group="TRD", stratum=["a", "b", "a", "a", "b", "b", "b", "a", "b", "b"])
+    built = build("drug_TRD", people, arrangement="re-randomisation", blocks=blocks)
+    codes = people["sequence_code"].to_numpy()
+    strata = people["stratum"].to_numpy() if blocks else np.zeros(10)
+    delta = np.random.default_rng(1).exponential(size=10)
+    # Had another order been drawn, the drug doing nothing, the periods would be as they are.
+    period_2_less_1 = codes * delta
+    expected = [
+        plain_t(np.column_stack([np.ones(10), again]), again * period_2_less_1)
+        for again in orders_drawn_again(codes, strata)
+    ]
+    statistic = Student(built.effect, built.nuisance)
+    found = shuffles(statistic.design, 1000, 0, built.blocks)
+    assert found.exhaustive and len(found) == len(expected) == (80 if blocks else 210)
+    data = built.flip * delta
+    columns = found.arranged(statistic.design).transpose(0, 2, 1).astype(float)
+    made = np.array([plain_t(arranged, data) for arranged in columns])
+    np.testing.assert_allclose(np.sort(made), np.sort(expected), rtol=1e-9)
+    # The one that was drawn comes first, and is the intercept's t.
+    np.testing.assert_allclose(
+        made[0], plain_t(np.column_stack([np.ones(10), codes]), delta), rtol=1e-9
+    )
+
+
+def test_orders_that_were_not_drawn_are_not_drawn_again(people):
+    for codes, said in (
+        ([1.0, 1, np.nan, 1, 1, 1], "all known orders are the same"),
+        ([np.nan] * 6, "no order is known"),
+    ):
+        people.loc[:5, "sequence_code"] = codes
+        with pytest.raises(Inestimable, match=f"of the 6 people to analyse {said}") as caught:
+            build("drug_TRD", people, arrangement="re-randomisation")
+        assert caught.value.rows.tolist() == [0, 1, 2, 3, 4, 5] and caught.value.left == []
 
 
 @pytest.mark.parametrize(

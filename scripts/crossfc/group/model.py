@@ -7,8 +7,12 @@ import numpy as np
 import pandas as pd
 
 from crossfc.fault import Fault
-from crossfc.group.arrangement import SHUFFLES, SIGN_FLIPS
+from crossfc.group.arrangement import BOTH, SHUFFLES, SIGN_FLIPS
 from crossfc.group.question import CARRYOVER, CHANGE, DRUG, Question
+
+RERANDOMISATION = "re-randomisation"
+WITHIN = "within"
+WHOLE = "whole"
 
 
 class Inestimable(Fault):
@@ -36,15 +40,21 @@ class Model:
     rows : int ndarray, shape (n_analysed,)
         Who is analysed, as rows of the people table.
     effect : float ndarray, shape (n_analysed,)
-        The column under test.
+        The column under test, times ``flip``.
     nuisance : float ndarray, shape (n_analysed, n_nuisance)
+        The other columns, times ``flip``.
     nuisance_names : list of str
     arrangement : str
-        ``sign flips`` or ``shuffles``.
+        ``sign flips``, ``shuffles`` or ``sign flips and shuffles``.
     second : bool ndarray or None
         Second variance group (controls), where groups are compared.
     blocks : ndarray or None
         Exchangeability block of each person.
+    block_exchange : str
+        ``within``: people change places within their block; ``whole``: blocks change places and
+        sign as wholes.
+    flip : float ndarray, shape (n_analysed,), or None
+        Multiply each person's data by this (+1 or -1) before the fit; for re-randomisation.
     formula : str
         The model as text.
     sequence_adjusted : bool
@@ -67,6 +77,8 @@ class Model:
     covariates: list[str]
     left: list[dict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    block_exchange: str = WITHIN
+    flip: np.ndarray | None = None
 
 
 def model(
@@ -76,6 +88,7 @@ def model(
     covariates: Sequence[str] = (),
     blocks: str | None = None,
     arrangement: str | None = None,
+    block_exchange: str = WITHIN,
 ) -> Model:
     """Build the design of an analysis from the people table.
 
@@ -97,6 +110,17 @@ def model(
     3 and 5 %). Flips stand on symmetric errors, which a difference of two sessions of the same
     person has whenever its sessions are exchangeable. Slopes and carry-over are shuffled.
 
+    A mean can be tested by the trial's own randomisation too. If the drug changes nothing in
+    anybody, a person's period difference, period 2 - period 1, is the same whichever order was
+    drawn for them, and only the drawing decides about its sign in D (Fisher's randomisation
+    test). With s the sequence code it is s·D, and D ~ 1 + s multiplied by s is s·D ~ s + 1: the
+    intercept of the one is the slope of the other, with the same t, which is the two-sample t of
+    period differences in a two-period cross-over (Hills and Armitage 1979, Br J Clin Pharmacol
+    8:7; Senn 2002). To shuffle s among people is to draw the orders again, as many of each as
+    there were; strata of the randomisation are the blocks. No symmetry is assumed. With
+    covariates, which are multiplied by s too, shuffles of residuals are no longer exact
+    (Freedman and Lane 1983).
+
     Parameters
     ----------
     question : Question
@@ -109,8 +133,11 @@ def model(
     blocks : str, optional
         Column of exchangeability blocks (strata).
     arrangement : str, optional
-        ``sign flips`` or ``shuffles`` instead of the default above. An intercept can only be
-        tested by sign flips.
+        Instead of the default above: ``sign flips``, or, for an effect between people,
+        ``shuffles`` or ``sign flips and shuffles``, or, for the mean of a group,
+        ``re-randomisation``.
+    block_exchange : str
+        ``within`` or ``whole``; see `Model`.
 
     Returns
     -------
@@ -119,7 +146,8 @@ def model(
     Raises
     ------
     Inestimable
-        If nobody is left, or all people have the same value of the effect.
+        If nobody is left, all people have the same value of the effect, or orders are to be drawn
+        again where people of both orders are not known.
     Fault
         If a column is missing, or the arrangement does not suit the question.
     """
@@ -134,10 +162,7 @@ def model(
             )
     intercept_only = question.kind == DRUG
     default = SHUFFLES if question.kind in (CARRYOVER, CHANGE) else SIGN_FLIPS
-    if arrangement not in (None, SIGN_FLIPS, SHUFFLES):
-        raise Fault(f'arrangement is "{arrangement}"; use {SIGN_FLIPS} or {SHUFFLES}')
-    if intercept_only and arrangement == SHUFFLES:
-        raise Fault(f"{question.name} tests a mean, which shuffles leave as it is; use sign flips")
+    _check_exchange(question, arrangement, blocks, block_exchange)
     left: list[dict] = []
     rows = np.arange(len(people))
     if question.group is not None:
@@ -163,6 +188,15 @@ def model(
         rows = leave("sequence_code")
     if len(rows) == 0:
         reason = f"{question.name}: nobody is left to analyse; see the reasons in left.tsv"
+        raise Inestimable(reason, rows, left)
+    if arrangement == RERANDOMISATION and not adjusted:
+        known = people["sequence_code"].iloc[rows].notna().any()
+        reason = (
+            f"{question.name}: {RERANDOMISATION} draws the orders of treatments again, but of the "
+            f"{len(rows)} people to analyse "
+            f"{'all known orders are the same' if known else 'no order is known'}; use "
+            f"{SIGN_FLIPS}"
+        )
         raise Inestimable(reason, rows, left)
     chosen = people.iloc[rows]
 
@@ -208,6 +242,14 @@ def model(
         used.append(name)
         terms.append(name)
     matrix = np.column_stack(list(nuisance.values())) if nuisance else np.empty((len(rows), 0))
+    flip = None
+    if arrangement == RERANDOMISATION:
+        arrangement, flip = SHUFFLES, code
+        effect, matrix = effect * flip, matrix * flip[:, None]
+        if used:
+            notes.append(
+                "With covariates the re-randomisation shuffles residuals, which is not exact."
+            )
     return Model(
         rows=rows,
         effect=effect,
@@ -221,7 +263,35 @@ def model(
         covariates=used,
         left=left,
         notes=notes,
+        block_exchange=block_exchange,
+        flip=flip,
     )
+
+
+def _check_exchange(
+    question: Question, arrangement: str | None, blocks: str | None, block_exchange: str
+) -> None:
+    """Refuse what does not suit the question or the blocks."""
+    known = (SIGN_FLIPS, SHUFFLES, BOTH, RERANDOMISATION)
+    if arrangement not in (None, *known):
+        raise Fault(f'arrangement is "{arrangement}"; use one of {", ".join(known)}')
+    if question.kind == DRUG and arrangement in (SHUFFLES, BOTH):
+        raise Fault(
+            f"{question.name} tests a mean, which shuffles leave as it is; use {SIGN_FLIPS} or "
+            f"{RERANDOMISATION}"
+        )
+    if question.kind != DRUG and arrangement == RERANDOMISATION:
+        raise Fault(
+            f"{question.name} does not test the mean of a group, which is all that "
+            f"{RERANDOMISATION} can test; use {SIGN_FLIPS} or {SHUFFLES}"
+        )
+    if block_exchange not in (WITHIN, WHOLE):
+        raise Fault(f'block_exchange is "{block_exchange}"; use {WITHIN} or {WHOLE}')
+    if block_exchange == WHOLE and not blocks:
+        raise Fault(
+            f"{question.name} is to exchange whole blocks, but no column of blocks is named; name "
+            f"one or use {WITHIN}"
+        )
 
 
 def _reason(column: str, question: Question) -> str:
