@@ -4,10 +4,12 @@ import numpy as np
 
 from crossfc.fault import Fault
 from crossfc.group.compiled import compiled
-from crossfc.group.statistic import CHUNK, FLOOR, Fit, Student, empty_fit
+from crossfc.group.fisher import FRatio
+from crossfc.group.product import Products
+from crossfc.group.statistic import FLOOR, Fit, chunks, empty_fit
 
 
-class Hotelling(Student):
+class Hotelling(FRatio):
     """Hotelling's T² of one column on several measures at once, as F.
 
     F = T² (df - p + 1) / (df p) on p and df - p + 1 degrees of freedom, for p measures and df
@@ -19,44 +21,48 @@ class Hotelling(Student):
         See `Student`.
     measures : int
         How many measures, p.
-    """
 
-    name = "F"
-    signed = False
+    Raises
+    ------
+    Fault
+        See `Student`; also if the people are too few for so many measures.
+    """
 
     def __init__(self, effect: np.ndarray, nuisance: np.ndarray, measures: int) -> None:
         super().__init__(effect, nuisance)
-        self.measures = measures
+        self.measures = self.df_effect = measures
         self.df_error = self.df - measures + 1
         if self.df_error < 1:
             raise Fault(
-                f"{len(self.effect)} people are too few for Hotelling's T² on {measures} measures"
+                f"{len(self.effect)} people are too few for Hotelling's T² on {measures} measures; "
+                "add people or leave covariates out"
             )
 
-    def fit(self, data: np.ndarray) -> Fit:
+    def fit(self, data: np.ndarray, work: np.ndarray | None = None) -> Fit:
         """Fit the model as observed.
 
         Parameters
         ----------
         data : ndarray, shape (n_people, n_measures, n_voxels)
+            Read by ``data.shape`` and ``data[..., part]`` only, so it may lie on the disk.
+        work : float32 ndarray, optional
+            Of the same shape: where the residuals go, orthonormal over the measures.
 
         Returns
         -------
         Fit
             ``effect`` is the root of the summed squares of the effect over the measures; there
-            is no standard error.
+            is no standard error and no t.
         """
-        n_people, measures, n_voxels = data.shape
-        fit = empty_fit(n_voxels, (measures, n_people, n_voxels))
-        for first in range(0, n_voxels, CHUNK):
-            part = slice(first, first + CHUNK)
+        fit = empty_fit(data.shape[-1], self.work_shape(data.shape), work)
+        for part in chunks(data.shape):
             explained = 0.0
             effect = 0.0
             flat = np.zeros(len(fit.score[part]), dtype=bool)
             earlier: list[np.ndarray] = []
-            for measure in range(measures):
-                y = np.asarray(data[:, measure, part], dtype=float)
-                e, length = self._residual(y)
+            block = np.asarray(data[..., part], dtype=float)
+            for measure in range(self.measures):
+                e, length = self._residual(block[:, measure])
                 effect = effect + np.square(self._direction @ e / self._length)
                 # T² does not change when the measures are made orthogonal.
                 for unit in (*earlier, *earlier):  # twice: once is not orthogonal to rounding
@@ -68,10 +74,10 @@ class Hotelling(Student):
                 flat |= left == 0
                 earlier.append(unit)
                 explained = explained + np.square(self._direction @ unit)
-                fit.work[measure, :, part] = unit
+                fit.work[:, measure, part] = unit
             flat |= explained >= 1 - 1e-12
             share = np.where(flat, 0, explained)
-            fit.statistic[part] = share / (1 - share) * self.df_error / measures
+            fit.statistic[part] = share / (1 - share) * self.df_error / self.measures
             fit.score[part] = share
             fit.effect[part] = np.sqrt(effect)
             fit.flat[part] = flat
@@ -80,69 +86,55 @@ class Hotelling(Student):
         fit.degrees_of_freedom[:] = self.df_error
         return fit
 
-    def to_score(self, statistic: np.ndarray) -> np.ndarray:
-        scaled = statistic * self.measures / self.df_error
-        return scaled / (1 + scaled)
-
-    def to_statistic(self, score: np.ndarray) -> np.ndarray:
-        score = np.minimum(np.asarray(score, dtype=float), 1 - 1e-12)
-        return score / (1 - score) * self.df_error / self.measures
-
-    def forming_threshold(self, p: float, two_sided: bool) -> float:
-        from scipy.stats import f
-
-        return float(f.isf(p, self.measures, self.df_error))
-
-    def scores(self, coefficients, work, part, out) -> None:
-        products = self._product(coefficients, work[:, :, part])
-        _hotelling(products, self._columns.shape[1], out[:, part])
+    def scores(self, batch: Products, work: np.ndarray, out: np.ndarray) -> None:
+        # The measures lie side by side, as if they were voxels.
+        products = batch(work.reshape(len(work), -1))
+        _hotelling(products.reshape(*products.shape[:2], self.measures, -1), out)
 
 
 @compiled
-def _hotelling(products, columns, out):
-    """b'A⁻¹b with A = I - Σ qq', by Cholesky in place; b effect, q nuisance products."""
-    measures = products.shape[0]
-    width = out.shape[1]
-    factor = np.empty((measures, measures, width), dtype=np.float32)
-    solved = np.empty((measures, width), dtype=np.float32)
+def _hotelling(products, out):
+    """b'A⁻¹b with A = I - Σ qq' = LDL', in place; b effect, q nuisance products."""
+    measures, width = products.shape[2], out.shape[1]
+    factor = np.empty((measures, measures, width), dtype=np.float32)  # L below, 1/D on the diagonal
+    scaled = np.empty((measures, width), dtype=np.float32)  # a row of LD
+    solved = np.empty((measures, width), dtype=np.float32)  # L⁻¹b
     for row in range(out.shape[0]):
-        base = row * columns
         score = out[row]
-        for voxel in range(width):
-            score[voxel] = np.float32(0)
         for i in range(measures):
+            right = solved[i]
+            effect = products[row, 0, i]
+            for voxel in range(width):
+                right[voxel] = effect[voxel]
             for j in range(i + 1):
-                entry = factor[i, j]
+                entry = scaled[j]
                 start = np.float32(1 if i == j else 0)
                 for voxel in range(width):
                     entry[voxel] = start
-                for column in range(1, columns):
-                    mine = products[i, base + column]
-                    other = products[j, base + column]
+                for column in range(1, products.shape[1]):
+                    mine = products[row, column, i]
+                    other = products[row, column, j]
                     for voxel in range(width):
                         entry[voxel] -= mine[voxel] * other[voxel]
                 for k in range(j):
-                    mine = factor[i, k]
+                    mine = scaled[k]
                     other = factor[j, k]
                     for voxel in range(width):
                         entry[voxel] -= mine[voxel] * other[voxel]
+                share = factor[i, j]
                 if i == j:
                     for voxel in range(width):
-                        entry[voxel] = np.sqrt(max(entry[voxel], FLOOR))
+                        share[voxel] = np.float32(1) / max(entry[voxel], FLOOR)
                 else:
-                    corner = factor[j, j]
+                    known = solved[j]
+                    inverse = factor[j, j]
                     for voxel in range(width):
-                        entry[voxel] /= corner[voxel]
-            right = solved[i]
-            effect = products[i, base]
-            for voxel in range(width):
-                right[voxel] = effect[voxel]
-            for k in range(i):
-                mine = factor[i, k]
-                known = solved[k]
+                        share[voxel] = entry[voxel] * inverse[voxel]
+                        right[voxel] -= share[voxel] * known[voxel]
+            inverse = factor[i, i]
+            if i == 0:
                 for voxel in range(width):
-                    right[voxel] -= mine[voxel] * known[voxel]
-            corner = factor[i, i]
-            for voxel in range(width):
-                right[voxel] /= corner[voxel]
-                score[voxel] += right[voxel] * right[voxel]
+                    score[voxel] = right[voxel] * right[voxel] * inverse[voxel]
+            else:
+                for voxel in range(width):
+                    score[voxel] += right[voxel] * right[voxel] * inverse[voxel]

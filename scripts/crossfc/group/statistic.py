@@ -3,25 +3,28 @@
 Freedman and Lane (1983; Winkler et al. 2014, NeuroImage 92:381): with e the data after the
 nuisance Z is regressed out, an arrangement P (shuffle or sign flip) gives y* = P e, and the full
 model is fitted to y*. P keeps lengths, so every statistic follows from products of y* with a few
-fixed columns, and the columns can be arranged instead of the data: (P e)' u = e' (P' u). A batch
-of arrangements is one matrix product, in single precision, on data scaled to unit length. The
+fixed columns, and the columns can be arranged instead of the data: (P e)' u = e' (P' u); see
+`crossfc.group.product`. Products are in single precision, on data scaled to unit length. The
 statistic as observed is computed in double precision from the residuals themselves.
 
 Inside the permutations a statistic is held as a *score*, a monotone function of it that needs no
-square roots: the signed squared partial correlation for t, T²/(T² + df) for Hotelling's T², and
-the statistic itself for Welch's.
+square roots: the signed squared partial correlation for t, R² for F, T²/(T² + df) for Hotelling's
+T², and the signed square of Welch's G. Cluster mass and TFCE need a *height*, on the scale of t:
+t and G themselves, and √F, which is |t| where F has one degree of freedom.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from crossfc.fault import Fault
-from crossfc.group.arrangement import SIGN_FLIPS
+from crossfc.group.arrangement import Arrangements
 from crossfc.group.compiled import compiled
+from crossfc.group.product import Products
 
-FLOOR = np.float32(1e-6)  # share of the data's length below which a residual counts as rounding
-CHUNK = 8192  # voxels handled at once in double precision
+FLOOR = np.float32(1e-6)  # share of the sum of squares below which a residual counts as rounding
+_CHUNK = 2**18  # numbers handled at once in double precision
 
 
 @dataclass
@@ -93,7 +96,6 @@ class Student:
         self._direction = left / self._length
         # Fixed columns: the effect's direction first, then the nuisance.
         self._columns = np.column_stack([self._direction, self._basis])
-        self._buffer = np.empty(0, dtype=np.float32)
 
     @property
     def design(self) -> np.ndarray:
@@ -105,22 +107,27 @@ class Student:
         """Variance of the estimated effect in units of the error variance, c'(M'M)⁻¹c."""
         return float(1 / self._length**2)
 
-    def fit(self, data: np.ndarray) -> Fit:
+    def work_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Give the shape of a fit's work space from the shape of the data."""
+        return shape
+
+    def fit(self, data: np.ndarray, work: np.ndarray | None = None) -> Fit:
         """Fit the model as observed.
 
         Parameters
         ----------
         data : ndarray, shape (n_people, n_voxels)
+            Read by ``data.shape`` and ``data[..., part]`` only, so it may lie on the disk.
+        work : float32 ndarray, optional
+            Where the scaled residuals go, of the shape that `work_shape` gives.
 
         Returns
         -------
         Fit
         """
-        n_people, n_voxels = data.shape
-        fit = empty_fit(n_voxels, (n_people, n_voxels))
-        for first in range(0, n_voxels, CHUNK):
-            part = slice(first, first + CHUNK)
-            y = np.asarray(data[:, part], dtype=float)
+        fit = empty_fit(data.shape[-1], self.work_shape(data.shape), work)
+        for part in chunks(data.shape):
+            y = np.asarray(data[..., part], dtype=float)
             e, length = self._residual(y)
             along = self._direction @ e
             rest = e - np.outer(self._direction, along)
@@ -149,9 +156,14 @@ class Student:
         return statistic * np.abs(statistic) / (statistic**2 + self.df)
 
     def to_statistic(self, score: np.ndarray) -> np.ndarray:
-        """Turn a score into a statistic."""
-        size = np.minimum(np.abs(np.asarray(score, dtype=float)), 1 - 1e-12)
-        return np.sign(score) * np.sqrt(self.df * size / (1 - size))
+        """Turn a score into a statistic, in the precision of the score."""
+        score = np.asarray(score)
+        size = np.minimum(np.abs(score), 1 - np.finfo(score.dtype).eps)
+        return np.copysign(np.sqrt(self.df * (size / (1 - size))), score)
+
+    def to_height(self, statistic: np.ndarray) -> np.ndarray:
+        """Turn a statistic into the height of clusters: t itself."""
+        return statistic
 
     def forming_threshold(self, p: float, two_sided: bool) -> float:
         """Give the statistic with parametric probability ``p`` (halved per tail if two-sided)."""
@@ -159,78 +171,63 @@ class Student:
 
         return float(t.isf(p / 2 if two_sided else p, self.df))
 
-    def coefficients(self, kind: str, table: np.ndarray) -> np.ndarray:
-        """Arrange the fixed columns.
+    def batch(self, arrangements: Arrangements) -> Products:
+        """Prepare a batch of arrangements, with work space of its own.
 
         Parameters
         ----------
-        kind : str
-        table : ndarray, shape (n_arrangements, n_people)
-            Rows of an `Arrangements` table.
+        arrangements : Arrangements
 
         Returns
         -------
-        float32 ndarray, shape (n_arrangements * n_columns, n_people)
+        object
+            For `scores`; one per thread.
         """
-        return arranged(self._columns, kind, table)
+        return Products(self._columns, arrangements)
 
-    def scores(
-        self, coefficients: np.ndarray, work: np.ndarray, part: slice, out: np.ndarray
-    ) -> None:
+    def scores(self, batch: Products, work: np.ndarray, out: np.ndarray) -> None:
         """Compute the scores of a batch of arrangements in some voxels.
 
         Parameters
         ----------
-        coefficients : ndarray
-            From `coefficients`.
-        work : ndarray
-            Of the fit.
-        part : slice
-            The voxels.
+        batch
+            From `batch`.
+        work : float32 ndarray, last axis n_voxels
+            These voxels of `Fit.work`, contiguous.
         out : float32 ndarray, shape (n_arrangements, n_voxels)
-            The scores of the voxels in ``part`` go here.
+            The scores go here.
         """
-        products = self._product(coefficients, work[:, part])
-        _student(products, self._columns.shape[1], out[:, part])
-
-    def _product(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        shape = (*right.shape[:-2], left.shape[0], right.shape[-1])
-        size = int(np.prod(shape))
-        if self._buffer.size < size:
-            self._buffer = np.empty(size, dtype=np.float32)
-        return np.matmul(left, right, out=self._buffer[:size].reshape(shape))
+        _student(batch(work), out)
 
 
-def empty_fit(n_voxels: int, work_shape: tuple[int, ...]) -> Fit:
+def chunks(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Cut the last axis of data into pieces that are small, but not below a page of the disk."""
+    step = max(1024, _CHUNK // int(np.prod(shape[:-1])))
+    for first in range(0, shape[-1], step):
+        yield slice(first, min(first + step, shape[-1]))
+
+
+def empty_fit(n_voxels: int, work_shape: tuple[int, ...], work: np.ndarray | None = None) -> Fit:
     """Make room for a fit of so many voxels, with work space of the given shape."""
 
     def new() -> np.ndarray:
         return np.empty(n_voxels)
 
+    if work is None:
+        work = np.empty(work_shape, dtype=np.float32)
     score = np.empty(n_voxels, dtype=np.float32)
-    work = np.empty(work_shape, dtype=np.float32)
     return Fit(new(), new(), new(), new(), new(), score, work, np.zeros(n_voxels, dtype=bool))
 
 
-def arranged(columns: np.ndarray, kind: str, table: np.ndarray) -> np.ndarray:
-    """Arrange columns: float32, shape (n_arrangements * n_columns, n_people)."""
-    if kind == SIGN_FLIPS:
-        arranged = columns.T[None] * table[:, None, :]
-    else:
-        arranged = columns[table].transpose(0, 2, 1)
-    return np.ascontiguousarray(arranged, dtype=np.float32).reshape(-1, columns.shape[0])
-
-
 @compiled
-def _student(products, columns, out):
+def _student(products, out):
     for row in range(out.shape[0]):
-        base = row * columns
         score = out[row]
-        along = products[base]
+        along = products[row, 0]
         for voxel in range(score.size):
             score[voxel] = np.float32(1)
-        for column in range(1, columns):
-            nuisance = products[base + column]
+        for column in range(1, products.shape[1]):
+            nuisance = products[row, column]
             for voxel in range(score.size):
                 score[voxel] -= nuisance[voxel] * nuisance[voxel]
         for voxel in range(score.size):

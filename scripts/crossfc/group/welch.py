@@ -1,100 +1,129 @@
-"""Welch's statistic: an effect between two groups whose variances differ."""
+"""Welch's statistic: an effect where groups of people differ in variance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from crossfc.fault import Fault
-from crossfc.group.arrangement import SIGN_FLIPS
+from crossfc.group.arrangement import Arrangements
 from crossfc.group.compiled import compiled
-from crossfc.group.statistic import CHUNK, FLOOR, Fit, Student, arranged
+from crossfc.group.product import Products
+from crossfc.group.statistic import FLOOR, Fit, Student, chunks
 
 
 class Welch(Student):
-    """The statistic G for one effect and two groups of unequal variance, with its sign.
+    """The statistic G for one effect and groups of unequal variance, with its sign.
 
     G = c'ψ / √(c'(M'WM)⁻¹c) with ψ from ordinary least squares and W the inverse residual
     variance of each group (Winkler et al. 2014, eq. 3); for two groups and no covariates it is
-    Welch's t. With M'M = M₁'M₁ + M₂'M₂ the two groups' cross-products are diagonal in one basis
-    (λ and 1 - λ), so the inverse is a sum over the columns of that basis.
+    Welch's t. In an orthonormal basis of the model the groups' cross-products F add up to the
+    identity. A direction in which one of them is 1, and so all others are 0, is that group's
+    alone: its variance needs no inverse. What is left is shared by groups. For two groups both
+    cross-products are diagonal in one basis (λ and 1 - λ), so the inverse is a sum over its
+    columns; for more it is found by LDL' in each voxel.
 
     Parameters
     ----------
     effect, nuisance : ndarray
         See `Student`.
-    second : bool ndarray, shape (n_people,)
-        Who is in the second variance group.
+    groups : sequence, shape (n_people,)
+        Label of each person's variance group, of any type, two levels or more.
+
+    Attributes
+    ----------
+    groups : int ndarray, shape (n_people,)
+        The groups numbered from 0 in the order of their labels.
+
+    Raises
+    ------
+    Fault
+        See `Student`; also if there are no two groups, somebody has none, or a group is too
+        small to estimate its variance.
+
+    Notes
+    -----
+    Degrees of freedom are Satterthwaite's (1946, Biometrics Bull 2:110): V²/Σ(q²/ν), with V the
+    variance of the effect, q the part of it that is due to a group, and ν the group's residual
+    degrees of freedom, the sum of its diagonal of the residual-forming matrix. q = s² ∂V/∂s², so
+    parts add up to V (Fai and Cornelius 1996, J Stat Comput Simul 54:363). For two groups and no
+    covariates they are Welch's.
+
+    Residual squares of a group below `FLOOR` of the whole count as rounding and are raised to
+    it, as observed and in arrangements alike, so that a group that does not vary gives a finite G.
     """
 
     # ASSUME: residual squares of a group are differences in single precision, so in groups of
-    # four or five equivalent arrangements agree to some 1e-5 of G only (1e-6 from ten on).
-    tie = 5e-5
+    # four or five equivalent arrangements agree to some 1e-5 of G only (1e-6 from ten on). The
+    # score is a square, so its tolerance is twice that of G.
+    tie = 1e-4
 
-    def __init__(self, effect: np.ndarray, nuisance: np.ndarray, second: np.ndarray) -> None:
+    def __init__(self, effect: np.ndarray, nuisance: np.ndarray, groups: Sequence) -> None:
         super().__init__(effect, nuisance)
-        self.second = np.asarray(second, dtype=bool)
-        model = self.design[:, :-1]
-        lower = np.linalg.cholesky(model.T @ model)
-        scaled = np.linalg.solve(lower, model[~self.second].T)
-        shares, turn = np.linalg.eigh(scaled @ scaled.T)
-        shares = np.clip(shares, 0, 1)
-        shares[shares < 1e-10], shares[shares > 1 - 1e-10] = 0, 1
-        basis = np.linalg.solve(lower.T, turn)
-        self._model_basis = model @ basis
-        self._contrast = basis[0]
-        self._shares = shares
-        counts = np.array([np.sum(~self.second), np.sum(self.second)])
-        self._group_df = counts - np.array([shares.sum(), (1 - shares).sum()])
-        self._counts = counts
-        if counts.min() == 0 or self._group_df.min() < 0.5:
+        self.groups = _numbered(groups, len(self.effect))
+        counts = np.bincount(self.groups)
+        # By rising size: the squares of the last group are 1 less the others', by which the
+        # largest group loses the least.
+        order = np.argsort(counts, kind="stable")
+        counts = counts[order]
+        self._members = (self.groups[:, None] == order).astype(float)
+        basis = self._columns
+        self._cross = np.einsum("ng,ni,nj->gij", self._members, basis, basis)
+        self._group_df = counts - np.trace(self._cross, axis1=1, axis2=2)
+        if self._group_df.min() < 0.5:
             raise Fault(
-                f"groups of {counts[0]} and {counts[1]} people are too small to estimate a "
-                "variance each; add people or leave covariates out"
+                f"groups of {_listed(counts)} people are too small to estimate a variance each; "
+                "add people or leave covariates out"
             )
-        # One fixed column per basis column and group in which it is not zero, then the members
-        # of the first group (for sums of squares).
-        columns, self._places = [], np.full((2, len(shares)), -1, dtype=np.int32)
-        for number, share in enumerate(shares):
-            for group, present in enumerate((share > 0, share < 1)):
-                if present:
-                    self._places[group, number] = len(columns)
-                    members = self.second if group else ~self.second
-                    columns.append(self._model_basis[:, number] * members)
-        self._group_columns = np.column_stack(columns)
+        alone, owners, shared = _directions(self._cross)
+        # Fixed columns: the directions of one group each, then the shared ones group by group.
+        turned = basis @ shared
+        of_groups = [turned * self._members[:, [group]] for group in range(len(counts))]
+        self._group_columns = np.column_stack([basis @ alone, *of_groups])
+        self._plan = _Plan(
+            owners=owners,
+            contrast=_single(alone[0]),
+            shared_contrast=_single(shared[0]),
+            cross=_single(shared.T @ self._cross @ shared),
+            group_df=_single(self._group_df),
+        )
 
     @property
     def design(self) -> np.ndarray:
-        return np.column_stack([self.effect, self.nuisance, self.second])
+        return np.column_stack([super().design, self.groups])
 
-    def fit(self, data: np.ndarray) -> Fit:
-        fit = super().fit(data)
-        n_people, n_voxels = data.shape
-        fit.work = np.stack([fit.work, np.square(fit.work)])
-        for first in range(0, n_voxels, CHUNK):
-            part = slice(first, first + CHUNK)
-            y = np.asarray(data[:, part], dtype=float)
-            coefficient = self._model_basis.T @ y
-            rest = y - self._model_basis @ coefficient
+    def fit(self, data: np.ndarray, work: np.ndarray | None = None) -> Fit:
+        fit = super().fit(data, work)
+        for part in chunks(data.shape):
+            y = np.asarray(data[..., part], dtype=float)
+            coefficient = self._columns.T @ y
+            rest = y - self._columns @ coefficient
             flat = fit.flat[part]
-            squares = np.stack([np.square(rest[~self.second]).sum(0),
-                                np.square(rest[self.second]).sum(0)])  # fmt: skip
+            squares = self._members.T @ np.square(rest)
             least = FLOOR * np.square(self._residual(y)[1])
             squares = np.where(flat, 1, np.maximum(squares, least))
             weight = self._group_df[:, None] / squares
-            shares = self._shares[:, None]
-            inverse = 1 / (weight[0] * shares + weight[1] * (1 - shares))
-            error = np.sqrt(np.square(self._contrast) @ inverse)
-            fit.statistic[part] = np.where(flat, 0, self._contrast @ coefficient / error)
-            fit.standard_error[part] = np.where(flat, 0, error)
-            total = weight * self._counts[:, None]
-            spread = np.square(1 - total / total.sum(0)) / self._group_df[:, None]
-            fit.degrees_of_freedom[part] = 1 / spread.sum(0)
+            total = np.einsum("gv,gij->vij", weight, self._cross)
+            unit = np.zeros((len(total), total.shape[1], 1))
+            unit[:, 0] = 1
+            solved = np.linalg.solve(total, unit)[:, :, 0]
+            parts = weight * np.einsum("vi,gij,vj->gv", solved, self._cross, solved, optimize=True)
+            variance = parts.sum(axis=0)
+            error = np.sqrt(variance)
+            fit.statistic[part] = np.where(flat, 0, coefficient[0] / error)
+            fit.standard_error[part] = np.where(flat, 0, error / self._length)
+            spread = np.square(parts / variance) / self._group_df[:, None]
+            fit.degrees_of_freedom[part] = 1 / spread.sum(axis=0)
         fit.score[:] = self.to_score(fit.statistic)
         return fit
 
     def to_score(self, statistic: np.ndarray) -> np.ndarray:
-        return statistic
+        return statistic * np.abs(statistic)
 
     def to_statistic(self, score: np.ndarray) -> np.ndarray:
-        return np.asarray(score, dtype=float)
+        score = np.asarray(score)
+        return np.copysign(np.sqrt(np.abs(score)), score)
 
     def forming_threshold(self, p: float, two_sided: bool) -> float:
         from scipy.stats import t
@@ -102,83 +131,270 @@ class Welch(Student):
         # ASSUME: the degrees of freedom vary over voxels and arrangements; one threshold is
         # used everywhere, at the degrees of freedom of equal variances. It depends on the design
         # only, so the corrected p values do not rest on it.
-        total = (1 / self._counts) / np.sum(1 / self._counts)
-        df = 1 / np.sum(np.square(total) / self._group_df)
+        df = 1 / np.sum(np.square(self._cross[:, 0, 0]) / self._group_df)
         return float(t.isf(p / 2 if two_sided else p, df))
 
-    def coefficients(self, kind: str, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        first = (~self.second).astype(float)[:, None]
-        if kind == SIGN_FLIPS:  # squares do not change with the sign
-            members = np.repeat(first.T.astype(np.float32), len(table), axis=0)
-        else:
-            members = arranged(first, kind, table)
-        return arranged(self._group_columns, kind, table), members
+    def batch(self, arrangements: Arrangements) -> "_Batch":
+        members = self._members[:, :-1]
+        squares = None
+        if arrangements.order is not None:
+            squares = Products(members, replace(arrangements, signs=None))
+        return _Batch(Products(self._group_columns, arrangements), squares, _single(members.T))
 
-    def scores(self, coefficients, work, part, out) -> None:
-        linear, members = coefficients
-        squares = np.matmul(members, work[1][:, part])
-        products = self._product(linear, work[0][:, part])
-        _welch(
-            products,
+    def scores(self, batch: "_Batch", work: np.ndarray, out: np.ndarray) -> None:
+        squared = np.square(work)
+        if batch.squares is None:  # signs change no squares
+            squares = (batch.members @ squared)[None]
+        else:
+            squares = batch.squares(squared)
+        plan = self._plan
+        kernel = _two if len(self._group_df) == 2 else _several
+        kernel(
+            batch.products(work),
             squares,
-            self._places,
-            self._shares.astype(np.float32),
-            self._contrast.astype(np.float32),
-            self._group_df.astype(np.float32),
-            out[:, part],
+            plan.owners,
+            plan.contrast,
+            plan.shared_contrast,
+            plan.cross,
+            plan.group_df,
+            out,
         )
 
 
+@dataclass
+class _Plan:
+    """The fixed numbers of a design, for the kernels.
+
+    Attributes
+    ----------
+    owners : int32 ndarray, shape (n_alone,)
+        Group of each direction that one group has alone.
+    contrast : float32 ndarray, shape (n_alone,)
+        The effect along them.
+    shared_contrast : float32 ndarray, shape (n_shared,)
+        The effect along the shared directions; for more than two groups along the last only.
+    cross : float32 ndarray, shape (n_groups, n_shared, n_shared)
+        Each group's cross-products of the shared columns; diagonal for two groups.
+    group_df : float32 ndarray, shape (n_groups,)
+    """
+
+    owners: np.ndarray
+    contrast: np.ndarray
+    shared_contrast: np.ndarray
+    cross: np.ndarray
+    group_df: np.ndarray
+
+
+@dataclass
+class _Batch:
+    products: Products
+    squares: Products | None
+    members: np.ndarray
+
+
+def _single(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def _listed(counts: np.ndarray) -> str:
+    return ", ".join(map(str, counts[:-1])) + f" and {counts[-1]}"
+
+
+def _numbered(groups: Sequence, n_people: int) -> np.ndarray:
+    """Give the number of each person's group, in the order of the labels."""
+    groups = np.asarray(groups)
+    if groups.shape != (n_people,):
+        raise Fault(f"variance groups of shape {groups.shape} for {n_people} people; give one each")
+    codes, labels = pd.factorize(groups, sort=True)
+    if codes.min() < 0:
+        raise Fault(
+            f"{np.sum(codes < 0)} people have no variance group; give everybody one or leave them "
+            "out"
+        )
+    if len(labels) < 2:
+        raise Fault("all people are in one variance group; give two or more, or use Student's t")
+    return codes
+
+
+def _directions(cross: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find the directions of the model that one group has alone, and those that are shared.
+
+    Returns
+    -------
+    alone : ndarray, shape (n_columns, n_alone)
+    owners : int32 ndarray, shape (n_alone,)
+    shared : ndarray, shape (n_columns, n_shared)
+        For two groups their cross-products are diagonal in these directions; for more the
+        effect, which is the first column of the model, lies along the last of them only.
+    """
+    alone, owners = [], []
+    for group, own in enumerate(cross):
+        share, directions = np.linalg.eigh(own)
+        mine = directions[:, share > 1 - 1e-10]
+        alone.append(mine)
+        owners += [group] * mine.shape[1]
+    alone = np.column_stack(alone)
+    # What is not alone: the left singular vectors beyond the rank.
+    shared = np.linalg.svd(alone, full_matrices=True)[0][:, alone.shape[1] :]
+    if len(cross) == 2:
+        shared = shared @ np.linalg.eigh(shared.T @ cross[0] @ shared)[1]
+    elif shared.shape[1]:
+        along = shared[0]
+        first = np.linalg.qr(np.column_stack([along, np.eye(len(along))]))[0]
+        shared = shared @ first[:, ::-1]
+    alone, shared = (np.where(np.abs(of) < 1e-12, 0, of) for of in (alone, shared))
+    return alone, np.array(owners, dtype=np.int32), shared
+
+
 @compiled
-def _welch(products, squares, places, shares, contrast, group_df, out):
+def _two(products, squares, owners, contrast, shared_contrast, cross, group_df, out):
     width = out.shape[1]
-    step = products.shape[0] // out.shape[0]
-    first = np.empty(width, dtype=np.float32)
-    second = np.empty(width, dtype=np.float32)
+    rest = np.empty((2, width), dtype=np.float32)
     variance = np.empty(width, dtype=np.float32)
-    one = np.float32(1)
-    two = np.float32(2)
+    first, second = rest[0], rest[1]
+    one, two = np.float32(1), np.float32(2)
+    weights = np.zeros(2, dtype=np.float32)
+    for k in range(owners.size):
+        weights[owners[k]] += contrast[k] * contrast[k]
     for row in range(out.shape[0]):
-        base = row * step
+        of_first = squares[row if squares.shape[0] > 1 else 0, 0]
         effect = out[row]
         for voxel in range(width):
-            first[voxel] = squares[row, voxel]
-            second[voxel] = one - squares[row, voxel]
+            first[voxel] = of_first[voxel]
+            second[voxel] = one - of_first[voxel]
             effect[voxel] = np.float32(0)
-            variance[voxel] = np.float32(0)
-        for k in range(shares.size):
-            share = shares[k]
+        for k in range(owners.size):
+            left = rest[owners[k]]
+            along = products[row, k]
             weight = contrast[k]
-            if places[1, k] < 0:
-                here = products[base + places[0, k]]
-                for voxel in range(width):
-                    first[voxel] -= here[voxel] * here[voxel]
-                    effect[voxel] += weight * here[voxel]
-            elif places[0, k] < 0:
-                here = products[base + places[1, k]]
-                for voxel in range(width):
-                    second[voxel] -= here[voxel] * here[voxel]
-                    effect[voxel] += weight * here[voxel]
-            else:
-                here = products[base + places[0, k]]
-                there = products[base + places[1, k]]
-                for voxel in range(width):
-                    both = here[voxel] + there[voxel]
-                    first[voxel] += both * (share * both - two * here[voxel])
-                    second[voxel] += both * ((one - share) * both - two * there[voxel])
-                    effect[voxel] += weight * both
+            for voxel in range(width):
+                left[voxel] -= along[voxel] * along[voxel]
+                effect[voxel] += weight * along[voxel]
+        for k in range(shared_contrast.size):
+            here = products[row, owners.size + k]
+            there = products[row, owners.size + shared_contrast.size + k]
+            share = cross[0, k, k]
+            weight = shared_contrast[k]
+            for voxel in range(width):
+                both = here[voxel] + there[voxel]
+                first[voxel] += both * (share * both - two * here[voxel])
+                second[voxel] += both * ((one - share) * both - two * there[voxel])
+                effect[voxel] += weight * both
         for voxel in range(width):
             first[voxel] = max(first[voxel], FLOOR) / group_df[0]
             second[voxel] = max(second[voxel], FLOOR) / group_df[1]
-        for k in range(shares.size):
-            share = shares[k]
-            weight = contrast[k] * contrast[k]
-            for voxel in range(width):
-                variance[voxel] += (
-                    weight
-                    * first[voxel]
-                    * second[voxel]
-                    / (share * second[voxel] + (one - share) * first[voxel])
-                )
+            variance[voxel] = weights[0] * first[voxel] + weights[1] * second[voxel]
+        for k in range(shared_contrast.size):
+            share = cross[0, k, k]
+            weight = shared_contrast[k] * shared_contrast[k]
+            if weight > 0:
+                for voxel in range(width):
+                    variance[voxel] += (
+                        weight
+                        * first[voxel]
+                        * second[voxel]
+                        / (share * second[voxel] + (one - share) * first[voxel])
+                    )
         for voxel in range(width):
-            effect[voxel] /= np.sqrt(variance[voxel])
+            effect[voxel] *= abs(effect[voxel]) / variance[voxel]
+
+
+@compiled
+def _several(products, squares, owners, contrast, shared_contrast, cross, group_df, out):
+    width, n_groups, n_shared = out.shape[1], group_df.size, shared_contrast.size
+    rest = np.empty((n_groups, width), dtype=np.float32)
+    whole = np.empty((n_shared, width), dtype=np.float32)
+    temporary = np.empty(width, dtype=np.float32)
+    variance = np.empty(width, dtype=np.float32)
+    factor = np.empty((n_shared, n_shared, width), dtype=np.float32)
+    one, two = np.float32(1), np.float32(2)
+    # A group's residual square is at most 1, the whole, so no weight, and no pivot, is less.
+    least = group_df.min()
+    weights = np.zeros(n_groups, dtype=np.float32)
+    for k in range(owners.size):
+        weights[owners[k]] += contrast[k] * contrast[k]
+    last = np.float32(0)
+    if n_shared > 0:
+        last = shared_contrast[n_shared - 1] * shared_contrast[n_shared - 1]
+    for row in range(out.shape[0]):
+        fixed = squares[row if squares.shape[0] > 1 else 0]
+        effect = out[row]
+        final = rest[n_groups - 1]
+        for voxel in range(width):
+            effect[voxel] = np.float32(0)
+            final[voxel] = one
+        for group in range(n_groups - 1):
+            left = rest[group]
+            given = fixed[group]
+            for voxel in range(width):
+                left[voxel] = given[voxel]
+                final[voxel] -= given[voxel]
+        for k in range(owners.size):
+            left = rest[owners[k]]
+            along = products[row, k]
+            weight = contrast[k]
+            for voxel in range(width):
+                left[voxel] -= along[voxel] * along[voxel]
+                effect[voxel] += weight * along[voxel]
+        for k in range(n_shared):
+            both = whole[k]
+            for voxel in range(width):
+                both[voxel] = products[row, owners.size + k, voxel]
+            for group in range(1, n_groups):
+                of = products[row, owners.size + group * n_shared + k]
+                for voxel in range(width):
+                    both[voxel] += of[voxel]
+        if n_shared > 0:
+            weight = shared_contrast[n_shared - 1]
+            both = whole[n_shared - 1]
+            for voxel in range(width):
+                effect[voxel] += weight * both[voxel]
+        for group in range(n_groups):
+            left = rest[group]
+            for k in range(n_shared):
+                of = products[row, owners.size + group * n_shared + k]
+                for voxel in range(width):
+                    temporary[voxel] = -two * of[voxel]
+                for j in range(n_shared):
+                    share = cross[group, k, j]
+                    other = whole[j]
+                    for voxel in range(width):
+                        temporary[voxel] += share * other[voxel]
+                both = whole[k]
+                for voxel in range(width):
+                    left[voxel] += both[voxel] * temporary[voxel]
+        for voxel in range(width):
+            variance[voxel] = np.float32(0)
+        for group in range(n_groups):
+            left = rest[group]
+            df = group_df[group]
+            weight = weights[group]
+            for voxel in range(width):
+                left[voxel] = max(left[voxel], FLOOR) / df
+                variance[voxel] += weight * left[voxel]
+                left[voxel] = one / left[voxel]
+        if last > 0:
+            for i in range(n_shared):
+                for j in range(i + 1):
+                    entry = factor[i, j]
+                    for voxel in range(width):
+                        entry[voxel] = np.float32(0)
+                    for group in range(n_groups):
+                        share = cross[group, i, j]
+                        inverse = rest[group]
+                        for voxel in range(width):
+                            entry[voxel] += share * inverse[voxel]
+                    for k in range(j):
+                        mine = factor[i, k]
+                        other = factor[j, k]
+                        inverse = factor[k, k]
+                        for voxel in range(width):
+                            entry[voxel] -= mine[voxel] * other[voxel] * inverse[voxel]
+                entry = factor[i, i]
+                for voxel in range(width):
+                    entry[voxel] = one / max(entry[voxel], least)
+            entry = factor[n_shared - 1, n_shared - 1]
+            for voxel in range(width):
+                variance[voxel] += last * entry[voxel]
+        for voxel in range(width):
+            effect[voxel] *= abs(effect[voxel]) / variance[voxel]
