@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
+from scipy.integrate import quad
 from scipy.optimize import brentq
 
-from crossfc.group.effect import hedges_g, noncentrality_interval, partial_eta_squared, partial_r
+from crossfc.group.effect import hedges_g, noncentrality_interval, partial_r, partial_r_squared
 from crossfc.group.statistic import Student
 
 
@@ -70,7 +73,128 @@ def test_partial_r_is_the_correlation_of_residuals():
     np.testing.assert_allclose(r, np.corrcoef(residual)[0, 1], rtol=1e-10)
 
 
-def test_partial_eta_squared_of_one_column_is_r_squared():
-    np.testing.assert_allclose(
-        partial_eta_squared(np.array([9.0]), 1, 20), [partial_r(3.0, 20) ** 2]
-    )
+def below_t(t, df, noncentrality):
+    """P(T < t), from the definition: a normal over the root of a mean square."""
+    spread = np.sqrt(df)
+    scaled = stats.chi(df)
+    return quad(
+        lambda x: stats.norm.cdf(t * x / spread - noncentrality) * scaled.pdf(x),
+        scaled.ppf(1e-12), scaled.isf(1e-12), epsabs=1e-10, limit=200,
+    )[0]  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(t=st.floats(-30, 30), others=st.floats(-30, 30), df=st.integers(3, 200))
+def test_the_limits_are_where_t_is_at_the_quantiles(t, others, df):
+    low, high = noncentrality_interval(np.array([[t], [others]]), df)
+    assert low.shape == (2, 1)
+    assert below_t(t, df, low[0, 0]) == pytest.approx(0.975, abs=2e-5)
+    assert below_t(t, df, high[0, 0]) == pytest.approx(0.025, abs=2e-5)
+
+
+def test_limits_far_out_are_in_proportion():
+    t = np.array([-400.0, 90.0, 400.0])
+    low, high = noncentrality_interval(t, 20)
+    assert (low < t).all() and (t < high).all()
+    for value, a, b in zip(t, low, high, strict=True):
+        assert below_t(value, 20, a) == pytest.approx(0.975, abs=2e-3)
+        assert below_t(value, 20, b) == pytest.approx(0.025, abs=2e-3)
+
+
+def test_g_with_covariates_is_the_adjusted_effect_in_residual_standard_deviations():
+    rng = np.random.default_rng(4)
+    group, age = np.repeat([-0.5, 0.5], 12), rng.standard_normal(24)
+    nuisance = np.column_stack([np.ones(24), age])
+    data = 1.5 * group + 3 * age + rng.standard_normal(24)
+    student = Student(group, nuisance)
+    g, _, _ = hedges_g(student.fit(data[:, None]).t, student.df, student.effect_variance)
+    model = np.column_stack([group, nuisance])
+    estimate, squares, *_ = np.linalg.lstsq(model, data, rcond=None)
+    correction = 1 - 3 / (4 * 21 - 1)
+    np.testing.assert_allclose(g, correction * estimate[0] / np.sqrt(squares / 21), rtol=1e-3)
+
+
+def test_intervals_of_g_cover_the_adjusted_effect():
+    rng = np.random.default_rng(5)
+    group, age = np.repeat([-0.5, 0.5], [7, 11]), rng.standard_normal(18)
+    student = Student(group, np.column_stack([np.ones(18), age]))
+    data = 0.8 * group[:, None] + 2 * age[:, None] + rng.standard_normal((18, 4000))
+    _, low, high = hedges_g(student.fit(data).t, student.df, student.effect_variance)
+    # Both limits carry the correction, so that they belong to g.
+    correction = hedges_g(np.ones(1), student.df, 1.0)[0]
+    covered = np.mean((low <= 0.8 * correction) & (0.8 * correction <= high))
+    assert abs(covered - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 4000)
+
+
+def test_partial_r_squared_of_one_column_is_the_square_of_partial_r():
+    t = np.array([-2.0, 0.0, 3.0])
+    np.testing.assert_allclose(partial_r_squared(t**2, 1, 20)[0], partial_r(t, 20) ** 2)
+
+
+def test_partial_r_squared_is_what_the_effect_adds():
+    rng = np.random.default_rng(6)
+    effect, nuisance = rng.standard_normal((20, 2)), np.column_stack([np.ones(20), rng.random(20)])
+    data = effect @ [0.5, -0.2] + rng.standard_normal(20)
+
+    def squares(columns):
+        return np.linalg.lstsq(columns, data, rcond=None)[1].item()
+
+    full, reduced = squares(np.column_stack([effect, nuisance])), squares(nuisance)
+    f = (reduced - full) / 2 / (full / 16)
+    share, low, high = partial_r_squared(np.array([f]), 2, 16)
+    np.testing.assert_allclose(share, 1 - full / reduced)
+    assert low < share < high
+
+
+def below_f(f, df_effect, df_error, noncentrality):
+    """P(F < f), from the definition: central ones mixed by a Poisson number."""
+    number = np.arange(2000)
+    part = f * df_effect / (f * df_effect + df_error)
+    central = stats.beta.cdf(part, df_effect / 2 + number, df_error / 2)
+    return stats.poisson.pmf(number, noncentrality / 2) @ central
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    f=st.floats(0, 100),
+    others=st.floats(0, 100),
+    df_effect=st.integers(1, 4),
+    df_error=st.integers(3, 100),
+)
+def test_limits_of_partial_r_squared_are_where_f_is_at_the_quantiles(
+    f, others, df_effect, df_error
+):
+    shares = partial_r_squared(np.array([others, f]), df_effect, df_error)
+    share, low, high = (part[1] for part in shares)
+    assert 0 <= low <= share <= high < 1
+    n = df_effect + df_error + 1
+    for limit, quantile in ((low, 0.975), (high, 0.025)):
+        noncentrality = n * limit / (1 - limit)
+        if noncentrality == 0:
+            assert below_f(f, df_effect, df_error, 0) <= quantile + 1e-9
+        elif limit != share:
+            found = below_f(f, df_effect, df_error, noncentrality)
+            assert found == pytest.approx(quantile, abs=2e-5)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.3, 1.0])
+def test_intervals_of_partial_r_squared_cover_as_often_as_they_say(slope):
+    rng = np.random.default_rng(7)
+    x = rng.standard_normal(16)
+    x -= x.mean()
+    x /= np.sqrt(np.mean(x**2))
+    student = Student(x, np.ones((16, 1)))
+    data = slope * x[:, None] + rng.standard_normal((16, 4000))
+    _, low, high = partial_r_squared(student.fit(data).t ** 2, 1, student.df)
+    true = slope**2 / (1 + slope**2)
+    covered = np.mean((low <= true) & (true <= high))
+    # At 0 the interval only leaves out the truth on one side.
+    expected = 0.975 if slope == 0 else 0.95
+    assert abs(covered - expected) < 4 * np.sqrt(0.95 * 0.05 / 4000)
+
+
+def test_partial_r_squared_of_nothing_and_far_out():
+    assert partial_r_squared(np.empty(0), 1, 20)[0].size == 0
+    share, low, high = partial_r_squared(np.array([0.0, 1e-6, 1e6]), 1, 20)
+    assert (low[:2] == 0).all() and (share <= high).all()
+    assert 0.9995 < low[2] < share[2] < high[2] < 1

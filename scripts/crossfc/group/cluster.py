@@ -9,6 +9,29 @@ from crossfc.group.compiled import compiled
 _REACH = {6: 1, 18: 2, 26: 3}
 
 
+def steps(connectivity: int) -> list[tuple[int, int, int]]:
+    """List the steps to the neighbours of a voxel, in C order.
+
+    Parameters
+    ----------
+    connectivity : int
+        6 (faces), 18 (faces and edges) or 26 (faces, edges and corners).
+
+    Returns
+    -------
+    list of 3-tuples
+
+    Raises
+    ------
+    Fault
+        If the connectivity is another number.
+    """
+    if connectivity not in _REACH:
+        raise Fault(f"connectivity is {connectivity}; use 6, 18 or 26")
+    every = [(i - 1, j - 1, k - 1) for i, j, k in np.ndindex(3, 3, 3)]
+    return [step for step in every if 0 < sum(x * x for x in step) <= _REACH[connectivity]]
+
+
 def neighbours(mask: np.ndarray, connectivity: int) -> np.ndarray:
     """Tabulate for every voxel its neighbours that come before it.
 
@@ -29,21 +52,17 @@ def neighbours(mask: np.ndarray, connectivity: int) -> np.ndarray:
     Fault
         If the connectivity is another number.
     """
-    if connectivity not in _REACH:
-        raise Fault(f"connectivity is {connectivity}; use 6, 18 or 26")
+    back = steps(connectivity)[: connectivity // 2]
     mask = np.asarray(mask, dtype=bool)
     numbers = np.full(np.array(mask.shape) + 2, -1, dtype=np.int32)
     inner = numbers[1:-1, 1:-1, 1:-1]
     inner[mask] = np.arange(np.count_nonzero(mask), dtype=np.int32)
-    steps = [
-        step
-        for step in np.ndindex(3, 3, 3)
-        if 0 < sum((part - 1) ** 2 for part in step) <= _REACH[connectivity] and step < (1, 1, 1)
-    ]
-    table = np.empty((np.count_nonzero(mask), len(steps)), dtype=np.int32)
-    for column, (i, j, k) in enumerate(steps):
-        shifted = numbers[i : i + mask.shape[0], j : j + mask.shape[1], k : k + mask.shape[2]]
-        table[:, column] = shifted[mask]
+    table = np.empty((np.count_nonzero(mask), len(back)), dtype=np.int32)
+    for column, step in enumerate(back):
+        shifted = tuple(
+            slice(1 + x, 1 + x + size) for x, size in zip(step, mask.shape, strict=True)
+        )
+        table[:, column] = numbers[shifted][mask]
     return table
 
 
@@ -70,19 +89,43 @@ def label(
         Voxels in cluster 1, 2, …
     """
     scores = np.ascontiguousarray(scores, dtype=np.float32)
+    beyond = scores > np.float32(threshold)
+    if two_sided:
+        beyond |= scores < -np.float32(threshold)
+    listed = np.flatnonzero(beyond).astype(np.int32)
     parent = np.full(len(scores), -1, dtype=np.int32)
-    listed = np.empty(len(scores), dtype=np.int32)
-    extent = np.zeros(len(scores), dtype=np.int32)
-    count = _unite(scores, np.float32(threshold), two_sided, before, parent, extent, listed)
-    roots = np.array([_root(parent, voxel) for voxel in listed[:count]], dtype=np.int64)
+    extent = np.empty(len(scores), dtype=np.int32)
+    mass = np.empty(len(scores))
+    _unite(listed, scores[listed], before, parent, extent, mass)
+    roots = np.array([_root(parent, voxel) for voxel in listed], dtype=np.int64)
     found, where, sizes = np.unique(roots, return_inverse=True, return_counts=True)
     # Ties in size keep the order of the voxels.
     order = np.argsort(-sizes, kind="stable")
     rank = np.empty(len(found), dtype=np.int32)
     rank[order] = np.arange(1, len(found) + 1)
     labels = np.zeros(len(scores), dtype=np.int32)
-    labels[listed[:count]] = rank[where]
+    labels[listed] = rank[where]
     return labels, sizes[order]
+
+
+def masses(labels: np.ndarray, heights: np.ndarray, n_clusters: int) -> np.ndarray:
+    """Sum the height of the statistic over each cluster of one map.
+
+    Parameters
+    ----------
+    labels : int ndarray, shape (n_voxels,)
+        From `label`.
+    heights : ndarray, shape (n_voxels,)
+        The statistic; its sign does not count.
+    n_clusters : int
+
+    Returns
+    -------
+    ndarray, float64, shape (n_clusters,)
+        Mass of cluster 1, 2, …, in units of the statistic.
+    """
+    sums = np.bincount(labels, weights=np.abs(heights), minlength=n_clusters + 1)
+    return sums[1 : n_clusters + 1]
 
 
 @compiled
@@ -94,54 +137,68 @@ def _root(parent, voxel):
 
 
 @compiled
-def _unite(scores, threshold, two_sided, before, parent, extent, listed):
-    """Join voxels beyond the threshold; `parent` must be -1 everywhere on entry."""
-    count = 0
-    for voxel in range(scores.size):
-        score = scores[voxel]
-        if score > threshold or (two_sided and score < -threshold):
-            listed[count] = voxel
-            count += 1
-    for place in range(count):
+def _unite(listed, heights, before, parent, extent, mass):
+    """Join listed voxels of one sign that are neighbours.
+
+    `parent` must be -1 everywhere on entry. At the root of each cluster `extent` and `mass` then
+    hold its voxels and the sum of its heights, with their sign.
+    """
+    for place in range(listed.size):
         voxel = listed[place]
         parent[voxel] = voxel
         extent[voxel] = 1
+        mass[voxel] = heights[place]
         for column in range(before.shape[1]):
             other = before[voxel, column]
-            if other < 0 or parent[other] < 0 or (scores[other] > 0) != (scores[voxel] > 0):
+            if other < 0 or parent[other] < 0:
                 continue
             mine, theirs = _root(parent, voxel), _root(parent, other)
-            if mine != theirs:
-                if extent[mine] < extent[theirs]:
-                    mine, theirs = theirs, mine
-                parent[theirs] = mine
-                extent[mine] += extent[theirs]
-    return count
+            if mine == theirs or (mass[mine] > 0) != (mass[theirs] > 0):
+                continue
+            if extent[mine] < extent[theirs]:
+                mine, theirs = theirs, mine
+            parent[theirs] = mine
+            extent[mine] += extent[theirs]
+            mass[mine] += mass[theirs]
 
 
 @compiled
-def largest(scores, threshold, two_sided, before, parent, listed, extent, found):
-    """Find the size of the largest cluster of each of several maps.
+def largest(starts, listed, heights, before, parent, extent, mass, found_extent, found_mass):
+    """Find the largest extent and the largest mass of a cluster in each of several maps.
+
+    Mass is the sum of |height| over the cluster, as PALM computes it (Winkler et al. 2014,
+    NeuroImage 92:381); nilearn takes the forming threshold off every height first.
 
     Parameters
     ----------
-    scores : float32 ndarray, shape (n_maps, n_voxels)
-    threshold : float32
-    two_sided : bool
+    starts : int ndarray, shape (n_maps + 1,)
+        Map b has the places from ``starts[b]`` up to ``starts[b + 1]`` of the next two.
+    listed : int32 ndarray
+        Voxels beyond the cluster-forming threshold, in rising order within a map.
+    heights : float ndarray
+        Their statistic, signed and never zero; a cluster is of one sign.
     before : ndarray
         From `neighbours`.
     parent : int32 ndarray, shape (n_voxels,)
         Work space, -1 everywhere; left so.
-    listed, extent : int32 ndarray, shape (n_voxels,)
+    extent : int32 ndarray, shape (n_voxels,)
         Work space.
-    found : int32 ndarray, shape (n_maps,)
-        Sizes, in voxels, go here; 0 where nothing is beyond the threshold.
+    mass : float64 ndarray, shape (n_voxels,)
+        Work space.
+    found_extent : int32 ndarray, shape (at least n_maps,)
+        Largest number of voxels goes here; 0 where nothing is beyond the threshold.
+    found_mass : float64 ndarray, shape (at least n_maps,)
+        Largest mass goes here, not necessarily that of the same cluster.
     """
-    for row in range(scores.shape[0]):
-        count = _unite(scores[row], threshold, two_sided, before, parent, extent, listed)
-        best = 0
-        for place in range(count):
-            best = max(best, extent[listed[place]])
-        for place in range(count):
-            parent[listed[place]] = -1
-        found[row] = best
+    for number in range(starts.size - 1):
+        part = listed[starts[number] : starts[number + 1]]
+        part_heights = heights[starts[number] : starts[number + 1]]
+        _unite(part, part_heights, before, parent, extent, mass)
+        largest_extent, largest_mass = 0, 0.0
+        # What is left in a voxel that is no root belongs to a part of its cluster.
+        for place in range(part.size):
+            largest_extent = max(largest_extent, extent[part[place]])
+            largest_mass = max(largest_mass, abs(mass[part[place]]))
+            parent[part[place]] = -1
+        found_extent[number] = largest_extent
+        found_mass[number] = largest_mass

@@ -1,0 +1,313 @@
+"""Tail of the null: p smaller than the number of arrangements can show.
+
+What the largest null values exceed a threshold by is given a generalised Pareto distribution, and
+statistics that too few arrangements reach to be counted get their p from it (Knijnenburg et al.
+2009, Bioinformatics 25:i161; Winkler et al. 2016, NeuroImage 141:502).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_SHARE = 0.25  # of the null above the first threshold (both papers)
+_MOST = 250  # values above the first threshold, at most (Knijnenburg et al. 2009)
+_FEWEST = 60  # and above the last one; 240 permutations then leave decisions at 5 % to counting
+_DISTINCT = 6  # different values there must be among them
+_STEP = 10  # values given up where the tail does not fit (Knijnenburg et al. 2009)
+_COUNTED = 10  # permutations that must reach a statistic for its p to be counted (ibid.)
+_ACCEPTED = 0.05  # goodness-of-fit p above which a tail fits (both papers)
+_LOWEST_SHAPE = -0.5  # the likelihood is irregular below (Smith 1985, Biometrika 72:67)
+# ASSUME: no p below one in a million; that far the tail has been measured.
+_SMALLEST_P = 1e-6
+
+# Upper tail points of A² when shape and scale are estimated by maximum likelihood (Choulakian and
+# Stephens 2001, Technometrics 43:478, table 2; their k is minus the shape): a row per shape, a
+# column per p.
+_SHAPES = np.array([-0.5, -0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.5, 0.9])
+_LEVELS = np.array([0.5, 0.25, 0.1, 0.05, 0.025, 0.01, 0.005, 0.001])
+_POINTS = np.array(
+    [
+        [0.496, 0.735, 1.061, 1.321, 1.590, 1.958, 2.243, 2.922],
+        [0.468, 0.688, 0.985, 1.221, 1.465, 1.799, 2.058, 2.674],
+        [0.445, 0.649, 0.924, 1.140, 1.365, 1.672, 1.909, 2.475],
+        [0.426, 0.617, 0.873, 1.074, 1.283, 1.567, 1.788, 2.314],
+        [0.410, 0.591, 0.831, 1.020, 1.215, 1.481, 1.687, 2.176],
+        [0.397, 0.569, 0.796, 0.974, 1.158, 1.409, 1.603, 2.064],
+        [0.386, 0.550, 0.766, 0.935, 1.110, 1.348, 1.532, 1.966],
+        [0.376, 0.534, 0.741, 0.903, 1.069, 1.296, 1.471, 1.893],
+        [0.356, 0.499, 0.685, 0.830, 0.978, 1.180, 1.336, 1.707],
+        [0.339, 0.471, 0.641, 0.771, 0.905, 1.086, 1.226, 1.559],
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Tail of a null distribution, or why there is none.
+
+    Attributes
+    ----------
+    fits : bool
+        False where all p stay as they were counted; the numbers are then NaN or 0.
+    reason : str
+        Why none fits; empty if one does.
+    threshold : float
+        Where the tail begins, on the scale of the null.
+    shape, scale : float
+        Of the generalised Pareto distribution of the exceedances, by maximum likelihood. A tail
+        of negative shape has an end.
+    share : float
+        Of the permutations beyond the threshold.
+    n_exceedances : int
+        How many these are.
+    goodness : float
+        p of the Anderson-Darling test, between 0.001 and 0.5 (that far goes the table).
+    n_arrangements : int
+        Length of the null, identity included.
+    smallest_p : float
+        None smaller is given.
+    half_step : float
+        0.5 where the null counts something, such as voxels, and 0 otherwise.
+    posterior : Posterior or None
+        What p are computed from.
+    """
+
+    fits: bool = False
+    reason: str = ""
+    threshold: float = np.nan
+    shape: float = np.nan
+    scale: float = np.nan
+    share: float = np.nan
+    n_exceedances: int = 0
+    goodness: float = np.nan
+    n_arrangements: int = 0
+    smallest_p: float = np.nan
+    half_step: float = 0.0
+    posterior: "Posterior | None" = None
+
+    def record(self) -> dict:
+        """Give what is worth writing down, as JSON takes it."""
+        if not self.fits:
+            return {"fits": False, "reason": self.reason}
+        names = ("threshold", "shape", "scale", "share", "n_exceedances", "goodness", "smallest_p")
+        return {"fits": True} | {name: getattr(self, name) for name in names}
+
+
+def fit_tail(null: np.ndarray, possible: int | None = None) -> Tail:
+    """Fit a tail to the null maxima of an analysis.
+
+    The first threshold leaves the upper quarter of the permutations above it, or the largest 250
+    where these are fewer. It moves up by ten values until the Anderson-Darling test accepts the
+    fit (p > 0.05), as long as 60 are left, and 6 different ones among them.
+
+    Parameters
+    ----------
+    null : ndarray, shape (n_arrangements,)
+        Largest statistic of each arrangement, identity first. The identity is left out, for it
+        is what will be tested. Whole numbers (such as voxels of a cluster) are taken as rounded,
+        and equal ones spread evenly over the unit that was rounded; they serve unless they are
+        too coarse for the test.
+    possible : int, optional
+        How many arrangements there are. Where the null holds all of them, p is exact and no tail
+        is fitted; otherwise no p is smaller than one of them.
+
+    Returns
+    -------
+    Tail
+    """
+    null = np.asarray(null)
+    n_arrangements = len(null)
+    if possible is not None and n_arrangements >= possible:
+        return Tail(reason="all arrangements were enumerated, so p is exact")
+    values = np.sort(null[1:].astype(float))
+    n_values = len(values)
+    most = min(_MOST, int(_SHARE * n_values))
+    if most < _FEWEST:
+        return Tail(reason=f"{n_values} permutations are too few for a tail; ask for 1000 or more")
+    whole = bool((values == np.round(values)).all())
+    spread = _spread(values) if whole else values
+    ends = False
+    for wanted in range(most, _FEWEST - 1, -_STEP):
+        below = values[n_values - wanted - 1]
+        beyond = values[values > below]
+        if len(beyond) < _FEWEST or len(np.unique(beyond)) < _DISTINCT:
+            continue
+        threshold = (below + beyond[0]) / 2
+        excess = spread[-len(beyond) :] - threshold
+        posterior = _posterior(excess)
+        ends = posterior is None
+        if ends:
+            continue
+        goodness = _goodness(excess, posterior)
+        if goodness > _ACCEPTED:
+            return Tail(
+                fits=True,
+                threshold=float(threshold),
+                shape=posterior.shape,
+                scale=posterior.scale,
+                share=len(beyond) / n_values,
+                n_exceedances=len(beyond),
+                goodness=goodness,
+                n_arrangements=n_arrangements,
+                smallest_p=max(_SMALLEST_P, 1 / possible if possible else 0.0),
+                half_step=0.5 if whole else 0.0,
+                posterior=posterior,
+            )
+    if ends:
+        return Tail(reason="the null ends abruptly; of what lies beyond its end nothing is known")
+    coarse = ", perhaps because so many are equal" if whole else ""
+    return Tail(reason=f"no generalised Pareto distribution fits the largest null values{coarse}")
+
+
+def tail_p(observed: np.ndarray, p: np.ndarray, tail: Tail) -> tuple[np.ndarray, np.ndarray]:
+    """Take the smallest p of an analysis from the tail.
+
+    These are the p of statistics that fewer than ten permutations reach (Knijnenburg et al.
+    2009; PALM takes all below 0.10). Larger p stay as they were counted, so whether p is below
+    0.05 never depends on the tail.
+
+    p is averaged over all shapes and scales, weighted by their likelihood (the predictive
+    distribution: Coles 2001, An Introduction to Statistical Modeling of Extreme Values, ch. 9).
+    The papers put the best shape and scale in the place of all. That gives false positives far
+    more often than p, because a fitted tail often ends too early: among null maxima over normal
+    voxels, p < 1e-5 came up 16 times too often with 1,000 permutations (maximum likelihood), 15
+    times with moments as in PALM, 22 with probability-weighted moments, and 5, 6 and 9 times with
+    5,000 permutations.
+
+    Measured here on 500 nulls each of maxima over many normal, t (9 and 20 degrees of freedom)
+    and F voxels, and Gumbel maxima. Error: median, and 2.5 and 97.5 % over nulls, of log10 of the
+    p given over the true one. Excess: how often p came up under the null, over p.
+
+    ======  ==================  =======  ==================  =======
+    true p  error, 1,000 perm.  excess   error, 5,000 perm.  excess
+    ======  ==================  =======  ==================  =======
+    1e-3    +0.1 (-1.0, +0.5)   1.1      +0.0 (-0.4, +0.3)   1.0
+    1e-4    +0.2 (-1.4, +0.9)   1.4-1.6  +0.1 (-0.9, +0.6)   1.0-1.1
+    1e-5    +0.5 (-1.4, +1.4)   1.8-2.2  +0.4 (-1.1, +1.1)   0.9-1.3
+    1e-6    +1.0 (-1.2, +2.1)   1.9-2.7  +0.8 (-0.9, +1.7)   0.8-1.3
+    ======  ==================  =======  ==================  =======
+
+    So p is known to an order of magnitude or so, and is typically too large rather than too
+    small.
+
+    Parameters
+    ----------
+    observed : ndarray
+        Statistics on the scale of the null (in absolute value if the null is).
+    p : ndarray
+        In the shape of ``observed``: their p as counted, (1 + exceedances) / (1 + permutations).
+    tail : Tail
+        Of the same null.
+
+    Returns
+    -------
+    p : ndarray
+        Never 0: no smaller than ``tail.smallest_p``, and no larger than the next p that is
+        counted, so that a larger statistic never has a larger p.
+    extrapolated : bool ndarray
+        True where p is from the tail.
+    """
+    p = np.array(p, dtype=float)
+    if not tail.fits:
+        return p, np.zeros(p.shape, dtype=bool)
+    extrapolated = np.rint(p * tail.n_arrangements) <= _COUNTED  # the identity is one of them
+    few, back = np.unique(np.asarray(observed, dtype=float)[extrapolated], return_inverse=True)
+    beyond = tail.share * tail.posterior.survival(few - tail.half_step - tail.threshold)
+    next_p = (_COUNTED + 1) / tail.n_arrangements
+    p[extrapolated] = np.clip(beyond, tail.smallest_p, next_p)[back]
+    return p, extrapolated
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Generalised Pareto distributions that may have made some exceedances.
+
+    With rate = shape / scale and total = Σ log(1 + rate · exceedance), the shape integrates out
+    in closed form: given the rate, the survival function is
+    (1 + log(1 + rate · x) / total) ** (1 - n), and the likelihood of the rate is
+    (rate / total) ** (n - 1) · exp(-total). The prior is uniform in the shape (above -1/2) and in
+    the logarithm of the scale.
+
+    Attributes
+    ----------
+    n : int
+        How many exceedances.
+    rate, total, weight : ndarray, shape (n_rates,)
+        Weights sum to one.
+    shape, scale : float
+        The most likely ones.
+    """
+
+    n: int
+    rate: np.ndarray
+    total: np.ndarray
+    weight: np.ndarray
+    shape: float
+    scale: float
+
+    def survival(self, excess: np.ndarray) -> np.ndarray:
+        """Probability of exceeding the threshold by as much or more, given that it is exceeded."""
+        excess = np.maximum(excess, 0)
+        survival = np.zeros(excess.shape)
+        for rate, total, weight in zip(self.rate, self.total, self.weight, strict=True):
+            # At and beyond the end of a tail that has one, the logarithm is -inf and p is 0.
+            with np.errstate(divide="ignore"):
+                logarithm = np.log(np.maximum(1 + rate * excess, 0))
+            survival += weight * (1 + logarithm / total) ** (1.0 - self.n)
+        return survival
+
+
+def _spread(values: np.ndarray) -> np.ndarray:
+    """Spread equal whole numbers (sorted) evenly over what is rounded to them."""
+    _, first, count = np.unique(values, return_index=True, return_counts=True)
+    rank = np.arange(len(values)) - np.repeat(first, count)
+    return values - 0.5 + (rank + 0.5) / np.repeat(count, count)
+
+
+def _posterior(excess: np.ndarray) -> Posterior | None:
+    """Weigh the generalised Pareto distributions; None if the likelihood grows below shape -1/2."""
+    from scipy.optimize import minimize_scalar
+
+    n, largest = len(excess), excess.max()
+
+    def rate_and_total(place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # From the rate of a tail that ends at the largest exceedance up to that of a very long one.
+        rate = np.expm1(place) / largest
+        return rate, np.log1p(np.multiply.outer(rate, excess)).sum(-1)
+
+    # An even number of places: none of them is 0, where rate and total are.
+    place = np.linspace(-12, 12, 800)
+    rate, total = rate_and_total(place)
+    regular = total > _LOWEST_SHAPE * n
+    place, rate, total = place[regular], rate[regular], total[regular]
+    log_likelihood = n * np.log(rate / total) - total
+    best = int(np.argmax(log_likelihood))
+    if best in (0, len(place) - 1):
+        return None
+
+    def cost(place: float) -> float:
+        rate, total = rate_and_total(place)
+        return total - n * np.log(rate / total) if rate else n * np.log(excess.sum())
+
+    around = (place[best - 1], place[best + 1])
+    found = minimize_scalar(cost, bounds=around, method="bounded", options={"xatol": 1e-9})
+    most_likely, its_total = rate_and_total(found.x)
+    shape = its_total / n
+    scale = shape / most_likely if most_likely else excess.mean()
+    # d rate / d place = exp(place) / largest makes a density over rates one over places.
+    log_weight = (n - 1) * np.log(rate / total) - total + place
+    weight = np.exp(log_weight - log_weight.max())
+    kept = weight > 1e-12
+    weight = weight[kept] / weight[kept].sum()
+    return Posterior(n, rate[kept], total[kept], weight, float(shape), float(scale))
+
+
+def _goodness(excess: np.ndarray, posterior: Posterior) -> float:
+    """Anderson-Darling test of the most likely generalised Pareto distribution."""
+    from scipy.stats import genpareto
+
+    fitted = genpareto(posterior.shape, scale=posterior.scale)
+    odd = 2 * np.arange(1, len(excess) + 1) - 1
+    a_squared = -len(excess) - np.mean(odd * (fitted.logcdf(excess) + fitted.logsf(excess[::-1])))
+    points = [np.interp(posterior.shape, _SHAPES, column) for column in _POINTS.T]
+    return float(np.exp(np.interp(a_squared, points, np.log(_LEVELS))))
