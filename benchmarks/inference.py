@@ -1,13 +1,25 @@
 """Permutation inference against nilearn: 29 maps in nilearn's 2 mm MNI mask, one sample with a
-sequence covariate, CPU seconds per permutation."""
+sequence covariate, CPU seconds per permutation, one thread against one thread.
 
+One sweep of ours gives voxel, extent, mass and uncorrected p at once, so the same cost stands
+against nilearn's voxels and against its clusters. Beside the costs stand physical floors: what
+the arithmetic alone, one pass over the memory, or one sort of the voxels costs on this machine.
+"""
+
+import resource
+import subprocess
+import sys
+import tempfile
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 
 PEOPLE = 29
-OURS, VOXEL, CLUSTER = 200, 40, 8
+OURS, OURS_TFCE = 1024, 64
+VOXEL, CLUSTER, TFCE = 40, 8, 2  # permutations of nilearn
+MANY = 2000  # people
 
 
 def _cpu(function) -> float:
@@ -16,29 +28,49 @@ def _cpu(function) -> float:
     return time.process_time() - started
 
 
-def measure() -> dict[str, float]:
-    """Measure the cost of a permutation here and in nilearn.
+def _per_permutation(run, few: int, more: int, repeats: int = 1) -> float:
+    """Milliseconds; what is done once (reading, compiling, the observed map) does not count."""
+    return 1e3 * min((run(few + more) - run(few)) / more for _ in range(repeats))
 
-    The difference of two numbers of permutations is taken, so that what is done once (reading,
-    compiling, the observed statistic) does not count.
-    """
+
+def _mask():
     from nilearn.datasets import load_mni152_brain_mask
+
+    return load_mni152_brain_mask(resolution=2)
+
+
+def _sequence(people: int) -> np.ndarray:
+    return np.where(np.arange(people) % 2, 1.0, -1.0)
+
+
+def measure() -> dict[str, float]:
+    """Measure the cost of a permutation here and in nilearn, and peak memory."""
     from nilearn.maskers import NiftiMasker
     from nilearn.mass_univariate import permuted_ols
 
-    from crossfc.group.arrangement import sign_flips
+    from crossfc.group.arrangement import shuffles, sign_flips
     from crossfc.group.inference import infer
     from crossfc.group.statistic import Student
 
-    image = load_mni152_brain_mask(resolution=2)
+    image = _mask()
     mask = image.get_fdata() > 0
     random = np.random.default_rng(0)
     data = random.standard_normal((PEOPLE, int(mask.sum())), dtype=np.float32)
-    sequence = np.where(np.arange(PEOPLE) % 2, 1.0, -1.0)
+    sequence = _sequence(PEOPLE)
     statistic = Student(np.ones(PEOPLE), sequence[:, None])
+    age = random.standard_normal((PEOPLE, 1))
+    slope = Student(random.standard_normal(PEOPLE), np.column_stack([np.ones(PEOPLE), age]))
 
-    def ours(maps: list[np.ndarray], n: int) -> float:
-        return _cpu(lambda: infer(maps, statistic, sign_flips(PEOPLE, n, 0), mask))
+    def ours(maps: list[np.ndarray], n: int, **options) -> float:
+        return _cpu(lambda: infer(maps, statistic, sign_flips(PEOPLE, n, 0), mask, **options))
+
+    def shuffled(n: int) -> float:
+        return _cpu(lambda: infer([data], slope, shuffles(slope.design, n, 0), mask))
+
+    def wall(n: int, threads: int) -> float:
+        started = time.perf_counter()
+        infer([data], statistic, sign_flips(PEOPLE, n, 0), mask, threads=threads)
+        return time.perf_counter() - started
 
     def nilearns(n: int, **options) -> float:
         with warnings.catch_warnings():
@@ -56,20 +88,108 @@ def measure() -> dict[str, float]:
                 )
             )
 
-    ours([data], 20)  # compiles
-    one = (ours([data], 20 + OURS) - ours([data], 20)) / OURS
-    three = (ours([data] * 3, 20 + OURS) - ours([data] * 3, 20)) / OURS
-    voxel = (nilearns(2 + VOXEL) - nilearns(2)) / VOXEL
+    ours([data], 20, tfce=True), shuffled(20)  # compiles
+    one = _per_permutation(lambda n: ours([data], n), 1, OURS, 3)
+    three = _per_permutation(lambda n: ours([data] * 3, n), 1, OURS, 3)
+    slopes = _per_permutation(shuffled, 1, OURS, 2)
+    enhanced = {
+        connectivity: _per_permutation(
+            lambda n, c=connectivity: ours([data], n, tfce=True, connectivity=c), 1, OURS_TFCE, 2
+        )
+        for connectivity in (6, 26)
+    }
+    alone, together = (_per_permutation(lambda n, t=t: wall(n, t), 1, 2 * OURS, 3) for t in (1, 2))
     masker = NiftiMasker(image).fit()
-    cluster_options = {"masker": masker, "threshold": 0.001, "output_type": "dict"}
-    cluster = (nilearns(1 + CLUSTER, **cluster_options) - nilearns(1, **cluster_options)) / CLUSTER
+    voxel = _per_permutation(nilearns, 2, VOXEL)
+    clusters = {"masker": masker, "threshold": 0.001, "output_type": "dict"}
+    cluster = _per_permutation(lambda n: nilearns(n, **clusters), 1, CLUSTER)
+    tfce = {"masker": masker, "tfce": True, "output_type": "dict"}
+    theirs = _per_permutation(lambda n: nilearns(n, **tfce), 1, TFCE)
+    floor = _floors(data, sequence)
     return {
         "voxels": float(mask.sum()),
-        "ours_ms_per_permutation": 1e3 * one,
-        "three_seeds_over_one": three / one,
-        "voxel.nilearn_ms_per_permutation": 1e3 * voxel,
-        "cluster.nilearn_ms_per_permutation": 1e3 * cluster,
-        # Ours does voxels and clusters in one sweep, so the same cost stands against both.
+        "ours.ms": one,
+        "ours.shuffled_slope.ms": slopes,
+        "ours.tfce.connectivity_6.ms": enhanced[6],
+        "ours.tfce.connectivity_26.ms": enhanced[26],
+        "nilearn.voxel.ms": voxel,
+        "nilearn.cluster.ms": cluster,
+        "nilearn.tfce.ms": theirs,
         "voxel.times_faster_than_nilearn": voxel / one,
         "cluster.times_faster_than_nilearn": cluster / one,
+        # nilearn's TFCE joins voxels by their faces.
+        "tfce.times_faster_than_nilearn": theirs / enhanced[6],
+        "three_seeds_over_one": three / one,
+        "two_threads_times_faster": alone / together,
+        **{f"floor.{name}.ms": value for name, value in floor.items()},
+        "ours_over_matrix_product": one / floor["matrix_product"],
+        "ours_over_memory_sweep": one / floor["memory_sweep"],
+        "tfce_6_over_sort": enhanced[6] / floor["sort"],
+        "tfce_26_over_sort": enhanced[26] / floor["sort"],
+        "memory_gb.10000_permutations": _peak("permutations"),
+        "memory_gb.tfce_two_threads": _peak("tfce"),
+        f"memory_gb.{MANY}_people": _peak("people"),
     }
+
+
+def _floors(data: np.ndarray, sequence: np.ndarray) -> dict[str, float]:
+    """Milliseconds per permutation that no method of its kind can fall below here."""
+    columns = np.column_stack([np.ones(PEOPLE), sequence]).astype(np.float32)
+    random = np.random.default_rng(1)
+    signs = random.choice(np.float32([-1, 1]), (128, PEOPLE))
+    arranged = (columns.T[None] * signs[:, None, :]).reshape(-1, PEOPLE)
+    block = 512
+    out = np.empty((len(arranged), block), dtype=np.float32)
+
+    def multiply() -> None:
+        for first in range(0, data.shape[1] - block, block):
+            np.matmul(arranged, data[:, first : first + block], out=out)
+
+    values = data[0].copy()
+    return {
+        "matrix_product": 1e3 * min(_cpu(multiply) for _ in range(5)) / len(signs),
+        # Every residual read once: what a method pays that does not keep blocks in the cache.
+        "memory_sweep": 1e3 * min(_cpu(lambda: data.sum(axis=0)) for _ in range(5)),
+        "sort": 1e3 * min(_cpu(lambda: np.sort(values)) for _ in range(20)),
+    }
+
+
+def _peak(case: str) -> float:
+    """Peak memory of a process of its own, GB."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(Path(__file__).resolve()), case, folder]
+        answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(answer.stdout.split()[-1])
+
+
+def _use_memory(case: str, folder: str) -> None:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+    from crossfc.group.arrangement import sign_flips
+    from crossfc.group.inference import infer
+    from crossfc.group.statistic import Student
+
+    mask = _mask().get_fdata() > 0
+    people = MANY if case == "people" else PEOPLE
+    shape = (people, int(mask.sum()))
+    # On the disk, as the workflow has it.
+    path = Path(folder) / "maps.npy"
+    stored = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    random = np.random.default_rng(0)
+    for person in range(people):
+        stored[person] = random.standard_normal(shape[1], dtype=np.float32)
+        if person % 100 == 99:
+            stored._mmap.madvise(4)  # MADV_DONTNEED
+    del stored
+    data = np.load(path, mmap_mode="r")
+    statistic = Student(np.ones(people), _sequence(people)[:, None])
+    arrangements = sign_flips(people, 100 if case == "people" else 10_000, 0)
+    options = {"tfce": True, "threads": 2} if case == "tfce" else {}
+    if case == "tfce":
+        # What is held is held from the first batches on.
+        arrangements = arrangements.part(slice(0, 2000))
+    infer([data], statistic, arrangements, mask, **options)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+
+
+if __name__ == "__main__":
+    _use_memory(*sys.argv[1:])

@@ -1,13 +1,12 @@
 """Permutation inference against brute force, against nilearn, and on data without an effect."""
 
-from itertools import product
-
 import numpy as np
 import pytest
 from scipy import ndimage, stats
 
 from crossfc.fault import Fault
-from crossfc.group.arrangement import shuffles, sign_flips
+from crossfc.group.arrangement import flips_and_shuffles, shuffles, sign_flips
+from crossfc.group.fisher import Fisher
 from crossfc.group.hotelling import Hotelling
 from crossfc.group.inference import infer
 from crossfc.group.statistic import Student
@@ -34,127 +33,186 @@ def mask(rng):
     return rng.random(SHAPE) < 0.9
 
 
-def brute_force(maps, statistic_of, arrangements, mask, threshold, two_sided, scoring):
-    """p values by doing everything again for every arrangement, slowly.
+def enhanced(image, structure):
+    """TFCE from its definition: every height in the map is a threshold; one sign."""
+    total = np.zeros(image.shape)
+    lower = 0.0
+    for height in np.unique(image[image > 0]):
+        labels, _ = ndimage.label(image >= height, structure)
+        extent = np.bincount(labels.ravel()).astype(float)
+        extent[0] = 0
+        total += np.sqrt(extent)[labels] * (height**3 - lower**3) / 3
+        lower = height
+    return total
+
+
+def measured(values, scoring, mask, threshold, two_sided, connectivity):
+    """Extent, mass and TFCE of one map, from scipy's labels: label images, sizes and masses."""
+    structure = ndimage.generate_binary_structure(3, {6: 1, 18: 2, 26: 3}[connectivity])
+    height = scoring.to_height(values)
+    clusters, tfce = [], np.zeros(len(values))
+    for sign in (1, -1) if two_sided else (1,):
+        image, statistic = np.zeros(mask.shape), np.zeros(mask.shape)
+        image[mask], statistic[mask] = sign * height, sign * values
+        labels, _ = ndimage.label(statistic > threshold, structure)
+        sizes = np.bincount(labels.ravel())[1:]
+        masses = np.bincount(labels.ravel(), image.ravel())[1:]
+        clusters.append((labels[mask], sizes, masses))
+        tfce += enhanced(np.maximum(image, 0), structure)[mask]
+    return clusters, tfce
+
+
+def brute_force(maps, statistic_of, found, mask, scoring, connectivity):
+    """p values by doing everything again for every arrangement, slowly, in double precision.
 
     What counts as a tie is what `infer` documents.
     """
+    two_sided, arrangements = found.two_sided, found.arrangements
     size = np.abs if two_sided else np.asarray
-
-    def extents(values):
-        image = np.zeros(mask.shape)
-        image[mask] = values
-        signs = (1, -1) if two_sided else (1,)
-        found = [ndimage.label(sign * image > threshold, np.ones((3, 3, 3))) for sign in signs]
-        return [(labels[mask], np.bincount(labels[mask])[1:]) for labels, _ in found]
-
-    every = np.array([[statistic_of(data, row) for data in maps] for row in arrangements])
-    null_max = size(every).max(axis=(1, 2))
-    null_extent = [
-        max(max(sizes, default=0) for values in one for _, sizes in extents(values))
+    every = np.array([[statistic_of(data, arrangements, row) for data in maps]
+                      for row in range(len(arrangements))])  # fmt: skip
+    parts = [
+        [measured(values, scoring, mask, found.forming_threshold, two_sided, connectivity)
+         for values in one]
         for one in every
-    ]
+    ]  # fmt: skip
+
+    def largest(which):
+        return np.array([max(max(cluster[which], default=0) for clusters, _ in one
+                             for cluster in clusters) for one in parts])  # fmt: skip
+
+    null = {
+        "voxel": size(every).max(axis=(1, 2)),
+        "extent": largest(1),
+        "mass": largest(2),
+        "tfce": np.array([max(tfce.max() for _, tfce in one) for one in parts]),
+    }
     observed = size(scoring.to_score(every[0]))
-    tie = scoring.tie * np.abs(observed) + 1e-6 * np.sqrt(np.abs(observed))
-    uncorrected = (size(scoring.to_score(every)) >= observed - tie).mean(axis=0)
-    voxel = (scoring.to_score(null_max)[:, None, None] >= observed - tie).mean(axis=0)
-    cluster = np.ones_like(voxel)
-    for number, values in enumerate(every[0]):
-        for labels, sizes in extents(values):
-            for name, extent in enumerate(sizes, start=1):
-                cluster[number, labels == name] = np.mean(np.array(null_extent) >= extent)
-    return uncorrected, voxel, cluster, null_max
+    reached = observed - scoring.tie * np.abs(observed) - 1e-6 * np.sqrt(np.abs(observed))
+    p = {
+        "uncorrected": (size(scoring.to_score(every)) >= reached).mean(axis=0),
+        "voxel": (scoring.to_score(null["voxel"])[:, None, None] >= reached).mean(axis=0),
+        "extent": np.ones_like(observed),
+        "mass": np.ones_like(observed),
+    }
+    loose = 1 - 10 * scoring.tie
+    tfce = np.array([tfce for _, tfce in parts[0]])
+    p["tfce"] = (null["tfce"][:, None, None] >= loose * tfce).mean(axis=0)
+    for number, (clusters, _) in enumerate(parts[0]):
+        for labels, sizes, masses in clusters:
+            for name, (extent, mass) in enumerate(zip(sizes, masses, strict=True), start=1):
+                p["extent"][number, labels == name] = np.mean(null["extent"] >= extent)
+                p["mass"][number, labels == name] = np.mean(null["mass"] >= loose * mass)
+    return p, null, tfce
 
 
-def freedman_lane(kind, effect, nuisance, make):
-    """The statistic of one arrangement, by arranging the data and fitting again."""
-    projection = np.eye(len(effect)) - nuisance @ np.linalg.pinv(nuisance)
+def freedman_lane(make, nuisance):
+    """The statistic of one arrangement, by arranging the residuals and fitting again."""
+    projection = np.eye(len(nuisance)) - nuisance @ np.linalg.pinv(nuisance)
 
-    def statistic_of(data, row):
+    def statistic_of(data, arrangements, row):
         residual = np.einsum("ij,j...->i...", projection, data.astype(float))
-        if kind == "sign flips":
-            arranged = residual * row.reshape(-1, *[1] * (residual.ndim - 1))
-        else:
-            arranged = np.empty_like(residual)
-            arranged[row] = residual
-        return make(effect, nuisance).fit(arranged).statistic
+        if arrangements.signs is not None:
+            sign = arrangements.signs[row].astype(float)
+            residual = residual * sign.reshape(-1, *[1] * (residual.ndim - 1))
+        arranged = np.empty_like(residual)
+        # Person i takes row order[i] of the design: as well put i's data where that row is.
+        arranged[arrangements.order[row] if arrangements.order is not None else slice(None)] = (
+            residual
+        )
+        return make().fit(arranged).statistic
 
     return statistic_of
 
 
-def check(found, maps, statistic_of, mask, scoring, two_sided=True):
-    uncorrected, voxel, cluster, null_max = brute_force(
-        maps, statistic_of, found.arrangements.table, mask, found.forming_threshold, two_sided,
-        scoring,
-    )  # fmt: skip
-    np.testing.assert_allclose(found.p_uncorrected, uncorrected, atol=1e-12)
-    np.testing.assert_allclose(found.p_voxel, voxel, atol=1e-12)
-    np.testing.assert_allclose(found.p_cluster, cluster, atol=1e-12)
-    np.testing.assert_allclose(found.null_maximum, null_max, rtol=1e-3)
-    assert (found.p_cluster < 1).any() and len(np.unique(voxel)) > 5
-
-
-def test_enumerated_sign_flips_equal_brute_force(rng, mask):
-    n = 7
-    nuisance = np.array([-1.0, 1, -1, 1, -1, 1, -1])[:, None]
-    maps = smooth(rng, 2, n, *SHAPE)[:, :, mask] + 0.4
-    statistic = Student(np.ones(n), nuisance)
-    found = infer(list(maps), statistic, sign_flips(n, 128, 0), mask, cluster_forming_p=0.1)
-    assert found.arrangements.exhaustive
-    check(found, maps, freedman_lane("sign flips", np.ones(n), nuisance, Student), mask, statistic)
+def designs():
+    """Small designs of every kind with all their arrangements: name to (data shape, …)."""
+    rng = np.random.default_rng(3)
+    one = np.ones(6)
+    order6 = np.array([-1.0, 1, -1, 1, -1, 1])[:, None]
+    slope, ages = rng.standard_normal((2, 5))
+    two = np.where(np.arange(7) < 4, 0.5, -0.5)
+    both7 = np.column_stack([np.ones(7), [-1.0, 1, 1, -1, 1, 1, -1]])
+    three = np.repeat([0, 1, 2], [2, 3, 3])
+    between = np.where(three == 0, 1.0, 0.0)
+    factor = np.column_stack([three == 0, three == 1]).astype(float)
+    pairs = np.repeat(np.arange(4), 2)
+    within = rng.standard_normal(8)
+    block = {"blocks": pairs}
+    whole = {"blocks": pairs, "whole": True}
+    ones8 = np.ones((8, 1))
+    return {
+        "one sample": (
+            lambda: Student(one, np.empty((6, 0))), None, sign_flips, {}),
+        "one sample with a covariate": (lambda: Student(one, order6), order6, sign_flips, {}),
+        "whole blocks flipped": (
+            lambda: Student(np.ones(8), within[:, None]), within[:, None], sign_flips, whole),
+        "slope": (
+            lambda: Student(slope, np.ones((5, 1))), np.ones((5, 1)), shuffles, {}),
+        "slope with a covariate": (
+            lambda: Student(slope, np.column_stack([np.ones(5), ages])),
+            np.column_stack([np.ones(5), ages]), shuffles, {}),
+        "shuffled within blocks": (
+            lambda: Student(within, ones8), ones8, shuffles, block),
+        "whole blocks shuffled": (lambda: Student(within, ones8), ones8, shuffles, whole),
+        "whole blocks flipped and shuffled": (
+            lambda: Student(within, ones8), ones8, flips_and_shuffles, whole),
+        "two samples": (lambda: Student(two, both7), both7, shuffles, {}),
+        "two samples flipped": (lambda: Welch(two, both7, two < 0), both7, sign_flips, {}),
+        "two samples of unequal variance": (
+            lambda: Welch(two, both7, two < 0), both7, shuffles, {}),
+        "three variance groups": (
+            lambda: Welch(between, ones8, three), ones8, shuffles, {}),
+        "F": (lambda: Fisher(factor, ones8), ones8, sign_flips, {}),
+        "F flipped and shuffled in whole blocks": (
+            lambda: Fisher(np.column_stack([within, within**2]), ones8),
+            ones8, flips_and_shuffles, whole),
+        "Hotelling": (lambda: Hotelling(two, both7, 2), both7, sign_flips, {}),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("two_sided", [True, False])
-def test_enumerated_shuffles_equal_brute_force(rng, mask, two_sided):
-    effect, nuisance = rng.standard_normal(5), np.ones((5, 1))
-    maps = smooth(rng, 2, 5, *SHAPE)[:, :, mask]
-    statistic = Student(effect, nuisance)
-    found = infer(
-        list(maps), statistic, shuffles(statistic.design, 120, 0), mask,
-        cluster_forming_p=0.1, two_sided=two_sided,
-    )  # fmt: skip
-    assert found.arrangements.exhaustive and len(found.null_maximum) == 120
-    check(
-        found,
-        maps,
-        freedman_lane("shuffles", effect, nuisance, Student),
-        mask,
-        statistic,
-        two_sided,
-    )
-
-
-def test_enumerated_labellings_equal_brute_force_for_welch(rng, mask):
-    second = np.arange(8) >= 4
-    effect = np.where(second, -0.5, 0.5)
-    nuisance = np.column_stack([np.ones(8), np.tile([-1.0, 1, 1, 1], 2)])
-    maps = smooth(rng, 2, 8, *SHAPE)[:, :, mask] * np.where(second, 1, 2.0)[:, None]
-
-    def make(effect, nuisance):
-        return Welch(effect, nuisance, second)
-
-    statistic = make(effect, nuisance)
-    arrangements = shuffles(statistic.design, 2000, 0)
+@pytest.mark.parametrize("name", designs())
+def test_all_arrangements_give_the_p_of_brute_force(name, two_sided):
+    rng = np.random.default_rng(sum(map(ord, name)))
+    make, nuisance, arrange, options = designs()[name]
+    statistic = make()
+    n_people = len(statistic.design)
+    if nuisance is None:
+        nuisance = np.zeros((n_people, 1))
+    mask = rng.random((5, 4, 4)) < 0.9
+    shape = (2, n_people, 2) if isinstance(statistic, Hotelling) else (2, n_people)
+    maps = smooth(rng, *shape, *mask.shape, sigma=0.8)[..., mask]
+    maps += np.float32(0.7) * statistic.design[:, 0].reshape(-1, *[1] * (maps.ndim - 2))
+    of = statistic.design if arrange is not sign_flips else n_people
+    arrangements = arrange(of, 2000, 0, **options)
     assert arrangements.exhaustive
-    found = infer(list(maps), statistic, arrangements, mask, cluster_forming_p=0.1)
-    check(found, maps, freedman_lane("shuffles", effect, nuisance, make), mask, statistic)
-
-
-def test_random_shuffles_equal_brute_force_for_hotelling(rng, mask):
-    effect = np.repeat([-0.5, 0.5], 6)
-    nuisance = np.column_stack([np.ones(12), np.tile([-1.0, 1], 6)])
-    maps = [smooth(rng, 12, 2, *SHAPE)[:, :, mask]]
-
-    def make(effect, nuisance):
-        return Hotelling(effect, nuisance, 2)
-
-    statistic = make(effect, nuisance)
-    arrangements = shuffles(statistic.design, 150, 0)
-    assert not arrangements.exhaustive
-    found = infer(maps, statistic, arrangements, mask, cluster_forming_p=0.1)
-    assert not found.two_sided
-    brute = freedman_lane("shuffles", effect, nuisance, make)
-    check(found, maps, brute, mask, statistic, two_sided=False)
+    connectivity = (6, 18, 26)[sum(map(ord, name)) % 3]
+    found = infer(
+        list(maps), statistic, arrangements, mask, cluster_forming_p=0.2,
+        connectivity=connectivity, two_sided=two_sided, tfce=True,
+    )  # fmt: skip
+    p, null, tfce = brute_force(
+        maps, freedman_lane(make, nuisance), found, mask, statistic, connectivity
+    )
+    np.testing.assert_allclose(found.p_uncorrected, p["uncorrected"], atol=1e-12)
+    np.testing.assert_allclose(found.p_voxel, p["voxel"], atol=1e-12)
+    np.testing.assert_allclose(found.p_cluster, p["extent"], atol=1e-12)
+    np.testing.assert_allclose(found.p_mass, p["mass"], atol=1e-12)
+    np.testing.assert_allclose(found.p_tfce, p["tfce"], atol=1e-12)
+    np.testing.assert_allclose(np.abs(found.tfce), tfce, rtol=1e-5)
+    # Single precision cannot tell t of several hundred apart: they are close to r = 1.
+    score = statistic.to_score
+    np.testing.assert_allclose(
+        score(found.null["voxel"]), score(null["voxel"]), rtol=1e-4, atol=1e-6
+    )
+    moderate = null["voxel"] < 50
+    for measure, values in null.items():
+        np.testing.assert_allclose(
+            found.null[measure][moderate], values[moderate], rtol=1e-3, atol=1e-4, err_msg=measure
+        )
+    assert moderate.mean() > 0.3
+    assert len(np.unique(found.p_voxel)) > 3 and (found.p_cluster < 1).any()
 
 
 def test_p_is_exact_in_the_smallest_case():
@@ -220,12 +278,62 @@ def test_memory_mapped_maps_and_progress(rng, mask, tmp_path):
     data = smooth(rng, 10, 2, *SHAPE)[:, :, mask]
     np.save(tmp_path / "delta.npy", data)
     opened = np.load(tmp_path / "delta.npy", mmap_mode="r")
-    student, flips, seen = Student(np.ones(10), np.empty((10, 0))), sign_flips(10, 70, 0), []
+    student, flips, seen = Student(np.ones(10), np.empty((10, 0))), sign_flips(10, 300, 0), []
     maps = [opened[:, 0], opened[:, 1]]
     found = infer(maps, student, flips, mask, progress=lambda *x: seen.append(x))
     other = infer([data[:, 0], data[:, 1]], student, flips, mask)
     np.testing.assert_array_equal(found.p_voxel, other.p_voxel)
-    assert seen[-1] == (142, 142) and [done for done, _ in seen] == sorted(d for d, _ in seen)
+    assert seen[-1] == (301, 301) and [done for done, _ in seen] == sorted(d for d, _ in seen)
+    assert len(seen) > 2
+
+
+@pytest.mark.parametrize("make", ["flips", "shuffles"])
+def test_nothing_depends_on_threads_or_on_where_residuals_are(rng, mask, make, tmp_path):
+    maps = list(smooth(rng, 2, 14, *SHAPE)[:, :, mask] + 0.3)
+    age = rng.standard_normal((14, 1))
+    if make == "flips":
+        student, arrangements = Student(np.ones(14), age), sign_flips(14, 700, 0)
+    else:
+        student = Student(age[:, 0], np.ones((14, 1)))
+        arrangements = shuffles(student.design, 700, 0)
+    options = {"cluster_forming_p": 0.05, "tfce": True, "tail": True}
+    one = infer(maps, student, arrangements, mask, **options)
+    for other in (
+        infer(maps, student, arrangements, mask, threads=3, **options),
+        infer(maps, student, arrangements, mask, memory_gb=0, scratch_dir=tmp_path, **options),
+    ):
+        for name in ("p_uncorrected", "q_fdr", "p_voxel", "p_cluster", "p_mass", "p_tfce"):
+            np.testing.assert_array_equal(getattr(other, name), getattr(one, name))
+        for measure, values in one.null.items():
+            np.testing.assert_array_equal(other.null[measure], values)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_tail_reaches_below_the_number_of_permutations(rng, mask):
+    data = smooth(rng, 20, *SHAPE)[:, mask]
+    data[:, :20] += 2.5
+    student, flips = Student(np.ones(20), np.empty((20, 0))), sign_flips(20, 999, 0)
+    counted = infer([data], student, flips, mask)
+    fitted = infer([data], student, flips, mask, tail=True)
+    assert counted.p_voxel.min() == 1 / 1000 and not counted.extrapolated
+    assert 0 < fitted.p_voxel.min() < 1 / 1000
+    marked = fitted.extrapolated["voxel"]
+    assert marked.any() and (counted.p_voxel[marked] <= 0.01).all()
+    np.testing.assert_array_equal(fitted.p_voxel[~marked], counted.p_voxel[~marked])
+    few = infer([data[:8]], Student(np.ones(8), np.empty((8, 0))), sign_flips(8, 256, 0), mask,
+                tail=True)  # fmt: skip
+    assert not few.tails["voxel"].fits and not few.extrapolated["voxel"].any()
+
+
+def test_false_discovery_rate_over_voxels_and_maps(rng, mask):
+    maps = smooth(rng, 2, 12, *SHAPE)[:, :, mask]
+    maps[1, :, :60] += 1.5
+    found = infer(list(maps), Student(np.ones(12), np.empty((12, 0))), sign_flips(12, 999, 0), mask)
+    p = np.sort(found.p_uncorrected.ravel())
+    level = p * p.size / np.arange(1, p.size + 1)
+    expected = np.minimum.accumulate(level[::-1])[::-1]
+    np.testing.assert_allclose(np.sort(found.q_fdr.ravel()), np.minimum(expected, 1))
+    assert (found.q_fdr[1, :60] < 0.05).mean() > 0.8 and (found.q_fdr[0] < 0.05).mean() < 0.05
 
 
 def test_faults(rng, mask):
@@ -275,126 +383,137 @@ def test_agreement_with_nilearn(rng, confounds):
     assert p.min() < 0.3
 
 
-def null_rates(draw, make, arrange, n_sets, mask, forming):
-    """Share of data sets without an effect in which anything is significant at 5 %."""
+MEASURES = ("p_voxel", "p_cluster", "p_mass", "p_tfce")
+NULL_SHAPE = (8, 8, 8)
+
+
+def null_rates(draw, make, arrange, n_sets):
+    """In how many data sets without an effect anything is significant at 5 %, per measure."""
     rng = np.random.default_rng(2024)
-    hits = np.zeros(2)
+    mask = np.ones(NULL_SHAPE, dtype=bool)
+    hits = dict.fromkeys(MEASURES, 0)
+    statistic = make()
     for number in range(n_sets):
-        statistic = make()
         found = infer(
-            draw(rng), statistic, arrange(statistic, number), mask, cluster_forming_p=forming
-        )
-        hits += [found.p_voxel.min() <= 0.05, found.p_cluster.min() <= 0.05]
+            draw(rng), statistic, arrange(statistic, number), mask, cluster_forming_p=0.01,
+            tfce=True,
+        )  # fmt: skip
+        for measure in MEASURES:
+            hits[measure] += getattr(found, measure).min() <= 0.05
     return hits
 
 
 def within_binomial(hits, n_sets):
-    # Ties in cluster extent make the rate of clusters less than 5 %, so for them only the upper
-    # limit is held; far too few hits in voxels would be a fault as well.
+    # Ties in extent make its rate less than 5 %, so for it only the upper limit is held; far too
+    # few hits in the others would be a fault as well.
     low, high = stats.binom.ppf([0.0005, 0.9995], n_sets, 0.05)
-    assert low <= hits[0] <= high, hits
-    assert 0 < hits[1] <= high, hits
+    for measure, count in hits.items():
+        assert (0 if measure == "p_cluster" else low) < count + 1 and count <= high, hits
+
+
+def noise(rng, n, *measures, scale=1.0, plus=0.0):
+    """Two smooth maps of n people; ``scale`` and ``plus`` are per person."""
+    values = smooth(rng, 2, *measures, n, *NULL_SHAPE).reshape(2, *measures, n, -1)
+    values = values * np.broadcast_to(scale, n)[:, None] + np.broadcast_to(plus, n)[:, None]
+    return list(np.moveaxis(values, -2, 1))
+
+
+N = 41
+CONTROLS = np.arange(N) >= 24
+GROUP = np.where(CONTROLS, -0.5, 0.5)
+SEQUENCE = np.where(np.arange(N) % 3 == 0, -1.0, 1.0)  # unequal numbers of both orders
+BOTH = np.column_stack([np.ones(N), SEQUENCE])
+UNEQUAL = np.where(CONTROLS, 2.0, 1.0)  # the smaller group is the more variable one
+PERIOD = 0.8 * SEQUENCE
+SLOPE = np.random.default_rng(5).standard_normal(N) + SEQUENCE  # correlated with the nuisance
+FACTOR = np.column_stack([SLOPE, np.cos(np.arange(N))])
+SITE = np.arange(N) % 4
+PAIRS = np.arange(40) // 2
+
+
+def flips(statistic, seed):
+    return sign_flips(len(statistic.design), 199, seed)
+
+
+def shuffled(statistic, seed):
+    return shuffles(statistic.design, 199, seed)
+
+
+NULLS = {
+    "mean of a crossover with a period effect": (
+        lambda rng: noise(rng, 13, plus=2 * SEQUENCE[:13]),
+        lambda: Student(np.ones(13), SEQUENCE[:13, None]),
+        flips,
+    ),
+    "mean by re-randomised sequences": (
+        # d = s D: a difference between sequences in differences between periods.
+        lambda rng: noise(rng, 13, plus=2.0),
+        lambda: Student(SEQUENCE[:13], np.ones((13, 1))),
+        shuffled,
+    ),
+    "mean, pairs flipped whole": (
+        lambda rng: [values.repeat(2, axis=0) + each for values, each in
+                     zip(noise(rng, 20), noise(rng, 40), strict=True)],
+        lambda: Student(np.ones(40), np.empty((40, 0))),
+        lambda statistic, seed: sign_flips(40, 199, seed, PAIRS, whole=True),
+    ),
+    "groups of unequal size and variance, Welch": (
+        lambda rng: noise(rng, N, scale=UNEQUAL, plus=PERIOD),
+        lambda: Welch(GROUP, BOTH, CONTROLS),
+        flips,
+    ),
+    "four variance groups, Welch": (
+        lambda rng: noise(rng, N, scale=UNEQUAL * (1 + (SEQUENCE > 0)), plus=PERIOD),
+        lambda: Welch(GROUP, BOTH, CONTROLS * 2 + (SEQUENCE > 0)),
+        flips,
+    ),
+    "groups of equal variance, Welch, shuffled": (
+        lambda rng: noise(rng, N, plus=PERIOD),
+        lambda: Welch(GROUP, BOTH, CONTROLS),
+        shuffled,
+    ),
+    "groups in subregions, Hotelling": (
+        lambda rng: noise(rng, N, 2, scale=UNEQUAL, plus=PERIOD),
+        lambda: Hotelling(GROUP, BOTH, 2),
+        flips,
+    ),
+    "slope correlated with a nuisance, shuffled": (
+        lambda rng: noise(rng, N, plus=PERIOD),
+        lambda: Student(SLOPE, BOTH),
+        shuffled,
+    ),
+    "slope, flipped and shuffled": (
+        lambda rng: noise(rng, N, plus=PERIOD),
+        lambda: Student(SLOPE, BOTH),
+        lambda statistic, seed: flips_and_shuffles(statistic.design, 199, seed),
+    ),
+    "slope, shuffled within sites that differ": (
+        lambda rng: noise(rng, N, plus=1.5 * SITE),
+        lambda: Student(SLOPE, np.column_stack([np.ones(N), *(site == SITE for site in range(3))])),
+        lambda statistic, seed: shuffles(statistic.design, 199, seed, SITE),
+    ),
+    "F of two columns, shuffled": (
+        lambda rng: noise(rng, N, plus=PERIOD),
+        lambda: Fisher(FACTOR, BOTH),
+        shuffled,
+    ),
+    "F of two columns, flipped": (
+        lambda rng: noise(rng, N, scale=UNEQUAL, plus=PERIOD),
+        lambda: Fisher(FACTOR, BOTH),
+        flips,
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.slow
-def test_false_positives_of_sign_flips_with_a_period_effect():
-    n, n_sets, mask = 13, 1000, np.ones((8, 8, 8), dtype=bool)
-    sequence = np.where(np.arange(n) < 8, -1.0, 1.0)  # unequal numbers of both orders
-    period = 2.0
-
-    def draw(rng):
-        return list(smooth(rng, 2, n, 8, 8, 8).reshape(2, n, -1) + period * sequence[:, None])
-
-    hits = null_rates(
-        draw,
-        lambda: Student(np.ones(n), sequence[:, None]),
-        lambda statistic, seed: sign_flips(n, 199, seed),
-        n_sets,
-        mask,
-        0.01,
-    )
-    within_binomial(hits, n_sets)
-
-
-@pytest.fixture
-def unequal():
-    """Two groups of unequal size, the smaller one twice as variable, and a period effect."""
-    n = 41
-    second = np.arange(n) >= 24
-    sequence = np.where(np.arange(n) % 3 == 0, -1.0, 1.0)
-    unequal_scale = np.where(second, 2.0, 1.0)[:, None]
-    columns = np.where(second, -0.5, 0.5), np.column_stack([np.ones(n), sequence])
-
-    def draw(rng, scale=unequal_scale):
-        return list(smooth(rng, 2, n, 8, 8, 8).reshape(2, n, -1) * scale + 0.8 * sequence[:, None])
-
-    return second, columns, draw
+@pytest.mark.parametrize("name", NULLS)
+def test_false_positives(name):
+    n_sets = 600
+    within_binomial(null_rates(*NULLS[name], n_sets), n_sets)
 
 
 @pytest.mark.slow
-def test_false_positives_of_groups_of_unequal_size_and_variance(unequal):
-    second, columns, draw = unequal
-    n_sets, mask = 1000, np.ones((8, 8, 8), dtype=bool)
-
-    def flips(statistic, seed):
-        return sign_flips(len(second), 199, seed)
-
-    welch = null_rates(draw, lambda: Welch(*columns, second), flips, n_sets, mask, 0.01)
-    within_binomial(welch, n_sets)
-    hotelling = null_rates(
-        lambda rng: [np.stack(draw(rng), axis=1)],
-        lambda: Hotelling(*columns, 2),
-        flips, n_sets, mask, 0.01,
-    )  # fmt: skip
-    within_binomial(hotelling, n_sets)
-
-
-@pytest.mark.slow
-def test_why_groups_are_not_shuffled_by_default(unequal):
-    second, columns, draw = unequal
-    n_sets, mask = 300, np.ones((8, 8, 8), dtype=bool)
-
-    def shuffled(statistic, seed):
-        return shuffles(statistic.design, 199, seed)
-
-    hits = null_rates(draw, lambda: Welch(*columns, second), shuffled, n_sets, mask, 0.01)
-    assert hits[0] > stats.binom.ppf(0.9995, n_sets, 0.05)
-    # With equal variances a shuffle is as good.
-    hits = null_rates(
-        lambda rng: draw(rng, scale=1.0),
-        lambda: Welch(*columns, second),
-        shuffled, n_sets, mask, 0.01,
-    )  # fmt: skip
-    within_binomial(hits, n_sets)
-
-
-@pytest.mark.slow
-def test_false_positives_of_a_slope_with_nuisance_and_of_hotelling():
-    n, n_sets, mask = 16, 500, np.ones((8, 8, 8), dtype=bool)
-    sequence = np.tile([-1.0, 1], n // 2)
-    nuisance = np.column_stack([np.ones(n), sequence])
-    effect = np.random.default_rng(5).standard_normal(n) + sequence  # correlated with nuisance
-
-    def draw(rng):
-        return list(smooth(rng, 2, n, 8, 8, 8).reshape(2, n, -1) + sequence[:, None])
-
-    hits = null_rates(
-        draw,
-        lambda: Student(effect, nuisance),
-        lambda s, seed: shuffles(s.design, 199, seed),
-        n_sets, mask, 0.01,
-    )  # fmt: skip
-    within_binomial(hits, n_sets)
-    hits = null_rates(
-        lambda rng: [np.stack(draw(rng), axis=1)],
-        lambda: Hotelling(effect, nuisance, 2),
-        lambda s, seed: shuffles(s.design, 199, seed),
-        n_sets, mask, 0.01,
-    )  # fmt: skip
-    within_binomial(hits, n_sets)
-
-
-def test_brute_force_lists_every_flip():
-    """The enumeration that the tests above stand on is the plain product of signs."""
-    table = sign_flips(3, 8, 0).table
-    assert {tuple(row) for row in table} == set(product([-1, 1], repeat=3))
+def test_why_groups_are_not_shuffled_by_default():
+    draw, make, _ = NULLS["groups of unequal size and variance, Welch"]
+    hits = null_rates(draw, make, shuffled, 300)
+    assert hits["p_voxel"] > stats.binom.ppf(0.9995, 300, 0.05)

@@ -48,7 +48,9 @@ def analysed(maps, tmp_path_factory):
         level="contrast",
         accept_unoriented=True,
     )
-    result = analyse("drug_all", folder / "pairs", folder / "drug", n_permutations=500, seed=1)
+    result = analyse(
+        "drug_all", folder / "pairs", folder / "drug", n_permutations=500, seed=1, tail=False
+    )
     return folder, result
 
 
@@ -88,5 +90,8 @@ def test_record_and_clusters(analysed):
     found = nib.load(folder / "drug" / "seed-reappraisal_stat-pfwevoxel_statmap.nii.gz")
     p = [found.get_fdata()[nearest(found.affine, point)] for point in KNOWN]
     assert p[0] < 0.01 < p[2] and p == sorted(p)  # the three t values fall
+    enhanced = nib.load(folder / "drug" / "seed-reappraisal_stat-pfwetfce_statmap.nii.gz")
+    highest = enhanced.get_fdata()[nearest(enhanced.affine, (7, 24, 54))]
+    assert highest == np.float32(1 / 501)
     cells = pd.read_csv(folder / "drug" / "cells.tsv", sep="\t")
     assert cells["active"].isna().all() and cells["delta"].notna().all()

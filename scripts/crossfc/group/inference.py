@@ -1,18 +1,33 @@
 """Permutation inference: family-wise error over all voxels and all maps of an analysis."""
 
-from collections.abc import Callable, Sequence
+import mmap
+import os
+import queue
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from scipy.stats import false_discovery_control
+from threadpoolctl import threadpool_limits
 
 from crossfc.fault import Fault
 from crossfc.group.arrangement import Arrangements
-from crossfc.group.cluster import label, largest, neighbours
+from crossfc.group.cluster import label, largest, masses, neighbours
 from crossfc.group.compiled import compiled
 from crossfc.group.statistic import Student
+from crossfc.group.tail import Tail, fit_tail, tail_p
+from crossfc.group.tfce import Enhancer
 
-_BATCH = 32  # arrangements handled at once
-_BLOCK = 2048  # voxels handled at once: products and scores then stay in a core's cache
+_BATCH = 128  # arrangements handled at once
+_BLOCK = 512  # voxels handled at once: tables, products and scores then stay in a core's cache
+_SCAN = 64  # voxels that are passed over together where none is beyond the threshold
+_PEOPLE = 128  # people read from the disk at once
+_GIGABYTE = 2**30
+MEASURES = ("voxel", "extent", "mass", "tfce")
 
 
 @dataclass
@@ -27,21 +42,30 @@ class Inference:
         See `crossfc.group.statistic.Fit`.
     p_uncorrected : float64
         Permutation p of each voxel by itself.
+    q_fdr : float64
+        The smallest false discovery rate, over voxels and maps, at which a voxel is found
+        (Benjamini and Hochberg 1995), from ``p_uncorrected``.
     p_voxel : float64
         Corrected by the maximum over voxels and maps.
-    p_cluster : float64
-        p of the voxel's cluster, corrected by the largest extent over maps (and signs); 1
-        outside clusters.
+    p_cluster, p_mass : float64
+        p of the voxel's cluster, corrected by the largest extent, and by the largest mass, over
+        maps (and signs); 1 outside clusters.
+    tfce, p_tfce : float64 or None
+        Threshold-free cluster enhancement and its p, corrected by its maximum over voxels and
+        maps.
     clusters : int32
         Number of the voxel's cluster, from 1 by falling size within its map; 0 outside.
-    sizes : list of n_maps int arrays
-        Voxels per cluster.
+    sizes, masses : list of n_maps arrays
+        Voxels, and sum of the heights, per cluster.
     flat : bool
         Voxels in which the model leaves nothing to explain; statistic 0 and p 1.
-    null_maximum : float64, shape (n_arrangements,)
-        Largest statistic (in absolute value if two-sided) of each arrangement, identity first.
-    null_extent : int, shape (n_arrangements,)
-        Largest cluster of each arrangement.
+    null : dict of str to ndarray, shape (n_arrangements,)
+        ``voxel`` (largest statistic, in absolute value if two-sided), ``extent``, ``mass`` and
+        ``tfce``: the maximum over voxels and maps of each arrangement, identity first.
+    tails : dict of str to Tail
+        Per measure, where p below what the permutations can show was asked for.
+    extrapolated : dict of str to bool ndarray
+        Per measure, where the corrected p comes from such a tail.
     forming_threshold : float
     threshold_voxel : float
         A statistic above this is significant at a corrected 5 %; infinite when there are too
@@ -56,13 +80,19 @@ class Inference:
     t: np.ndarray
     degrees_of_freedom: np.ndarray
     p_uncorrected: np.ndarray
+    q_fdr: np.ndarray
     p_voxel: np.ndarray
     p_cluster: np.ndarray
+    p_mass: np.ndarray
+    tfce: np.ndarray | None
+    p_tfce: np.ndarray | None
     clusters: np.ndarray
     sizes: list[np.ndarray]
+    masses: list[np.ndarray]
     flat: np.ndarray
-    null_maximum: np.ndarray
-    null_extent: np.ndarray
+    null: dict[str, np.ndarray]
+    tails: dict[str, Tail]
+    extrapolated: dict[str, np.ndarray]
     forming_threshold: float
     threshold_voxel: float
     arrangements: Arrangements
@@ -78,6 +108,11 @@ def infer(
     cluster_forming_p: float = 0.001,
     connectivity: int = 26,
     two_sided: bool = True,
+    tfce: bool = False,
+    tail: bool = False,
+    threads: int = 1,
+    memory_gb: float = 2.0,
+    scratch_dir: str | os.PathLike | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Inference:
     """Test one effect in every voxel of one or several maps.
@@ -87,14 +122,16 @@ def infer(
     (1 + permutations); the identity is the one that is added, and when all arrangements are
     enumerated this is exceedances over arrangements.
 
-    Memory holds one map at a time in single precision and a batch of arrangements of it; what
-    grows with the number of arrangements is their table and two maxima per map.
+    What is in memory does not depend on the number of arrangements but for their table (a byte
+    per person for sign flips, four for shuffles) and one maximum of each kind. The residuals of
+    all maps (4 bytes per person, voxel and map) are kept in a file if they are larger than
+    ``memory_gb``. Results are the same for any number of threads.
 
     Parameters
     ----------
-    maps : sequence of ndarray, each (n_people, n_voxels) or (n_people, n_measures, n_voxels)
-        One per seed; may be memory-mapped.
-    statistic : Student, Welch or Hotelling
+    maps : sequence of array, each (n_people, n_voxels) or (n_people, n_measures, n_voxels)
+        One per seed. Read by ``shape`` and ``[..., part]`` only, so they may lie on the disk.
+    statistic : Student, Welch, Fisher or Hotelling
     arrangements : Arrangements
         For the people in the order of the data.
     mask : bool ndarray, shape (i, j, k)
@@ -102,9 +139,20 @@ def infer(
     cluster_forming_p : float
         Parametric, uncorrected; halved per tail if two-sided.
     connectivity : int
-        6, 18 or 26 neighbours make a cluster.
+        6, 18 or 26 neighbours make a cluster (also of TFCE).
     two_sided : bool
         Ignored for statistics without a sign.
+    tfce : bool
+        Also do threshold-free cluster enhancement (`crossfc.group.tfce`).
+    tail : bool
+        Take corrected p that too few permutations count from a tail that is fitted to the null
+        (`crossfc.group.tail`).
+    threads : int
+        Batches of arrangements done side by side.
+    memory_gb : float
+        Largest memory for residuals.
+    scratch_dir : path, optional
+        Where the file of residuals would be; the system's temporary folder by default.
     progress : callable, optional
         Called with (done, total) after every batch.
 
@@ -115,109 +163,263 @@ def infer(
     Raises
     ------
     Fault
-        If the data do not fit the mask or are not finite.
+        If the data do not fit the mask or are not finite, or an option is out of range.
 
     Notes
     -----
     Permuted statistics are in single precision, with relative errors of about 1e-7. An
     arrangement whose score falls short of the observed one by less than a part in 1e5 (Welch:
-    5e-5) and a millionth of its root counts as equal, so that rounding does not make an
-    equivalent arrangement look smaller.
+    1e-4) and a millionth of its root counts as equal, so that rounding does not make an
+    equivalent arrangement look smaller; for mass and TFCE ten times that.
     """
     mask = np.asarray(mask, dtype=bool)
-    n_voxels = int(np.count_nonzero(mask))
-    n_maps, n_arrangements = len(maps), len(arrangements)
-    if n_voxels == 0:
-        raise Fault("the search volume is empty; look at the coverage of the maps and the seeds")
-    for number, data in enumerate(maps):
-        if data.shape[-1] != n_voxels or data.shape[0] != arrangements.table.shape[1]:
-            raise Fault(
-                f"map {number + 1} has shape {data.shape}, but there are "
-                f"{arrangements.table.shape[1]} people and {n_voxels} voxels in the mask"
-            )
-    if not 0 < cluster_forming_p < 0.5:
-        raise Fault(f"cluster_forming_p is {cluster_forming_p}; use a number such as 0.001")
+    _check(maps, arrangements, mask, cluster_forming_p, threads)
+    n_maps = len(maps)
     two_sided = two_sided and statistic.signed
-    before = neighbours(mask, connectivity)
+    enhancer = Enhancer(mask, connectivity, two_sided=two_sided) if tfce else None
     forming = statistic.forming_threshold(cluster_forming_p, two_sided)
-    score_threshold = np.float32(statistic.to_score(np.float64(forming)))
-    work = _Workspace(n_voxels)
-    maximum = np.empty((n_maps, n_arrangements), dtype=np.float32)
-    extent = np.empty((n_maps, n_arrangements), dtype=np.int32)
-    fits, p_uncorrected, clusters, sizes = [], [], [], []
-    for number, data in enumerate(maps):
-        fit = statistic.fit(data)
-        if not np.isfinite(fit.statistic).all():
-            raise Fault(f"map {number + 1} holds values that are not finite inside the mask")
-        labels, counts = label(fit.score, score_threshold, before, two_sided)
-        size = np.abs(fit.score) if two_sided else fit.score
-        maximum[number, 0] = size.max()
-        extent[number, 0] = counts.max(initial=0)
-        exceed = np.ones(n_voxels, dtype=np.int32)
-        margin = _margin(size, statistic.tie)
-        for first in range(1, n_arrangements, _BATCH):
-            rows = slice(first, min(first + _BATCH, n_arrangements))
-            scores = work.scores[: rows.stop - rows.start]
-            coefficients = statistic.coefficients(arrangements.kind, arrangements.table[rows])
-            for start in range(0, n_voxels, _BLOCK):
-                part = slice(start, min(start + _BLOCK, n_voxels))
-                statistic.scores(coefficients, fit.work, part, scores)
-            _tally(scores, margin, two_sided, exceed, maximum[number, rows])
-            largest(
-                scores, score_threshold, two_sided, before,
-                work.parent, work.listed, work.extent, extent[number, rows],
-            )  # fmt: skip
-            if progress is not None:
-                progress(number * n_arrangements + rows.stop, n_maps * n_arrangements)
-        fit.work = np.empty(0, dtype=np.float32)
-        fits.append(fit)
-        p_uncorrected.append(exceed / n_arrangements)
-        clusters.append(labels)
-        sizes.append(counts)
+    threshold = np.float32(statistic.to_score(np.float64(forming)))
+    before = neighbours(mask, connectivity)
+    null = {measure: np.zeros((n_maps, len(arrangements))) for measure in MEASURES}
+    with threadpool_limits(1), _residuals(maps, statistic, memory_gb, scratch_dir) as works:
+        fits, clusters, enhanced = [], [], []
+        for number, data in enumerate(maps):
+            fit = statistic.fit(_Reader(data), works[number])
+            if not np.isfinite(fit.statistic).all():
+                raise Fault(f"map {number + 1} holds values that are not finite inside the mask")
+            # Arranged, what fits perfectly as observed may be anything.
+            works[number][..., fit.flat] = 0
+            labels, sizes = label(fit.score, threshold, before, two_sided)
+            heights = statistic.to_height(fit.statistic).astype(np.float32)
+            weighed = masses(labels, heights, len(sizes))
+            null["voxel"][number, 0] = _size(fit.score, two_sided).max()
+            null["extent"][number, 0] = sizes.max(initial=0)
+            null["mass"][number, 0] = weighed.max(initial=0)
+            if enhancer is not None:
+                enhanced.append(enhancer.map(heights))
+                null["tfce"][number, 0] = np.abs(enhanced[-1]).max()
+            fits.append(fit)
+            clusters.append((labels, sizes, weighed))
+        margins = [_margin(_size(fit.score, two_sided), statistic.tie) for fit in fits]
+        sweep = _Sweep(statistic, works, margins, before, threshold, two_sided, enhancer, null)
+        exceed = sweep.run(arrangements, threads, progress)
 
-    score = np.stack([fit.score for fit in fits])
-    size = np.abs(score) if two_sided else score
-    null_score, null_extent = maximum.max(0), extent.max(0)
-    p_voxel = _corrected(_margin(size, statistic.tie), null_score)
-    p_cluster = np.ones_like(p_voxel)
-    for number, (labels, counts) in enumerate(zip(clusters, sizes, strict=True)):
-        by_cluster = np.concatenate([[1.0], _corrected(counts, null_extent)])
-        p_cluster[number] = by_cluster[labels]
+    highest = {measure: values.max(axis=0) for measure, values in null.items()}
     flat = np.stack([fit.flat for fit in fits])
-    p_uncorrected = np.where(flat, 1.0, np.stack(p_uncorrected))
-    p_voxel[flat] = 1
-    null_maximum = statistic.to_statistic(null_score)
-    ordered = np.sort(null_maximum)[::-1]
-    allowed = int(np.floor(0.05 * n_arrangements + 1e-9))
-    return Inference(
+    p_uncorrected = np.where(flat, 1.0, exceed / len(arrangements))
+    found = {
+        "voxel": _corrected(np.stack(margins), highest["voxel"]),
+        "extent": _by_cluster(clusters, 1, highest["extent"], 0),
+        "mass": _by_cluster(clusters, 2, highest["mass"], 10 * statistic.tie),
+    }
+    found["voxel"][flat] = 1
+    if enhanced:
+        height = np.abs(np.stack(enhanced))
+        found["tfce"] = _corrected(height * (1 - 10 * statistic.tie), highest["tfce"])
+        found["tfce"][flat] = 1
+    null_statistic = statistic.to_statistic(highest["voxel"])
+    ordered = np.sort(null_statistic)[::-1]
+    allowed = int(np.floor(0.05 * len(arrangements) + 1e-9))
+    result = Inference(
         statistic=np.stack([fit.statistic for fit in fits]),
         effect=np.stack([fit.effect for fit in fits]),
         standard_error=np.stack([fit.standard_error for fit in fits]),
         t=np.stack([fit.t for fit in fits]),
         degrees_of_freedom=np.stack([fit.degrees_of_freedom for fit in fits]),
         p_uncorrected=p_uncorrected,
-        p_voxel=p_voxel,
-        p_cluster=p_cluster,
-        clusters=np.stack(clusters),
-        sizes=sizes,
+        q_fdr=false_discovery_control(p_uncorrected, axis=None).reshape(p_uncorrected.shape),
+        p_voxel=found["voxel"],
+        p_cluster=found["extent"],
+        p_mass=found["mass"],
+        tfce=np.stack(enhanced) if enhanced else None,
+        p_tfce=found.get("tfce"),
+        clusters=np.stack([labels for labels, _, _ in clusters]),
+        sizes=[sizes for _, sizes, _ in clusters],
+        masses=[weighed for _, _, weighed in clusters],
         flat=flat,
-        null_maximum=null_maximum,
-        null_extent=null_extent,
+        null=highest | {"voxel": null_statistic},
+        tails={},
+        extrapolated={},
         forming_threshold=forming,
         threshold_voxel=float(ordered[allowed]) if allowed else float("inf"),
         arrangements=arrangements,
         two_sided=two_sided,
     )
+    if not enhanced:
+        del result.null["tfce"]
+    if tail:
+        _extrapolate(result)
+    return result
+
+
+class _Sweep:
+    """All arrangements over all voxels of all maps."""
+
+    def __init__(
+        self, statistic, works, margins, before, threshold, two_sided, enhancer, null
+    ) -> None:
+        self._statistic, self._works, self._margins = statistic, works, margins
+        self._before, self._threshold, self._two_sided = before, threshold, two_sided
+        self._enhancer, self._null = enhancer, null
+
+    def run(
+        self,
+        arrangements: Arrangements,
+        threads: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> np.ndarray:
+        """Fill in the null maxima; return how many arrangements reach each voxel's statistic.
+
+        An arrangement is done by one thread from end to end, and all that threads share is
+        counts, so their number changes nothing.
+        """
+        n_arrangements = len(arrangements)
+        starts = range(1, n_arrangements, _BATCH)
+        spaces: queue.SimpleQueue = queue.SimpleQueue()
+        every = [_Workspace(len(self._works), len(self._before), self._enhancer)
+                 for _ in range(min(threads, max(1, len(starts))))]  # fmt: skip
+        for space in every:
+            spaces.put(space)
+
+        def batch(first: int) -> int:
+            rows = slice(first, min(first + _BATCH, n_arrangements))
+            space = spaces.get()
+            try:
+                self._batch(arrangements.part(rows), rows, space)
+            finally:
+                spaces.put(space)
+            return rows.stop - rows.start
+
+        done = 1
+        with ThreadPoolExecutor(len(every)) as pool:
+            jobs = [pool.submit(batch, first) for first in starts]
+            try:
+                for job in as_completed(jobs):
+                    done += job.result()
+                    if progress is not None:
+                        progress(done, n_arrangements)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return 1 + sum(space.exceed for space in every)
+
+    def _batch(self, arrangements: Arrangements, rows: slice, space: "_Workspace") -> None:
+        statistic, n = self._statistic, len(arrangements)
+        prepared = statistic.batch(arrangements)
+        for number, (work, margin) in enumerate(zip(self._works, self._margins, strict=True)):
+            space.maximum[:] = -np.inf
+            space.count[:] = 0
+            for first in range(0, work.shape[-1], _BLOCK):
+                part = slice(first, min(first + _BLOCK, work.shape[-1]))
+                scores = space.scores[: n * (part.stop - first)].reshape(n, -1)
+                statistic.scores(prepared, np.ascontiguousarray(work[..., part]), scores)
+                _tally(
+                    scores, margin[part], self._threshold, self._two_sided, first,
+                    space.exceed[number, part], space.maximum,
+                    space.listed, space.beyond, space.count,
+                )  # fmt: skip
+                if self._enhancer is not None:
+                    height = statistic.to_height(statistic.to_statistic(scores))
+                    space.heights[:n, part] = height
+            release(work)
+            self._null["voxel"][number, rows] = space.maximum[:n]
+            self._clusters(space, n, number, rows)
+            if self._enhancer is not None:
+                out = self._null["tfce"][number, rows]
+                self._enhancer.largest(space.heights[:n], space.enhancer, out)
+
+    def _clusters(self, space: "_Workspace", n: int, number: int, rows: slice) -> None:
+        starts = np.concatenate([[0], np.cumsum(space.count[:n])])
+        listed = np.concatenate([space.listed[row, : space.count[row]] for row in range(n)])
+        scores = np.concatenate([space.beyond[row, : space.count[row]] for row in range(n)])
+        heights = self._statistic.to_height(self._statistic.to_statistic(scores))
+        largest(
+            starts, listed, heights, self._before, space.parent, space.extent, space.mass,
+            space.found_extent, space.found_mass,
+        )  # fmt: skip
+        self._null["extent"][number, rows] = space.found_extent[:n]
+        self._null["mass"][number, rows] = space.found_mass[:n]
 
 
 class _Workspace:
-    """Memory used again and again."""
+    """A thread's memory, used again and again."""
 
-    def __init__(self, n_voxels: int) -> None:
-        self.scores = np.empty((_BATCH, n_voxels), dtype=np.float32)
+    def __init__(self, n_maps: int, n_voxels: int, enhancer: Enhancer | None) -> None:
+        self.exceed = np.zeros((n_maps, n_voxels), dtype=np.int32)
+        self.scores = np.empty(_BATCH * _BLOCK, dtype=np.float32)
+        self.maximum = np.empty(_BATCH, dtype=np.float32)
+        self.count = np.empty(_BATCH, dtype=np.int64)
+        # Only as much of these is ever touched, and so in memory, as there are voxels to list.
+        self.listed = np.empty((_BATCH, n_voxels), dtype=np.int32)
+        self.beyond = np.empty((_BATCH, n_voxels), dtype=np.float32)
         self.parent = np.full(n_voxels, -1, dtype=np.int32)
-        self.listed = np.empty(n_voxels, dtype=np.int32)
         self.extent = np.empty(n_voxels, dtype=np.int32)
+        self.mass = np.empty(n_voxels, dtype=np.float64)
+        self.found_extent = np.empty(_BATCH, dtype=np.int32)
+        self.found_mass = np.empty(_BATCH, dtype=np.float64)
+        if enhancer is not None:
+            self.heights = np.empty((_BATCH, n_voxels), dtype=np.float32)
+            self.enhancer = enhancer.workspace()
+
+
+def _check(maps, arrangements, mask, cluster_forming_p, threads) -> None:
+    n_voxels = int(np.count_nonzero(mask))
+    if n_voxels == 0:
+        raise Fault("the search volume is empty; look at the coverage of the maps and the seeds")
+    for number, data in enumerate(maps):
+        if data.shape[-1] != n_voxels or data.shape[0] != arrangements.n_people:
+            raise Fault(
+                f"map {number + 1} has shape {data.shape}, but there are "
+                f"{arrangements.n_people} people and {n_voxels} voxels in the mask"
+            )
+    if not 0 < cluster_forming_p < 0.5:
+        raise Fault(f"cluster_forming_p is {cluster_forming_p}; use a number such as 0.001")
+    if threads < 1:
+        raise Fault(f"threads is {threads}; use at least one")
+
+
+@contextmanager
+def _residuals(maps, statistic, memory_gb, scratch_dir) -> Iterator[list[np.ndarray]]:
+    """Give the room for the residuals of all maps: memory, or a file that is gone afterwards."""
+    shapes = [statistic.work_shape(data.shape) for data in maps]
+    if sum(4 * int(np.prod(shape)) for shape in shapes) <= memory_gb * _GIGABYTE:
+        yield [np.empty(shape, dtype=np.float32) for shape in shapes]
+        return
+    with tempfile.TemporaryDirectory(dir=scratch_dir, prefix=".residuals-") as folder:
+        yield [
+            np.memmap(Path(folder) / f"{number}.f32", dtype=np.float32, mode="w+", shape=shape)
+            for number, shape in enumerate(shapes)
+        ]
+
+
+class _Reader:
+    """Data read some people at a time, whose mapped memory is let go of at once.
+
+    A touched page can bring its whole neighbourhood of the file into memory.
+    """
+
+    def __init__(self, data: np.ndarray) -> None:
+        self._data, self.shape = data, data.shape
+
+    def __getitem__(self, part) -> np.ndarray:
+        if not isinstance(self._data, np.memmap):
+            return self._data[part]
+        pieces = []
+        for first in range(0, self.shape[0], _PEOPLE):
+            pieces.append(np.array(self._data[first : first + _PEOPLE][part]))
+            release(self._data)
+        return np.concatenate(pieces)
+
+
+def release(data: np.ndarray) -> None:
+    """Let go of the memory that reading from a mapped file has filled; the file stays."""
+    mapped = getattr(data, "_mmap", None)
+    if mapped is not None:
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _size(score: np.ndarray, two_sided: bool) -> np.ndarray:
+    return np.abs(score) if two_sided else score
 
 
 def _margin(size: np.ndarray, tie: float) -> np.ndarray:
@@ -233,21 +435,73 @@ def _corrected(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     return (len(null) - below) / len(null)
 
 
+def _by_cluster(clusters: list[tuple], measure: int, null: np.ndarray, tie: float) -> np.ndarray:
+    """Corrected p of every voxel's cluster; 1 outside."""
+    p = []
+    for found in clusters:
+        by_number = _corrected(found[measure] * (1 - tie), null)
+        p.append(np.concatenate([[1.0], by_number])[found[0]])
+    return np.stack(p)
+
+
+def _extrapolate(found: Inference) -> None:
+    """Replace corrected p that too few arrangements count by those of a fitted tail."""
+
+    def by_cluster(values: list[np.ndarray]) -> np.ndarray:
+        return np.stack([np.concatenate([[0], of])[labels]
+                         for of, labels in zip(values, found.clusters, strict=True)])  # fmt: skip
+
+    height = np.abs(found.statistic) if found.two_sided else found.statistic
+    measures = {
+        "voxel": (height, "p_voxel"),
+        "extent": (by_cluster(found.sizes), "p_cluster"),
+        "mass": (by_cluster(found.masses), "p_mass"),
+    }
+    if found.tfce is not None:
+        measures["tfce"] = (np.abs(found.tfce), "p_tfce")
+    for measure, (observed, name) in measures.items():
+        fitted = fit_tail(found.null[measure], found.arrangements.possible)
+        p, extrapolated = tail_p(observed, getattr(found, name), fitted)
+        setattr(found, name, p)
+        found.tails[measure], found.extrapolated[measure] = fitted, extrapolated
+
+
 @compiled
-def _tally(scores, margin, two_sided, exceed, maximum):
+def _tally(scores, margin, threshold, two_sided, first, exceed, maximum, listed, beyond, count):
+    """Compare a block of voxels with what was observed; list what is beyond the threshold."""
+    # Sizes of floats have the order of their bits, and the largest of many integers is found
+    # many at a time.
+    bits = scores.view(np.int32)
+    most = np.zeros(1, dtype=np.int32)
     for row in range(scores.shape[0]):
-        score = scores[row]
+        score, bit = scores[row], bits[row]
         if two_sided:
+            largest_bits = np.int32(0)
             for voxel in range(score.size):
-                score_size = abs(score[voxel])
-                exceed[voxel] += score_size >= margin[voxel]
-            best = np.float32(0)
-            for voxel in range(score.size):
-                best = max(best, abs(score[voxel]))
+                exceed[voxel] += abs(score[voxel]) >= margin[voxel]
+                largest_bits = max(largest_bits, bit[voxel] & np.int32(0x7FFFFFFF))
+            most[0] = largest_bits
+            best = most.view(np.float32)[0]
         else:
-            for voxel in range(score.size):
-                exceed[voxel] += score[voxel] >= margin[voxel]
             best = score[0]
             for voxel in range(score.size):
+                exceed[voxel] += score[voxel] >= margin[voxel]
+            for voxel in range(score.size):
                 best = max(best, score[voxel])
-        maximum[row] = best
+        maximum[row] = max(maximum[row], best)
+        if best > threshold:
+            place = count[row]
+            for start in range(0, score.size, _SCAN):
+                stop = min(start + _SCAN, score.size)
+                here = np.int32(0)
+                for voxel in range(start, stop):
+                    here = max(here, bit[voxel] & np.int32(0x7FFFFFFF))
+                most[0] = here
+                if most.view(np.float32)[0] <= threshold:
+                    continue
+                for voxel in range(start, stop):
+                    if score[voxel] > threshold or (two_sided and score[voxel] < -threshold):
+                        listed[row, place] = first + voxel
+                        beyond[row, place] = score[voxel]
+                        place += 1
+            count[row] = place
