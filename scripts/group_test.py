@@ -4,18 +4,25 @@ import time
 
 from crossfc.job import job, note
 
+SECONDS = 5  # between two lines of progress, at least
+
 with job(snakemake):
     from crossfc.group.analysis import analyse
-    from crossfc.group.question import GROUP
+    from crossfc.group.question import DRUG, GROUP
 
     given, wanted, name = snakemake.input, snakemake.params, snakemake.wildcards.analysis
     # Covariates are between people: they enter where people of two groups are compared.
     covariates = wanted.covariates if name.startswith(GROUP) else []
-    started = time.monotonic()
+    arrangement = wanted.drug_arrangement if name.startswith(f"{DRUG}_") else None
+    started = last = time.monotonic()
 
     def progress(done: int, total: int) -> None:
         """Write how far the permutations are, and how long the rest may take."""
-        spent = time.monotonic() - started
+        global last
+        now = time.monotonic()
+        if now - last < SECONDS and done < total:
+            return
+        last, spent = now, now - started
         left = spent / done * (total - done) if done else 0
         note(snakemake, f"{done} of {total} permutations, {spent:.0f} s, about {left:.0f} s left")
 
@@ -27,8 +34,14 @@ with job(snakemake):
         seed=wanted.seed,
         cluster_forming_p=wanted.cluster_forming_p,
         connectivity=wanted.connectivity,
+        tfce=wanted.tfce,
+        tail=wanted.tail,
         covariates=covariates,
         blocks=wanted.blocks,
+        block_exchange=wanted.block_exchange,
+        arrangement=arrangement,
         atlas={"image": given.atlas, "table": given.atlas_names},
+        threads=snakemake.threads,
+        memory_gb=snakemake.resources.data_mb / 1000,
         progress=progress,
     )

@@ -3,6 +3,9 @@
 import gzip
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import nibabel
@@ -72,6 +75,42 @@ def test_keyboard_interrupt_leaves_nothing(tmp_path):
         temporary.write_text("half")
         raise KeyboardInterrupt
     assert everything(tmp_path) == []
+
+
+def test_a_folder_is_replaced_whole(tmp_path):
+    path = tmp_path / "a" / "drug"
+    for name in ("first", "second"):
+        with atomic.writing_folder(path) as temporary:
+            assert everything(temporary) == []
+            (temporary / name).write_text(name)
+            (temporary / "deep").mkdir()
+            assert everything(path.parent) == [".part_drug", "drug"][: 2 if path.exists() else 1]
+        assert everything(path.parent) == ["drug"]
+        assert everything(path) == ["deep", name]
+    with pytest.raises(KeyboardInterrupt), atomic.writing_folder(path) as temporary:
+        (temporary / "third").write_text("half")
+        raise KeyboardInterrupt
+    assert everything(path.parent) == ["drug"] and everything(path) == ["deep", "second"]
+
+
+def test_a_killed_process_leaves_the_old_folder(tmp_path, root):
+    path = tmp_path / "drug"
+    path.mkdir()
+    (path / "old").write_text("whole")
+    program = f"""
+import os, signal
+from crossfc import atomic
+
+with atomic.writing_folder({str(path)!r}) as folder:
+    (folder / "new").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=root / "scripts")
+    assert done.returncode == -signal.SIGKILL
+    assert everything(tmp_path) == [".part_drug", "drug"] and everything(path) == ["old"]
+    with atomic.writing_folder(path) as temporary:
+        (temporary / "new").write_text("whole")
+    assert everything(tmp_path) == ["drug"] and everything(path) == ["new"]
 
 
 def test_json_is_valid_json_whatever_numbers_go_in(tmp_path):

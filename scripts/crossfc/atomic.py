@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,31 @@ def writing(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Give an empty folder beside ``path`` that takes its place when the block succeeds.
+
+    What was in ``path`` before is then gone. If the block raises, or the process is killed,
+    ``path`` is as it was; what a killed process leaves is ``.part_<name>`` beside it, which the
+    next one removes. Two processes may not write the same folder at the same time.
+    """
+    path = Path(path).resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary, old = (path.with_name(f".{word}_{path.name}") for word in ("part", "old"))
+    for folder in (temporary, old):
+        shutil.rmtree(folder, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        # A folder that holds something cannot be renamed over, so for a moment there is none.
+        if path.exists():
+            os.replace(path, old)
+        os.replace(temporary, path)
+    finally:
+        for folder in (temporary, old):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

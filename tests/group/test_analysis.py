@@ -1,6 +1,9 @@
 """Whole analyses, from maps on the disk to everything that an analysis writes."""
 
 import json
+import signal
+import subprocess
+import sys
 
 import nibabel as nib
 import numpy as np
@@ -9,9 +12,11 @@ import pytest
 from scipy import ndimage, stats
 
 from crossfc.fault import Fault
-from crossfc.group.analysis import analyse, seed_contrasts
-from crossfc.group.pairs import pair_sessions, read_people
-from crossfc.group.question import names
+from crossfc.group.analysis import analyse
+from crossfc.group.contrast import contrasts, parts, seed_contrasts
+from crossfc.group.joint import joint_table
+from crossfc.group.pairs import Pairs, pair_sessions, read_people
+from crossfc.group.question import names, question
 
 SHAPE = (12, 13, 11)
 AFFINE = np.array([[-4.0, 0, 0, 24], [0, 4, 0, -24], [0, 0, 4, -20], [0, 0, 0, 1]])
@@ -22,8 +27,11 @@ PLANTED = (slice(7, 11), slice(3, 7), slice(4, 8))  # patients only, sgACC only
 N = {"TRD": 14, "HV": 10}
 OPTIONS = {"n_permutations": 199, "seed": 1, "cluster_forming_p": 0.01}
 
-MAPS = {"effect", "puncorrected", "pfwevoxel", "pfwecluster"}
+P_MAPS = {"puncorrected", "qfdr", "pfwevoxel", "pfwecluster", "pfwemass", "pfwetfce"}
+SHARES = {"partialrsq", "partialrsqlow", "partialrsqhigh"}
+MAPS = {"effect", "tfce"} | P_MAPS | SHARES
 SIZES = {"hedgesg", "hedgesglow", "hedgesghigh"}
+TABLES = {"clusters.tsv", "peaks.tsv", "cells.tsv"}
 
 
 @pytest.fixture(scope="module")
@@ -89,15 +97,15 @@ def results(pairs, atlas, tmp_path_factory):
         ("drug_HV", SEEDS, MAPS | SIZES | {"t", "stderr"}),
         ("group_by_drug", SEEDS, MAPS | SIZES | {"t", "stderr"}),
         ("group_by_drug_pooled", ["pooled"], MAPS | SIZES | {"t", "stderr"}),
-        ("group_by_drug_by_subregion", ["subregion"], MAPS | {"F", "partialetasq"}),
+        ("group_by_drug_by_subregion", ["subregion"], MAPS | {"F"}),
         ("carryover", SEEDS, MAPS | SIZES | {"t", "stderr"}),
-        ("change_MADRS", SEEDS, MAPS | {"t", "stderr", "partialr"}),
+        ("change_MADRS", SEEDS, MAPS | {"t", "stderr"}),
     ],
 )
 def test_every_analysis_writes_its_files(results, pairs, name, seeds, stats_written):
     written = {path.name for path in (results / name).iterdir()}
     maps = {f"seed-{seed}_stat-{stat}_statmap.nii.gz" for seed in seeds for stat in stats_written}
-    assert written == maps | {"clusters.tsv", "cells.tsv", "result.json"}
+    assert written == maps | TABLES | {"null.tsv", "result.json"}
     mask = nib.load(pairs / "mask.nii.gz")
     inside = mask.get_fdata() > 0
     for seed in seeds:
@@ -106,12 +114,111 @@ def test_every_analysis_writes_its_files(results, pairs, name, seeds, stats_writ
             assert image.get_data_dtype() == np.float32
             assert np.allclose(image.affine, AFFINE) and int(image.header["sform_code"]) == 4
             assert np.array_equal(np.isfinite(image.get_fdata()), inside)
-        for stat in ("puncorrected", "pfwevoxel", "pfwecluster"):
+        for stat in P_MAPS:
             p = read(results / name, seed, stat).get_fdata()[inside]
             assert p.min() >= np.float32(1 / 200) and p.max() <= 1
+        p = {stat: read(results / name, seed, stat).get_fdata()[inside] for stat in P_MAPS}
+        # 200 arrangements: a p is counted, q is from such p and no smaller.
+        assert (p["puncorrected"] <= p["qfdr"]).all()
+        assert (p["puncorrected"] <= p["pfwevoxel"]).all()
+        share = {stat: read(results / name, seed, stat).get_fdata()[inside] for stat in SHARES}
+        assert (share["partialrsq"] >= 0).all() and (share["partialrsq"] < 1).all()
+        assert (share["partialrsqlow"] <= share["partialrsqhigh"]).all()
     result = json.loads((results / name / "result.json").read_text())
     assert result["seeds"] == seeds == list(result["per_seed"]) and result["estimable"] is True
     assert result["n_permutations"] == 199 and not result["exhaustive"]
+
+
+def test_the_null_is_written_arrangement_by_arrangement(results):
+    for name in names(GROUPS, ["MADRS"]):
+        null = pd.read_csv(results / name / "null.tsv", sep="\t")
+        assert list(null.columns) == ["voxel", "extent", "mass", "tfce"] and len(null) == 200
+        result = json.loads((results / name / "result.json").read_text())
+        # The first is what was observed.
+        per_seed = result["per_seed"].values()
+        stat = "F" if result["statistic"] == "F" else "t"
+        largest = max(max(abs(part["max"]), abs(part["min"])) for part in per_seed)
+        np.testing.assert_allclose(null["voxel"][0], largest, rtol=1e-5)
+        tfce = [np.nanmax(np.abs(read(results / name, seed, "tfce").get_fdata()))
+                for seed in result["seeds"]]  # fmt: skip
+        np.testing.assert_allclose(null["tfce"][0], max(tfce), rtol=1e-4)
+        clusters = pd.read_csv(results / name / "clusters.tsv", sep="\t")
+        assert null["extent"][0] == clusters["size_voxels"].max()
+        np.testing.assert_allclose(null["mass"][0], clusters["mass"].max(), rtol=1e-4)
+        # p is the share of arrangements that reach what was observed.
+        for row in clusters.to_dict("records"):
+            assert row["p_fwe_cluster"] == (null["extent"] >= row["size_voxels"]).mean()
+            assert row["p_fwe_mass"] == (null["mass"] >= row["mass"] * (1 - 1e-3)).mean()
+        p = read(results / name, result["seeds"][0], "pfwevoxel").get_fdata()
+        value = np.abs(read(results / name, result["seeds"][0], stat).get_fdata())
+        for voxel in np.argwhere(np.isfinite(p))[::97]:
+            reach = (null["voxel"] >= value[tuple(voxel)] * (1 - 1e-4)).mean()
+            np.testing.assert_allclose(p[tuple(voxel)], reach, rtol=1e-6)
+
+
+def test_the_digest_tells_who_was_rearranged_and_how(results, pairs, tmp_path):
+    digest = {
+        name: json.loads((results / name / "result.json").read_text())["arrangement_digest"]
+        for name in names(GROUPS, ["MADRS"])
+    }
+    # The same people, all by sign flips from one seed.
+    assert len({digest[name] for name in digest if name.startswith("group_by_drug")}) == 1
+    assert len(set(digest.values())) == len(digest) - 2
+    again = analyse("drug_HV", pairs, tmp_path, **OPTIONS)
+    assert again["arrangement_digest"] == digest["drug_HV"]
+    other = analyse("drug_HV", pairs, tmp_path, **(OPTIONS | {"seed": 2}))
+    assert other["arrangement_digest"] != digest["drug_HV"]
+
+
+def test_families_are_corrected_together(pairs, results, tmp_path):
+    family = ["group_by_drug", "group_by_drug_pooled", "group_by_drug_by_subregion"]
+    folders = {name: results / name for name in names(GROUPS, ["MADRS"])}
+    table = joint_table([family, ["drug_HV"]], folders)
+    together, alone = table[table["family"] == 1], table[table["family"] == 2]
+    assert (alone["p_joint"] == alone["p_within"]).all() and set(alone["analysis"]) == {"drug_HV"}
+    assert set(together["analysis"]) == set(family)
+    assert set(together["measure"]) == {"voxel", "extent", "mass", "tfce"}
+    assert (together["p_joint"] >= together["p_within"]).all()
+    assert (together["p_joint"] <= 3 * together["p_within"] + 1e-9).all()
+    nulls = [pd.read_csv(results / name / "null.tsv", sep="\t")["extent"] for name in family]
+    shares = [null.rank(ascending=False, method="max") / 200 for null in nulls]
+    smallest = np.min(shares, axis=0)
+    for row in together[together["measure"] == "extent"].to_dict("records"):
+        expected = (smallest <= row["p_within"] + 1e-9).mean()
+        np.testing.assert_allclose(row["p_joint"], expected)
+    clusters = pd.read_csv(results / "group_by_drug" / "clusters.tsv", sep="\t")
+    of = together[(together["analysis"] == "group_by_drug") & (together["measure"] == "voxel")]
+    np.testing.assert_array_equal(of["p_within"], clusters["p_fwe_peak"])
+    with pytest.raises(Fault, match="drug_TRD and drug_HV cannot be corrected as one family"):
+        joint_table([["drug_TRD", "drug_HV"]], folders)
+    few = some_of(pairs, PATIENTS, tmp_path / "few")
+    lost = {"drug_HV": tmp_path / "drug_HV", "drug_TRD": results / "drug_TRD"}
+    analyse("drug_HV", few, lost["drug_HV"], **OPTIONS)
+    assert set(joint_table([["drug_HV", "drug_TRD"]], lost)["analysis"]) == {"drug_TRD"}
+    assert len(joint_table([["drug_HV"]], lost)) == 0
+
+
+def test_without_tfce_and_with_a_tail(pairs, tmp_path):
+    options = OPTIONS | {"n_permutations": 499, "tfce": False}
+    result = analyse("drug_TRD", pairs, tmp_path / "tail", **options)
+    counted = analyse("drug_TRD", pairs, tmp_path / "counted", **options, tail=False)
+    assert not list((tmp_path / "tail").glob("*tfce*"))
+    assert not result["tfce"] and "p_fwe_tfce_min" not in result["per_seed"]["sgACC"]
+    assert set(result["tail"]) == {"voxel", "extent", "mass"} and counted["tail"] == {}
+    assert counted["per_seed"]["sgACC"]["extrapolated"] == []
+    tables = [pd.read_csv(tmp_path / name / "clusters.tsv", sep="\t").iloc[0]
+              for name in ("tail", "counted")]  # fmt: skip
+    assert pd.isna(tables[0]["p_fwe_tfce"])
+    # The planted cluster is larger and heavier than all that 499 permutations gave.
+    assert pd.isna(tables[1]["extrapolated"])
+    columns = {"extent": "p_fwe_cluster", "mass": "p_fwe_mass"}
+    for measure, column in columns.items():
+        assert tables[1][column] == 1 / 500
+        fits = result["tail"][measure]["fits"]
+        assert (column in str(tables[0]["extrapolated"])) == fits
+        assert (measure in result["per_seed"]["sgACC"]["extrapolated"]) == fits
+        assert tables[0][column] == 1 / 500 or (fits and tables[0][column] < 11 / 500)
+    assert any(result["tail"][measure]["fits"] for measure in columns)
 
 
 def test_the_drug_map_is_the_models(results, pairs):
@@ -155,6 +262,12 @@ def test_the_planted_effect_is_found(results):
     assert change > 0.4 > 0.2 > abs(best["mean_HV_ketamine"] - best["mean_HV_placebo"])
     result = json.loads((results / "drug_TRD" / "result.json").read_text())
     found = result["per_seed"]["sgACC"]
+    assert best["regions"].endswith("% insula (R)")
+    # Half a Fisher z was planted.
+    assert found["largest"]["+"]["effect_in_sample"] == best["effect_in_sample"]
+    assert best["n_folds"] == 14 and 0.3 < best["effect_loo"] < 0.6
+    assert best["loo_mean_HV_placebo"] == best["mean_HV_placebo"]
+    assert best["hedges_g_low"] < best["hedges_g"] < best["hedges_g_high"]
     assert found["n_clusters_significant"] == 1 and found["p_fwe_cluster_min"] == 1 / 200
     assert found["max"] > result["threshold_fwe_voxel"]
     assert found["peak_mm_max"] == [best["x"], best["y"], best["z"]]
@@ -316,7 +429,7 @@ def test_an_analysis_without_enough_people_says_so(pairs, tmp_path, name, rows, 
     out.mkdir()
     (out / "seed-sgACC_stat-t_statmap.nii.gz").write_text("a map of a run with more people")
     result = analyse(name, folder, out, **OPTIONS)
-    assert {path.name for path in out.iterdir()} == {"clusters.tsv", "cells.tsv", "result.json"}
+    assert {path.name for path in out.iterdir()} == TABLES | {"result.json"}
     assert result == json.loads((out / "result.json").read_text())
     assert result["estimable"] is False and result["per_seed"] == {} and result["n"] == n
     assert result["seeds"] == []
@@ -377,10 +490,86 @@ def test_covariates_and_blocks(pairs, tmp_path):
     name, options = "group_by_drug_pooled", {"covariates": ["age"], "blocks": "sequence"} | OPTIONS
     result = analyse(name, pairs, tmp_path, arrangement="shuffles", **options)
     assert result["model"] == "D ~ 1 + group + sequence + age" and result["covariates"] == ["age"]
-    assert result["arrangement"] == "shuffles"
+    assert result["arrangement"] == "shuffles" and result["block_exchange"] == "within"
     assert not any("blocks" in note for note in result["notes"])
     result = analyse("drug_TRD", pairs, tmp_path, blocks="sequence", **OPTIONS)
     assert any("blocks were not used" in note for note in result["notes"])
+    assert result["block_exchange"] is None
+    result = analyse(name, pairs, tmp_path, arrangement="sign flips and shuffles", **OPTIONS)
+    assert result["arrangement"] == "sign flips and shuffles"
+
+
+def test_whole_blocks(pairs, tmp_path):
+    people = read_people(pairs / "people.tsv")
+    family = [f"f{number // 2}" for number in range(len(people))]
+    folder = some_of(pairs, list(range(len(people))), tmp_path / "pairs", family=family)
+    options = OPTIONS | {"blocks": "family", "block_exchange": "whole"}
+    result = analyse("drug_TRD", folder, tmp_path / "out", **options)
+    assert result["exhaustive"] and result["n_permutations"] == 2**7
+    assert result["block_exchange"] == "whole"
+    assert not any("blocks" in note for note in result["notes"])
+    # One family of all: nobody can change places or sign.
+    folder = some_of(pairs, list(range(14)), tmp_path / "one", family="f")
+    result = analyse("drug_TRD", folder, tmp_path / "out", **options)
+    assert not result["estimable"] and "cannot be rearranged" in result["notes"][0]
+    result = analyse("carryover", folder, tmp_path / "out", **options)
+    assert not result["estimable"] and "carryover" in result["notes"][0]
+
+
+def test_orders_drawn_again(pairs, results, tmp_path):
+    again = analyse("drug_TRD", pairs, tmp_path, arrangement="re-randomisation", **OPTIONS)
+    assert again["arrangement"] == "re-randomisation" and again["model"] == "D ~ 1 + sequence"
+    assert again["n_possible"] == 3432  # 14 people, 7 of each order
+    # The same effect of the same people, under other arrangements.
+    for stat in ("t", "effect", "stderr", "hedgesg"):
+        maps = [read(folder, "sgACC", stat).get_fdata()
+                for folder in (tmp_path, results / "drug_TRD")]  # fmt: skip
+        np.testing.assert_allclose(*maps, rtol=1e-4, atol=1e-6)
+    tables = [pd.read_csv(folder / "clusters.tsv", sep="\t").iloc[0]
+              for folder in (tmp_path, results / "drug_TRD")]  # fmt: skip
+    for column in ("x", "effect_in_sample", "effect_loo", "mean_TRD_ketamine",
+                   "loo_mean_TRD_placebo", "n_folds"):  # fmt: skip
+        np.testing.assert_allclose(tables[0][column], tables[1][column], rtol=1e-5)
+    unknown = some_of(pairs, list(range(14)), tmp_path / "unknown", sequence_code=None)
+    record = analyse("drug_TRD", unknown, tmp_path / "o", arrangement="re-randomisation", **OPTIONS)
+    assert not record["estimable"] and "re-randomisation draws" in record["notes"][0]
+
+
+def test_a_killed_analysis_leaves_what_was_there(pairs, tmp_path, root):
+    out = tmp_path / "drug_HV"
+    analyse("drug_HV", pairs, out, **(OPTIONS | {"n_permutations": 99}))
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    program = f"""
+import os, signal
+from crossfc import atomic
+from crossfc.group.analysis import analyse
+
+save, saved = atomic.save_image, []
+
+def killing(path, image):
+    save(path, image)
+    saved.append(path)
+    if len(saved) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+atomic.save_image = killing
+analyse("drug_HV", {str(pairs)!r}, {str(out)!r}, n_permutations=9, tfce=False)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=root / "scripts")
+    assert done.returncode == -signal.SIGKILL
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".part_drug_HV", "drug_HV"]
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    result = analyse("drug_HV", pairs, out, **OPTIONS)
+    assert [path.name for path in tmp_path.iterdir()] == ["drug_HV"]
+    assert result["n_permutations"] == 199
+    assert json.loads((out / "result.json").read_text()) == result
+
+
+def test_another_folder_is_not_replaced(pairs, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(Fault, match="holds thesis.txt, which is not of an analysis"):
+        analyse("drug_HV", pairs, tmp_path, **OPTIONS)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
 def test_no_cluster_no_rows(pairs, tmp_path):
@@ -390,6 +579,8 @@ def test_no_cluster_no_rows(pairs, tmp_path):
     table = pd.read_csv(tmp_path / "clusters.tsv", sep="\t")
     assert len(table) == 0 and "mean_TRD_ketamine" in table.columns
     assert len(pd.read_csv(tmp_path / "cells.tsv", sep="\t")) == 0
+    assert len(pd.read_csv(tmp_path / "peaks.tsv", sep="\t")) == 0
+    assert (pd.read_csv(tmp_path / "null.tsv", sep="\t")["extent"][0]) == 0
 
 
 def test_seed_contrasts_are_orthonormal():
@@ -398,3 +589,26 @@ def test_seed_contrasts_are_orthonormal():
         assert contrasts.shape == (n_seeds - 1, n_seeds)
         np.testing.assert_allclose(contrasts @ contrasts.T, np.eye(n_seeds - 1), atol=1e-12)
         np.testing.assert_allclose(contrasts.sum(1), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", names(GROUPS, ["MADRS"]))
+def test_contrasts_are_read_in_pieces(pairs, name):
+    of = Pairs.read(pairs)
+    asked = question(name, GROUPS, TREATMENTS)
+    rows, flip = np.array([1, 4, 2, 9]), np.array([1.0, -1, -1, 1])
+    found = contrasts(asked, of, rows, flip)
+    assert len(found) == len(parts(asked, of))
+    data = np.array(of.total if name == "carryover" else of.delta, dtype=float)[rows]
+    data = data * flip[:, None, None]
+    for number, one in enumerate(found):
+        if name == "group_by_drug_pooled":
+            expected = data.mean(axis=1)
+        elif name == "group_by_drug_by_subregion":
+            expected = np.einsum("ms,nsv->nmv", seed_contrasts(3), data)
+        else:
+            expected = data[:, number]
+        assert one.shape == expected.shape
+        for part in (slice(0, 7), slice(100, None), slice(None)):
+            np.testing.assert_allclose(one[..., part], expected[..., part], atol=1e-6)
+        for person in range(4):
+            np.testing.assert_allclose(one[person], expected[person], atol=1e-6)

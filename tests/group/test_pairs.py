@@ -1,6 +1,8 @@
 """Pairs: the right subtraction in the right voxels, and a sentence where that cannot be."""
 
 import json
+import subprocess
+import sys
 
 import nibabel as nib
 import numpy as np
@@ -242,3 +244,38 @@ def test_a_folder_that_does_not_belong_together(trial, tmp_path):
     table.iloc[:3].to_csv(tmp_path / "pairs" / "people.tsv", sep="\t", index=False)
     with pytest.raises(Fault, match="pair the sessions again"):
         Pairs.read(tmp_path / "pairs")
+
+
+def test_memory_does_not_grow_with_the_number_of_people(tmp_path, root):
+    rng = np.random.default_rng(5)
+    shape, n_maps = (60, 50, 50), 3
+    for name in range(n_maps * 2):
+        save(rng.standard_normal(shape), tmp_path / f"{name}.nii")
+    program = """
+import sys
+from crossfc.group.pairs import pair_sessions
+
+n_people, folder = int(sys.argv[1]), sys.argv[2]
+people = [
+    {"participant_id": f"sub-{n}", "group": "TRD", "active": [f"{folder}/{n % 3}.nii"] * 2,
+     "control": [f"{folder}/{3 + n % 3}.nii"] * 2}
+    for n in range(n_people)
+]
+pair_sessions(people, ["a", "b"], {"active": "k", "control": "p"},
+              {"patients": "TRD", "controls": None}, "primary", f"{folder}/{n_people}")
+status = open("/proc/self/status").read()
+print(status.split("VmHWM:")[1].split()[0])
+"""
+
+    def peak(n_people):
+        command = [sys.executable, "-c", program, str(n_people), str(tmp_path)]
+        done = subprocess.run(command, cwd=root / "scripts", capture_output=True, check=True)
+        return int(done.stdout) / 1024  # MB
+
+    few, many = peak(3), peak(60)
+    held = 57 * 2 * np.prod(shape) * 4 / 2**20  # MB that the further people's differences take
+    assert held > 60 and many - few < 0.1 * held, (few, many)
+    pairs = Pairs.read(tmp_path / "60")
+    assert pairs.delta.shape == (60, 2, np.prod(shape))
+    expected = nib.load(tmp_path / "2.nii").get_fdata() - nib.load(tmp_path / "5.nii").get_fdata()
+    np.testing.assert_allclose(pairs.delta[59, 1], expected.ravel(), atol=1e-6)

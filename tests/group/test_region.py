@@ -43,6 +43,13 @@ def test_the_nearest_region_wins(files):
     assert Atlas(*files, reach_mm=30).name(2, -10, -10) == "near insula (R)"
 
 
+def test_shares_of_a_cluster(files):
+    points = [(-4, -10, -10), (-6, -10, -10), (10, -10, -10), (0, 0, 0), (500, 0, 0)]
+    shares = Atlas(*files).shares(np.array(points))
+    assert list(shares.items()) == [("insula (R)", 0.4), ("NA", 0.2)]
+    assert Atlas(*files).shares(np.array([[0.0, 0, 0]])) == {}
+
+
 def test_faults(files, tmp_path):
     with pytest.raises(Fault, match="is not there"):
         Atlas(tmp_path / "none.nii.gz", files[1])

@@ -309,7 +309,7 @@ class _Writer:
             return r * np.sqrt(freedom / (1 - r**2))
 
         observed = t_of(data, code)
-        highest, largest = [], []
+        highest, largest, heaviest = [], [], []
         for _ in range(self.n):
             if flips:
                 sign = self.rng.choice([-1.0, 1.0], n)
@@ -320,22 +320,27 @@ class _Writer:
             else:
                 t = t_of(data, self.rng.permutation(code))
             highest.append(np.abs(t).max())
-            largest.append(max(self._sizes(row, threshold)[1].max(initial=0) for row in t))
-        highest, largest = np.array(highest), np.array(largest)
-        clusters, cells, per_seed = [], [], {}
+            found = [(row, *self._sizes(row, threshold)) for row in t]
+            largest.append(max(sizes.max(initial=0) for _, _, sizes in found))
+            heaviest.append(max(self._masses(*one).max(initial=0) for one in found))
+        highest, largest, heaviest = map(np.array, (highest, largest, heaviest))
+        clusters, cells, peaks, per_seed = [], [], [], {}
         for j, seed in enumerate(seeds):
             t = observed[j]
             labels, sizes = self._sizes(t, threshold)
             p_size = np.array([(1 + (largest >= s).sum()) / (1 + self.n) for s in sizes])
+            p_mass = (heaviest[:, None] >= self._masses(t, labels, sizes)).sum(0)
+            p_mass = (1 + p_mass) / (1 + self.n)
             p_map = np.ones(len(t))
             for k in range(len(sizes)):
                 p_map[labels == k + 1] = p_size[k]
             p_voxel = (1 + (highest[:, None] >= np.abs(t)[None]).sum(0)) / (1 + self.n)
             rows = self._clusters(
-                name, seed, t, labels, sizes, p_size, p_voxel, j, who, data.shape[1]
+                name, seed, t, labels, sizes, (p_size, p_mass), p_voxel, j, who, data.shape[1]
             )
             clusters += rows[0]
             cells += rows[1]
+            peaks += rows[2]
             statistic = "F" if square else "t"
             self._image(folder, seed, statistic, t**2 if square else t)
             self._image(folder, seed, "pfwecluster", p_map)
@@ -346,12 +351,25 @@ class _Writer:
                 "peak_mm_max": mm[t.argmax()].tolist(), "peak_mm_min": mm[t.argmin()].tolist(),
                 "p_fwe_voxel_min": float(p_voxel.min()),
                 "p_fwe_cluster_min": float(p_size.min(initial=1.0)),
+                "p_fwe_mass_min": float(p_mass.min(initial=1.0)),
+                "p_fwe_tfce_min": float(p_voxel.min()),
+                "q_fdr_min": 0.5,
                 "n_clusters_significant": int((p_size < 0.05).sum()),
+                "extrapolated": ["voxel"] if p_voxel.min() <= 1 / (1 + self.n) else [],
             }  # fmt: skip
-        means = [f"mean_{g}_{t}" for g in self.groups for t in (ACTIVE, CONTROL)]
+        columns = [
+            "analysis", "seed", "sign", "cluster", "peak", "x", "y", "z", "stat", "p_fwe_peak",
+            "p_fwe_tfce", "q_fdr", "region",
+        ]  # fmt: skip
+        _write(folder / "peaks.tsv", pd.DataFrame(peaks, columns=columns))
+        means = [f"{kind}_{g}_{t}" for kind in ("mean", "loo_mean") for g in self.groups
+                 for t in (ACTIVE, CONTROL)]  # fmt: skip
         columns = [
             "analysis", "seed", "sign", "cluster", "x", "y", "z", "peak_stat", "size_voxels",
-            "size_mm3", "p_fwe_cluster", "p_fwe_peak", "region", *means,
+            "size_mm3", "mass", "p_fwe_cluster", "p_fwe_mass", "p_fwe_tfce", "p_fwe_peak",
+            "q_fdr_peak", "extrapolated", "region", "regions", "hedges_g", "hedges_g_low",
+            "hedges_g_high", "partial_r2", "partial_r2_low", "partial_r2_high",
+            "effect_in_sample", "effect_loo", "n_folds", *means,
         ]  # fmt: skip
         _write(folder / "clusters.tsv", pd.DataFrame(clusters, columns=columns))
         columns = [
@@ -380,6 +398,9 @@ class _Writer:
                 "n_permutations": self.n,
                 "exhaustive": False,
                 "arrangement": "shuffles" if name.startswith("c") else "sign flips",
+                "block_exchange": None,
+                "tfce": True,
+                "tail": {"voxel": {"fits": True}, "mass": {"fits": False, "reason": "made up"}},
                 "two_sided": not square,
                 "forming_threshold": threshold**2 if square else threshold,
                 "cluster_forming_p": FORMING_P,
@@ -409,8 +430,14 @@ class _Writer:
                 sizes += np.bincount(found)[1 : count + 1].tolist()
         return labels, np.array(sizes)
 
-    def _clusters(self, name, seed, t, labels, sizes, p_size, p_voxel, j, who, n_maps):
-        mm, rows, cells = self._mm(), [], []
+    @staticmethod
+    def _masses(t, labels, sizes):
+        return np.bincount(labels, np.abs(t), minlength=len(sizes) + 1)[1:]
+
+    def _clusters(self, name, seed, t, labels, sizes, p_both, p_voxel, j, who, n_maps):
+        mm, rows, cells, peaks = self._mm(), [], [], []
+        p_size, p_mass = p_both
+        masses = self._masses(t, labels, sizes)
         people = self.people[who].reset_index(drop=True)
         columns = [j] if n_maps == len(self.seeds) else list(range(len(self.seeds)))
         order = np.lexsort((-sizes, p_size)) if len(sizes) else []
@@ -430,19 +457,41 @@ class _Writer:
                 own = (people["group"] == g).to_numpy()
                 means[f"mean_{g}_{ACTIVE}"] = active[own].mean() if own.any() else np.nan
                 means[f"mean_{g}_{CONTROL}"] = control[own].mean() if own.any() else np.nan
+            # Left-out values are made up too: a tenth nearer to zero.
+            means |= {f"loo_{key}": 0.9 * value for key, value in means.items()}
+            change = (active - control).mean()
+            extrapolated = p_voxel[peak] <= 1 / (1 + self.n)
+            region = "insula (R)" if mm[peak][1] > -10 else "supramarginal (R)"
+            stat = float(t[peak] ** 2 if seed == "subregion" else t[peak])
+            g = np.nan if seed == "subregion" else t[peak] / np.sqrt(len(people))
             same = {"analysis": name, "seed": seed, "sign": sign, "cluster": int(k + 1)}
             rows.append(
                 same
                 | dict(zip("xyz", mm[peak].tolist(), strict=True))
                 | {
-                    "peak_stat": float(t[peak] ** 2 if seed == "subregion" else t[peak]),
-                     "size_voxels": int(sizes[k]),
+                    "peak_stat": stat,
+                    "size_voxels": int(sizes[k]),
+                    "mass": masses[k],
                     "size_mm3": float(sizes[k] * abs(np.linalg.det(self.affine[:3, :3]))),
-                    "p_fwe_cluster": float(p_size[k]), "p_fwe_peak": float(p_voxel[peak]),
-                    "region": "insula (R)" if mm[peak][1] > -10 else "supramarginal (R)",
+                    "p_fwe_cluster": float(p_size[k]), "p_fwe_mass": float(p_mass[k]),
+                    "p_fwe_tfce": float(p_voxel[peak]),
+                    "p_fwe_peak": float(p_voxel[peak] / (10 if extrapolated else 1)),
+                    "q_fdr_peak": 0.5,
+                    "extrapolated": "p_fwe_peak" if extrapolated else "",
+                    "region": region, "regions": f"62% {region}; 20% putamen (R)",
+                    "hedges_g": g, "hedges_g_low": g - 0.5, "hedges_g_high": g + 0.5,
+                    "partial_r2": 0.4, "partial_r2_low": 0.1, "partial_r2_high": 0.6,
+                    "effect_in_sample": change, "effect_loo": 0.9 * change,
+                    "n_folds": len(people),
                 }
                 | means
             )  # fmt: skip
+            for number, voxel in enumerate([peak, voxels[0]][: 2 if sizes[k] > 9 else 1], start=1):
+                peaks.append(
+                    same | {"peak": number, "stat": t[voxel], "p_fwe_peak": p_voxel[voxel]}
+                    | {"p_fwe_tfce": p_voxel[voxel], "q_fdr": 0.5, "region": region}
+                    | dict(zip("xyz", mm[voxel].tolist(), strict=True))
+                )  # fmt: skip
             if p_size[k] < 0.05 or rank == 0:
                 parts = read if seed == "subregion" else {None: (active, control)}
                 for part, (a, c) in parts.items():
@@ -457,7 +506,7 @@ class _Writer:
                                 "delta": a[i] - c[i],
                             }
                         )  # fmt: skip
-        return rows, cells
+        return rows, cells, peaks
 
     def _image(self, folder, seed, stat, values):
         volume = np.full(self.mask.shape, np.nan, np.float32)

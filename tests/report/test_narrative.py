@@ -37,6 +37,29 @@ def test_the_null_study_claims_nothing(null_results):
     assert answer_of(null_results, "group_by_drug").verdict != FOUND
 
 
+def test_another_measure_is_told_and_does_not_make_a_finding(null_results):
+    analysis = next(a for a in null_results.analyses if a.name == "drug_TRD")
+    assert analysis.significant().empty
+    seed = analysis.seeds[0]
+    kept = {key: dict(analysis.record["per_seed"][key]) for key in analysis.seeds}
+    silent = {f"p_fwe_{which}_min": 0.5 for which in ("voxel", "mass", "tfce")}
+    try:
+        for key in analysis.seeds:
+            analysis.record["per_seed"][key] |= silent | {"extrapolated": []}
+        assert answer_of(null_results, "drug_TRD").verdict == NONE
+        told = {"p_fwe_mass_min": 0.03, "p_fwe_tfce_min": 0.0004, "extrapolated": ["tfce"]}
+        analysis.record["per_seed"][seed] |= told
+        answer = answer_of(null_results, "drug_TRD")
+        assert answer.verdict == PEAK
+        assert f"but cluster mass and TFCE of {seed} did." in answer.short
+        assert answer.details == [
+            "At the level of cluster mass (p = 0.030) and TFCE (p = 0.00040†), an effect of "
+            f"{seed} survived correction though no cluster did by its extent."
+        ]
+    finally:
+        analysis.record["per_seed"] |= kept
+
+
 def test_direction_place_and_cells(found_results):
     analysis = next(a for a in found_results.analyses if a.name == "drug_TRD")
     row = analysis.significant("pgACC").iloc[0]

@@ -36,6 +36,11 @@ def test_smallest_possible_p_says_so():
     assert "smallest" not in number.p_equals(4 / 128, 128, True, 2)
 
 
+def test_an_extrapolated_p_is_marked():
+    assert number.p_equals(0.0001, 1000, least=1e-6) == "p = 0.00010†"
+    assert number.p_equals(1e-6, 1000, least=1e-6) == "p ≤ 1.0 × 10⁻⁶†"
+
+
 def test_signs_and_whole_numbers():
     assert number.fixed(-0.001) == "0.00"
     assert number.fixed(-1.5, 1) == "−1.5"

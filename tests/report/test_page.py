@@ -1,6 +1,8 @@
 """The page: self-contained, complete, escaped, and whole where parts of the study are missing."""
 
+import json
 import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -58,15 +60,85 @@ def test_every_analysis_and_map_is_there(found, found_page):
         assert part.count('class="brain"') == 2 * len(maps)
 
 
-def test_every_cluster_has_its_row(found, found_page):
+def test_every_cluster_and_peak_has_its_row(found, found_page):
     for name in found.arguments["analyses"]:
-        clusters = pd.read_csv(found.folder / "group/primary" / name / "clusters.tsv", sep="\t")
+        folder = found.folder / "group/primary" / name
+        clusters = pd.read_csv(folder / "clusters.tsv", sep="\t")
+        peaks = pd.read_csv(folder / "peaks.tsv", sep="\t")
+        several = peaks.groupby(["seed", "sign", "cluster"])["peak"].transform("max") > 1
         part = _part(found_page.raw, f'id="analysis-{name}"', "</article>")
         significant = int((clusters["p_fwe_cluster"] < 0.05).sum())
-        assert len(re.findall(r'<tr class="mark">', part)) == 2 * significant
+        # Where they are: those that survived, and all. What they and the first of each seed hold.
+        assert len(re.findall(r'<tr class="mark">', part)) == 3 * significant
+        first = clusters.sort_values(["p_fwe_cluster", "size_mm3"], ascending=[True, False])
+        told = (first["p_fwe_cluster"] < 0.05) | (first.groupby("seed").cumcount() == 0)
         rows = part.count("<tr>") + part.count('<tr class="mark">')
-        tables = (1 if significant else 0) + (1 if len(clusters) else 0)
-        assert rows == len(clusters) + significant + tables
+        tables = (significant > 0) + 2 * (len(clusters) > 0) + several.any()
+        assert rows == len(clusters) + significant + told.sum() + several.sum() + tables
+
+
+def test_what_was_extrapolated_is_marked(found, found_page, null_page, tmp_path):
+    folder = found.folder / "group/primary/drug_TRD"
+    clusters = pd.read_csv(folder / "clusters.tsv", sep="\t")
+    marked = clusters["extrapolated"] == "p_fwe_peak"
+    assert marked.any() and not marked.all()
+    part = _part(found_page.raw, 'id="analysis-drug_TRD"', "</article>")
+    table = _part(part, "<caption>All clusters", "</table>")
+    assert table.count("†") == marked.sum()
+    row = clusters[marked].iloc[0]
+    assert f">{row['p_fwe_peak']:.4f}†<" in table and row["p_fwe_peak"] < 1 / 100
+    assert "† Reached by so few permutations that it was not counted" in part
+    assert "† marks p that so few permutations reach" in found_page.text
+    group = tmp_path / "group"
+    shutil.copytree(found.folder / "group", group)
+    for path in (group / "primary").glob("*/result.json"):
+        record = json.loads(path.read_text()) | {"tail": {}}
+        for part in record["per_seed"].values():
+            part["extrapolated"] = []
+        path.write_text(json.dumps(record))
+        table = pd.read_csv(path.parent / "clusters.tsv", sep="\t").assign(extrapolated="")
+        table.to_csv(path.parent / "clusters.tsv", sep="\t", index=False, na_rep="n/a")
+    assert "†" not in page_of(found, tmp_path / "counted.html", group_dir=group).text
+
+
+def test_values_are_told_twice(found, found_page):
+    folder = found.folder / "group/primary/drug_TRD"
+    row = pd.read_csv(folder / "clusters.tsv", sep="\t").sort_values("p_fwe_cluster").iloc[0]
+    part = _part(found_page.raw, 'id="analysis-drug_TRD"', "</article>")
+    table = _part(part, "<caption>What the clusters hold", "</table>").replace("−", "-")
+    for first, second in (
+        ("effect_in_sample", "effect_loo"),
+        ("mean_TRD_ketamine", "loo_mean_TRD_ketamine"),
+        ("mean_TRD_placebo", "loo_mean_TRD_placebo"),
+    ):
+        assert f">{row[first]:.2f} ({row[second]:.2f})<" in table
+    assert ">7 of 7<" in table
+    low, high = row["hedges_g_low"], row["hedges_g_high"]
+    assert f">{row['hedges_g']:.2f} [{low:.2f}, {high:.2f}]<" in table
+    assert "HV placebo" not in table  # nobody of them was in this analysis
+    assert "Esterman et al. 2010" in part
+
+
+def test_families_have_their_table(found, found_page, tmp_path):
+    assert not found_page.all("h3", id="families")
+    group = tmp_path / "group"
+    shutil.copytree(found.folder / "group", group)
+    family = pd.DataFrame(
+        [
+            (1, "drug_TRD", "pgACC", "extent", "-", 1, 38.0, 12.0, -4.0, "insula (R)", 0.01, 0.02),
+            (1, "drug_HV", "dACC", "voxel", "+", 2, 2.0, 3.0, 4.0, "thalamus (L)", 0.04, 0.31),
+        ],
+        columns=["family", "analysis", "seed", "measure", "sign", "cluster", "x", "y", "z",
+                 "region", "p_within", "p_joint"],
+    )  # fmt: skip
+    family.to_csv(group / "primary" / "family.tsv", sep="\t", index=False)
+    config = found.arguments["config"]
+    config = config | {"group": config["group"] | {"families": [["drug_TRD", "drug_HV"]]}}
+    page = page_of(found, tmp_path / "page.html", group_dir=group, config=config)
+    table = _part(page.raw, "<caption>Clusters corrected over families", "</table>")
+    assert table.count('<tr class="mark">') == 1 and ">0.31<" in table
+    assert "corrected together in the family of drug_TRD and drug_HV" in page.text
+    assert "Analyses are not corrected for one another but in the families below." in page.text
 
 
 def test_every_point_of_a_correlation_is_drawn(found, found_page):
@@ -120,8 +192,6 @@ def test_clinical_only(found, tmp_path):
 
 
 def test_links_hold_without_the_scores_of_each_person(found, tmp_path):
-    import shutil
-
     clinic = tmp_path / "clinical"
     shutil.copytree(found.folder / "clinical", clinic)
     (clinic / "scores.tsv").unlink()
@@ -157,8 +227,6 @@ def test_nothing_at_all(tmp_path):
 
 
 def test_missing_maps_and_clusters(found, tmp_path):
-    import shutil
-
     group = tmp_path / "group"
     shutil.copytree(found.folder / "group", group)
     folder = group / "primary" / "drug_TRD"

@@ -177,7 +177,39 @@ def test_methods_take_the_scheme_from_the_records(found_results):
     assert "flipped for the effect of ketamine in TRD and HV (99 at random each" in text
     assert "People were shuffled for the comparison of groups per seed, for the mean" in text
     blocked = with_config(found_results, group=found_results.config["group"] | {"blocks": "site"})
-    assert "shuffled within blocks of equal site for carry-over" in text_of(blocked)
+    text = text_of(with_records(blocked, carryover={"block_exchange": "within"}))
+    assert "People within blocks of equal site were shuffled for carry-over" in text
+    text = text_of(with_records(blocked, drug_TRD={"block_exchange": "whole"}))
+    assert "signs of whole blocks of equal site (Winkler et al. 2015) were flipped for the" in text
+    assert "signs of whole people were flipped for the effect of ketamine in HV" in text
+
+
+def test_methods_tell_of_orders_drawn_again(found_results):
+    drawn = {name: {"arrangement": "re-randomisation"} for name in ("drug_TRD", "drug_HV")}
+    text = text_of(with_records(found_results, **drawn))
+    assert (
+        "Orders of treatments were drawn again among people, as many of each as there were, as the "
+        "randomisation might have given them, for the effect of ketamine in TRD and HV (99 at"
+    ) in text
+    both = text_of(
+        with_records(found_results, carryover={"arrangement": "sign flips and shuffles"})
+    )
+    assert "People were shuffled and their signs flipped for carry-over" in both
+
+
+def test_methods_tell_what_was_corrected_besides_extent(found_results):
+    text = text_of(found_results)
+    assert "the mass of clusters, which is the sum of the statistic's size" in text
+    assert (
+        "threshold-free cluster enhancement (TFCE, E = 0.5, H = 2), computed as the exact" in text
+    )
+    assert "Corrected p of voxels that ten permutations or fewer reach were taken from" in text
+    assert "the false discovery rate over voxels and seeds (Benjamini" in text
+    assert "the analysis of all others finds there (Esterman et al. 2010)" in text
+    assert "were called significant; other measures are told besides" in text
+    plain = {a.name: {"tfce": False, "tail": {}} for a in found_results.analyses}
+    text = text_of(with_records(found_results, **plain))
+    assert "TFCE" not in text and "Pareto" not in text and "the mass of clusters" in text
 
 
 def test_methods_count_the_arrangements_of_each_analysis(found_results):
@@ -228,17 +260,21 @@ def test_methods_tell_the_terms_of_each_model(found_results):
 
 @pytest.mark.parametrize("slice_timing", ["require", "skip"])
 def test_methods_describe_native_preprocessing(found_results, slice_timing):
-    preprocessing = {"resolution_mm": 3, "slice_timing": slice_timing}
+    preprocessing = {"resolution_mm": 2.5, "slice_timing": slice_timing}
     text = text_of(with_config(found_results, entry="raw", preprocessing=preprocessing))
+    assert "as no field maps had been taken for these scans" in text
+    ignored = preprocessing | {"field_maps": "ignore"}
+    other = text_of(with_config(found_results, entry="raw", preprocessing=ignored))
+    assert "field maps, where there were any, were not applied" in other
     told = [
         "bias field (N4)", "brain was extracted by laying the template's brain onto the head",
         "MNI152 template (ICBM 2009a nonlinear symmetric)",
         "affine and a deformable registration (SyN)", "Atropos",
         "motion was estimated on the raw series, before slice timing was corrected",
-        "In scans whose sidecar had SliceTiming, slices were then brought to the middle of the "
-        "acquisition by a Fourier shift",
+        "In scans whose sidecar had SliceTiming, slices were then brought to the moment half-way "
+        "between the first and the last slice by a Fourier shift",
         "registered to the T1-weighted image rigidly, by mutual information",
-        "interpolated in space only once, by cubic splines, to voxels of 3 mm",
+        "interpolated in space only once, by cubic splines, to voxels of 2.5 mm",
         "as fMRIPrep defines them", "Susceptibility distortion was not corrected",
     ]  # fmt: skip
     places = [text.index(words) for words in told]

@@ -2,7 +2,8 @@
 
 Requires   maps, edges and quality records of all sessions (or ready maps, entry maps)
 Makes      <results>/<study>/group/<pipeline>/, quality/, robustness.tsv
-Steps      pair_sessions -> group_test per analysis -> robustness; mixed_model, quality_group
+Steps      pair_sessions -> group_test per analysis -> group_family, robustness;
+           mixed_model, quality_group
 """
 
 GROUP = plan.file("group", "{pipeline}")
@@ -16,6 +17,8 @@ def group_results():
     if not plan.has_images:
         return []
     tests = expand(GROUP + "/{analysis}", pipeline=plan.pipelines, analysis=analyses())
+    if plan.families():
+        tests += expand(GROUP + "/family.tsv", pipeline=plan.pipelines)
     if not plan.has_edges:
         return tests
     mixed = expand(GROUP + "/mixed.tsv", pipeline=plan.primary)
@@ -54,7 +57,7 @@ rule pair_sessions:
         "../../scripts/pair_sessions.py"
 
 
-# One analysis: statistic, effect and corrected p maps, clusters, cells.
+# One analysis: statistic, effect and corrected p maps, clusters, peaks, cells, null.
 rule group_test:
     input:
         pairs=GROUP + "/pairs",
@@ -66,20 +69,48 @@ rule group_test:
         plan.file("logs", "group_test", "{pipeline}_{analysis}.log"),
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
+    threads: plan.config["group"]["threads"]
+    # Not params: how much memory and how many threads there are changes no result.
     resources:
-        mem_mb=4000,
+        mem_mb=plan.group_memory_mb(),
+        data_mb=plan.group_data_mb(),
         runtime=240,
     params:
         permutations=plan.config["group"]["permutations"],
         seed=plan.config["group"]["seed"],
         covariates=plan.config["covariates"],
         blocks=plan.config["group"]["blocks"],
+        block_exchange=plan.config["group"]["block_exchange"],
+        drug_arrangement=plan.config["group"]["drug_arrangement"],
         cluster_forming_p=plan.config["group"]["cluster_forming_p"],
         connectivity=plan.config["group"]["connectivity"],
+        tfce=plan.config["group"]["tfce"],
+        tail=plan.config["group"]["tail"],
         code=code("group_test"),
     script:
         "../../scripts/group_test.py"
+
+
+# Analyses that are corrected together: their clusters, with p within and over the family.
+rule group_family:
+    input:
+        lambda w: expand(
+            GROUP + "/{analysis}",
+            pipeline=w.pipeline,
+            analysis=dict.fromkeys(sum(refused(plan.families), [])),
+        ),
+    output:
+        GROUP + "/family.tsv",
+    log:
+        plan.file("logs", "group_family", "{pipeline}.log"),
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        families=on_sheets(lambda: plan.families()),
+        code=code("group_family"),
+    script:
+        "../../scripts/group_family.py"
 
 
 # Everybody with at least one session: group x drug + period on the a-priori edges.

@@ -1,6 +1,5 @@
 """Permutation inference: family-wise error over all voxels and all maps of an analysis."""
 
-import mmap
 import os
 import queue
 import tempfile
@@ -18,6 +17,7 @@ from crossfc.fault import Fault
 from crossfc.group.arrangement import Arrangements
 from crossfc.group.cluster import label, largest, masses, neighbours
 from crossfc.group.compiled import compiled
+from crossfc.group.mapped import PEOPLE, release
 from crossfc.group.statistic import Student
 from crossfc.group.tail import Tail, fit_tail, tail_p
 from crossfc.group.tfce import Enhancer
@@ -25,7 +25,6 @@ from crossfc.group.tfce import Enhancer
 _BATCH = 128  # arrangements handled at once
 _BLOCK = 512  # voxels handled at once: tables, products and scores then stay in a core's cache
 _SCAN = 64  # voxels that are passed over together where none is beyond the threshold
-_PEOPLE = 128  # people read from the disk at once
 _GIGABYTE = 2**30
 MEASURES = ("voxel", "extent", "mass", "tfce")
 
@@ -393,10 +392,7 @@ def _residuals(maps, statistic, memory_gb, scratch_dir) -> Iterator[list[np.ndar
 
 
 class _Reader:
-    """Data read some people at a time, whose mapped memory is let go of at once.
-
-    A touched page can bring its whole neighbourhood of the file into memory.
-    """
+    """Data read some people at a time, whose mapped memory is let go of at once."""
 
     def __init__(self, data: np.ndarray) -> None:
         self._data, self.shape = data, data.shape
@@ -405,17 +401,10 @@ class _Reader:
         if not isinstance(self._data, np.memmap):
             return self._data[part]
         pieces = []
-        for first in range(0, self.shape[0], _PEOPLE):
-            pieces.append(np.array(self._data[first : first + _PEOPLE][part]))
+        for first in range(0, self.shape[0], PEOPLE):
+            pieces.append(np.array(self._data[first : first + PEOPLE][part]))
             release(self._data)
         return np.concatenate(pieces)
-
-
-def release(data: np.ndarray) -> None:
-    """Let go of the memory that reading from a mapped file has filled; the file stays."""
-    mapped = getattr(data, "_mmap", None)
-    if mapped is not None:
-        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _size(score: np.ndarray, two_sided: bool) -> np.ndarray:

@@ -3,8 +3,11 @@
 import json
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
 
 import nibabel as nib
 import numpy as np
@@ -38,7 +41,8 @@ def pair_sessions(
     The search volume is what all maps of all people cover, minus the seeds and their smoothing
     halo. Written to ``out_dir``: ``delta.npy`` (active - control, float32, people × seeds ×
     voxels), ``total.npy`` (active + control), ``mask.nii.gz``, ``people.tsv``, ``pairs.json``.
-    With ``level="contrast"`` there is no ``total.npy``.
+    With ``level="contrast"`` there is no ``total.npy``. Memory holds the maps of one person at a
+    time; while it runs, the disk of ``out_dir`` holds the arrays twice.
 
     Parameters
     ----------
@@ -83,59 +87,50 @@ def pair_sessions(
     kinds = _MAPS[:2] if level == "session" else _MAPS[2:]
     table = _people_table(people, treatments, groups)
     grid = Grid(accept_unoriented, zero_is_missing)
-    n_people, n_seeds = len(people), len(seeds)
-    covered = np.zeros((n_people, 0), dtype=bool)
-    delta = total = candidates = None
-    for row, person in enumerate(people):
-        listed = [_paths(person, kind, seeds) for kind in kinds]
-        for column, seed in enumerate(seeds):
-            maps = [grid.read(paths[column]) for paths in listed]
-            if candidates is None:
-                covered = np.ones((n_people, maps[0].size), dtype=bool)
-                candidates = np.flatnonzero(np.isfinite(maps[0]))
-                delta = np.empty((n_people, n_seeds, len(candidates)), dtype=np.float32)
-                total = np.empty_like(delta) if level == "session" else None
-            for values in maps:
-                covered[row] &= np.isfinite(values).ravel()
-            values = [each.ravel()[candidates] for each in maps]
-            if level == "contrast":
-                delta[row, column] = values[0]
-                continue
-            if np.array_equal(values[0], values[1], equal_nan=True):
-                raise Fault(
-                    f"{person['participant_id']}, seed {seed}: the maps of both sessions are the "
-                    f"same ({listed[0][column]}, {listed[1][column]}); name each session's own"
-                )
-            np.subtract(values[0], values[1], out=delta[row, column])
-            np.add(values[0], values[1], out=total[row, column])
+    out_dir.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        # Which voxels stay is known after the last person only. So everybody goes to the disk
+        # and from there into the arrays, and memory does not grow with the number of people.
+        scratch = [stack.enter_context(TemporaryFile(dir=out_dir.parent)) for _ in kinds]
+        coverage = candidates = first = constant = None
+        for person in people:
+            maps = _read(person, kinds, seeds, grid)
+            covered = np.isfinite(maps).all(axis=(0, 1))
+            if coverage is None:
+                coverage = _Coverage(len(covered))
+                candidates = np.flatnonzero(covered)
+            coverage.add(covered)
+            maps = maps[..., candidates]
+            delta = maps[0] - maps[1] if level == "session" else maps[0]
+            delta.tofile(scratch[0])
+            if level == "session":
+                (maps[0] + maps[1]).tofile(scratch[1])
+            if first is None:
+                first, constant = delta, np.ones(delta.shape, dtype=bool)
+            constant &= delta == first
+        mask, left = coverage.everybody, {}
+        left["not covered in everybody"] = int(np.count_nonzero(coverage.anybody & ~mask))
 
-    mask, left = covered.all(axis=0), {}
-    left["not covered in everybody"] = int(np.count_nonzero(covered.any(axis=0) & ~mask))
+        def leave(out: np.ndarray, reason: str) -> None:
+            left[reason] = int(np.count_nonzero(mask & out))
+            mask[out] = False
 
-    def leave(out: np.ndarray, reason: str) -> None:
-        left[reason] = int(np.count_nonzero(mask & out))
-        mask[out] = False
-
-    if mask_file is not None:
-        leave(~grid.mask(mask_file).ravel(), "outside the given mask")
-    if seed_definitions:
-        near = around_seeds(seeds, seed_definitions, fwhm_mm, grid.shape, grid.affine)
-        leave(near.ravel(), "seed and its smoothing halo")
-    with np.errstate(invalid="ignore"):
-        constant = (np.ptp(delta, axis=0) == 0).any(axis=0)
-    flat = np.zeros_like(mask)
-    flat[candidates[constant]] = n_people > 1
-    leave(flat, "the same in everybody")
-    if not mask.any():
-        raise Fault(
-            f"no voxel is left to analyse in the maps of {n_people} people ({left}); look at "
-            "their coverage"
-        )
-    alone = _alone(covered)
-    keep = mask[candidates]
-    _save_array(out_dir / "delta.npy", delta, keep)
-    if total is not None:
-        _save_array(out_dir / "total.npy", total, keep)
+        if mask_file is not None:
+            leave(~grid.mask(mask_file).ravel(), "outside the given mask")
+        if seed_definitions:
+            near = around_seeds(seeds, seed_definitions, fwhm_mm, grid.shape, grid.affine)
+            leave(near.ravel(), "seed and its smoothing halo")
+        flat = np.zeros_like(mask)
+        flat[candidates[constant.any(axis=0)]] = len(people) > 1
+        leave(flat, "the same in everybody")
+        if not mask.any():
+            raise Fault(
+                f"no voxel is left to analyse in the maps of {len(people)} people ({left}); look "
+                "at their coverage"
+            )
+        shape = (len(people), len(seeds), len(candidates))
+        for name, file in zip(("delta.npy", "total.npy"), scratch, strict=False):
+            _save_array(out_dir / name, file, shape, mask[candidates])
     image = grid.image(mask.reshape(grid.shape).astype(np.uint8))
     atomic.save_image(out_dir / "mask.nii.gz", image)
     atomic.write_table(out_dir / "people.tsv", table)
@@ -145,12 +140,12 @@ def pair_sessions(
         "groups": dict(groups),
         "pipeline": pipeline,
         "level": level,
-        "n_people": n_people,
+        "n_people": len(people),
         "n_voxels": int(np.count_nonzero(mask)),
         "left_voxels": left,
         "lost_to_one_person": {
             person["participant_id"]: count
-            for person, count in zip(people, alone, strict=True)
+            for person, count in zip(people, coverage.lost_to_one, strict=True)
             if count
         },
         "fwhm_mm": fwhm_mm,
@@ -262,20 +257,58 @@ def _paths(person: dict, kind: str, seeds: list[str]) -> list:
     return list(given)
 
 
-def _alone(covered: np.ndarray) -> list[int]:
-    """For each person, the voxels that everybody else covers."""
-    if len(covered) < 2:
-        return [0] * len(covered)
-    lacking = covered.sum(axis=0) == len(covered) - 1
-    return [int(np.count_nonzero(lacking & ~row)) for row in covered]
+def _read(person: dict, kinds: Sequence[str], seeds: list[str], grid: Grid) -> np.ndarray:
+    """Read the maps of one person: shape (n_kinds, n_seeds, voxels of the grid)."""
+    listed = [_paths(person, kind, seeds) for kind in kinds]
+    maps = np.array([[grid.read(path).ravel() for path in paths] for paths in listed])
+    for column, seed in enumerate(seeds):
+        if len(kinds) > 1 and np.array_equal(*maps[:, column], equal_nan=True):
+            raise Fault(
+                f"{person['participant_id']}, seed {seed}: the maps of both sessions are the "
+                f"same ({listed[0][column]}, {listed[1][column]}); name each session's own"
+            )
+    return maps
 
 
-def _save_array(path: Path, values: np.ndarray, keep: np.ndarray) -> None:
-    """Write the kept voxels person by person, so that no second copy is held."""
-    shape = (*values.shape[:2], int(np.count_nonzero(keep)))
-    with atomic.writing(path) as temporary:
-        written = np.lib.format.open_memmap(temporary, "w+", dtype=np.float32, shape=shape)
-        for row in range(len(values)):
-            written[row] = values[row][:, keep]
-        written.flush()
-        del written
+class _Coverage:
+    """Who covers which voxels, counted while the people come."""
+
+    def __init__(self, n_voxels: int) -> None:
+        self._n_people = 0
+        self._lacking = np.zeros(n_voxels, dtype=np.int32)  # how many people lack the voxel
+        self._last = np.zeros(n_voxels, dtype=np.int32)  # who is the last of them
+
+    def add(self, covered: np.ndarray) -> None:
+        """Count the next person."""
+        self._lacking[~covered] += 1
+        self._last[~covered] = self._n_people
+        self._n_people += 1
+
+    @property
+    def everybody(self) -> np.ndarray:
+        return self._lacking == 0
+
+    @property
+    def anybody(self) -> np.ndarray:
+        return self._lacking < self._n_people
+
+    @property
+    def lost_to_one(self) -> list[int]:
+        """For each person, the voxels that everybody else covers."""
+        alone = self._last[(self._lacking == 1) & (self._n_people > 1)]
+        return np.bincount(alone, minlength=self._n_people).tolist()
+
+
+def _save_array(
+    path: Path, scratch: BinaryIO, shape: tuple[int, int, int], keep: np.ndarray
+) -> None:
+    """Copy the kept voxels person by person."""
+    n_people, n_seeds, n_voxels = shape
+    scratch.seek(0)
+    with atomic.writing(path) as temporary, open(temporary, "wb") as out:
+        kept = (n_people, n_seeds, int(np.count_nonzero(keep)))
+        header = {"descr": "<f4", "fortran_order": False, "shape": kept}
+        np.lib.format.write_array_header_1_0(out, header)
+        for _ in range(n_people):
+            values = np.fromfile(scratch, np.float32, n_seeds * n_voxels)
+            values.reshape(n_seeds, n_voxels)[:, keep].tofile(out)

@@ -62,10 +62,9 @@ class Atlas:
             The name; ``near <name>`` if the nearest region is within reach; else "".
         """
         centre = self._inverse[:3, :3] @ (x, y, z) + self._inverse[:3, 3]
-        nearest = np.rint(centre).astype(int)
-        inside = np.all(nearest >= 0) and np.all(nearest < self._labels.shape)
-        if inside and self._labels[tuple(nearest)]:
-            return self._names[int(self._labels[tuple(nearest)])]
+        (here,) = self._labels_at(centre[None])
+        if here:
+            return self._names[int(here)]
         # A box that holds the ball of the reach, whatever the direction of the axes.
         half = self._reach * np.linalg.norm(self._inverse[:3, :3], axis=1)
         low = np.maximum(np.floor(centre - half).astype(int), 0)
@@ -82,3 +81,29 @@ class Atlas:
         if distance[best] > self._reach:
             return ""
         return f"near {self._names[int(box[tuple(places[best])])]}"
+
+    def shares(self, points: np.ndarray) -> dict[str, float]:
+        """Give the share of points in each region.
+
+        Parameters
+        ----------
+        points : ndarray, shape (n_points, 3)
+            In mm, such as the voxels of a cluster.
+
+        Returns
+        -------
+        dict of str to float
+            From the largest share to the smallest; points in no region make the sum less than 1.
+        """
+        labels = self._labels_at(points @ self._inverse[:3, :3].T + self._inverse[:3, 3])
+        found, counts = np.unique(labels[labels != 0], return_counts=True)
+        order = np.argsort(-counts, kind="stable")
+        return {self._names[int(found[i])]: float(counts[i] / len(labels)) for i in order}
+
+    def _labels_at(self, places: np.ndarray) -> np.ndarray:
+        """Labels of the nearest voxels; 0 outside the image."""
+        nearest = np.rint(places).astype(int)
+        inside = np.all((nearest >= 0) & (nearest < self._labels.shape), axis=1)
+        labels = np.zeros(len(nearest), dtype=int)
+        labels[inside] = self._labels[tuple(nearest[inside].T)]
+        return labels

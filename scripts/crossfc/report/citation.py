@@ -37,11 +37,24 @@ REFERENCES = {
         "approach to multiple testing. Journal of the Royal Statistical Society B 1995;57:289–300.",
         "10.1111/j.2517-6161.1995.tb02031.x",
     ),
+    "bullmore1999": Reference(
+        "Bullmore et al. 1999",
+        "Bullmore ET, Suckling J, Overmeyer S, et al. Global, voxel, and cluster tests, by theory "
+        "and permutation, for a difference between two groups of structural MR images of the "
+        "brain. IEEE Transactions on Medical Imaging 1999;18:32–42.",
+        "10.1109/42.750253",
+    ),
     "esteban2019": Reference(
         "Esteban et al. 2019",
         "Esteban O, Markiewicz CJ, Blair RW, et al. fMRIPrep: a robust preprocessing pipeline for "
         "functional MRI. Nature Methods 2019;16:111–116.",
         "10.1038/s41592-018-0235-4",
+    ),
+    "esterman2010": Reference(
+        "Esterman et al. 2010",
+        "Esterman M, Tamber-Rosenau BJ, Chiu Y-C, Yantis S. Avoiding non-independence in fMRI data "
+        "analysis: leave one subject out. NeuroImage 2010;50:572–576.",
+        "10.1016/j.neuroimage.2009.10.092",
     ),
     "fonov2011": Reference(
         "Fonov et al. 2011",
@@ -131,6 +144,13 @@ REFERENCES = {
         "resting-state functional connectivity data. NeuroImage 2013;64:240–256.",
         "10.1016/j.neuroimage.2012.08.052",
     ),
+    "smith2009": Reference(
+        "Smith & Nichols 2009",
+        "Smith SM, Nichols TE. Threshold-free cluster enhancement: addressing problems of "
+        "smoothing, threshold dependence and localisation in cluster inference. NeuroImage "
+        "2009;44:83–98.",
+        "10.1016/j.neuroimage.2008.03.061",
+    ),
     "taylor2023": Reference(
         "Taylor et al. 2023",
         "Taylor PA, Reynolds RC, Calhoun V, et al. Highlight results, don't hide them: enhance "
@@ -142,6 +162,18 @@ REFERENCES = {
         "Winkler AM, Ridgway GR, Webster MA, Smith SM, Nichols TE. Permutation inference for the "
         "general linear model. NeuroImage 2014;92:381–397.",
         "10.1016/j.neuroimage.2014.01.060",
+    ),
+    "winkler2015": Reference(
+        "Winkler et al. 2015",
+        "Winkler AM, Webster MA, Vidaurre D, Nichols TE, Smith SM. Multi-level block permutation. "
+        "NeuroImage 2015;123:253–268.",
+        "10.1016/j.neuroimage.2015.05.092",
+    ),
+    "winkler2016": Reference(
+        "Winkler et al. 2016",
+        "Winkler AM, Ridgway GR, Douaud G, Nichols TE, Smith SM. Faster permutation inference in "
+        "brain imaging. NeuroImage 2016;141:502–516.",
+        "10.1016/j.neuroimage.2016.05.068",
     ),
 }
 

@@ -10,7 +10,7 @@ from crossfc.report.results import SIGNIFICANT, Results
 
 WORDS = {
     FOUND: "effect found",
-    PEAK: "single voxels only",
+    PEAK: "by other measures only",
     NONE: "not significant",
     UNKNOWN: "cannot be answered",
 }

@@ -6,12 +6,14 @@ from pathlib import Path
 import pandas as pd
 
 from crossfc.report import brain, figure, number
+from crossfc.report.clusters import cluster_table, peak_table, value_table
 from crossfc.report.narrative import Answer, cluster_sentence, map_answer, seed_word
 from crossfc.report.people import group_css
 from crossfc.report.results import SIGNIFICANT, Analysis, Results
-from crossfc.report.table import Table, from_frame, sign, text
+from crossfc.report.table import Table
 
 PLOTS_PER_SEED = 4
+_ARRANGED = {"re-randomisation": "drawings of the orders of treatments"}
 
 
 @dataclass
@@ -45,7 +47,9 @@ class MapSection:
     scale: str
     maps: list[SeedMap] = field(default_factory=list)
     significant: Table | None = None
+    values: Table | None = None
     clusters: Table | None = None
+    peaks: Table | None = None
     cells: list[CellPlot] = field(default_factory=list)
     open: bool = True
 
@@ -53,7 +57,7 @@ class MapSection:
 def section(results: Results, analysis: Analysis) -> MapSection:
     """Draw and tabulate one analysis."""
     scale, maps = seed_maps(results, analysis)
-    significant = analysis.significant()
+    significant, every = analysis.significant(), analysis.clusters
     return MapSection(
         analysis,
         map_answer(results, analysis),
@@ -61,14 +65,14 @@ def section(results: Results, analysis: Analysis) -> MapSection:
         notes(analysis),
         scale,
         maps,
-        cluster_table(results, analysis, significant, "Clusters that survived correction")
+        cluster_table(analysis, significant, "Clusters that survived correction")
         if len(significant)
         else None,
-        cluster_table(
-            results, analysis, analysis.clusters, "All clusters above the forming threshold"
-        )
-        if len(analysis.clusters)
+        value_table(results, analysis) if len(every) else None,
+        cluster_table(analysis, every, "All clusters above the forming threshold")
+        if len(every)
         else None,
+        peak_table(analysis),
         cell_plots(results, analysis),
         analysis.kind not in ("carryover",),
     )
@@ -81,7 +85,8 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
     threshold = record.get("threshold_fwe_voxel")
     forming = analysis.threshold()
     drawn = number.whole(analysis.n_permutations)
-    drawn += f" {record.get('arrangement', 'arrangements')}"
+    kind = str(record.get("arrangement", "arrangements"))
+    drawn += f" {_ARRANGED.get(kind, kind)}"
     drawn += " (all there are)" if analysis.exhaustive else ""
     pairs = [
         ("people", counts),
@@ -158,7 +163,7 @@ def seed_maps(results: Results, analysis: Analysis) -> tuple[str, list[SeedMap]]
             path, analysis.statmap(seed, "pfwecluster"), threshold or 0.0, top, peak, alt
         )
         smallest = analysis.smallest(seed)
-        told = "" if smallest is None else f"; smallest {analysis.p_equals(smallest)}"
+        told = "" if smallest is None else f"; smallest {analysis.smallest_equals(seed)}"
         caption = f"Cuts through {about} at {number.place(*peak)} mm; {outlined}{told}."
         out.append(SeedMap(seed, seed_word(seed), cuts, axial, caption))
     meaning = _scale_name(results, analysis, name)
@@ -193,43 +198,6 @@ def _peak(analysis: Analysis, seed: str, path: Path) -> tuple[tuple[float, ...],
     return tuple(float(v) for v in place), "the largest value"
 
 
-def cluster_table(
-    results: Results, analysis: Analysis, clusters: pd.DataFrame, caption: str
-) -> Table:
-    """Tabulate clusters: place, size, corrected p, region and the value in each cell."""
-
-    def corrected(p: float) -> str:
-        return analysis.p_equals(p).removeprefix("p = ")
-
-    columns = [
-        ("seed", "seed", text),
-        ("sign", "sign", sign),
-        ("region", "region", text),
-        ("x", "x", number.general),
-        ("y", "y", number.general),
-        ("z", "z", number.general),
-        ("peak_stat", str(analysis.record.get("statistic", "peak")), number.fixed),
-        ("size_mm3", "mm³", number.whole),
-        ("size_voxels", "voxels", number.whole),
-        ("p_fwe_cluster", "cluster p (corrected)", corrected),
-        ("p_fwe_peak", "peak p (corrected)", corrected),
-    ]
-    for group in results.groups:
-        for treatment in (results.control, results.active):
-            columns.append((f"mean_{group}_{treatment}", f"{group} {treatment}, z", number.fixed))
-    rows = clusters.sort_values(["p_fwe_cluster", "size_mm3"], ascending=[True, False])
-    table = from_frame(rows, columns, caption, list(rows["p_fwe_cluster"] < SIGNIFICANT))
-    # A column of n/a only, such as the cells of a group outside this analysis, says nothing.
-    keep = [
-        k for k in range(len(table.columns))
-        if not table.columns[k][0].endswith(", z")
-        or any(row[k] != number.MISSING for row in table.rows)
-    ]  # fmt: skip
-    table.columns = [table.columns[k] for k in keep]
-    table.rows = [[row[k] for k in keep] for row in table.rows]
-    return table
-
-
 def cell_plots(results: Results, analysis: Analysis) -> list[CellPlot]:
     """Draw every person in the first clusters of each seed."""
     if analysis.cells.empty or analysis.clusters.empty:
@@ -248,7 +216,7 @@ def cell_plots(results: Results, analysis: Analysis) -> list[CellPlot]:
                 cluster_sentence(results, analysis, row)
                 if survived
                 else "The largest cluster of a seed without any that survived correction "
-                f"(corrected p = {number.probability(row['p_fwe_cluster'])})."
+                f"(corrected {analysis.p_of(row)})."
             )
             for name, part in parts_of(rows):
                 title = f"{name or seed_word(seed)} – {row['region']}"

@@ -67,10 +67,12 @@ def methods(
             clause=lambda *kinds: model_clause(results, *kinds),
             coded=any(a.record.get("sequence_adjusted") for a in _estimated(results)),
             centred=any(a.record.get("covariates") for a in _estimated(results)),
-            schemes=schemes(results),
+            schemes=schemes(results, cite),
             drawn=any(not a.exhaustive for a in _estimated(results)),
             enumerated=any(a.exhaustive for a in _estimated(results)),
             forming=_forming(results),
+            measures=_measures(results),
+            families=_families(results),
             tests=_tests(results),
             mixed=_mixed_terms(results),
             adjusted_scores=_known(results.change, "adjusted_p"),
@@ -207,23 +209,37 @@ def _label(analysis: Analysis) -> str:
     return analysis.title
 
 
-def schemes(results: Results) -> list[str]:
+_SCHEMES = {
+    "sign flips": "The signs of {} were flipped",
+    "shuffles": "{} were shuffled",
+    "sign flips and shuffles": "{} were shuffled and their signs flipped",
+    "re-randomisation": (
+        "Orders of treatments were drawn again among {}, as many of each as there were, as the "
+        "randomisation might have given them,"
+    ),
+}
+
+
+def schemes(results: Results, cite: Citations) -> list[str]:
     """Say what was flipped and what was shuffled, and how often, after the analyses' records."""
     blocks = (results.config.get("group") or {}).get("blocks")
-    within = f" within blocks of equal {blocks}" if blocks else ""
     out = []
-    for arrangement, verb in (
-        ("sign flips", "The signs of whole people were flipped"),
-        ("shuffles", f"People were shuffled{within}"),
-    ):
+    for arrangement, sentence in _SCHEMES.items():
         own = [a for a in _estimated(results) if a.record.get("arrangement") == arrangement]
-        parts = []
-        for exhaustive in (False, True):
-            some = [a for a in own if a.exhaustive == exhaustive]
-            if some:
-                parts.append(f"for {number.listed(_tested(results, some))}{_drawn(some)}")
-        if parts:
-            out.append(f"{verb} {', and '.join(parts)}.")
+        for exchange in dict.fromkeys(a.record.get("block_exchange") for a in own):
+            alike = [a for a in own if a.record.get("block_exchange") == exchange]
+            parts = []
+            for exhaustive in (False, True):
+                some = [a for a in alike if a.exhaustive == exhaustive]
+                if some:
+                    parts.append(f"for {number.listed(_tested(results, some))}{_drawn(some)}")
+            who = "whole people" if arrangement == "sign flips" else "people"
+            if exchange == "whole":
+                who = f"whole blocks of equal {blocks} {cite('winkler2015')}"
+            elif exchange == "within":
+                who = f"people within blocks of equal {blocks}"
+            said = f"{sentence.format(who)} {', and '.join(parts)}."
+            out.append(said[:1].upper() + said[1:])
     return out
 
 
@@ -268,6 +284,29 @@ def _forming(results: Results) -> dict[str, Any]:
         "two_sided": any(r.get("two_sided", True) for r in signed),
         "f": any(is_f),
     }
+
+
+def _measures(results: Results) -> dict[str, Any]:
+    """What was corrected and told besides the extent of clusters and single voxels."""
+    own = _estimated(results)
+    tails = {w for a in own for w, tail in (a.record.get("tail") or {}).items() if tail["fits"]}
+    words = {
+        "extent": "cluster extent", "voxel": "voxels", "mass": "cluster mass", "tfce": "TFCE",
+    }  # fmt: skip
+    said = number.listed([word for measure, word in words.items() if measure in tails])
+    return {
+        "mass": any("p_fwe_mass" in a.clusters for a in own),
+        "tfce": any(a.record.get("tfce") for a in own),
+        "tail": f"of {said}" if said else "",
+        "fdr": any("q_fdr_min" in part for a in own for part in a.record["per_seed"].values()),
+        "folds": any("n_folds" in a.clusters for a in own),
+    }
+
+
+def _families(results: Results) -> str:
+    """Name the families of analyses that were corrected together."""
+    families = (results.config.get("group") or {}).get("families") or []
+    return number.listed([f"the family of {number.listed(family)}" for family in families])
 
 
 def limits(exclusion: Mapping[str, Any], cite: Citations) -> str:

@@ -15,6 +15,8 @@ from crossfc.report import number
 from crossfc.report.results import SIGNIFICANT, Analysis, Results
 
 FOUND, PEAK, NONE, UNKNOWN = "found", "peak", "none", "unknown"
+# What is corrected besides the extent of clusters, in words.
+MEASURES = {"voxel": "single voxels", "mass": "cluster mass", "tfce": "TFCE"}
 POOLED = {"pooled": "the mean of the seeds", "subregion": "the differences between the seeds"}
 
 
@@ -96,21 +98,22 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
         sentence = f"{analysis.title} could not be estimated: {notes[0]}"
         return Answer(question, UNKNOWN, sentence, sentence, [], anchor, analysis)
     subject = _subject(results, analysis)
-    details = [s for s in (_peak_sentence(analysis, seed) for seed in silent) if s]
+    details = [s for s in (_other_sentence(analysis, seed) for seed in silent) if s]
     if found.empty:
         best = min(known, key=lambda s: analysis.smallest(s))
         over = f" for any of the {len(known)} seeds" if len(known) > 1 else ""
         which = f", {best}" if len(known) > 1 else ""
         sentence = (
             f"No effect survived correction{over} at the level of clusters (smallest corrected "
-            f"{_p(analysis, analysis.smallest(best))}{which}; {people_counted(analysis)})."
+            f"{analysis.smallest_equals(best)}{which}; {people_counted(analysis)})."
         )
         lowest = number.probability(analysis.smallest(best))
         short = f"{subject}: no cluster survived correction (smallest corrected p = {lowest})"
-        peaks = [s for s in known if (analysis.smallest(s, "voxel") or 1) < SIGNIFICANT]
-        if peaks:
-            short += f", but single voxels of {number.listed(peaks)} did"
-        verdict = PEAK if peaks else NONE
+        others = {s: list(_other_measures(analysis, s).values()) for s in known}
+        told = [f"{number.listed(words)} of {s}" for s, words in others.items() if words]
+        if told:
+            short += f", but {'; '.join(told)} did"
+        verdict = PEAK if told else NONE
         return Answer(question, verdict, sentence, f"{short}.", details, anchor, analysis)
     order = list(dict.fromkeys(found["seed"]))
     sentences = []
@@ -122,7 +125,7 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
             rest = f" and {len(rows) - 4} more" if len(rows) > 4 else ""
             sentences.append(f"Further clusters of {seed_word(seed)}: {'; '.join(places)}{rest}.")
     if silent:
-        worst = ", ".join(f"{s}: {_p(analysis, analysis.smallest(s))}" for s in silent)
+        worst = ", ".join(f"{s}: {analysis.smallest_equals(s)}" for s in silent)
         sentences.append(f"No cluster survived correction for {number.listed(silent)} ({worst}).")
         if found["seed"].nunique() and analysis.kind in ("drug", "group_by_drug"):
             sentences.append(_no_difference(results))
@@ -138,7 +141,8 @@ def cluster_sentence(results: Results, analysis: Analysis, row: dict) -> str:
     region = "an unnamed region" if number.missing(region) or region == "n/a" else region
     where = (
         f"{region}, peak {number.place(row['x'], row['y'], row['z'])} mm, "
-        f"{number.whole(row['size_mm3'])} mm³, corrected {_p(analysis, row['p_fwe_cluster'])}"
+        f"{number.whole(row['size_mm3'])} mm³, "
+        f"corrected {analysis.p_of(row, brief=False)}"
     )
     up = str(row["sign"]) != "-"
     if analysis.kind == "drug":
@@ -191,13 +195,20 @@ def carryover_sentences(results: Results) -> list[str]:
     return [map_answer(results, a).sentence for a in results.of_kind("carryover")]
 
 
-def _peak_sentence(analysis: Analysis, seed: str) -> str:
-    p = analysis.smallest(seed, "voxel")
-    if p is None or p >= SIGNIFICANT:
+def _other_measures(analysis: Analysis, seed: str) -> dict[str, str]:
+    """Name the measures besides cluster extent by which something of a seed survived."""
+    smallest = {which: analysis.smallest(seed, which) for which in MEASURES}
+    return {w: MEASURES[w] for w, p in smallest.items() if p is not None and p < SIGNIFICANT}
+
+
+def _other_sentence(analysis: Analysis, seed: str) -> str:
+    measures = _other_measures(analysis, seed)
+    if not measures:
         return ""
+    told = [f"{word} ({analysis.smallest_equals(seed, w)})" for w, word in measures.items()]
     return (
-        f"At the level of single voxels, an effect of {seed_word(seed)} survived correction "
-        f"(smallest corrected {_p(analysis, p)}) though no cluster did."
+        f"At the level of {number.listed(told)}, an effect of {seed_word(seed)} survived "
+        "correction though no cluster did by its extent."
     )
 
 
@@ -250,9 +261,4 @@ def _short(results: Results, analysis: Analysis, row: dict) -> str:
     if analysis.kind == "change":
         told = f"{'positive' if up else 'negative'} slope, "
     seed = "" if row["seed"] in POOLED else f"{row['seed']} with "
-    p = number.probability(row["p_fwe_cluster"])
-    return f"{seed}{row['region']} ({told}corrected p = {p})"
-
-
-def _p(analysis: Analysis, p: float | None) -> str:
-    return analysis.p_equals(p)
+    return f"{seed}{row['region']} ({told}corrected {analysis.p_of(row)})"

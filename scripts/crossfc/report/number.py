@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 MISSING = "n/a"
+DAGGER = "†"  # marks a p that was extrapolated, not counted
 
 
 def missing(value: Any) -> bool:
@@ -87,13 +88,22 @@ def smallest_p(n_permutations: Any, exhaustive: bool = False, copies: int = 1) -
     return copies / n if exhaustive else 1 / (1 + n)
 
 
-def p_equals(p: Any, n_permutations: Any = None, exhaustive: bool = False, copies: int = 1) -> str:
+def p_equals(
+    p: Any,
+    n_permutations: Any = None,
+    exhaustive: bool = False,
+    copies: int = 1,
+    least: float | None = None,
+) -> str:
     """Give ``p = …``; where p is at the resolution of the permutations, say so.
 
-    p = (1 + exceedances) / (1 + permutations) is never zero (Phipson & Smyth 2010).
+    p = (1 + exceedances) / (1 + permutations) is never zero (Phipson & Smyth 2010). One that was
+    extrapolated is marked; ``least`` is how far down that goes.
     """
     if missing(p):
         return f"p {MISSING}"
+    if least is not None:
+        return f"p {'≤' if float(p) <= least * 1.001 else '='} {probability(p)}{DAGGER}"
     lowest = smallest_p(n_permutations, exhaustive, copies)
     if lowest and float(p) <= lowest * 1.001:
         kind, noun = ("all ", "arrangements") if exhaustive else ("", "permutations")

@@ -9,7 +9,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from crossfc import atomic
-from crossfc.report import clinic, headline, maps, narrative, outcome, people, planted, quality
+from crossfc.report import (
+    clinic,
+    clusters,
+    headline,
+    maps,
+    narrative,
+    outcome,
+    people,
+    planted,
+    quality,
+)
 from crossfc.report.methods import methods, versions_table
 from crossfc.report.results import Results
 from crossfc.report.study import read_results
@@ -136,6 +146,8 @@ def content(
         "one_session": people.one_session_table(results),
         "analysed": people.analysed_table(results),
         "words": headline.WORDS,
+        "extrapolated": any(a.extrapolated for a in results.analyses),
+        "family": clusters.family_table(results),
         "sections": [maps.section(results, analysis) for analysis in results.analyses],
         "change": clinic.change_table(results),
         "between": _named(results.between, "Group by treatment on the scores (Welch's t)"),

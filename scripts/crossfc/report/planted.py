@@ -84,16 +84,17 @@ def _judge(
     if size == 0:
         if not near:
             return words, "nothing found, as planted", "no cluster of this seed at the target"
-        return words, "found where nothing was planted", _evidence(near[0])
+        return words, "found where nothing was planted", _evidence(analysis, near[0])
     signed = [row for row in near if (str(row["sign"]) != "-") == (size > 0)]
     if signed:
-        return words, "found", _evidence(signed[0])
+        return words, "found", _evidence(analysis, signed[0])
     own = analysis.clusters
     rows = own[own["seed"] == seed].to_dict("records") if len(own) else []
     there = [row for row in rows if _reaches(row, places)]
     there = [row for row in there if (str(row["sign"]) != "-") == (size > 0)]
     if there:
-        return words, "missed", _evidence(min(there, key=lambda row: row["p_fwe_cluster"]))
+        best = min(there, key=lambda row: row["p_fwe_cluster"])
+        return words, "missed", _evidence(analysis, best)
     return words, "missed", "no cluster of this sign at the target"
 
 
@@ -136,8 +137,8 @@ def _reaches(row: dict, places: list[dict[str, Any]]) -> bool:
     return False
 
 
-def _evidence(row: dict) -> str:
+def _evidence(analysis: Analysis, row: dict) -> str:
     return (
         f"cluster at {number.place(row['x'], row['y'], row['z'])} mm ({row['region']}), "
-        f"corrected p = {number.probability(row['p_fwe_cluster'])}"
+        f"corrected {analysis.p_of(row)}"
     )

@@ -12,6 +12,11 @@ from crossfc.report import number
 
 SIGNIFICANT = 0.05
 
+# What the corrected p of clusters are of.
+MEASURES = {
+    "p_fwe_cluster": "extent", "p_fwe_mass": "mass", "p_fwe_tfce": "tfce", "p_fwe_peak": "voxel",
+}  # fmt: skip
+
 LABELS = {
     "participant_id", "session_id", "group", "sequence", "treatment", "seed", "target", "scale",
     "pipeline", "analysis",
@@ -28,6 +33,7 @@ class Analysis:
     record: dict[str, Any]
     clusters: pd.DataFrame
     cells: pd.DataFrame
+    peaks: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def seeds(self) -> list[str]:
@@ -50,9 +56,35 @@ class Analysis:
         signs = str(self.record.get("arrangement", "")).startswith("sign")
         return 2 if self.exhaustive and signs and self.record.get("two_sided", True) else 1
 
-    def p_equals(self, p: float | None) -> str:
-        """Print a corrected p; one that could not be smaller says so."""
-        return number.p_equals(p, self.n_permutations, self.exhaustive, self.copies)
+    def p_equals(self, p: float | None, beyond: str | None = None) -> str:
+        """Print a corrected p; one that could not be smaller says so.
+
+        ``beyond`` names the measure whose fitted tail p is from, if it is from one.
+        """
+        least = None
+        if beyond is not None:
+            least = float(((self.record.get("tail") or {}).get(beyond) or {}).get("smallest_p", 0))
+        return number.p_equals(p, self.n_permutations, self.exhaustive, self.copies, least)
+
+    def p_of(
+        self, row: dict[str, Any], column: str = "p_fwe_cluster", *, brief: bool = True
+    ) -> str:
+        """Print a corrected p in a row of clusters.tsv; ``brief`` leaves remarks out."""
+        named = str(row.get("extrapolated", "")).split(", ")
+        said = self.p_equals(row[column], MEASURES[column] if column in named else None)
+        return said.partition(" (")[0] if brief else said
+
+    def smallest_equals(self, seed: str, which: str = "cluster") -> str:
+        """Print the smallest corrected p of a seed."""
+        measure = {"cluster": "extent"}.get(which, which)
+        # A p that was extrapolated is smaller than all that were counted.
+        beyond = measure in (self.per_seed(seed).get("extrapolated") or [])
+        return self.p_equals(self.smallest(seed, which), measure if beyond else None)
+
+    @property
+    def extrapolated(self) -> bool:
+        """Whether some p are from a fitted tail."""
+        return any(self.per_seed(seed).get("extrapolated") for seed in self.seeds)
 
     @property
     def lowest_p(self) -> float:
@@ -82,11 +114,11 @@ class Analysis:
         return self.clusters[keep].sort_values("p_fwe_cluster", kind="stable")
 
     def smallest(self, seed: str, which: str = "cluster") -> float | None:
-        """Smallest corrected p of a seed, at the level of clusters or of voxels."""
+        """Smallest corrected p of a seed: by cluster (its extent), mass, tfce or voxel."""
         value = self.per_seed(seed).get(f"p_fwe_{which}_min")
         if value is not None:
             return float(value)
-        column = "p_fwe_cluster" if which == "cluster" else "p_fwe_peak"
+        column = "p_fwe_peak" if which == "voxel" else f"p_fwe_{which}"
         if self.clusters.empty or column not in self.clusters:
             return None
         own = self.clusters.loc[self.clusters["seed"] == seed, column].dropna()
@@ -149,6 +181,7 @@ class Results:
     quality_tables: dict[str, pd.DataFrame]
     robustness: pd.DataFrame
     between: pd.DataFrame = field(default_factory=pd.DataFrame)
+    family: pd.DataFrame = field(default_factory=pd.DataFrame)
     scales: dict[str, dict[str, Any]] = field(default_factory=dict)
     seeds: list[dict[str, Any]] = field(default_factory=list)
     target_rows: list[dict[str, Any]] = field(default_factory=list)
@@ -226,6 +259,7 @@ def read_analysis(name: str, folder: Path) -> Analysis | None:
         record,
         read_table(folder / "clusters.tsv"),
         read_table(folder / "cells.tsv"),
+        read_table(folder / "peaks.tsv"),
     )
 
 

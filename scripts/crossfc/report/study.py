@@ -65,6 +65,7 @@ def read_results(
         excluded=first("excluded.tsv", quality),
         quality_tables={f.stem: read_table(f) for f in further if f.stem not in QUALITY_TABLES},
         between=first("between_groups.tsv", clinical),
+        family=read_table(base / "family.tsv") if base else pd.DataFrame(),
         robustness=read_table(Path(robustness)) if robustness else pd.DataFrame(),
         scales=_by_name(scales, "scale"),
         seeds=_rows(seeds),

@@ -1,0 +1,178 @@
+"""The record of an analysis: what was asked, how it was done, and what came out, as JSON."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from crossfc.group.arrangement import SIGN_FLIPS
+from crossfc.group.hotelling import Hotelling
+from crossfc.group.inference import Inference
+from crossfc.group.model import RERANDOMISATION, WITHIN, Inestimable, Model
+from crossfc.group.pairs import Pairs
+from crossfc.group.question import Question
+from crossfc.group.statistic import Student
+from crossfc.group.welch import Welch
+
+_NAMES = {"Student": "t", "Welch": "Welch's t (G)", "Hotelling": "Hotelling's T² as F"}
+
+
+def estimated(
+    asked: Question,
+    pairs: Pairs,
+    design: Model,
+    statistic: Student,
+    found: Inference,
+    maps: Sequence[str],
+) -> dict:
+    """Write down an analysis.
+
+    Parameters
+    ----------
+    asked : Question
+    pairs : Pairs
+    design : Model
+    statistic : Student, Welch or Hotelling
+    found : Inference
+    maps : sequence of str
+        Names of its maps.
+
+    Returns
+    -------
+    dict
+        ``tail`` holds what is known of the fitted tail of each measure's null, and
+        ``extrapolated`` of each map the measures of which some p is from it.
+        ``arrangement_digest`` is the same for analyses of the same people under the same
+        arrangements.
+    """
+    arrangements = found.arrangements
+    mask = np.asarray(pairs.mask.dataobj) != 0
+    affine = pairs.mask.affine
+    points = np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]
+    degrees = statistic.df
+    if isinstance(statistic, Hotelling):
+        degrees = {"numerator": statistic.df_effect, "denominator": statistic.df_error}
+    elif isinstance(statistic, Welch):
+        df = found.degrees_of_freedom
+        degrees = {"min": float(df.min()), "max": float(df.max())}
+    return _words(asked, pairs) | {
+        "estimable": True,
+        "model": design.formula,
+        "statistic": statistic.name,
+        "statistic_name": _NAMES[type(statistic).__name__],
+        "degrees_of_freedom": degrees,
+        "n": {label: n for label, n in _counts(pairs, design.rows).items() if n},
+        "n_voxels": len(points),
+        "n_permutations": len(arrangements) - (not arrangements.exhaustive),
+        "n_possible": arrangements.possible,
+        "exhaustive": arrangements.exhaustive,
+        "arrangement": RERANDOMISATION if design.flip is not None else arrangements.kind,
+        "arrangement_digest": _digest(pairs, design, found),
+        "block_exchange": design.block_exchange if _blocked(design) else None,
+        "two_sided": found.two_sided,
+        "forming_threshold": found.forming_threshold,
+        "seeds": list(maps),
+        "sequence_adjusted": design.sequence_adjusted,
+        "covariates": design.covariates,
+        "threshold_fwe_voxel": (
+            found.threshold_voxel if np.isfinite(found.threshold_voxel) else None
+        ),
+        "tfce": found.tfce is not None,
+        "tail": {measure: tail.record() for measure, tail in found.tails.items()},
+        "per_seed": {name: _summary(found, number, points) for number, name in enumerate(maps)},
+        "left": design.left,
+        "notes": _notes(design, statistic, found),
+    }
+
+
+def not_estimated(asked: Question, pairs: Pairs, reason: Inestimable) -> dict:
+    """Write down that an analysis could not be estimated, and why."""
+    counts = _counts(pairs, reason.rows)
+    return _words(asked, pairs) | {
+        "estimable": False,
+        "n": {label: n for label, n in counts.items() if asked.group in (None, label)},
+        "seeds": [],  # none was tested
+        "per_seed": {},
+        "left": reason.left,
+        "notes": [f"This analysis cannot be estimated. {reason}."],
+    }
+
+
+def _words(asked: Question, pairs: Pairs) -> dict:
+    return {
+        "analysis": asked.name,
+        "kind": asked.kind,
+        "title": asked.title,
+        "question": asked.text,
+        "pipeline": pairs.record["pipeline"],
+    }
+
+
+def _counts(pairs: Pairs, rows: np.ndarray) -> dict[str, int]:
+    """People of each group among the rows."""
+    group = pairs.people["group"].iloc[rows]
+    return {label: int((group == label).sum())
+            for label in pairs.record["groups"].values() if label}  # fmt: skip
+
+
+def _digest(pairs: Pairs, design: Model, found: Inference) -> str:
+    people = pairs.people["participant_id"].iloc[design.rows]
+    total = hashlib.sha256("\n".join(people).encode())
+    for table in (found.arrangements.order, found.arrangements.signs, design.flip):
+        total.update(b"-" if table is None else np.ascontiguousarray(table).tobytes())
+    return total.hexdigest()[:16]
+
+
+def _blocked(design: Model) -> bool:
+    """Whether exchangeability blocks restrict who changes places or sign."""
+    flips_within = design.arrangement == SIGN_FLIPS and design.block_exchange == WITHIN
+    return design.blocks is not None and not flips_within
+
+
+def _summary(found: Inference, number: int, points: np.ndarray) -> dict:
+    """What there is to say of one map."""
+    values = found.statistic[number]
+    labels, first = np.unique(found.clusters[number], return_index=True)
+    p_clusters = found.p_cluster[number][first[labels > 0]]
+
+    def point(voxel: int) -> list[float]:
+        return (points[voxel].round(3) + 0.0).tolist()
+
+    summary = {
+        "max": float(values.max()),
+        "min": float(values.min()),
+        "peak_mm_max": point(int(values.argmax())),
+        "peak_mm_min": point(int(values.argmin())),
+        "p_fwe_voxel_min": float(found.p_voxel[number].min()),
+        "p_fwe_cluster_min": float(p_clusters.min(initial=1.0)),
+        "p_fwe_mass_min": float(found.p_mass[number].min()),
+        "q_fdr_min": float(found.q_fdr[number].min()),
+        "n_clusters": len(p_clusters),
+        "n_clusters_significant": int(np.count_nonzero(p_clusters < 0.05)),
+        "extrapolated": [
+            measure for measure, where in found.extrapolated.items() if where[number].any()
+        ],
+    }
+    if found.p_tfce is not None:
+        summary["p_fwe_tfce_min"] = float(found.p_tfce[number].min())
+    return summary
+
+
+def _notes(design: Model, statistic: Student, found: Inference) -> list[str]:
+    notes, n_arrangements = list(design.notes), len(found.arrangements)
+    if isinstance(statistic, Welch):
+        notes.append(
+            "The cluster-forming threshold is that of equal variances; the degrees of freedom of "
+            "Welch's statistic vary over voxels."
+        )
+    if n_arrangements <= 20:
+        notes.append(
+            f"There are only {n_arrangements} arrangements, so no p can be below "
+            f"{1 / n_arrangements:.3g}."
+        )
+    if design.blocks is not None and not _blocked(design):
+        notes.append("Sign flips need no exchangeability blocks; the blocks were not used.")
+    if found.flat.any():
+        count = int(np.count_nonzero(found.flat.any(axis=0)))
+        notes.append(f"{count} voxels do not vary among the people analysed; their p is 1.")
+    return notes

@@ -1,0 +1,13 @@
+"""Correct families of analyses together: one table of their clusters."""
+
+from pathlib import Path
+
+from crossfc.job import job
+
+with job(snakemake):
+    from crossfc import atomic
+    from crossfc.group.joint import joint_table
+
+    folders = {Path(path).name: path for path in snakemake.input}
+    table = joint_table(snakemake.params.families, folders)
+    atomic.write_table(snakemake.output[0], table)

@@ -1,0 +1,69 @@
+"""The group's rules: what reruns them, families of analyses, and choices that are refused."""
+
+import json
+
+import pandas
+import pytest
+
+
+def rules_of(jobs) -> set[str]:
+    return {job.split()[0] for job in jobs}
+
+
+def test_more_threads_and_memory_rerun_nothing(study):
+    study.set_config(group__threads=2, group__memory_gb=0.5)
+    assert not study.would_run()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("tfce", False),
+        ("tail", False),
+        ("connectivity", 6),
+        ("drug_arrangement", "re-randomisation"),
+    ],
+)
+def test_another_inference_reruns_the_group_tests(study, key, value):
+    study.set_config(**{f"group__{key}": value})
+    jobs = study.would_run()
+    assert sum(n for job, n in jobs.items() if job.startswith("group_test")) == 6
+    assert rules_of(jobs) == {"group_test", "robustness", "report", "all"}
+
+
+def test_a_family_is_corrected_and_shown(study):
+    family = ["group_by_drug", "group_by_drug_pooled"]
+    study.set_config(group__analyses=family, group__families=[family])
+    assert "group_family" in rules_of(study.would_run())
+    done = study.snakemake()
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    results = study.folder / "results/small"
+    for pipeline in ("primary", "gsr"):
+        table = pandas.read_csv(results / f"group/{pipeline}/family.tsv", sep="\t")
+        assert set(table["analysis"]) <= set(family) and len(table)
+        assert (table["p_joint"] >= table["p_within"]).all()
+        digests = {
+            json.loads((results / f"group/{pipeline}/{name}/result.json").read_text())[
+                "arrangement_digest"
+            ]
+            for name in family
+        }
+        assert len(digests) == 1
+    page = (results / "report.html").read_text()
+    assert "Clusters corrected over families of analyses" in page
+    # Nothing is left of what is written beside a folder before it takes its place.
+    assert not list((results / "group").rglob(".part*")) + list((results / "group").rglob(".old*"))
+
+
+def test_choices_that_do_not_go_together_are_refused(study):
+    study.set_config(group__families=[["drug_TRD", "group_by_drg"]])
+    done = study.snakemake("-n")
+    text = done.stdout + done.stderr
+    assert done.returncode != 0 and "Traceback" not in text
+    assert "group.families, number 1: group_by_drg is none of the analyses that are run" in text
+    assert "did you mean" in text
+    study.set_config(group__families=[], group__block_exchange="whole")
+    done = study.snakemake("-n")
+    text = done.stdout + done.stderr
+    assert done.returncode != 0 and "Traceback" not in text
+    assert "config key group.block_exchange: whole blocks are to be exchanged" in text
