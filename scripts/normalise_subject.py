@@ -7,12 +7,10 @@ from crossfc.job import job
 with job(snakemake):
     from crossfc.session.anatomy import normalise_subject
 
-    wanted = snakemake.params
     normalise_subject(
         snakemake.input.t1w,
         Path(snakemake.output.t1w).parents[2],
         f"sub-{snakemake.wildcards.participant}",
-        seed=wanted.seed,
         threads=snakemake.threads,
-        accept_unoriented=wanted.accept_unoriented,
+        **snakemake.params.choices,
     )

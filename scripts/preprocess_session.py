@@ -7,7 +7,6 @@ from crossfc.job import job, note
 with job(snakemake):
     from crossfc.session.preprocess import preprocess_session
 
-    wanted = snakemake.params
     # The scan's name in the sheet is the end of its path: sub-/ses-/func/file.
     bold = PurePath(snakemake.input.bold)
     record = preprocess_session(
@@ -16,7 +15,7 @@ with job(snakemake):
         f"sub-{snakemake.wildcards.participant}",
         Path(snakemake.output.bold).parents[3],
         threads=snakemake.threads,
-        **wanted.preprocessing,
+        **snakemake.params.choices,
     )
     for warning in record["warnings"]:
         note(snakemake, warning)

@@ -57,6 +57,7 @@ class Plan:
             self.trial = load(self.config)
             self.strategies = self._strategies()
             self._check_clinical()
+            self._check_group()
             self._check_raw()
 
     def _find_files(self) -> None:
@@ -112,6 +113,15 @@ class Plan:
                 if word not in known[kind]
             ]
         )
+
+    def _check_group(self) -> None:
+        """Refuse an exchange of blocks that are not named."""
+        group = self.config["group"]
+        if group["block_exchange"] == "whole" and group["blocks"] is None:
+            raise Fault(
+                "config key group.block_exchange: whole blocks are to be exchanged, but "
+                "group.blocks names no column of them; name one, or write within"
+            )
 
     def _check_raw(self) -> None:
         """Refuse raw runs that native preprocessing has no names for."""
@@ -379,7 +389,7 @@ class Plan:
 
         Looked up for the run that is planned, below its own folders only.
         """
-        from crossfc.session.scan import sidecar_paths
+        from crossfc.session.sidecar import sidecar_paths
 
         path = self.raw_scan(participant, session, scan)
         found = [str(p) for p in sidecar_paths(self.config["bids_dir"], path)]
@@ -387,6 +397,49 @@ class Plan:
             return found
         made = self.raw_path(path.replace("_bold.nii.gz", "_bold.json"))
         return list(dict.fromkeys([*found, made]))
+
+    def require_sound_scans(self) -> None:
+        """Refuse raw scans that native preprocessing cannot take, before any job.
+
+        Sidecars, headers and file sizes of all runs and T1w images are looked at, once; those of a
+        twin are not, as they may not be made yet.
+
+        Raises
+        ------
+        Fault
+            One sentence per fault, of all people.
+        """
+        raise_all(self._faults_of_scans)
+
+    @cached_property
+    def _faults_of_scans(self) -> list[str]:
+        from crossfc.session import check
+
+        if self.config["twin"] is not None:
+            return []
+        choices = self.preprocessing("slice_timing", "accept_unoriented", "field_maps")
+        oriented = self.preprocessing("accept_unoriented")
+        faults: list[str] = []
+        people: dict[str, None] = {}
+        for session in self.sessions():
+            people[session.participant_id] = None
+            row = f"{self.config['sheets']['sessions']}, row {session.row}"
+            for scan in session.scans:
+                try:
+                    self.raw(scan, row)
+                    check.check_run(scan, self.config["bids_dir"], **choices)
+                except Fault as fault:
+                    faults += str(fault).splitlines()
+        for person in people:
+            try:
+                check.check_t1w(self.raw_t1w(person.removeprefix("sub-")), **oriented)
+            except Fault as fault:
+                faults += str(fault).splitlines()
+        return list(dict.fromkeys(faults))
+
+    def preprocessing(self, *names: str) -> dict[str, Any]:
+        """Give some keys of the config's ``preprocessing``: those that one job depends on."""
+        return {name: self.config["preprocessing"][name] for name in names}
 
     def target_rows(self) -> list[dict[str, Any]]:
         """Give the rows of the targets."""
@@ -523,6 +576,35 @@ class Plan:
                 )
         return wanted or known
 
+    def families(self) -> list[list[str]]:
+        """List the analyses that are corrected together.
+
+        Raises
+        ------
+        Fault
+            If one of them is not run.
+        """
+        known = self.analyses()
+        families = self.config["group"]["families"]
+        for number, family in enumerate(families, 1):
+            for name in family:
+                if name not in known:
+                    raise Fault(
+                        f"config key group.families, number {number}: {name} is none of the "
+                        f"analyses that are run{did_you_mean(name, known)}; they are "
+                        f"{', '.join(known)}"
+                    )
+        return families
+
+    def group_data_mb(self) -> int:
+        """Give the memory that an analysis may fill with data."""
+        return int(1000 * self.config["group"]["memory_gb"])
+
+    def group_memory_mb(self) -> int:
+        """Give the memory that an analysis needs in all."""
+        # ASSUME: 2 GB for libraries and maps, half of one for each thread's work space.
+        return self.group_data_mb() + 2000 + 500 * self.config["group"]["threads"]
+
     # The twin ----------------------------------------------------------------------------------
 
     def truth(self) -> dict[str, Any]:
@@ -605,10 +687,14 @@ class Plan:
             folders |= {"quality_dir": "quality", "robustness": "robustness.tsv"}
         if self.config["twin"]:
             folders["truth"] = "truth.json"
-        # Where things lie says nothing about results; a moved data set reruns no report.
-        places = {"bids_dir", "derivatives_dir", "results_dir", "sheets", "dataset"}
+        # Where things lie, and with how much they are done, says nothing about results; a moved
+        # data set reruns no report.
+        silent = {"bids_dir", "derivatives_dir", "results_dir", "sheets", "dataset"}
+        means = {"threads", "memory_gb"}
+        group = {k: v for k, v in self.config["group"].items() if k not in means}
+        config = {k: v for k, v in self.config.items() if k not in silent}
         return {
-            "config": {k: v for k, v in self.config.items() if k not in places},
+            "config": config | {"group": group},
             "analyses": self.analyses() if self.has_images else [],
             "scales": self.scale_rows(),
             "seeds": self.seed_rows(self.primary),

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from crossfc.session.compcor import cosine_drifts, principal_components
+from crossfc.session.compcor import cosine_drifts, most_variable, principal_components
 from crossfc.session.tissue import tissue_masks
 
 
 def test_drifts_are_the_slow_part_of_the_cosine_basis():
     drifts = cosine_drifts(192, 2.5)
-    assert drifts.shape == (192, 7)  # 2 × 480 s / 128 s = 7.5
-    np.testing.assert_allclose(drifts.T @ drifts, np.eye(7), atol=1e-12)
+    assert drifts.shape == (192, 6)  # 2 × 480 s / 128 s = 7.5, and the constant counts
+    np.testing.assert_allclose(drifts.T @ drifts, np.eye(6), atol=1e-12)
     np.testing.assert_allclose(drifts.sum(axis=0), 0, atol=1e-12)
     # The k-th goes through k half waves: SPM's spm_dctmtx.
     n = np.arange(192)
@@ -18,9 +18,20 @@ def test_drifts_are_the_slow_part_of_the_cosine_basis():
     np.testing.assert_allclose(drifts[:, 2], expected, atol=1e-12)
 
 
-@pytest.mark.parametrize(("volumes", "order"), [(20, 0), (64, 2), (32, 1), (31, 0), (160, 5)])
-def test_the_order_is_the_whole_number_below(volumes, order):
-    assert cosine_drifts(volumes, 2.0).shape == (volumes, order)
+@pytest.mark.parametrize(
+    ("volumes", "repetition_time", "count"),
+    [
+        # Real tables of fMRIPrep: 200 volumes of 2 s (AOMIC) have cosine00 to cosine04.
+        (200, 2.0, 5),
+        (160, 2.0, 4),
+        (64, 2.0, 1),
+        (32, 2.0, 0),
+        (20, 2.0, 0),
+        (148, 2.1, 3),
+    ],
+)
+def test_as_many_cosines_as_fmriprep(volumes, repetition_time, count):
+    assert cosine_drifts(volumes, repetition_time).shape == (volumes, count)
 
 
 def test_two_planted_signals_are_the_components():
@@ -61,6 +72,17 @@ def test_voxels_that_do_not_vary_give_no_components():
     found = principal_components(mixed, np.zeros((50, 0)))
     assert (found.series.shape, found.voxels) == ((50, 1), 1)
     assert np.isfinite(found.series).all()
+
+
+def test_the_most_variable_voxels_are_found_whatever_their_trend():
+    rng = np.random.default_rng(4)
+    at = np.linspace(-1, 1, 120)
+    series = rng.normal(900, 1, (120, 500))
+    series[:, :40] += 50 * at[:, None] + 80 * at[:, None] ** 2  # steep, but they do not vary
+    noisy = rng.choice(500, 10, replace=False)
+    series[:, noisy] += rng.normal(0, 3, (120, 10))
+    found = most_variable(series.astype(np.float32))
+    assert sorted(np.flatnonzero(found)) == sorted(noisy)
 
 
 def test_tissue_masks_keep_clear_of_grey_matter_and_of_the_edge():

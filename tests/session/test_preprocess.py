@@ -11,7 +11,6 @@ from scipy import ndimage
 from crossfc.atomic import save_image
 from crossfc.fault import Fault
 from crossfc.session import template
-from crossfc.session.fieldmap import field_maps_for
 from crossfc.session.image import mask_image, onto_grid, probability_image, scaled_image
 from crossfc.session.layout import anatomy, preprocessed, run_figure
 from crossfc.session.preprocess import preprocess_session
@@ -137,11 +136,32 @@ def test_the_sidecar_says_what_was_done_and_what_not(study, result):
     assert sidecar["RepetitionTime"] == TR
     assert sidecar["TaskName"] == "rest"
     assert sidecar["SliceTimingCorrected"] is True
-    assert sidecar["StartTime"] == pytest.approx((min(TIMES) + max(TIMES)) / 2)
+    assert sidecar["StartTime"] == pytest.approx((min(TIMES) + max(TIMES)) / 2, abs=5.1e-4)
+    assert sidecar["SliceTimingNote"].startswith("slices along k")
     assert sidecar["SkullStripped"] is False
     assert sidecar["Sources"] == [f"bids:raw:{SCAN}"]
     assert "sub-01_ses-a_dir-AP_epi.json" in sidecar["FieldMaps"]
     assert any("distortion is not corrected" in w for w in result["warnings"])
+    assert sidecar["Resolution"] == "4 mm, isotropic"
+
+
+def test_the_quality_record_tells_signal_motion_and_seed(study, result):
+    files = preprocessed(SCAN, study[1], template.SPACE)
+    quality = json.loads(files["bold_sidecar"].read_text())["Quality"]
+    assert quality == result["quality"]
+    table = pd.read_csv(files["confounds"], sep="\t", na_values="n/a")
+    fd = table["framewise_displacement"][1:]
+    assert quality["fd_mean_mm"] == pytest.approx(fd.mean())
+    assert quality["fd_max_mm"] == pytest.approx(fd.max())
+    assert quality["fd_share_above_0.5"] == (fd > 0.5).mean()
+    assert quality["motion_outliers"] == sum(c.startswith("motion_outlier") for c in table)
+    assert (quality["seed"], quality["threads"]) == (1, 1)
+    # Noise of 8 around 600 to 1500; holding still and interpolation can only raise it.
+    raw = nib.load(study[0] / SCAN).get_fdata()[..., 1:]
+    inside = raw.mean(axis=3) > 400
+    by_hand = np.median((raw.mean(axis=3) / raw.std(axis=3))[inside])
+    assert quality["tsnr_median_before"] == pytest.approx(by_hand, rel=0.05)
+    assert quality["tsnr_median_after"] > quality["tsnr_median_before"]
 
 
 def test_what_cannot_be_is_refused_before_any_work(study, tmp_path):
@@ -150,30 +170,10 @@ def test_what_cannot_be_is_refused_before_any_work(study, tmp_path):
         preprocess_session(SCAN, root, "sub-01", tmp_path)
     with pytest.raises(Fault, match="does not exist"):
         preprocess_session(SCAN.replace("rest", "nap"), root, "sub-01", derivatives)
-    with pytest.raises(Fault, match="choose a whole number"):
-        preprocess_session(SCAN, root, "sub-01", derivatives, resolution_mm=2.5)
+    with pytest.raises(Fault, match="preprocessing.resolution_mm is 9"):
+        preprocess_session(SCAN, root, "sub-01", derivatives, resolution_mm=9)
     other = tmp_path / "bids"
     (other / SCAN).parent.mkdir(parents=True)
     (other / SCAN).symlink_to(root / SCAN)
     with pytest.raises(Fault, match="has no SliceTiming.*slice_timing: skip"):
         preprocess_session(SCAN, other, "sub-01", derivatives)
-
-
-def test_field_maps_are_found_by_every_way_of_naming(tmp_path):
-    folder = tmp_path / "sub-01/ses-a/fmap"
-    folder.mkdir(parents=True)
-    (tmp_path / SCAN).parent.mkdir(parents=True)
-    said = {
-        "a": {"IntendedFor": "ses-a/func/sub-01_ses-a_task-rest_bold.nii.gz"},
-        "b": {"IntendedFor": [f"bids::{SCAN}"]},
-        "c": {"B0FieldIdentifier": "pepolar0"},
-        "d": {"IntendedFor": ["ses-a/func/sub-01_ses-a_task-nap_bold.nii.gz"]},
-        "e": {"B0FieldIdentifier": "other"},
-    }
-    for name, content in said.items():
-        (folder / f"sub-01_ses-a_dir-{name}_epi.json").write_text(json.dumps(content))
-    (folder / "._sub-01_ses-a_dir-a_epi.json").write_bytes(b"\x00\x05")
-    (tmp_path / SCAN.replace(".nii.gz", ".json")).write_text('{"B0FieldSource": "pepolar0"}')
-    found = [name[-10:-9] for name in field_maps_for(tmp_path, SCAN)]
-    assert found == ["a", "b", "c"]
-    assert field_maps_for(tmp_path, SCAN.replace("ses-a", "ses-b")) == []

@@ -1,14 +1,13 @@
 """Scans that are whole are read; every other one is refused in a sentence that helps."""
 
 import gzip
-import json
 
 import nibabel as nib
 import numpy as np
 import pytest
 
 from crossfc.fault import Fault
-from crossfc.session.scan import open_scan, read_sidecar, sidecar_paths
+from crossfc.session.scan import open_scan
 
 AFFINE = np.array([[-3.0, 0, 0, 30], [0, 3, 0, -20], [0, 0, 3.3, -10], [0, 0, 0, 1]])
 
@@ -119,6 +118,10 @@ def _broken(folder, how):
         return _save(path, data, tr=2.0), {"sidecar": {"RepetitionTime": 2.002}}
     if how == "no tr":
         return _save(path, data, tr=0), {}
+    if how == "true tr":
+        return _save(path, data), {"sidecar": {"RepetitionTime": True}}
+    if how == "tr in ms":
+        return _save(path, data), {"sidecar": {"RepetitionTime": 2000}}
     if how == "odd tr":
         return _save(path, data), {"sidecar": {"RepetitionTime": "2"}}
     _save(path, data)
@@ -153,7 +156,9 @@ def _broken(folder, how):
         ("singular", "affine that is not invertible"),
         ("tr", "2 s in its header but 2.002 s in its sidecar"),
         ("no tr", "no repetition time.*add RepetitionTime"),
-        ("odd tr", "RepetitionTime '2'; give seconds"),
+        ("odd tr", 'RepetitionTime "2"; give seconds'),
+        ("true tr", "RepetitionTime true; give seconds"),
+        ("tr in ms", "2 s in its header but 2000 s in its sidecar; .*milliseconds: give seconds"),
         ("cut gz", "truncated or corrupt.*again"),
         ("flipped", "truncated or corrupt.*again"),
         ("no gz", "truncated or corrupt.*again"),
@@ -187,65 +192,10 @@ def test_forms_that_differ_by_less_than_a_voxel_are_accepted(tmp_path):
     np.testing.assert_allclose(open_scan(tmp_path / "a.nii.gz").affine, AFFINE, atol=1e-5)
 
 
-SCAN = "sub-01/ses-d2/func/sub-01_ses-d2_task-rest_run-1_bold.nii.gz"
-
-
-def _data_set(root, files):
-    for name, content in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(json.dumps(content))
-
-
-def test_sidecars_are_inherited_from_the_root_down(tmp_path):
-    _data_set(
-        tmp_path,
-        {
-            "task-rest_bold.json": {"RepetitionTime": 2, "EchoTime": 0.03, "TaskName": "rest"},
-            "sub-01/sub-01_task-rest_bold.json": {"EchoTime": 0.025},
-            "sub-01/ses-d2/func/sub-01_ses-d2_task-rest_run-1_bold.json": {"FlipAngle": 80},
-            # None of these applies.
-            "task-nback_bold.json": {"EchoTime": 1},
-            "task-rest_events.json": {"EchoTime": 2},
-            "task-rest_sbref.json": {"EchoTime": 2},
-            "sub-01/sub-01_ses-p2_task-rest_bold.json": {"EchoTime": 3},
-            "sub-01/ses-d2/func/sub-01_ses-d2_task-rest_run-2_bold.json": {"EchoTime": 4},
-        },
-    )
-    junk = tmp_path / "sub-01/ses-d2/func/._sub-01_ses-d2_task-rest_run-1_bold.json"
-    junk.write_bytes(b"\x00\x05\x16\x07Mac OS X")
-    (tmp_path / "._task-rest_bold.json").write_bytes(b"\x00\x05")
-    paths = sidecar_paths(tmp_path, SCAN)
-    assert [p.name for p in paths] == [
-        "task-rest_bold.json",
-        "sub-01_task-rest_bold.json",
-        "sub-01_ses-d2_task-rest_run-1_bold.json",
-    ]
-    assert read_sidecar(paths) == {
-        "RepetitionTime": 2,
-        "EchoTime": 0.025,
-        "TaskName": "rest",
-        "FlipAngle": 80,
-    }
-
-
-def test_the_more_specific_sidecar_of_a_folder_wins(tmp_path):
-    _data_set(tmp_path, {"bold.json": {"a": 1, "b": 1}, "task-rest_bold.json": {"b": 2}})
-    assert read_sidecar(sidecar_paths(tmp_path, SCAN)) == {"a": 1, "b": 2}
-
-
-def test_no_sidecar_is_no_fault(tmp_path):
-    assert read_sidecar(sidecar_paths(tmp_path, SCAN)) == {}
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b'{"RepetitionTime": 2,}', "no valid JSON .line 1"),
-        (b"[1, 2]", "holds no JSON object"),
-        (b"\xff\xfe\x00", "is not UTF-8"),
-    ],
-)
-def test_broken_sidecars_are_refused(tmp_path, content, sentence):
-    (tmp_path / "task-rest_bold.json").write_bytes(content)
-    with pytest.raises(Fault, match=sentence):
-        read_sidecar(sidecar_paths(tmp_path, SCAN))
+@pytest.mark.parametrize("axis", [0, 1, 2, None])
+def test_the_header_tells_the_slice_axis(tmp_path, axis):
+    image = nib.Nifti1Image(_series(), AFFINE)
+    image.header["pixdim"][4] = 2
+    image.header.set_dim_info(slice=axis)
+    nib.save(image, tmp_path / "a.nii.gz")
+    assert open_scan(tmp_path / "a.nii.gz").slice_axis == axis

@@ -6,6 +6,18 @@ Steps      normalise_subject (T1w to template, once per person) -> preprocess_se
 """
 
 
+def of_sound_scans(function, *labels):
+    """Ask for raw files; first refuse scans at fault, of all people, before any job is run."""
+
+    def of_wildcards(wildcards):
+        # Headers are looked at once, not again in every job of a cluster.
+        if workflow.is_main_process:
+            refused(plan.require_sound_scans)
+        return refused(function, *(wildcards[label] for label in labels))
+
+    return of_wildcards
+
+
 def preprocessed_scans():
     if plan.entry != "raw":
         return []
@@ -35,7 +47,7 @@ if plan.entry == "raw":
     # One anatomical reference per person: bias field, brain, tissues, SyN to the template.
     rule normalise_subject:
         input:
-            t1w=lambda w: refused(plan.raw_t1w, w.participant),
+            t1w=of_sound_scans(plan.raw_t1w, "participant"),
         output:
             **plan.anatomy(),
         log:
@@ -47,8 +59,7 @@ if plan.entry == "raw":
             mem_mb=4000,
             runtime=60,
         params:
-            seed=plan.config["preprocessing"]["seed"],
-            accept_unoriented=plan.config["preprocessing"]["accept_unoriented"],
+            choices=plan.preprocessing("seed", "accept_unoriented"),
             code=code("normalise_subject"),
         script:
             "../../scripts/normalise_subject.py"
@@ -56,8 +67,8 @@ if plan.entry == "raw":
     # Slice timing, motion, coregistration and normalisation in one resampling; confounds.
     rule preprocess_session:
         input:
-            bold=lambda w: refused(plan.scan_path, w.participant, w.session, w.scan),
-            sidecars=lambda w: refused(plan.sidecars, w.participant, w.session, w.scan),
+            bold=of_sound_scans(plan.scan_path, "participant", "session", "scan"),
+            sidecars=of_sound_scans(plan.sidecars, "participant", "session", "scan"),
             anatomy=list(plan.anatomy().values()),
         output:
             **plan.native_pattern(),
@@ -74,7 +85,9 @@ if plan.entry == "raw":
             mem_mb=6000,
             runtime=120,
         params:
-            preprocessing=plan.config["preprocessing"],
+            choices=plan.preprocessing(
+                "resolution_mm", "slice_timing", "accept_unoriented", "seed"
+            ),
             code=code("preprocess_session"),
         script:
             "../../scripts/preprocess_session.py"

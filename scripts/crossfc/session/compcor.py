@@ -1,7 +1,8 @@
-"""Noise components from tissues without neurons (aCompCor, Behzadi et al. 2007), and the drifts.
+"""Noise components (CompCor, Behzadi et al. 2007, NeuroImage 37:90), and the drifts.
 
-As fMRIPrep computes them: voxels of eroded masks, drifts taken out by cosines, each voxel scaled
-to unit variance, principal components over time until half of the variance is explained.
+As nipype computes them for fMRIPrep: drifts taken out by cosines, each voxel scaled to unit
+variance, principal components over time until half of the variance is explained. Anatomical
+CompCor takes voxels of tissues without neurons, temporal CompCor those that vary most.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 
 # nipype and fMRIPrep: a high-pass filter of 128 s, 0.0078 Hz.
 PERIOD_CUT_SECONDS = 128.0
+_VARIABLE_SHARE = 0.02
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,10 @@ class Components:
 def cosine_drifts(
     volumes: int, repetition_time: float, period_cut: float = PERIOD_CUT_SECONDS
 ) -> np.ndarray:
-    """Slow cosines: the discrete cosine basis up to the cut, without its constant (as SPM).
+    """Slow cosines: the discrete cosine basis up to the cut, without its constant.
+
+    As many as nipype makes for fMRIPrep's ``cosine`` columns, which is one fewer than SPM: its
+    order counts the constant.
 
     Parameters
     ----------
@@ -50,10 +55,9 @@ def cosine_drifts(
     Returns
     -------
     ndarray, shape (volumes, order)
-        order = floor(2 volumes TR / cut); columns of unit norm.
+        order = floor(2 volumes TR / cut) - 1, at least 0; columns of unit norm.
     """
-    # The small number keeps 2 N TR / cut = 5 from becoming 4.999… by rounding.
-    order = int(np.floor(2 * volumes * repetition_time / period_cut + 1e-9))
+    order = max(int(np.floor(2 * volumes * repetition_time / period_cut)) - 1, 0)
     order = min(order, volumes - 1)
     at = (np.arange(volumes) + 0.5) * np.pi / volumes
     return np.sqrt(2 / volumes) * np.cos(at[:, None] * np.arange(1, order + 1))
@@ -99,3 +103,25 @@ def principal_components(
     largest = np.abs(kept).argmax(axis=0)
     kept = kept * np.sign(kept[largest, np.arange(count)])
     return Components(kept, np.sqrt(squares), share, int(varies.sum()))
+
+
+def most_variable(series: np.ndarray, share: float = _VARIABLE_SHARE) -> np.ndarray:
+    """Find the voxels that vary most over time: the mask of temporal CompCor.
+
+    The standard deviation is taken after a quadratic trend is out, as nipype does.
+
+    Parameters
+    ----------
+    series : ndarray, shape (volumes, voxels)
+    share : float
+        Share of the voxels to find.
+
+    Returns
+    -------
+    ndarray of bool, shape (voxels,)
+    """
+    trend, _ = np.linalg.qr(np.vander(np.linspace(-1, 1, len(series)), 3))
+    trend = trend.astype(series.dtype, copy=False)
+    rest = series - trend @ (trend.T @ series)
+    deviation = rest.std(axis=0, dtype=np.float64)
+    return deviation >= np.percentile(deviation, round(100 * (1 - share)))

@@ -1,6 +1,8 @@
-"""The confounds table of a run, in the names and with the metadata of fMRIPrep.
+"""The confounds table of a run, in the names, definitions and metadata of fMRIPrep (25.2).
 
-So that nilearn's ``load_confounds`` and every other reader of fMRIPrep's tables can read ours.
+So that nilearn's ``load_confounds`` and every other reader of fMRIPrep's tables can read ours. What
+differs: signals are taken from the series in template space, not on the run's own grid, and from
+the masks of `tissue`; there are no ``edge_comp`` components (Patriat et al. 2017) and no ICA-AROMA.
 """
 
 from typing import Any
@@ -8,7 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crossfc.session.compcor import Components, cosine_drifts, principal_components
+from crossfc.expansion import expanded
+from crossfc.session.compcor import (
+    Components,
+    cosine_drifts,
+    most_variable,
+    principal_components,
+)
 from crossfc.session.motion import (
     PARAMETERS,
     Motion,
@@ -20,7 +28,27 @@ from crossfc.session.motion import (
 # fMRIPrep's defaults: what makes a volume an outlier.
 FD_SPIKE_MM = 0.5
 STD_DVARS_SPIKE = 1.5
-_TEMPORAL_SHARE = 0.02
+_BLOCK = 20000
+_UNITS = {
+    "framewise_displacement": {
+        "Description": "Sum of the absolute changes of the six motion parameters, rotations as "
+        "arcs on a sphere of 50 mm (Power et al. 2012)",
+        "Units": "mm",
+    },
+    "rmsd": {
+        "Description": "Root mean square distance a sphere of 80 mm moved since the volume "
+        "before (Jenkinson et al. 2002)",
+        "Units": "mm",
+    },
+    "dvars": {
+        "Description": "Root mean square over the brain of the change since the volume before, "
+        "the run scaled to a median of 1000 (Power et al. 2012)",
+    },
+    "std_dvars": {
+        "Description": "dvars divided by what its robust standard deviation and lag-1 "
+        "autocorrelation let expect (Nichols 2013)",
+    },
+}
 
 
 def confounds_of(
@@ -42,8 +70,8 @@ def confounds_of(
     repetition_time : float
         Seconds.
     non_steady : int
-        Volumes at the start that are not in the steady state. They are marked, and left out of
-        cosines and components (0 there), as fMRIPrep does.
+        Volumes at the start that are not in the steady state. As in fMRIPrep they are marked, left
+        out of cosines and components (0 there), and counted in everything else.
 
     Returns
     -------
@@ -53,51 +81,52 @@ def confounds_of(
         For the table's JSON.
     """
     volumes = data.shape[3]
+    steady = slice(non_steady, None)
+    drifts = cosine_drifts(volumes - non_steady, repetition_time)
+    brain = data[masks["brain"]].T
+    temporal = most_variable(brain[steady])
+    both = masks["csf"] | masks["wm"]
     columns: dict[str, np.ndarray] = {}
     metadata: dict[str, dict[str, Any]] = {}
-    brain = data[masks["brain"]].T
+
     signals = {
-        "global_signal": masks["brain"],
-        "csf": masks["csf"],
-        "white_matter": masks["wm"],
+        "global_signal": brain,
+        "csf": data[masks["csf"]].T,
+        "white_matter": data[masks["wm"]].T,
+        "csf_wm": data[both].T,
+        "tcompcor": brain[:, temporal],
     }
-    for name, mask in signals.items():
-        if not mask.any():
+    for name, series in signals.items():
+        if not series.shape[1]:
             continue  # no column rather than one without values: readers then say what they miss
-        columns |= _expanded(name, data[mask].mean(axis=0, dtype=np.float64))
-        metadata[name] = {"Method": "Mean", "Voxels": int(mask.sum())}
-    steady = slice(non_steady, None)
-    dvars, std_dvars = dvars_of(brain[steady])
-    columns["std_dvars"] = _below(std_dvars, volumes, np.nan)
-    columns["dvars"] = _below(dvars, volumes, np.nan)
+        mean = series.mean(axis=1, dtype=np.float64)
+        # Masks that exist for the components only are not expanded.
+        columns |= {name: mean} if name in ("csf_wm", "tcompcor") else expanded(name, mean)
+        metadata[name] = {"Method": "Mean", "Voxels": series.shape[1]}
+    columns["dvars"], columns["std_dvars"] = dvars_of(brain)
     parameters = motion_parameters(motion.matrices, motion.centre)
     columns["framewise_displacement"] = framewise_displacement(parameters)
     columns["rmsd"] = relative_rms(motion.matrices, motion.centre)
-    metadata["framewise_displacement"] = {
-        "Method": "Power et al. 2012, rotations on a sphere of 50 mm",
-        "Units": "mm",
-    }
+    metadata |= _UNITS
 
-    drifts = cosine_drifts(volumes - non_steady, repetition_time)
-    both = masks["csf"] | masks["wm"]
-    temporal = _most_variable(brain[steady], drifts, _TEMPORAL_SHARE)
     sources = {
-        "t_comp_cor": ("tCompCor", None, brain[steady][:, temporal]),
-        "a_comp_cor": ("aCompCor", "combined", data[both].T[steady]),
-        "c_comp_cor": ("aCompCor", "CSF", data[masks["csf"]].T[steady]),
-        "w_comp_cor": ("aCompCor", "WM", data[masks["wm"]].T[steady]),
+        "t_comp_cor": ("tCompCor", None, brain[:, temporal]),
+        "a_comp_cor": ("aCompCor", "combined", signals["csf_wm"]),
+        "c_comp_cor": ("aCompCor", "CSF", signals["csf"]),
+        "w_comp_cor": ("aCompCor", "WM", signals["white_matter"]),
     }
     for prefix, (method, mask_name, series) in sources.items():
-        components = principal_components(series, drifts)
+        components = principal_components(series[steady], drifts)
         for k in range(components.series.shape[1]):
             columns[f"{prefix}_{k:02d}"] = _below(components.series[:, k], volumes, 0.0)
         metadata |= _component_metadata(prefix, method, mask_name, components)
     for k in range(drifts.shape[1]):
         columns[f"cosine{k:02d}"] = _below(drifts[:, k], volumes, 0.0)
-    for k, name in enumerate(PARAMETERS):
-        columns |= _expanded(name, parameters[:, k])
     for k in range(non_steady):
         columns[f"non_steady_state_outlier{k:02d}"] = _one_hot(k, volumes)
+    for k, name in enumerate(PARAMETERS):
+        columns |= expanded(name, parameters[:, k])
+        metadata[name] = {"Units": "mm" if name.startswith("trans") else "rad"}
     spikes = (columns["framewise_displacement"] > FD_SPIKE_MM) | (
         columns["std_dvars"] > STD_DVARS_SPIKE
     )
@@ -107,7 +136,7 @@ def confounds_of(
 
 
 def dvars_of(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """DVARS and standardised DVARS.
+    """DVARS and standardised DVARS, as nipype's ComputeDVARS.
 
     DVARS is the root mean square over voxels of the change from volume to volume (Power et al.
     2012), with the run scaled to a median of 1000. The standardised one is divided by what a
@@ -128,30 +157,23 @@ def dvars_of(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     middle = float(np.median(series)) if series.size else 0.0
     if middle == 0:
         return nothing, nothing.copy()
-    scaled = series.astype(np.float64) * (1000 / middle)
-    # As FSL: percentiles are data points, the lower one where they fall between two.
-    upper, lower = np.percentile(scaled, [75, 25], axis=0, method="lower")
-    spread = (upper - lower) / 1.349
-    scaled, spread = scaled[:, spread > 1e-7], spread[spread > 1e-7]
-    if not len(spread):
+    squares = np.zeros(len(series) - 1)
+    expected, voxels = 0.0, 0
+    for start in range(0, series.shape[1], _BLOCK):  # double precision of a whole run is large
+        scaled = series[:, start : start + _BLOCK].astype(np.float64) * (1000 / middle)
+        # As FSL: percentiles are data points, the lower one where they fall between two.
+        upper, lower = np.percentile(scaled, [75, 25], axis=0, method="lower")
+        spread = (upper - lower) / 1.349
+        scaled, spread = scaled[:, spread > 1e-7], spread[spread > 1e-7]
+        voxels += len(spread)
+        squares += (np.diff(scaled, axis=0) ** 2).sum(axis=1)
+        scaled -= scaled.mean(axis=0)
+        lag_one = (scaled[1:] * scaled[:-1]).sum(axis=0) / (scaled**2).sum(axis=0)
+        expected += float((np.sqrt(2 * (1 - lag_one)) * spread).sum())
+    if not voxels:
         return nothing, nothing.copy()
-    centred = scaled - scaled.mean(axis=0)
-    lag_one = (centred[1:] * centred[:-1]).sum(axis=0) / (centred**2).sum(axis=0)
-    expected = (np.sqrt(2 * (1 - lag_one)) * spread).mean()
-    changes = np.sqrt((np.diff(scaled, axis=0) ** 2).mean(axis=1))
-    dvars = np.concatenate([[np.nan], changes])
-    return dvars, dvars / expected
-
-
-def _expanded(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
-    """A series with its derivative and the squares of both (Friston et al. 1996)."""
-    derivative = np.concatenate([[np.nan], np.diff(values)])
-    return {
-        name: values,
-        f"{name}_derivative1": derivative,
-        f"{name}_power2": values**2,
-        f"{name}_derivative1_power2": derivative**2,
-    }
+    dvars = np.concatenate([[np.nan], np.sqrt(squares / voxels)])
+    return dvars, dvars / (expected / voxels)
 
 
 def _below(values: np.ndarray, volumes: int, fill: float) -> np.ndarray:
@@ -165,26 +187,18 @@ def _one_hot(volume: int, volumes: int) -> np.ndarray:
     return column
 
 
-def _most_variable(series: np.ndarray, drifts: np.ndarray, share: float) -> np.ndarray:
-    """The voxels that vary most over time once drifts are out (tCompCor, Behzadi et al. 2007)."""
-    basis, _ = np.linalg.qr(np.column_stack([np.ones(len(series)), drifts]))
-    variance = (series**2).sum(axis=0, dtype=np.float64) - ((basis.T @ series) ** 2).sum(axis=0)
-    return variance >= np.quantile(variance, 1 - share)
-
-
 def _component_metadata(
     prefix: str, method: str, mask: str | None, components: Components
 ) -> dict[str, dict[str, Any]]:
-    """Describe components, retained and dropped ones, in the words of fMRIPrep's JSON."""
+    """Describe the retained components in the words of fMRIPrep's JSON, which lists no others."""
     said = {}
-    retained = components.series.shape[1]
     cumulative = np.cumsum(components.explained)
-    for k, value in enumerate(components.singular_values):
-        name = f"{prefix}_{k:02d}" if k < retained else f"dropped_{prefix[0]}_{k:02d}"
+    for k in range(components.series.shape[1]):
+        name = f"{prefix}_{k:02d}"
         said[name] = {
             "Method": method,
-            "Retained": k < retained,
-            "SingularValue": float(value),
+            "Retained": True,
+            "SingularValue": float(components.singular_values[k]),
             "VarianceExplained": float(components.explained[k]),
             "CumulativeVarianceExplained": float(cumulative[k]),
             "Voxels": components.voxels,

@@ -19,7 +19,8 @@ from crossfc.session.confounds import (
 )
 from crossfc.session.mask import open_mask
 from crossfc.session.place import place
-from crossfc.session.scan import Scan, open_scan, read_sidecar
+from crossfc.session.scan import Scan, open_scan
+from crossfc.session.sidecar import read_sidecar
 from crossfc.session.smoothing import smooth_in_mask
 
 

@@ -1,11 +1,35 @@
-"""Field maps that were taken for a scan. They are not applied, and that is said."""
+"""Field maps that were taken for a scan. They are not applied, and that is never left unsaid.
 
-import json
+Estimating a field from them (unwrapping, topup) and laying it on the scan takes tools that this
+preprocessing does not have; a session with field maps is therefore refused unless the config says
+that they are to be ignored.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+
+from crossfc.bids import parse_name
+from crossfc.fault import Fault
+from crossfc.session.sidecar import read_sidecar, sidecar_paths, texts
+
+
+def field_map_files(bids_dir: str | Path, scan: str | PurePosixPath) -> list[Path]:
+    """List the images and sidecars in the ``fmap`` folders of a scan's participant.
+
+    Only these folders are looked at: ``sub-*/fmap`` and ``sub-*/ses-*/fmap`` of one person.
+    """
+    participant = Path(bids_dir) / PurePosixPath(scan).parts[0]
+    folders = [participant / "fmap", *sorted(participant.glob("ses-*/fmap"))]
+    return [
+        file
+        for folder in folders
+        for file in sorted(folder.glob("*"))
+        if file.name.endswith((".nii", ".nii.gz", ".json")) and not file.name.startswith(".")
+    ]
 
 
 def field_maps_for(bids_dir: str | Path, scan: str | PurePosixPath) -> list[str]:
-    """List the field maps whose sidecar names a scan as what they are for.
+    """List the field maps that were taken for a scan.
 
     Parameters
     ----------
@@ -17,44 +41,60 @@ def field_maps_for(bids_dir: str | Path, scan: str | PurePosixPath) -> list[str]
     Returns
     -------
     list of str
-        Paths of the sidecars below the root; by IntendedFor (relative to the participant's
-        folder, or a ``bids::`` address) or by B0FieldIdentifier.
+        Paths below the root, of the image where there is one and else of its sidecar. A field map
+        is for a scan when its IntendedFor names it (relative to the participant's folder, or a
+        ``bids::`` address), when its B0FieldIdentifier is the scan's B0FieldSource, or when it
+        lies in the scan's session (or in none) and does not say what it is for. A B0FieldSource
+        that is no field map of these folders (such as a run of the other phase encoding) is listed
+        by its name.
+
+    Raises
+    ------
+    Fault
+        If a sidecar cannot be read.
     """
     scan = PurePosixPath(scan)
     root = Path(bids_dir)
-    participant = scan.parts[0]
-    sources = _as_list(_read(root / scan.with_name(_sidecar_name(scan))).get("B0FieldSource"))
-    found = []
-    for file in sorted((root / scan.parent.parent / "fmap").glob("*.json")):
-        if file.name.startswith("."):
-            continue
-        content = _read(file)
-        intended = {_below_root(t, participant) for t in _as_list(content.get("IntendedFor"))}
-        named = set(_as_list(content.get("B0FieldIdentifier"))) & set(sources)
-        if str(scan) in intended or named:
-            found.append(file.relative_to(root).as_posix())
-    return found
+    sources = texts(read_sidecar(sidecar_paths(root, scan)).get("B0FieldSource"))
+    missing = set(sources)
+    own = {root / scan.parts[0] / "fmap", root / scan.parent.parent / "fmap"}
+    found: dict[str, str] = {}
+    for file in field_map_files(root, scan):
+        name = file.relative_to(root).as_posix()
+        try:
+            parse_name(file.name)
+        except Fault:
+            said = {} if file.suffix != ".json" else read_sidecar([file])
+        else:
+            said = read_sidecar(sidecar_paths(root, name))
+        intended = {_stem(PurePosixPath(t).name) for t in texts(said.get("IntendedFor"))}
+        named = texts(said.get("B0FieldIdentifier"))
+        silent = not intended and not named and file.parent in own
+        if silent or _stem(scan.name) in intended or set(named) & set(sources):
+            # The image, which sorts after its sidecar, is what is shown.
+            found[_stem(name)] = name
+            missing -= set(named)
+    return sorted(found.values()) + [f"B0FieldSource {name}" for name in sorted(missing)]
 
 
-def _sidecar_name(scan: PurePosixPath) -> str:
-    return scan.name.split(".nii")[0] + ".json"
+def refuse_field_maps(found: Sequence[str], scan: object) -> None:
+    """Refuse a scan that has field maps, where they are not to be ignored.
+
+    Raises
+    ------
+    Fault
+        If ``found`` is not empty.
+    """
+    if not found:
+        return
+    shown = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+    raise Fault(
+        f"{scan} has field maps ({shown}), but native preprocessing does not correct "
+        "susceptibility distortion; use fMRIPrep derivatives (entry: fmriprep), or set "
+        "preprocessing.field_maps: ignore to go on without the correction, which the record and "
+        "the methods text then say"
+    )
 
 
-def _below_root(target: str, participant: str) -> str:
-    if target.startswith("bids:"):
-        return target.split(":", 2)[-1].lstrip("/")
-    return f"{participant}/{target.lstrip('/')}"
-
-
-def _as_list(value: object) -> list[str]:
-    items = value if isinstance(value, list) else [value]
-    return [item for item in items if isinstance(item, str)]
-
-
-def _read(path: Path) -> dict:
-    """A sidecar's content; a field map's broken sidecar says nothing about what it is for."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
-        return {}
-    return content if isinstance(content, dict) else {}
+def _stem(name: str) -> str:
+    return name.removesuffix(".gz").removesuffix(".nii").removesuffix(".json")

@@ -5,12 +5,13 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 
 from crossfc import __version__
 from crossfc.atomic import save_image, write_json, write_table
 from crossfc.fault import Fault
 from crossfc.session import template
-from crossfc.session.confounds_table import confounds_of
+from crossfc.session.confounds_table import FD_SPIKE_MM, confounds_of
 from crossfc.session.coregistration import coregister
 from crossfc.session.fieldmap import field_maps_for
 from crossfc.session.image import mask_image, scaled_image
@@ -19,7 +20,8 @@ from crossfc.session.motion import count_non_steady, estimate_motion
 from crossfc.session.picture import draw_run
 from crossfc.session.registration import load_ants, mask_dice
 from crossfc.session.resampling import points_in_reference, resample_run, resample_volume
-from crossfc.session.scan import open_scan, read_sidecar, sidecar_paths
+from crossfc.session.scan import LEAST_VOLUMES, open_scan
+from crossfc.session.sidecar import read_sidecar, sidecar_paths
 from crossfc.session.slice_timing import correct_slice_timing, read_slice_timing
 from crossfc.session.tissue import masks_in_template
 
@@ -30,7 +32,7 @@ def preprocess_session(
     participant_id: str,
     derivatives_dir: str | Path,
     *,
-    resolution_mm: int = 3,
+    resolution_mm: float = 3,
     slice_timing: str = "require",
     accept_unoriented: bool = False,
     seed: int = 1,
@@ -54,8 +56,8 @@ def preprocess_session(
         Whose anatomy (see `normalise_subject`) to use.
     derivatives_dir : path
         Where the anatomy is and the results go.
-    resolution_mm : int
-        Voxel size of the output, 1 to 6, on the template's grid.
+    resolution_mm : float
+        Voxel size of the output, on the template's grid.
     slice_timing : {"require", "skip"}
         What to do where the sidecar has no SliceTiming.
     accept_unoriented : bool
@@ -68,8 +70,8 @@ def preprocess_session(
     Returns
     -------
     dict
-        ``warnings`` (sentences), ``registration`` (quality), ``volumes_non_steady``,
-        ``slice_timing_corrected``.
+        ``warnings`` (sentences), ``registration`` and ``quality`` (numbers),
+        ``volumes_non_steady``, ``slice_timing_corrected``.
 
     Raises
     ------
@@ -84,19 +86,25 @@ def preprocess_session(
     path = Path(bids_dir) / scan
     run = open_scan(path, sidecar=sidecar, accept_unoriented=accept_unoriented)
     timing, reason = read_slice_timing(
-        sidecar, run.data.shape, run.repetition_time, path, slice_timing
+        sidecar, run.data.shape, run.repetition_time, path, slice_timing, run.slice_axis
     )
     warnings = list(run.notes)
-    if timing is None and "SliceTiming" in reason:
+    if timing is None:
         warnings.append(f"slice timing was not corrected: {reason}")
     field_maps = field_maps_for(bids_dir, scan)
     if field_maps:
         warnings.append(
-            f"field maps exist for {scan} ({', '.join(field_maps)}) but distortion is not "
-            "corrected; use fMRIPrep derivatives where that matters"
+            f"field maps exist for {scan} ({', '.join(field_maps)}) but susceptibility distortion "
+            "is not corrected; use fMRIPrep derivatives where that matters"
         )
 
     non_steady = count_non_steady(run.data)
+    if run.volumes - non_steady < LEAST_VOLUMES:
+        raise Fault(
+            f"{path} has {run.volumes} volumes of which the first {non_steady} are not in the "
+            f"steady state, which leaves fewer than {LEAST_VOLUMES}; leave the session out or "
+            "choose another run"
+        )
     motion = estimate_motion(run.data, run.affine, non_steady)
     laid = coregister(
         motion.reference, motion.mask, run.affine, nib.load(anat["t1w"]), nib.load(anat["mask"])
@@ -142,8 +150,17 @@ def preprocess_session(
     save_image(files["bold"], scaled_image(data, grid.affine, run.repetition_time))
     save_image(files["mask"], mask_image(masks["brain"], grid.affine))
     save_image(files["boldref"], scaled_image(reference, grid.affine))
-    deviation = data.std(axis=3)
-    tsnr = np.divide(data.mean(axis=3), deviation, out=np.zeros_like(deviation), where=varies)
+    seen = varies & (own_mask > 0.5)
+    tsnr = _temporal_snr(data[..., non_steady:])
+    quality = _quality(table) | {
+        # Of the same voxels, those the run shows bright; after includes what interpolation smooths.
+        "tsnr_median_before": float(
+            np.median(_temporal_snr(run.data[..., non_steady:])[motion.mask])
+        ),
+        "tsnr_median_after": float(np.median(tsnr[seen])) if seen.any() else None,
+        "seed": seed,
+        "threads": threads,
+    }
     draw_run(
         reference, tsnr, varies, grid.affine,
         f"{files['boldref'].name} and tSNR; brain of template (red) and run (blue). "
@@ -155,28 +172,53 @@ def preprocess_session(
     result = {
         "warnings": warnings,
         "registration": registration,
+        "quality": quality,
         "volumes_non_steady": non_steady,
         "slice_timing_corrected": timing is not None,
     }
     said = {
         "TaskName": sidecar.get("TaskName"),
         "RepetitionTime": run.repetition_time,
-        "StartTime": timing.reference if timing is not None else 0.0,
+        "StartTime": timing and timing.reference,
         "SliceTimingCorrected": timing is not None or bool(sidecar.get("SliceTimingCorrected")),
-        "SliceTimingNote": reason,
+        "SliceTimingNote": reason
+        or f"slices along {timing.direction}, as {timing.axis_from} says, brought to StartTime",
         "SkullStripped": False,
-        "Resolution": f"{resolution_mm} mm, isotropic",
+        "Resolution": f"{resolution_mm:g} mm, isotropic",
         "SpatialReference": "nilearn's MNI152 template (ICBM 2009a nonlinear symmetric)",
         "Sources": [f"bids:raw:{scan}"],
         "FieldMaps": "not applied: " + ", ".join(field_maps) if field_maps else "none",
         "NonSteadyStateVolumes": non_steady,
         "Registration": registration,
+        "Quality": quality,
         "Warnings": warnings,
         "GeneratedBy": {"Name": "crossfc", "Version": __version__},
     }
     # The sidecar comes last: where it is, everything else is whole.
     write_json(files["bold_sidecar"], {k: v for k, v in said.items() if v is not None})
     return result
+
+
+def _temporal_snr(series: np.ndarray) -> np.ndarray:
+    """Mean over standard deviation in time, 0 where nothing varies; series (x, y, z, volumes)."""
+    tsnr = np.zeros(series.shape[:3], dtype=np.float32)
+    for k in range(series.shape[2]):  # slice by slice: the differences of a whole run are large
+        deviation = series[:, :, k].std(axis=2)
+        np.divide(series[:, :, k].mean(axis=2), deviation, out=tsnr[:, :, k], where=deviation > 0)
+    return tsnr
+
+
+def _quality(table: pd.DataFrame) -> dict[str, Any]:
+    """Summarise the confounds of a run."""
+    fd = table["framewise_displacement"].to_numpy()[1:]
+    return {
+        "fd_mean_mm": float(fd.mean()),
+        "fd_median_mm": float(np.median(fd)),
+        "fd_max_mm": float(fd.max()),
+        f"fd_share_above_{FD_SPIKE_MM:g}": float((fd > FD_SPIKE_MM).mean()),
+        "std_dvars_mean": float(np.nanmean(table["std_dvars"])),
+        "motion_outliers": sum(name.startswith("motion_outlier") for name in table),
+    }
 
 
 def _anatomy_files(participant_id: str, derivatives_dir: str | Path) -> dict[str, Path]:

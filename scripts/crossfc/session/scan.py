@@ -1,55 +1,78 @@
 """A scan on the disk: read once, checked before anything is computed from it."""
 
 import gzip
-import json
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 
-from crossfc.bids import parse_name
 from crossfc.fault import Fault
+from crossfc.session.sidecar import is_number, shown
 
+# Fewer volumes than this are no series.
+LEAST_VOLUMES = 20
 _SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+_LONGEST_HEADER = 544  # bytes, of NIfTI-2
 
 
 @dataclass(frozen=True)
-class Scan:
-    """A NIfTI image that passed the checks.
+class ScanHeader:
+    """What the header of a NIfTI image says, after the checks that need no voxels.
 
     Attributes
     ----------
     path : Path
-    data : ndarray of float32, shape (x, y, z) or (x, y, z, volumes)
-        In the units of the file (after slope and intercept). May be read-only.
+    shape : tuple of int
+        (x, y, z) or (x, y, z, volumes).
     affine : ndarray, shape (4, 4)
         Voxel indices to world coordinates, mm, RAS+.
     header : nibabel header
     repetition_time : float or None
         Seconds; None for a 3D image.
-    volumes : int
-        1 for a 3D image.
     notes : tuple of str
         What a reader of the results should know (such as an accepted missing orientation).
     """
 
     path: Path
-    data: np.ndarray
+    shape: tuple[int, ...]
     affine: np.ndarray
     header: Any
     repetition_time: float | None
-    volumes: int
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...]
+
+    @property
+    def volumes(self) -> int:
+        """1 for a 3D image."""
+        return self.shape[3] if len(self.shape) == 4 else 1
 
     @property
     def voxel_sizes(self) -> np.ndarray:
         """Lengths of the voxel edges in mm, shape (3,)."""
         return np.linalg.norm(self.affine[:3, :3], axis=0)
+
+    @property
+    def slice_axis(self) -> int | None:
+        """Array axis of the slices as the header says (dim_info), None where it does not."""
+        return self.header.get_dim_info()[2]
+
+
+@dataclass(frozen=True)
+class Scan(ScanHeader):
+    """A NIfTI image that passed all checks.
+
+    Attributes
+    ----------
+    data : ndarray of float32, shape (x, y, z) or (x, y, z, volumes)
+        In the units of the file (after slope and intercept). May be read-only.
+    """
+
+    data: np.ndarray
 
 
 def open_scan(
@@ -58,7 +81,7 @@ def open_scan(
     *,
     sidecar: Mapping[str, Any] | None = None,
     accept_unoriented: bool = False,
-    least_volumes: int = 20,
+    least_volumes: int = LEAST_VOLUMES,
 ) -> Scan:
     """Read a NIfTI file in one go and refuse it if it cannot be analysed.
 
@@ -69,8 +92,8 @@ def open_scan(
     dimensions : {3, 4}
         What is due: one volume or a series.
     sidecar : mapping, optional
-        Merged JSON of the scan (see `read_sidecar`); its RepetitionTime is compared with the
-        header's and wins where the header has none.
+        Merged JSON of the scan (see `sidecar.read_sidecar`); its RepetitionTime is compared with
+        the header's and wins where the header has none.
     accept_unoriented : bool
         Go on where neither sform nor qform says how the image lies (the affine is then nibabel's
         guess: first axis from right to left, origin in the middle).
@@ -89,104 +112,50 @@ def open_scan(
         that are NaN or infinite, the same value everywhere, no or contradictory orientation, or
         a repetition time that is missing or contradicts the sidecar by more than 1 ms.
     """
-    path = Path(path)
+    path = _existing(path)
     raw = _whole_file(path)
     header = _header(raw, path)
-    data = _voxels(raw, header, path)
-    while data.ndim > 3 and data.shape[-1] == 1:
-        data = data[..., 0]
-    time_axis = 4
-    if dimensions == 4 and data.ndim == 5 and data.shape[3] == 1:
-        data, time_axis = data[:, :, :, 0], 5  # where NIfTI has vectors, some converters put time
-    if data.ndim != dimensions:
-        raise Fault(
-            f"{path} has shape {'×'.join(map(str, data.shape))} where {dimensions} dimensions are "
-            f"due; give {'a time series' if dimensions == 4 else 'one volume'}"
-        )
-    volumes = data.shape[3] if dimensions == 4 else 1
-    if dimensions == 4 and volumes < least_volumes:
-        raise Fault(
-            f"{path} has {volumes} volumes, fewer than {least_volumes}: the scan was broken off "
-            "or is no resting-state run; leave the session out or choose another run"
-        )
+    _check_kind(header, path)
+    _check_size(len(raw), header, path)
+    said = _described(header, path, dimensions, sidecar, accept_unoriented, least_volumes)
+    data = _voxels(raw, header).reshape(said.shape, order="F")
     _check_values(data, path)
-    affine, notes = _orientation(header, data.shape[:3], path, accept_unoriented)
-    repetition_time = None
-    if dimensions == 4:
-        stored = float(header["pixdim"][time_axis])
-        repetition_time = _repetition_time(stored, header, sidecar, path)
-    return Scan(path, data, affine, header, repetition_time, volumes, tuple(notes))
+    return Scan(**vars(said), data=data)
 
 
-def sidecar_paths(bids_dir: str | Path, scan: str | Path) -> list[Path]:
-    """List the JSON files that apply to a scan, from the root of the data set down.
-
-    The inheritance principle of BIDS: a JSON file applies when it has the scan's suffix, no
-    entity the scan lacks or has differently, and lies in a folder above the scan. Later files
-    win over earlier ones; in one folder the more specific one comes later.
+def open_header(
+    path: str | Path,
+    dimensions: int = 4,
+    *,
+    sidecar: Mapping[str, Any] | None = None,
+    accept_unoriented: bool = False,
+    least_volumes: int = LEAST_VOLUMES,
+) -> ScanHeader:
+    """Read the header of a NIfTI file, in milliseconds, and make the checks that need no voxels.
 
     Parameters
     ----------
-    bids_dir : path
-        Root of the raw data set.
-    scan : path
-        Below the root, such as ``sub-01/func/sub-01_task-rest_bold.nii.gz``.
-    """
-    scan = PurePosixPath(scan)
-    wanted, suffix, _ = parse_name(scan.name)
-    found = []
-    folder = Path(bids_dir)
-    for part in (None, *scan.parent.parts):
-        folder = folder if part is None else folder / part
-        if not folder.is_dir():
-            break
-        here = []
-        for file in sorted(folder.glob(f"*{suffix}.json")):
-            entities = _sidecar_entities(file.name, suffix)
-            if entities is not None and entities.items() <= wanted.items():
-                here.append((len(entities), file))
-        found += [file for _, file in sorted(here)]
-    return found
+    As `open_scan`.
 
-
-def read_sidecar(paths: Sequence[str | Path]) -> dict[str, Any]:
-    """Merge sidecars, later ones winning.
+    Returns
+    -------
+    ScanHeader
 
     Raises
     ------
     Fault
-        If a file is not readable JSON or not an object.
+        As `open_scan`, truncation told by the size of the file included; what is wrong with the
+        values or in the middle of a gz stream is not seen.
     """
-    merged: dict[str, Any] = {}
-    for path in paths:
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-        except OSError as error:
-            raise Fault(f"{path} cannot be read ({error.strerror}); restore the file") from error
-        except UnicodeDecodeError as error:
-            raise Fault(f"{path} is not UTF-8 text; restore the file") from error
-        except json.JSONDecodeError as error:
-            raise Fault(
-                f"{path} is no valid JSON (line {error.lineno}: {error.msg}); mend the file"
-            ) from error
-        if not isinstance(content, dict):
-            raise Fault(f"{path} holds no JSON object {{…}}; mend the file")
-        merged |= content
-    return merged
+    path = _existing(path)
+    header = _header(_start_of_file(path), path)
+    _check_kind(header, path)
+    _check_size(_size(path, header), header, path)
+    return _described(header, path, dimensions, sidecar, accept_unoriented, least_volumes)
 
 
-def _sidecar_entities(name: str, suffix: str) -> dict[str, str] | None:
-    """Give the entities of a sidecar's name; None for files that only look like one (``._…``)."""
-    if name == f"{suffix}.json":
-        return {}
-    try:
-        entities, found, extension = parse_name(name)
-    except Fault:
-        return None
-    return entities if (found, extension) == (suffix, ".json") else None
-
-
-def _whole_file(path: Path) -> bytes:
+def _existing(path: str | Path) -> Path:
+    path = Path(path)
     if not path.name.endswith((".nii", ".nii.gz")):
         raise Fault(f"{path} is neither .nii nor .nii.gz; convert the scan to NIfTI")
     if not path.is_file():
@@ -194,15 +163,50 @@ def _whole_file(path: Path) -> bytes:
         reason = "is a link to a file that is not here" if dangling else "does not exist"
         remedy = "fetch its content" if dangling else "check the sheet or restore the file"
         raise Fault(f"{path} {reason}; {remedy}")
+    return path
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what reading a file may raise into a fault."""
     try:
-        raw = path.read_bytes()
-        return gzip.decompress(raw) if path.name.endswith(".gz") else raw
+        yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise Fault(
             f"{path} is truncated or corrupt ({error}); copy or convert the scan again"
         ) from error
     except OSError as error:
         raise Fault(f"{path} cannot be read ({error.strerror}); check permissions") from error
+
+
+def _whole_file(path: Path) -> bytes:
+    with _readable(path):
+        raw = path.read_bytes()
+        return gzip.decompress(raw) if path.name.endswith(".gz") else raw
+
+
+def _start_of_file(path: Path) -> bytes:
+    opener = gzip.open if path.name.endswith(".gz") else open
+    with _readable(path), opener(path, "rb") as stream:
+        return stream.read(_LONGEST_HEADER)
+
+
+def _size(path: Path, header: Any) -> int:
+    """Give the number of bytes in the file, decompressed."""
+    if not path.name.endswith(".gz"):
+        return path.stat().st_size
+    with _readable(path), open(path, "rb") as stream:
+        stream.seek(-4, 2)
+        # A gz stream ends with its decompressed size (modulo 2^32: RFC 1952).
+        stated = int.from_bytes(stream.read(4), "little")
+    if stated == _due(header) % 2**32:
+        return _due(header)
+    # Truncated, or longer than its header says, or written in several pieces: read it.
+    size = 0
+    with _readable(path), gzip.open(path, "rb") as stream:
+        while piece := stream.read(1 << 22):
+            size += len(piece)
+    return size
 
 
 def _header(raw: bytes, path: Path) -> Any:
@@ -216,29 +220,77 @@ def _header(raw: bytes, path: Path) -> Any:
         ) from error
 
 
-def _voxels(raw: bytes, header: Any, path: Path) -> np.ndarray:
-    """Give the values as float32 in the file's order, without a copy where that is possible."""
+def _described(
+    header: Any,
+    path: Path,
+    dimensions: int,
+    sidecar: Mapping[str, Any] | None,
+    accept_unoriented: bool,
+    least_volumes: int,
+) -> ScanHeader:
+    stored = header.get_data_shape()
+    shape, time_axis = list(stored), 4
+    while len(shape) > 3 and shape[-1] == 1:
+        shape.pop()
+    if dimensions == 4 and len(shape) == 5 and shape[3] == 1:
+        # Where NIfTI has vectors, some converters put time.
+        shape, time_axis = [*shape[:3], shape[4]], 5
+    if len(shape) != dimensions:
+        raise Fault(
+            f"{path} has shape {'×'.join(map(str, shape))} where {dimensions} dimensions are "
+            f"due; give {'a time series' if dimensions == 4 else 'one volume'}"
+        )
+    if dimensions == 4 and shape[3] < least_volumes:
+        raise Fault(
+            f"{path} has {shape[3]} volumes, fewer than {least_volumes}: the scan was broken off "
+            "or is no resting-state run; leave the session out or choose another run"
+        )
+    affine, notes = _orientation(header, shape[:3], path, accept_unoriented)
+    repetition_time = None
+    if dimensions == 4:
+        in_header = float(header["pixdim"][time_axis])
+        repetition_time = _repetition_time(in_header, header, sidecar, path)
+    return ScanHeader(path, tuple(shape), affine, header, repetition_time, tuple(notes))
+
+
+def _offset(header: Any) -> int:
+    # from_fileobj has read the header only; vox_offset 0 in a single file means "after it".
+    return int(header["vox_offset"]) or int(header.single_vox_offset)
+
+
+def _due(header: Any) -> int:
+    """Give the number of bytes that the header says the file has, decompressed."""
+    count = int(np.prod(header.get_data_shape(), dtype=np.int64))
+    return _offset(header) + count * header.get_data_dtype().itemsize
+
+
+def _check_kind(header: Any, path: Path) -> None:
     shape = header.get_data_shape()
     try:
         dtype = header.get_data_dtype()
-        slope, intercept = header.get_slope_inter()
+        header.get_slope_inter()
     except nib.spatialimages.HeaderDataError as error:
         raise Fault(f"{path} has an unknown data type ({error}); convert it again") from error
     if dtype.kind not in "iuf":
         raise Fault(f"{path} holds no plain numbers (type {dtype}); convert it again")
     if len(shape) < 3 or 0 in shape:
         raise Fault(f"{path} has shape {shape}, which is no volume; convert the scan again")
-    # from_fileobj has read the header only; vox_offset 0 in a single file means "after it".
-    offset = int(header["vox_offset"]) or int(header.single_vox_offset)
-    count = int(np.prod(shape, dtype=np.int64))
-    due = count * dtype.itemsize
-    if len(raw) - offset < due:
+
+
+def _check_size(size: int, header: Any, path: Path) -> None:
+    if size < _due(header):
         raise Fault(
-            f"{path} is truncated: it holds {max(len(raw) - offset, 0)} bytes of voxels where the "
-            f"header says {due}; copy or convert the scan again"
+            f"{path} is truncated: it holds {max(size - _offset(header), 0)} bytes of voxels where "
+            f"the header says {_due(header) - _offset(header)}; copy or convert the scan again"
         )
-    values = np.frombuffer(raw, dtype, count, offset).reshape(shape, order="F")
+
+
+def _voxels(raw: bytes, header: Any) -> np.ndarray:
+    """Give the values as float32 in the file's order, without a copy where that is possible."""
+    count = int(np.prod(header.get_data_shape(), dtype=np.int64))
+    values = np.frombuffer(raw, header.get_data_dtype(), count, _offset(header))
     data = values.astype(np.float32, copy=False)
+    slope, intercept = header.get_slope_inter()
     if (slope is not None and slope != 1) or intercept not in (None, 0):
         data = data * np.float32(slope) + np.float32(intercept)
     return data
@@ -312,10 +364,10 @@ def _repetition_time(
         # ASSUME: without a unit, more than 100 is milliseconds; no series has a TR of 100 s.
         in_header *= 1e-3
     stated = (sidecar or {}).get("RepetitionTime")
-    if stated is not None and not (
-        isinstance(stated, int | float) and np.isfinite(stated) and stated > 0
-    ):
-        raise Fault(f"the sidecar of {path} has RepetitionTime {stated!r}; give seconds above 0")
+    if stated is not None and not (is_number(stated) and stated > 0):
+        raise Fault(
+            f"the sidecar of {path} has RepetitionTime {shown(stated)}; give seconds above 0"
+        )
     if stated is None and in_header is None:
         raise Fault(
             f"{path} has no repetition time, neither in its header nor in a sidecar; add "
@@ -324,8 +376,14 @@ def _repetition_time(
     if stated is None:
         return in_header
     if in_header is not None and abs(in_header - stated) > 1e-3:
+        milliseconds = abs(in_header - stated / 1000) <= 1e-3
         raise Fault(
             f"{path} has a repetition time of {in_header:g} s in its header but {stated:g} s in "
-            "its sidecar; find out which is right and mend the other"
+            "its sidecar; "
+            + (
+                "the sidecar looks like milliseconds: give seconds"
+                if milliseconds
+                else "find out which is right and mend the other"
+            )
         )
     return float(stated)

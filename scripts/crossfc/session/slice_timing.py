@@ -1,5 +1,11 @@
 """Slices of one volume are taken one after the other: bring them to one moment.
 
+The order of fMRIPrep (read in 25.2): head motion is estimated on the raw series; slices are shifted
+in time on the grid they were taken on, where a slice still is a slice; then motion and all other
+movements in space are applied in one interpolation. The moment is fMRIPrep's too: half-way between
+the first and the last slice (``--slice-time-ref 0.5``), to the millisecond, which becomes StartTime
+in the sidecar of the result.
+
 Each slice's series is shifted in time by a phase ramp in the frequency domain, which is exact for
 everything below the Nyquist frequency (as AFNI's 3dTshift -Fourier). The ends are continued by
 point reflection, which keeps value and slope, so that the ends do not ring.
@@ -12,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from crossfc.fault import Fault
+from crossfc.session.sidecar import check_sidecar
 
-_AXES = {"i": 0, "j": 1, "k": 2}
+_AXES = "ijk"
 
 
 @dataclass(frozen=True)
@@ -23,17 +30,25 @@ class SliceTiming:
     Attributes
     ----------
     seconds : ndarray, shape (slices,)
-        Time after the start of the volume, in the order of the voxel index along `axis`.
+        Time after the start of the volume, in the order of the voxel index along `axis`. Slices
+        of a multiband scan share times.
     axis : int
         Array axis of the slices.
+    axis_from : str
+        What told the axis, for the record.
     reference : float
-        The moment all slices are brought to: half-way between the first and the last slice, the
-        middle of the acquisition (the default of fMRIPrep, ``--slice-time-ref 0.5``).
+        The moment all slices are brought to, seconds.
     """
 
     seconds: np.ndarray
     axis: int
+    axis_from: str
     reference: float
+
+    @property
+    def direction(self) -> str:
+        """The axis as BIDS names it: i, j or k."""
+        return _AXES[self.axis]
 
 
 def read_slice_timing(
@@ -42,14 +57,15 @@ def read_slice_timing(
     repetition_time: float,
     scan: object,
     slice_timing: str = "require",
+    slice_axis: int | None = None,
 ) -> tuple[SliceTiming | None, str]:
     """Read and check SliceTiming; say why where nothing is to be done.
 
     Parameters
     ----------
     sidecar : mapping
-        Merged JSON of the scan; SliceTiming in seconds, SliceEncodingDirection (default ``k``;
-        with a minus the list begins at the highest index), SliceTimingCorrected.
+        Merged JSON of the scan; SliceTiming in seconds, SliceEncodingDirection (with a minus the
+        list begins at the highest index), SliceTimingCorrected, MRAcquisitionType.
     shape : tuple of int
         Of the scan.
     repetition_time : float
@@ -58,6 +74,8 @@ def read_slice_timing(
         Named in faults.
     slice_timing : {"require", "skip"}
         What to do where the scan has no SliceTiming.
+    slice_axis : int, optional
+        Array axis of the slices as the header says it (dim_info).
 
     Returns
     -------
@@ -69,12 +87,15 @@ def read_slice_timing(
     Raises
     ------
     Fault
-        If SliceTiming is missing and required, or does not fit the scan.
+        If SliceTiming is missing and required, is of a wrong type, or does not fit the scan.
     """
     if slice_timing not in ("require", "skip"):
         raise Fault(f'preprocessing.slice_timing is "{slice_timing}"; choose "require" or "skip"')
+    check_sidecar(sidecar, scan)
     if sidecar.get("SliceTimingCorrected") is True:
         return None, "the sidecar says that slice timing has been corrected already"
+    if sidecar.get("MRAcquisitionType") == "3D":
+        return None, "the scan is a 3D acquisition, which has no slices in time"
     listed = sidecar.get("SliceTiming")
     if listed is None:
         if slice_timing == "require":
@@ -83,43 +104,72 @@ def read_slice_timing(
                 "correction by setting preprocessing.slice_timing: skip"
             )
         return None, "the sidecar has no SliceTiming and preprocessing.slice_timing is skip"
-    if sidecar.get("MRAcquisitionType") == "3D":
-        return None, "the scan is a 3D acquisition, which has no slices in time"
-    direction = sidecar.get("SliceEncodingDirection", "k")
-    if direction not in ("i", "j", "k", "i-", "j-", "k-"):
-        raise Fault(
-            f"the sidecar of {scan} has SliceEncodingDirection {direction!r}; give i, j or k, "
-            "with a minus where the list begins at the highest index"
-        )
-    axis = _AXES[direction[0]]
-    try:
-        seconds = np.asarray(listed, dtype=np.float64)
-    except (TypeError, ValueError):
-        seconds = np.full(1, np.nan)
-    if seconds.ndim != 1 or not np.isfinite(seconds).all():
-        raise Fault(f"SliceTiming in the sidecar of {scan} is no list of numbers; mend it")
-    if len(seconds) != shape[axis]:
-        raise Fault(
-            f"SliceTiming in the sidecar of {scan} lists {len(seconds)} slices but the scan has "
-            f"{shape[axis]} along {direction[0]}; mend SliceTiming or SliceEncodingDirection"
-        )
+    direction = sidecar.get("SliceEncodingDirection")
+    axis, axis_from = _slice_axis(direction, len(listed), shape, slice_axis, scan)
+    seconds = np.asarray(listed, dtype=np.float64)
     if seconds.min() < 0:
         raise Fault(
             f"SliceTiming in the sidecar of {scan} has a negative time ({seconds.min():g} s); "
-            "times count from the start of the volume"
+            "give times from the start of the volume"
         )
     if seconds.max() >= repetition_time:
         milliseconds = 10 < seconds.max() < 1000 * repetition_time
         raise Fault(
             f"SliceTiming in the sidecar of {scan} goes up to {seconds.max():g}, beyond the "
             f"repetition time of {repetition_time:g} s"
-            + (": it looks like milliseconds; give seconds" if milliseconds else "; mend it")
+            + (
+                ": it looks like milliseconds; divide it by 1000"
+                if milliseconds
+                else "; find out which of the two is right and mend the other"
+            )
         )
-    if direction.endswith("-"):
-        seconds = seconds[::-1]
     if np.ptp(seconds) == 0:
-        return None, "all slices are taken at the same time"
-    return SliceTiming(seconds, axis, float(seconds.min() + seconds.max()) / 2), ""
+        return None, "SliceTiming says that all slices are taken at the same time"
+    if direction is not None and direction.endswith("-"):
+        seconds = seconds[::-1]
+    reference = round(float(seconds.min() + seconds.max()) / 2, 3)
+    return SliceTiming(seconds, axis, axis_from, reference), ""
+
+
+def _slice_axis(
+    direction: str | None,
+    slices: int,
+    shape: tuple[int, ...],
+    slice_axis: int | None,
+    scan: object,
+) -> tuple[int, str]:
+    """Find the array axis of the slices, and say by what.
+
+    SliceEncodingDirection decides where it is given. Without it BIDS leaves it to the header; many
+    headers are silent, and then the number of slices tells.
+    """
+    size = "×".join(map(str, shape[:3]))
+    fits = [axis for axis in range(3) if shape[axis] == slices]
+    if direction is not None:
+        axis = _AXES.index(direction[0])
+        if axis not in fits:
+            raise Fault(
+                f"SliceTiming in the sidecar of {scan} lists {slices} slices but the scan has "
+                f"{shape[axis]} along {direction[0]} ({size} voxels); mend SliceTiming or "
+                "SliceEncodingDirection"
+            )
+        return axis, "SliceEncodingDirection"
+    if not fits:
+        raise Fault(
+            f"SliceTiming in the sidecar of {scan} lists {slices} slices but the scan has {size} "
+            "voxels; mend SliceTiming"
+        )
+    if slice_axis in fits:
+        return slice_axis, "dim_info of the header"
+    if len(fits) == 1:
+        return fits[0], "the number of slices"
+    if 2 in fits:
+        # ASSUME: k, as fMRIPrep and all converters do; only an image that was turned has others.
+        return 2, "the usual order of axes"
+    raise Fault(
+        f"SliceTiming in the sidecar of {scan} lists {slices} slices, which fits two axes of the "
+        f"scan ({size} voxels); add SliceEncodingDirection"
+    )
 
 
 def correct_slice_timing(

@@ -5,6 +5,7 @@ Column names and definitions: fMRIPrep 20.2 to 25.x, "Outputs of fMRIPrep: confo
 
 import numpy as np
 
+from crossfc.expansion import expanded
 from crossfc.trial.twin_motion import PARAMETERS, framewise_displacement, relative_rms
 
 _CUTOFF = 128.0  # s, of the discrete cosines
@@ -15,8 +16,8 @@ _FD_OUTLIER, _DVARS_OUTLIER = 0.5, 1.5  # fMRIPrep's defaults
 def cosines(volumes: int, repetition_time: float, skipped: int = 0) -> np.ndarray:
     """Give the discrete cosines below 1/128 Hz without the constant, shape (volumes, n).
 
-    As SPM and nipype: ``floor(2 * duration / 128)`` functions over the volumes in steady state,
-    zero in the first ``skipped``.
+    As SPM: ``floor(2 * duration / 128)`` functions over the volumes in steady state (nipype makes
+    one fewer), zero in the first ``skipped``.
     """
     steady = volumes - skipped
     count = int(np.floor(2 * steady * repetition_time / _CUTOFF))
@@ -131,7 +132,7 @@ def confounds(
         "csf_wm": series[:, csf | wm].mean(axis=1, dtype=float),
     }
     for name, values in signals.items():
-        columns |= _expand(name, values)
+        columns |= expanded(name, values)
     columns["dvars"], columns["std_dvars"] = dvars(series)
     columns["framewise_displacement"] = framewise_displacement(motion)
     columns["rmsd"] = relative_rms(motion)
@@ -153,7 +154,7 @@ def confounds(
     for i in range(non_steady):
         columns[f"non_steady_state_outlier{i:02d}"] = np.eye(volumes, dtype=int)[i]
     for i, name in enumerate(PARAMETERS):
-        columns |= _expand(name, motion[:, i])
+        columns |= expanded(name, motion[:, i])
     steady = np.arange(volumes) >= non_steady
     outlying = (columns["framewise_displacement"] > _FD_OUTLIER) | (
         columns["std_dvars"] > _DVARS_OUTLIER
@@ -161,16 +162,6 @@ def confounds(
     for i, volume in enumerate(np.flatnonzero(outlying & steady)):
         columns[f"motion_outlier{i:02d}"] = np.eye(volumes, dtype=int)[volume]
     return columns, sidecar
-
-
-def _expand(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
-    change = np.concatenate([[np.nan], np.diff(values)])
-    return {
-        name: values,
-        f"{name}_derivative1": change,
-        f"{name}_power2": values**2,
-        f"{name}_derivative1_power2": change**2,
-    }
 
 
 def _compcor(prefix: str, found: dict, mask: str | None) -> tuple[dict, dict]:

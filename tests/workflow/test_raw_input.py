@@ -1,0 +1,254 @@
+"""Raw scans at fault are refused before any heavy job: one sentence each, nothing written."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import yaml
+
+from tests.workflow.conftest import Study, copy_product
+
+SHAPE, VOLUMES, TR = (12, 11, 10), 30, 2.0
+SIDECAR = {"RepetitionTime": TR, "SliceTiming": [k * TR / 10 for k in range(10)]}
+PEOPLE = [f"sub-{k:02d}" for k in range(1, 7)]
+SESSIONS = {"ses-a": ("ketamine", 1), "ses-b": ("placebo", 2)}
+
+
+def scan_of(person: str, session: str) -> str:
+    return f"{person}/{session}/func/{person}_{session}_task-rest_bold.nii.gz"
+
+
+def t1w_of(person: str) -> str:
+    return f"{person}/anat/{person}_T1w.nii.gz"
+
+
+def write(path: Path, data: np.ndarray, tr: float = TR, codes: tuple[int, int] = (1, 1)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nibabel.Nifti1Image(data, np.diag([-3.0, 3, 3, 1]))
+    image.set_sform(image.affine, codes[0])
+    image.set_qform(image.affine, codes[1])
+    if data.ndim == 4:
+        image.header.set_xyzt_units("mm", "sec")
+        image.header["pixdim"][4] = tr
+    nibabel.save(image, path)
+
+
+def series() -> np.ndarray:
+    return np.random.default_rng(1).integers(100, 900, (*SHAPE, VOLUMES)).astype(np.int16)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, root) -> Study:
+    """Six people with two whole sessions, images of 12 × 11 × 10 voxels. Do not change it."""
+    study = copy_product(tmp_path_factory.mktemp("raw") / "study", root)
+    people = ["participant_id\tgroup\tsequence\tt1w"]
+    sessions = ["participant_id\tsession_id\ttreatment\tperiod\tscan"]
+    for person in PEOPLE:
+        people.append(f"{person}\tTRD\tketamine-placebo\t{t1w_of(person)}")
+        write(study.folder / "raw" / t1w_of(person), series()[..., 0])
+        for session, (treatment, period) in SESSIONS.items():
+            scan = scan_of(person, session)
+            sessions.append(f"{person}\t{session}\t{treatment}\t{period}\t{scan}")
+            write(study.folder / "raw" / scan, series())
+            sidecar_of(study, person, session).write_text(json.dumps(SIDECAR))
+    (study.folder / "participants.tsv").write_text("\n".join(people) + "\n")
+    (study.folder / "sessions.tsv").write_text("\n".join(sessions) + "\n")
+    study.config_path.write_text(
+        yaml.safe_dump(
+            {
+                "study": "raw",
+                "entry": "raw",
+                "bids_dir": "raw",
+                "sheets": {"participants": "participants.tsv", "sessions": "sessions.tsv"},
+                "groups": {"patients": "TRD"},
+                "treatments": {"active": "ketamine", "control": "placebo"},
+            }
+        )
+    )
+    return study
+
+
+def sidecar_of(study: Study, person: str, session: str) -> Path:
+    return study.folder / "raw" / scan_of(person, session).replace(".nii.gz", ".json")
+
+
+@pytest.fixture
+def study(whole, tmp_path) -> Study:
+    return whole.copy(tmp_path / "study")
+
+
+def refused(study: Study, *arguments: str) -> str:
+    """Run, expect refusal before any job, and give what the user read."""
+    done = study.snakemake(*(arguments or ["preprocess"]))
+    text = done.stdout + done.stderr
+    assert done.returncode != 0, text
+    assert "Traceback" not in text, text
+    assert "Job stats" not in text, text
+    assert not list((study.folder / "results").rglob("*"))
+    return text
+
+
+def test_a_scan_that_is_not_there(study):
+    (study.folder / "raw" / scan_of("sub-02", "ses-b")).unlink()
+    text = refused(study)
+    assert f"raw/{scan_of('sub-02', 'ses-b')} does not exist, which sessions.tsv, row 5" in text
+
+
+def test_a_person_without_t1w(study):
+    study.edit("participants.tsv", t1w_of("sub-03"), "n/a")
+    assert "sub-03 has no T1w image, which entry raw needs" in refused(study)
+
+
+def test_a_config_that_cannot_be(study):
+    study.set_config(preprocessing={"field_maps": "apply", "resolution_mm": 2.7})
+    text = refused(study)
+    assert "config key preprocessing.field_maps: 'apply' is none of refuse, ignore" in text
+    assert "preprocessing.resolution_mm: 2.7 is none of 2, 2.5, 3, 3.5, 4" in text
+
+
+def sidecar(**changes: object) -> Callable[[Study, str, str], None]:
+    def change(study: Study, person: str, session: str) -> None:
+        content = {k: v for k, v in (SIDECAR | changes).items() if v != "gone"}
+        sidecar_of(study, person, session).write_text(json.dumps(content))
+
+    return change
+
+
+def image(change: Callable[[np.ndarray], np.ndarray] = lambda d: d, **options):
+    return lambda study, person, session: write(
+        study.folder / "raw" / scan_of(person, session), change(series()), **options
+    )
+
+
+def truncated(study: Study, person: str, session: str) -> None:
+    path = study.folder / "raw" / scan_of(person, session)
+    path.write_bytes(path.read_bytes()[:20000])
+
+
+def truncated_t1w(study: Study, person: str, session: str) -> None:
+    path = study.folder / "raw" / t1w_of(person)
+    path.write_bytes(path.read_bytes()[:500])
+
+
+def field_map(study: Study, person: str, session: str) -> None:
+    path = study.folder / f"raw/{person}/{session}/fmap/{person}_{session}_phasediff.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"IntendedFor": f"bids::{scan_of(person, session)}"}))
+
+
+FAULTS = {
+    ("sub-01", "ses-a"): (sidecar(SliceTiming="gone"), "has no SliceTiming; add it, or go on"),
+    ("sub-01", "ses-b"): (
+        sidecar(SliceTiming=[k * 200 for k in range(10)]),
+        "looks like milliseconds; divide it by 1000",
+    ),
+    ("sub-02", "ses-a"): (sidecar(SliceTiming=[[0, 1]]), "give a plain list of numbers"),
+    ("sub-02", "ses-b"): (sidecar(SliceTiming=[0, 1]), "lists 2 slices but the scan has 12×11×10"),
+    ("sub-03", "ses-a"): (
+        sidecar(RepetitionTime=2.5),
+        "has a repetition time of 2 s in its header but 2.5 s in its sidecar; find out",
+    ),
+    ("sub-03", "ses-b"): (image(codes=(0, 0)), "sform_code and qform_code are 0"),
+    ("sub-04", "ses-a"): (truncated, "bold.nii.gz is truncated or corrupt"),
+    ("sub-04", "ses-b"): (image(lambda d: d[..., 0]), "where 4 dimensions are due"),
+    ("sub-05", "ses-a"): (field_map, "has field maps (sub-05/ses-a/fmap/sub-05_ses-a_phasediff"),
+    ("sub-05", "ses-b"): (truncated_t1w, "sub-05_T1w.nii.gz is truncated or corrupt"),
+}
+
+
+@pytest.mark.parametrize("target", ["preprocess", "all"])
+def test_each_fault_of_all_people_is_told_in_one_sentence(study, target):
+    for (person, session), (break_it, _) in FAULTS.items():
+        break_it(study, person, session)
+    text = refused(study, target)
+    sentences = text[text.index("crossfc: ") + len("crossfc: ") :].strip().splitlines()
+    assert len(sentences) == len(FAULTS), text
+    for (person, session), (_, words) in FAULTS.items():
+        own = t1w_of(person) if "T1w" in words else scan_of(person, session)
+        told = [sentence for sentence in sentences if words in sentence]
+        assert len(told) == 1, (words, sentences)
+        assert f"raw/{own}" in told[0]
+    assert "sub-06" not in text
+
+
+def test_a_dry_run_tells_it_too(study):
+    field_map(study, "sub-02", "ses-b")
+    assert "native preprocessing does not correct susceptibility" in refused(
+        study, "preprocess", "-n"
+    )
+
+
+def test_the_clinical_arm_asks_nothing_of_scans(study):
+    truncated(study, "sub-01", "ses-a")
+    done = study.snakemake("-n", "clinical_change")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# What passes, and what then runs again ------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def done_once(whole, tmp_path_factory) -> Study:
+    """Preprocessing as if it were done: its files are there, and empty."""
+    study = whole.copy(tmp_path_factory.mktemp("done") / "study")
+    planned = study.snakemake("preprocess", "-n", "--quiet", "rules", "--summary")
+    assert planned.returncode == 0, planned.stderr
+    for line in planned.stdout.splitlines()[1:]:
+        path = study.folder / line.split("\t")[0]
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("{}")
+    done = study.snakemake("preprocess", "--touch", "--forceall")
+    assert done.returncode == 0, done.stderr
+    assert not study.would_run("preprocess")
+    return study
+
+
+@pytest.fixture
+def finished(done_once, tmp_path) -> Study:
+    return done_once.copy(tmp_path / "study")
+
+
+def test_a_changed_scan_reruns_its_own_preprocessing_only(finished):
+    data = series()
+    data[..., 5] += 3
+    write(finished.folder / "raw" / scan_of("sub-02", "ses-b"), data)
+    assert finished.would_run("preprocess") == {"preprocess_session 02/b": 1, "preprocess": 1}
+
+
+def test_an_added_person_reruns_nobody_else(finished):
+    raw = finished.folder / "raw"
+    shutil.copytree(raw / "sub-06", raw / "sub-07")
+    for path in [*(raw / "sub-07").rglob("*.nii.gz"), *(raw / "sub-07").rglob("*.json")]:
+        path.rename(path.with_name(path.name.replace("sub-06", "sub-07")))
+    for sheet in ("participants", "sessions"):
+        path = finished.folder / f"{sheet}.tsv"
+        rows = path.read_text().splitlines()
+        new = [row.replace("sub-06", "sub-07") for row in rows if row.startswith("sub-06")]
+        path.write_text("\n".join([*rows, *new]) + "\n")
+    assert finished.would_run("preprocess") == {
+        "normalise_subject 07": 1,
+        "preprocess_session 07/a": 1,
+        "preprocess_session 07/b": 1,
+        "preprocess": 1,
+    }
+
+
+def test_a_field_map_that_comes_later_is_not_passed_over(finished):
+    field_map(finished, "sub-04", "ses-a")
+    done = finished.snakemake("preprocess")
+    assert done.returncode != 0
+    assert "sub-04_ses-a_phasediff.json), but native preprocessing" in done.stdout + done.stderr
+    finished.set_config(preprocessing__field_maps="ignore")
+    assert not finished.would_run("preprocess")
+
+
+def test_another_voxel_size_preprocesses_runs_and_normalises_nobody(finished):
+    finished.set_config(preprocessing__resolution_mm=2.5)
+    jobs = finished.would_run("preprocess")
+    assert {job.split()[0] for job in jobs} == {"preprocess_session", "preprocess"}
+    assert sum(jobs.values()) == 1 + len(PEOPLE) * len(SESSIONS)
