@@ -1,10 +1,8 @@
 """Permutation inference: family-wise error over all voxels and all maps of an analysis."""
 
 import os
-import queue
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +13,14 @@ from threadpoolctl import threadpool_limits
 
 from crossfc.fault import Fault
 from crossfc.group.arrangement import Arrangements
-from crossfc.group.cluster import label, largest, masses, neighbours
-from crossfc.group.compiled import compiled
+from crossfc.group.cluster import label, masses, neighbours
 from crossfc.group.mapped import PEOPLE, release
 from crossfc.group.statistic import Student
+from crossfc.group.sweep import MEASURES, Sweep
 from crossfc.group.tail import Tail, fit_tail, tail_p
 from crossfc.group.tfce import Enhancer
 
-_BATCH = 128  # arrangements handled at once
-_BLOCK = 512  # voxels handled at once: tables, products and scores then stay in a core's cache
-_SCAN = 64  # voxels that are passed over together where none is beyond the threshold
 _GIGABYTE = 2**30
-MEASURES = ("voxel", "extent", "mass", "tfce")
 
 
 @dataclass
@@ -147,7 +141,8 @@ def infer(
         Take corrected p that too few permutations count from a tail that is fitted to the null
         (`crossfc.group.tail`).
     threads : int
-        Batches of arrangements done side by side.
+        Batches of arrangements done side by side, each by a process of its own where there are
+        two or more.
     memory_gb : float
         Largest memory for residuals.
     scratch_dir : path, optional
@@ -176,10 +171,11 @@ def infer(
     n_maps = len(maps)
     two_sided = two_sided and statistic.signed
     enhancer = Enhancer(mask, connectivity, two_sided=two_sided) if tfce else None
+    measures = MEASURES if tfce else MEASURES[:-1]
     forming = statistic.forming_threshold(cluster_forming_p, two_sided)
     threshold = np.float32(statistic.to_score(np.float64(forming)))
     before = neighbours(mask, connectivity)
-    null = {measure: np.zeros((n_maps, len(arrangements))) for measure in MEASURES}
+    observed = {measure: np.zeros(n_maps) for measure in measures}
     with threadpool_limits(1), _residuals(maps, statistic, memory_gb, scratch_dir) as works:
         fits, clusters, enhanced = [], [], []
         for number, data in enumerate(maps):
@@ -191,19 +187,22 @@ def infer(
             labels, sizes = label(fit.score, threshold, before, two_sided)
             heights = statistic.to_height(fit.statistic).astype(np.float32)
             weighed = masses(labels, heights, len(sizes))
-            null["voxel"][number, 0] = _size(fit.score, two_sided).max()
-            null["extent"][number, 0] = sizes.max(initial=0)
-            null["mass"][number, 0] = weighed.max(initial=0)
+            observed["voxel"][number] = _size(fit.score, two_sided).max()
+            observed["extent"][number] = sizes.max(initial=0)
+            observed["mass"][number] = weighed.max(initial=0)
             if enhancer is not None:
                 enhanced.append(enhancer.map(heights))
-                null["tfce"][number, 0] = np.abs(enhanced[-1]).max()
+                observed["tfce"][number] = np.abs(enhanced[-1]).max()
             fits.append(fit)
             clusters.append((labels, sizes, weighed))
         margins = [_margin(_size(fit.score, two_sided), statistic.tie) for fit in fits]
-        sweep = _Sweep(statistic, works, margins, before, threshold, two_sided, enhancer, null)
-        exceed = sweep.run(arrangements, threads, progress)
+        sweep = Sweep(statistic, works, margins, before, threshold, two_sided, enhancer)
+        exceed, maxima = sweep.run(arrangements, threads, progress)
 
-    highest = {measure: values.max(axis=0) for measure, values in null.items()}
+    highest = {
+        measure: np.concatenate([values[:, None], maxima[measure]], axis=1).max(axis=0)
+        for measure, values in observed.items()
+    }
     flat = np.stack([fit.flat for fit in fits])
     p_uncorrected = np.where(flat, 1.0, exceed / len(arrangements))
     found = {
@@ -244,121 +243,9 @@ def infer(
         arrangements=arrangements,
         two_sided=two_sided,
     )
-    if not enhanced:
-        del result.null["tfce"]
     if tail:
         _extrapolate(result)
     return result
-
-
-class _Sweep:
-    """All arrangements over all voxels of all maps."""
-
-    def __init__(
-        self, statistic, works, margins, before, threshold, two_sided, enhancer, null
-    ) -> None:
-        self._statistic, self._works, self._margins = statistic, works, margins
-        self._before, self._threshold, self._two_sided = before, threshold, two_sided
-        self._enhancer, self._null = enhancer, null
-
-    def run(
-        self,
-        arrangements: Arrangements,
-        threads: int,
-        progress: Callable[[int, int], None] | None,
-    ) -> np.ndarray:
-        """Fill in the null maxima; return how many arrangements reach each voxel's statistic.
-
-        An arrangement is done by one thread from end to end, and all that threads share is
-        counts, so their number changes nothing.
-        """
-        n_arrangements = len(arrangements)
-        starts = range(1, n_arrangements, _BATCH)
-        spaces: queue.SimpleQueue = queue.SimpleQueue()
-        every = [_Workspace(len(self._works), len(self._before), self._enhancer)
-                 for _ in range(min(threads, max(1, len(starts))))]  # fmt: skip
-        for space in every:
-            spaces.put(space)
-
-        def batch(first: int) -> int:
-            rows = slice(first, min(first + _BATCH, n_arrangements))
-            space = spaces.get()
-            try:
-                self._batch(arrangements.part(rows), rows, space)
-            finally:
-                spaces.put(space)
-            return rows.stop - rows.start
-
-        done = 1
-        with ThreadPoolExecutor(len(every)) as pool:
-            jobs = [pool.submit(batch, first) for first in starts]
-            try:
-                for job in as_completed(jobs):
-                    done += job.result()
-                    if progress is not None:
-                        progress(done, n_arrangements)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-        return 1 + sum(space.exceed for space in every)
-
-    def _batch(self, arrangements: Arrangements, rows: slice, space: "_Workspace") -> None:
-        statistic, n = self._statistic, len(arrangements)
-        prepared = statistic.batch(arrangements)
-        for number, (work, margin) in enumerate(zip(self._works, self._margins, strict=True)):
-            space.maximum[:] = -np.inf
-            space.count[:] = 0
-            for first in range(0, work.shape[-1], _BLOCK):
-                part = slice(first, min(first + _BLOCK, work.shape[-1]))
-                scores = space.scores[: n * (part.stop - first)].reshape(n, -1)
-                statistic.scores(prepared, np.ascontiguousarray(work[..., part]), scores)
-                _tally(
-                    scores, margin[part], self._threshold, self._two_sided, first,
-                    space.exceed[number, part], space.maximum,
-                    space.listed, space.beyond, space.count,
-                )  # fmt: skip
-                if self._enhancer is not None:
-                    height = statistic.to_height(statistic.to_statistic(scores))
-                    space.heights[:n, part] = height
-            release(work)
-            self._null["voxel"][number, rows] = space.maximum[:n]
-            self._clusters(space, n, number, rows)
-            if self._enhancer is not None:
-                out = self._null["tfce"][number, rows]
-                self._enhancer.largest(space.heights[:n], space.enhancer, out)
-
-    def _clusters(self, space: "_Workspace", n: int, number: int, rows: slice) -> None:
-        starts = np.concatenate([[0], np.cumsum(space.count[:n])])
-        listed = np.concatenate([space.listed[row, : space.count[row]] for row in range(n)])
-        scores = np.concatenate([space.beyond[row, : space.count[row]] for row in range(n)])
-        heights = self._statistic.to_height(self._statistic.to_statistic(scores))
-        largest(
-            starts, listed, heights, self._before, space.parent, space.extent, space.mass,
-            space.found_extent, space.found_mass,
-        )  # fmt: skip
-        self._null["extent"][number, rows] = space.found_extent[:n]
-        self._null["mass"][number, rows] = space.found_mass[:n]
-
-
-class _Workspace:
-    """A thread's memory, used again and again."""
-
-    def __init__(self, n_maps: int, n_voxels: int, enhancer: Enhancer | None) -> None:
-        self.exceed = np.zeros((n_maps, n_voxels), dtype=np.int32)
-        self.scores = np.empty(_BATCH * _BLOCK, dtype=np.float32)
-        self.maximum = np.empty(_BATCH, dtype=np.float32)
-        self.count = np.empty(_BATCH, dtype=np.int64)
-        # Only as much of these is ever touched, and so in memory, as there are voxels to list.
-        self.listed = np.empty((_BATCH, n_voxels), dtype=np.int32)
-        self.beyond = np.empty((_BATCH, n_voxels), dtype=np.float32)
-        self.parent = np.full(n_voxels, -1, dtype=np.int32)
-        self.extent = np.empty(n_voxels, dtype=np.int32)
-        self.mass = np.empty(n_voxels, dtype=np.float64)
-        self.found_extent = np.empty(_BATCH, dtype=np.int32)
-        self.found_mass = np.empty(_BATCH, dtype=np.float64)
-        if enhancer is not None:
-            self.heights = np.empty((_BATCH, n_voxels), dtype=np.float32)
-            self.enhancer = enhancer.workspace()
 
 
 def _check(maps, arrangements, mask, cluster_forming_p, threads) -> None:
@@ -453,44 +340,3 @@ def _extrapolate(found: Inference) -> None:
         p, extrapolated = tail_p(observed, getattr(found, name), fitted)
         setattr(found, name, p)
         found.tails[measure], found.extrapolated[measure] = fitted, extrapolated
-
-
-@compiled
-def _tally(scores, margin, threshold, two_sided, first, exceed, maximum, listed, beyond, count):
-    """Compare a block of voxels with what was observed; list what is beyond the threshold."""
-    # Sizes of floats have the order of their bits, and the largest of many integers is found
-    # many at a time.
-    bits = scores.view(np.int32)
-    most = np.zeros(1, dtype=np.int32)
-    for row in range(scores.shape[0]):
-        score, bit = scores[row], bits[row]
-        if two_sided:
-            largest_bits = np.int32(0)
-            for voxel in range(score.size):
-                exceed[voxel] += abs(score[voxel]) >= margin[voxel]
-                largest_bits = max(largest_bits, bit[voxel] & np.int32(0x7FFFFFFF))
-            most[0] = largest_bits
-            best = most.view(np.float32)[0]
-        else:
-            best = score[0]
-            for voxel in range(score.size):
-                exceed[voxel] += score[voxel] >= margin[voxel]
-            for voxel in range(score.size):
-                best = max(best, score[voxel])
-        maximum[row] = max(maximum[row], best)
-        if best > threshold:
-            place = count[row]
-            for start in range(0, score.size, _SCAN):
-                stop = min(start + _SCAN, score.size)
-                here = np.int32(0)
-                for voxel in range(start, stop):
-                    here = max(here, bit[voxel] & np.int32(0x7FFFFFFF))
-                most[0] = here
-                if most.view(np.float32)[0] <= threshold:
-                    continue
-                for voxel in range(start, stop):
-                    if score[voxel] > threshold or (two_sided and score[voxel] < -threshold):
-                        listed[row, place] = first + voxel
-                        beyond[row, place] = score[voxel]
-                        place += 1
-            count[row] = place
