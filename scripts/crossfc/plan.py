@@ -1,7 +1,7 @@
 """The plan of a study: which files each job reads and writes. The rules ask, this answers.
 
-Only names and sheets are looked at. Whether a scan exists is asked when a job that needs it is
-planned, so the clinical arm runs without any image.
+Only names and sheets are looked at. Whether a scan exists, and whether the header of a raw one can
+be used, is asked when a job that needs it is planned: the clinical arm runs without any image.
 """
 
 import os

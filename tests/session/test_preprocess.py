@@ -17,7 +17,7 @@ from crossfc.session.preprocess import preprocess_session
 from crossfc.session.registration import load_ants, mask_dice, write_matrix
 
 SCAN = "sub-01/ses-a/func/sub-01_ses-a_task-rest_bold.nii.gz"
-VOLUMES, TR = 20, 2.0
+VOLUMES, TR = 21, 2.0
 GRID = np.diag([-4.0, 4.0, 4.0, 1.0])
 SHAPE = (44, 54, 44)
 TIMES = [round(k * TR / SHAPE[2], 4) for k in range(SHAPE[2])]
