@@ -1,5 +1,8 @@
 """Permutation inference against brute force, against nilearn, and on data without an effect."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 from scipy import ndimage, stats
@@ -307,6 +310,16 @@ def test_nothing_depends_on_threads_or_on_where_residuals_are(rng, mask, make, t
         for measure, values in one.null.items():
             np.testing.assert_array_equal(other.null[measure], values)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_killed_process_is_told_of(rng, mask, monkeypatch):
+    def killed(*_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    data, flips = smooth(rng, 12, *SHAPE)[:, mask], sign_flips(12, 600, 0)
+    monkeypatch.setattr("crossfc.group.sweep._tally", killed)
+    with pytest.raises(Fault, match="one of the 2 processes that do permutations was killed"):
+        infer([data], Student(np.ones(12), np.empty((12, 0))), flips, mask, threads=2)
 
 
 def test_a_tail_reaches_below_the_number_of_permutations(rng, mask):

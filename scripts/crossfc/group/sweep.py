@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import numpy as np
 
+from crossfc.fault import Fault
 from crossfc.group.arrangement import Arrangements
 from crossfc.group.cluster import largest
 from crossfc.group.compiled import compiled
@@ -83,6 +85,11 @@ class Sweep:
             How many arrangements, the identity among them, reach each voxel's margin.
         maxima : dict of str to float64 ndarray, shape (n_maps, n_arrangements - 1)
             Largest score, extent, mass and (if wanted) TFCE under each.
+
+        Raises
+        ------
+        Fault
+            If one of the processes is killed.
         """
         total = len(arrangements)
         rows = [slice(first, min(first + _BATCH, total)) for first in range(1, total, _BATCH)]
@@ -124,6 +131,11 @@ class Sweep:
             try:
                 for job in as_completed(jobs):
                     yield jobs[job], job.result()
+            except BrokenProcessPool:
+                raise Fault(
+                    f"one of the {len(counts)} processes that do permutations was killed, as for "
+                    "want of memory; give the job more memory or fewer threads (group.threads)"
+                ) from None
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
