@@ -74,6 +74,18 @@ REFERENCES = {
         "crossover trials. Statistics in Medicine 1989;8:1421–1432.",
         "10.1002/sim.4780081202",
     ),
+    "cox1999": Reference(
+        "Cox & Jesmanowicz 1999",
+        "Cox RW, Jesmanowicz A. Real-time 3D image registration for functional MRI. Magnetic "
+        "Resonance in Medicine 1999;42:1014–1018.",
+        "10.1002/(SICI)1522-2594(199912)42:6<1014::AID-MRM4>3.0.CO;2-F",
+    ),
+    "friston1995": Reference(
+        "Friston et al. 1995",
+        "Friston KJ, Ashburner J, Frith CD, Poline JB, Heather JD, Frackowiak RSJ. Spatial "
+        "registration and normalization of images. Human Brain Mapping 1995;3:165–189.",
+        "10.1002/hbm.460030303",
+    ),
     "friston1996": Reference(
         "Friston et al. 1996",
         "Friston KJ, Williams S, Howard R, Frackowiak RSJ, Turner R. Movement-related effects in "

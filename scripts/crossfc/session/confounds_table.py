@@ -21,8 +21,6 @@ from crossfc.session.motion import (
     PARAMETERS,
     Motion,
     framewise_displacement,
-    motion_parameters,
-    relative_rms,
 )
 
 # fMRIPrep's defaults: what makes a volume an outlier.
@@ -104,9 +102,9 @@ def confounds_of(
         columns |= {name: mean} if name in ("csf_wm", "tcompcor") else expanded(name, mean)
         metadata[name] = {"Method": "Mean", "Voxels": series.shape[1]}
     columns["dvars"], columns["std_dvars"] = dvars_of(brain)
-    parameters = motion_parameters(motion.matrices, motion.centre)
+    parameters = motion.parameters
     columns["framewise_displacement"] = framewise_displacement(parameters)
-    columns["rmsd"] = relative_rms(motion.matrices, motion.centre)
+    columns["rmsd"] = motion.rmsd
     metadata |= _UNITS
 
     sources = {

@@ -158,9 +158,17 @@ def preprocess_session(
             np.median(_temporal_snr(run.data[..., non_steady:])[motion.mask])
         ),
         "tsnr_median_after": float(np.median(tsnr[seen])) if seen.any() else None,
+        "realignment": motion.quality,
         "seed": seed,
         "threads": threads,
     }
+    lost = motion.quality["not_converged"]
+    if lost:
+        warnings.append(
+            f"in {len(lost)} volumes of {scan} ({', '.join(map(str, lost[:10]))}"
+            f"{', …' if len(lost) > 10 else ''}; counted from 0) the head's place is not certain; "
+            "look at their framewise displacement"
+        )
     draw_run(
         reference, tsnr, varies, grid.affine,
         f"{files['boldref'].name} and tSNR; brain of template (red) and run (blue). "

@@ -4,6 +4,9 @@ Fonov et al. 2011, NeuroImage 54:313. It comes without skull; its mask is the te
 as nilearn's own brain mask.
 """
 
+from collections.abc import Callable
+from functools import lru_cache
+
 import nibabel as nib
 import numpy as np
 
@@ -13,31 +16,42 @@ from crossfc.fault import Fault
 SPACE = TEMPLATE_SPACE
 
 
-def brain(resolution_mm: int = 3) -> nib.Nifti1Image:
-    """Give the template, 0 to 1; its grid is the one all native results lie on."""
+def brain(resolution_mm: float = 3) -> nib.Nifti1Image:
+    """Give the template, 0 to 1; its grid is the one all native results lie on.
+
+    Parameters
+    ----------
+    resolution_mm : float
+        A multiple of 0.5 mm from 1 to 6. Every grid begins at the same corner as the 1 mm one
+        and covers its field of view; those of whole millimetres are nilearn's own.
+
+    Raises
+    ------
+    Fault
+        If there is no such grid.
+    """
     from nilearn.datasets import load_mni152_template
 
-    return load_mni152_template(resolution=_checked(resolution_mm))
+    return _on_grid(load_mni152_template, resolution_mm)
 
 
-def brain_mask(resolution_mm: int = 3) -> nib.Nifti1Image:
+def brain_mask(resolution_mm: float = 3) -> nib.Nifti1Image:
     """Give the template's brain mask, ventricles and outer CSF included (uint8)."""
     image = brain(resolution_mm)
     return nib.Nifti1Image((image.get_fdata() > 0.2).astype(np.uint8), image.affine)
 
 
-def tissues(resolution_mm: int = 2) -> dict[str, nib.Nifti1Image]:
+def tissues(resolution_mm: float = 2) -> dict[str, nib.Nifti1Image]:
     """Give the template's tissue probabilities: ``csf``, ``gm``, ``wm``, adding to 1 in the brain.
 
     nilearn bundles grey and white matter; CSF is what remains of the brain.
     """
     from nilearn.datasets import load_mni152_gm_template, load_mni152_wm_template
 
-    resolution_mm = _checked(resolution_mm)
-    gm = load_mni152_gm_template(resolution=resolution_mm)
+    gm = _on_grid(load_mni152_gm_template, resolution_mm)
     inside = brain_mask(resolution_mm).get_fdata() > 0
     grey = np.clip(gm.get_fdata(), 0, 1) * inside
-    white = np.clip(load_mni152_wm_template(resolution=resolution_mm).get_fdata(), 0, 1) * inside
+    white = np.clip(_on_grid(load_mni152_wm_template, resolution_mm).get_fdata(), 0, 1) * inside
     total = np.maximum(grey + white, 1)
     grey, white = grey / total, white / total
     maps = {"csf": inside - grey - white, "gm": grey, "wm": white}
@@ -47,9 +61,21 @@ def tissues(resolution_mm: int = 2) -> dict[str, nib.Nifti1Image]:
     }
 
 
-def _checked(resolution_mm: int) -> int:
-    if resolution_mm not in range(1, 7):
+def _on_grid(load: Callable[..., nib.Nifti1Image], resolution_mm: float) -> nib.Nifti1Image:
+    """Load one piece; between whole millimetres, resample it as nilearn does at them."""
+    if not 1 <= resolution_mm <= 6 or 2 * resolution_mm != int(2 * resolution_mm):
         raise Fault(
-            f"preprocessing.resolution_mm is {resolution_mm}; choose a whole number from 1 to 6"
+            f"preprocessing.resolution_mm is {resolution_mm:g}; choose a multiple of 0.5 from 1 "
+            "to 6, such as 2, 2.5, 3 or 3.5"
         )
-    return int(resolution_mm)
+    if resolution_mm == int(resolution_mm):
+        return load(resolution=int(resolution_mm))
+    return _halved(load, float(resolution_mm))
+
+
+@lru_cache(maxsize=3)
+def _halved(load: Callable[..., nib.Nifti1Image], resolution_mm: float) -> nib.Nifti1Image:
+    from nilearn.image import resample_img
+
+    fine = load(resolution=1)
+    return resample_img(fine, np.eye(3) * resolution_mm, force_resample=True, copy_header=True)

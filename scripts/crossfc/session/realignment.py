@@ -1,0 +1,296 @@
+"""Rigid realignment: how a head known from one picture lies in another, by least squares.
+
+Gauss-Newton as in Friston et al. 1995 (Hum Brain Mapp 3:165) and AFNI's 3dvolreg (Cox &
+Jesmanowicz 1999, Magn Reson Med 42:1014), with the slopes of the known picture, not of the
+volume: they are worked out once per run, and so is the matrix that turns what a volume misses
+into a movement (the inverse compositional way, Baker & Matthews 2004, Int J Comput Vis 56:221).
+
+- Interpolation is by cubic B-splines whose coefficients are the voxels themselves. That blurs
+  both pictures alike, by 1.4 voxels (full width at half maximum), which is what a fit of six
+  parameters between coarse voxels wants, and no volume has to be filtered.
+- The movement is fitted together with what else changes a picture and could pass for one: its
+  brightness and the slope of that along each axis (a head that turns in the field of a coil,
+  drifts), an offset, and stretch and shear (the field that breath changes; fluid that is
+  brighter in the first volumes, which makes a brain look larger).
+- Each place counts by how steady it is over the run; eyes, vessels and fluid count for little.
+  Places that fit badly in one volume (a slice that was lost) count for little in that volume
+  (Geman-McClure weights), and those at the border of the field of view fade out.
+- Two levels: blocks of about 7 mm, which see movements of a centimetre, then the voxels.
+
+Sums are not left to BLAS, whose order of adding depends on the number of threads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from crossfc.fault import Fault
+
+_COARSE_MM, _FINE_MM = 7.0, 3.0
+# Around the brain: its edge tells most, the air and the neck beyond nothing or falsehoods.
+_REGION_MM = 7.0
+# Places looked at. After the blur neighbours tell the same, and noise is not what limits.
+_MOST_PLACES = 25_000
+_FEWEST_PLACES = 100
+# A turn is counted as the arc at this radius, so that all six parameters are mm.
+_ARC_MM = 50.0
+_COARSE_TOLERANCE_MM, _FINE_TOLERANCE_MM = 0.1, 0.005
+_MOST_STEPS = 30
+# Badly fitting places are looked for anew while the steps are longer than this.
+_STILL_MOVING_MM = 0.02
+# Residuals of so many robust standard deviations get a quarter of the weight.
+_BAD_FIT = 3.0
+# Below this correlation a volume does not show the head.
+_LIKENESS = 0.5
+
+
+@dataclass(frozen=True)
+class Pose:
+    """How the head lies in a volume.
+
+    Attributes
+    ----------
+    matrix : ndarray, shape (4, 4)
+        Point of the known picture to the point of the volume that shows the same piece of head,
+        mm, RAS+.
+    converged : bool
+        False where the search did not come to rest, or where the volume shows no such head.
+    iterations : int
+        Steps on the fine level.
+    correlation_before, correlation : float
+        Weighted correlation of the volume with the known picture, as it lies and realigned;
+        NaN where the volume has the same value everywhere.
+    """
+
+    matrix: np.ndarray
+    converged: bool
+    iterations: int
+    correlation_before: float
+    correlation: float
+
+
+class Target:
+    """A picture of a head, ready to be found again in other volumes of the same run.
+
+    Parameters
+    ----------
+    volume : ndarray, shape (x, y, z)
+    affine : ndarray, shape (4, 4)
+        Of all volumes.
+    brain : ndarray of bool, shape (x, y, z)
+        Where the volume shows the brain.
+
+    Raises
+    ------
+    Fault
+        If too little of the brain lies inside the field of view.
+    """
+
+    def __init__(self, volume: np.ndarray, affine: np.ndarray, brain: np.ndarray) -> None:
+        sizes = np.linalg.norm(affine[:3, :3], axis=0)
+        region = ndimage.distance_transform_edt(~brain, sampling=sizes) <= _REGION_MM
+        # Thin packages of slices keep their slices.
+        coarse = np.clip(np.round(_COARSE_MM / sizes), 1, np.maximum(np.array(brain.shape) // 8, 1))
+        fine = np.maximum(np.floor(_FINE_MM / sizes), 1)
+        self._fine = _Level(volume, affine, region, fine)
+        if self._fine.places.shape[1] < _FEWEST_PLACES:
+            raise Fault(
+                "too little of the brain lies inside the field of view to estimate head motion; "
+                "look at the picture and leave the session out if it is not usable"
+            )
+        self._coarse = _Level(volume, affine, region, coarse)
+        if self._coarse.places.shape[1] < _FEWEST_PLACES:
+            self._coarse = self._fine
+
+    def weigh(self, volumes: Sequence[np.ndarray], matrices: Sequence[np.ndarray]) -> None:
+        """Let steady places count for more.
+
+        Parameters
+        ----------
+        volumes : sequence of ndarray, shape (x, y, z)
+            Ten or so at least, spread over the run; fewer tell too little.
+        matrices : sequence of ndarray, shape (4, 4)
+            How the head lies in them.
+        """
+        level = self._fine
+        missed = np.array(
+            [
+                level.missed(level.sample(level.read(v), m)[0])
+                for v, m in zip(volumes, matrices, strict=True)
+            ]
+        )
+        spread = 1.4826 * np.median(np.abs(missed - np.median(missed, axis=0)), axis=0)
+        usual = np.median(spread)
+        if usual > 0:
+            # No place counts three times as much as a usual one: few volumes may look alike.
+            level.weigh(np.sqrt(spread**2 + 0.5 * usual**2))
+
+    def find(self, volume: np.ndarray, start: np.ndarray) -> Pose:
+        """Find the head in a volume.
+
+        Parameters
+        ----------
+        volume : ndarray, shape (x, y, z)
+        start : ndarray, shape (4, 4)
+            Where to begin, such as where the last volume was found; where this leads nowhere,
+            the search begins again without movement.
+        """
+        volume = np.ascontiguousarray(volume, dtype=np.float32)
+        near, far = self._fine.read(volume), self._coarse.read(volume)
+        before = after = self._fine.correlation(*self._fine.sample(near, np.eye(4)))
+        steps = 0
+        for begin in (start, np.eye(4)):
+            found = self._coarse.fit(far, begin, _COARSE_TOLERANCE_MM)
+            begin = found.matrix if found.converged else begin
+            found = self._fine.fit(near, begin, _FINE_TOLERANCE_MM, robust=True)
+            steps, after = found.iterations, found.correlation
+            if found.converged and after >= _LIKENESS:
+                return Pose(found.matrix, True, steps, before, after)
+        return Pose(start, False, steps, before, after)
+
+
+class _Level:
+    """The known picture at one resolution: places, their brightness, and what changes it."""
+
+    def __init__(
+        self, volume: np.ndarray, affine: np.ndarray, region: np.ndarray, block: np.ndarray
+    ) -> None:
+        self._block = tuple(int(b) for b in block)
+        self._affine = affine @ np.diag([*self._block, 1.0])
+        self._affine[:3, 3] = affine[:3, :3] @ ((np.array(self._block) - 1) / 2) + affine[:3, 3]
+        self._to_index = np.linalg.inv(self._affine)
+        picture = self.read(volume)
+        self._last = np.array(picture.shape)[:, None] - 1.0
+        inside = self.read(region) > 0.5
+        border = np.zeros_like(inside)
+        border[1:-1, 1:-1, 1:-1] = True
+        indices = np.argwhere(inside & border)
+        indices = indices[:: max(1, -(-len(indices) // _MOST_PLACES))]
+        self.places = np.ascontiguousarray(indices.T, dtype=np.float64)
+        self.weights = np.ones(len(indices))
+        self._spread = np.ones(len(indices))
+        if len(indices) < _FEWEST_PLACES:
+            return  # `Target` does without this level
+        at = tuple(indices.T)
+        values = _spline(picture)[at].astype(np.float64)
+        scale = values.mean()
+        self._values = values / scale
+        self._bright = self._values > 0.5
+        slope = np.array([_spline(picture, along=axis)[at] for axis in range(3)]) / scale
+        self._changes = self._changes_of(slope)
+        self._inverse = self._inverse_of(self.weights)
+
+    def _changes_of(self, slope: np.ndarray) -> np.ndarray:
+        """Change of brightness for each fitted parameter, shape (parameters, places).
+
+        The six of the movement come first: mm along x, y, z and arcs (mm) about them.
+        """
+        along = np.einsum("ji,jn->in", self._to_index[:3, :3], slope)  # per mm of the world
+        points = np.einsum("ij,jn->in", self._affine[:3, :3], self.places)
+        middle = points.mean(axis=1)
+        self._pivot = middle + self._affine[:3, 3]
+        x = (points - middle[:, None]) / _ARC_MM
+        turns = np.cross(x, along, axis=0)
+        strain = [x[i] * along[j] + x[j] * along[i] for i in range(3) for j in range(i + 1)]
+        bright = [self._values, *(x * self._values), np.ones_like(self._values)]
+        return np.array([*along, *turns, *strain, *bright])
+
+    def _inverse_of(self, weights: np.ndarray) -> np.ndarray:
+        """Weighted pseudo-inverse: residuals to the six parameters of the movement."""
+        weighted = self._changes * weights
+        normal = np.einsum("in,jn->ij", weighted, self._changes)
+        # What cannot be told (a picture that is flat along an axis) stays 0.
+        scale = np.sqrt(np.maximum(np.diag(normal), np.finfo(float).tiny))
+        solved = np.linalg.pinv(normal / np.outer(scale, scale), rcond=1e-10, hermitian=True)
+        solved = solved[:6] / np.outer(scale[:6], scale)
+        return np.einsum("ij,jn->in", solved, weighted)
+
+    def weigh(self, spread: np.ndarray) -> None:
+        """Take the usual spread of the residuals at each place, and weights from it."""
+        self._spread = spread
+        self.weights = 1 / spread**2
+        self.weights /= self.weights.mean()
+        self._inverse = self._inverse_of(self.weights)
+
+    def read(self, volume: np.ndarray) -> np.ndarray:
+        """Bring a volume to this level's blocks, by their means."""
+        # One order in memory, so that sums are added in one order.
+        volume = np.ascontiguousarray(volume, dtype=np.float32)
+        if self._block == (1, 1, 1):
+            return volume
+        counts = [n // b for n, b in zip(volume.shape, self._block, strict=True)]
+        kept = volume[tuple(slice(n * b) for n, b in zip(counts, self._block, strict=True))]
+        blocks = [size for pair in zip(counts, self._block, strict=True) for size in pair]
+        return kept.reshape(blocks).mean(axis=(1, 3, 5), dtype=np.float32)
+
+    def sample(self, picture: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Read a volume at the places of the known picture; say which it shows (1, fading to 0)."""
+        index = self._to_index @ matrix @ self._affine
+        seen = np.einsum("ij,jn->in", index[:3, :3], self.places) + index[:3, 3:]
+        values = ndimage.map_coordinates(
+            picture, seen, output=np.float64, order=3, mode="mirror", prefilter=False
+        )
+        depth = np.minimum(seen, self._last - seen).min(axis=0)
+        return values, np.clip(depth - 0.5, 0, 1)
+
+    def missed(self, values: np.ndarray) -> np.ndarray:
+        """Residuals of what was read, in units of the known picture's mean."""
+        # A median, so that lost slices do not make all others look too bright.
+        brightness = np.median(values[self._bright] / self._values[self._bright])
+        with np.errstate(divide="ignore", invalid="ignore"):  # an empty volume: told by `fit`
+            return values / brightness - self._values
+
+    def correlation(self, values: np.ndarray, shown: np.ndarray) -> float:
+        """Weighted correlation of what was read with the known picture."""
+        weights = self.weights * shown
+        total = max(weights.sum(), np.finfo(float).tiny)
+        one, other = (v - (weights * v).sum() / total for v in (values, self._values))
+        power = (weights * one**2).sum() * (weights * other**2).sum()
+        return float((weights * one * other).sum() / np.sqrt(power)) if power > 0 else np.nan
+
+    def fit(
+        self, picture: np.ndarray, matrix: np.ndarray, tolerance: float, robust: bool = False
+    ) -> Pose:
+        """Gauss-Newton from a start; the correlation is that before the last step."""
+        inverse, length = self._inverse, np.inf
+        for step in range(1, _MOST_STEPS + 1):
+            values, shown = self.sample(picture, matrix)
+            missed = self.missed(values)
+            if not np.isfinite(missed).all():
+                return Pose(matrix, False, step, np.nan, np.nan)
+            # The first step brings the volume near, so that what then misses is a bad fit.
+            if robust and (step == 2 or (step > 2 and length > _STILL_MOVING_MM)):
+                inverse = self._inverse_of(self.weights * shown * self._trust(missed))
+            change = np.einsum("in,n->i", inverse, missed)
+            length = np.abs(change).max()
+            matrix = matrix @ self._undo(change)
+            if length < tolerance and (step > 1 or not robust):
+                return Pose(matrix, True, step, np.nan, self.correlation(values, shown))
+        return Pose(matrix, False, _MOST_STEPS, np.nan, self.correlation(values, shown))
+
+    def _trust(self, missed: np.ndarray) -> np.ndarray:
+        """Geman-McClure weights of residuals; their usual size is this volume's own."""
+        relative = missed / self._spread
+        usual = np.median(np.abs(relative)) / 0.6745
+        if not usual > 0:
+            return np.ones_like(missed)
+        return 1 / (1 + (relative / (_BAD_FIT * usual)) ** 2) ** 2
+
+    def _undo(self, change: np.ndarray) -> np.ndarray:
+        """The matrix that takes a movement (mm, arcs) back."""
+        from scipy.spatial.transform import Rotation
+
+        undo = np.eye(4)
+        undo[:3, :3] = Rotation.from_rotvec(-change[3:6] / _ARC_MM).as_matrix()
+        undo[:3, 3] = self._pivot - undo[:3, :3] @ (self._pivot + change[:3])
+        return undo
+
+
+def _spline(picture: np.ndarray, along: int | None = None) -> np.ndarray:
+    """Value, or slope along an axis, of the cubic B-spline with these coefficients, at voxels."""
+    for axis in range(3):
+        taps = (-0.5, 0.0, 0.5) if axis == along else (1 / 6, 4 / 6, 1 / 6)
+        picture = ndimage.correlate1d(picture, taps, axis=axis, mode="mirror")
+    return picture
