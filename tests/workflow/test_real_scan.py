@@ -79,31 +79,36 @@ def test_brain_lies_on_the_template(results):
         assert all(seed["coverage"] > 0.9 for seed in record["seeds"].values())
 
 
-def test_perigenual_acc_finds_the_default_mode(results, root):
-    """Of all regions 40 mm and more away, those most connected are of the default mode.
+@pytest.mark.parametrize("session", ["a", "b"])
+def test_perigenual_acc_finds_the_default_mode(results, root, session):
+    """Of all regions 40 mm and more away, the one most connected is of the default mode.
 
-    By region, not by voxel: with two runs of 78 volumes the highest single voxel is chance.
+    In each half by itself (by chance 3 of 35 regions, twice). Both hemispheres of a region count
+    together: one gyrus of one side is 60 voxels, and with 43 degrees of freedom that is chance.
     """
-    maps = [seed_map(results, session, "pgACC") for session in "ab"]
-    mean, affine = (maps[0][0] + maps[1][0]).ravel() / 2, maps[0][1]
-    voxels = np.indices(maps[0][0].shape).reshape(3, -1)
+    image, affine = seed_map(results, session, "pgACC")
+    values = image.ravel()
+    voxels = np.indices(image.shape).reshape(3, -1)
     place = affine[:3, :3] @ voxels + affine[:3, 3:]
     distant = np.linalg.norm(place - np.array(SEEDS["pgACC"])[:, None], axis=0) > 40
     atlas = nibabel.load(root / "config/atlas/desikan_killiany.nii.gz")
     to_atlas = np.linalg.inv(atlas.affine)
     index = np.rint(to_atlas[:3, :3] @ place + to_atlas[:3, 3:]).astype(int)
     inside = ((index >= 0) & (index < np.array(atlas.shape)[:, None])).all(axis=0)
-    label = np.zeros(mean.size, dtype=int)
+    label = np.zeros(values.size, dtype=int)
     label[inside] = np.asarray(atlas.dataobj)[tuple(index[:, inside])]
     lines = (root / "config/atlas/desikan_killiany.tsv").read_text().splitlines()[1:]
-    strength = {}
+    found = {}
     for number, name in (line.split("\t") for line in lines):
-        own = (label == int(number)) & distant & np.isfinite(mean)
-        if own.sum() > 20:
-            strength[name] = mean[own].mean()
-    strongest = sorted(strength, key=strength.get, reverse=True)[:3]
-    default_mode = ("isthmus of the cingulate", "posterior cingulate", "precuneus")
-    assert all(name.startswith(default_mode) for name in strongest), strongest
+        own = (label == int(number)) & distant & np.isfinite(values)
+        found.setdefault(name.split(" (")[0], []).append(values[own])
+    found = {name: np.concatenate(parts) for name, parts in found.items()}
+    strength = {name: part.mean() for name, part in found.items() if part.size > 40}
+    strongest = sorted(strength, key=strength.get, reverse=True)
+    assert len(strongest) > 30
+    assert strongest[0] in ("isthmus of the cingulate", "posterior cingulate", "precuneus"), [
+        (name, round(float(strength[name]), 3)) for name in strongest[:5]
+    ]
 
 
 def test_maps_of_the_two_halves_agree(results):
