@@ -58,9 +58,7 @@ def measure() -> dict[str, float]:
         given = {
             "participant_id": person,
             "session_id": name,
-            "runs": [
-                {"scan": scan} | {k: str(paths[k]) for k in ("bold", "mask", "confounds")}
-            ],
+            "runs": [{"scan": scan} | {k: str(paths[k]) for k in ("bold", "mask", "confounds")}],
             "pipelines": plan.pipeline_choices(),
             "targets": plan.target_rows(),
             "outputs": json.loads(json.dumps(outputs, default=str)),

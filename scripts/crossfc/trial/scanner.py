@@ -168,7 +168,7 @@ def simulate_raw_session(
     scan: str | None = None,
     matrix: int = 64,
     slices: int = 36,
-    voxel_mm: float = 3.5,
+    voxel_mm: float | tuple[float, float, float] = 3.5,
     orientation: str = "axial",
     volumes: int = 120,
     repetition_time: float = 2.5,
@@ -188,8 +188,8 @@ def simulate_raw_session(
         As `raw_paths` names them.
     matrix, slices : int
         The image is matrix by matrix by slices.
-    voxel_mm : float
-        Isotropic.
+    voxel_mm : float or tuple of float
+        Isotropic, or along each axis of the matrix.
     orientation : {"axial", "sagittal"}
         Direction of the slices; axial ones are tilted.
     volumes : int
@@ -214,7 +214,7 @@ def simulate_raw_session(
     to_t1w = rigid(lie, centre=middle[0])
     centre = apply(np.linalg.inv(to_t1w), head.from_template(_FIELD_CENTRE))[0]
     shape = (matrix, matrix, slices)
-    axes = _axes(orientation, random) * voxel_mm
+    axes = _axes(orientation, random) * np.asarray(voxel_mm, float)
     affine = _grid(axes, shape, centre + random.normal(scale=3, size=3))
     timing = slice_times(slices, repetition_time)
     middles = (np.arange(volumes) + 0.5) * repetition_time
