@@ -34,11 +34,13 @@ localrules:
     group,
 
 
-# Everything, which is the report: it needs all the others.
+# Everything: the report and all it is made of, so that a result that was lost is made again.
 rule all:
     default_target: True
     input:
         rules.report.output,
+        on_sheets(report_inputs),
+        on_sheets(lambda: session_results() if plan.has_edges else []),
 
 
 # Every scan in template space (entry raw).

@@ -11,27 +11,36 @@ with job(snakemake):
     from crossfc.group.edges import edge_rows
     from crossfc.group.exclusion import quality_table, split
     from crossfc.group.pairs import pair_sessions
+    from crossfc.session.folder import finished_session
     from crossfc.trial.design import LEFT_COLUMNS
 
     given, wanted, out = snakemake.input, snakemake.params, Path(snakemake.output[0])
     choices, left = dict(wanted.choices), list(wanted.left)
     seeds = list(dict.fromkeys(row["seed"] for row in wanted.seeds))
     people = [dict(row) for row in wanted.people]
-    contrast = choices["level"] == "contrast"
-    maps = iter(given.maps)
-    for person in people:
-        for kind in ["contrast"] if contrast else ["active", "control"]:
-            person[kind] = [next(maps) for _ in seeds]
-    if given.get("qc"):
-        quality = quality_table(wanted.sessions, given.qc, choices["limits"])
+    kinds = ["contrast"] if choices["level"] == "contrast" else ["active", "control"]
+    place = wanted.task, out.parents[2], wanted.space, choices["pipeline"], seeds
+    if given.sessions:
+        labels = [(s["participant_id"], s["session_id"]) for s in wanted.sessions]
+        own = {label: finished_session(*label, *place) for label in labels}
+        for person in people:
+            for kind, session in zip(kinds, person["sessions"], strict=True):
+                person[kind] = own[person["participant_id"], session]["maps"]
+        records = [files["qc"] for files in own.values()]
+        quality = quality_table(wanted.sessions, records, choices["limits"])
         people, poor = split(people, quality)
         left += poor
         kept = [not bad for bad in quality["excluded"]]
         edges = edge_rows(
             [s for s, k in zip(wanted.sessions, kept, strict=True) if k],
-            [t for t, k in zip(given.relmat, kept, strict=True) if k],
+            [f["relmat"] for f, k in zip(own.values(), kept, strict=True) if k],
         )
         atomic.write_table(out / "targets.tsv", edges)
+    else:
+        maps = iter(given.maps)
+        for person in people:
+            for kind in kinds:
+                person[kind] = [next(maps) for _ in seeds]
     for person in people:
         del person["sessions"]
     pair_sessions(

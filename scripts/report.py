@@ -12,10 +12,10 @@ with job(snakemake):
     from crossfc import __version__
     from crossfc.report.page import write_report
 
-    given, output = snakemake.input, Path(snakemake.output[0])
+    output = Path(snakemake.output[0])
     study = dict(snakemake.params.study)
     folders = study.pop("folders")
-    carpets = [path for path in given if path.endswith("_desc-carpet_bold.png")]
+    carpets = [output.parent / name for name in study.pop("carpets")]
     write_report(
         output,
         **study,

@@ -1,8 +1,8 @@
-"""The code a rule depends on: a digest of its script and the crossfc modules it imports.
+"""The code a rule depends on: digests of its script and of the crossfc modules it imports.
 
 Snakemake's own trigger looks at the script's time stamp, so a fresh clone reruns every subject and
-an edited module reruns nobody. This digest changes when, and only when, a line that the rule can
-reach has changed.
+an edited module reruns nobody. These digests change when, and only when, a line that the rule can
+reach has changed; one for each module, so that it can be said which.
 """
 
 import ast
@@ -14,8 +14,9 @@ from pathlib import Path
 PACKAGE = "crossfc"
 
 
-def digest(script: str | Path) -> str:
-    """Give the digest of a script and of every module of the package it imports, transitively.
+@cache
+def digests(script: str | Path) -> dict[str, str]:
+    """Give the digests of a script and of every module of the package it imports, transitively.
 
     Parameters
     ----------
@@ -24,19 +25,20 @@ def digest(script: str | Path) -> str:
 
     Returns
     -------
-    str
-        16 hexadecimal digits.
+    dict
+        Path below the script's folder (such as ``crossfc/session/mask.py``) to 8 hexadecimal
+        digits, the script first. Read once; not to be changed.
 
     Notes
     -----
-    Imports inside functions count too. Comments and blank lines do not: the syntax trees are
-    compared, so a better comment reruns nothing.
+    Imports inside functions count too. Comments, blank lines and docstrings do not: the syntax
+    trees are compared, so a better comment reruns nothing.
     """
-    total = hashlib.sha256()
-    for path in reached(script):
-        total.update(path.name.encode())
-        total.update(_tree_digest(path))
-    return total.hexdigest()[:16]
+    root = Path(script).resolve().parent
+    return {
+        path.relative_to(root).as_posix(): _read(path, root)[0].hex()[:8]
+        for path in reached(script)
+    }
 
 
 def content_digest(paths: Iterable[str | Path]) -> str:
@@ -59,30 +61,26 @@ def reached(script: str | Path) -> list[Path]:
         if path in found:
             continue
         found.append(path)
-        waiting += [p for p in _imports(path, root) if p not in found]
+        waiting += [p for p in _read(path, root)[1] if p not in found]
     return [found[0], *sorted(found[1:])]
 
 
 @cache
-def _parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-
-
-@cache
-def _tree_digest(path: Path) -> bytes:
-    tree = _parsed(path)
+def _read(path: Path, root: Path) -> tuple[bytes, tuple[Path, ...]]:
+    """Give a module's digest and the modules it imports; its tree, which is large, is let go."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    imports = _imports(tree, root)
     for node in ast.walk(tree):
         # Docstrings say things, they do nothing.
         documented = isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
         if documented and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
-    return hashlib.sha256(ast.dump(tree).encode()).digest()
+    return hashlib.sha256(ast.dump(tree).encode()).digest(), imports
 
 
-@cache
-def _imports(path: Path, root: Path) -> tuple[Path, ...]:
+def _imports(tree: ast.Module, root: Path) -> tuple[Path, ...]:
     names: set[str] = set()
-    for node in ast.walk(_parsed(path)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:

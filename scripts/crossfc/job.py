@@ -1,6 +1,9 @@
 """A job: one script run by the workflow, with its threads, its log and its faults in order."""
 
+import atexit
+import gc
 import os
+import platform
 import sys
 import traceback
 from collections.abc import Iterator
@@ -8,8 +11,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from crossfc import atomic
 from crossfc.fault import Fault
 
+# The packages that compute, by the module they are imported as.
+PACKAGES = {
+    "ants": "antspyx",
+    "jinja2": "jinja2",
+    "joblib": "joblib",
+    "jsonschema": "jsonschema",
+    "matplotlib": "matplotlib",
+    "nibabel": "nibabel",
+    "nilearn": "nilearn",
+    "numba": "numba",
+    "numpy": "numpy",
+    "pandas": "pandas",
+    "scipy": "scipy",
+    "sklearn": "scikit-learn",
+    "statsmodels": "statsmodels",
+    "yaml": "pyyaml",
+}
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -33,15 +54,20 @@ def job(snakemake: Any) -> Iterator[None]:
 
     Notes
     -----
-    A Fault is printed as its sentence and ends the script with exit code 1. Anything else is a
-    bug: its traceback goes to the log too.
+    The process ends with the block. A Fault is printed as its sentence and ends it with exit code
+    1. Anything else is a bug: its traceback goes to the log too. A job that succeeds leaves a
+    record beside its log (`software`), from which the provenance of the study is gathered.
     """
     for variable in _THREAD_VARIABLES:
         os.environ[variable] = str(snakemake.threads)
+    # Importing makes many lasting objects; looking through them all again and again for garbage
+    # takes a tenth of the time.
+    gc.set_threshold(50_000, 20, 20)
     log = Path(snakemake.log[0]) if snakemake.log else None
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("", encoding="utf-8")
+        log.with_suffix(".json").unlink(missing_ok=True)
     try:
         yield
     except Fault as fault:
@@ -50,6 +76,26 @@ def job(snakemake: Any) -> Iterator[None]:
     except Exception:
         _say(traceback.format_exc(), log)
         sys.exit(1)
+    if log is not None:
+        record = {"rule": snakemake.rule, "threads": snakemake.threads, "software": software()}
+        atomic.write_json(log.with_suffix(".json"), record)
+    _leave()
+
+
+def _leave() -> None:
+    """End the process at once: all is written, and taking the libraries down takes 0.2 s a job."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def software() -> dict[str, str]:
+    """Give the versions of Python and of the packages that this process has imported."""
+    from importlib.metadata import version
+
+    used = {package for module, package in PACKAGES.items() if module in sys.modules}
+    return {"python": platform.python_version()} | {name: version(name) for name in sorted(used)}
 
 
 def note(snakemake: Any, text: str) -> None:

@@ -6,7 +6,7 @@ be used, is asked when a job that needs it is planned: the clinical arm runs wit
 
 import os
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class Plan:
         self._find_files()
         self.study_dir = Path(self.config["results_dir"]) / self.config["study"]
         _require_writable(self.study_dir)
+        self._check_places()
         self.trial: Trial | None = None
         self.missing_sheets = [
             path
@@ -77,6 +78,11 @@ class Plan:
 
     def _placed(self, row: dict[str, Any]) -> dict[str, Any]:
         return row | {"file": self._found(row["file"])} if row["file"] else row
+
+    def _bare(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Give a region as computations need it: a better citation is for the report only."""
+        words = ("citation", "provenance")
+        return {key: value for key, value in self._placed(row).items() if key not in words}
 
     def _strategies(self) -> dict[str, Any]:
         path = self.config["strategies"]
@@ -113,6 +119,16 @@ class Plan:
                 if word not in known[kind]
             ]
         )
+
+    def _check_places(self) -> None:
+        """Refuse inputs that lie where results are written: a session's folder is made anew."""
+        for key in ("bids_dir", "derivatives_dir"):
+            path = self.config[key]
+            if path and Path(path).resolve() == self.study_dir.resolve():
+                raise Fault(
+                    f"config key {key}: {path} is where the results go (results_dir and study); "
+                    "choose another study name or results_dir"
+                )
 
     def _check_group(self) -> None:
         """Refuse an exchange of blocks that are not named."""
@@ -226,10 +242,8 @@ class Plan:
 
     def preprocessed(self, scan: str) -> dict[str, str]:
         """Name fMRIPrep's files of a scan."""
-        found = layout.preprocessed(
-            scan, self.derivatives_dir, self.config["space"], self.config["res"]
-        )
-        return {key: str(path) for key, path in found.items()}
+        space, res = self.config["space"], self.config["res"]
+        return _preprocessed(scan, self.derivatives_dir, space, res)
 
     def preprocessed_inputs(self, participant: str, session: str, kind: str) -> list[str]:
         """List one kind of file (bold, mask, confounds) over the repeat runs of a session.
@@ -308,38 +322,21 @@ class Plan:
         figure = _pattern(layout.run_figure(scan, self.derivatives_dir))
         return self.preprocessed_pattern() | {"figure": figure}
 
-    def connectivity_pattern(self) -> dict[str, dict[str, Any]]:
-        """Name the outputs of a session for every pipeline, as patterns."""
-        return {
-            name: {
-                key: [_pattern(p) for p in paths] if isinstance(paths, list) else _pattern(paths)
-                for key, paths in self._connectivity(_SUB, _SES, name).items()
-            }
-            for name in self.pipelines
-        }
+    def session_pattern(self) -> str:
+        """Name the folder of a session's connectivity, as a pattern."""
+        return _pattern(layout.carpet(_SUB, _SES, self.config["task"], self.study_dir).parent)
 
-    def carpet_pattern(self) -> str:
-        """Name the carpet plot, as a pattern."""
-        return _pattern(layout.carpet(_SUB, _SES, self.config["task"], self.study_dir))
+    def session_folders(self) -> list[str]:
+        """List the folders of all sessions' connectivity; with ready maps there are none."""
+        if self.entry == "maps":
+            return []
+        pattern = self.session_pattern()
+        return [_filled(pattern, session) for session in self.sessions()]
 
     def carpets(self) -> list[str]:
-        """List the carpet plots of all sessions."""
-        task = self.config["task"]
-        return [
-            str(layout.carpet(s.participant_id, s.session_id, task, self.study_dir))
-            for s in self.sessions()
-        ]
-
-    def _connectivity(self, sub: str, ses: str, pipeline: str) -> dict[str, Any]:
-        return layout.connectivity(
-            sub,
-            ses,
-            self.config["task"],
-            self.study_dir,
-            self.config["space"],
-            pipeline,
-            self.seeds(pipeline),
-        )
+        """List the carpet plots of all sessions, below the study's results."""
+        pattern = _pattern(layout.carpet(_SUB, _SES, self.config["task"], ""))
+        return [_filled(pattern, session) for session in self.sessions()]
 
     def pipeline_choices(self) -> dict[str, dict[str, Any]]:
         """Give every pipeline with its strategy and seeds spelt out, as plain structures."""
@@ -355,11 +352,17 @@ class Plan:
         }
 
     def seed_rows(self, pipeline: str) -> list[dict[str, Any]]:
-        """Give the rows of a pipeline's seed set."""
-        trial = self.checked_trial()
+        """Give the rows of a pipeline's seed set: where the seeds are, without their citations."""
+        return self._seeds[self._seed_set(pipeline)]
+
+    def _seed_set(self, pipeline: str) -> str:
         first = next(iter(self.config["pipelines"].values()))
-        choices = self.config["pipelines"].get(pipeline, first)
-        return [self._placed(r.as_dict("seed")) for r in trial.seed_sets[choices["seed_set"]]]
+        return self.config["pipelines"].get(pipeline, first)["seed_set"]
+
+    @cached_property
+    def _seeds(self) -> dict[str, list[dict[str, Any]]]:
+        sets = self.checked_trial().seed_sets
+        return {name: [self._bare(row.as_dict("seed")) for row in sets[name]] for name in sets}
 
     def seeds(self, pipeline: str) -> list[str]:
         """Give the names of a pipeline's seeds."""
@@ -442,33 +445,29 @@ class Plan:
         return {name: self.config["preprocessing"][name] for name in names}
 
     def target_rows(self) -> list[dict[str, Any]]:
-        """Give the rows of the targets."""
-        return [self._placed(r.as_dict("target")) for r in self.checked_trial().targets]
+        """Give the rows of the targets: where they are, without their citations."""
+        return self._targets
+
+    @cached_property
+    def _targets(self) -> list[dict[str, Any]]:
+        return [self._bare(row.as_dict("target")) for row in self.checked_trial().targets]
 
     # The group ---------------------------------------------------------------------------------
 
-    def session_files(self, pipeline: str, kind: str) -> list[str]:
-        """List one kind of file (relmat, qc) of all sessions; with ready maps there are none."""
-        if self.entry == "maps":
+    def ready_maps(self, pipeline: str) -> list[str]:
+        """List the ready maps: person by person, active then control, by seed."""
+        if self.entry != "maps":
             return []
-        return [
-            str(self._connectivity(s.participant_id, s.session_id, pipeline)[kind])
-            for s in self.sessions()
-        ]
+        return [path for pair in self.paired() for path in self._ready_maps(pair, pipeline)]
 
-    def pair_maps(self, pipeline: str) -> list[str]:
-        """List the maps of all paired sessions: person by person, active then control, by seed."""
-        return [path for row in self.people(pipeline) for path in row["maps"]]
-
-    def people(self, pipeline: str) -> list[dict[str, Any]]:
-        """Give the paired people with their scores and the paths of their maps.
+    def people(self) -> list[dict[str, Any]]:
+        """Give the paired people with their scores, and no paths: a moved data set reruns nothing.
 
         Returns
         -------
         list of dict
-            The rows of `Trial.person_row`, scores per treatment, ``sessions`` (active, control)
-            and ``maps`` (active by seed, then control by seed; one per seed where the maps are
-            contrasts already).
+            The rows of `Trial.person_row`, scores per treatment, and ``sessions`` (active, then
+            control).
         """
         rows = []
         for pair in self.paired():
@@ -477,18 +476,8 @@ class Plan:
                 for scale in self.checked_trial().scales:
                     row[f"score_{scale}_{role}"] = session and session.scores.get(scale)
             row["sessions"] = [s.session_id for s in (pair.active, pair.control) if s]
-            row["maps"] = self._maps_of(pair, pipeline)
             rows.append(row)
         return rows
-
-    def _maps_of(self, pair: Pair, pipeline: str) -> list[str]:
-        if self.entry == "maps":
-            return self._ready_maps(pair, pipeline)
-        return [
-            str(path)
-            for s in (pair.active, pair.control)
-            for path in self._connectivity(s.participant_id, s.session_id, pipeline)["maps"]
-        ]
 
     def _ready_maps(self, pair: Pair, pipeline: str) -> list[str]:
         maps, sheets = self.config["maps"], self.config["sheets"]
@@ -518,10 +507,6 @@ class Plan:
                     )
                 paths.append(str(path))
         return paths
-
-    def people_without_paths(self, pipeline: str) -> list[dict[str, Any]]:
-        """Give `people` without paths, so that moving a data set reruns nothing."""
-        return [{k: v for k, v in row.items() if k != "maps"} for row in self.people(pipeline)]
 
     def pair_choices(self, pipeline: str) -> dict[str, Any]:
         """Give what pairing depends on besides the maps."""
@@ -693,14 +678,17 @@ class Plan:
         means = {"threads", "memory_gb"}
         group = {k: v for k, v in self.config["group"].items() if k not in means}
         config = {k: v for k, v in self.config.items() if k not in silent}
+        trial = self.checked_trial()
+        seeds = trial.seed_sets[self._seed_set(self.primary)]
         return {
             "config": config | {"group": group},
             "analyses": self.analyses() if self.has_images else [],
             "scales": self.scale_rows(),
-            "seeds": self.seed_rows(self.primary),
-            "targets": self.target_rows(),
+            "seeds": [self._placed(row.as_dict("seed")) for row in seeds],
+            "targets": [self._placed(row.as_dict("target")) for row in trial.targets],
             "strategies": self.strategies,
             "hypotheses": self.config["clinical"]["hypotheses"],
+            "carpets": self.carpets() if self.has_edges else [],
             "folders": folders,
         }
 
@@ -763,6 +751,7 @@ class Plan:
         """Give the scales as plain rows."""
         return [asdict(scale) for scale in self.checked_trial().scales.values()]
 
+
 def _scored(pair: Pair, scale: str) -> bool:
     return all(s and s.scores.get(scale) is not None for s in (pair.active, pair.control))
 
@@ -775,6 +764,20 @@ def _pattern(path: str | Path) -> str:
         .replace(_SES, "ses-{session}")
         .replace(_SCAN, "sub-{scan}")
     )
+
+
+def _filled(pattern: str, session: Session) -> str:
+    """Fill in the labels of a session."""
+    person = session.participant_id.removeprefix("sub-")
+    own = session.session_id.removeprefix("ses-")
+    return pattern.replace("{participant}", person).replace("{session}", own)
+
+
+# Each kind of file is asked for by itself, so a run's names are asked for several times running.
+@lru_cache(maxsize=16)
+def _preprocessed(scan: str, folder: Path, space: str, res: str | None) -> dict[str, str]:
+    found = layout.preprocessed(scan, folder, space, res)
+    return {key: str(path) for key, path in found.items()}
 
 
 def _require_writable(folder: Path) -> None:

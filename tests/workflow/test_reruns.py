@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pytest
 import yaml
 
 from crossfc import atomic
@@ -177,6 +178,38 @@ def test_comment_or_docstring_reruns_nothing(study):
     path = "scripts/crossfc/session/smoothing.py"
     study.edit(path, '"""Smoothing inside a mask', '# why not\n"""Smoothing inside the mask')
     assert not study.would_run()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"title": "Another title"},
+        {"clinical__hypotheses": [{"seed": "sgACC", "target": "hippocampus"}]},
+    ],
+    ids=["title", "hypotheses"],
+)
+def test_words_of_the_report_rerun_the_report_only(study, change):
+    study.set_config(**change)
+    assert by_rule(study.would_run()) == {"report": 1, "all": 1}
+
+
+def test_citation_of_a_seed_reruns_the_report_only(study):
+    path = study.folder / "config/seeds.tsv"
+    path.write_text(path.read_text().replace("Rolls et al. 2020", "Rolls, Huang et al. 2020"))
+    assert by_rule(study.would_run()) == {"report": 1, "all": 1}
+
+
+def test_moved_seed_reruns_sessions(study):
+    path = study.folder / "config/seeds.tsv"
+    path.write_text(path.read_text().replace("sgACC\tsphere\t1\t31", "sgACC\tsphere\t2\t31"))
+    assert by_rule(study.would_run())["connectivity_session"] == 19
+
+
+def test_lost_session_is_made_again_with_the_group(study):
+    shutil.rmtree(study.folder / "results/small/sub-T02/ses-placebo/func")
+    jobs = study.would_run()
+    assert sessions_of(jobs) == ["T02/placebo"]
+    assert {k: by_rule(jobs).get(k) for k in GROUP} == GROUP
 
 
 def test_report_template_reruns_the_report_only(study):

@@ -45,7 +45,8 @@ rule clinical_correlation:
         "../../envs/analysis.yaml"
     params:
         design=on_sheets(lambda: plan.design()),
-        clinical=plan.config["clinical"],
+        # Hypotheses stated beforehand change what the report shows, not what is computed.
+        clinical={k: v for k, v in plan.config["clinical"].items() if k != "hypotheses"},
         code=code("clinical_correlation"),
     script:
         "../../scripts/clinical_correlation.py"

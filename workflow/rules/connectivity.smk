@@ -1,21 +1,15 @@
 """Connectivity: one job per session reads its scan once and serves every pipeline.
 
 Requires   preprocessed BOLD, brain mask and confounds of each session (fMRIPrep's names)
-Makes      <results>/<study>/sub-*/ses-*/func: Fisher-z maps, series, seed-by-target edges, quality
+Makes      <results>/<study>/sub-*/ses-*/func: Fisher-z maps, series, seed-by-target edges, quality,
+           a carpet plot; the folder is the output, whole or not at all: Snakemake keeps a record,
+           and reads the scan again for its checksum, for every single output
 Steps      choose the run of lowest motion -> project out confounds and stop band -> correlate
 """
 
 
 def session_results():
-    if plan.entry == "maps":
-        return []
-    records = [
-        f
-        for p in plan.pipelines
-        for k in ("qc", "relmat")
-        for f in plan.session_files(p, k)
-    ]
-    return records + plan.carpets()
+    return plan.session_folders()
 
 
 def preprocessed_inputs(kind):
@@ -27,7 +21,6 @@ def own_scans(wildcards):
 
 
 if plan.entry != "maps" and plan.trial:
-    outputs = plan.connectivity_pattern()
 
     rule connectivity_session:
         input:
@@ -38,11 +31,7 @@ if plan.entry != "maps" and plan.trial:
             confounds_sidecars=preprocessed_inputs("confounds_sidecar"),
             regions=lambda w: refused(plan.region_files, plan.pipelines),
         output:
-            maps=[path for p in plan.pipelines for path in outputs[p]["maps"]],
-            timeseries=[outputs[p]["timeseries"] for p in plan.pipelines],
-            relmat=[outputs[p]["relmat"] for p in plan.pipelines],
-            qc=[outputs[p]["qc"] for p in plan.pipelines],
-            carpet=plan.carpet_pattern(),
+            directory(plan.session_pattern()),
         log:
             plan.file(
                 "logs", "connectivity_session", "sub-{participant}_ses-{session}.log"
@@ -55,6 +44,8 @@ if plan.entry != "maps" and plan.trial:
             runtime=15,
         params:
             scans=own_scans,
+            task=plan.config["task"],
+            space=plan.config["space"],
             pipelines=plan.pipeline_choices(),
             targets=plan.target_rows(),
             limits=plan.config["connectivity"],

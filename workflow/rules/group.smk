@@ -32,9 +32,8 @@ def quality_results():
 # Everybody's maps under both treatments in one array; sessions of poor quality leave by name.
 rule pair_sessions:
     input:
-        maps=lambda w: refused(plan.pair_maps, w.pipeline),
-        qc=lambda w: refused(plan.session_files, w.pipeline, "qc"),
-        relmat=lambda w: refused(plan.session_files, w.pipeline, "relmat"),
+        sessions=on_sheets(lambda: plan.session_folders()),
+        maps=lambda w: refused(plan.ready_maps, w.pipeline),
         regions=lambda w: refused(plan.region_files, [w.pipeline]),
     output:
         directory(GROUP + "/pairs"),
@@ -47,9 +46,11 @@ rule pair_sessions:
         mem_mb=8000,
         runtime=60,
     params:
-        people=lambda w: plan.people_without_paths(w.pipeline),
+        people=on_sheets(lambda: plan.people()),
         sessions=on_sheets(lambda: plan.session_rows()),
         left=on_sheets(lambda: plan.trial.left()),
+        task=plan.config["task"],
+        space=plan.config["space"],
         seeds=lambda w: plan.seed_rows(w.pipeline),
         choices=lambda w: plan.pair_choices(w.pipeline),
         code=code("pair_sessions"),
@@ -156,7 +157,7 @@ rule robustness:
 # Motion of change, exclusions, and whether motion explains changes in connectivity.
 rule quality_group:
     input:
-        qc=lambda w: refused(plan.session_files, plan.primary, "qc"),
+        folders=on_sheets(lambda: plan.session_folders()),
         pairs=GROUP.format(pipeline=plan.primary) + "/pairs",
     output:
         sessions=plan.file("quality", "sessions.tsv"),
@@ -169,6 +170,9 @@ rule quality_group:
         "../../envs/analysis.yaml"
     params:
         sessions=on_sheets(lambda: plan.session_rows()),
+        pipeline=plan.primary,
+        task=plan.config["task"],
+        space=plan.config["space"],
         labels=plan.labels(),
         limits=plan.config["exclusion"],
         code=code("quality_group"),

@@ -7,15 +7,11 @@ Makes      <results>/<study>/report.html
 from crossfc.code import content_digest
 
 
-def carpets():
-    return plan.carpets() if plan.has_edges else []
-
-
 def report_inputs():
     twin = [plan.file("truth.json")] if plan.config["twin"] else []
     trial = list(rules.trial.output)
     native = preprocessed_scans()[:1]
-    results = clinical_results() + group_results() + quality_results() + carpets()
+    results = clinical_results() + group_results() + quality_results()
     return trial + native + results + twin
 
 

@@ -5,7 +5,7 @@ Makes      plan (paths and parameters of every job), <results>/<study>/trial/
 Steps      check config -> check sheets -> trial; or `sheets`: data set -> sheets
 """
 
-from crossfc.code import digest
+from crossfc.code import digests
 from crossfc.fault import Fault
 from crossfc.plan import Plan
 
@@ -36,8 +36,11 @@ def on_sheets(function):
 
 
 def code(script):
-    """Give the digest of a script and all it imports: the only thing that says code changed."""
-    return digest(f"{workflow.basedir}/scripts/{script}.py")
+    """Give the digests of a script and all it imports: the only thing that says code changed.
+
+    Asked for by the jobs that are planned: a job of a cluster reads its own script's modules only.
+    """
+    return lambda wildcards: digests(f"{workflow.basedir}/scripts/{script}.py")
 
 
 wildcard_constraints:

@@ -5,6 +5,7 @@ each person has at most one session under each treatment, and the sequence says 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ class Trial:
                 continue
             if self._contrasts and self.has_contrast(person):
                 continue
-            own = [s for s in self.sessions if s.participant_id == person.participant_id]
+            own = self._sessions_of.get(person.participant_id, [])
             scanned = {s.treatment for s in own if self._usable(s) and not s.exclude}
             for session in own:
                 if session.exclude:
@@ -118,6 +119,14 @@ class Trial:
                 leaves(person, "participant", "", "paired", self._why_absent(own, absent[0]))
         return rows
 
+    @cached_property
+    def _sessions_of(self) -> dict[str, list[Session]]:
+        # A search for each person would grow with the square of the trial.
+        found: dict[str, list[Session]] = {}
+        for session in self.sessions:
+            found.setdefault(session.participant_id, []).append(session)
+        return found
+
     @property
     def _ready_maps(self) -> bool:
         return self.config["entry"] == "maps"
@@ -128,7 +137,7 @@ class Trial:
 
     def has_contrast(self, person: Participant) -> bool:
         """Say whether a ready contrast map of a person is used: no session is excluded."""
-        own = [s for s in self.sessions if s.participant_id == person.participant_id]
+        own = self._sessions_of.get(person.participant_id, [])
         return self.included(person.participant_id) and not any(s.exclude for s in own)
 
     @property
