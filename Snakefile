@@ -1,6 +1,7 @@
 """crossfc: what a drug changed in the connectivity of the anterior cingulate cortex.
 
-The way through: sheets -> trial -> (preprocess) -> connectivity -> group -> clinical -> report.
+The way through: sheets -> trial -> (preprocess) -> connectivity -> group -> clinical -> report,
+and a record of all that went in (provenance).
 To change what is studied, edit config/; to change how, edit one file in workflow/rules/.
 """
 
@@ -25,6 +26,7 @@ include: "workflow/rules/connectivity.smk"
 include: "workflow/rules/group.smk"
 include: "workflow/rules/clinical.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/provenance.smk"
 
 
 localrules:
@@ -34,13 +36,15 @@ localrules:
     group,
 
 
-# Everything: the report and all it is made of, so that a result that was lost is made again.
+# Everything: the report, all it is made of, so that a result that was lost is made again, and the
+# record of how it was made.
 rule all:
     default_target: True
     input:
         rules.report.output,
         on_sheets(report_inputs),
         on_sheets(lambda: session_results() if plan.has_edges else []),
+        rules.provenance.output,
 
 
 # Every scan in template space (entry raw).

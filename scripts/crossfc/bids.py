@@ -98,9 +98,11 @@ quality
 trial
 logs
 preprocessed
+provenance.json
 report.html
 robustness.tsv
 truth.json
+**/.snakemake_timestamp
 **/*_qc.json
 **/*_boldmap.nii.gz
 **/*_relmat.tsv

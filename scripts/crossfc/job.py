@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import hashlib
 import os
 import platform
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 from crossfc import atomic
 from crossfc.fault import Fault
 
-# The packages that compute, by the module they are imported as.
+# The packages that compute or start what computes, by the module they are imported as.
 PACKAGES = {
     "ants": "antspyx",
     "jinja2": "jinja2",
@@ -28,6 +29,7 @@ PACKAGES = {
     "pandas": "pandas",
     "scipy": "scipy",
     "sklearn": "scikit-learn",
+    "snakemake": "snakemake",
     "statsmodels": "statsmodels",
     "yaml": "pyyaml",
 }
@@ -77,7 +79,13 @@ def job(snakemake: Any) -> Iterator[None]:
         _say(traceback.format_exc(), log)
         sys.exit(1)
     if log is not None:
-        record = {"rule": snakemake.rule, "threads": snakemake.threads, "software": software()}
+        record = {
+            "rule": snakemake.rule,
+            "threads": snakemake.threads,
+            "software": software(),
+            "machine": machine(),
+            "lock": digest_of_lock(),
+        }
         atomic.write_json(log.with_suffix(".json"), record)
     _leave()
 
@@ -96,6 +104,31 @@ def software() -> dict[str, str]:
 
     used = {package for module, package in PACKAGES.items() if module in sys.modules}
     return {"python": platform.python_version()} | {name: version(name) for name in sorted(used)}
+
+
+def machine() -> str:
+    """Name what the last digits of floating-point numbers depend on: system, C library, processor.
+
+    Numerical libraries choose their code by the processor, and with it the order of sums.
+    """
+    libc = " ".join(platform.libc_ver())
+    found = [f"{platform.system()} {platform.machine()}", libc, _processor()]
+    return ", ".join(part for part in found if part)
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            named = (line.partition(":")[2].strip() for line in lines if line.startswith("model n"))
+            return next(named, "")
+    except OSError:
+        return ""
+
+
+def digest_of_lock() -> str | None:
+    """Give the SHA-256 of ``uv.lock``, which pins every package; None where there is none."""
+    lock = Path(__file__).resolve().parents[2] / "uv.lock"
+    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None
 
 
 def note(snakemake: Any, text: str) -> None:

@@ -663,6 +663,17 @@ class Plan:
         """List the templates of the page."""
         return sorted((self.home / "workflow" / "report").glob("*.j2"))
 
+    def choices(self) -> dict[str, Any]:
+        """Give the part of the configuration that results depend on.
+
+        Where things lie, and with how much they are done, says nothing about results; a moved data
+        set reruns no report.
+        """
+        places = {"bids_dir", "derivatives_dir", "results_dir", "sheets", "dataset"}
+        means = {"threads", "memory_gb"}
+        group = {k: v for k, v in self.config["group"].items() if k not in means}
+        return {k: v for k, v in self.config.items() if k not in places} | {"group": group}
+
     def report(self) -> dict[str, Any]:
         """Give what the page is made from: where the results are, and plain structures."""
         folders = {"clinical_dir": "clinical", "trial_dir": "trial"}
@@ -672,16 +683,10 @@ class Plan:
             folders |= {"quality_dir": "quality", "robustness": "robustness.tsv"}
         if self.config["twin"]:
             folders["truth"] = "truth.json"
-        # Where things lie, and with how much they are done, says nothing about results; a moved
-        # data set reruns no report.
-        silent = {"bids_dir", "derivatives_dir", "results_dir", "sheets", "dataset"}
-        means = {"threads", "memory_gb"}
-        group = {k: v for k, v in self.config["group"].items() if k not in means}
-        config = {k: v for k, v in self.config.items() if k not in silent}
         trial = self.checked_trial()
         seeds = trial.seed_sets[self._seed_set(self.primary)]
         return {
-            "config": config | {"group": group},
+            "config": self.choices(),
             "analyses": self.analyses() if self.has_images else [],
             "scales": self.scale_rows(),
             "seeds": [self._placed(row.as_dict("seed")) for row in seeds],

@@ -15,7 +15,7 @@ import yaml
 from crossfc.plan import Plan
 from crossfc.trial import twin, twin_bold
 
-COPIED = ("Snakefile", "workflow", "scripts", "config", "envs", "profiles")
+COPIED = ("Snakefile", "workflow", "scripts", "config", "envs", "profiles", "uv.lock")
 
 
 @dataclass

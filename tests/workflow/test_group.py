@@ -28,7 +28,7 @@ def test_another_inference_reruns_the_group_tests(study, key, value):
     study.set_config(**{f"group__{key}": value})
     jobs = study.would_run()
     assert sum(n for job, n in jobs.items() if job.startswith("group_test")) == 6
-    assert rules_of(jobs) == {"group_test", "robustness", "report", "all"}
+    assert rules_of(jobs) == {"group_test", "robustness", "report", "provenance", "all"}
 
 
 def test_a_family_is_corrected_and_shown(study):

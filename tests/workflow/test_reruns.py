@@ -14,7 +14,7 @@ from crossfc.plan import Plan
 from tests.workflow.conftest import copy_product
 
 GROUP = {"pair_sessions": 2, "group_test": 6, "robustness": 1}
-AFTER = {"mixed_model", "quality_group", "clinical_correlation", "report", "all"}
+AFTER = {"mixed_model", "quality_group", "clinical_correlation", "report", "provenance", "all"}
 
 
 def by_rule(jobs) -> dict[str, int]:
@@ -30,6 +30,17 @@ def sessions_of(jobs) -> list[str]:
 
 def test_nothing_to_do(study):
     assert not study.would_run()
+
+
+def test_threads_and_the_lock_make_no_new_record(study):
+    study.set_config(group__threads=2, group__memory_gb=0.5)
+    (study.folder / "uv.lock").write_text((study.folder / "uv.lock").read_text() + "\n")
+    assert not study.would_run()
+
+
+def test_edited_provenance_makes_a_new_record_only(study):
+    study.edit("scripts/crossfc/provenance.py", 'RECORD = "', 'RECORD = "" + "')
+    assert by_rule(study.would_run()) == {"provenance": 1, "all": 1}
 
 
 def test_touched_files_rerun_nothing(study):
@@ -149,7 +160,7 @@ def test_changed_smoothing_reruns_maps_and_group(study):
 def test_changed_permutations_rerun_the_group_tests_only(study):
     study.set_config(group__permutations=199)
     rules = by_rule(study.would_run())
-    assert rules == {"group_test": 6, "robustness": 1, "report": 1, "all": 1}
+    assert rules == {"group_test": 6, "robustness": 1, "report": 1, "provenance": 1, "all": 1}
 
 
 def test_changed_exclusion_limit_reruns_pairs_not_sessions(study):
@@ -163,7 +174,7 @@ def test_edited_module_reruns_the_rules_that_use_it(study):
     path = "scripts/crossfc/group/mixed.py"
     study.edit(path, "\nimport numpy as np\n", "\nimport numpy as np\n\n_EDITED = 1\n")
     rules = by_rule(study.would_run())
-    assert rules == {"mixed_model": 1, "report": 1, "all": 1}
+    assert rules == {"mixed_model": 1, "report": 1, "provenance": 1, "all": 1}
 
 
 def test_edited_session_module_reruns_sessions(study):
@@ -190,13 +201,13 @@ def test_comment_or_docstring_reruns_nothing(study):
 )
 def test_words_of_the_report_rerun_the_report_only(study, change):
     study.set_config(**change)
-    assert by_rule(study.would_run()) == {"report": 1, "all": 1}
+    assert by_rule(study.would_run()) == {"report": 1, "provenance": 1, "all": 1}
 
 
 def test_citation_of_a_seed_reruns_the_report_only(study):
     path = study.folder / "config/seeds.tsv"
     path.write_text(path.read_text().replace("Rolls et al. 2020", "Rolls, Huang et al. 2020"))
-    assert by_rule(study.would_run()) == {"report": 1, "all": 1}
+    assert by_rule(study.would_run()) == {"report": 1, "provenance": 1, "all": 1}
 
 
 def test_moved_seed_reruns_sessions(study):
@@ -215,7 +226,7 @@ def test_lost_session_is_made_again_with_the_group(study):
 def test_report_template_reruns_the_report_only(study):
     template = next((study.folder / "workflow/report").glob("page*.j2"))
     template.write_text(template.read_text() + "\n")
-    assert by_rule(study.would_run()) == {"report": 1, "all": 1}
+    assert by_rule(study.would_run()) == {"report": 1, "provenance": 1, "all": 1}
 
 
 def test_corrected_slice_timing_reruns_that_run(tmp_path, root):

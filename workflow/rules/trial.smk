@@ -23,6 +23,8 @@ def refused(function, *arguments):
 
 
 plan = refused(Plan, config, workflow.basedir)
+# With its defaults, for the record of provenance.
+config.update(plan.config)
 
 
 def on_sheets(function):

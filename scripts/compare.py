@@ -1,0 +1,24 @@
+"""Say in words how two runs differ: python scripts/compare.py results/a results/b.
+
+Ends with 0 where all results are equal byte by byte, with 1 where some differ, with 2 where
+there is nothing to compare.
+"""
+
+import argparse
+import sys
+
+from crossfc.comparison import SHOWN, compare
+from crossfc.fault import Fault
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("first", help="a folder of results, such as results/demo")
+parser.add_argument("second", help="another, called B")
+parser.add_argument("--all", action="store_true", help="list every difference, not 20 of a kind")
+arguments = parser.parse_args()
+try:
+    lines, same = compare(arguments.first, arguments.second, None if arguments.all else SHOWN)
+except Fault as fault:
+    print(f"crossfc: {fault}", file=sys.stderr)
+    sys.exit(2)
+print("\n".join(lines))
+sys.exit(0 if same else 1)

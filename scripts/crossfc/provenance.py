@@ -1,0 +1,178 @@
+"""The provenance of results: which versions, code, configuration, sheets, seeds and threads."""
+
+import hashlib
+import json
+import platform
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterable
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from crossfc import code
+from crossfc.fault import Fault
+from crossfc.job import digest_of_lock, machine
+
+RECORD = "provenance.json"
+
+
+def provenance(
+    config: dict[str, Any],
+    rules: dict[str, str],
+    logs_dir: str | Path,
+    sessions: Iterable[tuple[str, str]],
+    home: str | Path,
+    versions: dict[str, Any],
+) -> dict[str, Any]:
+    """Gather what a study's results were made of, and with what.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration as resolved: defaults filled in, paths as they were found.
+    rules : dict
+        Name of each rule that runs a script, and the script's name.
+    logs_dir : path
+        Where the jobs left their records (`crossfc.job`).
+    sessions : iterable of (str, str)
+        participant_id and session_id of the sessions in the study; records of others, left by
+        earlier runs, do not count.
+    home : path
+        The folder of the workflow: its lock, environments and scripts.
+    versions : dict
+        Versions that no job knows (crossfc), and how software was deployed.
+
+    Returns
+    -------
+    dict
+        For `RECORD`. It holds no time and no host: two runs of one study on one lock and one kind
+        of machine are equal.
+    """
+    home = Path(home)
+    modules = {rule: code.digests(home / f"scripts/{name}.py") for rule, name in rules.items()}
+    known = dict(sorted({k: v for own in modules.values() for k, v in own.items()}.items()))
+    return versions | {
+        "commit": _commit(home),
+        "code": hashlib.sha256(json.dumps(known).encode()).hexdigest(),
+        "lock": digest_of_lock(),
+        "environments": _digests(home, "envs", ("*.yaml", "*.pin.txt")),
+        "packages": packages(),
+        "machine": machine(),
+        "config": config,
+        "seeds": seeds(config),
+        "sheets": sheet_digests(config),
+        "jobs": jobs(logs_dir, rules, sessions),
+        "modules": known,
+        "rules": {rule: list(own) for rule, own in modules.items()},
+        "workflow": _digests(home, ".", ("Snakefile", "workflow/*/*", "profiles/default/*")),
+    }
+
+
+def packages() -> dict[str, str]:
+    """Give the version of every package of this process's environment."""
+    found = {dist.name.lower().replace("_", "-"): dist.version for dist in distributions()}
+    return {"python": platform.python_version()} | dict(sorted(found.items()))
+
+
+def _digests(home: Path, folder: str, patterns: Iterable[str]) -> dict[str, str | None]:
+    files = {p for pattern in patterns for p in (home / folder).glob(pattern) if p.is_file()}
+    return {path.relative_to(home).as_posix(): file_digest(path) for path in sorted(files)}
+
+
+def sheet_paths(config: dict[str, Any]) -> dict[str, str]:
+    """Give the files that are the design, by what they are."""
+    return config["sheets"] | {"strategies": config["strategies"]}
+
+
+def sheet_digests(config: dict[str, Any]) -> dict[str, str | None]:
+    """Give the SHA-256 of the files that are the design."""
+    return {name: file_digest(path) for name, path in sheet_paths(config).items()}
+
+
+def file_digest(path: str | Path) -> str | None:
+    """Give a file's SHA-256, as ``sha256sum`` prints it; None where there is no such file."""
+    path = Path(path)
+    if not path.is_file():
+        return None
+    with open(path, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def seeds(config: dict[str, Any], path: str = "") -> dict[str, int]:
+    """Give every random seed of a configuration by its key.
+
+    A ``seed`` that is a word is a region of the brain.
+    """
+    found: dict[str, int] = {}
+    for key, value in config.items():
+        place = f"{path}{key}"
+        if isinstance(value, dict):
+            found |= seeds(value, f"{place}.")
+        elif key in ("seed", "random_seed") and isinstance(value, int):
+            found[place] = value
+    return found
+
+
+def jobs(
+    logs_dir: str | Path, rules: Iterable[str], sessions: Iterable[tuple[str, str]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Count the jobs of every rule by their threads and versions, from the records they left.
+
+    Returns
+    -------
+    dict
+        Rule to a list of ``jobs`` (how many), ``threads``, ``software``, ``machine`` and ``lock``,
+        the most frequent first: one entry where all jobs were alike.
+    """
+    known = {label for person, session in sessions for label in (person, f"{person}_{session}")}
+    alike: dict[str, Counter[str]] = {rule: Counter() for rule in rules}
+    for path in sorted(Path(logs_dir).rglob("*.json")):
+        own = re.match(r"sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?", path.stem)
+        if own and own[0] not in known:
+            continue
+        record = json.loads(path.read_text(encoding="utf-8"))
+        rule = record.pop("rule")
+        if rule in alike:
+            alike[rule][json.dumps(record, sort_keys=True)] += 1
+    return {
+        rule: [{"jobs": n} | json.loads(text) for text, n in counts.most_common()]
+        for rule, counts in alike.items()
+        if counts
+    }
+
+
+def read(results: str | Path) -> dict[str, Any]:
+    """Read the record of a folder of results.
+
+    Raises
+    ------
+    Fault
+        If there is none.
+    """
+    path = Path(results) / RECORD
+    if not path.is_file():
+        raise Fault(
+            f"{path} does not exist; name a folder such as results/demo, of a study that was run "
+            "to its end"
+        )
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _commit(home: Path) -> str | None:
+    """Give the commit of the workflow's folder; None where it is no clone, or git is missing."""
+    try:
+        head = _git(home, "rev-parse", "HEAD")
+        code = ("Snakefile", "workflow", "scripts", "envs", "profiles", "uv.lock")
+        edited = _git(home, "status", "--porcelain", "--untracked-files=no", "--", *code)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{head}, edited since" if edited else head
+
+
+def _git(home: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(home), *arguments], check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()

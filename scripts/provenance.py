@@ -1,0 +1,24 @@
+"""Write what the results were made of and with, and keep the sheets beside it."""
+
+from pathlib import Path
+
+from crossfc.job import job
+
+with job(snakemake):
+    from crossfc import __version__, atomic
+    from crossfc.provenance import provenance, sheet_paths
+    from crossfc.trial.design import load
+
+    made, wanted, config = snakemake.output, snakemake.params, snakemake.config
+    sessions = load(config).scanned_sessions()
+    for kept, path in zip(made.sheets, sheet_paths(config).values(), strict=True):
+        atomic.write_text(kept, Path(path).read_text(encoding="utf-8"))
+    record = provenance(
+        config,
+        wanted.rules,
+        Path(snakemake.log[0]).parent,
+        [(session.participant_id, session.session_id) for session in sessions],
+        Path(__file__).resolve().parent.parent,
+        {"crossfc": __version__, "deployment": wanted.deployment},
+    )
+    atomic.write_json(made.record, record)

@@ -1,0 +1,47 @@
+"""Provenance: what the results were made of, and with what.
+
+Requires   everything that the report needs, and the report
+Makes      <results>/<study>/provenance.json, and the sheets as they were in trial/sheets/
+Steps      gather the records that the jobs left beside their logs
+"""
+
+from pathlib import Path
+
+from crossfc.provenance import sheet_paths
+
+
+def scripts_of_rules():
+    """Give the script of every rule that has one, but for this one, which looks at the others."""
+    scripts = {rule.name: rule.script for rule in workflow.rules if rule.script}
+    return {
+        name: Path(path).stem for name, path in scripts.items() if name != "provenance"
+    }
+
+
+# Made again whenever the report is.
+rule provenance:
+    input:
+        rules.report.output,
+    output:
+        record=plan.file("provenance.json"),
+        sheets=[
+            plan.file("trial", "sheets", name + Path(path).suffix)
+            for name, path in sheet_paths(plan.config).items()
+        ],
+    log:
+        plan.file("logs", "provenance.log"),
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        # What decides about results. Where things lie and how many threads there are is recorded
+        # too, from the configuration, but makes no new record of results that stay as they are.
+        choices=plan.choices(),
+        rules=lambda w: scripts_of_rules(),
+        deployment=lambda w: sorted(
+            method.name.lower()
+            for method in workflow.deployment_settings.deployment_method
+        ),
+        code=code("provenance"),
+    script:
+        "../../scripts/provenance.py"
