@@ -273,7 +273,8 @@ def test_methods_describe_native_preprocessing(found_results, slice_timing):
         "motion was estimated on the raw series, before slice timing was corrected",
         "In scans whose sidecar had SliceTiming, slices were then brought to the moment half-way "
         "between the first and the last slice by a Fourier shift",
-        "registered to the T1-weighted image rigidly, by mutual information",
+        "registered to the T1-weighted image rigidly, by mutual information, and this was refined "
+        "on the boundary of the white matter (Greve & Fischl 2009)",
         "interpolated in space only once, by cubic splines, to voxels of 2.5 mm",
         "as fMRIPrep defines them", "Susceptibility distortion was not corrected",
     ]  # fmt: skip

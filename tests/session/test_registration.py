@@ -136,6 +136,24 @@ def test_coregistration_finds_another_contrast_that_was_moved():
     assert found.quality["mutual_information"] > 2 * found.quality["mutual_information_start"]
 
 
+def test_without_white_matter_the_boundary_is_not_used_and_that_is_said():
+    from crossfc.session import template
+
+    standard = template.brain(4)
+    t1w = nib.Nifti1Image(standard.get_fdata(dtype=np.float32) * 800, standard.affine)
+    mask = nib.Nifti1Image((t1w.get_fdata() > 160).astype(np.uint8), standard.affine)
+    nothing = nib.Nifti1Image(np.zeros(t1w.shape, dtype=np.float32), standard.affine)
+    bold = np.where(mask.get_fdata() > 0, 1400 - t1w.get_fdata(), 20).astype(np.float32)
+    found = coregister(bold, mask.get_fdata() > 0, standard.affine, t1w, mask, nothing)
+    plain = coregister(bold, mask.get_fdata() > 0, standard.affine, t1w, mask)
+    np.testing.assert_array_equal(found.matrix, plain.matrix)
+    assert found.quality["boundary_refined"] is False
+    (sentence,) = found.warnings
+    assert "by mutual information alone" in sentence
+    assert "has a surface of 0 points only" in sentence
+    assert plain.warnings == []
+
+
 def test_empty_masks_are_refused():
     empty = nib.Nifti1Image(np.zeros((5, 5, 5), dtype=np.uint8), np.eye(4))
     with pytest.raises(Fault, match="mask is empty"):

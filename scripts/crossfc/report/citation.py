@@ -99,6 +99,12 @@ REFERENCES = {
         "2016;3:160044.",
         "10.1038/sdata.2016.44",
     ),
+    "greve2009": Reference(
+        "Greve & Fischl 2009",
+        "Greve DN, Fischl B. Accurate and robust brain image alignment using boundary-based "
+        "registration. NeuroImage 2009;48:63–72.",
+        "10.1016/j.neuroimage.2009.06.060",
+    ),
     "kriegeskorte2009": Reference(
         "Kriegeskorte et al. 2009",
         "Kriegeskorte N, Simmons WK, Bellgowan PSF, Baker CI. Circular analysis in systems "

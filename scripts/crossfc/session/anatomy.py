@@ -3,12 +3,22 @@
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
+from scipy import ndimage
 
 from crossfc.atomic import save_image, write_json, writing
 from crossfc.fault import Fault
 from crossfc.session import template
-from crossfc.session.brain import lay_template, refine_mask, register_deformable, segment
+from crossfc.session.brain import (
+    FOUND,
+    coverage,
+    lay_template,
+    refine_mask,
+    register_deformable,
+    segment,
+    tissue_brightness,
+)
 from crossfc.session.image import mask_image, onto_grid, probability_image, scaled_image
 from crossfc.session.layout import anatomy
 from crossfc.session.picture import draw_normalisation
@@ -16,15 +26,24 @@ from crossfc.session.registration import (
     affine_of,
     load_ants,
     mask_dice,
+    mutual_information,
     register_rigid,
+    settings,
     to_ants,
+    transform_points,
     workplace,
+    write_matrix,
 )
 from crossfc.session.scan import Scan, open_scan
 
 # Registration and segmentation work on these grids; the results are written on the scan's own.
 _HEAD_MM = 1.5
 _TEMPLATE_MM = 2
+# Where the picture ends, the metric keeps this far from its edge.
+_EDGE_MM = 3.0
+# Share of the template's brain that may lie outside the picture, and from where on that is said.
+_MISSING_MOST, _MISSING_SAID = 0.1, 0.01
+_TISSUE_NAMES = (("fluid", "csf"), ("grey matter", "gm"), ("white matter", "wm"))
 
 
 def normalise_subject(
@@ -38,9 +57,11 @@ def normalise_subject(
 ) -> dict[str, Any]:
     """Normalise a T1-weighted scan to the template and write the files of `layout.anatomy`.
 
-    N4 bias correction (Tustison et al. 2010); brain by template and brightness; affine and SyN
+    The brain is found wherever it lies in the picture (`brain.find_pose`); N4 bias correction
+    (Tustison et al. 2010) in and around it; its edge by template and brightness; affine and SyN
     (local cross-correlation, Avants et al. 2008), brain to brain at 2 mm; tissues by Atropos with
     the template's tissue maps as priors. Works on defaced heads: nothing outside the brain counts.
+    Where the picture ends inside the brain, the metric looks at the part that is there.
 
     Parameters
     ----------
@@ -51,7 +72,7 @@ def normalise_subject(
     participant_id : str
         Such as ``sub-01``.
     seed, threads : int
-        Of ANTs; the result is reproducible with one thread.
+        Of ANTs; the result is reproducible to the bit for one number of threads.
     accept_unoriented : bool
         As in `open_scan`.
 
@@ -60,42 +81,42 @@ def normalise_subject(
     dict
         The content of the quality file: ``dice`` and ``dice_affine`` (brain mask against the
         template's, with and without the deformation), ``correlation`` (T1w and template in the
-        brain), ``jacobian_min`` and ``jacobian_max`` (local change of volume of the deformation;
-        at or below 0 the picture is folded), volumes of the tissues in ml, ``warnings``.
+        brain), ``mutual_information`` (of the same, nats), ``jacobian_min``, ``jacobian_max`` and
+        the quantiles ``jacobian_p1``, ``jacobian_p99`` (local change of volume of the deformation;
+        at or below 0 the picture is folded), ``displacement_mean_mm`` and ``displacement_max_mm``
+        (of the deformation beyond the affine), ``coverage`` (share of the template's brain in the
+        picture), ``contrast_wm_gm`` (white over grey matter), volumes of the tissues in ml,
+        ``seed``, ``threads``, ``warnings``.
 
     Raises
     ------
     Fault
-        If the scan is faulty or its brain cannot be found.
+        If the scan is faulty, its brain cannot be found or ends outside the picture by more than
+        a tenth, or its contrast is not that of a T1w.
     """
     ants = load_ants(threads, seed)
     scan = open_scan(t1w, dimensions=3, accept_unoriented=accept_unoriented)
     files = anatomy(participant_id, derivatives_dir, template.SPACE)
-    whole = to_ants(scan.data, scan.affine)
-    blur = np.sqrt(np.maximum(_HEAD_MM**2 - scan.voxel_sizes**2, 0)) / 2.355
-    head = ants.resample_image(
-        ants.smooth_image(whole, blur.tolist(), sigma_in_physical_coordinates=True)
-        if blur.any()
-        else whole,
-        (_HEAD_MM,) * 3,
-        use_voxels=False,
-        interp_type=0,
-    )
+    head = working_head(scan)
     standard = _image(template.brain(_TEMPLATE_MM))
     standard_mask = _image(template.brain_mask(_TEMPLATE_MM))
     crop = ants.iMath(standard_mask, "MD", 5)
     fixed = ants.crop_image(standard, crop)
     inside = ants.crop_image(standard_mask, crop)
     region = ants.iMath(inside, "MD", 3)
+    tissue_maps = {n: _image(i) for n, i in template.tissues(_TEMPLATE_MM).items()}
     with workplace() as folder:
-        bias = _bias(head, None)
-        head = head / bias
         matrix, likeness = lay_template(head, fixed, region)
-        if likeness < 0.3:
-            raise Fault(
-                f"the brain was not found in {scan.path} (correlation with the template "
-                f"{likeness:.2f}); check that it is a T1-weighted head and how it is oriented"
-            )
+        contrast = _check_head(scan.path, head, fixed, inside, tissue_maps, matrix, likeness)
+        shown_share = float(coverage(head, fixed, matrix)[inside.numpy() > 0].mean())
+        region = region * coverage(head, fixed, matrix, _EDGE_MM).astype(np.float32)
+        write_matrix(matrix, folder / "laid.mat")
+        near = ants.apply_transforms(
+            head, ants.iMath(inside, "MD", 3), [str(folder / "laid.mat")],
+            whichtoinvert=[True], interpolator="nearestNeighbor",
+        )  # fmt: skip
+        bias = _bias(head, near)
+        head = head / bias
         _, back = register_deformable(fixed, head, matrix, region, folder, careful=False)
         carried = ants.apply_transforms(head, standard_mask, [back]).numpy() > 0.5
         mask = refine_mask(head.numpy(), carried, _HEAD_MM)
@@ -105,18 +126,23 @@ def normalise_subject(
         brain = head.new_image_like(head.numpy() * mask)
         matrix = register_rigid(
             fixed, brain, initial=matrix, metric="mattes", iterations=(500, 200, 50),
-            shrink=(4, 3, 2), smooth=(3, 2, 1), sampling=0.2, kind="Affine",
+            shrink=(4, 3, 2), smooth=(3, 2, 1), sampling=0.2, kind="Affine", mask=region,
         )  # fmt: skip
         forward, back = register_deformable(fixed, brain, matrix, region, folder, careful=True)
         priors = {
-            name: ants.apply_transforms(head, _image(image), [back]).numpy()
-            for name, image in template.tissues(_TEMPLATE_MM).items()
+            name: ants.apply_transforms(head, image, [back]).numpy()
+            for name, image in tissue_maps.items()
         }
         tissues = segment(head.numpy(), mask, priors)
         quality = _quality(scan, standard, standard_mask, brain, mask, matrix, forward, folder)
-        quality |= {"correlation_head_affine": likeness}
+        quality |= {
+            "correlation_head_affine": likeness,
+            "contrast_wm_gm": contrast,
+            "coverage": shown_share,
+        }
         for name, probability in tissues.items():
             quality[f"volume_ml_{name}"] = float(probability.sum()) * _HEAD_MM**3 / 1000
+        quality |= settings()
         quality["warnings"] = _warnings(quality) + list(scan.notes)
         corrected = _corrected(scan, bias, mask)
         with writing(files["transform"]) as temporary:
@@ -137,12 +163,57 @@ def normalise_subject(
     return quality
 
 
+def working_head(scan: Scan) -> Any:
+    """Give the head as an ANTs image of 1.5 mm voxels, blurred to them.
+
+    Its axes run as nearly right, front and up as whole turns and flips of the scan's allow, so
+    that the order in which the scan stores its axes makes no difference to any later step.
+    """
+    import ants
+
+    straight = nib.as_closest_canonical(nib.Nifti1Image(scan.data, scan.affine))
+    sizes = np.linalg.norm(straight.affine[:3, :3], axis=0)
+    blur = np.sqrt(np.maximum(_HEAD_MM**2 - sizes**2, 0)) / 2.355 / sizes
+    values = ndimage.gaussian_filter(np.asarray(straight.dataobj, dtype=np.float32), blur)
+    return ants.resample_image(
+        to_ants(values, straight.affine), (_HEAD_MM,) * 3, use_voxels=False, interp_type=0
+    )
+
+
+def _check_head(
+    path: Path, head: Any, fixed: Any, inside: Any, tissues: dict[str, Any],
+    matrix: np.ndarray, likeness: float,
+) -> float:  # fmt: skip
+    """Refuse what is no T1w of a whole head; give the contrast of white over grey matter."""
+    if abs(likeness) < FOUND:
+        raise Fault(
+            f"the brain was not found in {path} (correlation with the template "
+            f"{likeness:.2f}); check that it is a T1-weighted head and how it is oriented"
+        )
+    bright = tissue_brightness(head, tissues, matrix)
+    contrast = bright["wm"] / bright["gm"] if bright["gm"] > 0 else float("nan")
+    if likeness < 0 or not contrast > 1 or not bright["csf"] < bright["wm"]:
+        levels = ", ".join(f"{n} {bright[k]:.3g}" for n, k in _TISSUE_NAMES)
+        raise Fault(
+            f"{path} has not the contrast of a T1w ({levels}; white matter has to be brightest "
+            "and fluid darkest): it looks like another sequence (T2w, FLAIR, functional); name "
+            "the person's T1w"
+        )
+    missing = 1 - coverage(head, fixed, matrix)[inside.numpy() > 0].mean()
+    if missing > _MISSING_MOST:
+        raise Fault(
+            f"the picture of {path} ends inside the brain: {100 * missing:.0f} % of it lies "
+            "outside; choose another T1w of this person"
+        )
+    return contrast
+
+
 def _image(image: Any) -> Any:
     return to_ants(image.get_fdata(dtype=np.float32), image.affine)
 
 
 def _bias(head: Any, mask: Any) -> Any:
-    """Bias field of N4 on the working grid."""
+    """Bias field of N4 on the working grid, found in a mask."""
     import ants
 
     return ants.n4_bias_field_correction(
@@ -169,8 +240,6 @@ def _quality(
 ) -> dict[str, Any]:  # fmt: skip
     import ants
 
-    from crossfc.session.registration import write_matrix
-
     write_matrix(matrix, folder / "affine.mat")
     own = brain.new_image_like(mask.astype(np.float32))
     inside = standard_mask.numpy() > 0
@@ -180,14 +249,22 @@ def _quality(
     field = ants.apply_transforms(standard, brain, [forward], compose=str(folder / "total_"))
     jacobian = ants.create_jacobian_determinant_image(standard, field).numpy()[inside]
     jacobian = jacobian / np.linalg.det(matrix[:3, :3])
+    points = nib.affines.apply_affine(affine_of(standard), np.argwhere(inside)[::50])
+    moved = transform_points(points, forward) - nib.affines.apply_affine(matrix, points)
+    moved = np.linalg.norm(moved, axis=1)
     return {
         "source": scan.path.name,
         "space": template.SPACE,
         "dice": mask_dice(by_all, inside),
         "dice_affine": mask_dice(by_affine, inside),
         "correlation": float(np.corrcoef(shown[inside], standard.numpy()[inside])[0, 1]),
+        "mutual_information": mutual_information(shown[inside], standard.numpy()[inside]),
         "jacobian_min": float(jacobian.min()),
+        "jacobian_p1": float(np.quantile(jacobian, 0.01)),
+        "jacobian_p99": float(np.quantile(jacobian, 0.99)),
         "jacobian_max": float(jacobian.max()),
+        "displacement_mean_mm": float(moved.mean()),
+        "displacement_max_mm": float(moved.max()),
         "affine_volume_ratio": float(np.linalg.det(matrix[:3, :3])),
     }
 
@@ -201,4 +278,9 @@ def _warnings(quality: dict[str, Any]) -> list[str]:
         )
     if quality["jacobian_min"] <= 0:
         said.append("the deformation is folded somewhere; look at the figure")
+    if quality["coverage"] < 1 - _MISSING_SAID:
+        said.append(
+            f"{100 * (1 - quality['coverage']):.0f} % of the brain lie outside the picture of the "
+            "T1w; the normalisation there is a continuation"
+        )
     return said

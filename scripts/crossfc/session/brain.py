@@ -5,16 +5,31 @@ only, so that skull and neck do not pull), which gives the mask up to a few mill
 brightness of the head then decides where exactly the brain ends.
 """
 
+import itertools
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
-from scipy import ndimage
+from scipy import fft, ndimage
+from scipy.spatial.transform import Rotation
 
-from crossfc.session.registration import affine_of, register_rigid
+from crossfc.session.registration import affine_of, register_rigid, write_matrix
+
+# Correlation of head and template in the brain from which on the brain counts as found. Real T1w
+# have 0.50 and more, noise and phantoms 0.25 and less.
+FOUND = 0.3
+# The search for the brain: grid, half the edge of what is looked for (mm), sizes, nods (degrees).
+_COARSE_MM = 5.0
+_REACH_MM = 115.0
+_SCALES = (0.82, 0.9, 1.0, 1.08)
+_NODS = (-40, -30, -20, -10, 0, 10, 20, 30, 40)
+# How many poses are refined, and the correlation at which no other one is tried.
+_TRIED, _SURE = 4, 0.7
+# Volume of a head's brain over the template's: people's are 0.55 to 1.1 (template 1.9 l).
+_SMALLEST, _LARGEST = 0.35, 1.4
 
 _LEVELS: dict[str, Any] = {
-    "metric": "mattes",
     "iterations": (500, 200, 50),
     "shrink": (4, 3, 2),
     "smooth": (3, 2, 1),
@@ -22,11 +37,69 @@ _LEVELS: dict[str, Any] = {
 }
 
 
+def find_pose(head: Any, template: Any, region: Any) -> list[tuple[float, np.ndarray]]:
+    """Search a whole head for the template's brain, wherever and however large it is.
+
+    On a 5 mm grid the template is scaled (0.82 to 1.08 of its size: it is larger than most brains)
+    and tipped (nod of -40 to 40 degrees); for each of these the correlation with the head inside
+    the template's region is had for every place at once by Fourier transforms (Padfield 2012,
+    IEEE Trans Image Process 21:2706). No guess is made of where in the picture the brain lies,
+    and necks, shoulders and other turns of up to 30 degrees do no harm.
+
+    Parameters
+    ----------
+    head, template : ANTsImage
+    region : ANTsImage
+        Mask in the template: its brain and a little around it.
+
+    Returns
+    -------
+    list of (float, ndarray)
+        Correlation and matrix (template point to head point, mm, RAS+) of each scale and nod,
+        best first.
+    """
+    values, grid = _coarse_head(head)
+    own, known = affine_of(template), region.numpy() > 0
+    blurred = ndimage.gaussian_filter(template.numpy(), _coarse_blur(own))
+    middle = nib.affines.apply_affine(own, ndimage.center_of_mass(known))
+    reach = 2 * int(np.ceil(_REACH_MM / _COARSE_MM)) + 1
+    offsets = (np.indices((reach,) * 3).reshape(3, -1).T - reach // 2) * _COARSE_MM
+    padded = tuple(fft.next_fast_len(n + reach, real=True) for n in values.shape)
+    seen, squared = (fft.rfftn(part, padded) for part in (values, values**2))
+    found = []
+    for scale, nod in itertools.product(_SCALES, np.deg2rad(_NODS)):
+        turn = scale * Rotation.from_euler("x", nod).as_matrix()
+        places = nib.affines.apply_affine(
+            np.linalg.inv(own), offsets @ np.linalg.inv(turn).T + middle
+        ).T
+        weight = ndimage.map_coordinates(known.astype(np.float32), places, order=0) > 0.5
+        drawn = ndimage.map_coordinates(blurred, places, order=1)
+        drawn = np.where(weight, drawn - drawn[weight].mean(), 0).reshape((reach,) * 3)
+        weight = weight.reshape(drawn.shape).astype(np.float32)
+
+        def at_all_places(picture: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+            return fft.irfftn(picture * np.conj(fft.rfftn(kernel, padded)), padded)
+
+        spread = at_all_places(squared, weight) - at_all_places(seen, weight) ** 2 / weight.sum()
+        spread = np.maximum(spread, 1e-3 * spread.max())  # nothing to see there
+        match = at_all_places(seen, drawn) / np.sqrt(spread * (drawn**2).sum())
+        place = np.array(np.unravel_index(np.argmax(match), padded))
+        # The transform is periodic: what lies beyond the picture lies before it.
+        place = np.where(place > np.array(values.shape), place - padded, place)
+        centre = grid[:3, 3] + (place + reach // 2) * _COARSE_MM
+        matrix = np.eye(4)
+        matrix[:3, :3], matrix[:3, 3] = turn, centre - turn @ middle
+        found.append((float(match.max()), matrix))
+    return sorted(found, key=lambda pair: -pair[0])
+
+
 def lay_template(head: Any, template: Any, region: Any) -> tuple[np.ndarray, float]:
     """Find the affine that lays a skull-less template onto a head.
 
-    A scan that reaches down to the shoulders has its centre of mass in the throat, so the search
-    begins at several places and the best one wins.
+    The best poses of `find_pose` are refined on the head without its coarse bias field, and the
+    one that gives most likeness is taken. The metric is the squared correlation, which holds for
+    a contrast turned round too; mutual information would rather blow the template up to the
+    skin, as that is the head's strongest edge.
 
     Parameters
     ----------
@@ -39,28 +112,76 @@ def lay_template(head: Any, template: Any, region: Any) -> tuple[np.ndarray, flo
     matrix : ndarray, shape (4, 4)
         Template point to head point, mm, RAS+.
     likeness : float
-        Correlation of head and template in the template's brain; -1 where no search succeeded.
+        Correlation of head and template in the template's brain; 0 where no search succeeded.
+        A brain that was found and is far below 0 has another contrast than a T1w.
     """
-    best = (-np.inf, np.eye(4))
-    centre = _centre_of_mass(head) - _centre_of_mass(template)
-    starts = [np.zeros(3), centre, centre + [0, 0, 30], centre + [0, 0, 60]]
-    for shift in starts:
-        start = np.eye(4)
-        start[:3, 3] = shift
-        # A start that leaves less than half of the template inside the head's picture is none.
-        if not _overlaps(head, template, start):
-            continue
+    import ants
+
+    flat = head / ants.n4_bias_field_correction(
+        head, shrink_factor=6, convergence={"iters": [30, 30], "tol": 1e-4}, return_bias_field=True
+    )
+    best = (0.0, np.eye(4))
+    for _, start in find_pose(flat, template, region)[:_TRIED]:
         try:
-            found = register_rigid(template, head, initial=start, mask=region, **_LEVELS)
+            matrix = register_rigid(
+                template, flat, initial=start, mask=region, kind="Affine", metric="GC", **_LEVELS
+            )
         except RuntimeError:
             continue  # ANTs gives up where a start leads out of the picture; others remain
-        likeness = _likeness(head, template, found)
-        if likeness > best[0]:
-            best = (likeness, found)
-    if best[0] == -np.inf:
-        return best[1], -1.0
-    matrix = register_rigid(template, head, initial=best[1], mask=region, kind="Affine", **_LEVELS)
-    return matrix, _likeness(head, template, matrix)
+        if not _SMALLEST < np.linalg.det(matrix[:3, :3]) < _LARGEST:
+            continue
+        likeness = _likeness(flat, template, matrix)
+        if abs(likeness) > abs(best[0]):
+            best = (likeness, matrix)
+        if likeness >= _SURE:
+            break
+    return best[1], best[0]
+
+
+def coverage(head: Any, template: Any, matrix: np.ndarray, margin_mm: float = 0.0) -> np.ndarray:
+    """Say which voxels of the template lie inside the picture of the head.
+
+    Parameters
+    ----------
+    head, template : ANTsImage
+    matrix : ndarray, shape (4, 4)
+        Template point to head point.
+    margin_mm : float
+        How far inside.
+
+    Returns
+    -------
+    ndarray of bool
+        On the template's grid. Slices that hold nothing but zeros, at the ends of the head's
+        picture, are not part of it.
+    """
+    values = head.numpy() != 0
+    bounds = ndimage.find_objects(values.astype(np.int8))[0]
+    index = np.linalg.inv(affine_of(head)) @ matrix @ affine_of(template)
+    places = nib.affines.apply_affine(index, np.indices(template.shape).reshape(3, -1).T)
+    margin = margin_mm / np.array(head.spacing)
+    low = np.array([s.start for s in bounds]) - 0.5 + margin
+    high = np.array([s.stop for s in bounds]) - 0.5 - margin
+    return ((places >= low) & (places <= high)).all(axis=1).reshape(template.shape)
+
+
+def tissue_brightness(head: Any, tissues: dict[str, Any], matrix: np.ndarray) -> dict[str, float]:
+    """Median brightness of the head where the template is at least 0.9 of one tissue.
+
+    Parameters
+    ----------
+    head : ANTsImage
+    tissues : dict of ANTsImage
+        ``csf``, ``gm``, ``wm`` of the template.
+    matrix : ndarray, shape (4, 4)
+        Template point to head point.
+    """
+    result = {}
+    for name, image in tissues.items():
+        values = _read(head, image, matrix, np.nan)
+        chosen = values[(image.numpy() > 0.9) & np.isfinite(values)]
+        result[name] = float(np.median(chosen)) if chosen.size else float("nan")
+    return result
 
 
 def refine_mask(head: np.ndarray, carried: np.ndarray, voxel_mm: float) -> np.ndarray:
@@ -141,6 +262,8 @@ def segment(
         m="[0.1,1x1x1]",
         c="[5,0]",
         priorweight=0.25,
+        # Atropos visits voxels in random order and takes its seed from the clock unless told.
+        r=0,
     )
     result = {}
     for name, image in zip(("csf", "gm", "wm"), found["probabilityimages"], strict=True):
@@ -172,8 +295,6 @@ def register_deformable(
         Composite transforms (``.h5``): fixed point to moving point, and back.
     """
     import ants
-
-    from crossfc.session.registration import write_matrix
 
     start = folder / "start.mat"
     write_matrix(matrix, start)
@@ -213,9 +334,28 @@ def _plain(values: np.ndarray) -> Any:
     return ants.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 
-def _centre_of_mass(image: Any) -> np.ndarray:
-    affine = affine_of(image)
-    return affine[:3, :3] @ ndimage.center_of_mass(image.numpy()) + affine[:3, 3]
+def _coarse_blur(affine: np.ndarray) -> np.ndarray:
+    return _COARSE_MM / 2.355 / np.linalg.norm(affine[:3, :3], axis=0)
+
+
+def _coarse_head(head: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The head on a coarse straight grid, fat no brighter than the brightest brain, and affine."""
+    values, own = head.numpy(), affine_of(head)
+    bright = values[values > np.median(values)]
+    if bright.size:
+        values = np.clip(values, 0, np.quantile(bright, 0.98))
+    # Between 0 and 1, so that sums of squares keep their digits in single precision.
+    values = ndimage.gaussian_filter(values / max(values.max(), 1e-6), _coarse_blur(own))
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in values.shape])).reshape(3, -1).T
+    world = nib.affines.apply_affine(own, corners)
+    low, high = world.min(axis=0), world.max(axis=0)
+    grid = np.diag([_COARSE_MM] * 3 + [1.0])
+    grid[:3, 3] = low
+    shape = tuple(int(n) for n in np.ceil((high - low) / _COARSE_MM) + 1)
+    index = np.linalg.inv(own) @ grid
+    return ndimage.affine_transform(
+        values, index[:3, :3], index[:3, 3], output_shape=shape, order=1
+    ), grid
 
 
 def _read(head: Any, template: Any, matrix: np.ndarray, outside: float) -> np.ndarray:
@@ -224,11 +364,6 @@ def _read(head: Any, template: Any, matrix: np.ndarray, outside: float) -> np.nd
         head.numpy(), index[:3, :3], index[:3, 3], output_shape=template.shape, order=1,
         cval=outside,
     )  # fmt: skip
-
-
-def _overlaps(head: Any, template: Any, matrix: np.ndarray) -> bool:
-    brain = template.numpy() > 0.2
-    return np.isfinite(_read(head, template, matrix, np.nan)[brain]).mean() > 0.5
 
 
 def _likeness(head: Any, template: Any, matrix: np.ndarray) -> float:

@@ -1,14 +1,25 @@
-"""Laying a functional reference onto the same person's T1w: six parameters, by ANTs."""
+"""Laying a functional reference onto the same person's T1w: six parameters.
 
-from dataclasses import dataclass
+Mutual information (ANTs) finds the pose from afar, the boundary of the white matter refines it
+(`crossfc.session.boundary`), as fMRIPrep does with mri_coreg and bbregister. Nothing is resampled.
+"""
+
+from dataclasses import dataclass, field
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 
 from crossfc.fault import Fault
+from crossfc.session.boundary import refine_on_boundary, white_boundary
 from crossfc.session.image import onto_grid
-from crossfc.session.registration import affine_of, mask_dice, register_rigid, to_ants
+from crossfc.session.registration import (
+    affine_of,
+    mask_dice,
+    mutual_information,
+    register_rigid,
+    to_ants,
+)
 
 _HEAD_MM = 2
 
@@ -25,11 +36,14 @@ class Coregistration:
         ``mutual_information`` of T1w and reference in the brain (nats, 32 bins), the same
         ``mutual_information_start`` before, ``dice`` of the brain found in the reference by its
         brightness and the T1w's brain as far as the field of view reaches, ``displacement_mm``
-        (how far the centre of the brain was moved).
+        (how far the centre of the brain was moved in all), and those of `boundary.Refinement`.
+    warnings : list of str
+        Sentences; such as that the boundary was not used and why.
     """
 
     matrix: np.ndarray
-    quality: dict[str, float]
+    quality: dict[str, Any]
+    warnings: list[str] = field(default_factory=list)
 
 
 def coregister(
@@ -38,12 +52,14 @@ def coregister(
     affine: np.ndarray,
     t1w: nib.Nifti1Image,
     t1w_mask: nib.Nifti1Image,
+    white: nib.Nifti1Image | None = None,
 ) -> Coregistration:
-    """Register a functional reference to the T1w by mutual information.
+    """Register a functional reference to the T1w.
 
     The reference is freed of its bias field (N4). Two starts are tried, the scanner's own
     coordinates and the centres of the two brains, and the one with more mutual information is
-    refined on the whole picture with the metric looking inside the T1w's brain.
+    refined on the whole picture with the metric looking inside the T1w's brain. From there the
+    boundary of the white matter decides (Greve and Fischl 2009).
 
     Parameters
     ----------
@@ -52,6 +68,8 @@ def coregister(
     affine : ndarray, shape (4, 4)
     t1w, t1w_mask : nibabel images
         Bias-corrected T1w and its brain mask.
+    white : nibabel image, optional
+        Probability of white matter on the T1w's grid; without it the boundary is not used.
 
     Raises
     ------
@@ -90,6 +108,16 @@ def coregister(
         head, bold, initial=start, metric="mattes", iterations=(100, 50), shrink=(2, 1),
         smooth=(1, 0), sampling=0.25, mask=region,
     )  # fmt: skip
+    on_boundary: dict[str, Any] = {"boundary_refined": False}
+    warnings = []
+    if white is not None:
+        matrix, on_boundary, reason = _refined(bold.numpy(), affine, white, t1w_mask, matrix)
+        if reason:
+            warnings.append(
+                "the functional scan was laid onto the T1w by mutual information alone: "
+                f"refinement on the white matter's boundary was not taken, as {reason}; look at "
+                "the picture"
+            )
     moved = (matrix @ [*_centroid(inside), 1])[:3] - _centroid(inside)
     quality = {
         "mutual_information": _mutual_information(head, bold, inside, matrix),
@@ -97,7 +125,23 @@ def coregister(
         "dice": _overlap(inside, reference_mask, affine, matrix),
         "displacement_mm": float(np.linalg.norm(moved)),
     }
-    return Coregistration(matrix, quality)
+    return Coregistration(matrix, quality | on_boundary, warnings)
+
+
+def _refined(
+    bold: np.ndarray,
+    affine: np.ndarray,
+    white: nib.Nifti1Image,
+    mask: nib.Nifti1Image,
+    start: np.ndarray,
+) -> tuple[np.ndarray, dict[str, Any], str]:
+    """Refine on the boundary; give matrix, numbers and why it was not taken ("" where it was)."""
+    try:
+        boundary = white_boundary(white, mask)
+    except Fault as fault:
+        return start, {"boundary_refined": False}, str(fault)
+    refined = refine_on_boundary(bold, affine, boundary, start)
+    return refined.matrix, refined.quality, refined.reason
 
 
 def _working_copies(t1w: nib.Nifti1Image, t1w_mask: nib.Nifti1Image) -> tuple[Any, Any]:
@@ -137,15 +181,7 @@ def _mutual_information(head: Any, bold: Any, inside: Any, matrix: np.ndarray) -
     both = brain & (seen > 0)
     if both.sum() < 0.1 * brain.sum():
         return 0.0
-    counts, _, _ = np.histogram2d(_ranks(head.numpy()[both]), _ranks(seen[both]), 32)
-    joint = counts / counts.sum()
-    apart = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
-    held = joint > 0
-    return float((joint[held] * np.log(joint[held] / apart[held])).sum())
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    return np.argsort(np.argsort(values, kind="stable"), kind="stable")
+    return mutual_information(head.numpy()[both], seen[both])
 
 
 def _overlap(

@@ -1,4 +1,4 @@
-"""Pictures to judge a registration by: the person's scan with the template's outlines on it."""
+"""Pictures to judge a registration by: a scan with the outlines on it that it should agree with."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,10 @@ import numpy as np
 
 from crossfc.atomic import writing
 from crossfc.session import template
+
+# Values whose half is the outline, their affine, a colour, the width of the line.
+_Outline = tuple[np.ndarray, np.ndarray, str, float]
+_BRAIN, _WHITE, _RUN = "#e8543a", "#f2c14e", "#5ab4e5"
 
 _PLACES_MM = (
     (-50, -35, -20, 2, 20, 35, 50),
@@ -34,7 +38,9 @@ def draw_normalisation(
         f"{participant_id}: T1w in {template.SPACE}; template's brain (red), white matter "
         f"(yellow). Dice {quality['dice']:.3f}, correlation {quality['correlation']:.3f}"
     )
-    _draw([t1w], template.brain(1).affine, None, title, path)
+    standard = template.brain(1).affine
+    white = (template.tissues(1)["wm"].get_fdata(), standard, _WHITE, 0.4)
+    _draw([t1w], standard, [[_template_outline(), white]], title, path)
 
 
 def draw_run(
@@ -44,8 +50,12 @@ def draw_run(
     affine: np.ndarray,
     title: str,
     path: Path,
+    anatomy: tuple[dict[str, np.ndarray], np.ndarray] | None = None,
 ) -> None:
     """Draw a run's reference and temporal signal-to-noise ratio in template space.
+
+    On the reference lies the white matter's outline, yellow: where coregistration is right it runs
+    along the functional's own edges. The template's brain is red on both.
 
     Parameters
     ----------
@@ -58,23 +68,35 @@ def draw_run(
     title : str
     path : Path
         Of the picture.
+    anatomy : tuple, optional
+        The person's own white matter, from `tissue.outlines_in_template`; without it the
+        template's is drawn.
     """
-    _draw([reference, tsnr], affine, mask, title, path)
+    if anatomy is None:
+        anatomy = {"wm": template.tissues(1)["wm"].get_fdata()}, template.brain(1).affine
+    own, where = anatomy
+    white = (own["wm"], where, _WHITE, 0.5)
+    seen = (mask.astype(float), affine, _RUN, 0.6)
+    brain = _template_outline()
+    _draw([reference, tsnr], affine, [[brain, seen, white], [brain, seen]], title, path)
+
+
+def _template_outline() -> _Outline:
+    image = template.brain_mask(1)
+    return image.get_fdata(), image.affine, _BRAIN, 0.8
 
 
 def _draw(
     volumes: list[np.ndarray],
     affine: np.ndarray,
-    mask: np.ndarray | None,
+    outlines: list[list[_Outline]],
     title: str,
     path: Path,
 ) -> None:
+    """Draw volumes on one grid, the first grey and the second in colours, with its outlines."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    standard = template.brain(1)
-    brain = template.brain_mask(1).get_fdata()
-    white = template.tissues(1)["wm"].get_fdata()
     figure = Figure(figsize=(12, 6.6 * len(volumes)), facecolor="black", layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(3 * len(volumes), 7)
@@ -84,12 +106,7 @@ def _draw(
             for one, mm in zip(axes[3 * part + axis], _PLACES_MM[axis], strict=True):
                 own = _slice(volume, affine, axis, mm)
                 one.imshow(cmap="inferno" if part else "gray", vmin=0, vmax=bright, **own)
-                outlines = [(brain, standard.affine, "#e8543a", 0.8)]
-                if not part:
-                    outlines.append((white, standard.affine, "#f2c14e", 0.4))
-                if mask is not None:
-                    outlines.append((mask.astype(float), affine, "#5ab4e5", 0.6))
-                for values, where, colour, width in outlines:
+                for values, where, colour, width in outlines[part]:
                     drawn = _slice(values, where, axis, mm)
                     one.contour(
                         drawn["X"], [0.5], colors=colour, linewidths=width, origin="lower",

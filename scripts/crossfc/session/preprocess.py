@@ -18,7 +18,7 @@ from crossfc.session.image import mask_image, scaled_image
 from crossfc.session.layout import anatomy, preprocessed, run_figure
 from crossfc.session.motion import count_non_steady, estimate_motion
 from crossfc.session.picture import draw_run
-from crossfc.session.registration import load_ants, mask_dice
+from crossfc.session.registration import load_ants, mask_dice, settings
 from crossfc.session.resampling import points_in_reference, resample_run, resample_volume
 from crossfc.session.scan import LEAST_VOLUMES, open_scan
 from crossfc.session.sidecar import read_sidecar, sidecar_paths
@@ -107,8 +107,10 @@ def preprocess_session(
         )
     motion = estimate_motion(run.data, run.affine, non_steady)
     laid = coregister(
-        motion.reference, motion.mask, run.affine, nib.load(anat["t1w"]), nib.load(anat["mask"])
-    )
+        motion.reference, motion.mask, run.affine, nib.load(anat["t1w"]), nib.load(anat["mask"]),
+        nib.load(anat["wm"]),
+    )  # fmt: skip
+    warnings += [f"{scan}: {sentence}" for sentence in laid.warnings]
     series = run.data
     if timing is not None:
         series = correct_slice_timing(series, timing, run.repetition_time, non_steady)
@@ -159,8 +161,7 @@ def preprocess_session(
         ),
         "tsnr_median_after": float(np.median(tsnr[seen])) if seen.any() else None,
         "realignment": motion.quality,
-        "seed": seed,
-        "threads": threads,
+        **settings(),
     }
     lost = motion.quality["not_converged"]
     if lost:

@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
+_first: dict[str, int] = {}
 
 
 def load_ants(threads: int = 1, seed: int = 1) -> Any:
     """Import ants with a number of threads and a seed.
 
-    With one thread a registration gives the same result every time; with more, sums are added in
-    another order and results differ in the last digits.
+    With one number of threads and one seed the result is the same to the last bit, in every
+    process; with another number of threads, sums are added in another order.
 
     Parameters
     ----------
@@ -33,11 +35,23 @@ def load_ants(threads: int = 1, seed: int = 1) -> Any:
     -------
     module
     """
-    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(int(threads))
     os.environ["ANTS_RANDOM_SEED"] = str(int(seed))
+    # What ITK was told first stays; `settings` tells of that number.
+    os.environ[_THREADS] = str(_first.setdefault("threads", int(threads)))
     import ants
 
     return ants
+
+
+def settings() -> dict[str, int]:
+    """Give ``seed`` and ``threads`` that registrations of this process run with, for the record.
+
+    Where `load_ants` was not called, ITK takes all processors and ANTs the time as its seed, so
+    there is nothing to give.
+    """
+    if "threads" not in _first:
+        return {}
+    return {"seed": int(os.environ["ANTS_RANDOM_SEED"]), "threads": _first["threads"]}
 
 
 def to_ants(data: np.ndarray, affine: np.ndarray) -> Any:
@@ -198,3 +212,23 @@ def mask_dice(first: np.ndarray, second: np.ndarray) -> float:
     first, second = first.astype(bool), second.astype(bool)
     total = int(first.sum()) + int(second.sum())
     return 2 * int((first & second).sum()) / total if total else 0.0
+
+
+def mutual_information(first: np.ndarray, second: np.ndarray, bins: int = 32) -> float:
+    """Mutual information in nats of two sets of values, from their ranks.
+
+    Parameters
+    ----------
+    first, second : ndarray, shape (n,)
+    bins : int
+        Of equal numbers, for each.
+    """
+    counts, _, _ = np.histogram2d(_ranks(first), _ranks(second), bins)
+    joint = counts / counts.sum()
+    apart = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
+    held = joint > 0
+    return float((joint[held] * np.log(joint[held] / apart[held])).sum())
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    return np.argsort(np.argsort(values, kind="stable"), kind="stable")

@@ -34,19 +34,7 @@ def masks_in_template(
         tissue (the eroded mask read with the width of the voxel). Where fewer than 20 voxels are,
         the 20 most certain ones are taken as far as they are half certain.
     """
-    import ants
-
-    from crossfc.session.registration import to_ants
-
-    standard = template.brain(2)
-    fine = standard.affine @ np.diag([_FINE_MM / 2] * 3 + [1])
-    shape = tuple(int(n) for n in np.ceil(np.array(standard.shape) * 2 / _FINE_MM))
-    target = to_ants(np.zeros(shape, dtype=np.float32), fine)
-    carried: dict[str, Any] = {}
-    for name in ("mask", "csf", "gm", "wm"):
-        image = nib.load(anat[name])
-        moving = to_ants(image.get_fdata(dtype=np.float32), image.affine)
-        carried[name] = ants.apply_transforms(target, moving, [str(anat["transform"])]).numpy()
+    carried, fine = _in_template(anat, ("mask", "csf", "gm", "wm"))
     brain = carried.pop("mask")
     eroded = tissue_masks(carried, brain > 0.5, _FINE_MM)
     sigma = float(grid.header.get_zooms()[0]) / 2.355 / _FINE_MM
@@ -57,6 +45,43 @@ def masks_in_template(
         enough = np.sort(certain, axis=None)[-20]
         tissue[name] = certain > np.clip(np.nextafter(enough, np.float32(0)), 0.5, 0.9)
     return onto_grid(brain, fine, grid.affine, grid.shape) > 0.5, tissue
+
+
+def outlines_in_template(anat: dict[str, Path]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Carry what the person's own contours are drawn from to the template.
+
+    Parameters
+    ----------
+    anat : dict of Path
+        Files of `layout.anatomy`.
+
+    Returns
+    -------
+    maps : dict of ndarray of float32
+        ``mask`` and ``wm``, 0 to 1; the contour is where they are a half.
+    affine : ndarray, shape (4, 4)
+        Of their grid.
+    """
+    return _in_template(anat, ("mask", "wm"))
+
+
+def _in_template(
+    anat: dict[str, Path], names: tuple[str, ...]
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    import ants
+
+    from crossfc.session.registration import to_ants
+
+    standard = template.brain(2)
+    fine = standard.affine @ np.diag([_FINE_MM / 2] * 3 + [1])
+    shape = tuple(int(n) for n in np.ceil(np.array(standard.shape) * 2 / _FINE_MM))
+    target = to_ants(np.zeros(shape, dtype=np.float32), fine)
+    carried: dict[str, Any] = {}
+    for name in names:
+        image = nib.load(anat[name])
+        moving = to_ants(image.get_fdata(dtype=np.float32), image.affine)
+        carried[name] = ants.apply_transforms(target, moving, [str(anat["transform"])]).numpy()
+    return carried, fine
 
 
 def tissue_masks(
