@@ -7,11 +7,14 @@ import numpy as np
 
 from crossfc.atomic import writing
 from crossfc.session import template
+from crossfc.session.image import onto_grid
 
 # Values whose half is the outline, their affine, a colour, the width of the line.
 _Outline = tuple[np.ndarray, np.ndarray, str, float]
 _BRAIN, _WHITE, _RUN = "#e8543a", "#f2c14e", "#5ab4e5"
 
+# Left and right, back and front, bottom and top of what is shown, mm.
+_FIELD_MM = ((-88, 88), (-122, 90), (-82, 92))
 _PLACES_MM = (
     (-50, -35, -20, 2, 20, 35, 50),
     (-85, -60, -35, -10, 15, 35, 55),
@@ -50,7 +53,7 @@ def draw_run(
     affine: np.ndarray,
     title: str,
     path: Path,
-    anatomy: tuple[dict[str, np.ndarray], np.ndarray] | None = None,
+    white: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> None:
     """Draw a run's reference and temporal signal-to-noise ratio in template space.
 
@@ -68,17 +71,16 @@ def draw_run(
     title : str
     path : Path
         Of the picture.
-    anatomy : tuple, optional
-        The person's own white matter, from `tissue.outlines_in_template`; without it the
+    white : tuple, optional
+        Probability of the person's white matter in template space, and affine; without it the
         template's is drawn.
     """
-    if anatomy is None:
-        anatomy = {"wm": template.tissues(1)["wm"].get_fdata()}, template.brain(1).affine
-    own, where = anatomy
-    white = (own["wm"], where, _WHITE, 0.5)
+    if white is None:
+        white = template.tissues(1)["wm"].get_fdata(), template.brain(1).affine
+    white_line = (*white, _WHITE, 0.7)
     seen = (mask.astype(float), affine, _RUN, 0.6)
     brain = _template_outline()
-    _draw([reference, tsnr], affine, [[brain, seen, white], [brain, seen]], title, path)
+    _draw([reference, tsnr], affine, [[brain, seen, white_line], [brain, seen]], title, path)
 
 
 def _template_outline() -> _Outline:
@@ -97,26 +99,39 @@ def _draw(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 6.6 * len(volumes)), facecolor="black", layout="constrained")
+    figure = Figure(figsize=(14, 7.2 * len(volumes)), facecolor="black", layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(3 * len(volumes), 7)
     for part, volume in enumerate(volumes):
-        bright = np.percentile(volume[volume > 0], 99.5) if (volume > 0).any() else 1
+        dark, bright = _window(volume, affine)
         for axis in range(3):
             for one, mm in zip(axes[3 * part + axis], _PLACES_MM[axis], strict=True):
                 own = _slice(volume, affine, axis, mm)
-                one.imshow(cmap="inferno" if part else "gray", vmin=0, vmax=bright, **own)
+                one.imshow(cmap="inferno" if part else "gray", vmin=dark, vmax=bright, **own)
                 for values, where, colour, width in outlines[part]:
                     drawn = _slice(values, where, axis, mm)
                     one.contour(
                         drawn["X"], [0.5], colors=colour, linewidths=width, origin="lower",
                         extent=drawn["extent"],
                     )  # fmt: skip
+                across, up = (_FIELD_MM[a] for a in range(3) if a != axis)
+                one.set(xlim=across, ylim=up)
                 one.set_title(f"{'xyz'[axis]} = {mm} mm", color="white", fontsize=7, pad=2)
                 one.set_axis_off()
     figure.suptitle(title, color="white", fontsize=9)
     with writing(path) as temporary:
         figure.savefig(temporary, dpi=100, metadata={"Software": None})
+
+
+def _window(volume: np.ndarray, affine: np.ndarray) -> tuple[float, float]:
+    """What is shown black and white: the brain's own range, so that its tissues differ."""
+    standard = template.brain_mask(3)
+    inside = onto_grid(standard.get_fdata(), standard.affine, affine, volume.shape) > 0.5
+    values = volume[inside & (volume > 0)]
+    if not values.size:
+        return 0.0, 1.0
+    low, high = np.percentile(values, [2, 99.5])
+    return 0.6 * float(low), float(high)
 
 
 def _slice(volume: np.ndarray, affine: np.ndarray, axis: int, mm: float) -> dict[str, Any]:

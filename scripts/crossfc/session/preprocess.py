@@ -23,7 +23,7 @@ from crossfc.session.resampling import points_in_reference, resample_run, resamp
 from crossfc.session.scan import LEAST_VOLUMES, open_scan
 from crossfc.session.sidecar import read_sidecar, sidecar_paths
 from crossfc.session.slice_timing import correct_slice_timing, read_slice_timing
-from crossfc.session.tissue import masks_in_template
+from crossfc.session.tissue import masks_on_grid, tissues_in_template
 
 
 def preprocess_session(
@@ -119,7 +119,8 @@ def preprocess_session(
     data, covered = resample_run(series, run.affine, motion.matrices, points, grid.shape)
     reference = resample_volume(motion.reference, run.affine, points, grid.shape)
     own_mask = resample_volume(motion.mask.astype(np.float32), run.affine, points, grid.shape)
-    brain, tissue = masks_in_template(anat, grid)
+    own, own_affine = tissues_in_template(anat)
+    brain, tissue = masks_on_grid(own, own_affine, grid)
     inside = brain & covered
     varies = np.zeros_like(inside)
     varies[inside] = data[inside].min(axis=1) < data[inside].max(axis=1)
@@ -172,9 +173,10 @@ def preprocess_session(
         )
     draw_run(
         reference, tsnr, varies, grid.affine,
-        f"{files['boldref'].name} and tSNR; brain of template (red) and run (blue). "
-        f"Dice {registration['dice_template']:.3f}, median tSNR {np.median(tsnr[varies]):.0f}",
-        run_figure(scan, derivatives_dir),
+        f"{files['boldref'].name} and tSNR\nbrain of template (red) and run (blue), the person's "
+        f"white matter (yellow); Dice {registration['dice_template']:.3f}, boundary's cost "
+        f"{_shown(registration.get('boundary_cost'))}, median tSNR {np.median(tsnr[varies]):.0f}",
+        run_figure(scan, derivatives_dir), (own["wm"], own_affine),
     )  # fmt: skip
     write_table(files["confounds"], table)
     write_json(files["confounds_sidecar"], metadata)
@@ -206,6 +208,10 @@ def preprocess_session(
     # The sidecar comes last: where it is, everything else is whole.
     write_json(files["bold_sidecar"], {k: v for k, v in said.items() if v is not None})
     return result
+
+
+def _shown(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f}"
 
 
 def _temporal_snr(series: np.ndarray) -> np.ndarray:
