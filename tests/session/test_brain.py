@@ -1,15 +1,20 @@
 """Brain extraction on a head drawn by hand, and T1w scans that are none."""
 
+import itertools
+
 import nibabel as nib
 import numpy as np
 import pytest
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from crossfc.fault import Fault
-from crossfc.session.anatomy import normalise_subject
-from crossfc.session.brain import lay_template, refine_mask
+from crossfc.session import template
+from crossfc.session.anatomy import normalise_subject, working_head
+from crossfc.session.brain import coverage, lay_template, refine_mask, segment
 from crossfc.session.image import onto_grid
-from crossfc.session.registration import load_ants, mask_dice, to_ants
+from crossfc.session.registration import affine_of, load_ants, mask_dice, to_ants
+from crossfc.session.scan import open_scan
 
 
 def _drawn_head():
@@ -39,8 +44,6 @@ def test_brightness_decides_where_the_brain_ends(carried_radius):
 
 
 def test_the_template_is_laid_onto_a_shifted_tilted_larger_brain():
-    from crossfc.session import template
-
     load_ants(threads=1, seed=1)
     import ants
 
@@ -62,6 +65,71 @@ def test_the_template_is_laid_onto_a_shifted_tilted_larger_brain():
     off = nib.affines.apply_affine(matrix, points) - nib.affines.apply_affine(true, points)
     assert np.linalg.norm(off, axis=1).max() < 1.5
     assert likeness > 0.9
+
+
+def test_the_order_of_the_axes_makes_no_difference(tmp_path):
+    """All 48 ways to store an oblique head give the very same working copy of it."""
+    load_ants(threads=1, seed=1)
+    rng = np.random.default_rng(0)
+    data = ndimage.gaussian_filter(rng.normal(size=(30, 36, 32)), 2).astype(np.float32)
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_euler("xyz", [0.3, -0.2, 0.25]).as_matrix() @ np.diag(
+        [1.1, 1.0, 1.2]
+    )
+    affine[:3, 3] = [-20, -40, 10]
+    image = nib.Nifti1Image(data, affine)
+    first, count = None, 0
+    for axes in itertools.permutations(range(3)):
+        for flips in itertools.product((-1, 1), repeat=3):
+            turn = np.stack([axes, flips], axis=1)
+            nib.save(image.as_reoriented(turn), tmp_path / "a_T1w.nii")
+            head = working_head(open_scan(tmp_path / "a_T1w.nii", dimensions=3))
+            if first is None:
+                first = head
+            np.testing.assert_allclose(head.numpy(), first.numpy(), atol=1e-5)
+            np.testing.assert_allclose(affine_of(head), affine_of(first), atol=1e-3)
+            count += 1
+    assert count == 48
+    assert nib.orientations.aff2axcodes(affine_of(first)) == ("R", "A", "S")
+
+
+def test_the_template_outside_the_picture_is_told():
+    head = to_ants(np.ones((50, 60, 40), dtype=np.float32), np.diag([2.0, 2, 2, 1]))
+    inside = to_ants(np.ones((20, 20, 20), dtype=np.float32), np.diag([4.0, 4, 4, 1]))
+    shown = coverage(head, inside, np.eye(4))
+    assert shown[:, :, :20].all()  # up to 79 mm
+    up = np.eye(4)
+    up[2, 3] = 40
+    shown = coverage(head, inside, up)
+    assert shown[:, :, :10].all() and not shown[:, :, 11:].any()
+    assert not coverage(head, inside, up, margin_mm=8)[:, :, 9].any()
+    # Slices of zeros, as defacing and padding leave them, show nothing.
+    padded = np.ones((50, 60, 40), dtype=np.float32)
+    padded[:, :, 20:] = 0
+    assert not coverage(to_ants(padded, np.diag([2.0, 2, 2, 1])), inside, np.eye(4))[..., 11:].any()
+
+
+def test_segmentation_repeats_to_the_bit():
+    load_ants(threads=1, seed=1)
+    slab = np.s_[:, :, 10:30]
+    head = template.brain(4).get_fdata(dtype=np.float32)[slab]
+    mask = head > 0.2
+    head = head + np.random.default_rng(0).normal(0, 0.05, head.shape).astype(np.float32)
+    priors = {n: i.get_fdata(dtype=np.float32)[slab] for n, i in template.tissues(4).items()}
+    first, second = (segment(head, mask, priors) for _ in range(2))
+    for name in ("csf", "gm", "wm"):
+        assert first[name].tobytes() == second[name].tobytes()
+    assert mask_dice(first["wm"] > 0.5, priors["wm"] > 0.5) > 0.8
+
+
+def test_a_truncated_t1w_leaves_nothing_behind(tmp_path):
+    image = nib.Nifti1Image(np.random.default_rng(0).random((20, 20, 20)), np.eye(4))
+    nib.save(image, tmp_path / "a_T1w.nii.gz")
+    whole = (tmp_path / "a_T1w.nii.gz").read_bytes()
+    (tmp_path / "a_T1w.nii.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(Fault, match="a_T1w.nii.gz is truncated or corrupt"):
+        normalise_subject(tmp_path / "a_T1w.nii.gz", tmp_path / "out", "sub-01")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_series_is_no_t1w(tmp_path):

@@ -81,12 +81,13 @@ def normalise_subject(
     dict
         The content of the quality file: ``dice`` and ``dice_affine`` (brain mask against the
         template's, with and without the deformation), ``correlation`` (T1w and template in the
-        brain), ``mutual_information`` (of the same, nats), ``jacobian_min``, ``jacobian_max`` and
-        the quantiles ``jacobian_p1``, ``jacobian_p99`` (local change of volume of the deformation;
-        at or below 0 the picture is folded), ``displacement_mean_mm`` and ``displacement_max_mm``
-        (of the deformation beyond the affine), ``coverage`` (share of the template's brain in the
-        picture), ``contrast_wm_gm`` (white over grey matter), volumes of the tissues in ml,
-        ``seed``, ``threads``, ``warnings``.
+        brain), ``mutual_information`` (of the same, nats), ``jacobian_min`` (smallest local change
+        of volume by the deformation in the template's whole picture; at or below 0 it is folded),
+        ``jacobian_max`` and the quantiles ``jacobian_p1`` and ``jacobian_p99`` (of the brain),
+        ``displacement_mean_mm`` and ``displacement_max_mm`` (of the deformation beyond the
+        affine), ``coverage`` (share of the template's brain in the picture), ``contrast_wm_gm``
+        (white over grey matter), volumes of the tissues in ml, ``seed``, ``threads``,
+        ``warnings``.
 
     Raises
     ------
@@ -188,7 +189,7 @@ def _check_head(
     if abs(likeness) < FOUND:
         raise Fault(
             f"the brain was not found in {path} (correlation with the template "
-            f"{likeness:.2f}); check that it is a T1-weighted head and how it is oriented"
+            f"{likeness:.2f}); check that it is a T1w of a whole head and how it is oriented"
         )
     bright = tissue_brightness(head, tissues, matrix)
     contrast = bright["wm"] / bright["gm"] if bright["gm"] > 0 else float("nan")
@@ -247,8 +248,9 @@ def _quality(
     by_affine = ants.apply_transforms(standard, own, [str(folder / "affine.mat")]).numpy() > 0.5
     by_all = ants.apply_transforms(standard, own, [forward]).numpy() > 0.5
     field = ants.apply_transforms(standard, brain, [forward], compose=str(folder / "total_"))
-    jacobian = ants.create_jacobian_determinant_image(standard, field).numpy()[inside]
-    jacobian = jacobian / np.linalg.det(matrix[:3, :3])
+    jacobian = ants.create_jacobian_determinant_image(standard, field).numpy()
+    jacobian /= np.linalg.det(matrix[:3, :3])
+    lowest, jacobian = jacobian.min(), jacobian[inside]
     points = nib.affines.apply_affine(affine_of(standard), np.argwhere(inside)[::50])
     moved = transform_points(points, forward) - nib.affines.apply_affine(matrix, points)
     moved = np.linalg.norm(moved, axis=1)
@@ -259,7 +261,7 @@ def _quality(
         "dice_affine": mask_dice(by_affine, inside),
         "correlation": float(np.corrcoef(shown[inside], standard.numpy()[inside])[0, 1]),
         "mutual_information": mutual_information(shown[inside], standard.numpy()[inside]),
-        "jacobian_min": float(jacobian.min()),
+        "jacobian_min": float(lowest),
         "jacobian_p1": float(np.quantile(jacobian, 0.01)),
         "jacobian_p99": float(np.quantile(jacobian, 0.99)),
         "jacobian_max": float(jacobian.max()),
