@@ -10,10 +10,10 @@ with job(snakemake):
     from crossfc.group.analysis import analyse
     from crossfc.group.question import DRUG, GROUP
 
-    given, wanted, name = snakemake.input, snakemake.params, snakemake.wildcards.analysis
+    given, wanted = snakemake.input, dict(snakemake.params.choices)
+    name = snakemake.wildcards.analysis
     # Covariates are between people: they enter where people of two groups are compared.
-    covariates = wanted.covariates if name.startswith(GROUP) else []
-    arrangement = wanted.drug_arrangement if name.startswith(f"{DRUG}_") else None
+    between, arrangement = wanted.pop("covariates"), wanted.pop("drug_arrangement")
     started = last = time.monotonic()
 
     def progress(done: int, total: int) -> None:
@@ -30,18 +30,12 @@ with job(snakemake):
         name,
         given.pairs,
         snakemake.output[0],
-        n_permutations=wanted.permutations,
-        seed=wanted.seed,
-        cluster_forming_p=wanted.cluster_forming_p,
-        connectivity=wanted.connectivity,
-        tfce=wanted.tfce,
-        tail=wanted.tail,
-        covariates=covariates,
-        blocks=wanted.blocks,
-        block_exchange=wanted.block_exchange,
-        arrangement=arrangement,
+        n_permutations=wanted.pop("permutations"),
+        covariates=between if name.startswith(GROUP) else [],
+        arrangement=arrangement if name.startswith(f"{DRUG}_") else None,
         atlas={"image": given.atlas, "table": given.atlas_names},
         threads=snakemake.threads,
         memory_gb=snakemake.resources.data_mb / 1000,
         progress=progress,
+        **wanted,
     )

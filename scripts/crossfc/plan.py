@@ -508,6 +508,13 @@ class Plan:
                 paths.append(str(path))
         return paths
 
+    def test_choices(self) -> dict[str, Any]:
+        """Give what a group analysis depends on besides its name and the pairs."""
+        names = ("permutations", "seed", "blocks", "block_exchange", "drug_arrangement")
+        names += ("cluster_forming_p", "connectivity", "tfce", "tail")
+        own = {name: self.config["group"][name] for name in names}
+        return own | {"covariates": self.config["covariates"]}
+
     def pair_choices(self, pipeline: str) -> dict[str, Any]:
         """Give what pairing depends on besides the maps."""
         maps = self.config["maps"]

@@ -163,6 +163,16 @@ def test_changed_permutations_rerun_the_group_tests_only(study):
     assert rules == {"group_test": 6, "robustness": 1, "report": 1, "provenance": 1, "all": 1}
 
 
+def test_choices_that_change_places_rerun(study):
+    target = "results/small/group/primary/drug_TRD"
+    study.set_config(group__tfce=False)
+    done = study.snakemake(target)
+    assert done.returncode == 0, done.stderr
+    assert not study.would_run(target)
+    study.set_config(group__tfce=True, group__tail=False)
+    assert by_rule(study.would_run(target)) == {"group_test": 1}
+
+
 def test_changed_exclusion_limit_reruns_pairs_not_sessions(study):
     study.set_config(exclusion={"maximum_mean_fd_mm": 0.4})
     rules = by_rule(study.would_run())

@@ -1,0 +1,483 @@
+"""Why a job runs again, in the words of the study: which row, key, file, module or environment.
+
+Snakemake records of every output the values of its job's parameters, without their names, and the
+checksums of its inputs. Held against what the job would be given now, they say what changed.
+"""
+
+import ast
+from base64 import b64decode
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from crossfc.comparison import leaves, say
+from crossfc.trial.sheet import Row, Sheet
+
+# What names a row, in the order in which it is said.
+_IDENTITY = ("participant_id", "session_id", "what", "analysis", "scale", "set", "seed", "target")
+# Follows from other columns, which are named themselves.
+_DERIVED = {"sequence_code", "used", "reason", "sessions"}
+# Which part of the configuration a rule's parameters are from, where a key's name does not tell.
+_SECTIONS = {
+    "group_test": ("group",),
+    "clinical_correlation": ("clinical",),
+    "normalise_subject": ("preprocessing",),
+    "preprocess_session": ("preprocessing",),
+    "check_scan": ("preprocessing",),
+}
+_ABSENT = object()
+_SHOWN = 12  # sentences of one job; labels of one group of jobs
+
+
+@dataclass
+class Job:
+    """What is known of one job that would run.
+
+    Attributes
+    ----------
+    rule : str
+    labels : str
+        Its wildcards, such as ``sub-01 ses-1``; empty where it has none.
+    params : dict
+        Its parameters now, by name.
+    inputs : list of str
+        Its inputs now.
+    recorded : dict or None
+        Snakemake's record of its first output: ``params`` (texts), ``input``, ``environment``
+        (text of the conda file); None where there is none.
+    forced : bool
+        Asked for by the command line.
+    missing, incomplete, updated, upstream : list of str
+        Outputs that do not exist or were left half-written; inputs whose content changed; inputs
+        that jobs before this one make.
+    software : bool
+        Whether Snakemake found its environment to be another.
+    environment : str or None
+        Text of its conda file now.
+    """
+
+    rule: str
+    labels: str = ""
+    params: dict[str, Any] = field(default_factory=dict)
+    inputs: list[str] = field(default_factory=list)
+    recorded: dict[str, Any] | None = None
+    forced: bool = False
+    missing: list[str] = field(default_factory=list)
+    incomplete: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    upstream: list[str] = field(default_factory=list)
+    software: bool = False
+    environment: str | None = None
+
+
+def planned(dag: Any) -> list[Job]:
+    """List the jobs that a graph of Snakemake's would run, those first that others wait for.
+
+    Parameters
+    ----------
+    dag : snakemake.dag.DAG
+        As it is after a dry run. Targets, which run nothing, are left out.
+    """
+    jobs = (job for level in dag.toposorted() for job in level)
+    return [_job(job, dag) for job in jobs if dag.needrun(job) and job.rule.script]
+
+
+def _job(job: Any, dag: Any) -> Job:
+    reason, kept = dag.reason(job), dag.workflow.persistence
+    record = next((r for path in job.output if (r := kept.metadata(path))), None)
+    return Job(
+        job.rule.name,
+        " ".join(_label(*pair) for pair in job.wildcards_dict.items()),
+        dict(job.params.items()),
+        [str(path) for path in job.input],
+        record
+        and {
+            "params": record.params,
+            "input": record.input,
+            "environment": record.conda_env and b64decode(record.conda_env).decode(),
+        },
+        forced=reason.forced,
+        missing=sorted(reason.missing_output),
+        incomplete=sorted(reason.incomplete_output),
+        updated=sorted(reason.updated_input - reason.updated_input_run),
+        upstream=sorted(reason.updated_input_run),
+        software=any(kept.software_stack_changed(job)),
+        environment=job.conda_env and job.conda_env.content.decode(),
+    )
+
+
+def _label(name: str, value: str) -> str:
+    prefix = {"participant": "sub-", "session": "ses-"}
+    return prefix.get(name, "") + value
+
+
+class Study:
+    """Where a study's words are from: its configuration, and its sheets by row.
+
+    Parameters
+    ----------
+    config : dict
+        As resolved.
+    sheets : dict
+        Name (participants, sessions, …) to its sheet as read.
+    before : dict, optional
+        The configuration of the last complete run; tells apart what Snakemake's record leaves open.
+    """
+
+    def __init__(
+        self, config: dict[str, Any], sheets: dict[str, Sheet], before: dict[str, Any] | None = None
+    ):
+        self.config = leaves(config)
+        self.before = leaves(before or {})
+        self.sheets = sheets
+        self.roles = {label: role for role, label in config["treatments"].items()}
+        self._participants: dict[str, Row] = {}
+        self._sessions: dict[tuple[str, str], Row] = {}
+        for row in sheets["participants"].rows if "participants" in sheets else ():
+            self._participants[row["participant_id"]] = row
+        for row in sheets["sessions"].rows if "sessions" in sheets else ():
+            person = row["participant_id"]
+            self._sessions[person, row["session_id"]] = row
+            if role := self.roles.get(row["treatment"]):
+                self._sessions.setdefault((person, role), row)
+
+    def place(self, sheet: str, person: str, session: str | None, column: str | None) -> str:
+        """Say where a cell is: file, row and column."""
+        row = self.row(sheet, person, session)
+        if session is not None:
+            session = row["session_id"] if row else session
+        who = person if session is None else f"{person} {session}"
+        where = f"row {row.number} ({who})" if row else who
+        return ", ".join(
+            part
+            for part in (str(self.sheets[sheet].path), where, column and f"column {column}")
+            if part
+        )
+
+    def row(self, sheet: str, person: str, session: str | None) -> Row | None:
+        """Find a row; ``session`` is a session_id, or active or control."""
+        if sheet == "participants":
+            return self._participants.get(person)
+        return self._sessions.get((person, session or ""))
+
+    def known(self, person: str, session: str | None = None) -> bool:
+        """Say whether a person, or a session, has a row now."""
+        if session is None:
+            return person in self._participants
+        return (person, session) in self._sessions
+
+    def key(self, rule: str, path: tuple[str, ...], value: Any) -> str | None:
+        """Find the key of the configuration that a parameter is from; None where there is none."""
+        end = "." + ".".join(path)
+        found = [key for key in self.config if f".{key}".endswith(end)]
+        if len(found) > 1:
+            own = [key for key in found if key.split(".")[0] in _SECTIONS.get(rule, ())]
+            found = own or [key for key in found if self.config[key] == value] or found
+        return " or ".join(found) or None
+
+    def earlier(self, rule: str, name: str) -> Any:
+        """Give the value that a key had in the last complete run."""
+        key = self.key(rule, (name,), _ABSENT)
+        return self.before.get(key, _ABSENT) if key else _ABSENT
+
+
+def explain(job: Job, study: Study) -> list[str]:
+    """Say why a job would run, apart from jobs before it that run.
+
+    Returns
+    -------
+    list of str
+        Empty where the only reason is that a job before it runs.
+    """
+    found = ["the command line asks for it"] if job.forced else []
+    if job.recorded is None and job.missing:
+        return [*found, "it has not been run yet"]
+    found += [f"{path} was left half-written by a run that was stopped" for path in job.incomplete]
+    found += [f"{path} does not exist" for path in job.missing]
+    found += [f"{path} has another content than when it was read" for path in job.updated]
+    if job.recorded is not None:
+        for name, old, new in _changed(job, study):
+            found += _said(job.rule, name, old, new, study)
+        found += _inputs(job)
+        found += _environment(job)
+    return list(dict.fromkeys(found))
+
+
+def listing(jobs: Iterable[Job], study: Study) -> list[str]:
+    """Say of all jobs that would run why they do: those with the same reasons together."""
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    following: dict[str, int] = {}
+    for job in jobs:
+        reasons = tuple(explain(job, study))
+        if reasons:
+            alike.setdefault((job.rule, reasons), []).append(job.labels)
+        else:
+            following[job.rule] = following.get(job.rule, 0) + 1
+    if not alike and not following:
+        return ["Nothing would run: no row, key, file, module or environment has changed."]
+    lines = []
+    for (rule, reasons), labels in alike.items():
+        number = f", {len(labels)} jobs" if len(labels) > 1 else ""
+        named = sorted(label for label in labels if label)
+        more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+        which = f": {', '.join(named[:_SHOWN])}{more}" if named else ""
+        lines += [f"{rule}{number}{which}"]
+        lines += [f"  {reason}" for reason in reasons[:_SHOWN]]
+        if len(reasons) > _SHOWN:
+            lines.append(f"  and {len(reasons) - _SHOWN} more changes")
+    if following:
+        after = ", ".join(f"{rule} ({n})" if n > 1 else rule for rule, n in following.items())
+        lines.append(f"then, because what they read is made again: {after}")
+    return lines
+
+
+# Parameters ---------------------------------------------------------------------------------------
+
+
+def _changed(job: Job, study: Study) -> Iterator[tuple[str, Any, Any]]:
+    """Pair the parameters that changed with what they were: name, old and new."""
+    recorded = job.recorded["params"] or ()
+    now = {name: repr(value) for name, value in job.params.items()}
+    # The record holds a value once, however many parameters have it.
+    old = [_value(text) for text in recorded if text not in now.values()]
+    new = [(name, job.params[name]) for name, text in now.items() if text not in recorded]
+    for name, value in sorted(new, key=lambda item: _is_plain(item[1])):
+        # The record has no names. What a number was, the last complete run may tell.
+        earlier = study.earlier(job.rule, name)
+        if earlier in old:
+            found = old.index(earlier)
+        elif _is_plain(value):
+            rivals = [other for other, its in new if other != name and _likeness(its, value) == 1]
+            alike = [i for i, its in enumerate(old) if _likeness(its, value) == 1]
+            alike = alike or [i for i, its in enumerate(old) if _likeness(its, value) > 0]
+            found = alike[0] if len(alike) == 1 and not rivals else None
+        else:
+            found = max(range(len(old)), key=lambda i: _likeness(old[i], value), default=None)
+            found = found if found is not None and _likeness(old[found], value) > 0 else None
+        yield name, _ABSENT if found is None else old.pop(found), value
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _is_plain(value: Any) -> bool:
+    return not isinstance(value, dict | list)
+
+
+def _likeness(old: Any, new: Any) -> float:
+    """Say how likely a value is the earlier one of a parameter: of the same kind and build."""
+    if isinstance(old, bool) != isinstance(new, bool):
+        return 0.0
+    if isinstance(old, int | float) and isinstance(new, int | float):
+        return 1.0 if type(old) is type(new) else 0.5
+    if old is None or new is None:
+        return 0.1
+    if type(old) is not type(new):
+        return 0.0
+    if isinstance(old, dict):
+        return _shared(set(old), set(new))
+    if isinstance(old, list):
+        if not old or not new:
+            return 0.3
+        rows = [set(v[0]) if isinstance(v[0], dict) else {type(v[0])} for v in (old, new)]
+        return _shared(*rows)
+    return 1.0
+
+
+def _shared(a: set[Any], b: set[Any]) -> float:
+    return (len(a & b) + 0.5) / (len(a | b) + 0.5)
+
+
+def _differences(old: Any, new: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Go down into both values as far as they agree in build: path, old and new of each leaf.
+
+    A step of the path is a key, or a dictionary that names a row.
+    """
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys([*old, *new]):
+            yield from _differences(old.get(key, _ABSENT), new.get(key, _ABSENT), (*path, key))
+    elif _is_table(old) and _is_table(new) and (old or new):
+        one, other = _by_identity(old), _by_identity(new)
+        for key in dict.fromkeys([*one, *other]):
+            names, a = one.get(key, (None, _ABSENT))
+            names, b = other.get(key, (names, _ABSENT))
+            yield from _differences(a, b, (*path, names))
+    elif old != new:
+        yield path, old, new
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(row, dict) for row in value)
+
+
+def _by_identity(rows: list[dict[str, Any]]) -> dict[Any, tuple[dict[str, str], dict[str, Any]]]:
+    found: dict[Any, tuple[dict[str, str], dict[str, Any]]] = {}
+    for row in rows:
+        names = {key: row[key] for key in _IDENTITY if row.get(key)}
+        names = names or {key: row[key] for key in ("group",) if key in row}
+        key = next(k for n in count() if (k := (*names.values(), n)) not in found)
+        found[key] = names, row
+    return found
+
+
+# Words --------------------------------------------------------------------------------------------
+
+
+def _said(rule: str, name: str, old: Any, new: Any, study: Study) -> list[str]:
+    if name == "code":
+        return list(_code(old, new))
+    if name == "templates":
+        return ["a template of the page was edited (workflow/report)"]
+    if name in ("truth", "counts"):
+        return [] if name == "counts" else ["the plan of the twin follows the sheets and seeds"]
+    if name == "scans":
+        return [f"its scans: {_shown(old)} → {_shown(new)} ({study.sheets['sessions'].path})"]
+    if old is _ABSENT:
+        key = study.key(rule, (name,), new)
+        return [f"config key {key} is now {_shown(new)}" if key else f"{name} is now another"]
+    lines = []
+    for path, before, now in _differences(old, new):
+        line = _sentence(rule, (name, *path), before, now, study)
+        if line:
+            lines.append(line)
+    return lines
+
+
+def _sentence(rule: str, path: tuple[Any, ...], old: Any, new: Any, study: Study) -> str:
+    row = next((step for step in path if isinstance(step, dict)), None)
+    last = path[-1]
+    if row and "participant_id" in row:
+        return _row_sentence(path[0], row, last, old, new, study)
+    if row and ("seed" in row or "target" in row) and path[0] != "hypotheses":
+        sheet = "targets" if "target" in row else "seeds"
+        what = "column " + last if isinstance(last, str) else "the row"
+        return f"{study.sheets[sheet].path}, {' '.join(row.values())}, {what}: {_change(old, new)}"
+    keys = tuple(step for step in path if isinstance(step, str))
+    if last == "carpets":
+        return f"it shows {len(new)} sessions, where it showed {len(old)}"
+    for start in range(len(keys)):
+        key = study.key(rule, keys[start:], new)
+        if key:
+            return f"config key {key}: {_change(old, new)}"
+    if "strategy" in keys:
+        return (
+            f"the confound strategy of pipeline {keys[keys.index('strategy') - 1]} "
+            f"({study.config['strategies']}), {last}: {_change(old, new)}"
+        )
+    if row and "group" in row:
+        return ""  # counts follow from rows
+    return f"{'.'.join(keys)}: {_change(old, new)}"
+
+
+def _row_sentence(
+    name: str, row: dict[str, str], column: Any, old: Any, new: Any, study: Study
+) -> str:
+    person, session = row["participant_id"], row.get("session_id")
+    if name == "left" and isinstance(column, dict):
+        what = row.get("what")
+        reason = (new if new is not _ABSENT else old)["reason"]
+        place = study.place("sessions" if what else "participants", person, what, None)
+        return f"{place}: {'leaves' if new is not _ABSENT else 'no longer leaves'}: {reason}"
+    if isinstance(column, dict):
+        if study.known(person, session):
+            sheet = "sessions" if session else "participants"
+            place = study.place(sheet, person, session, None)
+            return f"{place}: {'is used now' if old is _ABSENT else 'is no longer used'}"
+        sheet = study.sheets["sessions" if session else "participants"].path
+        return f"{sheet}: the row of {person}{f' {session}' if session else ''} is gone"
+    if column in _DERIVED:
+        return ""
+    scale, role = _score(row, column)
+    if scale:
+        own = study.row("sessions", person, role)
+        if new is None and own and own.get(scale) is not None:
+            # The score is there; the session is left out.
+            return f"{study.place('sessions', person, role, None)}: is no longer used"
+        place = study.place("sessions", person, role, scale)
+    elif session and column not in ("group", "sequence"):
+        place = study.place("sessions", person, session, column)
+    else:
+        place = study.place("participants", person, None, column)
+    return f"{place}: {_change(old, new)}"
+
+
+def _score(row: dict[str, str], column: str) -> tuple[str, str]:
+    """Give the scale and the treatment's role that a column of a job's rows is of, if it is."""
+    if column.startswith("score_"):
+        scale, _, role = column.removeprefix("score_").rpartition("_")
+        return scale, role
+    if "scale" in row and column in ("active", "control"):
+        return row["scale"], column
+    return "", ""
+
+
+def _code(old: Any, new: dict[str, str]) -> Iterator[str]:
+    if not isinstance(old, dict):
+        yield "the code was another"
+        return
+    for module in dict.fromkeys([*old, *new]):
+        if module not in new:
+            yield f"the code no longer uses {module}"
+        elif module not in old:
+            yield f"the code uses {module}, which it did not"
+        elif old[module] != new[module]:
+            yield f"scripts/{module} was edited"
+
+
+def _inputs(job: Job) -> Iterator[str]:
+    before, now = set(job.recorded["input"] or ()), set(job.inputs)
+    changes = [("no longer reads", before - now), ("reads for the first time", now - before)]
+    for verb, paths in changes:
+        if len(paths) > 2:
+            yield f"it {verb} {len(paths)} files, such as {min(paths)}"
+        else:
+            yield from (f"it {verb} {path}" for path in sorted(paths))
+
+
+def _environment(job: Job) -> Iterator[str]:
+    if not job.software:
+        return
+    before, now = job.recorded["environment"], job.environment
+    if before is None or now is None:
+        yield "its software is from conda now" if now else "its software is no longer from conda"
+        return
+    one, other = (_pins(text) for text in (before, now))
+    for package in sorted(one.keys() | other.keys()):
+        if one.get(package) != other.get(package):
+            yield (
+                f"environment: {package} {one.get(package, 'not there')} → "
+                f"{other.get(package, 'not there')}"
+            )
+    if one == other:
+        yield "its environment's explicit pins changed"
+
+
+def _pins(text: str) -> dict[str, str]:
+    lines = (line.strip().removeprefix("- ") for line in text.splitlines())
+    return {
+        n.strip(): v.strip() for n, found, v in (line.partition("=") for line in lines) if found
+    }
+
+
+def _change(old: Any, new: Any) -> str:
+    if old is _ABSENT or new is _ABSENT:
+        return f"{_shown(new)} is new" if old is _ABSENT else f"{_shown(old)} is gone"
+    return f"{_shown(old)} → {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    if value is _ABSENT:
+        return "(not recorded)"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if value is None:
+        return "n/a"
+    if isinstance(value, list) and len(value) == 1:
+        return _shown(value[0])
+    text = say(value)
+    return text if len(text) <= 160 else text[:157] + "…"

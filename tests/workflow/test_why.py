@@ -1,0 +1,152 @@
+"""Why jobs would run, in a user's words: for each kind of change, on a finished study."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+from tests.workflow.conftest import Study
+
+
+def why(study: Study, *targets: str) -> list[str]:
+    """Give the listing; it is all that the command prints."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(
+        [sys.executable, "scripts/why.py", *targets, "--configfile", str(study.config_path)],
+        cwd=study.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not done.stderr
+    return done.stdout.splitlines()
+
+
+def following(lines: list[str]) -> set[str]:
+    """Give the rules that run because of others."""
+    start = "then, because what they read is made again: "
+    (line,) = [line for line in lines if line.startswith(start)]
+    return {part.split()[0] for part in line.removeprefix(start).split(", ")}
+
+
+def edit_cell(study: Study, row: str, column: str, value: str) -> None:
+    path = study.folder / "design/sessions.tsv"
+    rows = [line.split("\t") for line in path.read_text().splitlines()]
+    (cells,) = [cells for cells in rows if "\t".join(cells).startswith(row)]
+    cells[rows[0].index(column)] = value
+    path.write_text("\n".join("\t".join(cells) for cells in rows) + "\n")
+
+
+def test_nothing_to_do(study):
+    assert why(study) == [
+        "Nothing would run: no row, key, file, module or environment has changed."
+    ]
+
+
+def test_new_scan_content(study):
+    (bold,) = (study.folder / "derivatives/sub-T02/ses-placebo/func").glob("*preproc_bold.nii.gz")
+    bold.write_bytes(bold.read_bytes() + b" ")
+    lines = why(study)
+    assert lines[:2] == [
+        "connectivity_session: sub-T02 ses-placebo",
+        f"  {bold.relative_to(study.folder)} has another content than when it was read",
+    ]
+    assert len(lines) == 3 and following(lines) >= {"pair_sessions", "group_test", "report"}
+
+
+def test_changed_row(study):
+    edit_cell(study, "sub-T03\tses-ketamine", "MADRS", "33")
+    lines = why(study)
+    changed = [line for line in lines if "design/" in line]
+    assert len(changed) == 2
+    for line in changed:
+        assert line.startswith("  design/sessions.tsv, row 7 (sub-T03 ses-ketamine), column MADRS")
+        assert line.endswith(" → 33")
+    assert lines[0] == "clinical_change" and lines[2] == "pair_sessions, 2 jobs: gsr, primary"
+    assert "connectivity_session" not in "".join(lines)
+
+
+def test_excluded_session(study):
+    edit_cell(study, "sub-T04\tses-placebo", "exclude", "yes")
+    edit_cell(study, "sub-T04\tses-placebo", "reason", "fell asleep")
+    lines = why(study)
+    assert "  design/sessions.tsv, row 9 (sub-T04 ses-placebo): leaves: fell asleep" in lines
+    assert "  it shows 18 sessions, where it showed 19" in lines
+    # The scores of the session stand there still: nothing says that they changed.
+    assert not any("column MADRS" in line for line in lines)
+
+
+def test_removed_person(study):
+    for sheet in ("participants", "sessions"):
+        path = study.folder / f"design/{sheet}.tsv"
+        rows = [line for line in path.read_text().splitlines() if not line.startswith("sub-H02")]
+        path.write_text("\n".join(rows) + "\n")
+    lines = why(study)
+    assert "  design/participants.tsv: the row of sub-H02 is gone" in lines
+    assert "  design/sessions.tsv: the row of sub-H02 ses-placebo is gone" in lines
+
+
+def test_changed_key(study):
+    study.set_config(group__permutations=199, group__seed=3)
+    lines = why(study)
+    assert lines[0].startswith("group_test, 6 jobs: gsr change_MADRS")
+    assert lines[1:3] == [
+        "  config key group.permutations: 99 → 199",
+        "  config key group.seed: 0 → 3",
+    ]
+    assert following(lines) == {"robustness"}
+
+
+def test_changed_key_of_a_pipeline(study):
+    study.set_config(pipelines__gsr__strategy="p36")
+    lines = why(study)
+    assert lines[0].startswith("connectivity_session, 19 jobs: sub-H01 ses-ketamine")
+    start = "  the confound strategy of pipeline gsr (config/strategies.yaml), columns: "
+    assert lines[1].startswith(start + '["trans_x"')
+    assert "  config key pipelines.gsr.strategy: p9 → p36" in lines
+
+
+def test_changed_code(study):
+    path = "scripts/crossfc/session/smoothing.py"
+    study.edit(path, "_TRUNCATE = 4.0", "_TRUNCATE = 5.0")
+    lines = why(study)
+    assert lines[0].startswith("connectivity_session, 19 jobs")
+    assert lines[1] == f"  {path} was edited"
+    assert len(lines) == 3
+
+
+def test_missing_output(study):
+    shutil.rmtree(study.folder / "results/small/sub-T02/ses-placebo/func")
+    (study.folder / "results/small/clinical/change.tsv").unlink()
+    lines = why(study)
+    at = lines.index("clinical_change")
+    assert lines[at + 1] == "  results/small/clinical/change.tsv does not exist"
+    at = lines.index("connectivity_session: sub-T02 ses-placebo")
+    assert lines[at + 1] == "  results/small/sub-T02/ses-placebo/func does not exist"
+    assert len(lines) == 5
+
+
+def test_of_one_target_only(study):
+    study.set_config(group__permutations=199, title="Another")
+    assert why(study, "clinical_change")[0].startswith("Nothing would run")
+
+
+def test_words_of_the_report(study):
+    study.set_config(title="Another")
+    assert why(study)[:2] == ["report", '  config key title: "" → Another']
+
+
+def test_refused_input_is_one_sentence(study):
+    study.set_config(pipelines__gsr__strategy="p35")
+    done = subprocess.run(
+        [sys.executable, "scripts/why.py", "--configfile", str(study.config_path)],
+        cwd=study.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and not done.stdout
+    assert done.stderr.startswith("crossfc: config key pipelines.gsr.strategy: ")
+    assert done.stderr.count("\n") == 1
