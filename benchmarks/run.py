@@ -18,11 +18,13 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "scripts")]
 def main() -> None:
     import connectivity
     import inference
+    import overhead
     import preprocessing
+    import scale
     import workflow
 
     numbers: dict[str, float] = {}
-    for part in (inference, preprocessing, connectivity, workflow):
+    for part in (inference, preprocessing, connectivity, workflow, scale, overhead):
         for key, value in part.measure().items():
             numbers[f"{part.__name__}.{key}"] = value
             print(f"{part.__name__ + '.' + key:58s} {value:12.4g}", flush=True)

@@ -52,7 +52,7 @@ def measure() -> dict[str, float]:
         _, summary = snakemake("--summary")
         for line in summary.splitlines()[1:]:
             output = Path(line.split("\t")[0])
-            if "/group/" in str(output) and not output.suffix:
+            if ("/group/" in str(output) or output.name == "func") and not output.suffix:
                 output.mkdir(parents=True, exist_ok=True)
             else:
                 output.parent.mkdir(parents=True, exist_ok=True)

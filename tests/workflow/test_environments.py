@@ -1,14 +1,20 @@
 """Every version is pinned once, in the lock, and everything else says the same."""
 
+import ast
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 
 import pytest
 import yaml
 
+from crossfc.code import reached
+
 CONDA_NAMES = {"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
+OWN = set(sys.stdlib_module_names) | {"crossfc"}
 
 
 def locked(root) -> dict[str, str]:
@@ -47,8 +53,8 @@ def test_requirements_hold_the_locked_versions(root):
     versions = locked(root)
     found = re.findall(r"^([\w.-]+)==([\w.]+) ;", text, re.MULTILINE)
     assert len(found) > 50
-    for name, version in found:
-        assert versions[name] == version
+    for name, pinned in found:
+        assert versions[name] == pinned
     assert text.count("--hash=sha256:") >= len(found)
 
 
@@ -62,6 +68,55 @@ def test_lock_is_up_to_date(root):
 def rules_of(text: str) -> dict[str, str]:
     parts = re.split(r"^\s*rule (\w+):", text, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def script_and_environment(body: str) -> tuple[str, str]:
+    script = re.search(r"\.\./\.\./scripts/(\w+)\.py", body)
+    environment = re.search(r"conda:\s+\"\.\./\.\./envs/([\w.]+)\"", body)
+    return script[1], environment[1]
+
+
+def brought_by(packages: set[str]) -> set[str]:
+    """Give packages with all that they need, as their own metadata say."""
+    found, waiting = set(), {CONDA_NAMES.get(name, name) for name in packages} - {"python"}
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        for line in requires(name) or ():
+            if "extra ==" not in line:
+                needed = re.match(r"[\w.-]+", line)[0].lower().replace("_", "-")
+                try:
+                    version(needed)
+                except PackageNotFoundError:
+                    continue  # for another system
+                waiting |= {needed} - found
+    return found
+
+
+def test_every_environment_has_what_its_rules_import(root):
+    """Also imports inside functions, and what Snakemake's own environment would lend a job."""
+    of_module = packages_distributions()
+    rules = [rules_of(p.read_text()) for p in (root / "workflow/rules").glob("*.smk")]
+    bodies = {name: body for part in rules for name, body in part.items() if "script:" in body}
+    for name, body in bodies.items():
+        script, environment = script_and_environment(body)
+        text = (root / "envs" / environment).read_text()
+        there = brought_by({line.split()[0] for line in yaml.safe_load(text)["dependencies"]})
+        for path in reached(root / f"scripts/{script}.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    modules = [node.module]
+                for module in {m.split(".")[0] for m in modules} - OWN:
+                    packages = {p.lower().replace("_", "-") for p in of_module[module]}
+                    assert packages & there, f"{name}: {path.name} imports {module}: {environment}"
+
+
+def test_no_environment_has_a_pip_section(root):
+    """Explicit pins beside a YAML would drop it without a word."""
+    for path in environments(root):
+        listed = yaml.safe_load(path.read_text())["dependencies"]
+        assert all(isinstance(line, str) for line in listed), f"{path.name} has a pip: section"
 
 
 def test_every_rule_with_a_script_names_an_environment_and_its_code(root):

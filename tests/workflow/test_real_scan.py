@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.workflow.conftest import copy_product
+from tests.workflow.conftest import Study, copy_product
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +20,7 @@ SEEDS = {"sgACC": (1, 31, -5), "pgACC": (2, 43, 9), "dACC": (2, 26, 22)}
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory, root, shared_data):
+def finished(tmp_path_factory, root, shared_data) -> Study:
     study = copy_product(tmp_path_factory.mktemp("real") / "clone", root)
     source = shared_data / "ds-studyforrest-sub02/sub-02"
     raw = study.folder / "raw"
@@ -62,7 +62,18 @@ def results(tmp_path_factory, root, shared_data):
     study.set_config(preprocessing__slice_timing="skip")
     done = study.snakemake("connectivity", "preprocess")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
-    return study.folder / "results/real"
+    return study
+
+
+@pytest.fixture
+def results(finished):
+    return finished.folder / "results/real"
+
+
+@pytest.fixture
+def study(finished, tmp_path) -> Study:
+    """A copy of the finished study, to be changed."""
+    return finished.copy(tmp_path / "clone")
 
 
 def seed_map(results, session: str, seed: str):
@@ -120,3 +131,64 @@ def test_maps_of_the_two_halves_agree(results):
     print(agreement)
     # The subgenual seed lies in the dropout of this scan: nothing is claimed of it.
     assert agreement["pgACC"] > 0.25 and agreement["dACC"] > 0.1
+
+
+def would_run(study: Study) -> dict[str, int]:
+    """Count the jobs of a dry run, without the targets themselves."""
+    jobs = study.would_run("connectivity", "preprocess")
+    return {job: n for job, n in jobs.items() if job not in ("connectivity", "preprocess")}
+
+
+def test_nothing_to_do_again(study):
+    assert would_run(study) == {}
+
+
+def test_copied_real_data_set_reruns_nothing(study):
+    raw = study.folder / "raw"
+    shutil.copytree(raw, study.folder / "copy", copy_function=shutil.copyfile)
+    shutil.rmtree(raw)
+    (study.folder / "copy").rename(raw)
+    assert would_run(study) == {}
+
+
+def test_words_of_the_report_rerun_no_real_session(study):
+    study.set_config(title="Another title")
+    assert would_run(study) == {}
+
+
+def test_another_scan_in_a_row_reruns_that_row(study):
+    sheet = study.folder / "sessions.tsv"
+    rows = sheet.read_text()
+    scan = "sub-02/ses-b/func/sub-02_ses-b_task-oneback_bold.nii.gz"
+    other = scan.replace("_bold", "_run-2_bold")
+    shutil.copyfile(study.folder / "raw" / scan, study.folder / "raw" / other)
+    sheet.write_text(rows.replace(scan, other))
+    assert would_run(study) == {
+        "preprocess_session 02/b": 1,
+        "connectivity_session 02/b": 1,
+    }
+
+
+def test_new_content_of_a_real_scan_reruns_that_session(study):
+    (bold,) = (study.folder / "raw/sub-02/ses-a/func").glob("*_bold.nii.gz")
+    image = nibabel.load(bold)
+    data = np.asanyarray(image.dataobj).copy()
+    data[..., 3] += 1
+    nibabel.save(nibabel.Nifti1Image(data, image.affine, image.header), bold)
+    assert would_run(study) == {
+        "preprocess_session 02/a": 1,
+        "connectivity_session 02/a": 1,
+    }
+
+
+def test_another_smoothing_preprocesses_nothing(study):
+    study.set_config(pipelines__primary__fwhm_mm=4)
+    assert would_run(study) == {"connectivity_session 02/a": 1, "connectivity_session 02/b": 1}
+
+
+def test_excluded_real_session_reruns_nothing(study):
+    sheet = study.folder / "sessions.tsv"
+    rows = sheet.read_text().splitlines()
+    rows = [f"{rows[0]}\texclude\treason", f"{rows[1]}\tno\tn/a", f"{rows[2]}\tyes\tasleep"]
+    sheet.write_text("\n".join(rows) + "\n")
+    assert would_run(study) == {}

@@ -73,6 +73,12 @@ def test_copied_data_set_reruns_nothing(study):
     assert not study.would_run()
 
 
+def test_moved_data_set_with_a_link_in_its_place_reruns_nothing(study):
+    (study.folder / "derivatives").rename(study.folder / "elsewhere")
+    (study.folder / "derivatives").symlink_to("elsewhere")
+    assert not study.would_run()
+
+
 def test_changed_scan_reruns_that_session_and_the_group(study):
     func = study.folder / "derivatives/sub-T02/ses-placebo/func"
     (bold,) = func.glob("*preproc_bold.nii.gz")

@@ -1,0 +1,98 @@
+"""Planning a large trial: a dry run with all to do, and the start of one job of a cluster.
+
+The trial is generated: sheets of a two-by-two crossover, and empty files in place of scans.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PEOPLE = 2000
+
+
+def write_trial(folder: Path, people: int) -> Path:
+    """Write a trial of ``people`` with two sessions each, as fMRIPrep would have left it.
+
+    Returns
+    -------
+    Path
+        Of its configuration.
+    """
+    from crossfc.session import layout
+    from crossfc.trial import twin
+
+    patients = people // 2
+    design = twin.parametric_design(patients, people - patients, one_session=0)
+    twin.write_sheets(folder, *design)
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    del config["twin"]
+    config |= {"study": "large", "entry": "fmriprep", "results_dir": str(folder / "results")}
+    config["derivatives_dir"] = str(folder / "derivatives")
+    for sheet in ("participants", "sessions", "scales"):
+        config["sheets"][sheet] = str(folder / f"{sheet}.tsv")
+    for row in design[1]:
+        for scan in row["scan"].split(";"):
+            for path in layout.preprocessed(
+                scan, config["derivatives_dir"], config["space"]
+            ).values():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def planned(config: Path, *arguments: str) -> tuple[float, float, str]:
+    """Give CPU seconds, the largest memory (MB) and what was said by a dry run on one core."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-m", "snakemake", "-n", "--cores", "1", *arguments]
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            [*command, "--configfile", str(config)],
+            cwd=ROOT,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            env=environment,
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        text = said.read().decode()
+    if process.returncode:
+        raise RuntimeError(text[-3000:])
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1000, text
+
+
+def measure() -> dict[str, float]:
+    """Measure the dry run of 2,000 x 2 sessions, and of a quarter of them; and one job's start.
+
+    A job of a cluster starts Snakemake, parses the Snakefile with its sheets and plans itself
+    before its script is started.
+    """
+    numbers = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for people in (PEOPLE // 4, PEOPLE):
+            trial = Path(folder) / str(people)
+            trial.mkdir()
+            config = write_trial(trial, people)
+            seconds, megabytes, _ = planned(config, "--quiet", "all")
+            numbers[f"dry_run_{people}_people_cpu_seconds"] = seconds
+            numbers[f"dry_run_{people}_people_mb"] = megabytes
+        job = "connectivity_session:participant=T01,session=placebo"
+        seconds, megabytes, said = planned(config, "--mode", "remote", "--target-jobs", job)
+        if "rule connectivity_session:" not in said:
+            raise RuntimeError("the job was not planned:\n" + said[-3000:])
+        numbers[f"job_start_{people}_people_cpu_seconds"] = seconds
+        numbers[f"job_start_{people}_people_mb"] = megabytes
+    return numbers
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT / "scripts"))
+    for key, value in measure().items():
+        print(f"{key:40s} {value:10.4g}")
