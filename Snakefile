@@ -22,6 +22,7 @@ if "study" not in config:
 include: "workflow/rules/trial.smk"
 include: "workflow/rules/twin.smk"
 include: "workflow/rules/preprocess.smk"
+include: "workflow/rules/fmriprep.smk"
 include: "workflow/rules/connectivity.smk"
 include: "workflow/rules/group.smk"
 include: "workflow/rules/clinical.smk"

@@ -1,4 +1,4 @@
-"""Write the head of the data set that native preprocessing makes."""
+"""Write the head of the data set that preprocessing makes."""
 
 from crossfc.job import job
 
@@ -6,5 +6,7 @@ with job(snakemake):
     from crossfc import __version__, atomic
     from crossfc.bids import dataset_description
 
-    name = f"{snakemake.params.study}, preprocessed"
-    atomic.write_json(snakemake.output[0], dataset_description(name, __version__))
+    head = dataset_description(f"{snakemake.params.study}, preprocessed", __version__)
+    tools = [{"Name": k, "Version": v} for k, v in snakemake.params.tools.items()]
+    head["GeneratedBy"] = tools + head["GeneratedBy"]
+    atomic.write_json(snakemake.output[0], head)

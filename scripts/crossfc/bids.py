@@ -94,6 +94,7 @@ def dataset_description(name: str, version: str) -> dict[str, object]:
 BIDSIGNORE = """\
 group
 clinical
+fmriprep
 quality
 trial
 logs

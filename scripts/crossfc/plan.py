@@ -14,7 +14,7 @@ import yaml
 
 from crossfc.fault import Fault, raise_all
 from crossfc.group import question
-from crossfc.session import layout
+from crossfc.session import fmriprep, layout
 from crossfc.trial import config as configuration
 from crossfc.trial import regions
 from crossfc.trial.design import Pair, Session, Trial, load
@@ -140,7 +140,9 @@ class Plan:
             )
 
     def _check_raw(self) -> None:
-        """Refuse raw runs that native preprocessing has no names for."""
+        """Refuse raw runs that preprocessing has no names for, and what fMRIPrep cannot do."""
+        if self.preprocessing_tool == "fmriprep-run":
+            fmriprep.check(self.config)
         if self.entry == "raw":
             raise_all(
                 [
@@ -158,6 +160,18 @@ class Plan:
     def entry(self) -> str:
         """Where the way begins: raw, fmriprep or maps."""
         return self.config["entry"]
+
+    @property
+    def preprocessing_tool(self) -> str | None:
+        """What preprocesses raw scans: native or fmriprep-run; None where the entry is not raw."""
+        return self.config["preprocessing"]["tool"] if self.entry == "raw" else None
+
+    def preprocessing_versions(self) -> dict[str, str]:
+        """Give the tools besides crossfc that preprocessed the scans, with their versions."""
+        if self.preprocessing_tool != "fmriprep-run":
+            return {}
+        image = self.config["preprocessing"]["fmriprep"]["image"]
+        return {"fMRIPrep": fmriprep.version_of(image)}
 
     @property
     def pipelines(self) -> list[str]:
@@ -679,7 +693,12 @@ class Plan:
         places = {"bids_dir", "derivatives_dir", "results_dir", "sheets", "dataset"}
         means = {"threads", "memory_gb"}
         group = {k: v for k, v in self.config["group"].items() if k not in means}
-        return {k: v for k, v in self.config.items() if k not in places} | {"group": group}
+        found = {k: v for k, v in self.config.items() if k not in places} | {"group": group}
+        found["preprocessing"] = dict(found["preprocessing"])
+        del found["preprocessing"]["fmriprep"]
+        if self.preprocessing_tool == "fmriprep-run":
+            found["preprocessing"]["fmriprep"] = fmriprep.description(self.config)
+        return found
 
     def report(self) -> dict[str, Any]:
         """Give what the page is made from: where the results are, and plain structures."""
@@ -690,10 +709,12 @@ class Plan:
             folders |= {"quality_dir": "quality", "robustness": "robustness.tsv"}
         if self.config["twin"]:
             folders["truth"] = "truth.json"
+        by_fmriprep = self.preprocessing_tool == "fmriprep-run"
         trial = self.checked_trial()
         seeds = trial.seed_sets[self._seed_set(self.primary)]
         return {
-            "config": self.choices(),
+            # To the reader of the page it does not matter who started fMRIPrep.
+            "config": self.choices() | ({"entry": "fmriprep"} if by_fmriprep else {}),
             "analyses": self.analyses() if self.has_images else [],
             "scales": self.scale_rows(),
             "seeds": [self._placed(row.as_dict("seed")) for row in seeds],

@@ -1,5 +1,7 @@
 """Native preprocessing: raw BIDS to template space, in fMRIPrep's layout (entry raw).
 
+fmriprep.smk is the other way (preprocessing.tool: fmriprep-run).
+
 Requires   T1w and BOLD below bids_dir, as the sheets name them
 Makes      <derivatives>/sub-*/anat, <derivatives>/sub-*/ses-*/func
 Steps      normalise_subject (T1w to template, once per person) -> preprocess_session (per run)
@@ -40,9 +42,13 @@ if plan.entry == "raw":
             "../../envs/connectivity.yaml"
         params:
             study=plan.config["study"],
+            tools=plan.preprocessing_versions(),
             code=code("derivative_dataset"),
         script:
             "../../scripts/derivative_dataset.py"
+
+
+if plan.preprocessing_tool == "native":
 
     # One anatomical reference per person: bias field, brain, tissues, SyN to the template.
     rule normalise_subject:

@@ -45,7 +45,7 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     faults = _unsound(config, "")
     raise_all(faults)
     faults = _unknown_keys(config, schema, "")
-    if config.get("entry") == "raw":
+    if config.get("entry") == "raw" and _tool(config) == "native":
         config.setdefault("space", TEMPLATE_SPACE)
     _fill(config, schema)
     for error in Draft202012Validator(schema).iter_errors(config):
@@ -57,6 +57,13 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     raise_all(_contradictions(config))
     _whole_numbers(config, schema)
     return config
+
+
+def _tool(config: dict[str, Any]) -> str:
+    """Give the tool of preprocessing, of a configuration that may be at fault still."""
+    preprocessing = config.get("preprocessing")
+    found = preprocessing.get("tool") if isinstance(preprocessing, dict) else None
+    return "native" if found is None else str(found)
 
 
 def _unsound(value: Any, path: str) -> list[str]:
@@ -100,10 +107,12 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
     for key in ("task", "space", "res"):
         if config[key] is not None:
             part_of_names(key, config[key], "+")
-    if config["entry"] == "raw" and (config["space"], config["res"]) != (TEMPLATE_SPACE, None):
+    native = config["entry"] == "raw" and _tool(config) == "native"
+    if native and (config["space"], config["res"]) != (TEMPLATE_SPACE, None):
         faults.append(
             f"config key space: native preprocessing (entry raw) makes {TEMPLATE_SPACE} and no res "
-            f"entity, not {config['space']}; write space: {TEMPLATE_SPACE} and leave res out"
+            f"entity, not {config['space']}; write space: {TEMPLATE_SPACE} and leave res out, or "
+            "set preprocessing.tool: fmriprep-run"
         )
     for role, group in config["groups"].items():
         if group is not None:

@@ -1,0 +1,12 @@
+"""Give what fMRIPrep made of one run its place in the derivatives."""
+
+from pathlib import Path
+
+from crossfc.job import job
+
+with job(snakemake):
+    from crossfc.session import fmriprep
+
+    wanted, out = snakemake.params, Path(snakemake.input[0]).parent
+    made = dict(snakemake.output.items())
+    fmriprep.link(wanted.scan, out, made, wanted.space, wanted.res)

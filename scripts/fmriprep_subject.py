@@ -1,0 +1,12 @@
+"""Run fMRIPrep on one person, all sessions together."""
+
+from pathlib import Path
+
+from crossfc.job import job
+
+with job(snakemake):
+    from crossfc.session import fmriprep
+
+    wanted = snakemake.params
+    out = Path(snakemake.output[0]).parent
+    fmriprep.run(wanted.command, wanted.images, out, snakemake.log[0])
