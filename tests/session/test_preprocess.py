@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import ndimage
 
-from crossfc.atomic import save_image
+from crossfc.atomic import save_image, write_json
 from crossfc.fault import Fault
 from crossfc.session import template
 from crossfc.session.image import mask_image, onto_grid, probability_image, scaled_image
@@ -43,6 +43,7 @@ def study(tmp_path_factory):
     for name, image in template.tissues(2).items():
         save_image(files[name], probability_image(image.get_fdata(), standard.affine))
     write_matrix(np.eye(4), files["transform"])
+    write_json(files["quality"], {"source": "sub-01_ses-b_T1w.nii.gz"})
 
     affine = GRID.copy()
     affine[:3, 3] = [86, -122, -66]
@@ -143,6 +144,9 @@ def test_the_sidecar_says_what_was_done_and_what_not(study, result):
     assert "sub-01_ses-a_dir-AP_epi.json" in sidecar["FieldMaps"]
     assert any("distortion is not corrected" in w for w in result["warnings"])
     assert sidecar["Resolution"] == "4 mm, isotropic"
+    assert sidecar["AnatomicalReference"].startswith("sub-01_ses-b_T1w.nii.gz, of another session")
+    assert sidecar["Registration"]["boundary_refined"] is True
+    assert sidecar["Registration"]["boundary_cost"] < 0.9
 
 
 def test_the_quality_record_tells_signal_motion_and_seed(study, result):

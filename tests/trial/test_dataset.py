@@ -142,9 +142,14 @@ def test_ketamine_scores_give_the_known_change(ketamine):
 def test_writing_again_changes_nothing(ketamine):
     config, said = ketamine
     paths = [Path(config["sheets"][key]) for key in ("participants", "sessions")]
-    assert [line.split(": ")[1] for line in said] == ["written, 58 rows", "written, 89 rows"]
+    written = [line.split(": ")[1] for line in said if line.startswith(str(paths[0].parent))]
+    assert written == ["written, 58 rows", "written, 89 rows"]
+    # One person of the trial has a T1w in one of the two sessions only.
+    (borrowed,) = [line for line in said if "no T1w" in line]
+    assert borrowed.startswith("sub-MOA131: no T1w in ses-p2; sub-MOA131/ses-d2/anat/")
     before = [path.stat().st_mtime_ns for path in paths]
-    assert all("unchanged" in line for line in write_sheets(config))
+    again = [line for line in write_sheets(config) if line != borrowed]
+    assert all("unchanged" in line for line in again)
     assert [path.stat().st_mtime_ns for path in paths] == before
 
 
@@ -311,6 +316,30 @@ def test_the_t1w_of_the_first_period_and_one_without_session_first(made):
         "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz",
         "sub-02/anat/sub-02_T1w.nii.gz",
     ]
+
+
+def test_a_session_without_t1w_uses_the_other_ones_and_that_is_said(made):
+    config = made(people=PEOPLE, group=GROUP, sequence=ORDER)
+    assert not any("no T1w" in sentence for sentence in write_sheets(config))
+    root = Path(config["bids_dir"])
+    (root / "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz").unlink()
+    chosen = "sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz"
+    assert f"sub-01: no T1w in ses-1; {chosen} serves it too" in write_sheets(config)
+    assert load(config).participants["sub-01"].t1w == chosen
+    # One without session is everyone's, and there is nothing to say.
+    made.touch("sub-01/anat/sub-01_T1w.nii.gz")
+    assert not any("no T1w" in sentence for sentence in write_sheets(config))
+
+
+def test_of_several_t1w_the_first_run_is_taken(made):
+    config = made(people=PEOPLE, group=GROUP, sequence=ORDER)
+    folder = Path(config["bids_dir"]) / "sub-01/ses-1/anat"
+    (folder / "sub-01_ses-1_T1w.nii.gz").unlink()
+    for run in (10, 2, 11):
+        made.touch(f"sub-01/ses-1/anat/sub-01_ses-1_run-{run}_T1w.nii.gz")
+    write_sheets(config)
+    chosen = load(config).participants["sub-01"].t1w
+    assert chosen == "sub-01/ses-1/anat/sub-01_ses-1_run-2_T1w.nii.gz"
 
 
 def test_only_scans_of_the_study_are_taken(made):

@@ -19,6 +19,7 @@ from crossfc.session.brain import (
     segment,
     tissue_brightness,
 )
+from crossfc.session.hdf5 import forget_times
 from crossfc.session.image import mask_image, onto_grid, probability_image, scaled_image
 from crossfc.session.layout import anatomy
 from crossfc.session.picture import draw_normalisation
@@ -43,6 +44,8 @@ _TEMPLATE_MM = 2
 _EDGE_MM = 3.0
 # Share of the template's brain that may lie outside the picture, and from where on that is said.
 _MISSING_MOST, _MISSING_SAID = 0.1, 0.01
+# Heads are tipped by up to some 30 degrees; more is rather a header that is wrong.
+_TURNED_MOST = 50.0
 _TISSUE_NAMES = (("fluid", "csf"), ("grey matter", "gm"), ("white matter", "wm"))
 
 
@@ -86,8 +89,8 @@ def normalise_subject(
         ``jacobian_max`` and the quantiles ``jacobian_p1`` and ``jacobian_p99`` (of the brain),
         ``displacement_mean_mm`` and ``displacement_max_mm`` (of the deformation beyond the
         affine), ``coverage`` (share of the template's brain in the picture), ``contrast_wm_gm``
-        (white over grey matter), volumes of the tissues in ml, ``seed``, ``threads``,
-        ``warnings``.
+        (white over grey matter), ``turned_degrees`` (head against template),
+        volumes of the tissues in ml, ``seed``, ``threads``, ``warnings``.
 
     Raises
     ------
@@ -138,6 +141,7 @@ def normalise_subject(
         quality = _quality(scan, standard, standard_mask, brain, mask, matrix, forward, folder)
         quality |= {
             "correlation_head_affine": likeness,
+            "turned_degrees": _turn(matrix),
             "contrast_wm_gm": contrast,
             "coverage": shown_share,
         }
@@ -148,6 +152,7 @@ def normalise_subject(
         corrected = _corrected(scan, bias, mask)
         with writing(files["transform"]) as temporary:
             temporary.write_bytes(Path(forward).read_bytes())
+            forget_times(temporary)
         shown = ants.apply_transforms(
             _image(template.brain(1)), to_ants(corrected, scan.affine), [forward]
         )
@@ -271,6 +276,13 @@ def _quality(
     }
 
 
+def _turn(matrix: np.ndarray) -> float:
+    """Angle in degrees by which an affine turns, size and shear aside."""
+    left, _, right = np.linalg.svd(matrix[:3, :3])
+    cosine = (np.trace(left @ right) - 1) / 2
+    return float(np.rad2deg(np.arccos(np.clip(cosine, -1, 1))))
+
+
 def _warnings(quality: dict[str, Any]) -> list[str]:
     said = []
     if quality["dice"] < 0.93 or quality["correlation"] < 0.6:
@@ -280,6 +292,11 @@ def _warnings(quality: dict[str, Any]) -> list[str]:
         )
     if quality["jacobian_min"] <= 0:
         said.append("the deformation is folded somewhere; look at the figure")
+    if quality["turned_degrees"] > _TURNED_MOST:
+        said.append(
+            f"the head is turned by {quality['turned_degrees']:.0f} degrees against what the "
+            "header says, so left and right may be wrong too; check the orientation of the scan"
+        )
     if quality["coverage"] < 1 - _MISSING_SAID:
         said.append(
             f"{100 * (1 - quality['coverage']):.0f} % of the brain lie outside the picture of the "

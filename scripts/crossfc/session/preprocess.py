@@ -1,6 +1,7 @@
 """One run from the scanner to template space, in the files that fMRIPrep would write."""
 
-from pathlib import Path
+import json
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import nibabel as nib
@@ -9,6 +10,7 @@ import pandas as pd
 
 from crossfc import __version__
 from crossfc.atomic import save_image, write_json, write_table
+from crossfc.bids import parse_name
 from crossfc.fault import Fault
 from crossfc.session import template
 from crossfc.session.confounds_table import FD_SPIKE_MM, confounds_of
@@ -196,6 +198,7 @@ def preprocess_session(
         or f"slices along {timing.direction}, as {timing.axis_from} says, brought to StartTime",
         "SkullStripped": False,
         "Resolution": f"{resolution_mm:g} mm, isotropic",
+        "AnatomicalReference": _anatomical_reference(anat, scan),
         "SpatialReference": "nilearn's MNI152 template (ICBM 2009a nonlinear symmetric)",
         "Sources": [f"bids:raw:{scan}"],
         "FieldMaps": "not applied: " + ", ".join(field_maps) if field_maps else "none",
@@ -234,6 +237,18 @@ def _quality(table: pd.DataFrame) -> dict[str, Any]:
         "std_dvars_mean": float(np.nanmean(table["std_dvars"])),
         "motion_outliers": sum(name.startswith("motion_outlier") for name in table),
     }
+
+
+def _anatomical_reference(anat: dict[str, Path], scan: str) -> str | None:
+    """Say which T1w the run was laid onto, and where that is one of another session."""
+    try:
+        source = str(json.loads(anat["quality"].read_text())["source"])
+        taken, own = (parse_name(PurePosixPath(n).name)[0].get("ses") for n in (source, scan))
+    except (OSError, ValueError, KeyError, Fault):
+        return None  # an anatomy that was made elsewhere
+    if taken is None or taken == own:
+        return source
+    return f"{source}, of another session: one anatomy serves all sessions of a person"
 
 
 def _anatomy_files(participant_id: str, derivatives_dir: str | Path) -> dict[str, Path]:

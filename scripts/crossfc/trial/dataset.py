@@ -61,6 +61,7 @@ def write_sheets(config: dict[str, Any]) -> list[str]:
     # Both are read before either is written: a fault leaves both as they were.
     for path, _, rows, keys in sheets:
         said += _keep_exclusions(path, rows, keys)
+    said += _borrowed_anatomies(config, people[1], sessions[1])
     for path, columns, rows, _ in sheets:
         text = format_sheet(columns, rows)
         if path.is_file() and read_text(path).replace("\r\n", "\n") == text:
@@ -240,21 +241,40 @@ def _reference_anatomy(
     """Choose one T1w per person, blind to outcome, the same for both sessions.
 
     The rule: a T1w without session; else the first run of the first analysed session (by period
-    where known) that has one; else the first by name.
+    where known) that has one; else the first by name. Numbers in names count as numbers, so run 2
+    comes before run 10.
     """
     sessions = list(mapping["sessions"])
 
-    def rank(candidate: tuple[str, str]) -> tuple[int, str]:
+    def rank(candidate: tuple[str, str]) -> tuple[int, list[tuple[str, int]], str]:
         session, path = candidate
+        pieces = re.findall(r"(\D*)(\d*)", path)
+        name = [(text, int(digits or 0)) for text, digits in pieces]
         if session == "":
-            return (0, path)
+            return (0, name, path)
         if session not in sessions:
-            return (3 + len(sessions), path)
+            return (3 + len(sessions), name, path)
         known = _treatment(session, cells, mapping) if order else None
         period = _period(session, known, order, mapping)
-        return (period or 3 + sessions.index(session), path)
+        return (period or 3 + sessions.index(session), name, path)
 
     return min(own, key=rank)[1] if own else None
+
+
+def _borrowed_anatomies(
+    config: dict[str, Any], people: list[dict[str, object]], sessions: list[dict[str, object]]
+) -> list[str]:
+    """Say whose analysed sessions have a T1w in one but not in the other."""
+    anatomies = find_anatomies(list_files(Path(config["bids_dir"]), config["dataset"]["listing"]))
+    said = []
+    for row in people:
+        person, chosen = row["participant_id"], row["t1w"]
+        having = {session for session, _ in anatomies.get(str(person), [])}
+        own = {str(s["session_id"]) for s in sessions if s["participant_id"] == person}
+        without = sorted(own - having)
+        if chosen is not None and without and own & having and "" not in having:
+            said.append(f"{person}: no T1w in {' and '.join(without)}; {chosen} serves it too")
+    return said
 
 
 def _group(cells: dict[str, str | None], config: dict[str, Any]) -> tuple[str, str | None]:
