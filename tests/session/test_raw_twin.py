@@ -5,6 +5,7 @@ field of 18 %; this one's is among the strongest, which once blew the template u
 """
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -172,12 +173,13 @@ def test_the_run_is_laid_onto_the_t1w_under_distortion(twin, run, peak_mm, most)
     assert error < most
 
 
-def test_another_process_writes_the_same_bytes(twin, tmp_path):
+def test_another_process_writes_the_same_bytes(twin, tmp_path, root):
     code = (
         "import sys; from crossfc.session.anatomy import normalise_subject; "
         f"normalise_subject(sys.argv[1], sys.argv[2], {PERSON!r}, seed=1, threads=1)"
     )
-    subprocess.run([sys.executable, "-c", code, twin.t1w, tmp_path], check=True)
+    there = os.environ | {"PYTHONPATH": str(root / "scripts")}
+    subprocess.run([sys.executable, "-c", code, twin.t1w, tmp_path], check=True, env=there)
     again = anatomy(PERSON, tmp_path, template.SPACE)
     for name, path in twin.files.items():
         assert path.read_bytes() == again[name].read_bytes(), name

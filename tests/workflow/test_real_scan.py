@@ -192,3 +192,15 @@ def test_excluded_real_session_reruns_nothing(study):
     rows = [f"{rows[0]}\texclude\treason", f"{rows[1]}\tno\tn/a", f"{rows[2]}\tyes\tasleep"]
     sheet.write_text("\n".join(rows) + "\n")
     assert would_run(study) == {}
+
+
+def test_other_jobs_write_the_same_bytes(study):
+    """Preprocessed once more by other jobs, every file is the same, pictures and transform too."""
+    folder = study.folder / "results/real/preprocessed"
+    before = {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    assert len(before) > 20
+    shutil.rmtree(folder)
+    done = study.snakemake("preprocess")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
+    for name, content in before.items():
+        assert (folder / name).read_bytes() == content, name
