@@ -178,11 +178,15 @@ def working_head(scan: Scan) -> Any:
     import ants
 
     straight = nib.as_closest_canonical(nib.Nifti1Image(scan.data, scan.affine))
-    sizes = np.linalg.norm(straight.affine[:3, :3], axis=0)
+    affine = straight.affine.copy()
+    # An origin in single precision differs in its last digits by the corner it is of, and the
+    # last digits grow to tenths of a millimetre in places.
+    affine[:3, 3] = affine[:3, 3].round(2)
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
     blur = np.sqrt(np.maximum(_HEAD_MM**2 - sizes**2, 0)) / 2.355 / sizes
     values = ndimage.gaussian_filter(np.asarray(straight.dataobj, dtype=np.float32), blur)
     return ants.resample_image(
-        to_ants(values, straight.affine), (_HEAD_MM,) * 3, use_voxels=False, interp_type=0
+        to_ants(values, affine), (_HEAD_MM,) * 3, use_voxels=False, interp_type=0
     )
 
 
