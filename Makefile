@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.complete
 
-.PHONY: demo test test-slow test-slurm bench docs lint lock clean
+.PHONY: demo test test-slow test-slurm slurm bench docs lint lock clean
 
 demo: $(SETUP)  ## Make the digital twin, analyse it, write results/demo/report.html
 	$(BIN)/snakemake --cores $(CORES)
@@ -21,9 +21,10 @@ test: $(SETUP)  ## The default tests
 test-slow: $(SETUP)  ## Long checks: real scans, error rates over many null data sets
 	$(BIN)/python -m pytest -m slow
 
-test-slurm: $(SETUP)  ## Checks that need a SLURM cluster on this machine (needs uv for the plugin)
-	uv sync --frozen --group dev --group slurm
+test-slurm: slurm  ## The workflow through a SLURM cluster that the tests bring up on this machine
 	$(BIN)/python -m pytest -m slurm
+
+slurm: $(VENV)/.slurm  ## What `snakemake --profile profiles/slurm` needs besides
 
 bench: $(SETUP)  ## Costs and ratios, printed and written to benchmarks/latest.json
 	$(BIN)/python benchmarks/run.py
@@ -35,9 +36,10 @@ lint: $(SETUP)
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 
-lock:  ## After a change of pyproject.toml: uv.lock, and requirements.lock for people without uv
+lock:  ## After a change of pyproject.toml: uv.lock, and the same for people without uv
 	uv lock
 	uv export --quiet --frozen --group dev --no-emit-project -o requirements.lock
+	uv export --quiet --frozen --group dev --group slurm --no-emit-project -o requirements-slurm.lock
 
 # uv where there is one, else pip with the hashes of the same lock.
 $(SETUP): pyproject.toml uv.lock requirements.lock
@@ -46,6 +48,13 @@ $(SETUP): pyproject.toml uv.lock requirements.lock
 	  $$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
 	    { echo "crossfc needs Python 3.11; this is $$($$python --version). Install uv, which brings its own, or set PYTHON=."; exit 1; }; \
 	  $$python -m venv $(VENV) && $(BIN)/pip install --quiet --require-hashes -r requirements.lock; fi
+	@touch $@
+
+# The executor says that it needs a newer numpy than all else allows, and does not (pyproject.toml);
+# the lock has settled it, so pip must not ask again.
+$(VENV)/.slurm: $(SETUP) requirements-slurm.lock
+	@if command -v uv >/dev/null; then uv sync --frozen --group dev --group slurm; \
+	else $(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-slurm.lock; fi
 	@touch $@
 
 clean:

@@ -28,6 +28,7 @@ include: "workflow/rules/group.smk"
 include: "workflow/rules/clinical.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/provenance.smk"
+include: "workflow/rules/run.smk"
 
 
 localrules:

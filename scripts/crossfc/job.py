@@ -1,6 +1,7 @@
 """A job: one script run by the workflow, with its threads, its log and its faults in order."""
 
 import atexit
+import errno
 import gc
 import hashlib
 import os
@@ -8,7 +9,7 @@ import platform
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,14 @@ _THREAD_VARIABLES = (
 )
 
 
+# What the place of the results may refuse, and what its owner can do.
+_STORAGE = {
+    errno.ENOSPC: "the disk is full; make room",
+    errno.EDQUOT: "the quota is used up; make room, or ask for more",
+    errno.EROFS: "the file system can be read only; have it mounted for writing",
+}
+
+
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
     """Run the body of a script with the threads it was given.
@@ -52,13 +61,14 @@ def job(snakemake: Any) -> Iterator[None]:
     Parameters
     ----------
     snakemake : object
-        What Snakemake gives a script; only ``threads`` and ``log`` are used.
+        What Snakemake gives a script.
 
     Notes
     -----
     The process ends with the block. A Fault is printed as its sentence and ends it with exit code
-    1. Anything else is a bug: its traceback goes to the log too. A job that succeeds leaves a
-    record beside its log (`software`), from which the provenance of the study is gathered.
+    1, and so does a place that cannot be written to. Anything else is a bug: its traceback goes to
+    the log too. A job that succeeds leaves a record beside its log (`software`), from which the
+    provenance of the study is gathered.
     """
     for variable in _THREAD_VARIABLES:
         os.environ[variable] = str(snakemake.threads)
@@ -66,28 +76,34 @@ def job(snakemake: Any) -> Iterator[None]:
     # takes a tenth of the time.
     gc.set_threshold(50_000, 20, 20)
     log = Path(snakemake.log[0]) if snakemake.log else None
-    if log is not None:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("", encoding="utf-8")
-        log.with_suffix(".json").unlink(missing_ok=True)
     try:
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text("", encoding="utf-8")
+            log.with_suffix(".json").unlink(missing_ok=True)
         yield
+        if log is not None:
+            atomic.write_json(log.with_suffix(".json"), _record(snakemake))
     except Fault as fault:
         _say(f"crossfc: {fault}", log)
+        sys.exit(1)
+    except OSError as error:
+        _say(_storage_fault(error, snakemake) or traceback.format_exc(), log)
         sys.exit(1)
     except Exception:
         _say(traceback.format_exc(), log)
         sys.exit(1)
-    if log is not None:
-        record = {
-            "rule": snakemake.rule,
-            "threads": snakemake.threads,
-            "software": software(),
-            "machine": machine(),
-            "lock": digest_of_lock(),
-        }
-        atomic.write_json(log.with_suffix(".json"), record)
     _leave()
+
+
+def _record(snakemake: Any) -> dict[str, Any]:
+    return {
+        "rule": snakemake.rule,
+        "threads": snakemake.threads,
+        "software": software(),
+        "machine": machine(),
+        "lock": digest_of_lock(),
+    }
 
 
 def _leave() -> None:
@@ -139,6 +155,18 @@ def note(snakemake: Any, text: str) -> None:
 
 def _say(text: str, log: Path | None) -> None:
     print(text, file=sys.stderr, flush=True)
+    # Where the disk is full there may be no log; the cluster's own is elsewhere.
     if log is not None:
-        with open(log, "a", encoding="utf-8") as lines:
+        with suppress(OSError), open(log, "a", encoding="utf-8") as lines:
             lines.write(text.rstrip("\n") + "\n")
+
+
+def _storage_fault(error: OSError, snakemake: Any) -> str | None:
+    """Say in a sentence what kept the results from being written, if that is what failed."""
+    # NumPy counts what it could write and forgets why.
+    short = error.errno is None and "requested and" in str(error) and "written" in str(error)
+    reason = _STORAGE.get(errno.ENOSPC if short else error.errno)
+    if reason is None:
+        return None
+    folder = Path(error.filename or snakemake.output[0]).parent
+    return f"crossfc: {folder}: {reason} and start again; what is finished is kept"

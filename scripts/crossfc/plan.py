@@ -606,11 +606,6 @@ class Plan:
         """Give the memory that an analysis may fill with data."""
         return int(1000 * self.config["group"]["memory_gb"])
 
-    def group_memory_mb(self) -> int:
-        """Give the memory that an analysis needs in all."""
-        # ASSUME: 2 GB for libraries and maps, half of one for each thread's work space.
-        return self.group_data_mb() + 2000 + 500 * self.config["group"]["threads"]
-
     # The twin ----------------------------------------------------------------------------------
 
     def truth(self) -> dict[str, Any]:

@@ -48,14 +48,34 @@ def test_dependencies_are_exact_and_locked(root):
         assert versions[name] == version
 
 
-def test_requirements_hold_the_locked_versions(root):
-    text = (root / "requirements.lock").read_text()
-    versions = locked(root)
-    found = re.findall(r"^([\w.-]+)==([\w.]+) ;", text, re.MULTILINE)
+def required(root, name: str) -> dict[str, tuple[str, set[str]]]:
+    """Read version and hashes of every package of an exported lock."""
+    text = (root / name).read_text()
+    found = re.findall(r"^([\w.-]+)==([\w.]+) ;.*\n((?:    --hash=.*\n)+)", text, re.MULTILINE)
+    return {name: (v, set(re.findall(r"sha256:\w+", hashes))) for name, v, hashes in found}
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-slurm.lock"])
+def test_requirements_hold_the_locked_versions_and_files(root, name):
+    lock = tomllib.loads((root / "uv.lock").read_text())
+    files = {
+        p["name"]: {
+            f["hash"] for f in [*p.get("wheels", []), *([p["sdist"]] if "sdist" in p else [])]
+        }
+        for p in lock["package"]
+    }
+    versions, found = locked(root), required(root, name)
     assert len(found) > 50
-    for name, pinned in found:
-        assert versions[name] == pinned
-    assert text.count("--hash=sha256:") >= len(found)
+    for package, (pinned, hashes) in found.items():
+        assert versions[package] == pinned
+        assert hashes and hashes <= files[package]
+
+
+def test_slurm_requirements_add_the_executor_only(root):
+    few, more = (required(root, f"requirements{part}.lock") for part in ("", "-slurm"))
+    added = {name for name in more if name not in few}
+    assert added == {"snakemake-executor-plugin-slurm", "snakemake-executor-plugin-slurm-jobstep"}
+    assert all(more[name] == few[name] for name in few)
 
 
 def test_lock_is_up_to_date(root):

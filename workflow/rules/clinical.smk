@@ -21,6 +21,7 @@ rule clinical_change:
         between=plan.file("clinical", "between_groups.tsv"),
     log:
         plan.file("logs", "clinical_change.log"),
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:
@@ -43,6 +44,9 @@ rule clinical_correlation:
         plan.file("logs", "clinical_correlation.log"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs("table"),
     params:
         design=on_sheets(lambda: plan.design()),
         # Hypotheses stated beforehand change what the report shows, not what is computed.

@@ -40,8 +40,10 @@ if plan.entry != "maps" and plan.trial:
             "../../envs/connectivity.yaml"
         threads: 1
         resources:
-            mem_mb=3000,
-            runtime=15,
+            **needs(
+                "connectivity_session",
+                lambda wildcards, input: {"scan": need.image_mb(input.bold)},
+            ),
         params:
             scans=own_scans,
             task=plan.config["task"],

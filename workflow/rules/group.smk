@@ -29,6 +29,22 @@ def quality_results():
     return list(rules.quality_group.output) if plan.has_edges else []
 
 
+def pairing_sizes(wildcards, input):
+    each = need.image_mb(need.first_map(input))
+    number = len(plan.sessions()) * len(plan.seeds(wildcards.pipeline))
+    return {"map": each, "maps": each * number}
+
+
+def test_sizes(wildcards, input):
+    people, seeds, voxels = need.array_shape(f"{input.pairs}/delta.npy")
+    maps = 4e-6 * seeds * voxels
+    return {
+        "data": min(people * maps, plan.group_data_mb()),
+        "maps": maps,
+        "sweeps": maps * plan.config["group"]["permutations"],
+    }
+
+
 # Everybody's maps under both treatments in one array; sessions of poor quality leave by name.
 rule pair_sessions:
     input:
@@ -43,8 +59,7 @@ rule pair_sessions:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        **needs("pair_sessions", pairing_sizes),
     params:
         people=on_sheets(lambda: plan.people()),
         sessions=on_sheets(lambda: plan.session_rows()),
@@ -73,9 +88,8 @@ rule group_test:
     threads: plan.config["group"]["threads"]
     # Not params: how much memory and how many threads there are changes no result.
     resources:
-        mem_mb=plan.group_memory_mb(),
+        **needs("group_test", test_sizes),
         data_mb=plan.group_data_mb(),
-        runtime=240,
     params:
         # One parameter, not ten: Snakemake compares values without their names, so two that change
         # places would rerun nothing.
@@ -117,6 +131,9 @@ rule mixed_model:
         plan.file("logs", "mixed_model", "{pipeline}.log"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs("table"),
     params:
         labels=plan.labels(),
         code=code("mixed_model"),
@@ -138,6 +155,9 @@ rule robustness:
         plan.file("logs", "robustness.log"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs("table"),
     params:
         pipelines=plan.pipelines,
         analyses=on_sheets(analyses),
@@ -161,6 +181,9 @@ rule quality_group:
         plan.file("logs", "quality_group.log"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs("table"),
     params:
         sessions=on_sheets(lambda: plan.session_rows()),
         pipeline=plan.primary,

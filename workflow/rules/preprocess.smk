@@ -62,8 +62,10 @@ if plan.preprocessing_tool == "native":
             "../../envs/preprocess.yaml"
         threads: 1
         resources:
-            mem_mb=4000,
-            runtime=60,
+            **needs(
+                "normalise_subject",
+                lambda wildcards, input: {"scan": need.image_mb(input.t1w)},
+            ),
         params:
             choices=plan.preprocessing("seed", "accept_unoriented"),
             code=code("normalise_subject"),
@@ -88,8 +90,14 @@ if plan.preprocessing_tool == "native":
             "../../envs/preprocess.yaml"
         threads: 1
         resources:
-            mem_mb=6000,
-            runtime=120,
+            **needs(
+                "preprocess_session",
+                lambda wildcards, input: {
+                    "scan": need.resampled_mb(
+                        input.bold, plan.config["preprocessing"]["resolution_mm"]
+                    )
+                },
+            ),
         params:
             choices=plan.preprocessing(
                 "resolution_mm", "slice_timing", "accept_unoriented", "seed"

@@ -26,8 +26,7 @@ rule report:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=20,
+        **needs("report"),
     params:
         study=on_sheets(lambda: plan.report()),
         code=code("report"),

@@ -5,6 +5,7 @@ Makes      plan (paths and parameters of every job), <results>/<study>/trial/
 Steps      check config -> check sheets -> trial; or `sheets`: data set -> sheets
 """
 
+from crossfc import need
 from crossfc.code import digests
 from crossfc.fault import Fault
 from crossfc.plan import Plan
@@ -43,6 +44,20 @@ def code(script):
     Asked for by the jobs that are planned: a job of a cluster reads its own script's modules only.
     """
     return lambda wildcards: digests(f"{workflow.basedir}/scripts/{script}.py")
+
+
+def needs(job, sizes=lambda wildcards, input: {}):
+    """Give the memory and time that a job asks a cluster for, by the size of its data.
+
+    More on every attempt. Where the data are not there yet, Snakemake asks again when they are.
+    """
+
+    def asks(reckon):
+        return lambda wildcards, input, attempt, threads: reckon(
+            job, sizes(wildcards, input), attempt, threads
+        )
+
+    return {"mem_mb": asks(need.memory_mb), "runtime": asks(need.minutes)}
 
 
 wildcard_constraints:

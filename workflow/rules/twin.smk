@@ -29,6 +29,11 @@ if plan.config["twin"] and plan.trial:
             plan.twin_scans(),
 
 
+def twin_mb():
+    twin = plan.config["twin"]
+    return need.volumes_mb(twin["volumes"], twin["resolution_mm"])
+
+
 if plan.config["twin"] and plan.trial and plan.entry == "fmriprep":
 
     # One session as fMRIPrep would have left it.
@@ -43,8 +48,7 @@ if plan.config["twin"] and plan.trial and plan.entry == "fmriprep":
             "../../envs/connectivity.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=10,
+            **needs("twin_session", lambda wildcards, input: {"scan": twin_mb()}),
         params:
             truth=lambda w: plan.session_truth(truth, w.participant, w.session),
             scan=lambda w: plan.raw_scan(w.participant, w.session, w.scan),
@@ -88,6 +92,8 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
             rest="[A-Za-z0-9_-]*",
         conda:
             "../../envs/connectivity.yaml"
+        resources:
+            **needs("twin_anatomy"),
         params:
             twin=plan.config["twin"],
             code=code("twin_anatomy"),
@@ -104,6 +110,14 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
             plan.file("logs", "twin_scan", "sub-{participant}_ses-{session}_{scan}.log"),
         conda:
             "../../envs/connectivity.yaml"
+        resources:
+            # A raw scan has about as many voxels as one of 4 mm in template space.
+            **needs(
+                "twin_scan",
+                lambda wildcards, input: {
+                    "scan": need.volumes_mb(plan.config["twin"]["volumes"], 4)
+                },
+            ),
         params:
             truth=lambda w: plan.session_truth(truth, w.participant, w.session),
             scan=lambda w: plan.raw_scan(w.participant, w.session, w.scan),

@@ -1,0 +1,116 @@
+"""What goes wrong on a cluster: after one plain re-run all is there, and nothing was done twice."""
+
+import signal
+
+import pytest
+
+from tests.slurm.cluster import wait_for
+from tests.slurm.conftest import HASTE, assert_whole, pause
+
+pytestmark = pytest.mark.slurm
+
+
+def batch_at_work(study) -> dict[str, str]:
+    """Give the one job of the cluster that runs."""
+    (job,) = [job for job in study.cluster.queue() if job["state"] == "RUNNING"]
+    return job
+
+
+def submissions(study) -> list[str]:
+    return [line for line in study.said().splitlines() if "has been submitted with SLURM" in line]
+
+
+def test_cancelled_job(interrupted):
+    process = interrupted.start("connectivity", *HASTE)
+    interrupted.freeze_one(after=2)
+    interrupted.cluster.ask("scancel", batch_at_work(interrupted)["job"])
+    # The run itself submits the rest once more.
+    assert process.wait(300) == 0, interrupted.said()[-8000:]
+    assert len(submissions(interrupted)) == 2
+    assert_whole(interrupted)
+
+
+def test_killed_node(interrupted):
+    cluster = interrupted.cluster
+    process = interrupted.start("connectivity", *HASTE)
+    interrupted.freeze_one(after=2)
+    cluster.kill_node(batch_at_work(interrupted)["node"])
+    assert process.wait(400) == 0, interrupted.said()[-8000:]
+    assert "the rest is submitted anew" in interrupted.said()
+    assert_whole(interrupted)
+
+
+def test_over_its_memory(interrupted):
+    # As if data needed far more than what was measured: 300 MB do not hold two Snakemakes.
+    interrupted.edit("scripts/crossfc/need.py", "_CARRIERS_MB = 320", "_CARRIERS_MB = 30")
+    interrupted.edit("scripts/crossfc/need.py", "_ROOM = 1.5", "_ROOM = 1.2")
+    assert interrupted.run("connectivity", *HASTE) == 0, interrupted.said()[-8000:]
+    asked = [job["Tres"] for job in interrupted.cluster.ended()][-2:]
+    assert [part for each in asked for part in each.split(",") if "mem" in part] == [
+        "mem=300M",
+        "mem=600M",
+    ]
+    assert "OUT_OF_MEMORY" in interrupted.said()
+    assert_whole(interrupted)
+
+
+def test_over_its_time(interrupted):
+    process = interrupted.start("connectivity", *HASTE)
+    interrupted.freeze_one(after=2)
+    job = batch_at_work(interrupted)["job"]
+    interrupted.cluster.ask("scontrol", "update", f"JobId={job}", "TimeLimit=1")
+    assert process.wait(400) == 0, interrupted.said()[-8000:]
+    assert "TIMEOUT" in interrupted.said()
+    first, second = (int(job["TimeLimit"]) for job in interrupted.cluster.ended()[-2:])
+    assert first == 1 and second == 2 * 9 * 2, "twice two minutes for each of nine"
+    assert_whole(interrupted)
+
+
+def test_restarted_controller(interrupted):
+    cluster = interrupted.cluster
+    process = interrupted.start("connectivity", *HASTE)
+    wait_for(lambda: len(interrupted.diary("end")) >= 2, 240, "two jobs to end")
+    cluster.stop_controller()
+    # Longer than several questions about the jobs.
+    pause(20)
+    assert process.poll() is None, interrupted.said()[-8000:]
+    cluster.start_controller()
+    assert process.wait(300) == 0, interrupted.said()[-8000:]
+    assert len(submissions(interrupted)) == 1
+    assert_whole(interrupted)
+
+
+def test_killed_snakemake(interrupted):
+    cluster = interrupted.cluster
+    # Two batches: one is in the middle of a job, the other ends when nobody is there any more.
+    process = interrupted.start("connectivity", *HASTE, "--group-components", "sessions=5")
+    frozen = interrupted.freeze_one(after=2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    wait_for(lambda: len(cluster.queue()) == 1, 120, "the other batch to end")
+    before = interrupted.ended()
+    assert 2 < sum(before.values()) < 9
+    half = [entry for entry in interrupted.diary("begin") if entry[0] == str(frozen)]
+    assert half and " ".join(half[0][1:]) not in before
+
+    assert_whole(interrupted)
+    # What ended after its run was killed has a record of what it was made from.
+    interrupted.set_config(pipelines__gsr__low_pass_hz=0.09)
+    assert interrupted.run("connectivity", *HASTE, "--dry-run") == 0
+    said = interrupted.said()
+    assert said.count("rule connectivity_session:") == 9 and "Params have changed" in said
+
+
+def test_one_bad_scan_stops_no_other_of_its_batch(interrupted):
+    scans = sorted((interrupted.folder / "scans").rglob("*desc-confounds_timeseries.tsv"))
+    sound = scans[0].read_text()
+    scans[0].write_text(sound.replace("rot_x", "rot_q"))
+    assert interrupted.run("connectivity", *HASTE, "--retries", "1") == 1
+    assert sum(interrupted.ended().values()) == 8
+    said = interrupted.said()
+    assert "crossfc: " in said and scans[0].name in said
+    # Where to look: what the cluster kept, and the rule's own log.
+    assert "logs/slurm/group_sessions_connectivity_session/" in said
+    assert "results/small/logs/connectivity_session/sub-" in said
+    scans[0].write_text(sound)
+    assert_whole(interrupted)
