@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -72,13 +72,14 @@ class ClusterStudy(Study):
     """A working copy of the product that is run on a cluster, through its own profile."""
 
     cluster: Cluster | None = None
+    started: list[subprocess.Popen] = field(default_factory=list)
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """Start Snakemake, as a user would, with both streams in run.log."""
         environment = dict(self.cluster.environment)
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         with open(self.log, "w") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm", *arguments]
                 + ["--configfile", str(self.config_path)],
                 cwd=self.folder,
@@ -87,14 +88,12 @@ class ClusterStudy(Study):
                 stdout=log,
                 stderr=log,
             )
+        self.started.append(process)
+        return process
 
     def run(self, *arguments: str, timeout: float = 600) -> int:
         """Run Snakemake to its end and give its exit code."""
-        process = self.start(*arguments)
-        try:
-            return process.wait(timeout)
-        finally:
-            process.kill()
+        return self.start(*arguments).wait(timeout)
 
     @property
     def log(self) -> Path:
@@ -199,10 +198,13 @@ def scans(tmp_path_factory, root) -> Study:
 
 
 @pytest.fixture
-def interrupted(scans, cluster, tmp_path) -> ClusterStudy:
+def interrupted(scans, cluster, tmp_path):
     """A copy of that study to be run on the cluster."""
     scans.copy(tmp_path / "study")
-    return profiled(tmp_path / "study", cluster)
+    study = profiled(tmp_path / "study", cluster)
+    yield study
+    for process in study.started:
+        process.kill()
 
 
 def assert_whole(study: ClusterStudy, again: bool = True) -> None:

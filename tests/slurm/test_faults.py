@@ -1,5 +1,6 @@
 """What goes wrong on a cluster: after one plain re-run all is there, and nothing was done twice."""
 
+import re
 import signal
 
 import pytest
@@ -41,16 +42,14 @@ def test_killed_node(interrupted):
 
 
 def test_over_its_memory(interrupted):
-    # As if data needed far more than what was measured: 300 MB do not hold two Snakemakes.
+    # As if data needed far more than what was measured.
     interrupted.edit("scripts/crossfc/need.py", "_CARRIERS_MB = 320", "_CARRIERS_MB = 30")
-    interrupted.edit("scripts/crossfc/need.py", "_ROOM = 1.5", "_ROOM = 1.2")
+    interrupted.edit("scripts/crossfc/need.py", "_ROOM = 1.5", "_ROOM = 1.1")
     assert interrupted.run("connectivity", *HASTE) == 0, interrupted.said()[-8000:]
-    asked = [job["Tres"] for job in interrupted.cluster.ended()][-2:]
-    assert [part for each in asked for part in each.split(",") if "mem" in part] == [
-        "mem=300M",
-        "mem=600M",
-    ]
-    assert "OUT_OF_MEMORY" in interrupted.said()
+    asked = [re.search(r"mem=(\d+)M", job["Tres"])[1] for job in interrupted.cluster.ended()]
+    first, second = (int(mb) for mb in asked[-2:])
+    assert second == 2 * first
+    assert "exceeded memory limit" in interrupted.said()
     assert_whole(interrupted)
 
 
@@ -60,7 +59,7 @@ def test_over_its_time(interrupted):
     job = batch_at_work(interrupted)["job"]
     interrupted.cluster.ask("scontrol", "update", f"JobId={job}", "TimeLimit=1")
     assert process.wait(400) == 0, interrupted.said()[-8000:]
-    assert "TIMEOUT" in interrupted.said()
+    assert "DUE TO TIME LIMIT" in interrupted.said()
     first, second = (int(job["TimeLimit"]) for job in interrupted.cluster.ended()[-2:])
     assert first == 1 and second == 2 * 9 * 2, "twice two minutes for each of nine"
     assert_whole(interrupted)
@@ -75,8 +74,8 @@ def test_restarted_controller(interrupted):
     pause(20)
     assert process.poll() is None, interrupted.said()[-8000:]
     cluster.start_controller()
+    # The next job of a batch cannot begin without a controller; what is left is submitted again.
     assert process.wait(300) == 0, interrupted.said()[-8000:]
-    assert len(submissions(interrupted)) == 1
     assert_whole(interrupted)
 
 

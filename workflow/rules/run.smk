@@ -10,9 +10,11 @@ when a later version does, or does it differently.
 """
 
 import os
+import sys
 
 import snakemake.dag
 from snakemake.jobs import GroupJob
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from crossfc import run
 
@@ -23,6 +25,24 @@ elif workflow.remote_exec and os.environ.get("SLURM_RESTART_COUNT", "0") != "0":
     raise SystemExit(
         "crossfc: the node was lost or preempted; the rest is submitted anew"
     )
+
+if not workflow.is_main_process:
+    # One bad scan must not stop the others of its batch.
+    JobScheduler.keepgoing = property(
+        lambda scheduler: True, lambda scheduler, given: None
+    )
+
+executor = sys.modules.get("snakemake_executor_plugin_slurm")
+if executor and workflow.is_main_process:
+    # The executor asks the controller before every look at the jobs how long it remembers them.
+    # Without an answer it would turn to sacct, and where there is none, wait for it for ever.
+    remembered, ask = [300], executor.get_min_job_age
+
+    def minimum_age():
+        remembered[0] = ask() or remembered[0]
+        return remembered[0]
+
+    executor.get_min_job_age = minimum_age
 
 
 def record_ahead():
@@ -46,6 +66,17 @@ onstart:
     run.begin(name)
     if name:
         record_ahead()
+
+
+onerror:
+    for job in workflow.dag.needrun_jobs():
+        if not workflow.dag.finished(job):
+            for path in job.log:
+                if os.path.exists(path) and os.path.getsize(path):
+                    print(
+                        f"crossfc: failed: {job.rule.name}, see {path}",
+                        file=sys.stderr,
+                    )
 
 
 # Batches -----------------------------------------------------------------------------------------
