@@ -28,7 +28,10 @@ def noncentrality_interval(
         In the shape of ``t``.
     """
     from scipy.interpolate import CubicSpline
-    from scipy.stats import nct
+
+    # What scipy.stats.nct calls, without the import of all distributions, which takes as long as a
+    # small analysis; a test compares them.
+    from scipy.special._ufuncs import _nct_ppf
 
     t = np.asarray(t, dtype=float)
     # The noncentral t distribution is not computable far out, where limits are in proportion to t.
@@ -43,7 +46,7 @@ def noncentrality_interval(
     tail = (1 - level) / 2
     limits = []
     for quantile in (1 - tail, tail):
-        reached = nct.ppf(quantile, df, grid)
+        reached = _nct_ppf(quantile, df, grid)
         rising = np.concatenate([[True], np.diff(reached) > 0])
         limits.append(CubicSpline(reached[rising], grid[rising])(t))
     return beyond * limits[0], beyond * limits[1]
@@ -129,7 +132,7 @@ def _noncentrality_interval_of_f(
 ) -> tuple[np.ndarray, np.ndarray]:
     """As `noncentrality_interval`, for F; limits are 0 where no noncentrality is small enough."""
     from scipy.interpolate import CubicSpline
-    from scipy.stats import ncf
+    from scipy.special import ncfdtri
 
     beyond = np.maximum(f / _FAR**2, 1)
     f = f / beyond
@@ -139,7 +142,7 @@ def _noncentrality_interval_of_f(
     tail = (1 - level) / 2
     limits = []
     for quantile in (1 - tail, tail):
-        reached = np.sqrt(ncf.ppf(quantile, df_effect, df_error, root**2))
+        reached = np.sqrt(ncfdtri(df_effect, df_error, root**2, quantile))
         spline = CubicSpline(reached, root**2)
         limits.append(np.where(np.sqrt(f) > reached[0], beyond * spline(np.sqrt(f)), 0))
     return limits[0], limits[1]

@@ -43,9 +43,9 @@ class FRatio(Student):
         return np.sqrt(statistic)
 
     def forming_threshold(self, p: float, two_sided: bool) -> float:
-        from scipy.stats import f
+        from scipy.special import fdtri
 
-        return float(f.isf(p, self.df_effect, self.df_error))
+        return float(fdtri(self.df_effect, self.df_error, 1 - p))
 
 
 class Fisher(FRatio):

@@ -167,9 +167,10 @@ class Student:
 
     def forming_threshold(self, p: float, two_sided: bool) -> float:
         """Give the statistic with parametric probability ``p`` (halved per tail if two-sided)."""
-        from scipy.stats import t
+        # Not scipy.stats, whose import takes as long as a small analysis.
+        from scipy.special import stdtrit
 
-        return float(t.isf(p / 2 if two_sided else p, self.df))
+        return float(-stdtrit(self.df, p / 2 if two_sided else p))
 
     def batch(self, arrangements: Arrangements) -> Products:
         """Prepare a batch of arrangements, with work space of its own.

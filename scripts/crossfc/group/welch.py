@@ -126,13 +126,13 @@ class Welch(Student):
         return np.copysign(np.sqrt(np.abs(score)), score)
 
     def forming_threshold(self, p: float, two_sided: bool) -> float:
-        from scipy.stats import t
+        from scipy.special import stdtrit
 
         # ASSUME: the degrees of freedom vary over voxels and arrangements; one threshold is
         # used everywhere, at the degrees of freedom of equal variances. It depends on the design
         # only, so the corrected p values do not rest on it.
         df = 1 / np.sum(np.square(self._cross[:, 0, 0]) / self._group_df)
-        return float(t.isf(p / 2 if two_sided else p, df))
+        return float(-stdtrit(df, p / 2 if two_sided else p))
 
     def batch(self, arrangements: Arrangements) -> "_Batch":
         members = self._members[:, :-1]
