@@ -139,13 +139,55 @@ def test_a_series_is_no_t1w(tmp_path):
         normalise_subject(tmp_path / "a_T1w.nii.gz", tmp_path, "sub-01")
 
 
-@pytest.mark.slow
-def test_noise_has_no_brain(tmp_path):
+def _ball():
+    grid = np.indices((60, 70, 60)).reshape(3, -1).T - [30, 35, 30]
+    radius = 3 * np.linalg.norm(grid, axis=1).reshape(60, 70, 60)
+    noise = np.random.default_rng(0).normal(0, 5, radius.shape)
+    return np.where(radius < 75, 500, 5) + noise
+
+
+def _noise():
     rng = np.random.default_rng(0)
-    smooth = ndimage.gaussian_filter(rng.normal(size=(50, 56, 50)), 2) * 1000 + 300
-    affine = np.diag([4.0, 4, 4, 1])
-    affine[:3, 3] = [-100, -130, -90]
-    nib.save(nib.Nifti1Image(smooth.astype(np.int16), affine), tmp_path / "a_T1w.nii.gz")
-    with pytest.raises(Fault, match="brain was not found in .*a_T1w.nii.gz"):
+    return ndimage.gaussian_filter(rng.normal(size=(60, 70, 60)), 2) * 1000 + 300
+
+
+def _t2w():
+    """The twin's head in another contrast: fluid brightest, white matter darkest of the brain."""
+    from crossfc.trial.scanner_head import around_at, brain_at, draw_head
+
+    world = nib.affines.apply_affine(THREE, np.indices((60, 70, 60)).reshape(3, -1).T)
+    at = draw_head("sub-T02", 2024).to_template(world.astype(np.float32))
+    grey, white, around = brain_at("gm", at), brain_at("wm", at), around_at(at)
+    fluid = around["fluid"] * (1 - np.clip(grey + white, 0, 1))
+    head = 0.62 * grey + 0.45 * white + fluid + 0.06 * around["bone"] + 0.7 * around["fat"]
+    head += 0.3 * around["soft"] + around["eye"] + 0.3 * around["marrow"]
+    return 1000 * head.reshape(60, 70, 60)
+
+
+THREE = np.diag([3.0, 3, 3, 1])
+THREE[:3, 3] = [-90, -123, -90]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("drawn", [_ball, _noise, _t2w])
+def test_what_is_no_t1w_of_a_head_is_refused(drawn, tmp_path):
+    image = nib.Nifti1Image(np.abs(drawn()).astype(np.int16), THREE)
+    nib.save(image, tmp_path / "a_T1w.nii.gz")
+    with pytest.raises(Fault, match="(brain was not found in|not the contrast of).*a_T1w.nii.gz"):
         normalise_subject(tmp_path / "a_T1w.nii.gz", tmp_path / "out", "sub-01")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_head_cut_off_at_the_top_is_refused(tmp_path):
+    from crossfc.trial.scanner import simulate_raw_anatomy
+
+    simulate_raw_anatomy("sub-T03", tmp_path / "sub-T03_T1w.nii.gz", voxel_mm=3)
+    image = nib.as_closest_canonical(nib.load(tmp_path / "sub-T03_T1w.nii.gz"))
+    head = np.flatnonzero(np.asarray(image.dataobj).max(axis=(0, 1)) > 300).max()
+    # Skin and skull are some 14 mm, the rest is brain.
+    cut = image.slicer[:, :, : head - 16]
+    nib.save(cut, tmp_path / "sub-T03_T1w.nii.gz")
+    with pytest.raises(Fault, match="ends inside the brain: [0-9]+ % of it lies outside"):
+        normalise_subject(tmp_path / "sub-T03_T1w.nii.gz", tmp_path / "out", "sub-01")
     assert not (tmp_path / "out").exists()

@@ -3,6 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from crossfc.fault import Fault
@@ -13,6 +14,8 @@ from crossfc.session.registration import (
     load_ants,
     mask_dice,
     matrix_of,
+    register_rigid,
+    settings,
     to_ants,
     transform_points,
     write_matrix,
@@ -107,6 +110,29 @@ def test_one_interpolation_undoes_motion_coregistration_and_normalisation(tmp_pa
         # Cubic splines, half a unit of 700; the outermost voxels are continued, so looser there.
         assert np.quantile(np.abs(found[..., v] - goal)[covered], 0.99) < 0.5
     assert (found[..., 0][~covered & (found[..., 1] == 0)] == 0).any()
+
+
+def test_seed_0_is_a_seed_too():
+    """ANTs takes the clock for it, and samples its metrics otherwise every time."""
+    rng = np.random.default_rng(1)
+    picture = ndimage.gaussian_filter(rng.normal(size=(40, 40, 40)), 3).astype(np.float32) * 100
+    moved = ndimage.shift(picture, (1.3, -0.7, 2.1), order=1)
+    grid = np.diag([3.0, 3, 3, 1])
+
+    def found(seed):
+        load_ants(threads=1, seed=seed)
+        assert settings()["seed"] == seed
+        return register_rigid(
+            to_ants(picture, grid), to_ants(moved, grid), initial=np.eye(4), metric="mattes",
+            iterations=(20,), shrink=(1,), smooth=(1,), sampling=0.2,
+        )  # fmt: skip
+
+    try:
+        first, again, other = found(0), found(0), found(7)
+    finally:
+        load_ants(threads=1, seed=1)
+    assert first.tobytes() == again.tobytes()
+    assert first.tobytes() != other.tobytes()
 
 
 def test_coregistration_finds_another_contrast_that_was_moved():

@@ -367,6 +367,10 @@ def _read(head: Any, template: Any, matrix: np.ndarray, outside: float) -> np.nd
 
 
 def _likeness(head: Any, template: Any, matrix: np.ndarray) -> float:
+    """Correlation in the template's brain where the picture shows it; 0 where it shows no half."""
     brain = template.numpy() > 0.2
-    seen = _read(head, template, matrix, 0.0)[brain]
-    return float(np.corrcoef(seen, template.numpy()[brain])[0, 1]) if seen.any() else -1.0
+    seen = _read(head, template, matrix, np.nan)[brain]
+    shown = np.isfinite(seen)
+    if shown.mean() < 0.5 or not seen[shown].any():
+        return 0.0
+    return float(np.corrcoef(seen[shown], template.numpy()[brain][shown])[0, 1])

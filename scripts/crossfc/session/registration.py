@@ -29,13 +29,14 @@ def load_ants(threads: int = 1, seed: int = 1) -> Any:
     threads : int
         Heeded by the first call of the process only, as ITK counts its threads once.
     seed : int
-        For the sampling of the metrics.
+        For the sampling of the metrics, 0 or more.
 
     Returns
     -------
     module
     """
-    os.environ["ANTS_RANDOM_SEED"] = str(int(seed))
+    # To ANTs, seed 0 means the clock.
+    os.environ["ANTS_RANDOM_SEED"] = str(int(seed) + 1)
     # What ITK was told first stays; `settings` tells of that number.
     os.environ[_THREADS] = str(_first.setdefault("threads", int(threads)))
     import ants
@@ -51,7 +52,7 @@ def settings() -> dict[str, int]:
     """
     if "threads" not in _first:
         return {}
-    return {"seed": int(os.environ["ANTS_RANDOM_SEED"]), "threads": _first["threads"]}
+    return {"seed": int(os.environ["ANTS_RANDOM_SEED"]) - 1, "threads": _first["threads"]}
 
 
 def to_ants(data: np.ndarray, affine: np.ndarray) -> Any:
