@@ -191,3 +191,10 @@ def test_uncompressed_images_are_written_too(tmp_path):
     atomic.save_image(tmp_path / "x.nii", nibabel.Nifti1Image(data, np.eye(4)))
     np.testing.assert_array_equal(nibabel.load(tmp_path / "x.nii").dataobj, data)
     assert everything(tmp_path) == ["x.nii"]
+
+
+def test_what_a_killed_process_left_goes(tmp_path):
+    (tmp_path / ".part123_map.tsv").write_text("half of i")
+    (tmp_path / ".part123_other.tsv").write_text("of a file that is not written")
+    atomic.write_text(tmp_path / "map.tsv", "all of it")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".part123_other.tsv", "map.tsv"]

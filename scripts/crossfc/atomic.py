@@ -1,5 +1,6 @@
 """Whole files or none: everything is written under a temporary name and then renamed."""
 
+import glob
 import json
 import math
 import os
@@ -19,10 +20,14 @@ def writing(path: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary path in the same folder; rename it to ``path`` when the block succeeds.
 
     The temporary name ends as the real one does, so writers that look at the extension
-    (nibabel, matplotlib) do the right thing. If the block raises, nothing is left behind.
+    (nibabel, matplotlib) do the right thing. If the block raises, nothing is left behind; what a
+    killed process leaves, the next one removes. Two processes may not write the same file at the
+    same time.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".part[0-9]*_{glob.escape(path.name)}"):
+        left.unlink(missing_ok=True)
     temporary = path.with_name(f".part{os.getpid()}_{path.name}")
     try:
         yield temporary

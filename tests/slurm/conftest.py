@@ -38,7 +38,7 @@ def job(snakemake):
     tell("begin")
     with _quiet_job(snakemake):
         yield
-    tell("end")
+        tell("end")
 """
 
 
