@@ -67,8 +67,8 @@ def end_left_over() -> None:
             continue
         if note["jobs"] and note["host"] != socket.gethostname():
             raise Fault(
-                f"a run on {note['host']} (process {note['process']}) is at work here or was killed, "
-                "and only there one can tell; go on there, or make sure that it is dead and "
+                f"a run on {note['host']} (process {note['process']}) is at work here or was "
+                "killed, and only there one can tell; go on there, or make sure that it is dead and "
                 f"`scancel --name {note['jobs']}; rm {path}`"
             )
         if _dead(note):
