@@ -68,8 +68,8 @@ def end_left_over() -> None:
         if note["jobs"] and note["host"] != socket.gethostname():
             raise Fault(
                 f"a run on {note['host']} (process {note['process']}) is at work here or was "
-                "killed, and only there one can tell; go on there, or make sure that it is dead and "
-                f"`scancel --name {note['jobs']}; rm {path}`"
+                "killed, and only there one can tell; go on there, or make sure that it is dead "
+                f"and `scancel --name {note['jobs']}; rm {path}`"
             )
         if _dead(note):
             if note["jobs"]:
