@@ -63,7 +63,10 @@ def test_more_data_and_every_attempt_ask_for_more():
 @pytest.mark.parametrize(
     ("job", "sizes", "memory", "seconds"),
     [
-        ("connectivity_session", {"scan": 715}, 1686, 6.9),
+        ("normalise_subject", {"scan": 161}, 2156, 134),
+        ("preprocess_session", {"scan": 715}, 2270, 65),
+        ("preprocess_session", {"scan": 357}, 1307, 45),
+        ("connectivity_session", {"scan": 715}, 1685, 6.5),
         ("connectivity_session", {"scan": 91}, 262, 1.5),
         ("pair_sessions", {"map": 4.6, "maps": 1325}, 247, 11.6),
         ("group_test", {"data": 136, "maps": 2.82, "sweeps": 2824}, 867, 32),

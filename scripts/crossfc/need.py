@@ -10,15 +10,11 @@ Sizes are of uncompressed 4-byte numbers. The real scan is one person of studyfo
 ===================  ================================================  ========  =======
 job                  data                                              MB        s
 ===================  ================================================  ========  =======
-normalise_subject    T1w 161 MB (real), 26 MB (twin)                   2290      161
-                                                                       1429      128
-preprocess_session   in template space 715 MB (2 mm), 357 MB (2 mm)    2497      120
-                                                                       2108      81
-                     211 MB (3 mm), 106 MB (3 mm), 23 MB (4 mm, twin)  2018      92
-                                                                       1853      68
-                                                                       1087      40
-connectivity_session 715 MB, 357 MB (three pipelines)                  1686      6.9
-                                                                       865       4.4
+normalise_subject    T1w 161 MB (real)                                 2156      134
+preprocess_session   in template space 715 MB (2 mm), 357 MB (2 mm)    2270      65
+                                                                       1307      45
+connectivity_session 715 MB, 357 MB (three pipelines)                  1685      6.5
+                                                                       865       3.8
                      211 MB, 106 MB, 91 MB (twin)                      552       2.5
                                                                        298       1.7
                                                                        262       1.5
@@ -63,8 +59,9 @@ class Need:
 
 
 MEASURED = {
-    "normalise_subject": Need({"base": 1260, "scan": 6.4}, {"base": 120, "scan": 0.25}),
-    "preprocess_session": Need({"base": 1800, "scan": 1.0}, {"base": 65, "scan": 0.08}),
+    "normalise_subject": Need({"base": 1260, "scan": 6.4}, {"base": 110, "scan": 0.2}),
+    # The person's T1w and its warp are there for short scans too.
+    "preprocess_session": Need({"base": 1000, "scan": 1.8}, {"base": 40, "scan": 0.04}),
     "connectivity_session": Need({"base": 100, "scan": 2.25}, {"base": 1, "scan": 0.0085}),
     "pair_sessions": Need({"base": 160, "map": 19}, {"base": 1.5, "maps": 0.008}),
     # data: of all people; maps: of one person; sweeps: maps × permutations.
