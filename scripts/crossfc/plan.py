@@ -717,8 +717,30 @@ class Plan:
             "strategies": self.strategies,
             "hypotheses": self.config["clinical"]["hypotheses"],
             "carpets": self.carpets() if self.has_edges else [],
+            "registrations": self.registrations(),
             "folders": folders,
         }
+
+    def registrations(self) -> list[dict[str, str]]:
+        """List the pictures and records of native preprocessing, as seen from the results."""
+        if self.entry != "raw" or self.preprocessing_tool == "fmriprep-run":
+            return []
+
+        def row(title: str, picture: Path, sidecar: Path) -> dict[str, str]:
+            place = {"picture": picture, "sidecar": sidecar}
+            return {"title": title} | {
+                key: os.path.relpath(path, self.study_dir) for key, path in place.items()
+            }
+
+        found = []
+        for participant in dict.fromkeys(s.participant_id for s in self.sessions()):
+            files = layout.anatomy(participant, self.derivatives_dir, self.config["space"])
+            found.append(row(participant, files["figure"], files["quality"]))
+        for scan in (scan for session in self.sessions() for scan in session.scans):
+            figure = layout.run_figure(scan, self.derivatives_dir)
+            sidecar = Path(self.preprocessed(scan)["bold_sidecar"])
+            found.append(row(Path(scan).name.removesuffix(".nii.gz"), figure, sidecar))
+        return found
 
     def participant_rows(self) -> list[dict[str, Any]]:
         """Give the people of the study as the results' participants.tsv has them."""

@@ -19,6 +19,7 @@ from crossfc.report import (
     people,
     planted,
     quality,
+    registration,
 )
 from crossfc.report.methods import methods, versions_table
 from crossfc.report.results import Results
@@ -43,6 +44,7 @@ def write_report(
     strategies: Mapping[str, Any] | None = None,
     hypotheses: Sequence[Mapping[str, Any]] = (),
     carpets: Sequence[str | os.PathLike] = (),
+    registrations: Sequence[Mapping[str, str]] = (),
     robustness: str | os.PathLike | None = None,
     truth: str | os.PathLike | None = None,
     versions: Mapping[str, str] | None = None,
@@ -74,6 +76,9 @@ def write_report(
         ``citation``. They are drawn whatever their p.
     carpets : sequence of path
         Carpet plots; the sessions that moved most are shown.
+    registrations : sequence of mapping
+        ``title``, ``picture`` and ``sidecar`` of every registration of native preprocessing, as
+        paths from the page's folder; those that fit worst are shown, all are linked.
     robustness, truth : path or None
     versions : mapping or None
         Software to version.
@@ -100,6 +105,7 @@ def write_report(
     )
     environment = environment_of(Path(templates) if templates else TEMPLATES)
     context = content(results, environment, strategies or {}, versions or {}, hypotheses, carpets)
+    context["registrations"] = registration.registrations(registrations, Path(output).parent)
     atomic.write_text(output, environment.get_template("page.html.j2").render(context))
 
 
