@@ -34,6 +34,7 @@ other tables         the demo                                          170      
 Two Snakemakes carry the script of a job on a cluster; each takes 152 MB.
 """
 
+import ast
 import errno
 import gzip
 import math
@@ -147,18 +148,23 @@ def volumes_mb(volumes: int, voxel_mm: float) -> float:
 
 
 def array_shape(path: str) -> tuple[int, ...]:
-    """Read the shape of a NumPy array in a file.
+    """Read the shape of a NumPy array in a file, where Snakemake runs, which may have no NumPy.
+
+    The header is a Python dictionary after a magic word, a version and a length (NumPy enhancement
+    proposal 1).
 
     Raises
     ------
     FileNotFoundError
         If it, or its folder, is not there yet.
     """
-    import numpy as np
-
     # Snakemake waits for what an error names, if it is an input: the folder.
     Path(path).parent.stat()
-    return np.load(path, mmap_mode="r").shape
+    with open(path, "rb") as file:
+        start = file.read(8)
+        kind, size = ("<H", 2) if start[6] == 1 else ("<I", 4)
+        length = struct.unpack(kind, file.read(size))[0]
+        return ast.literal_eval(file.read(length).decode("latin1"))["shape"]
 
 
 def _listed(paths: str | Iterable[str]) -> list[str]:
