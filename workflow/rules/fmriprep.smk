@@ -41,6 +41,10 @@ def t1w_of(participant):
     return plan.checked_trial().participants[f"sub-{participant}"].t1w
 
 
+def asked_of_fmriprep(key, each):
+    return int(each * plan.config["preprocessing"]["fmriprep"][key])
+
+
 if plan.preprocessing_tool == "fmriprep-run":
     choices = plan.config["preprocessing"]["fmriprep"]
 
@@ -75,8 +79,8 @@ if plan.preprocessing_tool == "fmriprep-run":
             "../../envs/connectivity.yaml"
         threads: choices["threads"]
         resources:
-            mem_mb=int(1000 * choices["memory_gb"]),
-            runtime=int(60 * choices["hours"]),
+            mem_mb=lambda w, attempt: attempt * asked_of_fmriprep("memory_gb", 1000),
+            runtime=lambda w, attempt: attempt * asked_of_fmriprep("hours", 60),
         params:
             fmriprep=fmriprep.description(plan.config),
             images=lambda w: fmriprep.bids_filter(
