@@ -35,9 +35,11 @@ def test_image_that_cannot_be_read_is_left_to_its_job(tmp_path):
 
 def test_first_map_in_folders_and_files(tmp_path):
     folder = tmp_path / "ses-a/func"
-    folder.mkdir(parents=True)
     with pytest.raises(FileNotFoundError):
         need.first_map([str(folder)])
+    folder.mkdir(parents=True)
+    # All is there but no map: the job will say so, and must be planned for that.
+    assert need.image_mb(need.first_map([str(folder)])) == pytest.approx(4e-6)
     (folder / "sub-1_desc-primary_boldmap.nii.gz").touch()
     assert need.first_map([str(folder)]).endswith("primary_boldmap.nii.gz")
     assert need.first_map(["ready.nii.gz", str(folder)]) == "ready.nii.gz"
@@ -46,6 +48,14 @@ def test_first_map_in_folders_and_files(tmp_path):
 def test_shape_of_an_array_by_its_header(tmp_path):
     np.save(tmp_path / "delta.npy", np.zeros((4, 3, 7), "f4"))
     assert need.array_shape(f"{tmp_path}/delta.npy") == (4, 3, 7)
+
+
+def test_array_that_cannot_be_read_is_left_to_its_job(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        need.array_shape(f"{tmp_path}/pairs/delta.npy")
+    assert need.array_shape(f"{tmp_path}/delta.npy") == (1, 1, 1)
+    (tmp_path / "delta.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00{'descr'")
+    assert need.array_shape(f"{tmp_path}/delta.npy") == (1, 1, 1)
 
 
 def test_more_data_and_every_attempt_ask_for_more():

@@ -123,17 +123,21 @@ def image_mb(paths: str | Iterable[str]) -> float:
 def first_map(paths: Iterable[str]) -> str:
     """Find the first map among files, and among the files of folders.
 
+    Where all is there but no map, that is the first path: its job will say what is wrong.
+
     Raises
     ------
     FileNotFoundError
-        If there is none yet.
+        If something is not there yet, before a map is found.
     """
     for path in paths:
         if Path(path).is_dir():
-            path = next((str(each) for each in sorted(Path(path).rglob("*boldmap.nii*"))), "")
+            path = next((str(each) for each in sorted(Path(path).rglob("*boldmap.nii*"))), path)
         if path.endswith((".nii", ".nii.gz", ".img")):
             return path
-    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), next(iter(paths), ""))
+        if not Path(path).exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    return next(iter(paths), "")
 
 
 def resampled_mb(paths: str | Iterable[str], voxel_mm: float) -> float:
@@ -156,15 +160,18 @@ def array_shape(path: str) -> tuple[int, ...]:
     Raises
     ------
     FileNotFoundError
-        If it, or its folder, is not there yet.
+        If its folder is not there yet.
     """
     # Snakemake waits for what an error names, if it is an input: the folder.
     Path(path).parent.stat()
-    with open(path, "rb") as file:
-        start = file.read(8)
-        kind, size = ("<H", 2) if start[6] == 1 else ("<I", 4)
-        length = struct.unpack(kind, file.read(size))[0]
-        return ast.literal_eval(file.read(length).decode("latin1"))["shape"]
+    try:
+        with open(path, "rb") as file:
+            start = file.read(8)
+            kind, size = ("<H", 2) if start[6] == 1 else ("<I", 4)
+            length = struct.unpack(kind, file.read(size))[0]
+            return ast.literal_eval(file.read(length).decode("latin1"))["shape"]
+    except (OSError, IndexError, struct.error, SyntaxError, ValueError):
+        return (1, 1, 1)  # its job will say what is wrong with it
 
 
 def _listed(paths: str | Iterable[str]) -> list[str]:
