@@ -198,3 +198,14 @@ def test_what_a_killed_process_left_goes(tmp_path):
     (tmp_path / ".part123_other.tsv").write_text("of a file that is not written")
     atomic.write_text(tmp_path / "map.tsv", "all of it")
     assert sorted(p.name for p in tmp_path.iterdir()) == [".part123_other.tsv", "map.tsv"]
+
+
+@given(
+    numbers=st.lists(st.floats(allow_infinity=False, width=64), min_size=1, max_size=8),
+)
+def test_columns_are_written_as_a_table_is(tmp_path_factory, numbers):
+    folder = tmp_path_factory.mktemp("columns")
+    columns = {"seed": [f"s{i}" for i in range(len(numbers))], "x": np.array(numbers)}
+    atomic.write_columns(folder / "a.tsv", columns)
+    atomic.write_table(folder / "b.tsv", pd.DataFrame(columns))
+    assert (folder / "a.tsv").read_bytes() == (folder / "b.tsv").read_bytes()

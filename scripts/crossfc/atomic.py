@@ -5,7 +5,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +83,18 @@ def write_table(path: str | os.PathLike, table: "pandas.DataFrame") -> None:
     """Write a table as BIDS does: tab-separated, ``n/a`` where a value is missing."""
     with writing(path) as temporary:
         table.to_csv(temporary, sep="\t", na_rep="n/a", index=False)
+
+
+def write_columns(path: str | os.PathLike, columns: Mapping[str, Iterable[Any]]) -> None:
+    """Write columns of words and floats as `write_table` does, to the byte.
+
+    For jobs by the hundred that need pandas for nothing else: its import takes a tenth of a second.
+    """
+    values = [c.tolist() if hasattr(c, "tolist") else list(c) for c in columns.values()]
+    lines = ["\t".join(columns)]
+    for row in zip(*values, strict=True):
+        lines.append("\t".join("n/a" if cell != cell else str(cell) for cell in row))
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def save_image(path: str | os.PathLike, image: "nibabel.spatialimages.SpatialImage") -> None:

@@ -274,8 +274,6 @@ def _write_pipeline(
     record: dict[str, Any],
     output: dict[str, Any],
 ) -> None:
-    import pandas
-
     kept, basis = plan["kept"], plan["basis"]
     names = {"seed": list(seeds), "target": [t for t in targets if targets[t]["voxels"]]}
     # The constant is in the basis, but a mean left in float32 would cost digits.
@@ -293,16 +291,17 @@ def _write_pipeline(
             # A target that shares voxels with its seed correlates with itself.
             if (seeds[s]["inside"] & targets[t]["inside"]).any():
                 edges[i, j] = np.nan
-    relmat = pandas.DataFrame(edges, columns=names["target"])
     # Every target in the order of the sheet; one without voxels in the mask is n/a.
-    relmat = relmat.reindex(columns=list(targets))
-    relmat.insert(0, "seed", names["seed"])
-    atomic.write_table(output["relmat"], relmat)
+    by_target = dict(zip(names["target"], edges.T, strict=True))
+    missing = np.full(len(edges), np.nan)
+    relmat = {"seed": names["seed"]} | {t: by_target.get(t, missing) for t in targets}
+    atomic.write_columns(output["relmat"], relmat)
 
     columns = [f"seed_{s}" for s in names["seed"]] + [f"target_{t}" for t in names["target"]]
     cleaned = np.full((len(kept), len(columns)), np.nan)
     cleaned[kept] = connectivity.clean(np.hstack([seed_series, target_series]), basis)
-    atomic.write_table(output["timeseries"], pandas.DataFrame(cleaned, columns=columns))
+    named = dict(zip(columns, cleaned.T, strict=True))
+    atomic.write_columns(output["timeseries"], named)
 
     def plain(regions: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         kept_keys = ("coverage", "voxels", "tsnr")
