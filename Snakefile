@@ -45,7 +45,7 @@ rule all:
     input:
         rules.report.output,
         on_sheets(report_inputs),
-        on_sheets(lambda: session_results() if plan.has_edges else []),
+        on_sheets(lambda: plan.session_folders() if plan.has_edges else []),
         rules.provenance.output,
 
 
@@ -58,7 +58,7 @@ rule preprocess:
 # Every session's maps, edges and quality record.
 rule connectivity:
     input:
-        on_sheets(lambda: session_results()),
+        on_sheets(lambda: plan.session_folders()),
 
 
 # Every analysis of every pipeline, the mixed model and the comparison of pipelines.

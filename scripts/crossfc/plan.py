@@ -723,7 +723,7 @@ class Plan:
 
     def registrations(self) -> list[dict[str, str]]:
         """List the pictures and records of native preprocessing, as seen from the results."""
-        if self.entry != "raw" or self.preprocessing_tool == "fmriprep-run":
+        if self.preprocessing_tool != "native":
             return []
 
         def row(title: str, picture: Path, sidecar: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ import yaml
 
 from crossfc.trial import twin
 from tests.slurm.cluster import ACCOUNT, PARTITION, Cluster, missing_packages, wait_for
-from tests.workflow.conftest import Study, copy_product
+from tests.workflow.conftest import SMALL, Study, copy_product
 
 # Only what makes a test wait; batches, resources, retries and the rest are the profile's own.
 HASTE = ("--slurm-init-seconds-before-status-checks", "5", "--max-status-checks-per-second", "1")
@@ -141,22 +141,16 @@ def write_twin(folder: Path, root: Path, people: tuple[int, int]) -> None:
     study = copy_product(folder, root)
     twin.write_sheets(folder / "design", *twin.parametric_design(*people, one_session=1, seed=3))
     names = ("participants", "sessions", "scales")
-    config = yaml.safe_load((root / "config/config.yaml").read_text()) | {
-        "study": "small",
-        "derivatives_dir": "results/small_twin",
-        "sheets": {name: f"design/{name}.tsv" for name in names},
-        "pipelines": {
-            "primary": {"strategy": "p9", "low_pass_hz": None},
-            "gsr": {"strategy": "p9", "low_pass_hz": 0.1},
-        },
-        "connectivity": {"minimum_residual_degrees_of_freedom": 10},
-        "group": {
-            "permutations": 99,
-            "cluster_forming_p": 0.01,
-            "analyses": ["drug_TRD", "group_by_drug", "change_MADRS"],
-        },
-        "twin": {"volumes": 60, "resolution_mm": 6},
-    }
+    config = (
+        yaml.safe_load((root / "config/config.yaml").read_text())
+        | SMALL
+        | {
+            "study": "small",
+            "derivatives_dir": "results/small_twin",
+            "sheets": {name: f"design/{name}.tsv" for name in names},
+            "twin": {"volumes": 60, "resolution_mm": 6},
+        }
+    )
     config["clinical"] |= {"permutations": 99, "bootstrap": 99}
     study.config_path.write_text(yaml.safe_dump(config, sort_keys=False))
 

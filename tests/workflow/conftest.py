@@ -15,6 +15,19 @@ import yaml
 from crossfc.plan import Plan
 from crossfc.trial import twin, twin_bold
 
+# Every kind of thing, little of each: two pipelines, three analyses, few permutations.
+SMALL = {
+    "pipelines": {
+        "primary": {"strategy": "p9", "low_pass_hz": None},
+        "gsr": {"strategy": "p9", "low_pass_hz": 0.1},
+    },
+    "connectivity": {"minimum_residual_degrees_of_freedom": 10},
+    "group": {
+        "permutations": 99,
+        "cluster_forming_p": 0.01,
+        "analyses": ["drug_TRD", "group_by_drug", "change_MADRS"],
+    },
+}
 COPIED = ("Snakefile", "workflow", "scripts", "config", "envs", "profiles", "uv.lock")
 
 
@@ -124,18 +137,9 @@ def write_study(folder: Path, root: Path, people: tuple[int, int] = (5, 4)) -> S
                 },
                 "groups": {"patients": "TRD", "controls": "HV"},
                 "treatments": {"active": "ketamine", "control": "placebo"},
-                "pipelines": {
-                    "primary": {"strategy": "p9", "low_pass_hz": None},
-                    "gsr": {"strategy": "p9", "low_pass_hz": 0.1},
-                },
-                "connectivity": {"minimum_residual_degrees_of_freedom": 10},
-                "group": {
-                    "permutations": 99,
-                    "cluster_forming_p": 0.01,
-                    "analyses": ["drug_TRD", "group_by_drug", "change_MADRS"],
-                },
                 "clinical": {"permutations": 99, "bootstrap": 99},
-            },
+            }
+            | SMALL,
             sort_keys=False,
         )
     )

@@ -8,10 +8,6 @@ Steps      choose the run of lowest motion -> project out confounds and stop ban
 """
 
 
-def session_results():
-    return plan.session_folders()
-
-
 def preprocessed_inputs(kind):
     return lambda w: refused(plan.preprocessed_inputs, w.participant, w.session, kind)
 

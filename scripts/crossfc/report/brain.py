@@ -5,7 +5,6 @@ cluster-forming threshold is opaque, what lies below fades with the square of it
 clusters whose corrected p is below 0.05 have an outline.
 """
 
-import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from crossfc.report import number
+from crossfc.report import figure, number
 from crossfc.report.results import SIGNIFICANT
 
 # The box shown, in mm; it holds the brain of the template.
@@ -261,7 +260,7 @@ def png(rgba: np.ndarray) -> str:
     indexed.putpalette(palette + [0] * (768 - len(palette)))
     written = io.BytesIO()
     indexed.save(written, "PNG", transparency=255, optimize=False, compress_level=9)
-    return "data:image/png;base64," + base64.b64encode(written.getvalue()).decode()
+    return figure.inlined(written.getvalue())
 
 
 def legend(top: float, threshold: float | None, name: str, one_sided: bool, alt: str) -> str:

@@ -4,6 +4,7 @@ Drawn by hand, so that text stays text (searchable, scalable, in the page's font
 follows light and dark, and hovering a point names the person.
 """
 
+import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,6 +62,11 @@ def limits(values: Sequence[float], pad: float = 0.07) -> tuple[float, float]:
     low, high = float(array.min()), float(array.max())
     margin = (high - low) * pad or abs(high) * 0.1 or 1.0
     return low - margin, high + margin
+
+
+def inlined(png: bytes) -> str:
+    """Give a PNG as a data address, so that the page needs no file beside it."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def svg(width: float, height: float, body: str, alt: str, css: str = "chart") -> str:

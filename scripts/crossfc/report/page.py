@@ -104,8 +104,10 @@ def write_report(
         targets,
     )
     environment = environment_of(Path(templates) if templates else TEMPLATES)
-    context = content(results, environment, strategies or {}, versions or {}, hypotheses, carpets)
-    context["registrations"] = registration.registrations(registrations, Path(output).parent)
+    laid = registration.registrations(registrations, Path(output).parent)
+    context = content(
+        results, environment, strategies or {}, versions or {}, hypotheses, carpets, laid
+    )
     atomic.write_text(output, environment.get_template("page.html.j2").render(context))
 
 
@@ -132,6 +134,7 @@ def content(
     versions: Mapping[str, str],
     hypotheses: Sequence[Mapping[str, Any]],
     carpets: Sequence[str | os.PathLike],
+    registrations: Sequence[registration.Registration],
 ) -> dict[str, Any]:
     """Gather all that the templates show."""
     import yaml
@@ -168,6 +171,7 @@ def content(
         "further": quality.further_tables(results),
         "carpets": shown,
         "n_carpets": n_carpets,
+        "registrations": registrations,
         "carryover": narrative.carryover_sentences(results),
         "mixed": quality.mixed_table(results),
         "robustness": quality.robustness_table(results),

@@ -1,6 +1,5 @@
 """Quality and sensitivity: motion, signal, coverage, exclusions, models and pipelines."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -254,8 +253,7 @@ def carpets(results: Results, paths: Sequence[Path]) -> tuple[list[Carpet], int]
         known = moved(path)
         title = " ".join(_whose(path))
         title += f", mean FD {number.fixed(known, 3)} mm" if known >= 0 else ""
-        source = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-        out.append(Carpet(title, source))
+        out.append(Carpet(title, figure.inlined(path.read_bytes())))
     return out, len(present)
 
 

@@ -1,12 +1,11 @@
 """Registrations of native preprocessing: their numbers, their warnings, and pictures to look at."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crossfc.report import number
+from crossfc.report import figure, number
 from crossfc.report.results import read_json
 
 # Shown on the page itself, those that fit worst; all others are linked.
@@ -65,8 +64,7 @@ def registrations(rows: Sequence[Mapping[str, str]], folder: Path) -> list[Regis
         )
     found.sort(key=lambda one: (not one.warnings, one.dice, one.title))
     for one in found[:WORST]:
-        picture = base64.b64encode(one.picture.read_bytes()).decode()
-        one.source = f"data:image/png;base64,{picture}"
+        one.source = figure.inlined(one.picture.read_bytes())
     return found
 
 
