@@ -236,9 +236,7 @@ def test_a_blinded_trial_is_a_trial(trial):
         people=blind(PEOPLE), sessions=blind(SESSIONS), treatments={"active": "A", "control": "B"}
     )
     assert loaded.counts()[0]["A_first"] == 1
-    assert [
-        loaded.person_row(p)["sequence_code"] for p in loaded.participants.values()
-    ] == [
+    assert [loaded.person_row(p)["sequence_code"] for p in loaded.participants.values()] == [
         -1,
         1,
         1,

@@ -28,9 +28,7 @@ def test_slope_on_the_code_is_the_period_effect():
     for order in orders:
         first, second = order.split("-")
         when = {first: 1, second: 2}
-        delta.append(
-            response["ketamine", when["ketamine"]] - response["placebo", when["placebo"]]
-        )
+        delta.append(response["ketamine", when["ketamine"]] - response["placebo", when["placebo"]])
     design = [[1, sequence_code(order, TREATMENTS)] for order in orders]
     np.testing.assert_allclose(np.linalg.solve(design, delta), [drug, period])
 

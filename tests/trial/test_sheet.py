@@ -120,8 +120,18 @@ def test_a_cell_larger_than_a_cell_is_a_fault(tmp_path):
 
 
 def test_a_folder_is_no_sheet(tmp_path):
-    with pytest.raises(Fault, match="does not exist"):
+    with pytest.raises(Fault, match="is a folder where a file is due"):
         read_text(tmp_path)
+
+
+def test_a_path_that_can_be_no_file_is_a_sentence(tmp_path):
+    with pytest.raises(Fault, match=r"… \(\d+ characters\) cannot be read \(File name too long\)"):
+        read_text(tmp_path / ("x" * 300))
+    with pytest.raises(Fault, match="cannot be read .*correct its path"):
+        read_text("a\0b")
+    (tmp_path / "loop.tsv").symlink_to("loop.tsv")
+    with pytest.raises(Fault, match="loop.tsv cannot be read .*correct its path"):
+        read_text(tmp_path / "loop.tsv")
 
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=8)

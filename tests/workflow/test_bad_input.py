@@ -53,8 +53,10 @@ def rewrite(path: Path, change) -> None:
     image = nibabel.load(path)
     data, affine, header = np.asarray(image.dataobj).copy(), image.affine, image.header.copy()
     data, affine, header = change(data, affine, header)
-    new = nibabel.Nifti1Image(data, None, header) if affine is None else nibabel.Nifti1Image(
-        data, affine, header
+    new = (
+        nibabel.Nifti1Image(data, None, header)
+        if affine is None
+        else nibabel.Nifti1Image(data, affine, header)
     )
     atomic.save_image(path, new)
 
@@ -87,9 +89,11 @@ def test_results_folder_that_cannot_be_written(study):
         ("sessions", lambda r: [*r, r[1]], ["row 21", "repeats sub-T01"]),
         (
             "sessions",
-            lambda r: [r[0], r[1].replace("\tketamine\t", "\tplacebo\t"), *r[2:]]
-            if "\tketamine\t" in r[1]
-            else [r[0], r[1].replace("\tplacebo\t", "\tketamine\t"), *r[2:]],
+            lambda r: (
+                [r[0], r[1].replace("\tketamine\t", "\tplacebo\t"), *r[2:]]
+                if "\tketamine\t" in r[1]
+                else [r[0], r[1].replace("\tplacebo\t", "\tketamine\t"), *r[2:]]
+            ),
             ['column "treatment"', "twice"],
         ),
         ("sessions", lambda r: [r[0].replace("MADRS", "MARDS"), *r[1:]], ["MARDS", "MADRS"]),

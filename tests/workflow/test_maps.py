@@ -93,9 +93,7 @@ def test_second_trial_from_its_data_set_to_the_group_by_configuration_only(
             affine[:3, 3] = (-55, -80, -50)
             effect = np.zeros(shared.shape)
             effect[8:10, 8:10, 4:6] = 3.0 if row.treatment == "LSD" else 0.0
-            nibabel.save(
-                nibabel.Nifti1Image((shared + noise + effect).astype("f4"), affine), path
-            )
+            nibabel.save(nibabel.Nifti1Image((shared + noise + effect).astype("f4"), affine), path)
     settings["maps"] = settings.get("maps", {}) | {"pattern": pattern}
     settings["group"] = {"permutations": 199}
     config.write_text(yaml.safe_dump(settings))

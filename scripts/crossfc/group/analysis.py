@@ -126,9 +126,7 @@ def analyse(
     asked = question(name, groups, treatments)
     maps = parts(asked, pairs)
     try:
-        design = model(
-            asked, pairs.people, groups, covariates, blocks, arrangement, block_exchange
-        )
+        design = model(asked, pairs.people, groups, covariates, blocks, arrangement, block_exchange)
         statistic = _statistic(asked, design, len(seeds))
         arrangements = _arrange(asked, design, statistic, n_permutations, seed)
     except Inestimable as reason:

@@ -163,9 +163,7 @@ def _plan(columns: np.ndarray, arrangements: Arrangements) -> _Lookup | None:
     return _Lookup(members, True, index, tables, np.column_stack([mix, np.zeros(n_columns)]))
 
 
-def _cost(
-    features: list, n_sums: int, n_tables: int, n_columns: int, n_arrangements: int
-) -> float:
+def _cost(features: list, n_sums: int, n_tables: int, n_columns: int, n_arrangements: int) -> float:
     """Count what a lookup reads and writes per arrangement and voxel."""
     looked_up = sum(1 + 3 * -(-len(groups) // 3) for groups in features)
     mixed = 3 * n_columns * -(-(len(features) + n_sums) // 2)

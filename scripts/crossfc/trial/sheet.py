@@ -98,18 +98,34 @@ def read_text(path: str | Path) -> str:
     Raises
     ------
     Fault
-        If the file is missing, cannot be read or is something else than UTF-8 text.
+        If the file is missing, is a folder, cannot be read or is something else than UTF-8 text.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise Fault(f"{path} does not exist; correct its path, or write the file")
     try:
         with open(path, encoding="utf-8-sig", newline="") as lines:
             return lines.read()
-    except UnicodeDecodeError:
-        raise Fault(f"{path} is no UTF-8 text; save it as UTF-8, tab-separated (.tsv)") from None
-    except OSError as error:
-        raise Fault(f"{path} cannot be read ({error.strerror}); check its permissions") from None
+    except UnicodeDecodeError as error:
+        # The position is one of a chunk, not of the file.
+        sign = error.object[error.start]
+        raise Fault(
+            f"{path} is no UTF-8 text (it has the byte 0x{sign:02x}); save it as UTF-8"
+            f"{', tab-separated (.tsv)' if Path(path).suffix == '.tsv' else ''}"
+        ) from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise Fault(f"{path} does not exist; correct its path, or write the file") from None
+    except IsADirectoryError:
+        raise Fault(f"{path} is a folder where a file is due; name the file in it") from None
+    except PermissionError:
+        raise Fault(f"{path} cannot be read; ask its owner for the permission") from None
+    except (OSError, ValueError) as error:
+        # A name over 255 bytes, a loop of links, a NUL in the path.
+        why = getattr(error, "strerror", None) or error
+        raise Fault(f"{_short(path)} cannot be read ({why}); correct its path") from None
+
+
+def _short(path: str | Path) -> str:
+    """Give a path as it can be printed: not over many lines."""
+    text = str(path)
+    return text if len(text) <= 120 else f"{text[:100]}… ({len(text)} characters)"
 
 
 def _cells(path: Path) -> list[tuple[int, list[str]]]:

@@ -1,0 +1,141 @@
+"""Documents that people write in YAML (or JSON): read so that nothing in them is lost silently."""
+
+import json
+from collections.abc import Hashable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from crossfc.fault import Fault, at
+from crossfc.trial.sheet import read_text
+
+
+def load_yaml(path: str | Path) -> Any:
+    """Read a YAML document; JSON is taken too, as Snakemake does.
+
+    Of a key that stands twice YAML keeps the last value without a word, so that half of what
+    somebody wrote would be lost: such a key is refused.
+
+    Parameters
+    ----------
+    path : path
+        The file. UTF-8, with or without a byte-order mark.
+
+    Returns
+    -------
+    object
+        What the document holds: dict, list, str, int, float, bool, None or a date.
+
+    Raises
+    ------
+    Fault
+        If the file is missing, cannot be read, is no UTF-8 text or no YAML, is empty, or has a
+        key twice; with the line.
+    """
+    text = read_text(path)
+    if not text.strip():
+        raise Fault(f"{path} is empty; write its keys, or name another file")
+    try:
+        found = json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, path))
+    except Fault:
+        raise
+    except RecursionError:
+        raise Fault(f"{path} is nested too deeply to be read; make it flatter") from None
+    except ValueError:
+        found = _yaml(text, path)
+    if found is None:
+        raise Fault(f"{path} holds comments only; write its keys, or name another file")
+    return found
+
+
+def _yaml(text: str, path: str | Path) -> Any:
+    try:
+        return yaml.load(text, _loader())  # noqa: S506 (a SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        problem = str(error.problem or error.context)
+        mark = error.problem_mark or error.context_mark
+        remedy = "correct it"
+        if isinstance(error, _Repeated):
+            remedy = "remove one of the two, or give it another name"
+        elif mark is not None and _indented_by_tab(text, mark.line):
+            remedy = "indent with spaces, not with tabs"
+        place = at(path) if mark is None else f"{path}, line {mark.line + 1}"
+        column = "" if mark is None else f", column {mark.column + 1}"
+        raise Fault(f"{place}{column}: {problem}; {remedy}") from None
+    except yaml.reader.ReaderError as error:
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        line = text.count("\n", 0, max(text.find(chr(code)), 0)) + 1
+        raise Fault(
+            f"{path}, line {line}: the character U+{code:04X} cannot stand in YAML; remove it"
+        ) from None
+    except (ValueError, OverflowError) as error:
+        # Such as the date 2020-13-45, or a number of 5,000 digits.
+        raise Fault(
+            f"{path} has a value that is none ({error}); correct it, or write it in quotes"
+        ) from None
+    except RecursionError:
+        raise Fault(f"{path} is nested too deeply to be read; make it flatter") from None
+
+
+def _indented_by_tab(text: str, line: int) -> bool:
+    lines = text.splitlines()
+    return line < len(lines) and "\t" in lines[line][: -len(lines[line].lstrip()) or None]
+
+
+class _Repeated(yaml.constructor.ConstructorError):
+    """A key that stands twice in one mapping, or a part that holds itself."""
+
+
+@cache
+def _loader() -> type:
+    # libyaml's parser where PyYAML was built with it: every cluster job reads the documents again.
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Any, Any]:
+            if isinstance(node, yaml.MappingNode):
+                first: dict[Any, int] = {}
+                for name, _ in node.value:
+                    if name.tag == "tag:yaml.org,2002:merge":
+                        continue
+                    key = self.construct_object(name, deep=True)
+                    if not isinstance(key, Hashable):
+                        continue
+                    if key in first:
+                        raise _Repeated(
+                            None,
+                            None,
+                            f"the key {key!r} stands there twice (first in line {first[key]})",
+                            name.start_mark,
+                        )
+                    first[key] = name.start_mark.line + 1
+            return super().construct_mapping(node, deep)
+
+        def construct_document(self, node: yaml.Node) -> Any:
+            _refuse_loops(node, set(), set())
+            return super().construct_document(node)
+
+    return Loader
+
+
+def _refuse_loops(node: yaml.Node, above: set[int], done: set[int]) -> None:
+    """Refuse a part that an alias puts into itself: no walk over it would end."""
+    if isinstance(node, yaml.ScalarNode) or id(node) in done:
+        return
+    if id(node) in above:
+        raise _Repeated(None, None, "an alias (*) stands inside of its anchor (&)", node.start_mark)
+    above.add(id(node))
+    for inner in node.value:
+        for part in inner if isinstance(inner, tuple) else (inner,):
+            _refuse_loops(part, above, done)
+    above.remove(id(node))
+    done.add(id(node))
+
+
+def _once(pairs: list[tuple[str, Any]], path: str | Path) -> dict[str, Any]:
+    """Make a mapping of JSON, with each key once."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        key = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+        raise Fault(f"{path}: the key {key!r} stands there twice; remove one of the two")
+    return found
