@@ -31,7 +31,7 @@ with job(snakemake):
         given.pairs,
         snakemake.output[0],
         n_permutations=wanted.pop("permutations"),
-        covariates=between if name.startswith(GROUP) else [],
+        covariates=between if name.startswith(GROUP) else {},
         arrangement=arrangement if name.startswith(f"{DRUG}_") else None,
         atlas={"image": given.atlas, "table": given.atlas_names},
         threads=snakemake.threads,

@@ -490,6 +490,7 @@ def test_covariates_and_blocks(pairs, tmp_path):
     name, options = "group_by_drug_pooled", {"covariates": ["age"], "blocks": "sequence"} | OPTIONS
     result = analyse(name, pairs, tmp_path, arrangement="shuffles", **options)
     assert result["model"] == "D ~ 1 + group + sequence + age" and result["covariates"] == ["age"]
+    assert result["covariate_levels"] == {"age": []}
     assert result["arrangement"] == "shuffles" and result["block_exchange"] == "within"
     assert not any("blocks" in note for note in result["notes"])
     result = analyse("drug_TRD", pairs, tmp_path, blocks="sequence", **OPTIONS)

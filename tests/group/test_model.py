@@ -99,6 +99,20 @@ def test_covariates_are_centred_and_counted(people):
     assert built.formula == "D ~ 1 + group + sequence + age + sex + site"
 
 
+def test_coded_categories_are_categories_even_if_a_table_gave_them_back_as_numbers(people):
+    words = build("group_by_drug", people, covariates={"site": "categorical"})
+    assert words.covariate_levels == {"site": ["a", "b", "c"]}
+    coded = people.assign(site=people["site"].map({"a": 2.0, "b": 10.0, "c": 1000001.0}))
+    built = build("group_by_drug", coded, covariates={"site": "categorical", "age": "continuous"})
+    assert built.nuisance_names[2:] == ["site[10]", "site[1000001]", "age"]
+    np.testing.assert_array_equal(built.nuisance[:, :4], words.nuisance)
+    assert built.covariate_levels == {"site": ["2", "10", "1000001"], "age": []}
+    line = build("group_by_drug", coded, covariates={"site": "continuous"})
+    assert line.nuisance_names[2:] == ["site"]
+    with pytest.raises(Fault, match='"site" is declared continuous, but has words'):
+        build("group_by_drug", people, covariates={"site": "continuous"})
+
+
 def test_blocks_come_along(people):
     built = build("change_MADRS", people, blocks="site")
     assert built.blocks.tolist() == ["a", "b", "a", "b", "c"]

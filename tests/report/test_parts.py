@@ -252,6 +252,13 @@ def test_methods_tell_the_terms_of_each_model(found_results):
     assert "score; age was in the model, the order of treatments was not in the model." in text
     assert "Covariates were centred among the people analysed." in text
 
+    coded = {
+        "covariates": ["age", "site"],
+        "covariate_levels": {"age": [], "site": ["1", "2", "3"]},
+    }
+    text = text_of(with_records(found_results, **dict.fromkeys(COMPARISONS, coded)))
+    assert "order of treatments, age and site (categorical, 3 levels) were in the model" in text
+
     unknown = {a.name: {"sequence_adjusted": False} for a in found_results.analyses}
     text = text_of(with_records(found_results, **unknown))
     assert order not in text

@@ -124,7 +124,7 @@ SPOILT = {
     "score too high": ("sessions", 2, "MADRS", "61", ["0 to 60"]),
     "score too low": ("sessions", 2, "MADRS", "-1", ["0 to 60"]),
     "score a word": ("sessions", 2, "MADRS", "twelve", ["'twelve' is no number"]),
-    "score NaN": ("sessions", 2, "MADRS", "nan", ["'nan' is no number"]),
+    "score infinite": ("sessions", 2, "MADRS", "inf", ["'inf' is no number"]),
     "score with an underscore": ("sessions", 2, "MADRS", "1_2", ["'1_2' is no number"]),
     "score with a comma": ("sessions", 2, "MADRS", "12,5", ["'12,5' is no number"]),
     "unknown treatment": ("sessions", 2, "treatment", "ketamin", ["did you mean ketamine?"]),
@@ -368,6 +368,84 @@ def test_covariates_are_columns_of_one_kind(trial):
         trial(people=mixed, covariates=["age"])
     # Not used as a covariate, it is nobody's business.
     trial(people=mixed)
+
+
+def with_column(name, values):
+    lines = PEOPLE.splitlines()
+    column = [name, *values]
+    return "".join(f"{line}\t{value}\n" for line, value in zip(lines, column, strict=True))
+
+
+SITES = with_column("site", ["1", "2", "3", "1"])
+
+
+def test_a_coded_covariate_needs_its_type(trial):
+    with pytest.raises(Fault) as caught:
+        trial(people=SITES, covariates=["site"])
+    said = str(caught.value)
+    assert 'participants.tsv, column "site": the whole numbers 1, 2, 3 may be codes' in said
+    assert "covariates: [{name: site, type: categorical}], or type: continuous" in said
+    loaded = trial(people=SITES, covariates=[{"name": "site", "type": "categorical"}, "sex"])
+    assert loaded.covariate_types == {"site": "categorical", "sex": "categorical"}
+    assert loaded.person_row(loaded.participants["sub-02"])["site"] == "2"
+    loaded = trial(people=SITES, covariates=[{"name": "site", "type": "continuous"}, "age"])
+    assert loaded.covariate_types == {"site": "continuous", "age": "continuous"}
+    assert loaded.person_row(loaded.participants["sub-02"])["site"] == 2.0
+    # Two numbers are the same either way; numbers of which each is there once are measured.
+    assert trial(people=with_column("sex2", ["1", "2", "2", "1"]), covariates=["sex2"])
+    assert trial(people=with_column("age2", ["31", "44", "29", "50"]), covariates=["age2"])
+    # Blocks are categories always, and whoever is excluded says nothing of a type.
+    blocked = trial(people=SITES, group={"blocks": "site"})
+    assert blocked.person_row(blocked.participants["sub-03"])["site"] == "3"
+    alone = cell(cell(SITES, 4, "exclude", "yes"), 4, "reason", "moved")
+    assert trial(people=alone, covariates=["site"]).covariate_types == {"site": "continuous"}
+
+
+@pytest.mark.parametrize("word", ["NA", "N/A", "na", "NaN", "nan", "#N/A", "<NA>", "", "n/a"])
+def test_every_word_for_missing_is_missing_everywhere(trial, word):
+    people = with_column("site", ["a", "b", word, "a"])
+    loaded = trial(people=people, covariates=["site"], group={"blocks": "site"})
+    assert loaded.person_row(loaded.participants["sub-03"])["site"] is None
+    for column, row in (("age", 2), ("sequence", 2)):
+        loaded = trial(people=cell(PEOPLE, row, column, word), covariates=["age"])
+        person = loaded.participants["sub-01"]
+        # The order is told by the periods of the sessions.
+        assert person.sequence == "ketamine-placebo"
+    assert person.covariates["age"] == "31"
+    loaded = trial(sessions=cell(cell(SESSIONS, 3, "MADRS", word), 3, "scan", word))
+    assert loaded.sessions[1].scores == {"MADRS": None} and loaded.sessions[1].scans == []
+
+
+def test_none_is_a_category_and_a_dot_is_neither(trial):
+    people = with_column("medication", ["None", "SSRI", "None", "SSRI"])
+    loaded = trial(people=people, covariates=["medication"])
+    assert loaded.person_row(loaded.participants["sub-01"])["medication"] == "None"
+    for key in ({"covariates": ["medication"]}, {"group": {"blocks": "medication"}}):
+        for word in (".", "-", "?", "null", "#REF!"):
+            with pytest.raises(Fault, match='row 3, column "medication": .* category of its own'):
+                trial(people=cell(people, 3, "medication", word), **key)
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "said"),
+    [
+        (["f", "F", "m", "m"], None, "row 3, column \"x\": 'F' and 'f' would be two categories"),
+        (["1", "01", "2", "3"], "categorical", "'01' and '1' would be two categories"),
+        (["31,5", "40,1", "28,0", "30,2"], None, "decimal comma, such as 31,5; write a point"),
+        (["a", "2", "3", "1"], "continuous", "row 2, column \"x\": 'a' is no number; correct"),
+    ],
+)
+def test_covariates_whose_cells_are_at_odds(trial, values, key, said):
+    given = {"name": "x", "type": key} if key else "x"
+    with pytest.raises(Fault) as caught:
+        trial(people=with_column("x", values), covariates=[given])
+    assert said in str(caught.value)
+
+
+def test_columns_made_from_the_sessions_are_no_covariates(trial):
+    for name in ("delta_MADRS", "mean_fd_active", "sequence_code"):
+        with pytest.raises(Fault, match=f"covariates: {name} is the name of a column that is made"):
+            trial(people=with_column(name, "abab"), covariates=[name])
 
 
 @pytest.mark.parametrize(

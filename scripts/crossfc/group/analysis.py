@@ -1,7 +1,7 @@
 """One analysis of the group, from the pairs of sessions to maps, tables and a record."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -49,7 +49,7 @@ def analyse(
     two_sided: bool = True,
     tfce: bool = True,
     tail: bool = True,
-    covariates: Sequence[str] = (),
+    covariates: Sequence[str] | Mapping[str, str] = (),
     blocks: str | None = None,
     block_exchange: str = WITHIN,
     arrangement: str | None = None,
@@ -97,8 +97,8 @@ def analyse(
         Seed of the random arrangements.
     cluster_forming_p, connectivity, two_sided, tfce, tail, threads, memory_gb
         See `crossfc.group.inference.infer`.
-    covariates : sequence of str
-        Columns of people.tsv to adjust for.
+    covariates : sequence of str, or mapping
+        Columns of people.tsv to adjust for, with their types; see `crossfc.group.model.model`.
     blocks : str, optional
         Column of exchangeability blocks.
     block_exchange, arrangement : str

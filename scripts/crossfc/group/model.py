@@ -1,6 +1,6 @@
 """Linear models of the group: who is analysed, and the columns of the design."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +13,7 @@ from crossfc.group.question import CARRYOVER, CHANGE, DRUG, Question
 RERANDOMISATION = "re-randomisation"
 WITHIN = "within"
 WHOLE = "whole"
+CATEGORICAL, CONTINUOUS = "categorical", "continuous"
 
 
 class Inestimable(Fault):
@@ -60,6 +61,8 @@ class Model:
     sequence_adjusted : bool
     covariates : list of str
         Covariates that are in the model.
+    covariate_levels : dict
+        Covariate to its categories; an empty list where it is continuous.
     left : list of dict
         ``participant_id``, ``group``, ``reason`` of people who are not analysed.
     notes : list of str
@@ -79,13 +82,14 @@ class Model:
     notes: list[str] = field(default_factory=list)
     block_exchange: str = WITHIN
     flip: np.ndarray | None = None
+    covariate_levels: dict[str, list[str]] = field(default_factory=dict)
 
 
 def model(
     question: Question,
     people: pd.DataFrame,
     groups: dict[str, str | None],
-    covariates: Sequence[str] = (),
+    covariates: Sequence[str] | Mapping[str, str] = (),
     blocks: str | None = None,
     arrangement: str | None = None,
     block_exchange: str = WITHIN,
@@ -128,8 +132,9 @@ def model(
         people.tsv: participant_id, group, sequence_code, covariates, ``delta_<scale>``.
     groups : dict
         ``patients`` and ``controls`` to labels.
-    covariates : sequence of str
-        Columns to adjust for. Text columns are taken as categories.
+    covariates : sequence of str, or mapping
+        Columns to adjust for; a mapping gives each its type, ``categorical`` or ``continuous``.
+        Without a type text is categorical and numbers are continuous.
     blocks : str, optional
         Column of exchangeability blocks (strata).
     arrangement : str, optional
@@ -232,14 +237,16 @@ def model(
     elif adjusted:
         nuisance["sequence"] = code
         terms.append("sequence")
-    used = []
+    used, types = [], dict(covariates) if isinstance(covariates, Mapping) else {}
+    all_levels: dict[str, list[str]] = {}
     for name in covariates:
-        columns = _covariate(name, chosen[name])
+        columns, levels = _covariate(name, chosen[name], types.get(name))
         if not columns:
             notes.append(f"{name} is the same for everybody analysed and is not in the model")
             continue
         nuisance |= columns
         used.append(name)
+        all_levels[name] = levels
         terms.append(name)
     matrix = np.column_stack(list(nuisance.values())) if nuisance else np.empty((len(rows), 0))
     flip = None
@@ -265,6 +272,7 @@ def model(
         notes=notes,
         block_exchange=block_exchange,
         flip=flip,
+        covariate_levels=all_levels,
     )
 
 
@@ -329,15 +337,21 @@ def _with_sequence(people: pd.DataFrame, notes: list[str]) -> bool:
     return False
 
 
-def _covariate(name: str, values: pd.Series) -> dict[str, np.ndarray]:
-    """Centred columns of a covariate; none if it is constant."""
-    if pd.api.types.is_numeric_dtype(values):
+def _covariate(
+    name: str, values: pd.Series, kind: str | None
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Centred columns of a covariate, none if it is constant; and its categories."""
+    numeric = pd.api.types.is_numeric_dtype(values)
+    if kind == CONTINUOUS and not numeric:
+        raise Fault(f'the covariate "{name}" is declared {CONTINUOUS}, but has words; correct it')
+    if numeric and kind != CATEGORICAL:
         column = values.to_numpy(dtype=float)
-        return {name: column - column.mean()} if np.ptp(column) > 0 else {}
-    levels = sorted(values.astype(str).unique())
+        return ({name: column - column.mean()} if np.ptp(column) > 0 else {}), []
+    # A table gives codes back as 1.0, 2.0; `sorted` puts 10 behind 9 as the number it is.
+    levels = [f"{v:.15g}" if numeric else str(v) for v in sorted(values.unique())]
+    words = values.map(lambda v: f"{v:.15g}" if numeric else str(v))
     if len(levels) == 2:
-        column = np.where(values.astype(str) == levels[1], 1.0, -1.0)
-        return {name: column - column.mean()}
-    dummies = {f"{name}[{level}]": (values.astype(str) == level).to_numpy(float)
-               for level in levels[1:]}  # fmt: skip
-    return {key: column - column.mean() for key, column in dummies.items()}
+        column = np.where(words == levels[1], 1.0, -1.0)
+        return {name: column - column.mean()}, levels
+    dummies = {f"{name}[{level}]": (words == level).to_numpy(float) for level in levels[1:]}
+    return {key: column - column.mean() for key, column in dummies.items()}, levels

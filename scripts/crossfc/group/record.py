@@ -74,6 +74,7 @@ def estimated(
         "seeds": list(maps),
         "sequence_adjusted": design.sequence_adjusted,
         "covariates": design.covariates,
+        "covariate_levels": design.covariate_levels,
         "threshold_fwe_voxel": (
             found.threshold_voxel if np.isfinite(found.threshold_voxel) else None
         ),

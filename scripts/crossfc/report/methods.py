@@ -185,7 +185,11 @@ def model_clause(results: Results, *kinds: str) -> str:
 
 def _further_terms(analysis: Analysis) -> str:
     record = analysis.record
-    covariates = [str(name) for name in record.get("covariates") or []]
+    levels = record.get("covariate_levels") or {}
+    covariates = [
+        f"{name} (categorical, {len(levels[name])} levels)" if levels.get(name) else str(name)
+        for name in record.get("covariates") or []
+    ]
     if analysis.kind == "carryover":  # the order is what is tested there
         terms = (["group"] if len(record.get("n") or {}) > 1 else []) + covariates
         return f"{_were(terms)} in the model" if terms else ""

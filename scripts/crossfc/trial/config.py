@@ -10,6 +10,7 @@ import yaml
 
 from crossfc.bids import TEMPLATE_SPACE
 from crossfc.fault import raise_all
+from crossfc.trial.covariate import declared
 from crossfc.trial.sheet import did_you_mean
 
 
@@ -114,6 +115,9 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
             f"entity, not {config['space']}; write space: {TEMPLATE_SPACE} and leave res out, or "
             "set preprocessing.tool: fmriprep-run"
         )
+    columns = list(declared(config))
+    if len(columns) < len(config["covariates"]):
+        faults.append("config key covariates: a column stands there twice; name it once")
     for role, group in config["groups"].items():
         if group is not None:
             part_of_names(f"groups.{role}", group, "_")

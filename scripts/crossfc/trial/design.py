@@ -11,6 +11,7 @@ from typing import Any
 
 from crossfc.fault import Fault, raise_all
 from crossfc.trial import regions
+from crossfc.trial.covariate import CATEGORICAL, CONTINUOUS
 from crossfc.trial.person import (
     OPTIONAL_SESSION_COLUMNS,
     PARTICIPANT_COLUMNS,
@@ -20,10 +21,11 @@ from crossfc.trial.person import (
     Session,
     check_crossover,
     complete_order,
+    covariate_types,
     read_participants,
     read_sessions,
 )
-from crossfc.trial.scale import Scale, number_or_text, read_scales
+from crossfc.trial.scale import Scale, number, read_scales
 from crossfc.trial.sequence import sequence_code
 from crossfc.trial.sheet import read_sheet
 
@@ -40,6 +42,7 @@ class Trial:
     scales: dict[str, Scale]
     seed_sets: dict[str, list[regions.Region]]
     targets: list[regions.Region]
+    covariate_types: dict[str, str]
 
     @property
     def groups(self) -> list[str]:
@@ -158,14 +161,16 @@ class Trial:
 
     def person_row(self, person: Participant) -> dict[str, object]:
         """Give a person's row for the group floor: a plain dictionary."""
-        wanted = [*self.config["covariates"], self.config["group"]["blocks"]]
-        chosen = {c: person.covariates.get(c) for c in dict.fromkeys(filter(None, wanted))}
+        types = dict(self.covariate_types)
+        if blocks := self.config["group"]["blocks"]:
+            types.setdefault(blocks, CATEGORICAL)
+        chosen = {c: person.covariates.get(c) for c in types}
         return {
             "participant_id": person.participant_id,
             "group": person.group,
             "sequence": person.sequence,
             "sequence_code": sequence_code(person.sequence, self.treatments),
-        } | {c: number_or_text(v) for c, v in chosen.items()}
+        } | {c: number(v) if types[c] == CONTINUOUS else v for c, v in chosen.items()}
 
     def _sequence(self, first: str) -> str:
         second = "control" if first == "active" else "active"
@@ -238,6 +243,7 @@ def load(config: dict[str, Any]) -> Trial:
         raise
     faults: list[str] = []
     participants = read_participants(people_sheet, config, faults)
+    types = covariate_types(people_sheet, participants, config, faults)
     sessions = read_sessions(session_sheet, participants, scales, config, faults)
     check_crossover(session_sheet, people_sheet, participants, sessions, config, faults)
     raise_all(faults)
@@ -250,4 +256,5 @@ def load(config: dict[str, Any]) -> Trial:
         scales={s: scales[s] for s in used},
         seed_sets=seed_sets,
         targets=targets,
+        covariate_types=types,
     )

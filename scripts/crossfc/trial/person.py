@@ -7,7 +7,8 @@ from typing import Any
 
 from crossfc.bids import parse_name
 from crossfc.fault import Fault, at
-from crossfc.trial.scale import Scale, number, read_score
+from crossfc.trial.covariate import check_levels, covariate_type, declared, is_taken
+from crossfc.trial.scale import Scale, read_score
 from crossfc.trial.sheet import Row, Sheet, did_you_mean
 
 PARTICIPANT_COLUMNS = ["participant_id", "group", "sequence"]
@@ -59,22 +60,7 @@ def read_participants(
     groups = [g for g in config["groups"].values() if g]
     sequences = list(_orders(config))
     known = {*PARTICIPANT_COLUMNS, "t1w", "exclude", "reason"}
-    blocks = config["group"]["blocks"]
-    if blocks is not None and blocks not in sheet.columns:
-        faults.append(
-            f"config key group.blocks: {sheet.path} has no column {blocks}"
-            f"{did_you_mean(blocks, sheet.columns) or '; add the column, or remove the key'}"
-        )
-    for covariate in config["covariates"]:
-        if covariate not in sheet.columns:
-            faults.append(
-                f"config key covariates: {sheet.path} has no column {covariate}"
-                f"{did_you_mean(covariate, sheet.columns) or '; add the column, or remove the key'}"
-            )
-        elif covariate in known:
-            faults.append(
-                f"config key covariates: {covariate} is part of the design, no covariate; remove it"
-            )
+    faults += _unusable_columns(sheet, config, known)
     people: dict[str, Participant] = {}
     for row in sheet.rows:
         identifier = row["participant_id"]
@@ -106,31 +92,52 @@ def read_participants(
         people[identifier] = Participant(
             identifier, row["group"], sequence, covariates, row.get("t1w"), exclude, reason
         )
-    for covariate in config["covariates"]:
-        if covariate in sheet.columns and covariate not in known:
-            _check_covariate(sheet, covariate, people, faults)
     return people
 
 
-def _check_covariate(
-    sheet: Sheet, covariate: str, people: dict[str, Participant], faults: list[str]
-) -> None:
-    """Refuse a column that mixes numbers and words: it would be taken for categories."""
+def _unusable_columns(sheet: Sheet, config: dict[str, Any], known: set[str]) -> list[str]:
+    """List covariates and blocks that are no columns, or columns of the design."""
+    faults = []
+    blocks = config["group"]["blocks"]
+    named = [("covariates", name) for name in declared(config)]
+    named += [("group.blocks", blocks)] if blocks is not None else []
+    for key, column in named:
+        if column not in sheet.columns:
+            faults.append(
+                f"config key {key}: {sheet.path} has no column {column}"
+                f"{did_you_mean(column, sheet.columns) or '; add the column, or remove the key'}"
+            )
+        elif key == "covariates" and column in known:
+            faults.append(
+                f"config key {key}: {column} is part of the design, no covariate; remove it"
+            )
+        elif is_taken(column):
+            faults.append(
+                f"config key {key}: {column} is the name of a column that is made from the "
+                f"sessions; give the column of {sheet.path} another name"
+            )
+    return faults
+
+
+def covariate_types(
+    sheet: Sheet, people: dict[str, Participant], config: dict[str, Any], faults: list[str]
+) -> dict[str, str]:
+    """Tell the type of every covariate, and check the words of covariates and blocks."""
     rows = [
         row
         for row in sheet.rows
-        if row.get(covariate) is not None
-        and row["participant_id"] in people
-        and not people[row["participant_id"]].exclude
+        if row["participant_id"] in people and not people[row["participant_id"]].exclude
     ]
-    words = [row for row in rows if number(row[covariate]) is None]
-    if len(words) == len(rows):
-        return
-    for row in words:
-        faults.append(
-            f"{sheet.at(row, covariate)}: {row[covariate]!r} is no number where other people have "
-            "one; correct it, or write n/a"
-        )
+    design = {*PARTICIPANT_COLUMNS, "t1w", "exclude", "reason"}
+    types = {
+        name: covariate_type(sheet, name, rows, given, faults)
+        for name, given in declared(config).items()
+        if name in sheet.columns and name not in design
+    }
+    blocks = config["group"]["blocks"]
+    if blocks in sheet.columns and blocks not in types:
+        check_levels(sheet, blocks, rows, faults)
+    return types
 
 
 def read_sessions(

@@ -95,9 +95,3 @@ def number(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
-
-
-def number_or_text(text: str | None) -> float | str | None:
-    """Give a cell as a number where it is one, else as it stands."""
-    value = number(text)
-    return text if value is None else value

@@ -14,7 +14,17 @@ from pathlib import Path
 
 from crossfc.fault import Fault, at
 
-MISSING = ("", "n/a")
+# The words for a missing value, the same wherever a user's table is read. BIDS has n/a; the others
+# are what spreadsheets, R and pandas write. "None" and "unknown" are none of them: either may be a
+# category (such as of medication).
+MISSING = frozenset(
+    ["", "NaN", "-NaN"]
+    + [
+        spelt(word)
+        for word in ("n/a", "na", "nan", "-nan", "#n/a", "#na", "<na>")
+        for spelt in (str.lower, str.upper, str.title, str.capitalize)
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,7 @@ class Row:
         return self.cells[column]
 
     def get(self, column: str) -> str | None:
-        """Give a cell, or None where it is missing (``n/a``, empty, no such column)."""
+        """Give a cell, or None where it is missing (`MISSING`, or no such column)."""
         value = self.cells.get(column, "")
         return None if value in MISSING else value
 
