@@ -9,6 +9,7 @@ with job(snakemake):
     from crossfc.group.correlation import clinical_correlation
     from crossfc.group.edges import read_edges
     from crossfc.group.pairs import read_people
+    from crossfc.group.question import group_labels
 
     made, wanted = snakemake.output, snakemake.params
     pairs, design, choices = snakemake.input.pairs, wanted.design, wanted.clinical
@@ -16,7 +17,7 @@ with job(snakemake):
         read_edges(f"{pairs}/targets.tsv"),
         read_people(f"{pairs}/people.tsv"),
         design["treatments"],
-        choices["groups"] or [design["groups"]["patients"]],
+        choices["groups"] or group_labels(design["groups"])[:1],
         design["scales"],
         n_permutations=choices["permutations"],
         n_bootstrap=choices["bootstrap"],

@@ -559,8 +559,8 @@ class Plan:
         Fault
             If the config asks for one that this trial does not allow.
         """
-        group = self.config["groups"]["patients"]
-        patients = [p for p in self.paired() if p.participant.group == group]
+        first = question.group_labels(self.config["groups"])[0]
+        patients = [p for p in self.paired() if p.participant.group == first]
         scored = [
             scale
             for scale in self.checked_trial().scales

@@ -37,6 +37,18 @@ def build(name, people, **options):
     return model(question(name, GROUPS, TREATMENTS), people, GROUPS, **options)
 
 
+@pytest.mark.parametrize("role", ["patients", "controls"])
+def test_a_study_of_one_group_asks_the_same_whatever_its_role(people, role):
+    groups = {"patients": None, "controls": None} | {role: "HV"}
+    found = names(groups, ["MADRS"], sequence_known=True)
+    assert found == ["drug_HV", "carryover", "change_MADRS"]
+    people = people[people["group"] == "HV"].assign(delta_MADRS=[1.0, 2, 3, 5])
+    for name in found:
+        asked = question(name, groups, TREATMENTS)
+        assert "None" not in asked.title + asked.text and "patient" not in asked.text
+        assert model(asked, people, groups).rows.tolist() == [0, 1, 2, 3]
+
+
 def test_drug_is_an_intercept_with_an_uncentred_sequence(people):
     built = build("drug_TRD", people)
     assert built.rows.tolist() == [0, 1, 2, 3, 4, 5]

@@ -262,6 +262,11 @@ def made(tmp_path, root, schema):
     return make
 
 
+def of_patients(config):
+    """Leave the comparison group out, of which a data set has nobody."""
+    return config | {"groups": {"patients": "P", "controls": None}}
+
+
 PEOPLE = "participant_id\tdx\tage\tfirst\tsecond\nsub-01\tdep\t30\tD\tP\nsub-02\tok\t31\tP\tD\n"
 GROUP = {"column": "dx", "values": {"dep": "P", "ok": "C"}}
 ORDER = {"columns": ["first", "second"], "values": {"D": "drug", "P": "placebo"}}
@@ -297,6 +302,7 @@ def test_the_sequence_follows_from_sessions_with_periods(made):
     people = PEOPLE.replace("D\tP", "drug\tplacebo").replace("P\tD", "placebo\tdrug")
     config = made(people=people, sessions=BY_COLUMN)
     write_sheets(config)
+    config = of_patients(config)
     sequences = [p.sequence for p in load(config).participants.values()]
     assert sequences == ["drug-placebo", "placebo-drug"]
     # The T1w is that of the first period in time, for both the same way.
@@ -420,7 +426,7 @@ def test_scores_come_from_tables_of_the_data_set(made):
     text = head + "sub-01\tses-1\t11\nsub-01\tses-2\tn/a\nsub-02\tses-9\t3\n"
     config = made(table=text, scales={"MADRS": "madrs"})
     write_sheets(config)
-    assert [s.scores for s in load(config).sessions] == [
+    assert [s.scores for s in load(of_patients(config)).sessions] == [
         {"MADRS": 11.0},
         {"MADRS": None},
         {"MADRS": None},
@@ -436,7 +442,8 @@ def test_scores_come_from_sessions_files(made, tmp_path):
         path = tmp_path / "bids" / person / f"{person}_sessions.tsv"
         path.write_text(f"session_id\tmadrs\nses-1\t{score}\n")
     write_sheets(config)
-    scores = [s.scores["MADRS"] for s in load(config).sessions if s.session_id == "ses-1"]
+    sessions = load(of_patients(config)).sessions
+    scores = [s.scores["MADRS"] for s in sessions if s.session_id == "ses-1"]
     assert scores == [11, 12]
 
 
@@ -451,13 +458,13 @@ def test_exclusions_by_hand_are_kept_and_others_are_not(made, tmp_path):
     path.write_text("\n".join(lines) + "\n")
     said = write_sheets(config)
     assert f"{path}: kept the exclusion of sub-01 ses-1" in said
-    (session,) = [s for s in load(config).sessions if s.exclude]
+    (session,) = [s for s in load(of_patients(config)).sessions if s.exclude]
     assert (session.session_id, session.reason) == ("ses-1", 'fell asleep, "deeply"')
     before = path.stat().st_mtime_ns
     assert write_sheets(config)[-1].endswith("unchanged, 2 rows")
     assert path.stat().st_mtime_ns == before
     # sub-02 was left out by `sheets` for their group, which the mapping now knows.
-    (row,) = [p for p in load(config).participants.values() if p.exclude]
+    (row,) = [p for p in load(of_patients(config)).participants.values() if p.exclude]
     assert row.reason == "group bipolar is not part of this study"
     wider = made(people=PEOPLE, group=GROUP, sequence=ORDER)
     write_sheets(wider)

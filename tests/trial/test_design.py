@@ -109,6 +109,7 @@ def test_the_small_trial_is_sound(trial):
     assert loaded.sessions[-1].scores == {"MADRS": None}
 
 
+SCAN_1 = "sub-01/ses-1/func/sub-01_ses-1_task-rest_bold.nii.gz"
 SCAN_2 = "sub-02/ses-1/func/sub-02_ses-1_task-rest_bold.nii.gz"
 # Sheet, row, column, new value; then words the one sentence must hold, and what it must point to.
 SPOILT = {
@@ -368,6 +369,111 @@ def test_covariates_are_columns_of_one_kind(trial):
         trial(people=mixed, covariates=["age"])
     # Not used as a covariate, it is nobody's business.
     trial(people=mixed)
+
+
+def test_a_label_that_no_row_has_blames_the_config_once(trial):
+    def said(**keys):
+        with pytest.raises(Fault) as caught:
+            trial(**keys)
+        return str(caught.value)
+
+    other = SESSIONS.replace("ketamine", "Ketamine")
+    people = PEOPLE.replace("ketamine", "Ketamine")
+    line = said(people=people, sessions=other)
+    assert len(line.splitlines()) == 2
+    assert line.splitlines()[1].startswith("config key treatments.active: no row of ")
+    assert "has the treatment ketamine (did you mean Ketamine?); it has Ketamine, placebo" in line
+    assert 'column "sequence": no row has ketamine-placebo or placebo-ketamine' in line
+    assert "it has Ketamine-placebo, placebo-Ketamine" in line
+    line = said(groups={"patients": "MDD", "controls": "HV"})
+    assert line.startswith("config key groups.patients: no row of ") and "\n" not in line
+    assert "has the group MDD; it has TRD, HV; correct the key, or the sheet" in line
+    # Nobody of a group, and nobody of another either.
+    line = said(people=PEOPLE.replace("HV", "TRD"))
+    assert "config key groups.controls: no row of" in line and "it has TRD;" in line
+    line = said(task="resting")
+    assert line.startswith("config key task: no scan of ") and "\n" not in line
+    assert "has task-resting (did you mean rest?); they have task-rest; correct the key" in line
+    sessions = cell(SESSIONS, 3, "scan", SCAN_1.replace("task-rest", "task-nback"))
+    line = said(sessions=sessions.replace("ses-1_task-nback", "ses-2_task-nback"))
+    assert (
+        'row 3, column "scan"' in line and "is of task nback, but config key task is rest" in line
+    )
+
+
+def test_one_cause_of_many_rows_is_one_line(trial):
+    sessions = SESSIONS
+    for row in range(2, 8):
+        sessions = cell(sessions, row, "MADRS", str(row + 60))
+    with pytest.raises(Fault) as caught:
+        trial(sessions=sessions)
+    (line,) = str(caught.value).splitlines()
+    assert "62 is outside the scale's range 0 to 60" in line
+    assert line.endswith("(6 times: row 2, row 3, row 4, …)")
+
+
+@pytest.mark.parametrize("role", ["patients", "controls"])
+def test_a_study_of_one_group_names_it_either_way(trial, role):
+    loaded = trial(people=PEOPLE.replace("TRD", "HV"), groups={role: "HV"})
+    assert loaded.groups == ["HV"]
+    assert [count["both"] for count in loaded.counts()] == [4]
+
+
+def test_patients_come_first_whatever_the_order_of_the_keys(trial):
+    loaded = trial(
+        groups={"controls": "HV", "patients": "TRD"},
+        treatments={"control": "placebo", "active": "ketamine"},
+    )
+    assert loaded.groups == ["TRD", "HV"]
+    assert list(loaded.config["groups"]) == ["patients", "controls"]
+    assert list(loaded.treatments.items()) == [("active", "ketamine"), ("control", "placebo")]
+
+
+FURTHER = """\
+sub-05	BP	saline-ketamine	n/a	M	no	n/a
+"""
+BASELINE = """\
+sub-01	ses-0	baseline	n/a	anything	99	no	n/a
+sub-02	ses-0	baseline	1	n/a	n/a	no	n/a
+sub-05	ses-1	saline	1	n/a	n/a	no	n/a
+"""
+
+
+def test_further_groups_and_treatments_are_left_unused_by_name(trial):
+    sessions = SESSIONS + BASELINE
+    sessions = cell(cell(sessions, 4, "period", "2"), 5, "period", "3")
+    people = cell(PEOPLE + FURTHER, 3, "sequence", "baseline-placebo-ketamine")
+    unused = {"groups": ["BP"], "treatments": ["baseline"]}
+    loaded = trial(people=people, sessions=sessions, unused=unused)
+    assert [p.participant.participant_id for p in loaded.pairs()] == [
+        f"sub-0{n}" for n in (1, 2, 3, 4)
+    ]
+    # Baseline was period 1: the two that are compared keep their order.
+    assert [s.period for s in loaded.sessions if s.participant_id == "sub-02"] == [1, 2]
+    assert loaded.participants["sub-02"].sequence == "placebo-ketamine"
+    assert [(r["participant_id"], r["what"], r["reason"]) for r in loaded.left()] == [
+        ("sub-01", "ses-0", "treatment baseline is not used (config key unused.treatments)"),
+        ("sub-02", "ses-0", "treatment baseline is not used (config key unused.treatments)"),
+        ("sub-05", "", "group BP is not used (config key unused.groups)"),
+    ]
+    with pytest.raises(Fault) as caught:
+        trial(people=people, sessions=sessions)
+    said = str(caught.value)
+    assert "'BP' is none of the study's groups (TRD, HV); correct it" in said
+    assert "list the group in the config key unused.groups" in said
+    assert "list it in the config key unused.treatments" in said
+    with pytest.raises(Fault, match="config key unused.groups: no row of .* has the group BD;"):
+        trial(people=people, sessions=sessions, unused=unused | {"groups": ["BP", "BD"]})
+
+
+def test_the_order_of_one_session_among_further_ones_is_not_known(trial):
+    sessions = cell(SESSIONS, 4, "period", "2")
+    lines = [line for line in sessions.splitlines() if not line.startswith("sub-02\tses-2")]
+    sessions = "\n".join(lines) + "\n" + BASELINE.splitlines(keepends=True)[1]
+    people = cell(PEOPLE, 3, "sequence", "n/a")
+    loaded = trial(people=people, sessions=sessions, unused={"treatments": ["baseline"]})
+    (session,) = [s for s in loaded.sessions if s.participant_id == "sub-02"]
+    assert session.period is None
 
 
 def with_column(name, values):

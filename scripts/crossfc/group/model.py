@@ -8,7 +8,7 @@ import pandas as pd
 
 from crossfc.fault import Fault
 from crossfc.group.arrangement import BOTH, SHUFFLES, SIGN_FLIPS
-from crossfc.group.question import CARRYOVER, CHANGE, DRUG, Question
+from crossfc.group.question import CARRYOVER, CHANGE, DRUG, Question, group_labels
 
 RERANDOMISATION = "re-randomisation"
 WITHIN = "within"
@@ -205,7 +205,7 @@ def model(
         raise Inestimable(reason, rows, left)
     chosen = people.iloc[rows]
 
-    is_patient = (chosen["group"] == groups["patients"]).to_numpy()
+    is_patient = (chosen["group"] == group_labels(groups)[0]).to_numpy()
     code = chosen["sequence_code"].to_numpy(dtype=float)
     intercept = np.ones(len(rows))
     nuisance: dict[str, np.ndarray] = {}

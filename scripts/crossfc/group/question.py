@@ -53,7 +53,7 @@ def names(
     Parameters
     ----------
     groups : mapping
-        ``patients`` and ``controls`` to labels; controls may be None.
+        ``patients`` and ``controls`` to labels; one of them may be None.
     scales : iterable of str
         Clinical scales with a score in both sessions of patients.
     n_seeds : int
@@ -67,15 +67,19 @@ def names(
     -------
     list of str
     """
-    found = [f"{DRUG}_{groups['patients']}"]
-    if groups.get("controls"):
-        found.append(f"{DRUG}_{groups['controls']}")
+    found = [f"{DRUG}_{label}" for label in group_labels(groups)]
+    if len(group_labels(groups)) > 1:
         found.append(GROUP)
         if n_seeds > 1:
             found += [POOLED, SUBREGION]
     if sequence_known and has_total:
         found.append(CARRYOVER)
     return found + [f"{CHANGE}_{scale}" for scale in scales]
+
+
+def group_labels(groups: Mapping[str, str | None]) -> list[str]:
+    """Give the labels of the groups that the study has, patients first."""
+    return [label for label in map(groups.get, ("patients", "controls")) if label]
 
 
 def question(
@@ -102,7 +106,8 @@ def question(
         If there is no such analysis in this trial.
     """
     active, control = treatments["active"], treatments["control"]
-    patients, controls = groups["patients"], groups.get("controls")
+    # A study of one group has no second, whichever of the two it is.
+    patients, controls = (*group_labels(groups), None)[:2]
     if name == CARRYOVER:
         return Question(
             name,

@@ -11,7 +11,7 @@ import yaml
 from crossfc.bids import TEMPLATE_SPACE
 from crossfc.fault import raise_all
 from crossfc.trial.covariate import declared
-from crossfc.trial.sheet import did_you_mean
+from crossfc.trial.sheet import MISSING, did_you_mean
 
 
 def load_schema(path: str | Path) -> dict[str, Any]:
@@ -57,6 +57,9 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     raise_all(faults)
     raise_all(_contradictions(config))
     _whole_numbers(config, schema)
+    # Whichever is written first: patients before controls, active before control.
+    for key, roles in (("groups", ("patients", "controls")), ("treatments", ("active", "control"))):
+        config[key] = {role: config[key][role] for role in roles}
     return config
 
 
@@ -121,12 +124,26 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
     for role, group in config["groups"].items():
         if group is not None:
             part_of_names(f"groups.{role}", group, "_")
+    if not any(config["groups"].values()):
+        faults.append(
+            "config key groups: no group is named; write the label of one, such as patients: MDD "
+            "or controls: HV, or of both"
+        )
     for key in ("groups", "treatments"):
-        first, second = config[key].values() if len(config[key]) == 2 else ("", None)
-        if first == second:
+        used = [label for label in config[key].values() if label is not None]
+        labels = [*used, *config["unused"][key]]
+        twice = [label for label in dict.fromkeys(labels) if labels.count(label) > 1]
+        for label in twice:
+            place = key if label in used else f"unused.{key}"
             faults.append(
-                f"config key {key}: {first!r} stands there twice; two different labels are due"
+                f"config key {place}: {label!r} stands there twice, or in unused.{key} too; each "
+                "label is due once"
             )
+        faults += [
+            f"config key {key}: {label!r} can be no label; write a word, of one line"
+            for label in labels
+            if label in MISSING or not label.isprintable() or label != label.strip()
+        ]
     if config["entry"] in ("fmriprep", "maps") and not config["derivatives_dir"]:
         faults.append(
             f"config key derivatives_dir: entry {config['entry']} needs it; name the folder with "

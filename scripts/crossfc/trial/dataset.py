@@ -284,7 +284,9 @@ def _group(cells: dict[str, str | None], config: dict[str, Any]) -> tuple[str, s
     if _OUTSIDE in cells:
         return "n/a", _NOT_IN_TABLE.format(cells[_OUTSIDE])
     if column is None:
-        return next(iter(values.values()), config["groups"]["patients"]), None
+        return next(
+            iter(values.values()), config["groups"]["patients"] or config["groups"]["controls"]
+        ), None
     value = cells.get(column)
     if value is None:
         return "n/a", _NO_ENTRY.format(column)

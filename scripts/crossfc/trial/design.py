@@ -43,12 +43,12 @@ class Trial:
     seed_sets: dict[str, list[regions.Region]]
     targets: list[regions.Region]
     covariate_types: dict[str, str]
+    unused_sessions: list[Session]
 
     @property
     def groups(self) -> list[str]:
         """Labels of the groups, patients first."""
-        labels = self.config["groups"]
-        return [g for g in (labels["patients"], labels.get("controls")) if g]
+        return [label for label in self.config["groups"].values() if label]
 
     @property
     def treatments(self) -> dict[str, str]:
@@ -108,6 +108,8 @@ class Trial:
             if person.exclude:
                 leaves(person, "participant", "", "all", str(person.reason))
                 continue
+            for session in self._unused_of.get(person.participant_id, []):
+                leaves(person, "session", session.session_id, "all", str(session.reason))
             if self._contrasts and self.has_contrast(person):
                 continue
             own = self._sessions_of.get(person.participant_id, [])
@@ -124,11 +126,11 @@ class Trial:
 
     @cached_property
     def _sessions_of(self) -> dict[str, list[Session]]:
-        # A search for each person would grow with the square of the trial.
-        found: dict[str, list[Session]] = {}
-        for session in self.sessions:
-            found.setdefault(session.participant_id, []).append(session)
-        return found
+        return _by_person(self.sessions)
+
+    @cached_property
+    def _unused_of(self) -> dict[str, list[Session]]:
+        return _by_person(self.unused_sessions)
 
     @property
     def _ready_maps(self) -> bool:
@@ -204,6 +206,14 @@ class Trial:
         return table
 
 
+def _by_person(sessions: list[Session]) -> dict[str, list[Session]]:
+    # A search for each person would grow with the square of the trial.
+    found: dict[str, list[Session]] = {}
+    for session in sessions:
+        found.setdefault(session.participant_id, []).append(session)
+    return found
+
+
 def load(config: dict[str, Any]) -> Trial:
     """Read the sheets and check them as one trial.
 
@@ -244,7 +254,7 @@ def load(config: dict[str, Any]) -> Trial:
     faults: list[str] = []
     participants = read_participants(people_sheet, config, faults)
     types = covariate_types(people_sheet, participants, config, faults)
-    sessions = read_sessions(session_sheet, participants, scales, config, faults)
+    sessions, unused = read_sessions(session_sheet, participants, scales, config, faults)
     check_crossover(session_sheet, people_sheet, participants, sessions, config, faults)
     raise_all(faults)
     complete_order(participants, sessions, config)
@@ -257,4 +267,5 @@ def load(config: dict[str, Any]) -> Trial:
         seed_sets=seed_sets,
         targets=targets,
         covariate_types=types,
+        unused_sessions=unused,
     )

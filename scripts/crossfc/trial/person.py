@@ -58,7 +58,10 @@ def read_participants(
 ) -> dict[str, Participant]:
     """Read the people of a trial; every fault is added to ``faults`` as one sentence."""
     groups = [g for g in config["groups"].values() if g]
+    unused = config["unused"]["groups"]
     sequences = list(_orders(config))
+    absent = _absent_labels(sheet, "group", config, faults)
+    foreign = _foreign_sequences(sheet, config, faults)
     known = {*PARTICIPANT_COLUMNS, "t1w", "exclude", "reason"}
     faults += _unusable_columns(sheet, config, known)
     people: dict[str, Participant] = {}
@@ -74,25 +77,80 @@ def read_participants(
             faults.append(f"{sheet.at(row)} repeats {identifier}; remove one of the rows")
             continue
         exclude, reason = _exclusion(sheet, row, faults)
-        sequence = row.get("sequence")
-        if not exclude and row["group"] not in groups:
+        sequence = _sequence_of_two(row.get("sequence"), config)
+        if row["group"] in unused:
+            exclude, reason = True, f"group {row['group']} is not used (config key unused.groups)"
+        elif not exclude and row["group"] not in groups and not absent:
             faults.append(
                 f"{sheet.at(row, 'group')}: {row['group']!r} is none of the study's groups "
-                f"({', '.join(groups)}){did_you_mean(row['group'], groups)}; correct it, or "
-                "exclude the person with a reason"
+                f"({', '.join(groups)}){did_you_mean(row['group'], groups)}; correct it, exclude "
+                "the person with a reason, or list the group in the config key unused.groups"
             )
-        if not exclude and sequence is not None and sequence not in sequences:
+        if not exclude and not foreign and sequence is not None and sequence not in sequences:
             faults.append(
                 f"{sheet.at(row, 'sequence')}: {sequence!r} is neither {sequences[0]} nor "
                 f"{sequences[1]}; correct it, or write n/a where the order is not known"
             )
         covariates = {c: row.get(c) for c in sheet.columns if c not in known}
-        if row.get("t1w") is not None:
+        if row.get("t1w") is not None and row["group"] not in unused:
             _check_image(sheet, row, "t1w", row["t1w"], {"sub": identifier}, "T1w", faults)
         people[identifier] = Participant(
             identifier, row["group"], sequence, covariates, row.get("t1w"), exclude, reason
         )
     return people
+
+
+def _absent_labels(sheet: Sheet, column: str, config: dict[str, Any], faults: list[str]) -> bool:
+    """Blame the config for a label that no row has, and say whether there is one.
+
+    The rows are then not blamed for theirs.
+    """
+    key = f"{column}s"
+    found = list(dict.fromkeys(row[column] for row in sheet.rows))
+    named = [(f"{key}.{role}", label) for role, label in config[key].items() if label]
+    named += [(f"unused.{key}", label) for label in config["unused"][key]]
+    absent = [(place, label) for place, label in named if found and label not in found]
+    others = [word for word in found if word not in [label for _, label in named]]
+    for place, label in absent:
+        faults.append(
+            f"config key {place}: no row of {sheet.path} has the {column} {label}"
+            f"{_near(label, others)}; it has {_some(found)}; correct the key, or the sheet"
+        )
+    return bool(absent)
+
+
+def _foreign_sequences(sheet: Sheet, config: dict[str, Any], faults: list[str]) -> bool:
+    """Say in one sentence that the sheet writes orders in other words altogether."""
+    told = [_sequence_of_two(row.get("sequence"), config) for row in sheet.rows]
+    found = list(dict.fromkeys(text for text in told if text is not None))
+    orders = list(_orders(config))
+    if not found or any(order in found for order in orders):
+        return False
+    faults.append(
+        f"{sheet.at(column='sequence')}: no row has {orders[0]} or {orders[1]}, the labels of the "
+        f"config key treatments; it has {_some(found)}; correct the key or the sheet, or write n/a "
+        "where the order is not known"
+    )
+    return True
+
+
+def _near(word: str, known: list[str]) -> str:
+    hint = did_you_mean(word, known).removeprefix("; ")
+    return f" ({hint})" if hint else ""
+
+
+def _some(words: list[str]) -> str:
+    return ", ".join(words[:6]) + (f" and {len(words) - 6} more" if len(words) > 6 else "")
+
+
+def _sequence_of_two(sequence: str | None, config: dict[str, Any]) -> str | None:
+    """Give the order of the two treatments, without those that are not used."""
+    if sequence is None or sequence in _orders(config):
+        return sequence
+    shorter = sequence
+    for label in sorted(config["unused"]["treatments"], key=len, reverse=True):
+        shorter = re.sub(f"(?:^|-){re.escape(label)}(?=-|$)", "", shorter).strip("-")
+    return shorter if shorter in _orders(config) else sequence
 
 
 def _unusable_columns(sheet: Sheet, config: dict[str, Any], known: set[str]) -> list[str]:
@@ -146,10 +204,22 @@ def read_sessions(
     scales: dict[str, Scale],
     config: dict[str, Any],
     faults: list[str],
-) -> list[Session]:
-    """Read the sessions of a trial; every fault is added to ``faults`` as one sentence."""
+) -> tuple[list[Session], list[Session]]:
+    """Read the sessions of a trial; every fault is added to ``faults`` as one sentence.
+
+    Returns
+    -------
+    sessions : list of Session
+        Those of the crossover.
+    unused : list of Session
+        Those of further treatments, which the config leaves unused.
+    """
     treatments = list(config["treatments"].values())
+    further = config["unused"]["treatments"]
+    absent = _absent_labels(sheet, "treatment", config, faults)
+    other_task = _other_task(sheet, config, faults)
     sessions: list[Session] = []
+    unused: list[Session] = []
     seen: dict[tuple[str, str], int] = {}
     rows_of_scan: dict[str, int] = {}
     for row in sheet.rows:
@@ -171,23 +241,39 @@ def read_sessions(
             faults.append(
                 f"{sheet.at(row, 'session_id')}: {name!r} is no BIDS session; write such as ses-1"
             )
+        period = row.get("period")
+        whole = re.fullmatch("[1-9]", period or "")
+        if row["treatment"] in further:
+            why = f"treatment {row['treatment']} is not used (config key unused.treatments)"
+            place = int(period) if whole else None
+            spare = Session(person, name, row["treatment"], place, [], {}, True, why, row.number)
+            unused.append(spare)
+            continue
+        if participants[person].group in config["unused"]["groups"]:
+            continue
         exclude, reason = _exclusion(sheet, row, faults)
-        if not exclude and row["treatment"] not in treatments:
+        if not exclude and row["treatment"] not in treatments and not absent:
+            hint = did_you_mean(row["treatment"], treatments)
             faults.append(
                 f"{sheet.at(row, 'treatment')}: {row['treatment']!r} is neither "
-                f"{' nor '.join(treatments)}"
-                f"{did_you_mean(row['treatment'], treatments) or '; correct it'}"
+                f"{' nor '.join(treatments)}{hint}; correct it, or list it in the config key "
+                "unused.treatments"
             )
-        period = row.get("period")
-        if period not in (None, "1", "2"):
+        if period not in (None, "1", "2") and not (further and whole):
             faults.append(
                 f"{sheet.at(row, 'period')}: {period!r} is neither 1 nor 2; correct it, or write "
-                "n/a where the order is not known"
+                "n/a where the order is not known (where there are further treatments, list them "
+                "in the config key unused.treatments)"
             )
             period = None
         scans = [s.strip() for s in (row.get("scan") or "").split(";") if s.strip()]
         for scan in scans:
             own = {"sub": person, "ses": name}
+            if not other_task and _task(scan) not in (None, config["task"]):
+                faults.append(
+                    f"{sheet.at(row, 'scan')}: {scan} is of task {_task(scan)}, but config key "
+                    f"task is {config['task']}; correct the cell, or the key"
+                )
             _check_image(sheet, row, "scan", scan, own, "bold", faults)
             if scan in rows_of_scan:
                 faults.append(
@@ -210,7 +296,42 @@ def read_sessions(
                 row=row.number,
             )
         )
-    return sessions
+    _rank_periods(sessions, unused)
+    return sessions, unused
+
+
+def _rank_periods(sessions: list[Session], unused: list[Session]) -> None:
+    """Number the periods of the two treatments 1 and 2 where there were others between them."""
+    known: dict[str, list[Session]] = {}
+    for session in sessions:
+        if session.period is not None and not session.exclude:
+            known.setdefault(session.participant_id, []).append(session)
+    among = {s.participant_id for s in unused if s.period is not None}
+    among |= {person for person, own in known.items() if any(s.period > 2 for s in own)}
+    for person in among & known.keys():
+        periods = sorted({s.period for s in known[person]})
+        for session in known[person]:
+            # Of one session alone nobody knows whether the other came before it.
+            session.period = periods.index(session.period) + 1 if len(periods) == 2 else None
+
+
+def _task(scan: str) -> str | None:
+    found = re.search(r"_task-([A-Za-z0-9+]+)_", PurePosixPath(scan).name)
+    return found[1] if found else None
+
+
+def _other_task(sheet: Sheet, config: dict[str, Any], faults: list[str]) -> bool:
+    """Blame the config for a task that no scan of the sheet has, and say whether it is so."""
+    scans = [scan for row in sheet.rows for scan in (row.get("scan") or "").split(";")]
+    found = list(dict.fromkeys(task for task in map(_task, scans) if task is not None))
+    if not found or config["task"] in found:
+        return False
+    faults.append(
+        f"config key task: no scan of {sheet.path} has task-{config['task']}"
+        f"{_near(config['task'], found)}; they have "
+        f"{_some([f'task-{task}' for task in found])}; correct the key, or the sheet"
+    )
+    return True
 
 
 def _check_image(

@@ -247,11 +247,11 @@ def _hedges(edge: Edge, groups: Sequence[str | None], scales: dict[str, str]) ->
     """What Hedges' g estimates, with and without the error of measurement."""
     result = {}
     for word, error in (("true", 0.0), ("measured", MEASUREMENT_SD)):
-        patients = _change_sd(edge, 0, scales, error)
-        result[f"drug_{groups[0]}_{word}"] = edge.drug[0] / patients
-        if groups[1] is not None:
-            controls = _change_sd(edge, 1, scales, error)
-            result[f"drug_{groups[1]}_{word}"] = edge.drug[1] / controls
+        patients, controls = (_change_sd(edge, role, scales, error) for role in (0, 1))
+        for role, label, spread in zip((0, 1), groups, (patients, controls), strict=True):
+            if label is not None:
+                result[f"drug_{label}_{word}"] = edge.drug[role] / spread
+        if None not in groups:
             pooled = sqrt((patients**2 + controls**2) / 2)
             result[f"group_by_drug_{word}"] = (edge.drug[0] - edge.drug[1]) / pooled
     return {key: round(value, 3) for key, value in result.items()}
