@@ -84,7 +84,8 @@ def test_a_folder_is_replaced_whole(tmp_path):
             assert everything(temporary) == []
             (temporary / name).write_text(name)
             (temporary / "deep").mkdir()
-            assert everything(path.parent) == [".part_drug", "drug"][: 2 if path.exists() else 1]
+            mine = f".part{os.getpid()}_drug"
+            assert everything(path.parent) == [mine, "drug"][: 2 if path.exists() else 1]
         assert everything(path.parent) == ["drug"]
         assert everything(path) == ["deep", name]
     with pytest.raises(KeyboardInterrupt), atomic.writing_folder(path) as temporary:
@@ -105,12 +106,29 @@ with atomic.writing_folder({str(path)!r}) as folder:
     (folder / "new").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=root / "scripts")
-    assert done.returncode == -signal.SIGKILL
-    assert everything(tmp_path) == [".part_drug", "drug"] and everything(path) == ["old"]
+    # Another's, whose name ends alike, is still being made.
+    other = tmp_path / ".part7_my_drug"
+    other.mkdir()
+    with subprocess.Popen([sys.executable, "-c", program], cwd=root / "scripts") as killed:
+        killed.wait()
+    assert killed.returncode == -signal.SIGKILL
+    left = f".part{killed.pid}_drug"
+    assert everything(tmp_path) == sorted([left, other.name, "drug"])
+    assert everything(path) == ["old"]
     with atomic.writing_folder(path) as temporary:
         (temporary / "new").write_text("whole")
-    assert everything(tmp_path) == ["drug"] and everything(path) == ["new"]
+    assert everything(tmp_path) == [other.name, "drug"] and everything(path) == ["new"]
+
+
+def test_without_permission_nothing_gets_its_name(tmp_path, monkeypatch):
+    (tmp_path / "drug").mkdir()
+    (tmp_path / "drug/old").touch()
+    monkeypatch.setattr(atomic, "permission", lambda: sys.exit("the run is gone"))
+    with pytest.raises(SystemExit, match="gone"):
+        atomic.write_text(tmp_path / "a.txt", "new")
+    with pytest.raises(SystemExit, match="gone"), atomic.writing_folder(tmp_path / "drug"):
+        pass
+    assert everything(tmp_path) == ["drug"] and everything(tmp_path / "drug") == ["old"]
 
 
 def test_json_is_valid_json_whatever_numbers_go_in(tmp_path):

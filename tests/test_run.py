@@ -2,13 +2,13 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
-from crossfc import run
+from crossfc import process, run
 from crossfc.fault import Fault
 
 
@@ -22,9 +22,9 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def note(process: int, born: str | None, jobs: str | None = "a-name", host: str | None = None):
-    content = {"host": host or socket.gethostname(), "process": process, "jobs": jobs, "born": born}
-    (run.NOTES / f"{process}.json").write_text(json.dumps(content))
+def note(number: int, jobs: str | None = None, locks=("0.output.lock",), **other) -> None:
+    content = process.identity(number) | {"jobs": jobs, "locks": locks and list(locks)} | other
+    (run.NOTES / f"{number}.json").write_text(json.dumps(content))
 
 
 def dead() -> int:
@@ -42,43 +42,181 @@ def cluster(folder, monkeypatch, queue: str) -> None:
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
 
+@pytest.fixture
+def living():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as alive:
+        yield alive.pid
+        alive.communicate(b"\n")
+
+
+def locks() -> list[str]:
+    return sorted(path.name for path in run._LOCKS.iterdir())
+
+
 def test_dead_run_on_a_cluster_is_freed_and_its_jobs_are_cancelled(folder, monkeypatch):
-    note(dead(), "long ago")
+    note(dead(), "a-name", born="long ago")
     cluster(folder, monkeypatch, "17\n")
     run.free_lock()
-    assert not list(run._LOCKS.iterdir())
+    assert not locks()
     run.end_left_over()
     assert (folder / "cancelled").read_text().split() == ["--me", "--name=a-name"]
     assert not list(run.NOTES.iterdir())
 
 
-def test_living_run_keeps_its_lock_and_jobs(folder, monkeypatch):
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as alive:
-        note(alive.pid, run._born(alive.pid))
-        cluster(folder, monkeypatch, "17\n")
-        run.free_lock()
-        run.end_left_over()
-        alive.communicate(b"\n")
-    assert list(run._LOCKS.iterdir()) and list(run.NOTES.iterdir())
-    assert not (folder / "cancelled").exists()
-
-
-def test_lock_of_a_dead_local_run_stays(folder):
-    note(dead(), "long ago", jobs=None)
+def test_living_run_keeps_its_lock_and_jobs(folder, monkeypatch, living):
+    note(living, "a-name")
+    cluster(folder, monkeypatch, "17\n")
     run.free_lock()
-    assert list(run._LOCKS.iterdir())
+    run.end_left_over()
+    assert locks() and list(run.NOTES.iterdir())
+    assert not (folder / "cancelled").exists()
+    with pytest.raises(Fault, match=rf"process {living}\) is at work on the same results; wait"):
+        run.refuse_lock()
+
+
+def test_dead_local_run_is_freed(folder):
+    note(dead(), born="long ago")
+    run.free_lock()
+    assert not locks()
+
+
+def test_run_that_was_killed_before_it_noted_its_lock_is_freed(folder):
+    note(dead(), born="long ago", locks=None)
+    run.free_lock()
+    assert not locks()
+
+
+def test_only_the_dead_run_of_two_is_freed(folder, living):
+    (run._LOCKS / "1.output.lock").write_text("results/other/report.html\n")
+    note(dead(), born="long ago", locks=None)
+    note(living, locks=["1.output.lock"])
+    run.free_lock()
+    assert locks() == ["1.output.lock"]
+
+
+def test_nothing_is_freed_while_another_takes_its_lock(folder, living):
+    note(dead(), born="long ago")
+    note(living, locks=None)
+    run.free_lock()
+    assert locks() == ["0.output.lock"]
+
+
+def test_number_that_another_process_has_now_is_dead(folder, living):
+    note(living, born="long ago")
+    run.free_lock()
+    assert not locks()
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"host": "here"}'])
+def test_damaged_note_says_nothing(folder, damage):
+    (run.NOTES / "1.json").write_text(damage)
+    run.free_lock()
+    run.end_left_over()
+    assert locks() == ["0.output.lock"]
 
 
 def test_run_on_another_machine_is_asked_about(folder):
-    note(1, "long ago", host="elsewhere")
+    note(1, "a-name", host="elsewhere", place="elsewhere")
     run.free_lock()
-    assert list(run._LOCKS.iterdir())
+    assert locks()
     with pytest.raises(Fault, match=r"a run on elsewhere .*`scancel --name a-name"):
         run.end_left_over()
+    with pytest.raises(Fault, match=r"a run on elsewhere .*add --unlock to the command once"):
+        run.refuse_lock()
 
 
 def test_no_cluster_where_a_dead_run_left_jobs(folder, monkeypatch):
-    note(dead(), "long ago")
+    note(dead(), "a-name", born="long ago")
     monkeypatch.setenv("PATH", str(folder))
     with pytest.raises(Fault, match="there is no squeue here"):
         run.end_left_over()
+
+
+def test_note_of_this_run_is_whole_at_every_moment(folder):
+    run.note()
+    run.note(locks=[".snakemake/locks/3.input.lock"])
+    run.note(jobs="a-name")
+    (own,) = run._notes().values()
+    assert own["locks"] == ["3.input.lock"] and own["jobs"] == "a-name"
+    assert process.dead(own) is False
+
+
+# A run that starts a job, says its number and never ends; the job holds a result back.
+RUN = """
+import subprocess, sys
+from crossfc import process
+process.starts_jobs()
+job = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=subprocess.DEVNULL)
+print(job.pid, flush=True)
+job.wait()
+"""
+JOB = """
+import os, sys, time
+from types import SimpleNamespace
+from crossfc import atomic, job
+{patch}
+with job.job(SimpleNamespace(threads=1, log=[], rule="x", output=["result.txt"])):
+    with atomic.writing("result.txt") as temporary:
+        temporary.write_text("made")
+        open("begun", "w").close()
+        while not os.path.exists("go"):
+            time.sleep(0.01)
+"""
+# As a library that never lets another thread have its turn.
+DEAF = "import threading; threading.Thread.start = lambda self: None"
+
+
+def begun(folder, root, patch=""):
+    """Start a run with a job; give the run's process and the job's number."""
+    started = subprocess.Popen(
+        [sys.executable, "-c", RUN, JOB.format(patch=patch)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(root / "scripts")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with started.stdout as said:
+        job = int(said.readline())
+    while not (folder / "begun").exists():
+        time.sleep(0.01)
+    return started, job
+
+
+def gone(number: int, seconds: float = 10) -> bool:
+    end = time.monotonic() + seconds
+    while process.born(number) and time.monotonic() < end:
+        time.sleep(0.01)
+    return process.born(number) is None
+
+
+def test_job_of_a_living_run_gives_its_result(tmp_path, root):
+    started, job = begun(tmp_path, root)
+    (tmp_path / "go").touch()
+    started.wait(10)
+    assert gone(job) and (tmp_path / "result.txt").read_text() == "made"
+
+
+def test_job_ends_with_its_run(tmp_path, root):
+    started, job = begun(tmp_path, root)
+    started.kill()
+    started.wait(10)
+    assert gone(job) and not (tmp_path / "result.txt").exists()
+
+
+def test_job_that_goes_on_without_its_run_gives_no_result(tmp_path, root):
+    started, job = begun(tmp_path, root, DEAF)
+    started.kill()
+    started.wait(10)
+    assert not gone(job, 0.2)
+    (tmp_path / "go").touch()
+    assert gone(job) and not (tmp_path / "result.txt").exists()
+
+
+def test_next_run_ends_the_jobs_of_a_dead_one(tmp_path, root, monkeypatch):
+    started, job = begun(tmp_path, root, DEAF)
+    assert job not in process.left_over()
+    started.kill()
+    started.wait(10)
+    monkeypatch.chdir(tmp_path)
+    run.end_left_over()
+    assert process.born(job) is None

@@ -1,11 +1,11 @@
 """Whole files or none: everything is written under a temporary name and then renamed."""
 
-import glob
 import json
 import math
 import os
+import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import nibabel
     import pandas
+
+
+def _granted() -> None:
+    """Nobody is asked."""
+
+
+# Asked before anything gets its name; raises where it may not. A job asks whether its run lives.
+permission: Callable[[], None] = _granted
 
 
 @contextmanager
@@ -26,13 +34,14 @@ def writing(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".part[0-9]*_{glob.escape(path.name)}"):
+    for left in _left(path, "part"):
         left.unlink(missing_ok=True)
     temporary = path.with_name(f".part{os.getpid()}_{path.name}")
     try:
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
+        permission()
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -43,17 +52,19 @@ def writing_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Give an empty folder beside ``path`` that takes its place when the block succeeds.
 
     What was in ``path`` before is then gone. If the block raises, or the process is killed,
-    ``path`` is as it was; what a killed process leaves is ``.part_<name>`` beside it, which the
-    next one removes. Two processes may not write the same folder at the same time.
+    ``path`` is as it was; what a killed process leaves is ``.part<number>_<name>`` beside it, which
+    the next one removes. Two processes may not write the same folder at the same time.
     """
     path = Path(path).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, old = (path.with_name(f".{word}_{path.name}") for word in ("part", "old"))
-    for folder in (temporary, old):
-        shutil.rmtree(folder, ignore_errors=True)
+    # One that goes on although its run was killed must not write into the next one's folder.
+    temporary, old = (path.with_name(f".{w}{os.getpid()}_{path.name}") for w in ("part", "old"))
+    for left in (*_left(path, "part"), *_left(path, "old")):
+        shutil.rmtree(left, ignore_errors=True)
     temporary.mkdir()
     try:
         yield temporary
+        permission()
         # A folder that holds something cannot be renamed over, so for a moment there is none.
         if path.exists():
             os.replace(path, old)
@@ -61,6 +72,12 @@ def writing_folder(path: str | os.PathLike) -> Iterator[Path]:
     finally:
         for folder in (temporary, old):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _left(path: Path, word: str) -> list[Path]:
+    """List what killed processes left of a file or folder, and not of one whose name ends alike."""
+    own = re.compile(rf"\.{word}[0-9]+_{re.escape(path.name)}")
+    return [path.with_name(name) for name in os.listdir(path.parent) if own.fullmatch(name)]
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -7,13 +7,14 @@ import hashlib
 import os
 import platform
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from crossfc import atomic
+from crossfc import atomic, process
 from crossfc.fault import Fault
 
 # The packages that compute or start what computes, by the module they are imported as.
@@ -50,6 +51,10 @@ _STORAGE = {
     errno.EROFS: "the file system can be read only; have it mounted for writing",
 }
 
+_ORPHANED = (
+    "crossfc: the run that started this job is gone; the job ends, and the next run makes it"
+)
+
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
@@ -68,8 +73,10 @@ def job(snakemake: Any) -> Iterator[None]:
     The process ends with the block. A Fault is printed as its sentence and ends it with exit code
     1, and so does a place that cannot be written to. Anything else is a bug: its traceback goes to
     the log too. A job that succeeds leaves a record beside its log (`software`), from which the
-    provenance of the study is gathered.
+    provenance of the study is gathered. A job whose run is killed ends too, and gives nothing that
+    it has made its name: the next run may be making the same from something else.
     """
+    _end_with_run()
     for variable in _THREAD_VARIABLES:
         os.environ[variable] = str(snakemake.threads)
     # Importing makes many lasting objects; looking through them all again and again for garbage
@@ -94,6 +101,27 @@ def job(snakemake: Any) -> Iterator[None]:
         _say(traceback.format_exc(), log)
         sys.exit(1)
     _leave()
+
+
+def _end_with_run() -> None:
+    """End this process when the one that started it ends, and until then ask before each result."""
+    started_by = process.starter()
+    if started_by is None:
+        return
+
+    def permission() -> None:
+        # Libraries may keep the thread below from its turn for a long time.
+        if process.dead(started_by):
+            raise SystemExit(_ORPHANED)
+
+    def watch() -> None:
+        if process.await_end(started_by):
+            print(_ORPHANED, file=sys.stderr, flush=True)
+            process.kill(process.descendants([os.getpid()]))
+            os._exit(1)
+
+    atomic.permission = permission
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _record(snakemake: Any) -> dict[str, Any]:

@@ -1,21 +1,22 @@
 """The runs of the workflow in a folder: which is at work, and what a killed one left behind.
 
 A run that is killed outright (kill -9, a closed terminal, a login node that restarts) cannot tidy
-up. Snakemake's lock stays, so the next run is refused; and jobs on a cluster go on, so the next run
-would start them a second time beside themselves. Every run therefore leaves a note of who it is as
-long as it lives. The next one reads it: where the process is gone, the lock goes, and jobs that
-still wait or run are cancelled. What cannot be known, as of a run on another machine, is asked.
+up. Snakemake's lock stays, so the next run is refused; and its jobs go on, so the next run would
+start them a second time beside themselves. Every run therefore leaves a note of who it is as long
+as it lives. The next one reads it: where the process is gone, the lock goes, and jobs that still
+wait or run are ended. What cannot be known, as of a run on another machine, is asked.
 """
 
 import atexit
 import json
 import os
-import socket
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from crossfc import process
 from crossfc.fault import Fault
 
 NOTES = Path(".snakemake/crossfc_runs")
@@ -23,57 +24,103 @@ _LOCKS = Path(".snakemake/locks")
 _PATIENCE = 120  # seconds until cancelled jobs must have left the queue
 
 
-def begin(jobs_name: str | None) -> None:
-    """Leave a note of this run, which goes when the process ends in order.
+def begin() -> None:
+    """Leave a note of this run, which goes when the process ends in order."""
+    note()
+    atexit.register(_own_note().unlink, missing_ok=True)
+
+
+def note(jobs: str | None = None, locks: Iterable[str] | None = None) -> None:
+    """Write the note of this run anew; what is not given stays as it was noted.
 
     Parameters
     ----------
-    jobs_name : str or None
-        The name that all its jobs have in the cluster's queue; None for a local run.
+    jobs : str, optional
+        The name that all its jobs have in the cluster's queue; none for a local run.
+    locks : iterable of str, optional
+        The files of Snakemake's lock that are this run's.
     """
-    NOTES.mkdir(parents=True, exist_ok=True)
-    path = NOTES / f"{socket.gethostname()}-{os.getpid()}.json"
-    note = {"host": socket.gethostname(), "process": os.getpid(), "jobs": jobs_name}
-    path.write_text(json.dumps(note | {"born": _born(os.getpid())}), encoding="utf-8")
-    atexit.register(path.unlink, missing_ok=True)
+    path = _own_note()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"jobs": None, "locks": None} | (_read(path) or {}) | process.identity()
+    content |= {} if jobs is None else {"jobs": jobs}
+    content |= {} if locks is None else {"locks": [Path(lock).name for lock in locks]}
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(content), encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _own_note() -> Path:
+    own = process.identity()
+    # Absolute: a note goes at the end, wherever the process is then.
+    return Path(f"{NOTES}/{own['host']}-{own['process']}.json").resolve()
 
 
 def free_lock() -> None:
-    """Remove Snakemake's lock if all runs that may hold it were on the cluster and are dead.
-
-    A local run's jobs may outlive it unseen, so its lock stays, as Snakemake means it to.
-    """
-    notes = _notes()
-    if not notes or not all(_dead(note) and note["jobs"] for note in notes.values()):
+    """Remove the files of Snakemake's lock whose runs are dead."""
+    notes = _notes().values()
+    gone = [own for own in notes if process.dead(own)]
+    others = [own for own in notes if not process.dead(own)]
+    if not gone:
         return
-    noted = max(path.stat().st_mtime for path in notes)
-    locks = list(_LOCKS.glob("*.lock"))
-    # A lock that is newer than the note belongs to a run that has just begun.
-    if all(lock.stat().st_mtime <= noted for lock in locks):
-        for lock in locks:
-            lock.unlink(missing_ok=True)
+    held = {lock for own in others for lock in own["locks"] or ()}
+    free = {lock for own in gone for lock in own["locks"] or ()} - held
+    if any(own["locks"] is None for own in others):
+        # It is taking its lock this moment, and that may be any.
+        return
+    if any(own["locks"] is None for own in gone):
+        # Killed before it could note which files are its own: those that are nobody else's.
+        free = {path.name for path in _LOCKS.glob("*.lock")} - held
+    for lock in free:
+        (_LOCKS / lock).unlink(missing_ok=True)
+
+
+def refuse_lock() -> None:
+    """Say who holds the lock, if a note tells.
+
+    Raises
+    ------
+    Fault
+        If a run that is at work, or on another machine, has left its note here.
+    """
+    for path, own in _notes().items():
+        ended = process.dead(own)
+        if own["process"] == os.getpid() or ended:
+            continue
+        who = f"a run on {own['host']} (process {own['process']})"
+        if ended is None:
+            raise Fault(
+                f"{who} is at work here or was killed, and only there one can tell; go on there, "
+                f"or make sure that it is dead, `rm {path}` and add --unlock to the command once"
+            )
+        raise Fault(f"{who} is at work on the same results; wait until it has ended, or stop it")
 
 
 def end_left_over() -> None:
-    """Cancel what dead runs left in the cluster's queue, and wait until it is gone.
+    """End what dead runs left: jobs at work here, and in the cluster's queue.
 
     Raises
     ------
     Fault
         If it cannot be known whether another run is dead, or its jobs do not end.
     """
-    for path, note in _notes().items():
-        if note["process"] == os.getpid() and note["host"] == socket.gethostname():
-            continue
-        if note["jobs"] and note["host"] != socket.gethostname():
+    staying = process.kill(process.left_over())
+    if staying:
+        raise Fault(
+            f"jobs of a killed run do not end (process {', '.join(map(str, staying))}); start "
+            "again when they are gone"
+        )
+    for path, own in _notes().items():
+        ended = process.dead(own)
+        if ended is None and own["jobs"]:
             raise Fault(
-                f"a run on {note['host']} (process {note['process']}) is at work here or was "
+                f"a run on {own['host']} (process {own['process']}) is at work here or was "
                 "killed, and only there one can tell; go on there, or make sure that it is dead "
-                f"and `scancel --name {note['jobs']}; rm {path}`"
+                f"and `scancel --name {own['jobs']}; rm {path}`"
             )
-        if _dead(note):
-            if note["jobs"]:
-                _cancel(note["jobs"])
+        if ended:
+            if own["jobs"]:
+                _cancel(own["jobs"])
             path.unlink(missing_ok=True)
 
 
@@ -103,26 +150,15 @@ def _queue(*command: str) -> str:
 
 
 def _notes() -> dict[Path, dict[str, Any]]:
-    found = {}
-    for path in NOTES.glob("*.json"):
-        try:
-            found[path] = json.loads(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
-            # Its run has ended this moment, or was killed while it wrote, before its first job.
-            continue
-    return found
+    found = {path: _read(path) for path in NOTES.glob("*.json")}
+    return {path: own for path, own in found.items() if own is not None}
 
 
-def _dead(note: dict[str, Any]) -> bool:
-    return note["host"] == socket.gethostname() and _born(note["process"]) != note["born"]
-
-
-def _born(process: int) -> str | None:
-    """Tell a process from a later one of the same number: when it began, since which start."""
+def _read(path: Path) -> dict[str, Any] | None:
+    """Read a note; None where its run has ended this moment, or it is no note."""
     try:
-        stat = Path(f"/proc/{process}/stat").read_text()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
+        own = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
-    state, *fields = stat.rpartition(")")[2].split()
-    return None if state == "Z" else f"{boot} {fields[18]}"
+    needed = {"host", "place", "process", "born", "jobs", "locks"}
+    return own if isinstance(own, dict) and needed <= own.keys() else None

@@ -2,7 +2,7 @@
 
 Requires   nothing
 Makes      .snakemake/crossfc_runs: who is at work here
-Steps      free a dead run's lock -> cancel its jobs -> note beforehand what jobs are made from;
+Steps      free a dead run's lock -> end its jobs -> note beforehand what jobs are made from;
            batches of equal size; of a batch that failed, what had ended well is kept
 
 Snakemake 9.27 and its executor of SLURM 2.8 do none of this by themselves; tests/slurm notices
@@ -16,7 +16,11 @@ import snakemake.dag
 from snakemake.jobs import GroupJob
 from snakemake.scheduling.job_scheduler import JobScheduler
 
-from crossfc import run
+from crossfc import persistence, process, run
+
+# A job ends with the process that started it: the run, or on a cluster the batch.
+process.starts_jobs()
+persistence.install()
 
 if workflow.is_main_process:
     run.free_lock()
@@ -60,10 +64,11 @@ def record_ahead():
 
 
 onstart:
+    run.begin()
     refused(run.end_left_over)
     # The executor of clusters gives all its jobs one name; a local one has none.
     name = getattr(workflow.scheduler._executor, "run_uuid", None)
-    run.begin(name)
+    run.note(jobs=name)
     if name:
         record_ahead()
 
