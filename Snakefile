@@ -14,7 +14,7 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 # Another study brings its own file with --configfile, and nothing of the demo then leaks into it.
-if "study" not in config:
+if not workflow.overwrite_configfiles and "study" not in config:
 
     configfile: "config/config.yaml"
 

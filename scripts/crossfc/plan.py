@@ -5,6 +5,7 @@ be used, is asked when a job that needs it is planned: the clinical arm runs wit
 """
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,10 +16,11 @@ import yaml
 from crossfc.fault import Fault, raise_all
 from crossfc.group import question
 from crossfc.session import fmriprep, layout
+from crossfc.trial import command, regions
 from crossfc.trial import config as configuration
-from crossfc.trial import regions
 from crossfc.trial.design import Pair, Session, Trial, load
-from crossfc.trial.sheet import did_you_mean
+from crossfc.trial.path import LONGEST_NAME, is_file
+from crossfc.trial.sheet import did_you_mean, read_sheet
 
 _SUB, _SES, _SCAN = "sub-PARTICIPANT", "ses-SESSION", "sub-SCAN"
 
@@ -33,6 +35,8 @@ class Plan:
     home : path
         The folder of the Snakefile; files that are not found below the working directory are
         taken from there (the seeds and strategies that crossfc ships).
+    configfiles : sequence of path
+        The files that the user gave as ``--configfile``, for the commands that sentences tell.
 
     Raises
     ------
@@ -40,8 +44,10 @@ class Plan:
         If the configuration or the sheets are at fault.
     """
 
-    def __init__(self, config: dict[str, Any], home: str | Path):
-        self.home = Path(home)
+    def __init__(
+        self, config: dict[str, Any], home: str | Path, configfiles: Sequence[str | Path] = ()
+    ):
+        self.home, self.configfiles = Path(home), configfiles
         schema = configuration.load_schema(self.home / "workflow/schemas/config.schema.yaml")
         self.config = configuration.check(config, schema)
         self._find_files()
@@ -52,13 +58,14 @@ class Plan:
         self.missing_sheets = [
             path
             for key in ("participants", "sessions")
-            if not Path(path := self.config["sheets"][key]).is_file()
+            if not is_file(path := self.config["sheets"][key])
         ]
         if not self.missing_sheets:
             self.trial = load(self.config)
             self.strategies = self._strategies()
             self._check_clinical()
             self._check_group()
+            self._check_names()
             self._check_raw()
 
     def _find_files(self) -> None:
@@ -72,7 +79,7 @@ class Plan:
             self.config["group"][key] = self._found(self.config["group"][key])
 
     def _found(self, path: str) -> str:
-        if Path(path).exists() or not (self.home / path).exists():
+        if os.path.lexists(path) or not os.path.exists(self.home / path):
             return path
         return os.path.relpath(self.home / path)
 
@@ -131,12 +138,44 @@ class Plan:
                 )
 
     def _check_group(self) -> None:
-        """Refuse an exchange of blocks that are not named."""
+        """Refuse an exchange of blocks that are not named, and an atlas that is not there."""
         group = self.config["group"]
+        for key in ("atlas", "atlas_names"):
+            if not is_file(group[key]):
+                raise Fault(
+                    f"config key group.{key}: {group[key]} is no file; correct the path, or remove "
+                    "the key for the atlas that crossfc brings"
+                )
+        read_sheet(group["atlas_names"], ("index", "name"))
         if group["block_exchange"] == "whole" and group["blocks"] is None:
             raise Fault(
                 "config key group.block_exchange: whole blocks are to be exchanged, but "
                 "group.blocks names no column of them; name one, or write within"
+            )
+
+    def _check_names(self) -> None:
+        """Refuse labels that together make a file name longer than a file system allows."""
+        sessions = self.sessions()
+        if not sessions:
+            return
+        longest = max(sessions, key=lambda s: len(s.participant_id + s.session_id))
+        words = self.config["task"], self.study_dir, self.config["space"]
+        names: list[Path] = []
+        for pipeline in self.pipelines:
+            found = layout.connectivity(
+                longest.participant_id, longest.session_id, *words, pipeline, self.seeds(pipeline)
+            )
+            names += found["maps"]
+        scan = max((scan for s in sessions for scan in s.scans), key=len, default=None)
+        if scan is not None:
+            names += map(Path, self.preprocessed(scan).values())
+        name = max(names, key=lambda path: len(path.name))
+        # Files are written to a temporary name first, which is longer.
+        if len(name.name) + 40 > LONGEST_NAME:
+            raise Fault(
+                f"the name {name.name[:60]}… would have {len(name.name)} bytes, of "
+                f"{LONGEST_NAME - 40}; shorten the labels it is made of (person, session, task, "
+                "space, pipeline, seed)"
             )
 
     def _check_raw(self) -> None:
@@ -153,6 +192,9 @@ class Plan:
                     if len(Path(scan).parts) != 4
                 ]
             )
+        if self.entry == "raw" and self.config["twin"] is not None:
+            people = dict.fromkeys(s.participant_id.removeprefix("sub-") for s in self.sessions())
+            raise_all([fault for person in people for fault in _faults(self.raw_t1w, person)])
 
     # The study ---------------------------------------------------------------------------------
 
@@ -209,8 +251,9 @@ class Plan:
         """
         if self.trial is None:
             raise Fault(
-                f"{self.missing_sheets[0]} does not exist; run `snakemake --cores 1 sheets` to "
-                "write the sheets from the data set, or write them by hand"
+                f"{self.missing_sheets[0]} does not exist; run "
+                f"`{command.snakemake('sheets', self.configfiles)}` to write the sheets from the "
+                "data set, or write them by hand"
             )
         return self.trial
 
@@ -800,6 +843,15 @@ class Plan:
     def scale_rows(self) -> list[dict[str, Any]]:
         """Give the scales as plain rows."""
         return [asdict(scale) for scale in self.checked_trial().scales.values()]
+
+
+def _faults(function: Callable[..., object], *arguments: object) -> list[str]:
+    """Give what a call refuses, as sentences."""
+    try:
+        function(*arguments)
+    except Fault as fault:
+        return [str(fault)]
+    return []
 
 
 def _scored(pair: Pair, scale: str) -> bool:

@@ -113,12 +113,42 @@ def test_a_key_like_none_lists_what_is_known(schema):
     [
         ("group.permutations", "1e4", "'1e4' should be of type integer"),
         ("group.permutations", 10, "10 is less than the minimum of 99; choose a value in range"),
-        ("group.permutations", True, "True should be of type integer"),
+        ("group.permutations", True, "true should be of type integer; write a whole number"),
         ("group.connectivity", 8, "8 is none of 6, 18, 26"),
-        ("group", None, "None should be of type object"),
+        ("group", None, "null should be of type object; write its keys below it"),
         ("entry", "spm", "'spm' is none of raw, fmriprep, maps"),
-        ("task", 1, "1 should be of type string"),
-        ("treatments.active", False, "False should be of type string"),
+        ("task", 1, '1 should be of type string; write it in quotes: "1"'),
+        ("pipelines.primary.high_pass_hz", "1e-3", "YAML takes this for text; write 0.001"),
+        ("pipelines.primary.fwhm_mm", "6 mm", "should be of type number; write a number"),
+        ("group.seed", 10**400, "1000000000… (401 digits) is beyond any value that makes sense"),
+        ("group.memory_gb", 1e308, "1e+308 is beyond any value that makes sense"),
+        ("group.analyses", [], "is empty; name at least one, or remove the key"),
+        ("group.analyses", ["drug_HV"] * 2, "has an entry twice"),
+        (
+            "clinical.hypotheses",
+            [{"seed": "a", "target": "b", "scale": ["x"]}],
+            "clinical.hypotheses, number 1.scale is unknown; did you mean scales?",
+        ),
+        (
+            "clinical.hypotheses",
+            [{"seed": "a", "target": 1}],
+            "clinical.hypotheses, number 1.target: 1 should be of type string",
+        ),
+        ("study", "demo\n", "'demo\\n' has a line break"),
+        ("study", "x" * 101, "has 101 letters; use 100 at most"),
+        ("title", "two\nlines", "has a line break, a tab or another sign"),
+        ("pipelines." + "x" * 51, {}, "has 51 letters and becomes part of file names"),
+        ("results_dir", "$HOME/results", "has a variable or ~, which is not filled in; write"),
+        ("results_dir", "~/results", "has a variable or ~, which is not filled in; write"),
+        ("results_dir", "s3://bucket/results", "s3://bucket/results is an address; fetch"),
+        ("derivatives_dir", "https://x.org/d", "is an address; fetch what is there"),
+        ("bids_dir", "data/{version}", "has { in it, which Snakemake takes for"),
+        ("sheets.seeds", "a}b.tsv", "has } in it, which Snakemake takes for"),
+        ("group.atlas", "x" * 300, "has 300 bytes, but a name can have 255"),
+        ("sheets.participants", "é" * 128, "has 256 bytes, but a name can have 255"),
+        ("results_dir", "a/" * 2000, "is longer than 3500 bytes"),
+        ("bids_dir", "", "the path is empty; write one"),
+        ("treatments.active", False, "false should be of type string; write it in quotes"),
         ("pipelines", {}, "is empty; name at least one"),
         ("pipelines", ["primary"], "should be of type object"),
         ("pipelines.primary.fwhm_mm", -1, "minimum of 0"),
@@ -135,18 +165,29 @@ def test_a_key_like_none_lists_what_is_known(schema):
         ("treatments.control", "ketamine", "'ketamine' stands there twice"),
         ("groups", {}, "no group is named; write the label of one"),
         ("groups.patients", "NA", "'NA' can be no label"),
-        ("treatments.active", "ketamine\n", "'ketamine\\n' can be no label"),
+        ("treatments.active", "ketamine\n", "'ketamine\\n' has a line break"),
         ("treatments.active", "", "'' can be no label"),
         ("unused.groups", ["BP", "BP"], "'BP' stands there twice"),
         ("covariates", ["age", {"name": "age"}], "a column stands there twice"),
         ("derivatives_dir", None, "entry fmriprep needs it"),
-        ("dataset", None, "None should be of type object"),
+        ("dataset", None, "null should be of type object"),
     ],
 )
 def test_wrong_values_are_refused(schema, path, value, said):
     lines = refusal(changed(path, value), schema)
     key = path.split(".")[0]
     assert any(line.startswith(f"config key {key}") and said in line for line in lines), lines
+
+
+def test_a_choice_of_numbers_written_with_a_point_is_the_whole_number(schema):
+    assert type(check(changed("group.connectivity", 18.0), schema)["group"]["connectivity"]) is int
+
+
+@pytest.mark.parametrize("value", ["$HOME/results", "~/results"])
+def test_a_variable_is_refused_with_what_it_stands_for(schema, value, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    (line,) = refusal(changed("results_dir", value), schema)
+    assert line.endswith("write the path itself, such as /home/anna/results")
 
 
 def test_a_missing_key_is_named(schema):

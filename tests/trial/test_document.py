@@ -5,7 +5,7 @@ import json
 import pytest
 
 from crossfc.fault import Fault
-from crossfc.trial.document import load_yaml
+from crossfc.trial.document import load_yaml, require_readable
 
 
 def write(folder, content, name="study.yaml"):
@@ -69,6 +69,37 @@ def test_what_cannot_be_read_whole_is_one_sentence(tmp_path, content, said):
     assert said in sentence
     assert sentence.startswith(str(tmp_path / "study.yaml"))
     assert "\n" not in sentence and ";" in sentence and len(sentence) < 400
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--cores", "1", "--configfile", "STUDY"],
+        ["--configfiles", "STUDY", "-n"],
+        ["-n", "--configfile=STUDY", "--", "group"],
+        ["--configf", "STUDY"],
+    ],
+)
+def test_config_files_of_a_command_line_are_looked_at(tmp_path, words):
+    study = write(tmp_path, "a: 1\na: 2\n")
+    words = [word.replace("STUDY", str(study)) for word in words]
+    with pytest.raises(SystemExit, match="^crossfc: .*study.yaml, line 2.*stands there twice"):
+        require_readable(words)
+    # A job's files were read when it was planned.
+    require_readable([*words, "--mode", "subprocess"])
+    study.write_text("a: 1\n")
+    require_readable(words)
+    study.write_text("[a, b]\n")
+    with pytest.raises(SystemExit, match="holds no keys at its top"):
+        require_readable(words)
+
+
+def test_a_target_that_is_taken_for_a_config_file_is_told(tmp_path):
+    study = str(write(tmp_path, "a: 1\n"))
+    with pytest.raises(SystemExit, match="groupp does not exist.*needs the word -- before it"):
+        require_readable(["--configfile", study, "groupp"])
+    require_readable(["groupp", "--configfile", study, "--config", "x=1"])
+    require_readable(["--cores", "2", "--config", "missing.yaml"])
 
 
 def test_a_missing_document_is_named(tmp_path):

@@ -9,6 +9,7 @@ from crossfc import need
 from crossfc.code import digests
 from crossfc.fault import Fault
 from crossfc.plan import Plan
+from crossfc.trial.document import load_yaml
 
 
 def refused(function, *arguments):
@@ -23,7 +24,9 @@ def refused(function, *arguments):
         raise SystemExit(f"crossfc: {fault}") from None
 
 
-plan = refused(Plan, config, workflow.basedir)
+for path in workflow.configfiles if workflow.is_main_process else ():
+    refused(load_yaml, path)
+plan = refused(Plan, config, workflow.basedir, workflow.overwrite_configfiles)
 # With its defaults, for the record of provenance.
 config.update(plan.config)
 

@@ -11,7 +11,15 @@ import yaml
 from crossfc.bids import TEMPLATE_SPACE
 from crossfc.fault import raise_all
 from crossfc.trial.covariate import declared
+from crossfc.trial.path import path_fault
 from crossfc.trial.sheet import MISSING, did_you_mean
+
+# A file is named after person, session, task, space, pipeline and seed together, in 255 bytes.
+_LONGEST_LABEL = 50
+
+
+# The largest number that a key can have: anything beyond is a slip, and some overflow.
+_LARGEST = 1e12
 
 
 def load_schema(path: str | Path) -> dict[str, Any]:
@@ -52,10 +60,13 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     for error in Draft202012Validator(schema).iter_errors(config):
         if error.validator == "additionalProperties":
             continue
-        key = ".".join(str(part) for part in error.absolute_path) or "(top)"
+        parts = ".".join(
+            f"number {part + 1}" if isinstance(part, int) else part for part in error.absolute_path
+        )
+        key = parts.replace(".number", ", number") or "(top)"
         faults.append(f"config key {key}: {_sentence(error)}")
     raise_all(faults)
-    raise_all(_contradictions(config))
+    raise_all(_paths(config) + _contradictions(config))
     _whole_numbers(config, schema)
     # Whichever is written first: patients before controls, active before control.
     for key, roles in (("groups", ("patients", "controls")), ("treatments", ("active", "control"))):
@@ -74,6 +85,14 @@ def _unsound(value: Any, path: str) -> list[str]:
     """List what YAML can hold and a configuration cannot: keys that are no text, NaN."""
     if isinstance(value, float) and not math.isfinite(value):
         return [f"config key {path}: {value} is no number; write one, or null"]
+    if isinstance(value, int | float) and abs(value) > _LARGEST:
+        text = str(value) if isinstance(value, float) else _digits(value)
+        return [f"config key {path}: {text} is beyond any value that makes sense; correct it"]
+    if isinstance(value, str) and not value.isprintable():
+        return [
+            f"config key {path}: {value!r} has a line break, a tab or another sign that cannot be "
+            "printed; write it in one line"
+        ]
     if isinstance(value, list):
         return [fault for inner in value for fault in _unsound(inner, path)]
     if not isinstance(value, dict):
@@ -88,12 +107,41 @@ def _unsound(value: Any, path: str) -> list[str]:
     return faults
 
 
+def _digits(value: int) -> str:
+    # Python writes no numbers of more than 4,300 digits.
+    n = int(abs(value).bit_length() * math.log10(2)) + 1
+    return str(value) if n < 20 else f"{value // 10 ** (n - 10)}… ({n} digits)"
+
+
+def _paths(config: dict[str, Any]) -> list[str]:
+    """List paths that cannot be used as they stand."""
+    preprocessing = config["preprocessing"]["fmriprep"]
+    places = {key: config[key] for key in ("bids_dir", "derivatives_dir", "results_dir")}
+    places |= {f"sheets.{key}": path for key, path in config["sheets"].items()}
+    places |= {"strategies": config["strategies"]}
+    places |= {f"group.{key}": config["group"][key] for key in ("atlas", "atlas_names")}
+    places |= {
+        f"preprocessing.fmriprep.{key}": preprocessing[key]
+        for key in ("fs_license", "templateflow_dir", "work_dir")
+    }
+    return [
+        f"config key {key}: {fault}"
+        for key, path in places.items()
+        if path is not None and (fault := path_fault(path))
+    ]
+
+
 def _contradictions(config: dict[str, Any]) -> list[str]:
     """List what each key allows for itself but not together, or not in file names."""
     faults = []
 
     def part_of_names(key: str, value: str, more: str = "") -> None:
-        if not re.fullmatch(f"[A-Za-z0-9{more}]+", value):
+        if len(value) > _LONGEST_LABEL:
+            faults.append(
+                f"config key {key}: {value[:20]}… has {len(value)} letters and becomes part of "
+                f"file names; use {_LONGEST_LABEL} at most"
+            )
+        elif not re.fullmatch(f"[A-Za-z0-9{more}]+", value):
             signs = ", digits and " + more if more else " and digits"
             faults.append(
                 f"config key {key}: {value!r} becomes part of file names; use letters{signs} only"
@@ -159,32 +207,66 @@ def _whole_numbers(value: Any, schema: dict[str, Any]) -> None:
     further = schema.get("additionalProperties")
     for key, inner in value.items():
         own = schema.get("properties", {}).get(key, further if isinstance(further, dict) else {})
-        if own.get("type") == "integer" and isinstance(inner, float):
+        if isinstance(inner, float) and (
+            own.get("type") == "integer"
+            or (inner.is_integer() and int(inner) in own.get("enum", ()))
+        ):
             value[key] = int(inner)
         _whole_numbers(inner, own)
 
 
+_REMEDIES = {
+    "object": "write its keys below it, or remove it",
+    "array": "write a list, such as [first, second]",
+    "string": "write a word",
+    "number": "write a number, such as 0.5",
+    "integer": "write a whole number, such as 5000",
+    "boolean": "write true or false",
+}
+
+
 def _sentence(error: Any) -> str:
+    is_word = error.instance is None or isinstance(error.instance, bool)
+    shown = _plain(error.instance) if is_word else repr(error.instance)
     if error.validator == "required":
         return f"{error.message}; add it"
     if error.validator in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
         return f"{error.message}; choose a value in range"
     if error.validator == "enum":
-        return f"{error.instance!r} is none of {', '.join(map(str, error.validator_value))}"
+        return f"{shown} is none of {', '.join(map(str, error.validator_value))}; choose one"
     if error.validator == "type":
         kinds = error.validator_value
-        kinds = kinds if isinstance(kinds, str) else " or ".join(kinds)
-        return f"{error.instance!r} should be of type {kinds}"
+        kinds = [kinds] if isinstance(kinds, str) else kinds
+        remedy = _REMEDIES[kinds[0]]
+        if kinds[0] in ("number", "integer") and isinstance(error.instance, str):
+            if re.fullmatch(r"[+-]?[0-9.]+[eE][+-]?[0-9]+", error.instance):
+                # YAML 1.1 asks for a point and a sign: 1.0e-3.
+                remedy = f"YAML takes this for text; write {float(error.instance):.15g}"
+        elif kinds[0] == "string" and isinstance(error.instance, bool):
+            remedy = "write it in quotes, as YAML takes yes, no, on and off for true and false"
+        elif kinds[0] == "string" and isinstance(error.instance, int | float):
+            remedy = f'write it in quotes: "{error.instance}"'
+        return f"{shown} should be of type {' or '.join(kinds)}; {remedy}"
     if error.validator == "pattern":
         return (
             f"{error.instance!r} has a character that is not allowed; use letters, digits, _ and -"
         )
-    if error.validator == "minProperties":
-        return "is empty; name at least one"
+    if error.validator in ("minProperties", "minItems") and not error.instance:
+        return "is empty; name at least one, or remove the key"
+    if error.validator == "maxLength":
+        return f"has {len(error.instance)} letters; use {error.validator_value} at most"
+    if error.validator == "uniqueItems":
+        return "has an entry twice; name each once"
     return f"{error.message}; correct it"
 
 
 def _unknown_keys(value: Any, schema: dict[str, Any], path: str) -> list[str]:
+    if isinstance(value, list) and "items" in schema:
+        return [
+            fault
+            for number, inner in enumerate(value, 1)
+            for fault in _unknown_keys(inner, schema["items"], f"{path}, number {number}")
+        ]
     if not isinstance(value, dict):
         return []
     known = schema.get("properties", {})

@@ -1,7 +1,7 @@
 """Documents that people write in YAML (or JSON): read so that nothing in them is lost silently."""
 
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,38 @@ def load_yaml(path: str | Path) -> Any:
     if found is None:
         raise Fault(f"{path} holds comments only; write its keys, or name another file")
     return found
+
+
+def require_readable(arguments: Sequence[str]) -> None:
+    """End with one sentence if a file after ``--configfile`` cannot be read.
+
+    Snakemake reads these files before it reads any Snakefile, and what it cannot read it tells
+    with a traceback, or without file and line. The profile in profiles/default asks first.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        The words of Snakemake's command line. Jobs (``--mode``) are started with files that were
+        read already.
+    """
+    files: list[str] = []
+    taking = False
+    for word in [] if "--mode" in arguments else arguments:
+        if word.startswith("-"):
+            name, equals, value = word.partition("=")
+            taking = len(name) > 8 and "--configfiles".startswith(name)
+            files += [value] if taking and equals else []
+        elif taking:
+            files.append(word)
+    for path in files:
+        try:
+            if not isinstance(load_yaml(path), dict):
+                raise Fault(f"{path} holds no keys at its top; write such as study: my_study")
+        except Fault as fault:
+            text = str(fault)
+            if len(files) > 1 and not Path(path).exists():
+                text += " (a target after --configfile needs the word -- before it)"
+            raise SystemExit(f"crossfc: {text}") from None
 
 
 def _yaml(text: str, path: str | Path) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from crossfc.bids import parse_name
 from crossfc.fault import Fault, at
 from crossfc.trial.covariate import check_levels, covariate_type, declared, is_taken
+from crossfc.trial.path import path_fault
 from crossfc.trial.scale import Scale, read_score
 from crossfc.trial.sheet import Row, Sheet, did_you_mean
 
@@ -347,6 +348,9 @@ def _check_image(
     where = sheet.at(row, column)
     if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
         faults.append(f"{where}: write the path below the data set in place of {path}")
+        return
+    if fault := path_fault(path):
+        faults.append(f"{where}: {fault}")
         return
     try:
         entities, found, extension = parse_name(PurePosixPath(path).name)

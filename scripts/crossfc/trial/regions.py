@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from crossfc.fault import Fault, raise_all
+from crossfc.trial.path import path_fault
 from crossfc.trial.scale import number
 from crossfc.trial.sheet import Row, Sheet, did_you_mean, read_sheet
 
@@ -90,10 +91,10 @@ def _regions(sheet: Sheet, column: str) -> list[tuple[Row, Region]]:
     faults: list[str] = []
     found: list[tuple[Row, Region]] = []
     for row in sheet.rows:
-        if not re.fullmatch("[A-Za-z0-9]+", row[column]):
+        if not re.fullmatch("[A-Za-z0-9]{1,50}", row[column]):
             faults.append(
                 f"{sheet.at(row, column)}: the name {row[column]!r} becomes part of file names; "
-                "use letters and digits only"
+                "use letters and digits only, 50 at most"
             )
             continue
         if row[column] == column:
@@ -142,6 +143,8 @@ def _problem(row: Row, sheet: Sheet) -> str | None:
         return None
     if not row.get("file"):
         return f"{sheet.at(row, 'file')}: a {kind} needs an image file; name it here"
-    if kind == "label" and not re.fullmatch("[1-9][0-9]*", row.get("label") or ""):
+    if fault := path_fault(row["file"]):
+        return f"{sheet.at(row, 'file')}: {fault}"
+    if kind == "label" and not re.fullmatch("[1-9][0-9]{0,8}", row.get("label") or ""):
         return f"{sheet.at(row, 'label')}: write the number of the label in its image, 1 or more"
     return None

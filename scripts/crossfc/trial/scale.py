@@ -45,8 +45,10 @@ def read_scales(path: str | Path, taken: tuple[str, ...] = ()) -> dict[str, Scal
         lowest, highest = number(row.get("lowest")), number(row.get("highest"))
         if name in scales:
             faults.append(f"{sheet.at(row, 'scale')}: {name} stands there twice; remove one")
-        elif not re.fullmatch("[A-Za-z0-9_]+", name) or row.get("scale") is None:
-            faults.append(f"{sheet.at(row, 'scale')}: use letters, digits and _ only in {name!r}")
+        elif not re.fullmatch("[A-Za-z0-9_]{1,50}", name) or row.get("scale") is None:
+            faults.append(
+                f"{sheet.at(row, 'scale')}: use letters, digits and _ only in {name!r}, 50 at most"
+            )
         elif name in taken:
             faults.append(
                 f"{sheet.at(row, 'scale')}: {name} is a column of the sheet of sessions already; "
