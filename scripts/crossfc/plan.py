@@ -131,7 +131,7 @@ class Plan:
         """Refuse inputs that lie where results are written: a session's folder is made anew."""
         for key in ("bids_dir", "derivatives_dir"):
             path = self.config[key]
-            if path and Path(path).resolve() == self.study_dir.resolve():
+            if path and os.path.realpath(path) == os.path.realpath(self.study_dir):
                 raise Fault(
                     f"config key {key}: {path} is where the results go (results_dir and study); "
                     "choose another study name or results_dir"
@@ -884,7 +884,7 @@ def _preprocessed(scan: str, folder: Path, space: str, res: str | None) -> dict[
 
 def _require_writable(folder: Path) -> None:
     existing = folder
-    while not existing.exists():
+    while not os.path.lexists(existing):
         existing = existing.parent
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise Fault(

@@ -183,6 +183,19 @@ def test_a_choice_of_numbers_written_with_a_point_is_the_whole_number(schema):
     assert type(check(changed("group.connectivity", 18.0), schema)["group"]["connectivity"]) is int
 
 
+def test_numbers_that_the_command_line_hands_on_as_text_are_numbers(schema):
+    given = {
+        "group": {"permutations": "199", "tfce": "false", "connectivity": "18", "blocks": "12"},
+        "pipelines": {"primary": {"fwhm_mm": "4.5", "low_pass_hz": "0.2"}},
+    }
+    config = check(SOUND | given, schema)
+    assert config["group"]["permutations"] == 199 and config["group"]["tfce"] is False
+    assert config["group"]["connectivity"] == 18
+    assert config["pipelines"]["primary"]["fwhm_mm"] == 4.5
+    # Where a word is due it stays one.
+    assert config["group"]["blocks"] == "12"
+
+
 @pytest.mark.parametrize("value", ["$HOME/results", "~/results"])
 def test_a_variable_is_refused_with_what_it_stands_for(schema, value, monkeypatch):
     monkeypatch.setenv("HOME", "/home/anna")

@@ -138,7 +138,29 @@ def test_missing_scan(study):
 def test_sheets_not_written_yet(study):
     (study.folder / "design/sessions.tsv").unlink()
     text = refused(study)
-    assert "design/sessions.tsv does not exist; run `snakemake --cores 1 sheets`" in text
+    assert (
+        "design/sessions.tsv does not exist; run "
+        "`snakemake --cores 1 sheets --configfile study.yaml`" in text
+    )
+
+
+def test_a_config_that_snakemake_cannot_read_is_one_sentence(study):
+    sound = study.config_path.read_bytes()
+    study.config_path.write_bytes(sound + "title: Étude\n".encode("latin-1"))
+    assert "crossfc: " + str(study.config_path) + " is no UTF-8 text" in before_any_job(study)
+    study.config_path.write_bytes(sound + b"entry: raw\n")
+    text = before_any_job(study)
+    assert "study.yaml, line" in text and "the key 'entry' stands there twice" in text
+    # Without a name of its own it is not the demo with other keys.
+    study.config_path.write_bytes(sound.replace(b"study: small", b"title: small"))
+    assert "'study' is a required property" in before_any_job(study)
+
+
+def test_braces_in_paths_and_variables(study):
+    study.set_config(results_dir="results/{version}")
+    assert "config key results_dir: results/{version} has { in it" in before_any_job(study)
+    study.set_config(results_dir="$HOME/results")
+    assert "has a variable or ~, which is not filled in" in before_any_job(study)
 
 
 def test_unknown_strategy_and_seed_set(study):

@@ -6,11 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from crossfc.bids import TEMPLATE_SPACE
 from crossfc.fault import raise_all
 from crossfc.trial.covariate import declared
+from crossfc.trial.document import load_yaml
 from crossfc.trial.path import path_fault
 from crossfc.trial.sheet import MISSING, did_you_mean
 
@@ -22,9 +21,12 @@ _LONGEST_LABEL = 50
 _LARGEST = 1e12
 
 
+_NUMBER = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,12})?")
+
+
 def load_schema(path: str | Path) -> dict[str, Any]:
     """Read the JSON Schema of the configuration from YAML."""
-    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    return load_yaml(path)
 
 
 def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -54,6 +56,7 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     faults = _unsound(config, "")
     raise_all(faults)
     faults = _unknown_keys(config, schema, "")
+    _numbers_from_text(config, schema)
     if config.get("entry") == "raw" and _tool(config) == "native":
         config.setdefault("space", TEMPLATE_SPACE)
     _fill(config, schema)
@@ -99,7 +102,11 @@ def _unsound(value: Any, path: str) -> list[str]:
         return []
     faults = []
     for key, inner in value.items():
-        place = f"{path}.{key}" if path else str(key)
+        name = str(key) if str(key).isprintable() and len(str(key)) < 60 else repr(key)[:60] + "…"
+        place = f"{path}.{name}" if path else name
+        if name != str(key):
+            faults.append(f"config key {place}: a key is a word of one line; correct it")
+            continue
         if not isinstance(key, str):
             # YAML reads 1, 2.0, on, no and null as something else than text.
             faults.append(f'config key {place}: a key must be text; write it in quotes: "{key}"')
@@ -198,6 +205,27 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
             "the derivatives"
         )
     return faults
+
+
+def _numbers_from_text(value: Any, schema: dict[str, Any]) -> None:
+    """Turn "199" into 199 where a number is due, and "false" into False where a truth value is.
+
+    ``--config group={permutations: 199}`` arrives so: Snakemake reads numbers at the top only.
+    """
+    if not isinstance(value, dict):
+        return
+    further = schema.get("additionalProperties")
+    for key, inner in value.items():
+        own = schema.get("properties", {}).get(key, further if isinstance(further, dict) else {})
+        kinds = own.get("type", "number" if "enum" in own else "string")
+        kinds = {kinds} if isinstance(kinds, str) else set(kinds)
+        choices = own.get("enum", [0])
+        if isinstance(inner, str) and "string" not in kinds and not isinstance(choices[0], str):
+            if kinds & {"integer", "number"} and _NUMBER.fullmatch(inner):
+                value[key] = float(inner) if "." in inner else int(inner)
+            elif "boolean" in kinds and inner in ("true", "false"):
+                value[key] = inner == "true"
+        _numbers_from_text(value[key], own)
 
 
 def _whole_numbers(value: Any, schema: dict[str, Any]) -> None:
