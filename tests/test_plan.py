@@ -78,6 +78,7 @@ def test_types_of_covariates_go_to_the_analyses(study, root, tmp_path):
 def test_a_command_carries_the_users_config(study, root, tmp_path):
     (tmp_path / "sessions.tsv").unlink()
     plan = Plan(study, root, configfiles=[tmp_path / "my study.yaml"])
+    assert plan.test_choices()["covariates"] == {}  # asked for when the rules are read
     with pytest.raises(Fault) as caught:
         plan.checked_trial()
     assert (

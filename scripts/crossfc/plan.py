@@ -570,7 +570,8 @@ class Plan:
         names = ("permutations", "seed", "blocks", "block_exchange", "drug_arrangement")
         names += ("cluster_forming_p", "connectivity", "tfce", "tail")
         own = {name: self.config["group"][name] for name in names}
-        return own | {"covariates": self.checked_trial().covariate_types}
+        # The rules are read before `sheets` has written any.
+        return own | {"covariates": self.trial.covariate_types if self.trial else {}}
 
     def pair_choices(self, pipeline: str) -> dict[str, Any]:
         """Give what pairing depends on besides the maps."""
