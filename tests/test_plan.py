@@ -87,6 +87,11 @@ def test_a_command_carries_the_users_config(study, root, tmp_path):
     )
 
 
+def test_a_workflow_in_a_folder_with_braces_says_so(study):
+    said = refusal(study, "/home/anna/{version} 2")
+    assert said.startswith("the workflow lies in /home/anna/{version} 2") and "move it" in said
+
+
 @pytest.mark.parametrize("key", ["atlas", "atlas_names"])
 def test_an_atlas_that_is_not_there_is_told_before_any_job(study, root, tmp_path, key):
     said = refusal(study | {"group": {key: "nowhere.nii"}}, root)

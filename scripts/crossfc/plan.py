@@ -48,6 +48,11 @@ class Plan:
         self, config: dict[str, Any], home: str | Path, configfiles: Sequence[str | Path] = ()
     ):
         self.home, self.configfiles = Path(home), configfiles
+        if set("{}") & set(str(home)):
+            raise Fault(
+                f"the workflow lies in {home}, and Snakemake takes {{ and }} for a wildcard, also "
+                "in its own scripts; move it to a folder without them"
+            )
         schema = configuration.load_schema(self.home / "workflow/schemas/config.schema.yaml")
         self.config = configuration.check(config, schema)
         self._find_files()
