@@ -85,6 +85,27 @@ def test_repeated_rows_and_unknown_columns(tmp_path):
         regions.read_seeds(write(tmp_path, HEAD.replace("radius_mm", "radius") + SPHERE))
 
 
+@pytest.mark.parametrize("name", ["NA", "nan", "x" * 51])
+def test_names_that_read_as_missing_or_are_too_long(tmp_path, name):
+    with pytest.raises(Fault, match='row 2, column "seed".*becomes part of file names'):
+        regions.read_seeds(write(tmp_path, HEAD + SPHERE.replace("sgACC", name)))
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("a{b}.nii", "has { in it"),
+        ("$HOME/a.nii", "a variable"),
+        ("https://x.org/a.nii", "address"),
+    ],
+)
+def test_files_of_regions_are_paths_as_they_stand(tmp_path, path, said):
+    row = f"own\tfirst\tmask\t\t\t\t\t{path}" + "\tn/a" * (HEAD.count("\t") - 7) + "\n"
+    with pytest.raises(Fault) as caught:
+        regions.read_seeds(write(tmp_path, HEAD + row))
+    assert 'seeds.tsv, row 2, column "file"' in str(caught.value) and said in str(caught.value)
+
+
 def test_a_set_is_chosen_by_name(tmp_path):
     sets = regions.read_seeds(write(tmp_path, HEAD + SPHERE))
     assert regions.choose_set(sets, "own", "primary", "seeds.tsv") == sets["own"]

@@ -91,7 +91,7 @@ def _regions(sheet: Sheet, column: str) -> list[tuple[Row, Region]]:
     faults: list[str] = []
     found: list[tuple[Row, Region]] = []
     for row in sheet.rows:
-        if not re.fullmatch("[A-Za-z0-9]{1,50}", row[column]):
+        if row.get(column) is None or not re.fullmatch("[A-Za-z0-9]{1,50}", row[column]):
             faults.append(
                 f"{sheet.at(row, column)}: the name {row[column]!r} becomes part of file names; "
                 "use letters and digits only, 50 at most"
