@@ -3,10 +3,11 @@
 from crossfc.job import job
 
 with job(snakemake):
-    from crossfc import __version__, atomic
+    from crossfc import __version__, atomic, claim
     from crossfc.bids import dataset_description
 
     head = dataset_description(f"{snakemake.params.study}, preprocessed", __version__)
     tools = [{"Name": k, "Version": v} for k, v in snakemake.params.tools.items()]
     head["GeneratedBy"] = tools + head["GeneratedBy"]
-    atomic.write_json(snakemake.output[0], head)
+    with claim.making(snakemake.output[0]):
+        atomic.write_json(snakemake.output[0], head)

@@ -5,8 +5,10 @@ from pathlib import Path
 from crossfc.job import job
 
 with job(snakemake):
+    from crossfc import claim
     from crossfc.session import fmriprep
 
     wanted, out = snakemake.params, Path(snakemake.input[0]).parent
     made = dict(snakemake.output.items())
-    fmriprep.link(wanted.scan, out, made, wanted.space, wanted.res)
+    with claim.making(*made.values()):
+        fmriprep.link(wanted.scan, out, made, wanted.space, wanted.res)

@@ -5,12 +5,14 @@ from pathlib import Path
 from crossfc.job import job
 
 with job(snakemake):
+    from crossfc import claim
     from crossfc.session.anatomy import normalise_subject
 
-    normalise_subject(
-        snakemake.input.t1w,
-        Path(snakemake.output.t1w).parents[2],
-        f"sub-{snakemake.wildcards.participant}",
-        threads=snakemake.threads,
-        **snakemake.params.choices,
-    )
+    with claim.making(*snakemake.output):
+        normalise_subject(
+            snakemake.input.t1w,
+            Path(snakemake.output.t1w).parents[2],
+            f"sub-{snakemake.wildcards.participant}",
+            threads=snakemake.threads,
+            **snakemake.params.choices,
+        )

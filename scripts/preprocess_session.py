@@ -5,17 +5,19 @@ from pathlib import Path, PurePath
 from crossfc.job import job, note
 
 with job(snakemake):
+    from crossfc import claim
     from crossfc.session.preprocess import preprocess_session
 
     # The scan's name in the sheet is the end of its path: sub-/ses-/func/file.
     bold = PurePath(snakemake.input.bold)
-    record = preprocess_session(
-        str(PurePath(*bold.parts[-4:])),
-        Path(*bold.parts[:-4]),
-        f"sub-{snakemake.wildcards.participant}",
-        Path(snakemake.output.bold).parents[3],
-        threads=snakemake.threads,
-        **snakemake.params.choices,
-    )
+    with claim.making(*snakemake.output):
+        record = preprocess_session(
+            str(PurePath(*bold.parts[-4:])),
+            Path(*bold.parts[:-4]),
+            f"sub-{snakemake.wildcards.participant}",
+            Path(snakemake.output.bold).parents[3],
+            threads=snakemake.threads,
+            **snakemake.params.choices,
+        )
     for warning in record["warnings"]:
         note(snakemake, warning)

@@ -3,10 +3,11 @@
 from crossfc.job import job
 
 with job(snakemake):
+    from crossfc import claim
     from crossfc.trial.scanner import simulate_raw_anatomy
 
-    simulate_raw_anatomy(
-        f"sub-{snakemake.wildcards.participant}",
-        snakemake.output.t1w,
-        seed=snakemake.params.twin["seed"],
-    )
+    path = snakemake.output.t1w
+    with claim.making(path, path.replace(".nii.gz", ".json")):
+        simulate_raw_anatomy(
+            f"sub-{snakemake.wildcards.participant}", path, seed=snakemake.params.twin["seed"]
+        )

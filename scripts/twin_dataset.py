@@ -5,12 +5,14 @@ from pathlib import Path
 from crossfc.job import job
 
 with job(snakemake):
+    from crossfc import claim
     from crossfc.trial.scanner import write_dataset
 
     wanted = snakemake.params
-    write_dataset(
-        Path(snakemake.output[0]).parent,
-        wanted.people,
-        repetition_time=wanted.twin["repetition_time"],
-        task=wanted.task,
-    )
+    with claim.making(*snakemake.output):
+        write_dataset(
+            Path(snakemake.output[0]).parent,
+            wanted.people,
+            repetition_time=wanted.twin["repetition_time"],
+            task=wanted.task,
+        )

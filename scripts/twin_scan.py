@@ -3,16 +3,19 @@
 from crossfc.job import job
 
 with job(snakemake):
+    from crossfc import claim
     from crossfc.trial.scanner import simulate_raw_session
 
     wanted = snakemake.params
-    simulate_raw_session(
-        f"sub-{snakemake.wildcards.participant}",
-        f"ses-{snakemake.wildcards.session}",
-        wanted.truth,
-        wanted.seeds,
-        wanted.targets,
-        dict(snakemake.output.items()),
-        scan=wanted.scan,
-        **{k: wanted.twin[k] for k in ("volumes", "repetition_time", "seed")},
-    )
+    made = dict(snakemake.output.items())
+    with claim.making(made["bold"], *made.values()):
+        simulate_raw_session(
+            f"sub-{snakemake.wildcards.participant}",
+            f"ses-{snakemake.wildcards.session}",
+            wanted.truth,
+            wanted.seeds,
+            wanted.targets,
+            made,
+            scan=wanted.scan,
+            **{k: wanted.twin[k] for k in ("volumes", "repetition_time", "seed")},
+        )

@@ -3,17 +3,20 @@
 from crossfc.job import job
 
 with job(snakemake):
+    from crossfc import claim
     from crossfc.trial.twin_bold import simulate_session
 
     wanted = snakemake.params
     choices = {k: v for k, v in wanted.twin.items() if k != "strengths"}
-    simulate_session(
-        f"sub-{snakemake.wildcards.participant}",
-        f"ses-{snakemake.wildcards.session}",
-        wanted.truth,
-        wanted.seeds,
-        wanted.targets,
-        dict(snakemake.output.items()),
-        scan=wanted.scan,
-        **choices,
-    )
+    made = dict(snakemake.output.items())
+    with claim.making(*made.values()):
+        simulate_session(
+            f"sub-{snakemake.wildcards.participant}",
+            f"ses-{snakemake.wildcards.session}",
+            wanted.truth,
+            wanted.seeds,
+            wanted.targets,
+            made,
+            scan=wanted.scan,
+            **choices,
+        )

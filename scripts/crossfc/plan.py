@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from crossfc import claim
 from crossfc.fault import Fault, raise_all
 from crossfc.group import question
 from crossfc.session import fmriprep, layout
@@ -141,6 +142,121 @@ class Plan:
                     f"config key {key}: {path} is where the results go (results_dir and study); "
                     "choose another study name or results_dir"
                 )
+
+        if self.config["twin"] is not None and self.entry == "maps":
+            raise Fault(
+                "config key twin: scans are simulated for entry raw or fmriprep, and entry maps "
+                "takes ready maps; delete the key twin"
+            )
+        if self.entry == "raw":
+            raw, made = Path(self.config["bids_dir"]), self.derivatives_dir
+            if raw.resolve() == made.resolve():
+                raise Fault(
+                    f"config key derivatives_dir: {made} is bids_dir too, and preprocessed scans "
+                    "would come among the raw ones; name another folder, or leave the key out"
+                )
+
+    def made_places(self) -> dict[str, tuple[Path, Callable[[], list[str]]]]:
+        """Give the folders besides the results that rules fill, by the config key that does it.
+
+        Returns
+        -------
+        dict
+            Key to the folder and a function that lists all files that rules may make in it.
+        """
+        places: dict[str, tuple[Path, Callable[[], list[str]]]] = {}
+        if self.config["twin"] is not None:
+            raw = self.entry == "raw"
+            folder = Path(self.config["bids_dir"]) if raw else self.derivatives_dir
+            places["twin"] = folder, self._raw_twin_files if raw else self._twin_derivatives
+        if self.entry == "raw":
+            places["derivatives_dir"] = self.derivatives_dir, self._preprocessed_files
+        return places
+
+    def _scans(self) -> list[str]:
+        return [scan for session in self.sessions() for scan in session.scans] if self.trial else []
+
+    def _people(self) -> list[str]:
+        sessions = self.sessions() if self.trial else []
+        return list(dict.fromkeys(session.participant_id for session in sessions))
+
+    def _twin_derivatives(self) -> list[str]:
+        return [path for scan in self._scans() for path in self.preprocessed(scan).values()]
+
+    def _raw_twin_files(self) -> list[str]:
+        files = [self.raw_path(name) for name in self.raw_twin_head()]
+        for person in self._people():
+            if t1w := self.checked_trial().participants[person].t1w:
+                image = self.raw_path(t1w)
+                files += [image, image.replace(".nii.gz", ".json")]
+        return files + [path for scan in self._scans() for path in self.raw_twin(scan).values()]
+
+    def _preprocessed_files(self) -> list[str]:
+        folder, space, res = self.derivatives_dir, self.config["space"], self.config["res"]
+        files = [str(folder / "dataset_description.json")]
+        files += [path for scan in self._scans() for path in self.preprocessed(scan).values()]
+        if self.preprocessing_tool == "native":
+            files += [str(layout.run_figure(scan, folder)) for scan in self._scans()]
+            own = [layout.anatomy(person, folder, space) for person in self._people()]
+            return files + [str(path) for named in own for path in named.values()]
+        # Second names of fMRIPrep's own files, which fMRIPrep may have made anew.
+        made = [
+            path
+            for scan in self._scans()
+            for path in layout.preprocessed(scan, self.file("fmriprep"), space, res).values()
+        ]
+        pairs = zip(files[1:], made, strict=True)
+        return files[:1] + [path for path, other in pairs if not _same_file(path, other)]
+
+    def require_own_places(self) -> None:
+        """Refuse to fill folders that hold what others made (see `crossfc.claim`).
+
+        Raises
+        ------
+        Fault
+            One sentence for each folder, with the config key that names it.
+        """
+        faults = []
+        result, study = claim.is_result(self.study_dir), self.study_dir
+        foreign = claim.first_file(study) if not (result or claim.is_made(study)) else None
+        if (study / "dataset_description.json").exists() and not result:
+            foreign = "dataset_description.json"
+        if foreign:
+            faults.append(
+                f"config key study: {study}, where the results would go, holds what is none of "
+                f"crossfc's results ({foreign}); choose another study name or results_dir"
+            )
+        for key, (folder, files) in self.made_places().items():
+            fault = claim.fault(folder, files)
+            if fault and key == "twin":
+                faults.append(
+                    f"config key twin: simulated scans would be written over what is no twin's: "
+                    f"{fault}; for a study of real scans delete the key twin, for a twin name a "
+                    f"new folder as {self._place_of_twin} or move that away"
+                )
+            elif fault:
+                faults.append(
+                    f"config key derivatives_dir: preprocessed scans would be written over "
+                    f"others: {fault}; name a new folder, or move that away"
+                )
+        raise_all(faults)
+
+    @property
+    def _place_of_twin(self) -> str:
+        return "derivatives_dir" if self.entry == "fmriprep" else "bids_dir"
+
+    def claim_places(self, outputs: list[str]) -> None:
+        """Claim the folders that files of a run go into, before its first job.
+
+        Raises
+        ------
+        Fault
+            If one cannot be written to.
+        """
+        folders = [folder for folder, _ in self.made_places().values()]
+        wanted = [f for f in folders if any(Path(path).is_relative_to(f) for path in outputs)]
+        for folder in [self.study_dir, *wanted]:
+            claim.make(folder)
 
     def _check_group(self) -> None:
         """Refuse an exchange of blocks that are not named, and an atlas that is not there."""
@@ -705,11 +821,20 @@ class Plan:
         """Give a path below bids_dir."""
         return str(Path(self.config["bids_dir"]) / name)
 
-    def raw_twin_pattern(self) -> dict[str, str]:
-        """Name the files of a raw simulated run, as patterns."""
+    def raw_twin_head(self) -> list[str]:
+        """List the files at the root of a raw twin."""
+        sidecar = f"task-{self.config['task']}_bold.json"
+        return ["dataset_description.json", "README", "participants.tsv", sidecar]
+
+    def raw_twin(self, scan: str) -> dict[str, str]:
+        """Name the files of a raw simulated run."""
         from crossfc.trial.scanner import raw_paths
 
-        found = raw_paths(f"{_SUB}/{_SES}/func/{_SCAN}_bold.nii.gz", self.config["bids_dir"])
+        return {key: str(path) for key, path in raw_paths(scan, self.config["bids_dir"]).items()}
+
+    def raw_twin_pattern(self) -> dict[str, str]:
+        """Name the files of a raw simulated run, as patterns."""
+        found = self.raw_twin(f"{_SUB}/{_SES}/func/{_SCAN}_bold.nii.gz")
         return {key: _pattern(path) for key, path in found.items()}
 
     def twin_scans(self) -> list[str]:
@@ -886,6 +1011,10 @@ def _filled(pattern: str, session: Session) -> str:
 def _preprocessed(scan: str, folder: Path, space: str, res: str | None) -> dict[str, str]:
     found = layout.preprocessed(scan, folder, space, res)
     return {key: str(path) for key, path in found.items()}
+
+
+def _same_file(path: str | Path, other: str | Path) -> bool:
+    return os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)
 
 
 def _require_writable(folder: Path) -> None:

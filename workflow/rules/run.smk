@@ -66,6 +66,10 @@ def record_ahead():
 onstart:
     run.begin()
     refused(run.end_left_over)
+    refused(
+        plan.claim_places,
+        [path for job in workflow.dag.needrun_jobs() for path in job.output],
+    )
     # The executor of clusters gives all its jobs one name; a local one has none.
     name = getattr(workflow.scheduler._executor, "run_uuid", None)
     run.note(jobs=name)

@@ -27,6 +27,8 @@ def refused(function, *arguments):
 for path in workflow.configfiles if workflow.is_main_process else ():
     refused(load_yaml, path)
 plan = refused(Plan, config, workflow.basedir, workflow.overwrite_configfiles)
+if workflow.is_main_process:
+    refused(plan.require_own_places)
 # With its defaults, for the record of provenance.
 config.update(plan.config)
 

@@ -65,10 +65,7 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
     # The head of the raw data set: its description and what all runs inherit.
     rule twin_dataset:
         output:
-            plan.raw_path("dataset_description.json"),
-            plan.raw_path("README"),
-            plan.raw_path("participants.tsv"),
-            plan.raw_path(f"task-{plan.config['task']}_bold.json"),
+            [plan.raw_path(name) for name in plan.raw_twin_head()],
         log:
             plan.file("logs", "twin_dataset.log"),
         localrule: True

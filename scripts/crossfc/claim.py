@@ -1,0 +1,217 @@
+"""Claims: the folders that crossfc fills, and the files in them that it made.
+
+Scans of a twin and preprocessed scans have the names that a scanner's data set or fMRIPrep's
+derivatives have. A folder that a config names by mistake, or a file that somebody put among ours,
+must not be taken for something that may be written anew. A folder is ours when it held no file
+before the first run that filled it; that run leaves a claim in it. A file there is ours when the
+job that made it took it down, with its size and a digest. All else is never written to.
+
+Nothing here imports more than the standard library: every planning asks.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from crossfc import atomic
+from crossfc.fault import Fault
+
+FOLDER = ".crossfc"
+_CLAIM = "claim.json"
+_SAMPLE = 1 << 16  # bytes read from either end of a large file
+_WHOLE = 1 << 22  # files up to this size are read as a whole
+
+
+def make(root: str | os.PathLike) -> None:
+    """Claim a folder, which is made if there is none. It has to be free or ours (`fault`).
+
+    Raises
+    ------
+    Fault
+        If it cannot be written to.
+    """
+    root = Path(root)
+    if _bound(root):
+        return
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        atomic.write_json(root / FOLDER / _CLAIM, {"made_by": "crossfc"} | _place(root))
+    except OSError as error:
+        raise Fault(
+            f"{root} cannot be written to ({error.strerror}); change its permissions, or name "
+            "another folder in the config"
+        ) from None
+
+
+def is_made(root: str | os.PathLike) -> bool:
+    """Tell whether a folder holds a claim, its own or one that was copied along."""
+    return (Path(root) / FOLDER / _CLAIM).is_file()
+
+
+def first_file(root: str | os.PathLike) -> str | None:
+    """Give a file of a folder as seen from it; None where there is none, as in no folder.
+
+    Hidden files do not count (a version control's, a desktop's), but ``.bidsignore``, which is a
+    data set's own.
+    """
+    found = next(_files(Path(root)), None)
+    return None if found is None else str(found.relative_to(root))
+
+
+def is_result(root: str | os.PathLike) -> bool:
+    """Tell whether a folder's ``dataset_description.json`` names crossfc as what made it."""
+    said = _read(Path(root) / "dataset_description.json")
+    made = said.get("GeneratedBy") if isinstance(said, dict) else None
+    made = made if isinstance(made, list) else [made]
+    return any(isinstance(one, dict) and one.get("Name") == "crossfc" for one in made)
+
+
+@contextmanager
+def making(*paths: str | os.PathLike) -> Iterator[None]:
+    """Take down the files that the block makes, below one claimed folder.
+
+    Their names are taken down before, so that a job that was killed half-way may be done again.
+
+    Parameters
+    ----------
+    *paths : path
+        All files that are made, those that the workflow does not know of as well.
+    """
+    files = [Path(path) for path in paths]
+    root = _root_of(files[0])
+    names = [path.relative_to(root).as_posix() for path in files]
+    record = root / FOLDER / f"{names[0]}.json"
+    atomic.write_json(record, dict.fromkeys(names))
+    yield
+    states = {n: _state(p) for n, p in zip(names, files, strict=True) if p.is_file()}
+    atomic.write_json(record, states)
+
+
+def fault(root: str | os.PathLike, files: Iterable[str | os.PathLike]) -> str:
+    """Say what forbids to make files in a folder: what is there and is not ours.
+
+    Parameters
+    ----------
+    root : path
+        The folder; it need not exist.
+    files : iterable of path
+        All that may be made in it.
+
+    Returns
+    -------
+    str
+        Half a sentence with the first places; empty where files may be made.
+    """
+    root = Path(root)
+    if not is_made(root):
+        found = first_file(root)
+        if found is None:
+            return ""
+        return f"{root} was not made by crossfc, or by a version without claims (it holds {found})"
+    records = _records(root)
+    if not _bound(root):
+        # Copied as a whole, it is ours still; a claim alone may have come to others' files.
+        foreign = [path for path in _files(root) if not _is_ours(path, root, records)]
+    else:
+        foreign = [p for p in map(Path, files) if os.path.lexists(p)]
+        foreign = [p for p in foreign if not _is_ours(p, root, records)]
+        foreign += _outside(root, files)
+    if not foreign:
+        return ""
+    said = ", ".join(str(path) for path in foreign[:3])
+    more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+    return f"{said}{more} in {root}: not made by crossfc, or changed since"
+
+
+def _outside(root: Path, files: Iterable[str | os.PathLike]) -> list[Path]:
+    """List folders of files that are links to somewhere else."""
+    inside = root.resolve()
+    parents = dict.fromkeys(Path(path).parent for path in files)
+    return [p for p in parents if not p.resolve().is_relative_to(inside)]
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") or name == ".bidsignore":
+                yield Path(folder, name)
+        # A link to a folder is something that somebody put there.
+        yield from (Path(folder, name) for name in folders if Path(folder, name).is_symlink())
+
+
+def _records(root: Path) -> dict[str, list[Any]]:
+    """Give what jobs took down: name of a file to its states; None of one that was begun."""
+    found: dict[str, list[Any]] = {}
+    for folder, _, names in os.walk(root / FOLDER):
+        for name in names:
+            if name.endswith(".json") and not name.startswith(".") and name != _CLAIM:
+                said = _read(Path(folder, name))
+                for path, state in (said if isinstance(said, dict) else {}).items():
+                    found.setdefault(path, []).append(state)
+    return found
+
+
+def _is_ours(path: Path, root: Path, records: dict[str, list[Any]]) -> bool:
+    states = records.get(path.relative_to(root).as_posix())
+    if not states or not path.is_file():
+        return False
+    known = [state for state in states if isinstance(state, dict)]
+    if len(known) < len(states):
+        return True  # begun, and the job was killed
+    status = path.stat()
+    sized = [state for state in known if state.get("size") == status.st_size]
+    if any(state.get("time") == status.st_mtime_ns for state in sized):
+        return True
+    # A copy has another time.
+    return bool(sized) and _digest(path) in [state.get("digest") for state in sized]
+
+
+def _state(path: Path) -> dict[str, Any]:
+    status = path.stat()
+    return {"size": status.st_size, "time": status.st_mtime_ns, "digest": _digest(path)}
+
+
+def _digest(path: Path) -> str:
+    """Give the SHA-256 of a file; of the two ends of a large one, so that planning stays quick."""
+    size = path.stat().st_size
+    with open(path, "rb") as content:
+        if size <= _WHOLE:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+        total = hashlib.sha256(content.read(_SAMPLE))
+        content.seek(size - _SAMPLE)
+        total.update(content.read(_SAMPLE))
+    return total.hexdigest()
+
+
+def _root_of(path: Path) -> Path:
+    """Give the data set's root from one of its files: where the person's folder lies."""
+    person = path.name.partition("_")[0]
+    if person.startswith("sub-"):
+        for folder in path.parents:
+            if folder.name == person:
+                return folder.parent
+    return path.parent
+
+
+def _place(root: Path) -> dict[str, Any]:
+    return {"folder": str(root.resolve()), "inode": root.stat().st_ino}
+
+
+def _bound(root: Path) -> bool:
+    """Tell whether a claim was made in this very folder, moved or not."""
+    said = _read(root / FOLDER / _CLAIM)
+    if not isinstance(said, dict):
+        return False
+    return any(said.get(key) == value for key, value in _place(root).items())
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
