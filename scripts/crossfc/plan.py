@@ -227,7 +227,7 @@ class Plan:
                 f"crossfc's results ({foreign}); choose another study name or results_dir"
             )
         for key, (folder, files) in self.made_places().items():
-            fault = claim.fault(folder, files)
+            fault = claim.fault(folder, files() if claim.is_made(folder) else ())
             if fault and key == "twin":
                 faults.append(
                     f"config key twin: simulated scans would be written over what is no twin's: "
@@ -638,6 +638,27 @@ class Plan:
             return []
         return [path for pair in self.paired() for path in self._ready_maps(pair, pipeline)]
 
+    def pairs_with_edges(self, pipeline: str) -> str:
+        """Give the folder of a pipeline's pairs, for what needs the edges of every session.
+
+        Raises
+        ------
+        Fault
+            If they are not known.
+        """
+        if not self.has_edges:
+            why = (
+                "ready maps (entry maps) come without"
+                if self.entry == "maps"
+                else "nobody has, as nobody has scans under both treatments"
+            )
+            raise Fault(
+                "correlations at chosen regions, the mixed model and the quality of sessions need "
+                f"the connectivity of regions in every session, which {why}; ask for another "
+                "target, such as group, clinical_change or report"
+            )
+        return self.file("group", pipeline, "pairs")
+
     def people(self) -> list[dict[str, Any]]:
         """Give the paired people with their scores, and no paths: a moved data set reruns nothing.
 
@@ -885,6 +906,7 @@ class Plan:
             # To the reader of the page it does not matter who started fMRIPrep.
             "config": self.choices() | ({"entry": "fmriprep"} if by_fmriprep else {}),
             "analyses": self.analyses() if self.has_images else [],
+            "pipelines": self.pipelines,
             "scales": self.scale_rows(),
             "seeds": [self._placed(row.as_dict("seed")) for row in seeds],
             "targets": [self._placed(row.as_dict("target")) for row in trial.targets],

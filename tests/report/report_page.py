@@ -54,5 +54,9 @@ class Page(HTMLParser):
 
 def page_of(specimen: Specimen, path: Path, **changes) -> Page:
     """Write the page of a specimen, some arguments changed, and read it."""
-    write_report(path, **(specimen.arguments | changes))
+    arguments = specimen.arguments | changes
+    if "made" not in changes:
+        places = [value for key, value in changes.items() if key.endswith("_dir") and value]
+        arguments["made"] = [*arguments["made"], *places]
+    write_report(path, **arguments)
     return Page(path)

@@ -57,8 +57,8 @@ TARGETS = [
     },
 ]
 READ = (
-    "config", "analyses", "group_dir", "clinical_dir", "quality_dir", "trial_dir", "robustness",
-    "truth", "scales", "seeds", "targets",
+    "config", "analyses", "pipelines", "made", "group_dir", "clinical_dir", "quality_dir",
+    "trial_dir", "robustness", "truth", "scales", "seeds", "targets",
 )  # fmt: skip
 SEED_PLACES = {"pgACC": (2, 43, 9), "dACC": (2, 26, 22), "sgACC": (1, 31, -5)}
 
@@ -128,6 +128,8 @@ def make(
     arguments: dict[str, Any] = {
         "config": _config(groups),
         "analyses": names,
+        "pipelines": ["primary", "gsr"],
+        "made": [study],
         "group_dir": study / "group",
         "clinical_dir": study / "clinical",
         "quality_dir": study / "quality",

@@ -108,3 +108,20 @@ def test_missing_voxels_are_not_read_as_zero():
     line = volume.sample(np.array([[0.0, 1.2, 3.0], [1, 1, 1], [1, 1, 1]]))
     assert line[:2] == pytest.approx([5, 5])
     assert np.isnan(line[2])
+
+
+@pytest.mark.parametrize("step", [1, 8])
+def test_the_colours_of_a_map_are_kept(maps, step):
+    """Few coloured voxels among many grey ones keep their colour, both signs."""
+    t = brain.Volume.load(maps[0][0])
+    volume = brain.Volume(np.where(t.values < 0, t.values, 2.5 * t.values), t.from_mm)
+    wanted = brain._panel(volume, "z", 0.0, 4.0, 6.0).astype(int)[::step, ::step]
+    drawn = brain.png(wanted.astype(np.uint8))
+    made = np.array(Image.open(io.BytesIO(base64.b64decode(drawn.partition(",")[2]))))
+    assert made.shape == (*wanted.shape[:2], 3)
+    made = pixels(f"{drawn}'".replace("'", '"'))
+    inside = wanted[..., 3] == 255
+    assert ((made[..., 3] == 255) == inside).all()
+    assert np.abs(made[..., :3] - wanted[..., :3])[inside].max() <= 2
+    red = made[..., 0] - made[..., 2]
+    assert (red[inside] > 100).sum() * step**2 > 200 and (red[inside] < -60).sum() * step**2 > 200

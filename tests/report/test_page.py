@@ -202,6 +202,85 @@ def test_links_hold_without_the_scores_of_each_person(found, tmp_path):
     assert "was lower under ketamine than under placebo, the better direction" in page.text
 
 
+def _ready_maps(found, folder) -> tuple[dict, pd.DataFrame]:
+    """Give the arguments of a page on ready maps, and its clusters: no quality, no edges."""
+    shutil.copytree(found.folder / "group/primary", folder / "group/maps")
+    for name in ("targets.tsv", "pairs/targets.tsv", "mixed.tsv"):
+        (folder / "group/maps" / name).unlink(missing_ok=True)
+    gone = dict.fromkeys(("quality_dir", "robustness", "truth", "clinical_dir"))
+    config = found.arguments["config"] | {"entry": "maps"}
+    clusters = pd.read_csv(folder / "group/maps/drug_TRD/clusters.tsv", sep="\t")
+    own = {"config": config, "pipelines": ["maps"], "group_dir": folder / "group", "carpets": []}
+    return gone | own, clusters
+
+
+def test_ready_maps_have_their_numbers(found, tmp_path):
+    arguments, clusters = _ready_maps(found, tmp_path)
+    page = page_of(found, tmp_path / "maps.html", **arguments)
+    assert "7 TRD and 3 HV with both sessions" in page.text
+    found_ones = clusters[clusters["p_fwe_cluster"] < 0.05]
+    assert len(found_ones) > 0
+    part = _part(page.raw, 'id="analysis-drug_TRD"', "</article>")
+    assert len(re.findall(r'<tr class="mark">', part)) == 3 * len(found_ones)
+    row = found_ones.sort_values("p_fwe_cluster").iloc[0]
+    assert row["region"] in page.text and f"corrected p = {row['p_fwe_cluster']:.2f}" in page.text
+    assert "No scans were analysed" not in page.text
+    assert "Ready maps come without records of motion" in page.text
+    assert "primary pipeline" not in page.text
+    assert "Connectivity maps were made outside of crossfc" in page.text
+
+
+def test_pipelines_may_have_any_name(found, tmp_path):
+    """The first one is the plan's, whatever the configuration's order and words."""
+    shutil.copytree(found.folder / "group/primary", tmp_path / "group/zeta")
+    own = found.arguments["config"]
+    config = own | {"pipelines": {"alpha": {"fwhm_mm": 4}, "zeta": own["pipelines"]["primary"]}}
+    page = page_of(
+        found, tmp_path / "page.html", config=config, pipelines=["zeta", "alpha"],
+        group_dir=tmp_path / "group", robustness=None,
+    )  # fmt: skip
+    assert "In TRD, the connectivity of pgACC was lower" in page.text
+    assert "primary pipeline zeta" in page.text
+    assert "Gaussian of 6 mm" in page.text
+    assert "repeated with another choice: alpha (smoothing FWHM (mm) 4)" in page.text
+
+
+def test_what_the_plan_does_not_make_is_not_told(found, found_page, tmp_path):
+    """Results of an earlier configuration lie there still: they are named, and not read."""
+    study = tmp_path / "results"
+    shutil.copytree(found.folder, study)
+    (study / "group/primary/family.tsv").write_text("family\tanalysis\tp_joint\n1\tx\t0.01\n")
+    (study / "group/old/drug_TRD").mkdir(parents=True)
+    (study / "quality/qcfc_old.tsv").write_text("seed\tp\na\t0.5\n")
+    (study / "sub-77/ses-1/func").mkdir(parents=True)
+    places = {
+        "group_dir": study / "group", "clinical_dir": study / "clinical",
+        "quality_dir": study / "quality", "trial_dir": study / "trial",
+        "robustness": study / "robustness.tsv", "truth": study / "truth.json",
+        "carpets": [],
+    }  # fmt: skip
+    kept = ("trial", "participants.tsv", "group/primary/pairs", "group/primary/drug_TRD")
+    kept += tuple(f"quality/{name}.tsv" for name in ("sessions", "motion", "excluded"))
+    made = [study / name for name in kept]
+    page = page_of(
+        found, study / "report.html", made=made, analyses=["drug_TRD"], pipelines=["primary"],
+        **places,
+    )  # fmt: skip
+    text = page.text
+    assert "In TRD, the connectivity of pgACC was lower" in text
+    for gone in ("MADRS was", "Correlations of change", "Other pipelines", "Mixed model",
+                 "Families of analyses", "What was planted", "qcfc old"):  # fmt: skip
+        assert gone not in text, gone
+    named = _part(page.raw, "Left in the results by an earlier", "</details>")
+    for left in ("clinical/change.tsv", "group/old", "group/primary/drug_HV", "truth.json",
+                 "group/primary/family.tsv", "group/primary/mixed.tsv", "quality/qcfc_old.tsv",
+                 "robustness.tsv", "sub-77/ses-1/func"):  # fmt: skip
+        assert left in named, left
+    for own in (*kept, "report.html", "group/old/drug_TRD"):
+        assert f" {own}," not in named
+    assert "Left in the results" not in found_page.text
+
+
 def test_no_clinic(found, tmp_path):
     page = page_of(found, tmp_path / "maps.html", clinical_dir=None, scales=None)
     assert "In TRD, the connectivity of pgACC was lower" in page.text
@@ -221,7 +300,7 @@ def test_one_group_and_unknown_order(tmp_path):
 def test_nothing_at_all(tmp_path):
     config = {"study": "x", "groups": {"patients": "P", "controls": None},
               "treatments": {"active": "a", "control": "b"}}  # fmt: skip
-    write_report(tmp_path / "empty.html", config=config)
+    write_report(tmp_path / "empty.html", config=config, made=[], pipelines=["primary"])
     text = (tmp_path / "empty.html").read_text()
     assert "There are no results to answer from yet." in text
 

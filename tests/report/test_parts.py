@@ -122,9 +122,8 @@ def test_methods_follow_a_changed_configuration(found, tmp_path):
     group = tmp_path / "group"
     group.mkdir()
     (group / "only").symlink_to(found.folder / "group" / "primary")
-    page = page_of(
-        found, tmp_path / "p.html", config=config | {"pipelines": pipelines}, group_dir=group
-    )
+    config = config | {"pipelines": pipelines}
+    page = page_of(found, tmp_path / "p.html", config=config, pipelines=["only"], group_dir=group)
     assert "framewise displacement exceeded 0.4 mm" in page.text
     assert "Maps were smoothed" not in page.text
     assert "analyses were repeated" not in page.text

@@ -35,7 +35,7 @@ rule clinical_change:
 # Change on change at a-priori edges: permutation p, bootstrap interval, false discovery rate.
 rule clinical_correlation:
     input:
-        pairs=plan.file("group", plan.primary, "pairs"),
+        pairs=on_sheets(lambda: plan.pairs_with_edges(plan.primary)),
     output:
         correlation=plan.file("clinical", "correlation.tsv"),
         points=plan.file("clinical", "points.tsv"),

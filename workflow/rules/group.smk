@@ -124,7 +124,7 @@ rule group_family:
 # Everybody with at least one session: group x drug + period on the a-priori edges.
 rule mixed_model:
     input:
-        pairs=GROUP + "/pairs",
+        pairs=lambda w: refused(plan.pairs_with_edges, w.pipeline),
     output:
         GROUP + "/mixed.tsv",
     log:
@@ -171,7 +171,7 @@ rule robustness:
 rule quality_group:
     input:
         folders=on_sheets(lambda: plan.session_folders()),
-        pairs=GROUP.format(pipeline=plan.primary) + "/pairs",
+        pairs=on_sheets(lambda: plan.pairs_with_edges(plan.primary)),
     output:
         sessions=plan.file("quality", "sessions.tsv"),
         motion=plan.file("quality", "motion.tsv"),

@@ -12,7 +12,8 @@ def report_inputs():
     trial = list(rules.trial.output)
     native = preprocessed_scans()[:1]
     results = clinical_results() + group_results() + quality_results()
-    return trial + native + results + twin
+    pairs = expand(GROUP + "/pairs", pipeline=plan.pipelines if plan.has_images else [])
+    return trial + native + pairs + results + twin
 
 
 rule report:

@@ -27,6 +27,9 @@ GAP = 6
 PLANES = {"x": ("y", "z"), "y": ("x", "z"), "z": ("x", "y")}
 AXES = "xyz"
 
+_COLOUR_STEP = 5  # of 255, which is a multiple of it
+_SEE_THROUGH = (1, 1, 1)  # no multiple of the step
+
 # Orange above zero, blue below: told apart with any colour vision, and by lightness against grey.
 _SHARE = np.array([0.0, 0.35, 0.7, 1.0])
 _ABOVE = np.array([[127, 39, 4], [217, 72, 1], [253, 141, 60], [254, 217, 118]], dtype=float)
@@ -247,19 +250,19 @@ def _word(x: float, y: float, text: Any, anchor: str) -> str:
 
 
 def png(rgba: np.ndarray) -> str:
-    """Give an image as a data address: 255 colours, and one for what is see-through."""
+    """Give an image as a data address; what is not opaque is see-through.
+
+    Colours are rounded to steps of `_COLOUR_STEP`: no eye sees it, and the picture is half as
+    large. A palette made from the picture itself would be given to the many greys of the template
+    and leave few colours to the map.
+    """
     from PIL import Image
 
-    image = Image.fromarray(np.ascontiguousarray(rgba[..., :3])).quantize(
-        255, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
-    )
-    index = np.array(image)
-    index[rgba[..., 3] == 0] = 255
-    palette = (image.getpalette() or [])[: 3 * 255]
-    indexed = Image.fromarray(index, mode="P")
-    indexed.putpalette(palette + [0] * (768 - len(palette)))
+    rounded = _COLOUR_STEP * np.round(rgba[..., :3] / _COLOUR_STEP)
+    rounded[rgba[..., 3] == 0] = _SEE_THROUGH
     written = io.BytesIO()
-    indexed.save(written, "PNG", transparency=255, optimize=False, compress_level=9)
+    image = Image.fromarray(rounded.astype(np.uint8), mode="RGB")
+    image.save(written, "PNG", transparency=_SEE_THROUGH, compress_level=9)
     return figure.inlined(written.getvalue())
 
 

@@ -107,8 +107,10 @@ def _pipelines(
 ) -> list[dict[str, Any]]:
     """The pipelines in words, the primary one first."""
     out = []
-    for name, choices in (results.config.get("pipelines") or {}).items():
-        choices = choices or {}
+    known = results.config.get("pipelines") or {}
+    named = [name for name in results.pipelines if name in known]
+    for name in named:
+        choices = known[name] or {}
         strategy = strategies.get(choices.get("strategy")) or {}
         sentence = " ".join(str(strategy.get("methods", "")).split())
         out.append(
@@ -119,7 +121,7 @@ def _pipelines(
                 "censoring": choices.get("censor_fd_mm"),
                 "fwhm": choices.get("fwhm_mm"),
                 "seed_set": choices.get("seed_set"),
-                "difference": _difference(choices, results.config["pipelines"]),
+                "difference": _difference(choices, known[named[0]] or {}),
             }
         )
     return out
@@ -137,9 +139,8 @@ def band(choices: Mapping[str, Any]) -> str:
     return ""
 
 
-def _difference(choices: Mapping[str, Any], pipelines: Mapping[str, Any]) -> str:
+def _difference(choices: Mapping[str, Any], primary: Mapping[str, Any]) -> str:
     """What sets a pipeline apart from the primary one."""
-    primary = next(iter(pipelines.values())) or {}
     words = {
         "strategy": "confound strategy",
         "high_pass_hz": "high-pass (Hz)",

@@ -23,7 +23,7 @@ from crossfc.report import (
 )
 from crossfc.report.methods import methods, versions_table
 from crossfc.report.results import Results
-from crossfc.report.study import read_results
+from crossfc.report.study import Planned, read_results
 from crossfc.report.table import everything
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "workflow" / "report"
@@ -33,6 +33,8 @@ def write_report(
     output: str | os.PathLike,
     *,
     config: dict[str, Any],
+    made: Sequence[str | os.PathLike],
+    pipelines: Sequence[str],
     analyses: Sequence[str] = (),
     group_dir: str | os.PathLike | None = None,
     clinical_dir: str | os.PathLike | None = None,
@@ -61,8 +63,13 @@ def write_report(
         The HTML file.
     config : dict
         The complete configuration. Read: ``study``, ``title``, ``groups``, ``treatments``,
-        ``pipelines`` (the first is primary), ``entry``, ``space``, ``group``, ``clinical``,
-        ``exclusion``, ``preprocessing``.
+        ``pipelines``, ``entry``, ``space``, ``group``, ``clinical``, ``exclusion``,
+        ``preprocessing``.
+    made : sequence of path
+        The files and folders that the plan of the study makes. Nothing else is read: what lies
+        beside them was left by an earlier configuration or sheet. It is named on the page.
+    pipelines : sequence of str
+        Names of the pipelines, the primary one first; with ready maps the one that they stand for.
     analyses : sequence of str
         Names of the group analyses, in the order to show them.
     group_dir, clinical_dir, quality_dir, trial_dir : path or None
@@ -93,6 +100,8 @@ def write_report(
     results = read_results(
         config,
         analyses,
+        pipelines,
+        made,
         _path(group_dir),
         _path(clinical_dir),
         _path(quality_dir),
@@ -107,6 +116,9 @@ def write_report(
     laid = registration.registrations(registrations, Path(output).parent)
     context = content(
         results, environment, strategies or {}, versions or {}, hypotheses, carpets, laid
+    )
+    context["left_over"] = Planned([*made, *(Path(p).parent for p in carpets)]).left_over(
+        Path(output).parent
     )
     atomic.write_text(output, environment.get_template("page.html.j2").render(context))
 
@@ -146,7 +158,7 @@ def content(
         "title": config.get("title") or config.get("study") or "Report",
         "study": config.get("study") or "",
         "results": results,
-        "pipeline": results.pipelines[0],
+        "pipeline": "" if config.get("entry") == "maps" else results.pipelines[0],
         "css": Markup((Path(environment.loader.searchpath[0]) / "style.css.j2").read_text("utf-8")),
         "cards": headline.cards(results, answers),
         "tally": tally(results, answers),

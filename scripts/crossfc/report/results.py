@@ -180,6 +180,7 @@ class Results:
     excluded: pd.DataFrame
     quality_tables: dict[str, pd.DataFrame]
     robustness: pd.DataFrame
+    pipelines: list[str]
     between: pd.DataFrame = field(default_factory=pd.DataFrame)
     family: pd.DataFrame = field(default_factory=pd.DataFrame)
     scales: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -202,11 +203,6 @@ class Results:
     def control(self) -> str:
         """Label of placebo or comparator."""
         return str(self.config["treatments"]["control"])
-
-    @property
-    def pipelines(self) -> list[str]:
-        """Pipelines, the primary one first."""
-        return list(self.config.get("pipelines") or {"primary": {}})
 
     def better(self, scale: str) -> str | None:
         """Whether a ``higher`` or a ``lower`` score is better; None where the sheet is silent."""

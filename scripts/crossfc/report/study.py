@@ -1,6 +1,6 @@
 """From the folders of a study to one set of results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,42 @@ import pandas as pd
 from crossfc.report.results import Results, read_analysis, read_json, read_table
 
 QUALITY_TABLES = ("sessions", "motion", "excluded")
+# Where results lie below the folder of a study.
+PLACES = ("clinical/*", "group/*", "group/*/*", "quality/*", "sub-*/ses-*/*", "*.tsv", "truth.json")
+
+
+class Planned:
+    """The files and folders that a plan makes; what else lies beside them is none of its results.
+
+    Parameters
+    ----------
+    made : iterable of path
+        Of a folder, all in it is made.
+    """
+
+    def __init__(self, made: Iterable[str | Path]) -> None:
+        self.made = {Path(path) for path in made}
+        self.above = {parent for path in self.made for parent in path.parents}
+
+    def holds(self, path: Path) -> bool:
+        """Tell whether a path is made, by itself or with a folder that it lies in."""
+        return path in self.made or any(parent in self.made for parent in path.parents)
+
+    def left_over(self, folder: Path) -> list[str]:
+        """List results that lie below a study's folder and are not made, as seen from there."""
+        found: list[Path] = []
+        for path in (p for place in PLACES for p in sorted(folder.glob(place))):
+            hidden = path.name.startswith(".")
+            if not (hidden or self.holds(path) or path in self.above or path.parent in found):
+                found.append(path)
+        return sorted(str(path.relative_to(folder)) for path in found)
 
 
 def read_results(
     config: dict[str, Any],
     analyses: Sequence[str],
+    pipelines: Sequence[str],
+    made: Iterable[str | Path],
     group_dir: Path | None,
     clinical_dir: Path | None,
     quality_dir: Path | None,
@@ -26,12 +57,14 @@ def read_results(
 ) -> Results:
     """Read whatever a study has written; what is missing becomes an empty table.
 
-    The parameters are those of :func:`crossfc.report.page.write_report`.
+    What lies there but is not ``made`` counts as missing: it was left by an earlier configuration
+    or sheet. The parameters are those of :func:`crossfc.report.page.write_report`.
     """
-    primary = next(iter(config.get("pipelines") or {"primary": {}}))
-    base = Path(group_dir) / primary if group_dir else None
+    planned = Planned(made)
+    base = Path(group_dir) / pipelines[0] if group_dir else None
     pairs = base / "pairs" if base else None
-    found = [read_analysis(name, base / name) for name in analyses] if base else []
+    asked = [(name, base / name) for name in analyses] if base else []
+    found = [read_analysis(name, folder) for name, folder in asked if planned.holds(folder)]
     clinical = Path(clinical_dir) if clinical_dir else None
     quality = Path(quality_dir) if quality_dir else None
     trial = Path(trial_dir) if trial_dir else None
@@ -39,13 +72,17 @@ def read_results(
     def first(name: str, *folders: Path | None) -> pd.DataFrame:
         """The first of the folders that holds the table."""
         for folder in folders:
-            if folder is not None and (folder / name).is_file():
+            if folder is None or not planned.holds(folder / name):
+                continue
+            if (folder / name).is_file():
                 return read_table(folder / name)
         return pd.DataFrame()
 
-    left = [read_table(f / "left.tsv") for f in (trial, pairs, base, clinical) if f]
+    left = [first("left.tsv", folder) for folder in (trial, pairs, base, clinical)]
     left = [table for table in left if len(table)]
     further = sorted(quality.glob("*.tsv")) if quality and quality.is_dir() else []
+    further = [path for path in further if planned.holds(path) and path.stem not in QUALITY_TABLES]
+    known = truth is not None and planned.holds(truth)
     return Results(
         config=config,
         analyses=[analysis for analysis in found if analysis is not None],
@@ -54,8 +91,8 @@ def read_results(
         paired=first("people.tsv", pairs, base),
         left=pd.concat(left).drop_duplicates().reset_index(drop=True) if left else pd.DataFrame(),
         targets=first("targets.tsv", pairs, base),
-        pairs=read_json(pairs / "pairs.json") if pairs else {},
-        mixed=read_table(base / "mixed.tsv") if base else pd.DataFrame(),
+        pairs=read_json(pairs / "pairs.json") if pairs and planned.holds(pairs) else {},
+        mixed=first("mixed.tsv", base),
         change=first("change.tsv", clinical),
         scores=first("scores.tsv", clinical),
         correlation=first("correlation.tsv", clinical),
@@ -63,14 +100,15 @@ def read_results(
         sessions=first("sessions.tsv", quality),
         motion=first("motion.tsv", quality),
         excluded=first("excluded.tsv", quality),
-        quality_tables={f.stem: read_table(f) for f in further if f.stem not in QUALITY_TABLES},
+        quality_tables={path.stem: read_table(path) for path in further},
         between=first("between_groups.tsv", clinical),
-        family=read_table(base / "family.tsv") if base else pd.DataFrame(),
-        robustness=read_table(Path(robustness)) if robustness else pd.DataFrame(),
+        family=first("family.tsv", base),
+        robustness=first(robustness.name, robustness.parent) if robustness else pd.DataFrame(),
+        pipelines=list(pipelines),
         scales=_by_name(scales, "scale"),
         seeds=_rows(seeds),
         target_rows=_rows(targets),
-        truth=read_json(Path(truth)) or None if truth else None,
+        truth=read_json(truth) or None if known else None,
     )
 
 
