@@ -146,6 +146,34 @@ def test_the_bids_folder_is_not_touched_by_a_twin_of_derivatives(study, tmp_path
     plan.claim_places([*files(), plan.file("report.html")])
     assert files_below(tmp_path / "data") == {str(tmp_path / "data/README"): "mine"}
     assert claim.is_made("derived") and claim.is_made("results/demo")
+    plan.require_own_places()
+    # A lab adds a person of its own to the sheet and to the twin's folder.
+    real = tmp_path / files()[0]
+    real.parent.mkdir(parents=True)
+    real.write_text("real")
+    with pytest.raises(Fault, match=f"key twin: .*{real.name}.*not made by crossfc"):
+        plan.require_own_places()
+    with claim.making(real):
+        real.write_text("simulated")
+    plan.require_own_places()
+
+
+def test_a_raw_twin_knows_all_that_it_writes(study):
+    plan = study(entry="raw", bids_dir="raw", derivatives_dir=None)
+    assert list(plan.made_places()) == ["twin", "derivatives_dir"]
+    twin = {Path(path).name for path in plan.made_places()["twin"][1]()}
+    assert {
+        "README",
+        "participants.tsv",
+        "task-rest_bold.json",
+        "sub-T01_ses-placebo_T1w.json",
+    } <= twin
+    scan = "sub-T01_ses-placebo_task-rest_run-01"
+    assert {f"{scan}_{end}" for end in ("bold.nii.gz", "bold.json", "truth.json")} <= twin
+    made = {Path(path).name for path in plan.made_places()["derivatives_dir"][1]()}
+    space = "space-MNI152NLin2009aSym"
+    assert {f"{scan}_{space}_desc-preproc_bold.nii.gz", "dataset_description.json",
+            f"sub-T01_{space}_desc-preproc_T1w.nii.gz"} <= made  # fmt: skip
 
 
 @pytest.mark.parametrize("twin", [None, {}])
