@@ -908,8 +908,11 @@ class Plan:
             "analyses": self.analyses() if self.has_images else [],
             "pipelines": self.pipelines,
             "scales": self.scale_rows(),
-            "seeds": [self._placed(row.as_dict("seed")) for row in seeds],
-            "targets": [self._placed(row.as_dict("target")) for row in trial.targets],
+            "seeds": [self._placed(row.as_dict("seed")) for row in seeds if self.has_images],
+            # Ready maps and the clinical arm alone use no targets.
+            "targets": [
+                self._placed(row.as_dict("target")) for row in trial.targets if self.has_edges
+            ],
             "strategies": self.strategies,
             "hypotheses": self.config["clinical"]["hypotheses"],
             "carpets": self.carpets() if self.has_edges else [],

@@ -5,6 +5,8 @@ import json
 import pandas
 import pytest
 
+from tests.report.report_page import Page
+
 
 def rules_of(jobs) -> set[str]:
     return {job.split()[0] for job in jobs}
@@ -31,6 +33,18 @@ def test_another_inference_reruns_the_group_tests(study, key, value):
     assert rules_of(jobs) == {"group_test", "robustness", "report", "provenance", "all"}
 
 
+def test_the_page_has_all_that_was_made(finished):
+    page = Page(finished.folder / "results/small/report.html")
+    assert "5 TRD and 4 HV with both sessions" in page.text
+    for name in ("drug_TRD", "group_by_drug", "change_MADRS"):
+        assert page.all("article", id=f"analysis-{name}")
+    for part in ("Clinical change", "Correlations of change", "Motion and signal", "Sessions",
+                 "Carpet plots of the 4 sessions", "Mixed model", "Other pipelines",
+                 "Who was analysed", "People with one session"):  # fmt: skip
+        assert part in page.text, part
+    assert "Left in the results" not in page.text
+
+
 def test_a_family_is_corrected_and_shown(study):
     family = ["group_by_drug", "group_by_drug_pooled"]
     study.set_config(group__analyses=family, group__families=[family])
@@ -51,6 +65,17 @@ def test_a_family_is_corrected_and_shown(study):
         assert len(digests) == 1
     page = (results / "report.html").read_text()
     assert "Clusters corrected over families of analyses" in page
+    # What the first run made and this plan does not is named, and not told.
+    left = page.partition("Left in the results by an earlier")[2].partition("</details>")[0]
+    assert "group/primary/drug_TRD, " in left and "group_by_drug_pooled" not in left
+    assert 'id="analysis-drug_TRD"' not in page
+    study.set_config(group__families=[])
+    done = study.snakemake(str((results / "report.html").relative_to(study.folder)))
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    page = (results / "report.html").read_text()
+    assert (results / "group/primary/family.tsv").exists()
+    assert "Clusters corrected over families of analyses" not in page
+    assert "group/primary/family.tsv" in page.partition("Left in the results by")[2]
     # Nothing is left of what is written beside a folder before it takes its place.
     assert not list((results / "group").rglob(".part*")) + list((results / "group").rglob(".old*"))
 

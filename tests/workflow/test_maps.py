@@ -8,6 +8,7 @@ import numpy as np
 import pandas
 import yaml
 
+from tests.report.report_page import Page
 from tests.workflow.conftest import copy_product
 
 # One-sample t at these places (mm), computed independently.
@@ -58,7 +59,13 @@ def test_real_contrast_maps(tmp_path, root, shared_data):
     assert not result["sequence_adjusted"]
     clusters = pandas.read_csv(folder / "clusters.tsv", sep="\t")
     assert clusters["p_fwe_cluster"].min() < 0.01
-    assert (study.folder / "results/wager/report.html").stat().st_size > 10_000
+    page = Page(study.folder / "results/wager/report.html")
+    assert "30 healthy with both sessions" in page.text
+    best = clusters.sort_values("p_fwe_cluster").iloc[0]
+    assert f"{best['region']}, peak" in page.text
+    assert page.raw.count('<tr class="mark">') >= 2 * (clusters["p_fwe_cluster"] < 0.05).sum() > 0
+    assert "No scans were analysed" not in page.text
+    assert "Ready maps come without records" in page.text
 
 
 def test_second_trial_from_its_data_set_to_the_group_by_configuration_only(
@@ -104,7 +111,18 @@ def test_second_trial_from_its_data_set_to_the_group_by_configuration_only(
     result = json.loads((analysis / "result.json").read_text())
     assert not result["sequence_adjusted"]
     assert all(seed["p_fwe_voxel_min"] < 0.05 for seed in result["per_seed"].values())
-    assert (results / "report.html").is_file()
+    page = Page(results / "report.html")
+    assert f"{result['n_people']} " in page.text and "with both sessions" in page.text
+    assert page.all("article", id=f"analysis-{analysis.name}")
+    for seed, said in result["per_seed"].items():
+        assert (
+            said["p_fwe_cluster_min"] >= 0.05 or f"connectivity of {seed} was higher" in page.text
+        )
+    # What needs the regions of every session says so in one sentence.
+    done = study.snakemake("clinical_correlation", config=config)
+    text = done.stdout + done.stderr
+    assert done.returncode != 0 and "Traceback" not in text
+    assert "ready maps (entry maps) come without" in text
 
 
 def test_pattern_that_cannot_be_filled_in(tmp_path, root):

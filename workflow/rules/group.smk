@@ -198,5 +198,6 @@ rule quality_group:
 
 rule quality:
     input:
+        on_sheets(lambda: plan.pairs_with_edges(plan.primary)),
         on_sheets(quality_results),
     localrule: True

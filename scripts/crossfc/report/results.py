@@ -253,10 +253,17 @@ def read_analysis(name: str, folder: Path) -> Analysis | None:
         kind_of(name),
         folder,
         record,
-        read_table(folder / "clusters.tsv"),
+        _with_places(read_table(folder / "clusters.tsv")),
         read_table(folder / "cells.tsv"),
-        read_table(folder / "peaks.tsv"),
+        _with_places(read_table(folder / "peaks.tsv")),
     )
+
+
+def _with_places(table: pd.DataFrame) -> pd.DataFrame:
+    """Give a place that is in no region of the atlas words that fit into sentences and titles."""
+    if "region" in table:
+        table["region"] = table["region"].astype(object).fillna("an unnamed region")
+    return table
 
 
 def kind_of(name: str) -> str:
