@@ -21,7 +21,8 @@ from crossfc import atomic
 from crossfc.fault import Fault
 
 FOLDER = ".crossfc"
-_CLAIM = "claim.json"
+_CLAIM = f"{FOLDER}/claim.json"
+_FILES = f"{FOLDER}/files"
 _SAMPLE = 1 << 16  # bytes read from either end of a large file
 _WHOLE = 1 << 22  # files up to this size are read as a whole
 
@@ -39,7 +40,7 @@ def make(root: str | os.PathLike) -> None:
         return
     try:
         root.mkdir(parents=True, exist_ok=True)
-        atomic.write_json(root / FOLDER / _CLAIM, {"made_by": "crossfc"} | _place(root))
+        atomic.write_json(root / _CLAIM, {"made_by": "crossfc"} | _place(root))
     except OSError as error:
         raise Fault(
             f"{root} cannot be written to ({error.strerror}); change its permissions, or name "
@@ -49,7 +50,7 @@ def make(root: str | os.PathLike) -> None:
 
 def is_made(root: str | os.PathLike) -> bool:
     """Tell whether a folder holds a claim, its own or one that was copied along."""
-    return (Path(root) / FOLDER / _CLAIM).is_file()
+    return (Path(root) / _CLAIM).is_file()
 
 
 def first_file(root: str | os.PathLike) -> str | None:
@@ -84,7 +85,7 @@ def making(*paths: str | os.PathLike) -> Iterator[None]:
     files = [Path(path) for path in paths]
     root = _root_of(files[0])
     names = [path.relative_to(root).as_posix() for path in files]
-    record = root / FOLDER / f"{names[0]}.json"
+    record = root / _FILES / f"{names[0]}.json"
     atomic.write_json(record, dict.fromkeys(names))
     yield
     states = {n: _state(p) for n, p in zip(names, files, strict=True) if p.is_file()}
@@ -147,9 +148,9 @@ def _files(root: Path) -> Iterator[Path]:
 def _records(root: Path) -> dict[str, list[Any]]:
     """Give what jobs took down: name of a file to its states; None of one that was begun."""
     found: dict[str, list[Any]] = {}
-    for folder, _, names in os.walk(root / FOLDER):
+    for folder, _, names in os.walk(root / _FILES):
         for name in names:
-            if name.endswith(".json") and not name.startswith(".") and name != _CLAIM:
+            if name.endswith(".json") and not name.startswith("."):
                 said = _read(Path(folder, name))
                 for path, state in (said if isinstance(said, dict) else {}).items():
                     found.setdefault(path, []).append(state)
@@ -204,7 +205,7 @@ def _place(root: Path) -> dict[str, Any]:
 
 def _bound(root: Path) -> bool:
     """Tell whether a claim was made in this very folder, moved or not."""
-    said = _read(root / FOLDER / _CLAIM)
+    said = _read(root / _CLAIM)
     if not isinstance(said, dict):
         return False
     return any(said.get(key) == value for key, value in _place(root).items())

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from crossfc import provenance
+from crossfc import claim, provenance
 
 # What a run says of itself is compared by its meaning, not as files.
 _SELF = (provenance.RECORD, "logs", "trial/sheets")
@@ -256,6 +256,7 @@ def _files(folder: Path) -> set[str]:
         for name in names
         if not any(name == own or name.startswith(f"{own}/") for own in _SELF)
         and not Path(name).name.startswith(".snakemake")
+        and claim.FOLDER not in Path(name).parts
     }
 
 

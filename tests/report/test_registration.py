@@ -63,10 +63,12 @@ def test_what_was_not_made_is_not_shown(rows, tmp_path):
 def test_the_page_has_them(rows, tmp_path):
     config = {"study": "s", "groups": {"patients": "a"}, "pipelines": {"primary": {}}}
     config |= {"treatments": {"active": "drug", "control": "placebo"}, "entry": "raw"}
-    write_report(tmp_path / "report.html", config=config, registrations=rows)
+    write_report(
+        tmp_path / "report.html", config=config, made=[], pipelines=["primary"], registrations=rows
+    )
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/png") == WORST
     assert '<a href="pre%20processed/sub-03.png">sub-03</a>' in page
     assert "sub-00:</strong> the deformation is folded" in page
-    write_report(tmp_path / "report.html", config=config)
+    write_report(tmp_path / "report.html", config=config, made=[], pipelines=["primary"])
     assert "Registrations" not in (tmp_path / "report.html").read_text()

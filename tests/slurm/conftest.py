@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from crossfc import claim
 from crossfc.trial import twin
 from tests.slurm.cluster import ACCOUNT, PARTITION, Cluster, missing_packages, wait_for
 from tests.workflow.conftest import SMALL, Study, copy_product
@@ -156,11 +157,12 @@ def write_twin(folder: Path, root: Path, people: tuple[int, int]) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Read every file of the results but the logs, hidden ones too."""
+    """Read every file of the results but logs and claims, which hold times, hidden ones too."""
+    aside = {"logs", claim.FOLDER}
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and "logs" not in path.relative_to(folder).parts
+        if path.is_file() and not aside & set(path.relative_to(folder).parts)
     }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from crossfc import claim
 from tests.workflow.conftest import Study, copy_product
 
 SHAPE, VOLUMES, TR = (12, 11, 10), 30, 2.0
@@ -197,11 +198,14 @@ def done_once(whole, tmp_path_factory) -> Study:
     study = whole.copy(tmp_path_factory.mktemp("done") / "study")
     planned = study.snakemake("preprocess", "-n", "--quiet", "rules", "--summary")
     assert planned.returncode == 0, planned.stderr
+    for folder in ("results/raw", "results/raw/preprocessed"):
+        claim.make(study.folder / folder)
     for line in planned.stdout.splitlines()[1:]:
         path = study.folder / line.split("\t")[0]
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("{}")
+            with claim.making(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text("{}")
     done = study.snakemake("preprocess", "--touch", "--forceall")
     assert done.returncode == 0, done.stderr
     assert not study.would_run("preprocess")
