@@ -20,5 +20,6 @@ with job(snakemake):
         [(session.participant_id, session.session_id) for session in sessions],
         Path(__file__).resolve().parent.parent,
         {"crossfc": __version__, "deployment": wanted.deployment},
+        wanted.planned,
     )
     atomic.write_json(made.record, record)

@@ -55,6 +55,20 @@ def test_jobs_are_counted_by_what_they_ran_with(tmp_path):
     assert set(found) == {"connect", "report"}
 
 
+def test_jobs_of_an_earlier_configuration_are_not_counted(tmp_path):
+    for name in ("primary_drug_TRD", "gone_drug_TRD"):
+        job_record(tmp_path / "group_test", name, "group_test")
+    job_record(tmp_path / "connect", "sub-01_ses-a", "connect")
+    job_record(tmp_path, "clinical_change", "clinical_change")
+    planned = ["group_test/primary_drug_TRD", "report"]
+    rules = ["group_test", "connect", "clinical_change"]
+    found = provenance.jobs(tmp_path, rules, [("sub-01", "ses-a")], planned)
+    assert {rule: [alike["jobs"] for alike in own] for rule, own in found.items()} == {
+        "group_test": [1],
+        "connect": [1],
+    }
+
+
 def test_results_without_a_record_are_refused(tmp_path):
     with pytest.raises(Fault, match="provenance.json does not exist; name a folder"):
         provenance.read(tmp_path)

@@ -920,6 +920,22 @@ class Plan:
             "folders": folders,
         }
 
+    def job_labels(self) -> list[str]:
+        """List the jobs of this study that are of no person, by their logs, without extension."""
+        found = ["sheets", "trial", "truth", "twin_dataset", "derivative_dataset", "fmriprep_image"]
+        found += ["report", "provenance"]
+        if scored := bool(self.checked_trial().scales):
+            found.append("clinical_change")
+        if self.has_edges:
+            found += ["quality_group", "robustness", f"mixed_model/{self.primary}"]
+            found += ["clinical_correlation"] if scored else []
+        if self.has_images:
+            for pipeline in self.pipelines:
+                found.append(f"pair_sessions/{pipeline}")
+                found += [f"group_test/{pipeline}_{name}" for name in self.analyses()]
+                found += [f"group_family/{pipeline}"] if self.families() else []
+        return found
+
     def registrations(self) -> list[dict[str, str]]:
         """List the pictures and records of native preprocessing, as seen from the results."""
         if self.preprocessing_tool != "native":

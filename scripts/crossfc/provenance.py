@@ -6,7 +6,7 @@ import platform
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ def provenance(
     sessions: Iterable[tuple[str, str]],
     home: str | Path,
     versions: dict[str, Any],
+    planned: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """Gather what a study's results were made of, and with what.
 
@@ -43,6 +44,9 @@ def provenance(
         The folder of the workflow: its lock, environments and scripts.
     versions : dict
         Versions that no job knows (crossfc), and how software was deployed.
+    planned : collection of str, optional
+        The jobs of the study that are of no person, by their logs below ``logs_dir``, without
+        extension; records of others, left by an earlier configuration, do not count.
 
     Returns
     -------
@@ -63,7 +67,7 @@ def provenance(
         "config": config,
         "seeds": seeds(config),
         "sheets": sheet_digests(config),
-        "jobs": jobs(logs_dir, rules, sessions),
+        "jobs": jobs(logs_dir, rules, sessions, planned),
         "modules": known,
         "rules": {rule: list(own) for rule, own in modules.items()},
         "workflow": _digests(home, ".", ("Snakefile", "workflow/*/*", "profiles/default/*")),
@@ -116,7 +120,10 @@ def seeds(config: dict[str, Any], path: str = "") -> dict[str, int]:
 
 
 def jobs(
-    logs_dir: str | Path, rules: Iterable[str], sessions: Iterable[tuple[str, str]]
+    logs_dir: str | Path,
+    rules: Iterable[str],
+    sessions: Iterable[tuple[str, str]],
+    planned: Collection[str] | None = None,
 ) -> dict[str, list[dict[str, Any]]]:
     """Count the jobs of every rule by their threads and versions, from the records they left.
 
@@ -131,6 +138,9 @@ def jobs(
     for path in sorted(Path(logs_dir).rglob("*.json")):
         own = re.match(r"sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?", path.stem)
         if own and own[0] not in known:
+            continue
+        label = path.relative_to(logs_dir).with_suffix("").as_posix()
+        if not own and planned is not None and label not in planned:
             continue
         record = json.loads(path.read_text(encoding="utf-8"))
         rule = record.pop("rule")

@@ -38,6 +38,7 @@ rule provenance:
         # too, from the configuration, but makes no new record of results that stay as they are.
         choices=plan.choices(),
         rules=lambda w: scripts_of_rules(),
+        planned=on_sheets(lambda: plan.job_labels()),
         deployment=lambda w: sorted(
             method.name.lower()
             for method in workflow.deployment_settings.deployment_method
