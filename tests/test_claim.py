@@ -19,7 +19,7 @@ SCAN = "sub-01/ses-1/func/sub-01_ses-1_task-rest_bold.nii.gz"
 def twin(tmp_path):
     """A folder that a job has filled."""
     root = tmp_path / "twin"
-    claim.make(root)
+    claim.make(root, claim.TWIN)
     write(root, SCAN)
     return root
 
@@ -33,31 +33,31 @@ def write(root: Path, name: str = SCAN, content: str = "simulated") -> Path:
 
 
 def test_ours_may_be_made_anew_and_others_may_not(tmp_path, twin):
-    assert claim.fault(tmp_path / "none", [tmp_path / "none" / SCAN]) == ""
+    assert claim.fault(tmp_path / "none", claim.TWIN, [tmp_path / "none" / SCAN]) == ""
     (tmp_path / "empty/sub-01/ses-1").mkdir(parents=True)
     (tmp_path / "empty/.git").mkdir()
     (tmp_path / "empty/.git/config").write_text("")
-    assert claim.fault(tmp_path / "empty", []) == ""
-    assert claim.fault(twin, [twin / SCAN]) == ""
+    assert claim.fault(tmp_path / "empty", claim.TWIN, []) == ""
+    assert claim.fault(twin, claim.TWIN, [twin / SCAN]) == ""
     write(twin, content="simulated otherwise")
-    assert claim.fault(twin, [twin / SCAN]) == ""
+    assert claim.fault(twin, claim.TWIN, [twin / SCAN]) == ""
     real = tmp_path / "real"
     real.mkdir()
     (real / "participants.tsv").write_text("participant_id\n")
-    assert f"{real} was not made by crossfc" in claim.fault(real, [])
+    assert f"{real} was not made by crossfc" in claim.fault(real, claim.TWIN, [])
 
 
 def test_a_file_that_somebody_put_there_is_kept(twin):
     real = twin / SCAN.replace("01", "02")
-    assert claim.fault(twin, [twin / SCAN, real]) == ""
+    assert claim.fault(twin, claim.TWIN, [twin / SCAN, real]) == ""
     real.parent.mkdir(parents=True)
     real.write_text("a real scan")
-    assert claim.fault(twin, [twin / SCAN]) == "", "the twin does not make that one"
-    assert str(real) in claim.fault(twin, [twin / SCAN, real])
+    assert claim.fault(twin, claim.TWIN, [twin / SCAN]) == "", "the twin does not make that one"
+    assert str(real) in claim.fault(twin, claim.TWIN, [twin / SCAN, real])
     real.unlink()
     # In the place of one of ours, and as long.
     (twin / SCAN).write_text("a person!")
-    assert str(twin / SCAN) in claim.fault(twin, [twin / SCAN, real])
+    assert str(twin / SCAN) in claim.fault(twin, claim.TWIN, [twin / SCAN, real])
 
 
 def test_a_killed_job_may_be_done_again(twin):
@@ -66,35 +66,35 @@ def test_a_killed_job_may_be_done_again(twin):
         path.parent.mkdir(parents=True)
         path.write_text("half")
         raise KeyboardInterrupt
-    assert claim.fault(twin, [path]) == ""
+    assert claim.fault(twin, claim.TWIN, [path]) == ""
 
 
 def test_links_do_not_lead_out(tmp_path, twin):
     real = tmp_path / "real" / "sub-04"
     real.mkdir(parents=True)
     (twin / "sub-04").symlink_to(real)
-    assert "sub-04" in claim.fault(twin, [twin / SCAN.replace("01", "04")])
+    assert "sub-04" in claim.fault(twin, claim.TWIN, [twin / SCAN.replace("01", "04")])
     data = tmp_path / "data"
     (real / "README").write_text("")
     data.symlink_to(real)
-    assert "was not made by crossfc" in claim.fault(data, [])
+    assert "was not made by crossfc" in claim.fault(data, claim.TWIN, [])
 
 
 def test_moved_and_copied(tmp_path, twin):
     moved = tmp_path / "moved"
     twin.rename(moved)
     (moved / "notes.txt").write_text("")
-    assert claim.fault(moved, [moved / SCAN]) == ""
+    assert claim.fault(moved, claim.TWIN, [moved / SCAN]) == ""
     (moved / "notes.txt").unlink()
     shutil.copytree(moved, copied := tmp_path / "copied", copy_function=shutil.copyfile)
     os.utime(copied / SCAN)
-    assert claim.fault(copied, [copied / SCAN]) == ""
+    assert claim.fault(copied, claim.TWIN, [copied / SCAN]) == ""
     # A claim that came to somebody's data says nothing about them.
     real = tmp_path / "real"
     (real / "sub-09").mkdir(parents=True)
     (real / "sub-09/scan.nii.gz").write_text("real")
     shutil.copytree(moved / claim.FOLDER, real / claim.FOLDER)
-    assert "sub-09" in claim.fault(real, [real / SCAN])
+    assert "sub-09" in claim.fault(real, claim.TWIN, [real / SCAN])
 
 
 # The plan ----------------------------------------------------------------------------------------
@@ -141,11 +141,12 @@ def test_the_bids_folder_is_not_touched_by_a_twin_of_derivatives(study, tmp_path
     plan = study(entry="fmriprep", bids_dir="data")
     plan.require_own_places()
     assert list(plan.made_places()) == ["twin"]
-    folder, files = plan.made_places()["twin"]
+    folder, _, files = plan.made_places()["twin"]
     assert all(Path(path).is_relative_to(folder) for path in files()) and len(files()) > 300
     plan.claim_places([*files(), plan.file("report.html")])
     assert files_below(tmp_path / "data") == {str(tmp_path / "data/README"): "mine"}
-    assert claim.is_made("derived") and claim.is_made("results/demo")
+    assert claim.kind_of("derived") == claim.TWIN
+    assert claim.kind_of("results/demo") == claim.RESULTS
     plan.require_own_places()
     # A lab adds a person of its own to the sheet and to the twin's folder.
     real = tmp_path / files()[0]
@@ -161,7 +162,7 @@ def test_the_bids_folder_is_not_touched_by_a_twin_of_derivatives(study, tmp_path
 def test_a_raw_twin_knows_all_that_it_writes(study):
     plan = study(entry="raw", bids_dir="raw", derivatives_dir=None)
     assert list(plan.made_places()) == ["twin", "derivatives_dir"]
-    twin = {Path(path).name for path in plan.made_places()["twin"][1]()}
+    twin = {Path(path).name for path in plan.made_places()["twin"][2]()}
     assert {
         "README",
         "participants.tsv",
@@ -170,7 +171,7 @@ def test_a_raw_twin_knows_all_that_it_writes(study):
     } <= twin
     scan = "sub-T01_ses-placebo_task-rest_run-01"
     assert {f"{scan}_{end}" for end in ("bold.nii.gz", "bold.json", "truth.json")} <= twin
-    made = {Path(path).name for path in plan.made_places()["derivatives_dir"][1]()}
+    made = {Path(path).name for path in plan.made_places()["derivatives_dir"][2]()}
     space = "space-MNI152NLin2009aSym"
     assert {f"{scan}_{space}_desc-preproc_bold.nii.gz", "dataset_description.json",
             f"sub-T01_{space}_desc-preproc_T1w.nii.gz"} <= made  # fmt: skip
@@ -216,11 +217,32 @@ def test_results_do_not_come_among_somebodys_data(study, tmp_path):
     said = {"GeneratedBy": [{"Name": "crossfc", "Version": "0.1.0"}]}
     (folder / "dataset_description.json").write_text(json.dumps(said))
     study().require_own_places()
+    (folder / "dataset_description.json").write_text(json.dumps(said | {"Name": "x, preprocessed"}))
+    with pytest.raises(Fault, match="dataset_description.json"):
+        study().require_own_places()
     # A claim does not make another's data set ours.
-    claim.make(folder)
+    claim.make(folder, claim.RESULTS)
     (folder / "dataset_description.json").write_text('{"Name": "mine"}')
     with pytest.raises(Fault, match="dataset_description.json"):
         study().require_own_places()
+
+
+def test_simulated_scans_do_not_come_over_preprocessed_ones_of_ours(study):
+    """Nor results among either: a session's folder of results is made as a whole."""
+    native = study(entry="raw", twin=None)
+    files = native.made_places()["derivatives_dir"][2]()
+    native.claim_places(files)
+    bold = next(path for path in files if path.endswith("preproc_bold.nii.gz"))
+    with claim.making(bold):
+        Path(bold).parent.mkdir(parents=True)
+        Path(bold).write_text("hours of work")
+    native.require_own_places()
+    with pytest.raises(Fault, match="derived was made by crossfc for preprocessed scans"):
+        study(entry="fmriprep").require_own_places()
+    study(entry="fmriprep", twin=None).require_own_places()
+    with pytest.raises(Fault, match=r"key study: derived, .*\(preprocessed scans\)"):
+        study(entry="raw", twin=None, study="derived", results_dir=".",
+              derivatives_dir=None).require_own_places()  # fmt: skip
 
 
 def test_a_twin_has_no_ready_maps(study):

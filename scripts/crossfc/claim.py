@@ -27,8 +27,18 @@ _SAMPLE = 1 << 16  # bytes read from either end of a large file
 _WHOLE = 1 << 22  # files up to this size are read as a whole
 
 
-def make(root: str | os.PathLike) -> None:
+RESULTS, TWIN, PREPROCESSED = "results", "simulated scans", "preprocessed scans"
+
+
+def make(root: str | os.PathLike, kind: str) -> None:
     """Claim a folder, which is made if there is none. It has to be free or ours (`fault`).
+
+    Parameters
+    ----------
+    root : path
+    kind : str
+        What it is for: `RESULTS`, `TWIN` or `PREPROCESSED`. Simulated scans must not come over
+        preprocessed ones that are crossfc's as well.
 
     Raises
     ------
@@ -40,7 +50,8 @@ def make(root: str | os.PathLike) -> None:
         return
     try:
         root.mkdir(parents=True, exist_ok=True)
-        atomic.write_json(root / _CLAIM, {"made_by": "crossfc"} | _place(root))
+        said = {"made_by": "crossfc", "holds": kind}
+        atomic.write_json(root / _CLAIM, said | _place(root))
     except OSError as error:
         raise Fault(
             f"{root} cannot be written to ({error.strerror}); change its permissions, or name "
@@ -48,9 +59,10 @@ def make(root: str | os.PathLike) -> None:
         ) from None
 
 
-def is_made(root: str | os.PathLike) -> bool:
-    """Tell whether a folder holds a claim, its own or one that was copied along."""
-    return (Path(root) / _CLAIM).is_file()
+def kind_of(root: str | os.PathLike) -> str | None:
+    """Tell what a folder is claimed for, by its own claim or one that was copied along."""
+    said = _read(Path(root) / _CLAIM)
+    return str(said.get("holds")) if isinstance(said, dict) else None
 
 
 def first_file(root: str | os.PathLike) -> str | None:
@@ -64,9 +76,11 @@ def first_file(root: str | os.PathLike) -> str | None:
 
 
 def is_result(root: str | os.PathLike) -> bool:
-    """Tell whether a folder's ``dataset_description.json`` names crossfc as what made it."""
+    """Tell whether a folder's ``dataset_description.json`` is that of crossfc's results."""
     said = _read(Path(root) / "dataset_description.json")
-    made = said.get("GeneratedBy") if isinstance(said, dict) else None
+    if not isinstance(said, dict) or str(said.get("Name")).endswith(", preprocessed"):
+        return False
+    made = said.get("GeneratedBy")
     made = made if isinstance(made, list) else [made]
     return any(isinstance(one, dict) and one.get("Name") == "crossfc" for one in made)
 
@@ -92,13 +106,15 @@ def making(*paths: str | os.PathLike) -> Iterator[None]:
     atomic.write_json(record, states)
 
 
-def fault(root: str | os.PathLike, files: Iterable[str | os.PathLike]) -> str:
+def fault(root: str | os.PathLike, kind: str, files: Iterable[str | os.PathLike]) -> str:
     """Say what forbids to make files in a folder: what is there and is not ours.
 
     Parameters
     ----------
     root : path
         The folder; it need not exist.
+    kind : str
+        What it would be claimed for (see `make`).
     files : iterable of path
         All that may be made in it.
 
@@ -108,11 +124,14 @@ def fault(root: str | os.PathLike, files: Iterable[str | os.PathLike]) -> str:
         Half a sentence with the first places; empty where files may be made.
     """
     root = Path(root)
-    if not is_made(root):
+    known = kind_of(root)
+    if known is None:
         found = first_file(root)
         if found is None:
             return ""
         return f"{root} was not made by crossfc, or by a version without claims (it holds {found})"
+    if known != kind:
+        return f"{root} was made by crossfc for {known}"
     records = _records(root)
     if not _bound(root):
         # Copied as a whole, it is ours still; a claim alone may have come to others' files.

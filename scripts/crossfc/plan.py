@@ -156,21 +156,24 @@ class Plan:
                     "would come among the raw ones; name another folder, or leave the key out"
                 )
 
-    def made_places(self) -> dict[str, tuple[Path, Callable[[], list[str]]]]:
+    def made_places(self) -> dict[str, tuple[Path, str, Callable[[], list[str]]]]:
         """Give the folders besides the results that rules fill, by the config key that does it.
 
         Returns
         -------
         dict
-            Key to the folder and a function that lists all files that rules may make in it.
+            Key to the folder, what it is for, and a function that lists all files that rules may
+            make in it.
         """
-        places: dict[str, tuple[Path, Callable[[], list[str]]]] = {}
+        places: dict[str, tuple[Path, str, Callable[[], list[str]]]] = {}
         if self.config["twin"] is not None:
             raw = self.entry == "raw"
             folder = Path(self.config["bids_dir"]) if raw else self.derivatives_dir
-            places["twin"] = folder, self._raw_twin_files if raw else self._twin_derivatives
+            files = self._raw_twin_files if raw else self._twin_derivatives
+            places["twin"] = folder, claim.TWIN, files
         if self.entry == "raw":
-            places["derivatives_dir"] = self.derivatives_dir, self._preprocessed_files
+            place = self.derivatives_dir, claim.PREPROCESSED, self._preprocessed_files
+            places["derivatives_dir"] = place
         return places
 
     def _scans(self) -> list[str]:
@@ -218,16 +221,19 @@ class Plan:
         """
         faults = []
         result, study = claim.is_result(self.study_dir), self.study_dir
-        foreign = claim.first_file(study) if not (result or claim.is_made(study)) else None
+        kind = claim.kind_of(study)
+        foreign = claim.first_file(study) if not (result or kind) else None
         if (study / "dataset_description.json").exists() and not result:
             foreign = "dataset_description.json"
+        if kind not in (None, claim.RESULTS):
+            foreign = kind
         if foreign:
             faults.append(
                 f"config key study: {study}, where the results would go, holds what is none of "
                 f"crossfc's results ({foreign}); choose another study name or results_dir"
             )
-        for key, (folder, files) in self.made_places().items():
-            fault = claim.fault(folder, files() if claim.is_made(folder) else ())
+        for key, (folder, kind, files) in self.made_places().items():
+            fault = claim.fault(folder, kind, files() if claim.kind_of(folder) else ())
             if fault and key == "twin":
                 faults.append(
                     f"config key twin: simulated scans would be written over what is no twin's: "
@@ -253,10 +259,10 @@ class Plan:
         Fault
             If one cannot be written to.
         """
-        folders = [folder for folder, _ in self.made_places().values()]
-        wanted = [f for f in folders if any(Path(path).is_relative_to(f) for path in outputs)]
-        for folder in [self.study_dir, *wanted]:
-            claim.make(folder)
+        claim.make(self.study_dir, claim.RESULTS)
+        for folder, kind, _ in self.made_places().values():
+            if any(Path(path).is_relative_to(folder) for path in outputs):
+                claim.make(folder, kind)
 
     def _check_group(self) -> None:
         """Refuse an exchange of blocks that are not named, and an atlas that is not there."""

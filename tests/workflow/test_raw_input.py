@@ -198,8 +198,8 @@ def done_once(whole, tmp_path_factory) -> Study:
     study = whole.copy(tmp_path_factory.mktemp("done") / "study")
     planned = study.snakemake("preprocess", "-n", "--quiet", "rules", "--summary")
     assert planned.returncode == 0, planned.stderr
-    for folder in ("results/raw", "results/raw/preprocessed"):
-        claim.make(study.folder / folder)
+    claim.make(study.folder / "results/raw", claim.RESULTS)
+    claim.make(study.folder / "results/raw/preprocessed", claim.PREPROCESSED)
     for line in planned.stdout.splitlines()[1:]:
         path = study.folder / line.split("\t")[0]
         if not path.exists():
