@@ -9,8 +9,8 @@ with job(snakemake):
 
     from crossfc import atomic
     from crossfc.group.edges import edge_rows
-    from crossfc.group.exclusion import quality_table, split
-    from crossfc.group.pairs import pair_sessions
+    from crossfc.group.exclusion import quality_table, require_somebody, split
+    from crossfc.group.pairs import no_pairs, pair_sessions
     from crossfc.session.folder import finished_session
     from crossfc.trial.design import LEFT_COLUMNS
 
@@ -28,8 +28,11 @@ with job(snakemake):
                 person[kind] = own[person["participant_id"], session]["maps"]
         records = [files["qc"] for files in own.values()]
         quality = quality_table(wanted.sessions, records, choices["limits"])
+        everybody = [{k: v for k, v in p.items() if k != "sessions"} for p in people]
         people, poor = split(people, quality)
         left += poor
+        if choices["primary"]:
+            require_somebody(people, poor, choices["pipeline"])
         kept = [not bad for bad in quality["excluded"]]
         edges = edge_rows(
             [s for s, k in zip(wanted.sessions, kept, strict=True) if k],
@@ -43,17 +46,17 @@ with job(snakemake):
                 person[kind] = [next(maps) for _ in seeds]
     for person in people:
         del person["sessions"]
-    pair_sessions(
-        people,
-        seeds,
-        choices["treatments"],
-        choices["groups"],
-        choices["pipeline"],
-        out,
-        seed_definitions=wanted.seeds if choices["mask_seeds"] else (),
-        fwhm_mm=choices["fwhm_mm"],
-        level=choices["level"],
-        accept_unoriented=choices["accept_unoriented"],
-        zero_is_missing=choices["zero_is_missing"],
-    )
+    words = seeds, choices["treatments"], choices["groups"], choices["pipeline"], out
+    if given.sessions and not people:
+        no_pairs(everybody, *words, choices["fwhm_mm"])
+    else:
+        pair_sessions(
+            people,
+            *words,
+            seed_definitions=wanted.seeds if choices["mask_seeds"] else (),
+            fwhm_mm=choices["fwhm_mm"],
+            level=choices["level"],
+            accept_unoriented=choices["accept_unoriented"],
+            zero_is_missing=choices["zero_is_missing"],
+        )
     atomic.write_table(out / "left.tsv", pandas.DataFrame(left, columns=LEFT_COLUMNS))

@@ -7,7 +7,7 @@ from crossfc.job import job
 with job(snakemake):
     from crossfc import atomic
     from crossfc.group.edges import read_edges
-    from crossfc.group.exclusion import quality_table
+    from crossfc.group.exclusion import defective_volumes, quality_table
     from crossfc.group.motion import excluded_sessions, motion, quality_connectivity
     from crossfc.group.pairs import read_people
     from crossfc.session.folder import finished_session
@@ -16,14 +16,22 @@ with job(snakemake):
     place = wanted.task, Path(made.sessions).parent.parent, wanted.space
     treatments = wanted.labels["treatments"]
     groups = [g for g in wanted.labels["groups"].values() if g]
-    records = [
-        finished_session(s["participant_id"], s["session_id"], *place, wanted.pipeline, [])["qc"]
-        for s in wanted.sessions
-    ]
-    sessions = quality_table(wanted.sessions, records, wanted.limits)
+
+    def records(pipeline: str):
+        found = [
+            finished_session(s["participant_id"], s["session_id"], *place, pipeline, [])
+            for s in wanted.sessions
+        ]
+        return [files["qc"] for files in found]
+
+    own = {pipeline: records(pipeline) for pipeline in wanted.pipelines}
+    tables = {p: quality_table(wanted.sessions, own[p], wanted.limits) for p in own}
+    sessions = tables[wanted.pipelines[0]]
     atomic.write_table(made.sessions, sessions)
     atomic.write_table(made.motion, motion(sessions, treatments, groups))
-    atomic.write_table(made.excluded, excluded_sessions(sessions))
+    atomic.write_table(made.excluded, excluded_sessions(tables))
+    defects = defective_volumes(wanted.sessions, own[wanted.pipelines[0]])
+    atomic.write_table(made.defects, defects)
     targets = read_edges(f"{given.pairs}/targets.tsv")
     people = read_people(f"{given.pairs}/people.tsv")
     atomic.write_table(made.qcfc, quality_connectivity(targets, people, treatments, groups))

@@ -727,6 +727,7 @@ class Plan:
         ready = self.entry == "maps"
         return self.labels() | {
             "pipeline": pipeline,
+            "primary": pipeline == self.primary,
             "limits": self.config["exclusion"],
             "fwhm_mm": maps["fwhm_mm"] if ready else self.config["pipelines"][pipeline]["fwhm_mm"],
             "mask_seeds": maps["mask_seeds"] if ready else True,

@@ -4,16 +4,28 @@ import json
 
 import pytest
 
-from crossfc.group.exclusion import exclusion_reasons, quality_table, split
+from crossfc.fault import Fault
+from crossfc.group.exclusion import (
+    defective_volumes,
+    exclusion_reasons,
+    quality_table,
+    require_somebody,
+    split,
+)
 
 LIMITS = {
     "maximum_mean_fd_mm": 0.5,
     "maximum_censored_share": 0.5,
+    "maximum_defective_share": 0.1,
+    "minimum_minutes_kept": 2,
     "minimum_template_dice": 0.8,
 }
 GOOD = {
     "mean_fd": 0.2, "median_fd": 0.1, "max_fd": 1.0, "share_fd_above_0.5": 0.01, "mean_dvars": 1.0,
     "tsnr_median": 60.0, "mask_voxels": 9, "mask_dice_template": 0.95, "zero_variance_voxels": 0,
+    "voxels_without_signal": 3, "repetition_time": 2.0, "volumes_defective": 1,
+    "defective_volumes": [{"volume": 80, "reason": "blank"}], "exclusion_reasons": [],
+    "targets_left_out": ["20% of target SMG lies in the brain mask with signal, less than 50%"],
     "volumes": 100, "volumes_non_steady": 2, "volumes_censored": 10, "volumes_kept": 88,
     "residual_degrees_of_freedom": 30, "scan": "x", "runs_considered": [{}, {}],
     "seeds": {"sgACC": {"coverage": 0.9, "tsnr": 30.0}},
@@ -25,6 +37,15 @@ GOOD = {
     [
         ({"mean_fd": 0.51}, "mean framewise displacement 0.51 mm above 0.5 mm"),
         ({"volumes_censored": 51}, "51% of the volumes censored, more than 50%"),
+        (
+            {"volumes_defective": 11},
+            "11% of the volumes are no measurement (volumes counted from 0: 80 blank), more than",
+        ),
+        ({"volumes_kept": 59}, "2.0 minutes kept, fewer than 2"),
+        (
+            {"exclusion_reasons": ["12 residual degrees of freedom, fewer than 20"]},
+            "12 residual degrees of freedom, fewer than 20",
+        ),
         ({"mask_dice_template": 0.79}, "overlaps the template by 0.79 (Dice), less than 0.8"),
     ],
 )
@@ -46,6 +67,10 @@ def test_a_person_with_one_bad_session_leaves_by_name(tmp_path):
     table = quality_table(sessions, paths, LIMITS)
     assert list(table["excluded"]) == [False, False, False, True]
     assert list(table["coverage_sgACC"]) == [0.9] * 4
+    assert list(table["share_censored"]) == [0.1] * 4
+    assert table["targets_left_out"].str.contains("20% of target SMG").all()
+    volumes = defective_volumes([s | {"treatment": "A"} for s in sessions], paths)
+    assert volumes[["volume", "reason"]].values.tolist() == [[80, "blank"]] * 4
     people = [
         {"participant_id": p, "group": "TRD", "sessions": ["ses-a", "ses-b"]}
         for p in ("sub-1", "sub-2")
@@ -55,3 +80,23 @@ def test_a_person_with_one_bad_session_leaves_by_name(tmp_path):
     assert staying[0]["mean_fd_active"] == 0.2
     assert [(row["participant_id"], row["what"]) for row in left] == [("sub-2", "ses-b")]
     assert "0.90 mm above" in left[0]["reason"]
+
+
+def test_limits_that_are_not_set_and_displacement_that_is_not_known_exclude_nobody():
+    limits = LIMITS | {"minimum_minutes_kept": None}
+    assert exclusion_reasons(GOOD | {"volumes_kept": 3, "mean_fd": None}, limits) == []
+
+
+def test_a_primary_analysis_of_nobody_is_one_sentence():
+    left = [
+        {"participant_id": f"sub-{i}", "reason": "2 residual degrees of freedom, fewer than 20"}
+        for i in (1, 1, 2)
+    ]
+    with pytest.raises(Fault) as caught:
+        require_somebody([], left, "scrub")
+    said = str(caught.value)
+    assert "pipeline scrub: all 2 people leave" in said and "fewer than 20 (3 sessions)" in said
+    assert "choose a lighter cleaning" in said
+    require_somebody([{"participant_id": "sub-3"}], left, "scrub")
+    # Where nobody had a pair at all, pairing says so itself.
+    require_somebody([], [], "scrub")

@@ -69,9 +69,15 @@ def test_excluded_and_unpaired_sessions_are_not_in_it():
     table = motion(table_of, TREATMENTS, ["TRD", "HV"]).set_index(["measure", "group"])
     assert table["n"]["mean_fd", "TRD"] == 9 and table["n"]["mean_dvars", "TRD"] == 8
     assert table["n"]["mean_fd", "HV"] == 9
-    listed = excluded_sessions(table_of)
-    assert listed["participant_id"].tolist() == ["sub-TRD00", "sub-TRD02"]
-    assert listed["exclusion_reasons"][0] == "mean FD above 0.5 mm"
+    scrubbed = table_of.assign(exclusion_reasons="", excluded=False)
+    scrubbed.loc[0, ["excluded", "exclusion_reasons"]] = [True, "mean FD above 0.5 mm"]
+    scrubbed.loc[3, ["excluded", "exclusion_reasons"]] = [True, "2 residual degrees of freedom"]
+    listed = excluded_sessions({"primary": table_of, "gsr": table_of, "scrub": scrubbed})
+    assert listed[["participant_id", "exclusion_reasons", "pipelines"]].values.tolist() == [
+        ["sub-TRD00", "mean FD above 0.5 mm", "primary, gsr, scrub"],
+        ["sub-TRD02", "", "primary, gsr"],
+        ["sub-TRD01", "2 residual degrees of freedom", "scrub"],
+    ]
 
 
 @pytest.mark.filterwarnings("error")
@@ -81,9 +87,8 @@ def test_one_group_absent_measures_and_nothing_to_test():
     table_of["median_fd"] = np.nan
     table = motion(table_of, TREATMENTS, ["TRD"])
     assert table["group"].unique().tolist() == ["TRD"]
-    assert table["measure"].tolist() == [
-        "mean_fd", "share_fd_above_0.5", "volumes_censored", "mean_dvars",
-    ]  # fmt: skip
+    gone = ("median_fd", "tsnr_median")
+    assert table["measure"].tolist() == [m for m in MEASURES if m not in gone]
     censored = table.set_index("measure").loc["volumes_censored"]
     assert censored["mean_difference"] == 0
     assert np.isnan(censored[["t", "df", "p", "wilcoxon_p"]].astype(float)).all()

@@ -11,6 +11,7 @@ import yaml
 from crossfc.fault import Fault
 from crossfc.session.confounds import (
     MOTION,
+    Confounds,
     framewise_displacement,
     non_steady_volumes,
     read_confounds,
@@ -196,13 +197,28 @@ def test_a_cell_that_is_no_number(tmp_path):
 def test_a_missing_value_is_refused_where_a_regressor_needs_one(tmp_path, hole):
     values = np.arange(N).astype(object)
     values[4] = hole
-    path, _ = small(tmp_path, csf=values, framewise_displacement=values)
+    path, _ = small(tmp_path, csf=values)
     confounds = read_confounds(path)
     with pytest.raises(Fault, match='row 6, column "csf" is missing; only the first volume'):
         strategy_matrix(confounds, {"columns": ["csf"]})
-    # Displacement that is not known is not zero displacement.
-    with pytest.raises(Fault, match='row 6, column "framewise_displacement" is missing'):
-        framewise_displacement(confounds)
+
+
+@pytest.mark.parametrize("hole", ["n/a", "nan", "inf", ""])
+def test_displacement_that_is_not_known_is_not_zero(tmp_path, hole):
+    values = np.arange(N).astype(object)
+    values[4] = hole
+    # Where the head was not found the regressors are missing too; the volume is left out anyway.
+    path, _ = small(tmp_path, csf=values, framewise_displacement=values)
+    confounds = read_confounds(path)
+    displacement = framewise_displacement(confounds)
+    assert np.flatnonzero(np.isnan(displacement)).tolist() == [4]
+    assert strategy_matrix(confounds, {"columns": ["csf"]})[0][3:6, 0].tolist() == [3, 0, 5]
+    # From motion parameters, the change into and out of such a volume is not known.
+    moved = {name: np.arange(N).astype(object) for name in MOTION} | {"trans_y": values}
+    bare = dict(read_confounds(small(tmp_path, **moved)[0]).columns)
+    del bare["framewise_displacement"]
+    displacement = framewise_displacement(Confounds(path, bare, {}))
+    assert np.flatnonzero(np.isnan(displacement)).tolist() == [4, 5]
 
 
 def test_missing_values_before_steady_state_are_no_fault(tmp_path):

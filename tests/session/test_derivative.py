@@ -126,6 +126,13 @@ class Session:
         assert not self.out.exists(), sorted(self.out.iterdir())
         return str(caught.value)
 
+    def left(self, name="primary"):
+        """Run it; give the reasons for which the session left a pipeline, with its record only."""
+        self.run()
+        outputs = self.outputs(name)
+        assert not any(p.exists() for p in (*outputs["maps"], outputs["relmat"]))
+        return self.qc(name)["exclusion_reasons"]
+
     def qc(self, name="primary"):
         return json.loads(self.outputs(name)["qc"].read_text())
 
@@ -348,14 +355,16 @@ def test_no_targets_is_no_fault(session):
     assert session.outputs("primary")["relmat"].read_text() == "seed\nsgACC\ndACC\n"
 
 
-def test_a_seed_outside_the_brain_is_refused_by_name(session):
-    session.pipelines["primary"]["seeds"] = [*SEEDS, {"seed": "far"} | sphere(-55, -75, -45)]
-    said = session.refusal()
-    assert "run-1_bold.nii.gz: 0% of seed far lies in the brain mask" in said
-    assert "50% is asked for" in said and "exclude the session" in said
+def test_a_seed_outside_the_brain_leaves_its_pipeline_by_name(session):
+    far = [*SEEDS, {"seed": "far"} | sphere(-55, -75, -45)]
+    session.pipelines["more"] = CHOICES | {"seeds": far}
+    (reason,) = session.left("more")
+    assert reason == "0% of seed far lies in the brain mask with signal, less than 50%"
+    assert session.qc("more")["seeds"]["far"] == {"coverage": 0.0, "voxels": 0, "tsnr": None}
+    assert session.qc()["exclusion_reasons"] == [] and len(session.maps()) == 2
 
 
-def test_a_seed_half_covered_is_refused_or_kept_as_asked(session):
+def test_a_seed_half_covered_leaves_or_stays_as_asked(session):
     mask = session.mask.copy()
     inside = np.argwhere(region_mask(SEEDS[:1], "s", SHAPE, AFFINE))
     for index in inside[:3]:
@@ -363,7 +372,7 @@ def test_a_seed_half_covered_is_refused_or_kept_as_asked(session):
     share = 1 - 3 / len(inside)
     session.rewrite(mask=mask)
     session.options["minimum_seed_coverage"] = share + 0.01
-    assert "of seed sgACC lies in the brain mask" in session.refusal()
+    assert "of seed sgACC lies in the brain mask" in session.left()[0]
     session.options["minimum_seed_coverage"] = share - 0.01
     session.run()
     assert session.qc()["seeds"]["sgACC"]["coverage"] == pytest.approx(share)
@@ -408,20 +417,165 @@ def test_a_missing_file(session):
 
 
 def test_too_few_degrees_of_freedom(session):
+    session.pipelines["gsr"] = CHOICES | {"low_pass_hz": None}
     session.options["minimum_residual_degrees_of_freedom"] = 25
-    said = session.refusal()
-    assert "run-1_bold.nii.gz: pipeline primary keeps 80 volumes and removes 56" in said
-    assert "24 degrees of freedom are left where 25 are asked for" in said
+    assert session.left() == [
+        "24 residual degrees of freedom, fewer than 25 (80 of 80 volumes kept, 56 dimensions "
+        "removed)"
+    ]
+    # What stays in another pipeline is the same as without this one.
+    maps = session.maps("gsr")
+    assert session.qc("gsr")["exclusion_reasons"] == []
+    session.pipelines = {"gsr": session.pipelines["gsr"]}
+    session.run()
+    np.testing.assert_array_equal(session.maps("gsr"), maps)
 
 
 def test_a_session_that_is_censored_away(session):
     session.pipelines["scrub"] = CHOICES | {"censor_fd_mm": 1e-9}
-    said = session.refusal()
-    assert "pipeline scrub censors all but 1 of 80 volumes; exclude the session" in said
+    assert session.left("scrub") == ["all but 1 of 80 volumes censored"]
+    scrub = session.qc("scrub")
+    assert (scrub["volumes_kept"], scrub["residual_degrees_of_freedom"]) == (1, 0)
+    assert session.qc()["exclusion_reasons"] == []
 
 
 def test_a_seed_that_follows_from_the_confounds(session):
     table = session.table.copy()
     table["trans_x"] = mean_of(session, SEEDS[1:])
     session.rewrite(table=table)
-    assert "pipeline primary leaves nothing of seed dACC" in session.refusal()
+    reason = "nothing is left of seed dACC, which follows from the confounds"
+    assert session.left() == [reason]
+
+
+PARTS = {
+    "blank": (np.s_[..., 40], "blank"),
+    "upper half of the last": (np.s_[:, :, 6:, 79], "of the brain without signal"),
+    "one slice": (np.s_[:, :, 5, 40], "of the brain without signal"),
+    "ten last": (np.s_[..., 70:], "blank"),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_volumes_that_were_never_taken_say_nothing(session, part):
+    """One zero volume of 80 would move the mean of the map by 2."""
+    place, reason = PARTS[part]
+    blank = np.zeros((*SHAPE, N), dtype=bool)
+    blank[place] = True
+    lost = np.flatnonzero(blank.any(axis=(0, 1, 2)))
+    session.rewrite(data=np.where(blank, np.float32(0), session.data)).run()
+    qc, maps, tsnr = session.qc(), session.maps(), session.qc()["tsnr_median"]
+    assert [v["volume"] for v in qc["defective_volumes"]] == lost.tolist()
+    assert all(reason in v["reason"] for v in qc["defective_volumes"])
+    assert qc["volumes_defective"] == qc["volumes_censored"] == len(lost)
+    assert session.timeseries()["seed_sgACC"].isna().sum() == len(lost)
+    # The same as if these volumes had been what they should, and been censored by motion.
+    table = session.table.copy()
+    table.loc[lost, "framewise_displacement"] = 9.0
+    session.pipelines["primary"] = CHOICES | {"censor_fd_mm": 8.0}
+    session.rewrite(table=table).run()
+    np.testing.assert_allclose(session.maps(), maps, atol=2e-4)
+    assert tsnr == pytest.approx(session.qc()["tsnr_median"], rel=0.01)
+
+
+def test_a_blank_volume_before_steady_state_is_named_and_counted_once(session):
+    marks = pd.DataFrame({"non_steady_state_outlier00": np.eye(N, dtype=int)[0]})
+    data = session.data.copy()
+    data[..., 0] = 0
+    session.rewrite(table=pd.concat([session.table, marks], axis=1), data=data).run()
+    qc = session.qc()
+    assert qc["defective_volumes"] == [{"volume": 0, "reason": "blank"}]
+    assert (qc["volumes_non_steady"], qc["volumes_censored"]) == (1, 0)
+
+
+def test_a_volume_without_displacement_is_censored_in_every_pipeline(session):
+    table = session.table.copy()
+    table.loc[[30, 31], ["framewise_displacement", *MOTION]] = np.nan
+    session.pipelines["scrub"] = CHOICES | {"censor_fd_mm": 5.0}
+    session.rewrite(table=table).run()
+    for name in ("primary", "scrub"):
+        qc = session.qc(name)
+        assert [v["volume"] for v in qc["defective_volumes"]] == [30, 31]
+        assert qc["defective_volumes"][0]["reason"] == "framewise displacement is missing"
+        assert qc["volumes_kept"] == N - 2
+    known = session.table["framewise_displacement"].drop([0, 30, 31])
+    assert qc["mean_fd"] == pytest.approx(known.mean())
+    assert np.isfinite(session.maps()[0][session.mask]).all()
+
+
+def test_a_scan_of_which_nothing_is_left_is_refused(session):
+    data = session.data.copy()
+    data[..., 2:] = 0
+    session.rewrite(data=data)
+    said = session.refusal()
+    assert "run-1_bold.nii.gz has 2 volumes that are measurements" in said
+    assert "(volume 2, counted from 0: blank); exclude the session" in said
+
+
+SIGNAL = {"minimum_voxel_signal": 0.1, "minimum_voxel_tsnr": 5, "minimum_seed_tsnr": 10}
+
+
+def lose_signal(session, rows, level=0.02, share=1.0):
+    """Replace the signal at a region (a share of its voxels) by noise, as dropout does."""
+    data, rng = session.data.copy(), np.random.default_rng(3)
+    voxels = np.argwhere(region_mask(rows, "r", SHAPE, AFFINE))
+    for voxel in voxels[: round(share * len(voxels))]:
+        noise = rng.normal(size=(2, N)) * level * 1000 / 1.25
+        data[tuple(voxel)] = np.hypot(*noise)  # what a magnitude image shows of noise
+    session.options |= SIGNAL
+    return session.rewrite(data=data), round(share * len(voxels))
+
+
+@pytest.mark.parametrize("level", [0.005, 0.02, 0.08, 0.5])
+def test_a_seed_whose_signal_is_lost_is_seen(session, level):
+    session, lost = lose_signal(session, SEEDS[:1], level)
+    session.pipelines["other"] = CHOICES | {"seeds": SEEDS[1:]}
+    assert session.left() == ["0% of seed sgACC lies in the brain mask with signal, less than 50%"]
+    qc = session.qc("other")
+    assert qc["voxels_without_signal"] == lost
+    assert qc["mask_voxels"] == session.mask.sum() - lost
+    # What is no signal is no value of a map either.
+    assert np.isnan(session.maps("other")[0][session.mask]).sum() == lost
+
+
+def test_a_seed_that_lost_part_of_its_signal_keeps_the_rest(session):
+    session, lost = lose_signal(session, SEEDS[:1], share=0.4)
+    session.run()
+    seed, inside = session.qc()["seeds"]["sgACC"], region_mask(SEEDS[:1], "s", SHAPE, AFFINE)
+    assert seed["voxels"] == inside.sum() - lost
+    assert seed["coverage"] == pytest.approx(1 - lost / inside.sum())
+    assert seed["tsnr"] > 50
+
+
+def test_a_weak_seed_leaves_by_its_signal_to_noise(session):
+    session.options |= SIGNAL | {"minimum_seed_tsnr": 200}
+    reasons = session.left()
+    assert len(reasons) == 2
+    assert reasons[0].startswith("temporal signal-to-noise ratio of seed sgACC ")
+    assert reasons[0].endswith(", less than 200")
+
+
+def test_a_target_whose_signal_is_lost_has_no_edges(session):
+    session, _ = lose_signal(session, TARGETS[:1], share=0.7)
+    session.run()
+    relmat, qc = session.relmat(), session.qc()
+    assert relmat["left"].isna().all() and relmat["both"].notna().all()
+    assert any("of target left lies" in reason for reason in qc["targets_left_out"])
+
+
+def test_a_series_without_its_mean_is_analysed_and_its_signal_is_not_judged(session):
+    session.options |= SIGNAL
+    session.run()
+    maps = session.maps()
+    data = session.data - session.data.mean(axis=-1, keepdims=True)
+    session.rewrite(data=data).run()
+    np.testing.assert_allclose(session.maps(), maps, atol=1e-4)
+    qc = session.qc()
+    assert qc["tsnr_median"] is None and qc["voxels_without_signal"] is None
+    assert qc["seeds"]["sgACC"]["tsnr"] is None and qc["defective_volumes"] == []
+
+
+def test_a_scan_of_noise_leaves_by_name(session):
+    rng = np.random.default_rng(5)
+    session.options |= SIGNAL
+    session.rewrite(data=np.hypot(*rng.normal(size=(2, *SHAPE, N))).astype(np.float32) * 9)
+    assert session.left()[0].startswith("temporal signal-to-noise ratio of seed sgACC 1.9")

@@ -15,10 +15,10 @@ def test_finished_session_names_what_the_layout_names(tmp_path):
     files = [*named["maps"], named["timeseries"], named["relmat"], named["qc"]]
     files[0].parent.mkdir(parents=True)
     for path in files:
-        path.touch()
+        path.write_text("{}")
     assert finished_session(*place) == named
     for path in files:
         path.unlink()
         with pytest.raises(Fault, match=f"{path.name} does not exist.*remove the folder"):
             finished_session(*place)
-        path.touch()
+        path.write_text("{}")

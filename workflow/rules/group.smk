@@ -177,6 +177,7 @@ rule quality_group:
         motion=plan.file("quality", "motion.tsv"),
         excluded=plan.file("quality", "excluded.tsv"),
         qcfc=plan.file("quality", "qcfc.tsv"),
+        defects=plan.file("quality", "defects.tsv"),
     log:
         plan.file("logs", "quality_group.log"),
     conda:
@@ -186,7 +187,7 @@ rule quality_group:
         **needs("table"),
     params:
         sessions=on_sheets(lambda: plan.session_rows()),
-        pipeline=plan.primary,
+        pipelines=plan.pipelines,
         task=plan.config["task"],
         space=plan.config["space"],
         labels=plan.labels(),

@@ -25,6 +25,8 @@ def edge_rows(sessions: list[dict[str, Any]], tables: Iterable[str | Path]) -> p
         that shares voxels with its seed) is left out, and so is one that stands there the other
         way round already (two seeds that are also targets): it would be tested twice.
     """
+    if not sessions:
+        return pandas.DataFrame(columns=["participant_id", "seed", "target", "fisher_z"])
     parts = []
     for session, path in zip(sessions, tables, strict=True):
         wide = pandas.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False)

@@ -1,11 +1,14 @@
 """Sessions that leave the group by measures blind to the outcome, each with its reasons."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas
+
+from crossfc.fault import Fault
 
 _FLAT = (
     "mean_fd",
@@ -17,10 +20,14 @@ _FLAT = (
     "mask_voxels",
     "mask_dice_template",
     "zero_variance_voxels",
+    "voxels_without_signal",
     "volumes",
     "volumes_non_steady",
+    "volumes_defective",
     "volumes_censored",
     "volumes_kept",
+    "share_censored",
+    "minutes_kept",
     "residual_degrees_of_freedom",
 )
 
@@ -37,23 +44,25 @@ def quality_table(
     records : iterable of path
         The sessions' quality records of one pipeline, in the same order.
     limits : dict
-        maximum_mean_fd_mm, maximum_censored_share, minimum_template_dice.
+        maximum_mean_fd_mm, maximum_censored_share, maximum_defective_share, minimum_minutes_kept
+        (None for no limit), minimum_template_dice.
 
     Returns
     -------
     DataFrame
-        The columns of ``sessions``, scan, the measures, coverage and tSNR per seed, excluded
-        (bool) and exclusion_reasons (joined by "; ").
+        The columns of ``sessions``, scan, the measures, coverage and tSNR per seed, targets that
+        are left out (joined by "; "), excluded (bool) and exclusion_reasons (joined by "; ").
     """
     rows = []
     for session, path in zip(sessions, records, strict=True):
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        record = _with_shares(json.loads(Path(path).read_text(encoding="utf-8")))
         reasons = exclusion_reasons(record, limits)
         row = dict(session) | {"scan": record["scan"]} | {key: record[key] for key in _FLAT}
         row["runs_considered"] = len(record["runs_considered"])
         for seed, measured in record["seeds"].items():
             row[f"coverage_{seed}"] = measured["coverage"]
             row[f"tsnr_{seed}"] = measured["tsnr"]
+        row["targets_left_out"] = "; ".join(record["targets_left_out"])
         rows.append(row | {"excluded": bool(reasons), "exclusion_reasons": "; ".join(reasons)})
     return pandas.DataFrame(rows)
 
@@ -68,23 +77,72 @@ def exclusion_reasons(record: dict[str, Any], limits: dict[str, float]) -> list[
     limits : dict
         See `quality_table`.
     """
-    reasons = []
-    if record["mean_fd"] > limits["maximum_mean_fd_mm"]:
+    reasons = list(record["exclusion_reasons"])
+    record = _with_shares(record)
+    if record["mean_fd"] is not None and record["mean_fd"] > limits["maximum_mean_fd_mm"]:
         reasons.append(
             f"mean framewise displacement {record['mean_fd']:.2f} mm above "
             f"{limits['maximum_mean_fd_mm']:g} mm"
         )
-    share = record["volumes_censored"] / record["volumes"]
+    share = record["volumes_defective"] / record["volumes"]
+    if share > limits["maximum_defective_share"]:
+        reasons.append(
+            f"{share:.0%} of the volumes are no measurement ({_examples(record)}), more than "
+            f"{limits['maximum_defective_share']:.0%}"
+        )
+    share = record["share_censored"]
     if share > limits["maximum_censored_share"]:
         reasons.append(
             f"{share:.0%} of the volumes censored, more than {limits['maximum_censored_share']:.0%}"
         )
+    minutes, least = record["minutes_kept"], limits["minimum_minutes_kept"]
+    if least is not None and minutes < least:
+        reasons.append(f"{minutes:.1f} minutes kept, fewer than {least:g}")
     if record["mask_dice_template"] < limits["minimum_template_dice"]:
         reasons.append(
             f"brain mask overlaps the template by {record['mask_dice_template']:.2f} (Dice), less "
             f"than {limits['minimum_template_dice']:g}"
         )
     return reasons
+
+
+def defective_volumes(
+    sessions: list[dict[str, Any]], records: Iterable[str | Path]
+) -> pandas.DataFrame:
+    """List the volumes that are no measurement: ``quality/defects.tsv``.
+
+    Parameters
+    ----------
+    sessions, records
+        As in `quality_table`.
+
+    Returns
+    -------
+    DataFrame
+        participant_id, session_id, treatment, volume (counted from 0), reason.
+    """
+    rows = []
+    for session, path in zip(sessions, records, strict=True):
+        own = {key: session[key] for key in ("participant_id", "session_id", "treatment")}
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        rows += [own | volume for volume in record["defective_volumes"]]
+    columns = ["participant_id", "session_id", "treatment", "volume", "reason"]
+    return pandas.DataFrame(rows, columns=columns)
+
+
+def _with_shares(record: dict[str, Any]) -> dict[str, Any]:
+    """Add what follows from the counts of a session's record."""
+    return record | {
+        "share_censored": record["volumes_censored"] / record["volumes"],
+        "minutes_kept": record["volumes_kept"] * record["repetition_time"] / 60,
+    }
+
+
+def _examples(record: dict[str, Any]) -> str:
+    """Name the first volumes that are no measurement, counted from 0."""
+    told = [f"{v['volume']} {v['reason']}" for v in record["defective_volumes"][:3]]
+    more = ", …" if len(record["defective_volumes"]) > 3 else ""
+    return f"volumes counted from 0: {', '.join(told)}{more}"
 
 
 def split(
@@ -129,3 +187,25 @@ def split(
             }
             staying.append(person | motion)
     return staying, left
+
+
+def require_somebody(
+    staying: list[dict[str, Any]], left: list[dict[str, str]], pipeline: str
+) -> None:
+    """Refuse a primary analysis of nobody.
+
+    Raises
+    ------
+    Fault
+        If everybody left by quality; the most frequent reasons are told.
+    """
+    if staying or not left:
+        return
+    counts = Counter(row["reason"] for row in left)
+    told = "; ".join(f"{reason} ({n} sessions)" for reason, n in counts.most_common(3))
+    people = len({row["participant_id"] for row in left})
+    raise Fault(
+        f"pipeline {pipeline}: all {people} people leave by the quality of their sessions: {told}; "
+        "choose a lighter cleaning (pipelines) or other limits (connectivity, exclusion) in the "
+        "config"
+    )

@@ -9,8 +9,8 @@ from crossfc.fault import Fault
 from crossfc.group.change import connectivity_change, one_sample, require, welch, wilcoxon_p
 
 MEASURES = (
-    *("mean_fd", "median_fd", "share_fd_above_0.5", "volumes_censored", "mean_dvars"),
-    "tsnr_median",
+    *("mean_fd", "median_fd", "share_fd_above_0.5", "volumes_defective", "volumes_censored"),
+    *("share_censored", "residual_degrees_of_freedom", "mean_dvars", "tsnr_median"),
 )
 COLUMNS = [
     *("measure", "group", "n", "mean_active", "mean_control", "mean_difference", "t", "df", "p"),
@@ -30,8 +30,7 @@ def motion(
     ----------
     sessions : DataFrame
         ``quality/sessions.tsv``: participant_id, group, session_id, treatment, excluded and any of
-        the measures (mean_fd, median_fd, share_fd_above_0.5, volumes_censored, mean_dvars,
-        tsnr_median).
+        the measures (`MEASURES`).
     treatments : mapping
         ``active`` and ``control`` to their names.
     groups : sequence of str
@@ -149,8 +148,26 @@ def quality_connectivity(
     return pd.DataFrame(rows, columns=["seed", "target", "group", "n", "r", "p"])
 
 
-def excluded_sessions(sessions: pd.DataFrame) -> pd.DataFrame:
-    """List the sessions that are excluded, with the reasons: ``quality/excluded.tsv``."""
+def excluded_sessions(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """List the sessions that leave a pipeline, with the reasons: ``quality/excluded.tsv``.
+
+    Parameters
+    ----------
+    tables : mapping
+        Pipeline to its table of sessions.
+
+    Returns
+    -------
+    DataFrame
+        participant_id, group, session_id, treatment, exclusion_reasons and pipelines (those that
+        the session left for these reasons).
+    """
     columns = ["participant_id", "group", "session_id", "treatment", "exclusion_reasons"]
-    require(sessions, [*columns, "excluded"], "the table of sessions")
-    return sessions.loc[sessions["excluded"].astype(bool), columns].reset_index(drop=True)
+    parts = []
+    for pipeline, sessions in tables.items():
+        require(sessions, [*columns, "excluded"], "the table of sessions")
+        out = sessions.loc[sessions["excluded"].astype(bool), columns]
+        parts.append(out.assign(pipelines=pipeline))
+    listed = pd.concat(parts, ignore_index=True)
+    together = listed.groupby(columns, sort=False, dropna=False)["pipelines"]
+    return together.agg(", ".join).reset_index()

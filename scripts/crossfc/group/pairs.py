@@ -154,6 +154,55 @@ def pair_sessions(
     return record
 
 
+def no_pairs(
+    people: Sequence[dict],
+    seeds: Sequence[str],
+    treatments: dict[str, str],
+    groups: dict[str, str | None],
+    pipeline: str,
+    out_dir: str | os.PathLike,
+    fwhm_mm: float = 0.0,
+) -> dict:
+    """Write the pairs of a pipeline that everybody left: nobody, and no voxel.
+
+    A pipeline besides the primary one may leave too little of every session; the study goes on
+    without it.
+
+    Parameters
+    ----------
+    people, seeds, treatments, groups, pipeline, out_dir, fwhm_mm
+        As in `pair_sessions`; the people are those who left.
+
+    Returns
+    -------
+    dict
+        What ``pairs.json`` holds.
+    """
+    out_dir = Path(out_dir)
+    table = _people_table(list(people), treatments, groups).iloc[:0]
+    nothing = np.empty((0, len(seeds), 0), dtype=np.float32)
+    for name in ("delta.npy", "total.npy"):
+        with atomic.writing(out_dir / name) as temporary, open(temporary, "wb") as out:
+            np.save(out, nothing)
+    image = nib.Nifti1Image(np.zeros((1, 1, 1), dtype=np.uint8), np.eye(4))
+    atomic.save_image(out_dir / "mask.nii.gz", image)
+    atomic.write_table(out_dir / "people.tsv", table)
+    record = {
+        "seeds": list(seeds),
+        "treatments": dict(treatments),
+        "groups": dict(groups),
+        "pipeline": pipeline,
+        "level": "session",
+        "n_people": 0,
+        "n_voxels": 0,
+        "left_voxels": {},
+        "lost_to_one_person": {},
+        "fwhm_mm": fwhm_mm,
+    }
+    atomic.write_json(out_dir / "pairs.json", record)
+    return record
+
+
 @dataclass
 class Pairs:
     """What `pair_sessions` wrote.

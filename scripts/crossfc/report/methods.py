@@ -318,14 +318,17 @@ def limits(exclusion: Mapping[str, Any], cite: Citations) -> str:
     """Say beyond which limits a session leaves; limits that are not set are not told."""
     words = {
         "maximum_mean_fd_mm": "mean framewise displacement {cited} above {} mm",
+        "maximum_defective_share": "more than {} % of the volumes no measurement (blank, cut, "
+        "repeated or spiked)",
         "maximum_censored_share": "more than {} % of the volumes censored",
+        "minimum_minutes_kept": "fewer than {} minutes of kept volumes",
         "minimum_template_dice": "an overlap of its brain mask with the template's below {} (Dice)",
     }
     told = []
     for key, text in words.items():
         value = exclusion.get(key)
         if value is not None:
-            percent = 100 if key == "maximum_censored_share" else 1
+            percent = 100 if key.endswith("_share") else 1
             cited = cite("power2012") if "{cited}" in text else ""
             told.append(text.format(number.general(percent * value), cited=cited))
     return number.listed(told, "or")

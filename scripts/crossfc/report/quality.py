@@ -16,13 +16,17 @@ MEASURES = {
     "mean_fd": "mean FD (mm)",
     "median_fd": "median FD (mm)",
     "share_fd_above_0.5": "share of volumes with FD > 0.5 mm",
+    "volumes_defective": "volumes that are no measurement",
     "volumes_censored": "volumes censored",
+    "share_censored": "share of volumes censored",
+    "residual_degrees_of_freedom": "residual degrees of freedom",
     "mean_dvars": "mean DVARS",
     "tsnr_median": "median tSNR",
 }
 TITLES = {
     "qcfc": "QC-FC: does motion go with connectivity over people?",
     "qc_fc": "QC-FC: does motion go with connectivity over people?",
+    "defects": "Volumes that are no measurement (counted from 0), censored in every pipeline",
 }
 
 
@@ -120,7 +124,9 @@ def sessions_table(results: Results) -> Table | None:
         ("treatment", "treatment", text),
         ("volumes", "volumes", number.whole),
         ("volumes_kept", "kept", number.whole),
+        ("volumes_defective", "no measurement", number.whole),
         ("volumes_censored", "censored", number.whole),
+        ("minutes_kept", "minutes kept", lambda v: number.fixed(v, 1)),
         ("residual_degrees_of_freedom", "residual df", number.whole),
         ("mean_fd", "mean FD (mm)", _three),
         ("max_fd", "max FD (mm)", number.fixed),
@@ -128,14 +134,19 @@ def sessions_table(results: Results) -> Table | None:
         ("mean_dvars", "DVARS", lambda v: number.general(v, 3)),
         ("tsnr_median", "tSNR", lambda v: number.fixed(v, 1)),
         ("mask_dice_template", "mask overlap", number.fixed),
+        ("voxels_without_signal", "voxels without signal", number.whole),
         ("excluded", "excluded", text),
     ]
-    coverage = [
-        (c, _coverage_title(c), _percent)
-        for c in frame.columns
-        if c.startswith("coverage_") and frame[c].dtype.kind == "f"
+    numeric = [c for c in frame.columns if frame[c].dtype.kind in "fi"]
+    regions = [(c, _coverage_title(c), _percent) for c in numeric if c.startswith("coverage_")]
+    regions += [
+        (c, f"{c.removeprefix('tsnr_')} tSNR", lambda v: number.fixed(v, 1))
+        for c in numeric
+        if c.startswith("tsnr_") and c != "tsnr_median"
     ]
-    return from_frame(frame, known + coverage, "Every session (primary pipeline)")
+    if "targets_left_out" in frame and (frame["targets_left_out"].fillna("n/a") != "n/a").any():
+        regions.append(("targets_left_out", "targets left out", blank))
+    return from_frame(frame, known + regions, "Every session (primary pipeline)")
 
 
 def coverage_sentence(results: Results) -> str:
@@ -151,9 +162,22 @@ def coverage_sentence(results: Results) -> str:
         return ""
     name = str(lowest.idxmin())
     row = results.sessions.loc[results.sessions[name].idxmin()]
+    told = (
+        f"The poorest coverage of a seed, counting voxels with signal, was "
+        f"{_percent(lowest[name])} ({name.removeprefix('coverage_')}, "
+        f"{row.get('participant_id')} {row.get('session_id')})"
+    )
+    ratios = [c.replace("coverage_", "tsnr_", 1) for c in columns]
+    ratios = [c for c in ratios if c in results.sessions and results.sessions[c].notna().any()]
+    if not ratios:
+        return told + "."
+    poorest = results.sessions[ratios].min()
+    name = str(poorest.idxmin())
+    row = results.sessions.loc[results.sessions[name].idxmin()]
     return (
-        f"The poorest coverage of a region was {_percent(lowest[name])} "
-        f"({_coverage_title(name)}, {row.get('participant_id')} {row.get('session_id')})."
+        f"{told}; the lowest temporal signal-to-noise ratio of a seed was "
+        f"{number.fixed(poorest[name], 1)} ({name.removeprefix('tsnr_')}, "
+        f"{row.get('participant_id')} {row.get('session_id')})."
     )
 
 
@@ -161,7 +185,9 @@ def excluded_table(results: Results) -> Table | None:
     """Tabulate sessions excluded by quality."""
     if results.excluded.empty:
         return None
-    return everything(results.excluded, "Sessions excluded by quality, blind to outcome")
+    return everything(
+        results.excluded, "Sessions that left a pipeline by quality, blind to outcome"
+    )
 
 
 def further_tables(results: Results) -> list[Table]:

@@ -16,6 +16,7 @@ def draw_carpet(
     censored: np.ndarray,
     title: str,
     repetition_time: float,
+    sound: np.ndarray | None = None,
 ) -> None:
     """Draw framewise displacement over the signal of voxels from top to bottom of the brain.
 
@@ -32,6 +33,8 @@ def draw_carpet(
     title : str
     repetition_time : float
         Seconds.
+    sound : (n_volumes,) bool, optional
+        Volumes that are measurements; the others have no say in the shades. All where None.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -39,7 +42,7 @@ def draw_carpet(
     n_volumes, n_voxels = voxels.shape
     edges = np.linspace(0, n_voxels, min(_ROWS, n_voxels) + 1).astype(int)
     rows = np.add.reduceat(voxels, edges[:-1], axis=1) / np.diff(edges)
-    deviation = rows.std(axis=0)
+    deviation = (rows if sound is None or sound.all() else rows[sound]).std(axis=0)
     carpet = (rows / np.where(deviation > 0, deviation, 1)).T[::-1]
 
     figure = Figure(figsize=(8, 4), layout="constrained")
@@ -50,7 +53,7 @@ def draw_carpet(
     for t in seconds[censored]:
         top.axvline(t, color="#c0392b", linewidth=0.8, alpha=0.6)
     top.set_ylabel("FD (mm)")
-    top.set_ylim(0, max(0.6, float(fd.max()) * 1.05))
+    top.set_ylim(0, max(0.6, float(np.nanmax(fd)) * 1.05))
     top.set_title(title, fontsize=9, loc="left")
     bottom.imshow(
         carpet,

@@ -97,23 +97,35 @@ def framewise_displacement(confounds: Confounds) -> np.ndarray:
 
     Taken from the table; from the six motion parameters where the table has no such column, as
     the sum of absolute differences with rotations on a sphere of 50 mm (Power et al. 2012,
-    NeuroImage 59:2142-2154).
+    NeuroImage 59:2142-2154). NaN where it is missing after the first volume and those before
+    steady state: there the head was not found, so the volume is no measurement.
 
     Raises
     ------
     Fault
-        If the table has neither, or a value is missing after the first volume.
+        If the table has neither.
     """
     if "framewise_displacement" in confounds.columns:
-        return _without_hole(confounds, "framewise_displacement")
+        values = confounds.columns["framewise_displacement"].copy()
+        values[_may_be_missing(confounds) & ~np.isfinite(values)] = 0
+        return np.where(np.isfinite(values), values, np.nan)
     if any(name not in confounds.columns for name in MOTION):
         raise Fault(
             f"{confounds.path} has neither framewise_displacement nor the six motion parameters; "
             "write the table with fMRIPrep 20.2 or later"
         )
-    motion = np.column_stack([_without_hole(confounds, name) for name in MOTION])
+    motion = np.column_stack([confounds.columns[name] for name in MOTION])
+    motion[_may_be_missing(confounds)[:, None] & ~np.isfinite(motion)] = 0
     motion[:, 3:] *= HEAD_RADIUS_MM
-    return np.concatenate([[0.0], np.abs(np.diff(motion, axis=0)).sum(axis=1)])
+    displacement = np.concatenate([[0.0], np.abs(np.diff(motion, axis=0)).sum(axis=1)])
+    return np.where(np.isfinite(displacement), displacement, np.nan)
+
+
+def _may_be_missing(confounds: Confounds) -> np.ndarray:
+    """Say where a sound scan may miss a value: at its first volume, before steady state."""
+    may = non_steady_volumes(confounds)
+    may[0] = True
+    return may
 
 
 def non_steady_volumes(confounds: Confounds) -> np.ndarray:
@@ -173,8 +185,9 @@ def _without_hole(confounds: Confounds, name: str) -> np.ndarray:
     """Give a column with 0 where a value may be missing; refuse it where one may not."""
     values = confounds.columns[name]
     missing = ~np.isfinite(values)
-    refused = missing & ~non_steady_volumes(confounds)
-    refused[0] = False
+    # A volume without framewise displacement is no measurement, and is left out everywhere.
+    known = np.isfinite(framewise_displacement(confounds))
+    refused = missing & known & ~_may_be_missing(confounds)
     if refused.any():
         raise Fault(
             f"{at(confounds.path, int(refused.argmax()) + 2, name)} is missing; only the first "

@@ -17,11 +17,15 @@ from crossfc.session.confounds import (
     read_confounds,
     strategy_matrix,
 )
+from crossfc.session.defect import defects
 from crossfc.session.mask import open_mask
 from crossfc.session.place import place
 from crossfc.session.scan import Scan, open_scan
 from crossfc.session.sidecar import read_sidecar
 from crossfc.session.smoothing import smooth_in_mask
+
+# Fewer volumes than this have no correlation.
+_LEAST_USABLE = 3
 
 
 class SessionData:
@@ -32,17 +36,35 @@ class SessionData:
     scan : Scan
         The preprocessed BOLD.
     mask : (x, y, z) bool
-        Brain mask; voxels without variance are taken out and counted.
-    steady : (n_volumes,) bool, optional
-        Volumes in steady state; mean and deviation are taken over these. All where None.
+        Brain mask; voxels without variance and voxels without signal are taken out and counted.
+    usable : (n_volumes,) bool, optional
+        Volumes that are measurements in steady state; mean and deviation are taken over these. All
+        where None.
+    minimum_signal : float
+        Least mean of a voxel with signal, as a share of the brain's median.
+    minimum_tsnr : float
+        Least mean over standard deviation in time of a voxel with signal.
 
     Raises
     ------
     Fault
         If no voxel of the mask has variance.
+
+    Attributes
+    ----------
+    has_mean : bool
+        Whether the series has kept its mean. Where it was taken out (demeaned or standardised
+        series), neither signal nor its ratio to noise can be judged, and no voxel is taken out.
     """
 
-    def __init__(self, scan: Scan, mask: np.ndarray, steady: np.ndarray | None = None):
+    def __init__(
+        self,
+        scan: Scan,
+        mask: np.ndarray,
+        usable: np.ndarray | None = None,
+        minimum_signal: float = 0.0,
+        minimum_tsnr: float = 0.0,
+    ):
         self.shape, self.affine = mask.shape, scan.affine
         self.voxel_mm = np.sqrt((scan.affine[:3, :3] ** 2).sum(axis=0))
         whole = mask.T
@@ -50,12 +72,12 @@ class SessionData:
         self._box = tuple(slice(int(f[0]), int(f[-1]) + 1) for f in filled)
         # The scan's arrays run x fastest, so the transpose is a view; the subtraction copies.
         box = scan.data.T[(slice(None), *self._box)]
-        every = steady is None or steady.all()
+        every = usable is None or usable.all()
         self.mean = (
-            (box if every else box[steady]).mean(axis=0, dtype=np.float64).astype(np.float32)
+            (box if every else box[usable]).mean(axis=0, dtype=np.float64).astype(np.float32)
         )
         self.series = np.subtract(box, self.mean, order="C")
-        settled = self.series if every else self.series[steady]
+        settled = self.series if every else self.series[usable]
         power = np.einsum("tzyx,tzyx->zyx", settled, settled, optimize=False)
         self.deviation = np.sqrt(power / len(settled))
         varies = self.deviation > 1e-6 * np.maximum(np.abs(self.mean), 1e-6)
@@ -66,8 +88,23 @@ class SessionData:
                 f"{scan.path} has no signal inside its brain mask; look at both, then write them "
                 "again or exclude the session with a reason"
             )
+        weak = self._weak(minimum_signal, minimum_tsnr)
+        self.weak_voxels = int(weak.sum())
+        self.box_mask &= ~weak
         self.mask = np.zeros(whole.shape, dtype=bool)
         self.mask[self._box] = self.box_mask
+
+    def _weak(self, minimum_signal: float, minimum_tsnr: float) -> np.ndarray:
+        """Say which voxels of the mask have no signal; what is left of noise varies too."""
+        brightness = float(np.median(self.mean[self.box_mask]))
+        self.has_mean = brightness > float(np.median(self.deviation[self.box_mask]))
+        if not self.has_mean:
+            return np.zeros_like(self.box_mask)
+        dark = self.mean < minimum_signal * brightness
+        noisy = self.mean < minimum_tsnr * self.deviation
+        weak = self.box_mask & (dark | noisy)
+        # A scan of noise has seeds without signal, which is told where they are.
+        return weak if (self.box_mask & ~weak).any() else np.zeros_like(weak)
 
     def region(self, rows: list[dict[str, Any]], name: str) -> tuple[np.ndarray, float]:
         """Give a region's voxels inside the mask (box order), and its share inside."""
@@ -103,10 +140,19 @@ def connectivity_session(
     targets: list[dict[str, Any]],
     outputs: dict[str, dict[str, Any]],
     carpet_path: str | Path,
+    *,
     minimum_seed_coverage: float,
     minimum_residual_degrees_of_freedom: int,
+    minimum_seed_tsnr: float = 0.0,
+    minimum_voxel_signal: float = 0.0,
+    minimum_voxel_tsnr: float = 0.0,
 ) -> None:
     """Read one session once and write its connectivity for every pipeline.
+
+    Volumes that are no measurement (`crossfc.session.defect`) are left out everywhere. Where a
+    pipeline leaves too little of the session, or a seed has lost its signal, the session leaves
+    that pipeline: its record then says why (``exclusion_reasons``), and nothing else is written
+    for it.
 
     Parameters
     ----------
@@ -125,14 +171,21 @@ def connectivity_session(
     carpet_path : path
         The carpet plot, a PNG.
     minimum_seed_coverage : float
-        Share of a seed's voxels that must lie in the mask.
+        Share of a seed's voxels that must lie in the mask with signal; a target with less has no
+        edges.
     minimum_residual_degrees_of_freedom : int
         Fewest degrees of freedom after cleaning.
+    minimum_seed_tsnr : float
+        Least temporal signal-to-noise ratio of a seed, the mean over its voxels; a target with
+        less has no edges.
+    minimum_voxel_signal, minimum_voxel_tsnr : float
+        See `SessionData`.
 
     Raises
     ------
     Fault
-        If the scan, its mask or its confounds cannot be analysed; nothing is written then.
+        If the scan, its mask or its confounds cannot be read or do not belong together; nothing
+        is written then.
     """
     tables = [(run["scan"], read_confounds(run["confounds"])) for run in runs]
     index, considered = quality.choose_run(tables)
@@ -143,14 +196,25 @@ def connectivity_session(
     # The number of rows is known to be right only now that the scan is open.
     if confounds.n_volumes != scan.data.shape[3]:
         read_confounds(run["confounds"], scan.data.shape[3])
+    steady = ~non_steady_volumes(confounds)
+    found = defects(scan.data.T, mask.T, steady, confounds)
+    sound = np.ones(len(steady), dtype=bool)
+    sound[list(found)] = False
+    if (sound & steady).sum() < _LEAST_USABLE:
+        first, reason = next(iter(found.items()), (0, "before steady state"))
+        raise Fault(
+            f"{run['bold']} has {int((sound & steady).sum())} volumes that are measurements in "
+            f"steady state (volume {first}, counted from 0: {reason}); exclude the session in the "
+            "sheet of sessions with this reason"
+        )
     plans = {
-        name: _plan(name, choices, confounds, scan, run, minimum_residual_degrees_of_freedom)
+        name: _plan(choices, confounds, scan, steady & sound, minimum_residual_degrees_of_freedom)
         for name, choices in pipelines.items()
     }
-    data = SessionData(scan, mask, ~non_steady_volumes(confounds))
+    data = SessionData(scan, mask, steady & sound, minimum_voxel_signal, minimum_voxel_tsnr)
     repetition_time = scan.repetition_time
     del scan
-    snr = quality.temporal_snr(data.mean, data.deviation)
+    snr = quality.temporal_snr(data.mean, data.deviation) if data.has_mean else None
     record = {
         "participant_id": participant_id,
         "session_id": session_id,
@@ -158,75 +222,89 @@ def connectivity_session(
         "runs_considered": considered,
         "repetition_time": repetition_time,
         "volumes": confounds.n_volumes,
-        "volumes_non_steady": int(non_steady_volumes(confounds).sum()),
-        **quality.motion(confounds),
-        "tsnr_median": float(np.median(snr[data.box_mask])),
+        "volumes_non_steady": int((~steady).sum()),
+        "volumes_defective": len(found),
+        "defective_volumes": [{"volume": t, "reason": reason} for t, reason in found.items()],
+        **quality.motion(confounds, sound),
+        "tsnr_median": None if snr is None else float(np.median(snr[data.box_mask])),
         "mask_voxels": int(data.mask.sum()),
         "mask_dice_template": quality.dice(data.mask, _template_mask(data)),
         "zero_variance_voxels": data.zero_variance_voxels,
+        "voxels_without_signal": data.weak_voxels if data.has_mean else None,
     }
-    measured = _regions(data, snr, targets, "target", 0.0, run)
+    limits = {"coverage": minimum_seed_coverage, "tsnr": minimum_seed_tsnr}
+    measured = _regions(data, snr, targets, "target", limits, run)
     seeds = {
-        name: _regions(data, snr, choices["seeds"], "seed", minimum_seed_coverage, run)
+        name: _regions(data, snr, choices["seeds"], "seed", limits, run)
         for name, choices in pipelines.items()
     }
     for name, plan in plans.items():
-        _require_seed_variance(name, plan, seeds[name], run)
-    _draw(carpet_path, data, confounds, record)
+        plan["reasons"] += [seed["weakness"] for seed in seeds[name].values() if seed["weakness"]]
+        if not plan["reasons"]:
+            plan["reasons"] += _seeds_without_variance(plan, seeds[name])
+    _draw(carpet_path, data, confounds, sound, record)
     voxels: dict[float, np.ndarray] = {}
     for name in sorted(pipelines, key=lambda n: pipelines[n]["fwhm_mm"]):
+        own = (name, plans[name], seeds[name], measured, record, outputs[name])
+        if plans[name]["reasons"]:
+            _write_record(*own)
+            continue
         fwhm = pipelines[name]["fwhm_mm"]
         if fwhm not in voxels:
             smoothed = smooth_in_mask(data.series, data.box_mask, fwhm, data.voxel_mm)
             # One size of smoothing at a time: the series of a session are large.
             voxels = {fwhm: smoothed[:, data.box_mask]}
-        _write_pipeline(
-            name, plans[name], data, voxels[fwhm], seeds[name], measured, record, outputs[name]
+        plans[name]["variance_left"] = _write_maps(
+            plans[name], data, voxels[fwhm], seeds[name], measured, outputs[name]
         )
+        # The record comes last: where it stands, the maps stand too.
+        _write_record(*own)
 
 
 def _plan(
-    name: str,
     choices: dict[str, Any],
     confounds: Confounds,
     scan: Scan,
-    run: dict[str, Any],
+    usable: np.ndarray,
     minimum: int,
 ) -> dict[str, Any]:
+    """Say what is kept and removed, and why the session leaves the pipeline if it does."""
     matrix, columns = strategy_matrix(confounds, choices["strategy"])
     kept = cleaning.kept_volumes(
         framewise_displacement(confounds),
-        non_steady_volumes(confounds),
+        ~usable,
         choices["censor_fd_mm"],
         choices["censor_minimum_run"],
     )
-    if kept.sum() < 3:
-        raise Fault(
-            f"{run['bold']}: pipeline {name} censors all but {int(kept.sum())} of {len(kept)} "
-            "volumes; exclude the session in the sheet of sessions with this reason"
-        )
-    basis = cleaning.basis(
+    plan = {"kept": kept, "columns": columns, "left": 0, "basis": None, "reasons": []}
+    if kept.sum() < _LEAST_USABLE:
+        plan["reasons"] = [f"all but {int(kept.sum())} of {len(kept)} volumes censored"]
+        return plan
+    plan["basis"] = cleaning.basis(
         matrix,
         scan.repetition_time,
         choices["high_pass_hz"],
         choices["low_pass_hz"],
         kept,
     )
-    left = cleaning.require_degrees_of_freedom(
-        int(kept.sum()), basis.shape[1], minimum, str(run["bold"]), name
-    )
-    return {"basis": basis, "kept": kept, "columns": columns, "left": left}
+    plan["left"] = int(kept.sum()) - plan["basis"].shape[1]
+    if plan["left"] < minimum:
+        plan["reasons"] = [
+            f"{plan['left']} residual degrees of freedom, fewer than {minimum} ({int(kept.sum())} "
+            f"of {len(kept)} volumes kept, {plan['basis'].shape[1]} dimensions removed)"
+        ]
+    return plan
 
 
 def _regions(
     data: SessionData,
-    snr: np.ndarray,
+    snr: np.ndarray | None,
     rows: list[dict[str, Any]],
     column: str,
-    minimum_coverage: float,
+    limits: dict[str, float],
     run: dict[str, Any],
 ) -> dict[str, dict[str, Any]]:
-    """Measure regions: series, coverage, voxels, tSNR. A target may be missing, a seed may not."""
+    """Measure regions: series, coverage, voxels, tSNR, and what is too little of these."""
     found: dict[str, dict[str, Any]] = {}
     for name in dict.fromkeys(row[column] for row in rows):
         own = [row for row in rows if row[column] == name]
@@ -234,46 +312,48 @@ def _regions(
             inside, coverage = data.region(own, name)
         except Fault as fault:
             raise Fault(f"{run['bold']}: {fault}") from None
-        if column == "seed" and (coverage < minimum_coverage or not inside.any()):
-            raise Fault(
-                f"{run['bold']}: {coverage:.0%} of seed {name} lies in the brain mask with signal, "
-                f"where {minimum_coverage:.0%} is asked for; look at the mask and the "
-                "registration, then exclude the session in the sheet of sessions, or choose a "
-                "seed inside the brain"
+        tsnr = float(snr[inside].mean()) if inside.any() and snr is not None else None
+        weakness = None
+        if coverage < limits["coverage"] or not inside.any():
+            weakness = (
+                f"{coverage:.0%} of {column} {name} lies in the brain mask with signal, less than "
+                f"{limits['coverage']:.0%}"
+            )
+        elif tsnr is not None and tsnr < limits["tsnr"]:
+            weakness = (
+                f"temporal signal-to-noise ratio of {column} {name} {tsnr:.1f}, less than "
+                f"{limits['tsnr']:g}"
             )
         found[name] = {
             "coverage": coverage,
             "voxels": int(inside.sum()),
-            "tsnr": float(snr[inside].mean()) if inside.any() else None,
+            "tsnr": tsnr,
+            "weakness": weakness,
             "series": data.region_series(inside) if inside.any() else None,
             "inside": inside,
         }
     return found
 
 
-def _require_seed_variance(
-    pipeline: str, plan: dict[str, Any], seeds: dict[str, dict[str, Any]], run: dict[str, Any]
-) -> None:
+def _seeds_without_variance(plan: dict[str, Any], seeds: dict[str, dict[str, Any]]) -> list[str]:
+    reasons = []
     for name, seed in seeds.items():
         series = seed["series"][plan["kept"]]
         left = np.linalg.norm(connectivity.clean(series[:, None], plan["basis"]))
         if left <= 1e-6 * np.linalg.norm(series - series.mean()):
-            raise Fault(
-                f"{run['bold']}: pipeline {pipeline} leaves nothing of seed {name}, which follows "
-                "from the confounds; look at the confounds table, or choose a lighter strategy"
-            )
+            reasons.append(f"nothing is left of seed {name}, which follows from the confounds")
+    return reasons
 
 
-def _write_pipeline(
-    name: str,
+def _write_maps(
     plan: dict[str, Any],
     data: SessionData,
     voxels: np.ndarray,
     seeds: dict[str, dict[str, Any]],
     targets: dict[str, dict[str, Any]],
-    record: dict[str, Any],
     output: dict[str, Any],
-) -> None:
+) -> float | None:
+    """Write maps, edges and series; give the median share of variance that cleaning left."""
     kept, basis = plan["kept"], plan["basis"]
     names = {"seed": list(seeds), "target": [t for t in targets if targets[t]["voxels"]]}
     # The constant is in the basis, but a mean left in float32 would cost digits.
@@ -286,8 +366,10 @@ def _write_pipeline(
     series = [targets[t]["series"][kept] for t in names["target"]]
     target_series = np.column_stack(series) if series else np.empty((int(kept.sum()), 0))
     edges = connectivity.edge_table(seed_series, target_series, basis)
-    for i, s in enumerate(names["seed"]):
-        for j, t in enumerate(names["target"]):
+    for j, t in enumerate(names["target"]):
+        if targets[t]["weakness"]:
+            edges[:, j] = np.nan
+        for i, s in enumerate(names["seed"]):
             # A target that shares voxels with its seed correlates with itself.
             if (seeds[s]["inside"] & targets[t]["inside"]).any():
                 edges[i, j] = np.nan
@@ -302,40 +384,61 @@ def _write_pipeline(
     cleaned[kept] = connectivity.clean(np.hstack([seed_series, target_series]), basis)
     named = dict(zip(columns, cleaned.T, strict=True))
     atomic.write_columns(output["timeseries"], named)
+    return _finite_median(share)
 
+
+def _write_record(
+    name: str,
+    plan: dict[str, Any],
+    seeds: dict[str, dict[str, Any]],
+    targets: dict[str, dict[str, Any]],
+    record: dict[str, Any],
+    output: dict[str, Any],
+) -> None:
     def plain(regions: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         kept_keys = ("coverage", "voxels", "tsnr")
         return {r: {k: regions[r][k] for k in kept_keys} for r in regions}
 
-    # The record comes last: where it stands, the maps stand too.
+    kept = plan["kept"]
     atomic.write_json(
         output["qc"],
         record
         | {
             "pipeline": name,
+            "exclusion_reasons": plan["reasons"],
             "volumes_censored": int((~kept).sum()) - record["volumes_non_steady"],
             "volumes_kept": int(kept.sum()),
             "residual_degrees_of_freedom": plan["left"],
             "regressors": plan["columns"],
-            "variance_left_median": _finite_median(share),
+            "variance_left_median": plan.get("variance_left"),
             "seeds": plain(seeds),
             "targets": plain(targets),
+            "targets_left_out": [t["weakness"] for t in targets.values() if t["weakness"]],
         },
     )
 
 
 def _draw(
-    path: str | Path, data: SessionData, confounds: Confounds, record: dict[str, Any]
+    path: str | Path,
+    data: SessionData,
+    confounds: Confounds,
+    sound: np.ndarray,
+    record: dict[str, Any],
 ) -> None:
     fd = framewise_displacement(confounds)
+    said = "" if record["mean_fd"] is None else f"  mean FD {record['mean_fd']:.2f} mm"
+    if record["tsnr_median"] is not None:
+        said += f", median tSNR {record['tsnr_median']:.0f}"
+    if not sound.all():
+        said += f", {int((~sound).sum())} volumes are no measurement"
     carpet.draw_carpet(
         path,
         data.series[:, data.box_mask],
         fd,
-        (fd > 0.5) | non_steady_volumes(confounds),
-        f"{record['participant_id']} {record['session_id']}  mean FD {record['mean_fd']:.2f} mm, "
-        f"median tSNR {record['tsnr_median']:.0f}",
+        (fd > 0.5) | non_steady_volumes(confounds) | ~sound,
+        f"{record['participant_id']} {record['session_id']}{said}",
         record["repetition_time"],
+        sound,
     )
 
 

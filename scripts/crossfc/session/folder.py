@@ -1,5 +1,6 @@
 """The folder that a session's connectivity was written to: read by the group, whole or not."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,9 @@ def finished_session(
 ) -> dict[str, Path | list[Path]]:
     """Name the files of a finished session, as `crossfc.session.layout.connectivity` does.
 
+    A session that left this pipeline has its record only; the other files are named, but are not
+    there.
+
     Raises
     ------
     Fault
@@ -26,10 +30,18 @@ def finished_session(
     """
     own = participant_id, session_id
     found = layout.connectivity(*own, task, results_dir, space, pipeline, list(seeds))
-    for path in [*found["maps"], found["timeseries"], found["relmat"], found["qc"]]:
-        if not path.is_file():
+    for path in [found["qc"], *found["maps"], found["timeseries"], found["relmat"]]:
+        if path.is_file():
+            if path == found["qc"] and _left(path):
+                break
+        else:
             raise Fault(
                 f"{path} does not exist, but other results of {participant_id} {session_id} do; "
                 f"remove the folder {path.parent}, and run again to have all of it made anew"
             )
     return found
+
+
+def _left(record: Path) -> bool:
+    """Say whether a session left its pipeline, so that nothing but the record was written."""
+    return bool(json.loads(record.read_text(encoding="utf-8")).get("exclusion_reasons"))

@@ -7,25 +7,37 @@ import numpy as np
 from crossfc.session.confounds import Confounds, framewise_displacement
 
 
-def motion(confounds: Confounds) -> dict[str, float]:
+def motion(confounds: Confounds, sound: np.ndarray | None = None) -> dict[str, float | None]:
     """Summarise motion and signal change.
+
+    Parameters
+    ----------
+    confounds : Confounds
+    sound : (n_volumes,) bool, optional
+        Volumes that are measurements; of the others nothing can be said. All where None.
 
     Returns
     -------
     dict
         mean_fd, median_fd, max_fd (mm; Power et al. 2012), share_fd_above_0.5, mean_dvars
-        (standardised where the table has it).
+        (standardised where the table has it); over volumes where it is known, None where there
+        is none.
     """
-    fd = framewise_displacement(confounds)[1:]
+    sound = np.ones(confounds.n_volumes, dtype=bool) if sound is None else sound
+    fd = framewise_displacement(confounds)[1:][sound[1:]]
+    fd = fd[np.isfinite(fd)]
     dvars = next(
         (confounds.columns[c] for c in ("std_dvars", "dvars") if c in confounds.columns), None
     )
+    if not fd.size:
+        names = ("mean_fd", "median_fd", "max_fd", "share_fd_above_0.5", "mean_dvars")
+        return dict.fromkeys(names)
     return {
         "mean_fd": float(fd.mean()),
         "median_fd": float(np.median(fd)),
         "max_fd": float(fd.max()),
         "share_fd_above_0.5": float((fd > 0.5).mean()),
-        "mean_dvars": None if dvars is None else _finite_mean(dvars),
+        "mean_dvars": None if dvars is None else _finite_mean(dvars[sound]),
     }
 
 
@@ -50,7 +62,7 @@ def choose_run(candidates: list[tuple[str, Confounds]]) -> tuple[int, list[dict[
         scan and mean_fd of each candidate, for the record.
     """
     considered = [
-        {"scan": scan, "mean_fd": float(framewise_displacement(c)[1:].mean())}
+        {"scan": scan, "mean_fd": float(np.nanmean(framewise_displacement(c)[1:]))}
         for scan, c in candidates
     ]
     return min(range(len(considered)), key=lambda i: considered[i]["mean_fd"]), considered
