@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy.fft import dct
 
-from crossfc.fault import Fault
 from crossfc.session import cleaning
 from crossfc.session.connectivity import clean
 
@@ -129,15 +128,6 @@ def test_more_regressors_than_volumes_leave_nothing():
     assert basis.shape == (N, N)
 
 
-def test_degrees_of_freedom_are_counted_or_refused():
-    assert cleaning.require_degrees_of_freedom(100, 60, 40, "scan.nii.gz", "primary") == 40
-    with pytest.raises(Fault) as caught:
-        cleaning.require_degrees_of_freedom(100, 61, 40, "scan.nii.gz", "scrub")
-    said = str(caught.value)
-    assert said.startswith("scan.nii.gz: pipeline scrub keeps 100 volumes")
-    assert "39 degrees of freedom" in said and "exclude the session" in said
-
-
 FD = np.array([0.9, 0.1, 0.1, 0.7, 0.1, 0.6, 0.1, 0.1, 0.1, 0.5])
 STEADY = np.array([True] + [False] * 9)
 
@@ -159,3 +149,78 @@ def test_volumes_that_stay(limit, minimum, kept):
     assert "".join(str(int(k)) for k in found) == kept
     # The inputs are not changed.
     assert STEADY.sum() == 1
+
+
+def gaps(share, seed, length=1):
+    """Censor a share of the volumes at random, in stretches."""
+    rng, kept = np.random.default_rng(seed), ALL.copy()
+    while (~kept).mean() < share:
+        start = rng.integers(1, N - length)
+        kept[start : start + length] = False
+    return kept
+
+
+def pass_band(n, high=0.01, low=0.1):
+    frequency = np.arange(n) / (2 * n * TR)
+    return (frequency >= high) & (frequency <= low) & (np.arange(n) > 0)
+
+
+@pytest.mark.parametrize("ends", [0, 3])
+def test_without_gaps_filling_in_is_the_exact_projection(ends):
+    kept = ALL.copy()
+    kept[:ends] = False
+    rng = np.random.default_rng(6)
+    confounds = rng.normal(size=(N, 7)).cumsum(axis=0)
+    series = rng.normal(size=(N, 4)) + 1000
+    assert not cleaning.has_gaps(kept) and cleaning.has_gaps(gaps(0.1, 0))
+    found = cleaning.interpolated(confounds, TR, 0.01, 0.1, kept)
+    exact = cleaning.basis(confounds[kept], TR, 0.01, 0.1, np.ones(N - ends, bool))
+    np.testing.assert_allclose(clean(series[kept], found), clean(series[kept], exact), atol=1e-9)
+    assert found.degrees_of_freedom == pytest.approx(N - ends - exact.shape[1])
+
+
+def test_filled_in_volumes_have_no_say_and_nothing_of_confounds_and_drift_is_left():
+    rng, kept = np.random.default_rng(7), gaps(0.2, 1, 3)
+    confounds = rng.normal(size=(N, 5)).cumsum(axis=0)
+    found = cleaning.interpolated(confounds, TR, 0.01, 0.1, kept)
+    np.testing.assert_allclose(found.frame.T @ found.frame, np.eye(found.frame.shape[1]), atol=1e-9)
+    drift = whole_basis(N)[:, :5]
+    assert np.linalg.norm(clean(drift[kept], found)) < 0.1 * np.linalg.norm(drift[kept])
+    np.testing.assert_allclose(clean(confounds[kept], found), 0, atol=1e-8)
+    np.testing.assert_allclose(clean(np.full((kept.sum(), 1), 1e6), found), 0, atol=1e-6)
+    spoilt = confounds.copy()
+    spoilt[~kept] = 1e6
+    again = cleaning.interpolated(spoilt, TR, 0.01, 0.1, kept)
+    np.testing.assert_allclose(again.analysis, found.analysis, atol=1e-8)
+
+
+@pytest.mark.parametrize("length", [1, 4])
+def test_degrees_of_freedom_are_those_of_the_correlation_of_noise(length):
+    """Var(r) of independent white series is 1 / df: counted, not hoped for."""
+    rng, kept = np.random.default_rng(8), gaps(0.3, 2, length)
+    found = cleaning.interpolated(rng.normal(size=(N, 5)), TR, 0.01, 0.1, kept)
+    a, b = (found.analysis @ rng.normal(size=(kept.sum(), 6000)) for _ in range(2))
+    r = (a * b).sum(axis=0) / np.linalg.norm(a, axis=0) / np.linalg.norm(b, axis=0)
+    assert found.degrees_of_freedom == pytest.approx(1 / r.var(), rel=0.06)
+    assert found.degrees_of_freedom < found.frame.shape[1]
+
+
+@pytest.mark.parametrize(("share", "bias"), [(0.1, 0.02), (0.2, 0.04), (0.4, 0.08)])
+def test_filling_in_is_nearer_to_the_truth_than_least_squares(share, bias):
+    """At a short repetition time least squares has next to nothing left."""
+    rng = np.random.default_rng(9)
+    band = pass_band(N)
+    basis = whole_basis(N)
+    shared, one, other = rng.normal(size=(3, N, 4000)) * np.where(band, 1, 0.6)[None, :, None]
+    a, b = (basis @ (np.sqrt(0.5) * shared + np.sqrt(0.5) * own) for own in (one, other))
+    kept = gaps(share, 3)
+    found = cleaning.interpolated(np.empty((N, 0)), TR, 0.01, 0.1, kept)
+    x, y = clean(a[kept], found), clean(b[kept], found)
+    z = np.arctanh((x * y).sum(axis=0) / np.linalg.norm(x, axis=0) / np.linalg.norm(y, axis=0))
+    expected = np.arctanh(0.5)
+    assert -bias < z.mean() - expected < 0.02
+    exact = cleaning.basis(np.empty((N, 0)), TR, 0.01, 0.1, kept)
+    left = kept.sum() - exact.shape[1]
+    error = np.sqrt(((z - expected) ** 2).mean())
+    # Fisher's z of a correlation with this many degrees of freedom.
+    assert left < 4 or error < 0.95 / np.sqrt(left - 2)

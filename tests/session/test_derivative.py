@@ -10,6 +10,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from crossfc.fault import Fault
+from crossfc.session import cleaning, connectivity
 from crossfc.session.confounds import MOTION
 from crossfc.session.derivative import connectivity_session
 from crossfc.session.place import region_mask
@@ -36,6 +37,7 @@ CHOICES = {
     "low_pass_hz": 0.1,
     "censor_fd_mm": None,
     "censor_minimum_run": 1,
+    "censored_filter": "exact",
     "fwhm_mm": 0,
     "seeds": SEEDS,
 }
@@ -579,3 +581,31 @@ def test_a_scan_of_noise_leaves_by_name(session):
     session.options |= SIGNAL
     session.rewrite(data=np.hypot(*rng.normal(size=(2, *SHAPE, N))).astype(np.float32) * 9)
     assert session.left()[0].startswith("temporal signal-to-noise ratio of seed sgACC 1.9")
+
+
+def test_censored_volumes_are_filled_in_for_the_filter_alone(session):
+    """Least squares leaves too little of this session; what is censored has no say."""
+    limit = float(np.nanquantile(session.table["framewise_displacement"], 0.75))
+    scrub = CHOICES | {"censor_fd_mm": limit}
+    session.pipelines = {"exact": scrub, "filled": scrub | {"censored_filter": "interpolate"}}
+    session.options["minimum_residual_degrees_of_freedom"] = 15
+    assert "4 residual degrees of freedom, fewer than 15" in session.left("exact")[0]
+    qc, maps, series = session.qc("filled"), session.maps("filled"), session.timeseries("filled")
+    assert qc["censored_filter"] == "interpolate" and qc["volumes_censored"] == 20
+    assert 15 <= qc["residual_degrees_of_freedom"] < 24
+    kept = kept_of(session, "filled")
+    np.testing.assert_array_equal(series.notna().all(axis=1), kept)
+    # The map is the correlation of the cleaned series, which the table of edges holds too.
+    basis = cleaning.interpolated(session.table[list(MOTION)].to_numpy(), TR, 0.008, 0.1, kept)
+    seed, voxels = mean_of(session, SEEDS[:1]), session.data[session.mask].astype(float).T
+    cleaned = connectivity.clean(np.column_stack([seed, voxels])[kept], basis)
+    np.testing.assert_allclose(series["seed_sgACC"][kept], cleaned[:, 0], atol=1e-3)
+    r = np.corrcoef(cleaned.T)[0, 1:]
+    np.testing.assert_allclose(np.tanh(maps[0][session.mask]), r, atol=2e-4)
+    other = connectivity.clean(mean_of(session, TARGETS[:1])[kept][:, None], basis)[:, 0]
+    edge = session.relmat("filled").loc["sgACC", "left"]
+    assert np.tanh(edge) == pytest.approx(np.corrcoef(cleaned[:, 0], other)[0, 1], abs=1e-5)
+    data = session.data.copy()
+    data[..., ~kept] *= 1.02
+    session.rewrite(data=data).run()
+    np.testing.assert_allclose(session.maps("filled"), maps, atol=1e-4)

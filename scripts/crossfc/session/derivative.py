@@ -163,7 +163,8 @@ def connectivity_session(
         framewise displacement is used.
     pipelines : dict
         Name to choices: ``strategy`` (the strategy itself), ``high_pass_hz``, ``low_pass_hz``,
-        ``censor_fd_mm``, ``censor_minimum_run``, ``fwhm_mm``, ``seeds`` (rows of the sheet).
+        ``censor_fd_mm``, ``censor_minimum_run``, ``censored_filter`` (interpolate or exact),
+        ``fwhm_mm``, ``seeds`` (rows of the sheet).
     targets : list of dict
         Rows of the sheet of targets.
     outputs : dict
@@ -276,22 +277,28 @@ def _plan(
         choices["censor_fd_mm"],
         choices["censor_minimum_run"],
     )
-    plan = {"kept": kept, "columns": columns, "left": 0, "basis": None, "reasons": []}
+    plan = {
+        "kept": kept, "columns": columns, "left": 0, "basis": None, "filter": None, "reasons": []
+    }  # fmt: skip
     if kept.sum() < _LEAST_USABLE:
         plan["reasons"] = [f"all but {int(kept.sum())} of {len(kept)} volumes censored"]
         return plan
-    plan["basis"] = cleaning.basis(
-        matrix,
-        scan.repetition_time,
-        choices["high_pass_hz"],
-        choices["low_pass_hz"],
-        kept,
-    )
-    plan["left"] = int(kept.sum()) - plan["basis"].shape[1]
+    band = choices["high_pass_hz"], choices["low_pass_hz"]
+    told = f"{int(kept.sum())} of {len(kept)} volumes kept"
+    if cleaning.has_gaps(kept):
+        # Without an upper edge the stop band is a few slow cosines, which cost next to nothing.
+        plan["filter"] = cleaning.EXACT if band[1] is None else choices["censored_filter"]
+    if plan["filter"] == cleaning.INTERPOLATE:
+        found = cleaning.interpolated(matrix, scan.repetition_time, *band, kept)
+        # Effective ones: part of them, so rounded down.
+        plan |= {"basis": found, "left": int(found.degrees_of_freedom + 1e-6)}
+    else:
+        basis = cleaning.basis(matrix, scan.repetition_time, *band, kept)
+        plan |= {"basis": basis, "left": int(kept.sum()) - basis.shape[1]}
+        told += f", {basis.shape[1]} dimensions removed"
     if plan["left"] < minimum:
         plan["reasons"] = [
-            f"{plan['left']} residual degrees of freedom, fewer than {minimum} ({int(kept.sum())} "
-            f"of {len(kept)} volumes kept, {plan['basis'].shape[1]} dimensions removed)"
+            f"{plan['left']} residual degrees of freedom, fewer than {minimum} ({told})"
         ]
     return plan
 
@@ -409,6 +416,7 @@ def _write_record(
             "volumes_censored": int((~kept).sum()) - record["volumes_non_steady"],
             "volumes_kept": int(kept.sum()),
             "residual_degrees_of_freedom": plan["left"],
+            "censored_filter": plan["filter"],
             "regressors": plan["columns"],
             "variance_left_median": plan.get("variance_left"),
             "seeds": plain(seeds),
