@@ -53,6 +53,7 @@ def test_defaults_are_filled_in_and_the_input_is_left_alone(schema):
             "low_pass_hz": 0.1,
             "censor_fd_mm": None,
             "censor_minimum_run": 1,
+            "censored_filter": "interpolate",
             "fwhm_mm": 6,
             "seed_set": "aal3_spheres",
         }
