@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from crossfc.fault import LONGEST, MOST, Fault
 from crossfc.plan import Plan
 from crossfc.trial.config import load_schema
+from crossfc.trial.document import load_yaml
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = load_schema(ROOT / "workflow/schemas/config.schema.yaml")
@@ -39,7 +40,25 @@ NUMBERS = [
     0, -1, 1, 2, 3, 99, 10**6, 10**18, 10**400, -(10**30), 2**63, 0.0, -0.0, 1.5, 1e-300,
     1e308, 3.0000001, 100.5, float("nan"), float("inf"), -float("inf"),
 ]  # fmt: skip
-BYTES = [b"", b"\xff\xfe", b"\xef\xbb\xbf", b"\t", b"\n", b"\r", b'"', b"\0", b"'", b"\xe9", b"7"]
+BYTES = [
+    b":",
+    b"- ",
+    b"{",
+    b"&a ",
+    b"*a",
+    b"!!str",
+    b"",
+    b"\xff\xfe",
+    b"\xef\xbb\xbf",
+    b"\t",
+    b"\n",
+    b"\r",
+    b'"',
+    b"\0",
+    b"'",
+    b"\xe9",
+    b"7",
+]
 PLAIN = st.sampled_from(WORDS) | st.sampled_from(NUMBERS) | st.sampled_from([None, True, False])
 VALUES = st.recursive(
     PLAIN | st.dates(),
@@ -51,16 +70,37 @@ VALUES = st.recursive(
 
 
 def keys(schema, way=()):
+    """Give every key of the schema with its own part of it."""
     for key, inner in schema.get("properties", {}).items():
-        yield (*way, key)
+        yield (*way, key), inner
         yield from keys(inner, (*way, key))
         further = inner.get("additionalProperties")
         if isinstance(further, dict):
-            yield (*way, key, "primary")
+            yield (*way, key, "primary"), further
             yield from keys(further, (*way, key, "primary"))
 
 
-PLACES = sorted(keys(SCHEMA))
+PLACES = dict(keys(SCHEMA))
+
+
+def fitting(schema):
+    """Values of the type that a key asks for, in its range: faults that types do not tell."""
+    kinds = schema.get("type", ())
+    kinds = {kinds} if isinstance(kinds, str) else set(kinds)
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    if kinds & {"integer", "number"}:
+        low = max(schema.get("minimum", 0), schema.get("exclusiveMinimum", 0))
+        high = schema.get("maximum", 1000 * (1 + low))
+        whole = st.integers(int(low), int(high)) if high - low >= 1 else st.just(high)
+        return whole if "integer" in kinds else whole | st.floats(low, high)
+    if "boolean" in kinds:
+        return st.booleans()
+    if "array" in kinds:
+        return st.lists(fitting(schema.get("items", {})), max_size=3)
+    if "object" in kinds:
+        return st.dictionaries(st.sampled_from(WORDS), st.sampled_from(WORDS), max_size=2)
+    return st.sampled_from(WORDS)
 
 
 def base(entry):
@@ -109,12 +149,34 @@ def design():
 DESIGN = design()
 
 
+def parts(value):
+    """Give every place in a structure, as what holds it and its key or index there."""
+    found = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in found:
+        yield value, key
+        if isinstance(inner, dict | list):
+            yield from parts(inner)
+
+
+def spoilt_bytes(draw, raw):
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(raw) - 1))
+        until = at + draw(st.sampled_from([0, 1, 1, 5, 100]))
+        raw = raw[:at] + draw(st.sampled_from(BYTES)) + raw[until:] or b"x"
+    return raw
+
+
 @st.composite
 def spoilt_configs(draw):
     """Give a sound config with one to three keys set, added or removed."""
     config = copy.deepcopy(BASES[draw(st.sampled_from(sorted(BASES)))])
     for _ in range(draw(st.integers(1, 3))):
-        *way, last = draw(st.sampled_from(PLACES))
+        if draw(st.booleans()):
+            inner, last = draw(st.sampled_from(list(parts(config))))
+            inner[last] = draw(VALUES)
+            continue
+        place = draw(st.sampled_from(sorted(PLACES)))
+        *way, last = place
         how = draw(st.sampled_from(["set", "set", "set", "remove", "add"]))
         inner = config
         for key in way:
@@ -124,7 +186,8 @@ def spoilt_configs(draw):
         if how == "remove":
             inner.pop(last, None)
         else:
-            inner[draw(st.sampled_from(WORDS)) if how == "add" else last] = draw(VALUES)
+            values = fitting(PLACES[place]) if draw(st.booleans()) else VALUES
+            inner[draw(st.sampled_from(WORDS)) if how == "add" else last] = draw(values)
     return config
 
 
@@ -134,12 +197,7 @@ def spoilt_sheets(draw):
     name = draw(st.sampled_from(SHEETS))
     raw = DESIGN[name].encode("utf-8")
     if draw(st.integers(0, 7)) == 0:
-        for _ in range(draw(st.integers(1, 4))):
-            at = draw(st.integers(0, len(raw) - 1))
-            until = at + draw(st.sampled_from([0, 1, 1, 5, 100]))
-            put = draw(st.sampled_from(BYTES))
-            raw = raw[:at] + put + raw[until:] or b"x"
-        return name, raw
+        return name, spoilt_bytes(draw, raw)
     rows = [line.split("\t") for line in DESIGN[name].splitlines()]
     cells = PLAIN.map(str_of)
     for _ in range(draw(st.integers(1, 3))):
@@ -206,6 +264,7 @@ def check_words(fault):
             ".yaml",
             ".nii",
             "license",
+            ", row 1",
             "derivatives",
             "maps",
             "data",
@@ -224,9 +283,8 @@ def attempt(config):
         event("planned")
 
 
-EXAMPLES = int(__import__("os").environ.get("N_FUZZ", 1200))
 OFTEN = settings(
-    derandomize=True, deadline=None, database=None, max_examples=EXAMPLES,
+    derandomize=True, deadline=None, database=None, max_examples=700,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow,
                            HealthCheck.large_base_example, HealthCheck.data_too_large],
 )  # fmt: skip
@@ -253,6 +311,25 @@ def test_the_studies_that_are_spoilt_are_sound(folder, name):
 @given(config=spoilt_configs())
 def test_a_spoilt_config_is_a_plan_or_a_sentence(folder, config):
     attempt(config)
+
+
+@st.composite
+def spoilt_documents(draw):
+    """Give a shipped document with some bytes changed."""
+    name = draw(st.sampled_from(["config", "ds005917", "strategies"]))
+    return spoilt_bytes(draw, (ROOT / "config" / f"{name}.yaml").read_bytes())
+
+
+@pytest.mark.slow
+@OFTEN
+@given(content=spoilt_documents())
+def test_a_spoilt_document_is_read_or_a_sentence(folder, content):
+    path = folder / "study.yaml"
+    path.write_bytes(content)
+    try:
+        load_yaml(path)
+    except Fault as fault:
+        check_words(fault)
 
 
 @pytest.mark.slow

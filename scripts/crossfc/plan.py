@@ -60,6 +60,14 @@ class Plan:
         self.study_dir = Path(self.config["results_dir"]) / self.config["study"]
         _require_writable(self.study_dir)
         self._check_places()
+        raise_all(
+            [
+                f"config key sheets.{key}: {path} is no file; correct the path, or remove the key "
+                "for the sheet that crossfc brings"
+                for key, path in self.config["sheets"].items()
+                if key not in ("participants", "sessions") and not is_file(path)
+            ]
+        )
         self.trial: Trial | None = None
         self.missing_sheets = [
             path
