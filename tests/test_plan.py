@@ -4,6 +4,7 @@ import pytest
 
 from crossfc.fault import Fault
 from crossfc.plan import Plan
+from crossfc.trial.covariate import determined
 
 PEOPLE = """\
 participant_id	group	sequence	t1w
@@ -61,6 +62,26 @@ def test_a_study_of_healthy_people_alone_has_a_twin(study, root, tmp_path):
     (tmp_path / "participants.tsv").write_text(PEOPLE.replace("TRD", "HV"))
     truth = Plan(study | {"groups": {"controls": "HV"}, "twin": {}}, root).truth()
     assert "None" not in str(list(truth["edges"][0])) and "drug_None" not in str(truth)
+
+
+def test_a_covariate_that_follows_from_the_others_is_told_before_any_job():
+    def rows(**columns):
+        return [dict(zip(columns, own, strict=True)) for own in zip(*columns.values(), strict=True)]
+
+    group = ["TRD", "TRD", "TRD", "HV", "HV", "HV"]
+    one_each = rows(group=group, site=["1", "2", "1", "3", "3", "4"])
+    assert determined(one_each, {"site": "categorical"}) == "site"
+    shared = rows(group=group, site=["1", "2", "1", "1", "2", "4"])
+    assert determined(shared, {"site": "categorical"}) is None
+    years = [1950.0, 1960.0, 1971.0, 1984.0, 1990.0, 2001.0]
+    ages = rows(group=group, born=years, age=[2020.0 - year for year in years])
+    assert determined(ages, {"born": "continuous", "age": "continuous"}) == "age"
+    # Whoever lacks a value is not in the model; what is the same for everybody falls out of it.
+    ages[0]["age"] = 3.5
+    assert determined(ages, {"born": "continuous", "age": "continuous"}) is None
+    ages[0]["born"] = None
+    assert determined(ages, {"born": "continuous", "age": "continuous"}) == "age"
+    assert determined(rows(group=group, site=["1"] * 6), {"site": "categorical"}) is None
 
 
 def test_types_of_covariates_go_to_the_analyses(study, root, tmp_path):

@@ -19,6 +19,7 @@ from crossfc.group import question
 from crossfc.session import fmriprep, layout
 from crossfc.trial import command, regions
 from crossfc.trial import config as configuration
+from crossfc.trial.covariate import determined
 from crossfc.trial.design import Pair, Session, Trial, load
 from crossfc.trial.path import LONGEST_NAME, is_file
 from crossfc.trial.sheet import did_you_mean, read_sheet
@@ -282,6 +283,18 @@ class Plan:
                     "the key for the atlas that crossfc brings"
                 )
         read_sheet(group["atlas_names"], ("index", "name"))
+        trial = self.checked_trial()
+        compared = any(
+            name.startswith(question.GROUP) for name in group["analyses"] or [question.GROUP]
+        )
+        if compared and len(trial.groups) > 1 and trial.covariate_types:
+            people = [trial.person_row(pair.participant) for pair in self.paired()]
+            if name := determined(people, trial.covariate_types):
+                raise Fault(
+                    f"config key covariates: {name} follows from the group and the other "
+                    "covariates among the people with both sessions (such as a site that has one "
+                    "group only), so that no model can tell them apart; leave it out"
+                )
         if group["block_exchange"] == "whole" and group["blocks"] is None:
             raise Fault(
                 "config key group.block_exchange: whole blocks are to be exchanged, but "

@@ -118,6 +118,54 @@ def check_levels(sheet: Sheet, column: str, rows: Iterable[Row], faults: list[st
             )
 
 
+def determined(rows: list[dict[str, Any]], types: dict[str, str]) -> str | None:
+    """Name the first covariate that follows from the group and the covariates before it.
+
+    Such as a site that has one group only: no model can tell the two apart.
+
+    Parameters
+    ----------
+    rows : list of dict
+        People with their ``group`` and covariates, as the group's tables have them; who lacks a
+        covariate is passed over, as in the analysis.
+    types : dict
+        Covariate to ``categorical`` or ``continuous``.
+    """
+    rows = [row for row in rows if all(row[name] is not None for name in types)]
+    basis: list[list[float]] = []
+
+    def adds(column: list[float]) -> bool:
+        # Gram-Schmidt, twice for its rounding; planning has no NumPy.
+        scale = sum(value * value for value in column) ** 0.5 or 1.0
+        left = [value / scale for value in column]
+        for _ in range(2):
+            for unit in basis:
+                share = sum(a * b for a, b in zip(left, unit, strict=True))
+                left = [a - share * b for a, b in zip(left, unit, strict=True)]
+        length = sum(value * value for value in left) ** 0.5
+        if length > 1e-7:
+            basis.append([value / length for value in left])
+        return length > 1e-7
+
+    adds([1.0] * len(rows))
+    for name, kind in {"group": CATEGORICAL, **types}.items():
+        values = [row[name] for row in rows]
+        levels = sorted(set(values))
+        if len(levels) < 2:
+            continue
+        if kind == CONTINUOUS:
+            mean = sum(values) / len(values)
+            columns = [[value - mean for value in values]]
+        else:
+            columns = [[float(value == level) for value in values] for level in levels[1:]]
+        if len(basis) + len(columns) >= len(rows):
+            return None  # too few people, which the analysis itself says
+        new = [adds(column) for column in columns]
+        if not all(new) and name != "group":
+            return name
+    return None
+
+
 def _may_be_code(found: list[str]) -> bool:
     values = [float(value) for value in found]
     different = len(set(values))
