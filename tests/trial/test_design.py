@@ -401,6 +401,19 @@ def test_a_label_that_no_row_has_blames_the_config_once(trial):
     )
 
 
+def test_orders_of_people_who_are_not_used_blame_nobody(trial):
+    people = PEOPLE.replace("ketamine-placebo", "n/a").replace("placebo-ketamine", "n/a")
+    further = "sub-05\tHV\tAB\t30\tF\tyes\twithdrew\nsub-06\tBP\tBA\t31\tM\tno\tn/a\n"
+    sessions = SESSIONS
+    for row in range(2, 10):
+        sessions = cell(sessions, row, "period", "n/a")
+    loaded = trial(people=people + further, sessions=sessions, unused={"groups": ["BP"]})
+    assert len(loaded.pairs()) == 4
+    one = cell(people, 2, "sequence", "AB")
+    with pytest.raises(Fault, match='column "sequence": no row has ketamine-placebo or placebo-'):
+        trial(people=one + further, sessions=sessions, unused={"groups": ["BP"]})
+
+
 def test_one_cause_of_many_rows_is_one_line(trial):
     sessions = SESSIONS
     for row in range(2, 8):

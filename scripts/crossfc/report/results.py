@@ -218,8 +218,8 @@ def read_table(path: Path | None) -> pd.DataFrame:
     """Read a table; an empty frame where there is no such file."""
     if path is None or not Path(path).is_file():
         return pd.DataFrame()
-    # Only n/a and an empty cell are missing: a group may well be called "NA" or "None". Labels
-    # stay text: a person "01" is not the number 1.
+    # Only n/a and an empty cell are missing here: other words for it are n/a since the sheets were
+    # read, and a word may well be "None". Labels stay text: a person "01" is not the number 1.
     kinds = dict.fromkeys(LABELS, str)
     frame = pd.read_csv(path, sep="\t", na_values=["n/a", ""], keep_default_na=False, dtype=kinds)
     for column in LABELS & set(frame.columns):

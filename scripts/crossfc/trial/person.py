@@ -122,7 +122,13 @@ def _absent_labels(sheet: Sheet, column: str, config: dict[str, Any], faults: li
 
 def _foreign_sequences(sheet: Sheet, config: dict[str, Any], faults: list[str]) -> bool:
     """Say in one sentence that the sheet writes orders in other words altogether."""
-    told = [_sequence_of_two(row.get("sequence"), config) for row in sheet.rows]
+    used = [
+        row
+        for row in sheet.rows
+        if row["group"] not in config["unused"]["groups"]
+        and (row.get("exclude") or "no").lower() != "yes"
+    ]
+    told = [_sequence_of_two(row.get("sequence"), config) for row in used]
     found = list(dict.fromkeys(text for text in told if text is not None))
     orders = list(_orders(config))
     if not found or any(order in found for order in orders):
