@@ -6,13 +6,14 @@ from crossfc.job import job
 
 with job(snakemake):
     from crossfc import __version__, atomic
-    from crossfc.provenance import provenance, sheet_paths
+    from crossfc.provenance import provenance, sheet_contents
     from crossfc.trial.design import load
 
     made, wanted, config = snakemake.output, snakemake.params, snakemake.config
     sessions = load(config).scanned_sessions()
-    for kept, path in zip(made.sheets, sheet_paths(config).values(), strict=True):
-        atomic.write_text(kept, Path(path).read_text(encoding="utf-8"))
+    for kept, content in zip(made.sheets, sheet_contents(config).values(), strict=True):
+        with atomic.writing(kept) as temporary:
+            temporary.write_bytes(content or b"")
     record = provenance(
         config,
         wanted.rules,

@@ -3,9 +3,12 @@
 from crossfc.job import job, note
 
 with job(snakemake):
+    from crossfc import planned
     from crossfc.trial.dataset import write_sheets
     from crossfc.trial.design import load
 
+    # It writes the sheets, and reads what it wrote.
+    planned.disregard()
     config = snakemake.params.config
     lines = write_sheets(config)
     trial = load(config)

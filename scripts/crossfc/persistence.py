@@ -1,21 +1,286 @@
-"""What Snakemake keeps of a run, mended: its lock.
+"""What Snakemake keeps of a run, mended: records beside the results, a lock that says whose it is.
 
-All that reaches into Snakemake's own store is here. Written for Snakemake 9.27.
+Snakemake keeps what an output was made of in ``.snakemake``. Without that folder (deleted to get
+rid of a lock; results copied to another machine) it takes whatever lies there for up to date. And
+it takes an input for changed only if its time stamp is newer. Here
+
+- a record lies beside what it is of (``logs/records`` of a study's results, ``.crossfc/records``
+  of a data set), written whole or not at all, with paths that hold after the folder was moved;
+- what has no record is made again;
+- an input is changed if its content is another than when its job began, whatever its time stamp;
+- an output is made again if part of it is gone, or has another size than when it was made.
+
+All that reaches into Snakemake's own store is in this file. Written for Snakemake 9.27.
 """
 
-from collections.abc import Iterator
+import atexit
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
+import snakemake.api  # before the others, which it imports in an order of its own
+import snakemake.io
 import snakemake.workflow
 from snakemake.exceptions import LockException
+from snakemake.logging import logger
+from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord, ParamsChange
 from snakemake.persistence.file import FilePersistence
+from snakemake.settings.types import RerunTrigger
 
-from crossfc import run
+from crossfc import atomic, run
 from crossfc.fault import Fault
+from crossfc.identity import Identities, listing
+
+# Where the records of what lies in a folder are, below it.
+PLACES = {"results": "logs/records", "derivatives": ".crossfc/records", "bids": ".crossfc/records"}
+_MEMORY = Path(".snakemake/crossfc_identities.json")
+
+
+class Roots:
+    """Folders of a study that may be moved, and paths told by them.
+
+    Parameters
+    ----------
+    folders : dict
+        Name (those of `PLACES`, home) to the folder as the configuration has it; None is left out.
+    """
+
+    def __init__(self, folders: Mapping[str, str | Path | None]):
+        given = {name: str(Path(path)) for name, path in folders.items() if path}
+        # The deepest first: one may lie in another.
+        self._folders = sorted(
+            ((name, path, os.path.abspath(path) + os.sep) for name, path in given.items()),
+            key=lambda folder: -len(folder[2]),
+        )
+
+    def told(self, path: str) -> str:
+        """Tell a path by the folder it lies in: ``results:sub-01/ses-1/func``."""
+        full = os.path.abspath(path)
+        for name, _, start in self._folders:
+            if full.startswith(start):
+                return f"{name}:{full[len(start) :]}"
+        return path
+
+    def found(self, told: str) -> str:
+        """Give the path that is told so here and now."""
+        name, colon, rest = told.partition(":")
+        for known, path, _ in self._folders:
+            if colon and known == name:
+                return (
+                    os.path.relpath(os.path.join(path, rest))
+                    if name == "home"
+                    else f"{path}/{rest}"
+                )
+        return told
+
+    def in_text(self, text: str) -> str:
+        """Tell the paths of results in the text of a parameter."""
+        for name, path, _ in self._folders:
+            if name == "results":
+                text = text.replace(f"'{path}/", f"'{name}:")
+        return text
+
+    def out_of_text(self, text: str) -> str:
+        """Undo `in_text`."""
+        for name, path, _ in self._folders:
+            if name == "results":
+                text = text.replace(f"'{name}:", f"'{path}/")
+        return text
+
+    def record(self, path: str) -> Path | None:
+        """Give the place of an output's record; None where it lies in none of the folders."""
+        full = os.path.abspath(path)
+        for name, folder, start in self._folders:
+            if name in PLACES and full.startswith(start):
+                return Path(folder, PLACES[name], full[len(start) :] + ".record")
+        return None
 
 
 class Persistence(FilePersistence):
-    """Snakemake's store, whose lock says whose it is."""
+    """Snakemake's store with records beside the results."""
+
+    roots = Roots({})
+
+    def __init__(self, *given: Any, db_url: str | None = None, **named: Any):
+        super().__init__(*given, **named)
+        self._plans = self.dag is not None and self.dag.workflow.is_main_process
+        self._identities = Identities(_MEMORY)
+        self._seen: dict[str, str | None] = {}
+        self._begun: dict[Any, dict[str, str | None]] = {}
+        self._inputs: dict[str, dict[str, str | None]] = {}
+        # Snakemake would read every input once more as a whole when its job has ended.
+        self.max_checksum_file_size = -1
+        if self._plans:
+            atexit.register(self._identities.save)
+
+    # Records ------------------------------------------------------------------------------------
+
+    @lru_cache(maxsize=1024)  # noqa: B019 (as in Snakemake's own; there is one store)
+    def _read_record_cached(self, key: str) -> MetadataRecord | None:
+        content = self._content(key)
+        return MetadataRecord.model_validate(content["record"]) if content else None
+
+    @lru_cache(maxsize=1024)  # noqa: B019
+    def _content(self, key: str) -> dict[str, Any] | None:
+        place = self.roots.record(key)
+        if place is None:
+            found = self._io_read(self._metadata_path, key)
+            return {"record": found, "holds": {}} if found else None
+        try:
+            content = json.loads(place.read_text(encoding="utf-8"))
+            current = content["record"]["record_format_version"] == RECORD_FORMAT_VERSION
+            return content if current and isinstance(content["holds"], dict) else None
+        except (OSError, ValueError, KeyError, TypeError):
+            # None, half of one, or one of another version: what it is of is made again.
+            return None
+
+    def _clear_cache(self) -> None:
+        super()._clear_cache()
+        self._content.cache_clear()
+
+    def _write_record(self, key: str, record: MetadataRecord) -> None:
+        record.input_checksums = self._inputs.pop(key, {})
+        place = self.roots.record(key)
+        if place is None:
+            super()._write_record(key, record)
+            return
+        holds = listing(key) if os.path.exists(key) else {}
+        content = json.dumps({"record": dict(record.items()), "holds": holds})
+        atomic.write_text(place, content + "\n")
+
+    def _delete_record(self, key: str) -> bool:
+        place = self.roots.record(key)
+        if place is None:
+            return super()._delete_record(key)
+        there = place.exists()
+        place.unlink(missing_ok=True)
+        return there
+
+    def _input(self, job: Any) -> list[str]:
+        return sorted(self.roots.told(path) for path in super()._input(job))
+
+    def _params(self, job: Any) -> list[Any]:
+        return [self.roots.in_text(text) for text in super()._params(job)]
+
+    def recorded(self, job: Any) -> dict[str, Any] | None:
+        """Give the record of a job's first output that has one, with paths as they are now."""
+        for path in job.output:
+            if record := self.metadata(path):
+                return {
+                    "params": [self.roots.out_of_text(text) for text in record.params or ()],
+                    "input": [self.roots.found(told) for told in record.input or ()],
+                    "conda_env": record.conda_env,
+                }
+        return None
+
+    # Inputs -------------------------------------------------------------------------------------
+
+    def started(self, job: Any, external_jobid: str | None = None) -> None:
+        """Take down what a job is going to read."""
+        super().started(job, external_jobid)
+        if self._plans:
+            self._begun[job] = self._identities_of(self._own_inputs(job))
+
+    async def finished(self, job: Any) -> None:
+        """Write the record of what a job has made."""
+        if self._plans:
+            begun = self._begun.pop(job, {})
+            # What jobs before it made, perhaps in the same batch, was made when it began.
+            read = self._identities_of(job.input) | begun
+            self._inputs |= {self._get_key(path): read for path in job.output}
+        await super().finished(job)
+
+    def _own_inputs(self, job: Any) -> list[Any]:
+        """List the inputs of a job that no job makes: the user may change them at any time."""
+        made = {path for files in self.dag.dependencies[job].values() for path in files}
+        return [path for path in job.input if path not in made]
+
+    def deactivate_cache(self) -> None:
+        """Look at files anew from now on, as jobs make them."""
+        super().deactivate_cache()
+        self._seen.clear()
+
+    def _identities_of(self, paths: Iterable[Any]) -> dict[str, str | None]:
+        return {
+            self.roots.told(str(path)): self._identity(str(path))
+            for path in paths
+            if not path.is_ancient
+        }
+
+    def _identity(self, path: str) -> str | None:
+        content = self._content(path) if os.path.isdir(path) else None
+        if content:
+            # A folder that was made anew may hold as many bytes as before.
+            return f"made:{content['record']['starttime']}:{content['record']['endtime']}"
+        return self._identities.of(path)
+
+    def _identity_seen(self, path: str) -> str | None:
+        if path not in self._seen:
+            self._seen[path] = self._identity(path)
+        return self._seen[path]
+
+    # Why a job runs again -----------------------------------------------------------------------
+
+    def unrecorded(self, job: Any) -> list[str]:
+        """List the outputs of a job that are there without a record of what they were made of."""
+        there = [str(path) for path in job.output if os.path.exists(path)]
+        return [path for path in there if self._read_record(path) is None]
+
+    def damaged(self, job: Any) -> list[str]:
+        """Say of the outputs of a job what is gone, or has another size than when it was made."""
+        found = []
+        for path in map(str, job.output):
+            held = (self._content(path) or {"holds": {}})["holds"]
+            if not held or not os.path.exists(path):
+                continue
+            now = listing(path)
+            for name, size in held.items():
+                whole = os.path.join(path, name) if name else path
+                if name not in now:
+                    found.append(f"{whole} is gone")
+                elif now[name] != size:
+                    found.append(f"{whole} is not as it was made")
+        return found
+
+    def changed_inputs(self, job: Any) -> list[str]:
+        """List the inputs of a job whose content is another than when it began."""
+        before: dict[str, set[str]] = {}
+        for path in job.output:
+            record = self._read_record(str(path))
+            for told, identity in (record.input_checksums if record else None or {}).items():
+                # Not there yet when its run was killed on a cluster: nothing to hold it against.
+                if identity is not None:
+                    before.setdefault(told, set()).add(identity)
+        return [
+            str(path)
+            for path in dict.fromkeys(job.input)
+            if not path.is_ancient
+            and (known := before.get(self.roots.told(str(path))))
+            and os.path.exists(path)
+            and known != {self._identity_seen(str(path))}
+        ]
+
+    def has_metadata(self, job: Any) -> bool:
+        """Have Snakemake ask `params_changed`, which says what there is no record of."""
+        return self._plans or super().has_metadata(job)
+
+    def params_changed(self, job: Any, file: Any = None) -> bool | ParamsChange:
+        """Add to changed parameters all else that a record tells."""
+        change = super().params_changed(job, file)
+        if not self._plans or file is not None:
+            return change
+        found = [f"no record of what {path} was made of" for path in self.unrecorded(job)]
+        found += self.damaged(job)
+        found += [f"{path} has another content" for path in self.changed_inputs(job)]
+        if found:
+            change |= ParamsChange(only_new=set(found), files=set(job.output))
+        return change
+
+    # The lock -----------------------------------------------------------------------------------
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -26,7 +291,7 @@ class Persistence(FilePersistence):
         SystemExit
             If another run holds it: the sentence that says which.
         """
-        if not self.dag.workflow.is_main_process:
+        if not self._plans:
             with super().lock():
                 yield
             return
@@ -48,6 +313,34 @@ class Persistence(FilePersistence):
             held.__exit__(None, None, None)
 
 
-def install() -> None:
-    """Have Snakemake use this store."""
-    snakemake.workflow.FilePersistence = Persistence
+def install(folders: Mapping[str, str | Path | None]) -> None:
+    """Have Snakemake use this store, and contents where it would look at time stamps.
+
+    Parameters
+    ----------
+    folders : dict
+        See `Roots`.
+    """
+    Persistence.roots = Roots(folders)
+    # A database of Snakemake's would lie in .snakemake as well.
+    snakemake.workflow.FilePersistence = snakemake.workflow.DbPersistence = Persistence
+    by_time = snakemake.io._IOFile.is_newer
+
+    async def is_newer(file: Any, time: float) -> bool:
+        own = file.rule.workflow
+        if isinstance(own.persistence, Persistence) and RerunTrigger.PARAMS in own.rerun_triggers:
+            return False
+        return await by_time(file, time)
+
+    snakemake.io._IOFile.is_newer = is_newer
+    snakemake.workflow.Workflow.log_provenance_info = _say_more
+
+
+def _say_more(workflow: Any) -> None:
+    """Tell after a dry run what to do about reasons; Snakemake's advice would make all anew."""
+    jobs = workflow.dag.needrun_jobs(exclude_finished=False)
+    if any(workflow.dag.reason(job).is_provenance_triggered() for job in jobs):
+        logger.info(
+            "crossfc: the same arguments to scripts/why.py say why each job would run; where a "
+            "change makes no difference, --touch takes the results as they are"
+        )

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from crossfc import claim
+from crossfc import claim, planned
 from crossfc.fault import Fault, raise_all
 from crossfc.group import question
 from crossfc.session import fmriprep, layout
@@ -75,13 +75,15 @@ class Plan:
             for key in ("participants", "sessions")
             if not is_file(path := self.config["sheets"][key])
         ]
-        if not self.missing_sheets:
-            self.trial = load(self.config)
-            self.strategies = self._strategies()
-            self._check_clinical()
-            self._check_group()
-            self._check_names()
-            self._check_raw()
+        design = (*self.config["sheets"].values(), self.config["strategies"])
+        with planned.reading(design) as self.texts:
+            if not self.missing_sheets:
+                self.trial = load(self.config)
+                self.strategies = self._strategies()
+                self._check_clinical()
+                self._check_group()
+                self._check_names()
+                self._check_raw()
 
     def _find_files(self) -> None:
         """Take files from the workflow's folder where the working directory has none."""

@@ -11,7 +11,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from crossfc import code
+from crossfc import code, planned
 from crossfc.fault import Fault
 from crossfc.job import digest_of_lock, machine
 
@@ -90,9 +90,25 @@ def sheet_paths(config: dict[str, Any]) -> dict[str, str]:
     return config["sheets"] | {"strategies": config["strategies"]}
 
 
+def sheet_contents(config: dict[str, Any]) -> dict[str, bytes | None]:
+    """Give what the files that are the design held when the run was planned.
+
+    They may have been edited since. None where there is no such file.
+    """
+    found = {}
+    for name, path in sheet_paths(config).items():
+        known = planned.content(path)
+        there = known is None and Path(path).is_file()
+        found[name] = Path(path).read_bytes() if there else known
+    return found
+
+
 def sheet_digests(config: dict[str, Any]) -> dict[str, str | None]:
-    """Give the SHA-256 of the files that are the design."""
-    return {name: file_digest(path) for name, path in sheet_paths(config).items()}
+    """Give the SHA-256 of the files that are the design (see `sheet_contents`)."""
+    return {
+        name: None if text is None else hashlib.sha256(text).hexdigest()
+        for name, text in sheet_contents(config).items()
+    }
 
 
 def file_digest(path: str | Path) -> str | None:

@@ -51,6 +51,8 @@ class Job:
     missing, incomplete, updated, upstream : list of str
         Outputs that do not exist or were left half-written; inputs whose content changed; inputs
         that jobs before this one make.
+    unrecorded, damaged : list of str
+        Outputs without a record; what is wrong with outputs that were changed, in words.
     software : bool
         Whether Snakemake found its environment to be another.
     environment : str or None
@@ -67,6 +69,8 @@ class Job:
     incomplete: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
     upstream: list[str] = field(default_factory=list)
+    unrecorded: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
     software: bool = False
     environment: str | None = None
 
@@ -85,7 +89,9 @@ def planned(dag: Any) -> list[Job]:
 
 def _job(job: Any, dag: Any) -> Job:
     reason, kept = dag.reason(job), dag.workflow.persistence
-    record = next((r for path in job.output if (r := kept.metadata(path))), None)
+    record = kept.recorded(job)
+    # What a job before this one makes is made anew, whatever it is now.
+    made = {str(path) for path in reason.updated_input_run}
     return Job(
         job.rule.name,
         " ".join(_label(*pair) for pair in job.wildcards_dict.items()),
@@ -93,15 +99,17 @@ def _job(job: Any, dag: Any) -> Job:
         [str(path) for path in job.input],
         record
         and {
-            "params": record.params,
-            "input": record.input,
-            "environment": record.conda_env and b64decode(record.conda_env).decode(),
+            "params": record["params"],
+            "input": record["input"],
+            "environment": record["conda_env"] and b64decode(record["conda_env"]).decode(),
         },
         forced=reason.forced,
         missing=sorted(reason.missing_output),
         incomplete=sorted(reason.incomplete_output),
-        updated=sorted(reason.updated_input - reason.updated_input_run),
+        updated=sorted(set(kept.changed_inputs(job)) - made),
         upstream=sorted(reason.updated_input_run),
+        unrecorded=kept.unrecorded(job),
+        damaged=kept.damaged(job),
         software=any(kept.software_stack_changed(job)),
         environment=job.conda_env and job.conda_env.content.decode(),
     )
@@ -195,6 +203,8 @@ def explain(job: Job, study: Study) -> list[str]:
         return [*found, "it has not been run yet"]
     found += [f"{path} was left half-written by a run that was stopped" for path in job.incomplete]
     found += [f"{path} does not exist" for path in job.missing]
+    found += [f"there is no record of what {path} was made of" for path in job.unrecorded]
+    found += job.damaged
     found += [f"{path} has another content than when it was read" for path in job.updated]
     if job.recorded is not None:
         for name, old, new in _changed(job, study):

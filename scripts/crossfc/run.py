@@ -27,7 +27,17 @@ _PATIENCE = 120  # seconds until cancelled jobs must have left the queue
 def begin() -> None:
     """Leave a note of this run, which goes when the process ends in order."""
     note()
-    atexit.register(_own_note().unlink, missing_ok=True)
+    atexit.register(_forget, _own_note())
+
+
+def plan_file() -> Path:
+    """Name the file in which this run keeps what it was planned from (`crossfc.planned`)."""
+    return _own_note().with_suffix(".plan")
+
+
+def _forget(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_suffix(".plan").unlink(missing_ok=True)
 
 
 def note(jobs: str | None = None, locks: Iterable[str] | None = None) -> None:
@@ -121,7 +131,7 @@ def end_left_over() -> None:
         if ended:
             if own["jobs"]:
                 _cancel(own["jobs"])
-            path.unlink(missing_ok=True)
+            _forget(path)
 
 
 def _cancel(name: str) -> None:

@@ -93,6 +93,62 @@ def test_changed_scan_reruns_that_session_and_the_group(study):
     assert set(rules) == {"connectivity_session", *GROUP, *AFTER}
 
 
+def test_older_input_reruns_its_session(study):
+    """What rsync -a, tar or git-annex put in its place has the time stamp that it had elsewhere."""
+    stamp = os.stat(study.config_path).st_mtime - 10**8
+    func = "derivatives/sub-{}/ses-{}/func"
+    (bold,) = (study.folder / func.format("T02", "placebo")).glob("*preproc_bold.nii.gz")
+    (other,) = (study.folder / func.format("T03", "placebo")).glob("*preproc_bold.nii.gz")
+    shutil.copy(other, bold)
+    (table,) = (study.folder / func.format("H01", "ketamine")).glob("*timeseries.tsv")
+    text = table.read_text()
+    # Not one byte more or less.
+    table.write_text(text[:-2] + ("1" if text[-2] != "1" else "2") + text[-1])
+    for path in (bold, table):
+        os.utime(path, (stamp, stamp))
+    jobs = study.would_run()
+    assert sessions_of(jobs) == ["H01/ketamine", "T02/placebo"]
+    assert {k: by_rule(jobs).get(k) for k in GROUP} == GROUP
+
+
+def test_results_without_snakemakes_folder(study):
+    """Whether it was lost or left behind: what results were made of lies beside them."""
+    shutil.rmtree(study.folder / ".snakemake")
+    study.set_config(group__permutations=199)
+    expected = {"group_test": 6, "robustness": 1, "report": 1, "provenance": 1, "all": 1}
+    assert by_rule(study.would_run()) == expected
+
+
+def test_results_and_data_that_were_copied_to_another_place(study):
+    # File by file in no order of theirs, each with a new time stamp.
+    for name, place in {"results": "elsewhere/of/results", "derivatives": "data"}.items():
+        shutil.copytree(study.folder / name, study.folder / place, copy_function=shutil.copy)
+        shutil.rmtree(study.folder / name)
+    shutil.rmtree(study.folder / ".snakemake")
+    study.set_config(results_dir="elsewhere/of/results", derivatives_dir="data")
+    study.set_config(title="Another")
+    assert by_rule(study.would_run()) == {"report": 1, "provenance": 1, "all": 1}
+
+
+def test_what_has_no_whole_record_or_is_not_whole_is_made_again(study):
+    results = study.folder / "results/small"
+    (results / "logs/records/sub-T02/ses-placebo/func.record").unlink()
+    half = results / "logs/records/sub-H01/ses-ketamine/func.record"
+    half.write_text(half.read_text()[:200])
+    gone, short, whole = (
+        min((results / f"sub-{person}/ses-ketamine/func").glob("*.nii.gz"))
+        for person in ("T01", "T03", "T04")
+    )
+    gone.unlink()
+    short.write_bytes(short.read_bytes()[:100])
+    # Somebody's own file is no part of it.
+    (whole.parent / "notes.txt").touch()
+    jobs = study.would_run()
+    expected = ["H01/ketamine", "T01/ketamine", "T02/placebo", "T03/ketamine"]
+    assert sessions_of(jobs) == expected
+    assert {k: by_rule(jobs).get(k) for k in GROUP} == GROUP
+
+
 def test_added_person_runs_its_sessions_and_the_group(study):
     here = os.getcwd()
     for sheet in ("participants", "sessions"):

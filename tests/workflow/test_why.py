@@ -128,6 +128,29 @@ def test_missing_output(study):
     assert len(lines) == 5
 
 
+def test_older_input_and_a_lost_record_without_snakemakes_folder(study):
+    func = study.folder / "derivatives/sub-T02/ses-placebo/func"
+    (bold,) = func.glob("*preproc_bold.nii.gz")
+    (other,) = (study.folder / "derivatives/sub-T03/ses-placebo/func").glob("*preproc_bold.nii.gz")
+    shutil.copy(other, bold)
+    os.utime(bold, (10**9, 10**9))
+    shutil.rmtree(study.folder / ".snakemake")
+    (study.folder / "results/small/logs/records/clinical/change.tsv.record").unlink()
+    study.set_config(group__permutations=199)
+    lines = why(study)
+
+    def reason(job):
+        return next(lines[i + 1] for i, line in enumerate(lines) if line.startswith(job))
+
+    place = bold.relative_to(study.folder)
+    assert reason("connectivity_session: sub-T02 ses-placebo") == (
+        f"  {place} has another content than when it was read"
+    )
+    path = "results/small/clinical/change.tsv"
+    assert reason("clinical_change") == f"  there is no record of what {path} was made of"
+    assert reason("group_test, 6 jobs") == "  config key group.permutations: 99 → 199"
+
+
 def test_of_one_target_only(study):
     study.set_config(group__permutations=199, title="Another")
     assert why(study, "clinical_change")[0].startswith("Nothing would run")

@@ -20,7 +20,14 @@ from crossfc import persistence, process, run
 
 # A job ends with the process that started it: the run, or on a cluster the batch.
 process.starts_jobs()
-persistence.install()
+persistence.install(
+    {
+        "results": plan.study_dir,
+        "derivatives": plan.derivatives_dir,
+        "bids": plan.config["bids_dir"],
+        "home": workflow.basedir,
+    }
+)
 
 if workflow.is_main_process:
     run.free_lock()
@@ -55,12 +62,9 @@ def record_ahead():
     Snakemake records them when it sees a job end. A job that ends on the cluster after its run was
     killed would have no record, and no later change of a parameter would ever be noticed.
     """
-    persistence = workflow.persistence
-    largest, persistence.max_checksum_file_size = persistence.max_checksum_file_size, 0
     for job in workflow.dag.needrun_jobs():
         if job.output and not any(os.path.exists(path) for path in job.output):
-            workflow.async_run(persistence.finished(job))
-    persistence.max_checksum_file_size = largest
+            workflow.async_run(workflow.persistence.finished(job))
 
 
 onstart:
@@ -73,6 +77,7 @@ onstart:
     # The executor of clusters gives all its jobs one name; a local one has none.
     name = getattr(workflow.scheduler._executor, "run_uuid", None)
     run.note(jobs=name)
+    planned.save(run.plan_file(), as_given, plan.texts)
     if name:
         record_ahead()
 

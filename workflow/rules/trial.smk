@@ -5,7 +5,9 @@ Makes      plan (paths and parameters of every job), <results>/<study>/trial/
 Steps      check config -> check sheets -> trial; or `sheets`: data set -> sheets
 """
 
-from crossfc import need
+from copy import deepcopy
+
+from crossfc import need, planned
 from crossfc.code import digests
 from crossfc.fault import Fault
 from crossfc.plan import Plan
@@ -24,8 +26,15 @@ def refused(function, *arguments):
         raise SystemExit(f"crossfc: {fault}") from None
 
 
+if workflow.is_main_process:
+    planned.disregard()
+elif (before := planned.config()) is not None:
+    # A job of a cluster: the run was planned from this, whatever the files say now.
+    config.clear()
+    config.update(before)
 for path in workflow.configfiles if workflow.is_main_process else ():
     refused(load_yaml, path)
+as_given = deepcopy(dict(config))
 plan = refused(Plan, config, workflow.basedir, workflow.overwrite_configfiles)
 if workflow.is_main_process:
     refused(plan.require_own_places)

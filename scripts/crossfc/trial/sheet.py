@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from crossfc import planned
 from crossfc.fault import Fault, at
 
 # The words for a missing value, the same wherever a user's table is read. BIDS has n/a; the others
@@ -105,12 +106,16 @@ def read_sheet(
 def read_text(path: str | Path) -> str:
     """Read UTF-8 text, with or without a byte-order mark.
 
+    Of a file that the run of this job was planned from, what it held then.
+
     Raises
     ------
     Fault
         If the file is missing, is a folder, cannot be read or is something else than UTF-8 text.
     """
     try:
+        if (planned_text := planned.content(path)) is not None:
+            return planned_text.decode("utf-8-sig")
         with open(path, encoding="utf-8-sig", newline="") as lines:
             return lines.read()
     except UnicodeDecodeError as error:

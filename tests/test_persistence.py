@@ -1,0 +1,57 @@
+"""Paths in records hold after folders were moved; records lie beside what they are of."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from crossfc.persistence import Roots
+
+
+@pytest.fixture
+def roots(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Roots(
+        {
+            "results": Path("results/demo"),
+            "derivatives": "results/demo/preprocessed",
+            "bids": None,
+            "home": tmp_path / "clone",
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("results/demo/report.html", "results:report.html"),
+        ("results/demo/preprocessed/sub-1/a.nii.gz", "derivatives:sub-1/a.nii.gz"),
+        ("results/demo_twin/sub-1/a.nii.gz", "results/demo_twin/sub-1/a.nii.gz"),
+        ("clone/config/atlas/a.tsv", "home:config/atlas/a.tsv"),
+        ("seeds/a.nii.gz", "seeds/a.nii.gz"),
+        ("/data/a:b/c.nii", "/data/a:b/c.nii"),
+    ],
+)
+def test_path_is_told_by_its_folder_and_found_again(roots, path, told):
+    assert roots.told(path) == told
+    assert roots.found(told) == path
+    assert roots.told(os.path.abspath(path)) == (told if ":" in told else os.path.abspath(path))
+
+
+def test_found_where_the_folder_is_now(roots):
+    moved = Roots({"results": "elsewhere/demo", "home": "/opt/crossfc"})
+    assert moved.found(roots.told("results/demo/sub-1/func")) == "elsewhere/demo/sub-1/func"
+    assert os.path.abspath(moved.found("home:config/a.tsv")) == "/opt/crossfc/config/a.tsv"
+    text = roots.in_text("{'group_dir': 'results/demo/group', 'title': 'of results/demo/'}")
+    assert text == "{'group_dir': 'results:group', 'title': 'of results/demo/'}"
+    assert moved.out_of_text(text).startswith("{'group_dir': 'elsewhere/demo/group'")
+
+
+def test_record_lies_beside_what_it_is_of(roots):
+    assert roots.record("results/demo/sub-1/func") == Path(
+        "results/demo/logs/records/sub-1/func.record"
+    )
+    assert roots.record("results/demo/preprocessed/sub-1/a.nii.gz") == Path(
+        "results/demo/preprocessed/.crossfc/records/sub-1/a.nii.gz.record"
+    )
+    assert roots.record("clone/a.txt") is None
