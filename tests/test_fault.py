@@ -48,6 +48,9 @@ def test_files_and_persons_are_places_and_numbers_are_not():
     ]
     scores = [f's.tsv, row {n}, column "MADRS": {n + 60} is outside 0 to 60' for n in (3, 4, 9, 11)]
     assert causes(scores) == [f"{scores[0]} (4 times: row 3, row 4, row 9, …)"]
+    # A fault of a head is another than that of a run, and so is that of a mask.
+    kinds = [f"raw/sub-1_{kind} is truncated" for kind in ("bold.nii.gz", "T1w.nii.gz", "mask.nii")]
+    assert causes(kinds) == kinds
     # Another column, word or key is another cause.
     scales = ["HAMD17", "HAMD21"]
     assert len(causes([f'row 1, column "{scale}": 70 is outside' for scale in scales])) == 2

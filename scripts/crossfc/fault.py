@@ -81,12 +81,18 @@ def causes(faults: Sequence[str]) -> list[str]:
     """
     alike: dict[str, list[str]] = {}
     for sentence in dict.fromkeys(line for fault in faults for line in fault.split("\n")):
-        alike.setdefault(_VARYING.sub("\0", sentence), []).append(sentence)
+        alike.setdefault(_VARYING.sub(_kind, sentence), []).append(sentence)
     lines = [_together(sentences) for sentences in alike.values()]
     if len(lines) > MOST:
         more = len(lines) - MOST
         lines = [*lines[:MOST], f"… and {more} more causes; mend these first and see what is left"]
     return lines
+
+
+def _kind(place: re.Match[str]) -> str:
+    """Give what a place is: of a file its suffix (such as bold.nii.gz), of others nothing."""
+    _, underscore, suffix = place[0].rpartition("_")
+    return f"\0{suffix}" if underscore else "\0"
 
 
 def _together(sentences: list[str]) -> str:
