@@ -43,6 +43,7 @@ localrules:
 rule all:
     default_target: True
     input:
+        on_sheets(plan.require_scans),
         rules.report.output,
         on_sheets(report_inputs),
         on_sheets(lambda: plan.session_folders() if plan.has_edges else []),
@@ -52,16 +53,16 @@ rule all:
 # Every scan in template space (entry raw).
 rule preprocess:
     input:
-        on_sheets(lambda: preprocessed_scans()),
+        on_sheets(lambda: plan.require_scans(both=False) + preprocessed_scans()),
 
 
 # Every session's maps, edges and quality record.
 rule connectivity:
     input:
-        on_sheets(lambda: plan.session_folders()),
+        on_sheets(lambda: plan.require_scans(both=False) + plan.session_folders()),
 
 
 # Every analysis of every pipeline, the mixed model and the comparison of pipelines.
 rule group:
     input:
-        on_sheets(lambda: group_results()),
+        on_sheets(lambda: plan.require_scans() + group_results()),

@@ -34,5 +34,6 @@ with job(snakemake):
             targets=wanted.targets,
             outputs={k: files(folder, k, p["seeds"]) for k, p in wanted.pipelines.items()},
             carpet_path=folder / layout.carpet(*own, wanted.task, "").name,
+            passed_over=wanted.passed_over,
             **wanted.limits,
         )

@@ -14,6 +14,9 @@ ENTITY_ORDER = (
     "chunk", "seg", "seed", "res", "den", "label", "from", "to", "mode", "stat", "desc",
 )  # fmt: skip
 
+# What preprocessing adds to the name of the run that a file was made from.
+DERIVED = ("hemi", "space", "seg", "res", "den", "label", "desc")
+
 _LABEL = "[A-Za-z0-9+]+"
 _NAME = re.compile(rf"(?P<pairs>(?:[a-z]+-{_LABEL}_)+)(?P<suffix>[A-Za-z0-9]+)(?P<ext>\..+)")
 

@@ -4,6 +4,7 @@ Only names and sheets are looked at. Whether a scan exists, and whether the head
 be used, is asked when a job that needs it is planned: the clinical arm runs without any image.
 """
 
+import glob
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from typing import Any
 import yaml
 
 from crossfc import claim, planned
+from crossfc.bids import label as _label
 from crossfc.fault import Fault, raise_all
 from crossfc.group import question
 from crossfc.session import fmriprep, layout
@@ -22,7 +24,9 @@ from crossfc.trial import config as configuration
 from crossfc.trial.covariate import determined
 from crossfc.trial.design import Pair, Session, Trial, load
 from crossfc.trial.path import LONGEST_NAME, is_file
+from crossfc.trial.person import scan_kind
 from crossfc.trial.sheet import did_you_mean, read_sheet
+from crossfc.trial.tree import MULTI_ECHO
 
 _SUB, _SES, _SCAN = "sub-PARTICIPANT", "ses-SESSION", "sub-SCAN"
 
@@ -39,6 +43,8 @@ class Plan:
         taken from there (the seeds and strategies that crossfc ships).
     configfiles : sequence of path
         The files that the user gave as ``--configfile``, for the commands that sentences tell.
+    read_sheets : bool
+        False where `sheets` is to write them: those that lie there may be broken.
 
     Raises
     ------
@@ -47,7 +53,11 @@ class Plan:
     """
 
     def __init__(
-        self, config: dict[str, Any], home: str | Path, configfiles: Sequence[str | Path] = ()
+        self,
+        config: dict[str, Any],
+        home: str | Path,
+        configfiles: Sequence[str | Path] = (),
+        read_sheets: bool = True,
     ):
         self.home, self.configfiles = Path(home), configfiles
         if set("{}") & set(str(home)):
@@ -57,6 +67,8 @@ class Plan:
             )
         schema = configuration.load_schema(self.home / "workflow/schemas/config.schema.yaml")
         self.config = configuration.check(config, schema)
+        # `sheets` writes where the config says, not over what crossfc ships under that name.
+        self.sheets_as_given = dict(self.config["sheets"])
         self._find_files()
         self.study_dir = Path(self.config["results_dir"]) / self.config["study"]
         _require_writable(self.study_dir)
@@ -77,13 +89,21 @@ class Plan:
         ]
         design = (*self.config["sheets"].values(), self.config["strategies"])
         with planned.reading(design) as self.texts:
-            if not self.missing_sheets:
-                self.trial = load(self.config)
-                self.strategies = self._strategies()
-                self._check_clinical()
-                self._check_group()
-                self._check_names()
-                self._check_raw()
+            if read_sheets and not self.missing_sheets:
+                self._read_sheets()
+
+    def _read_sheets(self) -> None:
+        self.trial = load(self.config)
+        self.strategies = self._strategies()
+        self._check_clinical()
+        self._check_group()
+        self._check_names()
+        self._check_raw()
+
+    def for_sheets(self) -> dict[str, Any]:
+        """Give the configuration by which `sheets` writes participants.tsv and sessions.tsv."""
+        own = {key: self.sheets_as_given[key] for key in ("participants", "sessions")}
+        return self.config | {"sheets": self.config["sheets"] | own}
 
     def _find_files(self) -> None:
         """Take files from the workflow's folder where the working directory has none."""
@@ -333,13 +353,20 @@ class Plan:
         if self.preprocessing_tool == "fmriprep-run":
             fmriprep.check(self.config)
         if self.entry == "raw":
+            sheet = self.config["sheets"]["sessions"]
+            scans = [(f"{sheet}, row {s.row}", scan) for s in self.sessions() for scan in s.scans]
+            faults = [
+                f"{row}: {scan} lies in no session folder, which entry raw needs; lay the data "
+                "set out as sub-*/ses-*/func"
+                for row, scan in scans
+                if len(Path(scan).parts) != 4
+            ]
             raise_all(
-                [
-                    f"{self.config['sheets']['sessions']}, row {s.row}: {scan} lies in no session "
-                    "folder, which entry raw needs; lay the data set out as sub-*/ses-*/func"
-                    for s in self.sessions()
-                    for scan in s.scans
-                    if len(Path(scan).parts) != 4
+                faults
+                + [
+                    MULTI_ECHO.format(f"{row}, {scan}")
+                    for row, scan in scans
+                    if "echo" in scan_kind(scan)
                 ]
             )
         if self.entry == "raw" and self.config["twin"] is not None:
@@ -391,6 +418,34 @@ class Plan:
         """Whether the edges of every session are known (ready maps come without them)."""
         return self.has_images and self.entry != "maps"
 
+    def require_scans(self, both: bool = True) -> list[str]:
+        """Give no file, or refuse a study of images in which nobody can be analysed.
+
+        Parameters
+        ----------
+        both : bool
+            Whether scans under both treatments are due, or any scan will do.
+
+        Raises
+        ------
+        Fault
+            If nobody has such scans (or ready maps).
+        """
+        if self.has_images or (self.sessions() and not both):
+            return []
+        sheet = self.config["sheets"]["sessions"]
+        if self.entry == "maps":
+            what, remedy = "nobody has a session under both treatments", "correct the sheet"
+        elif self.sessions():
+            what, remedy = "nobody has a scan under both treatments", "correct the column scan"
+        else:
+            what = "no session that is used has a scan"
+            remedy = "fill the column scan, or let the target sheets do so"
+        raise Fault(
+            f"{sheet}: {what}, so there is no connectivity to analyse; {remedy}; what needs no "
+            "image is made by its target: clinical_change, or report for a page of the clinic alone"
+        )
+
     def checked_trial(self) -> Trial:
         """Give the trial.
 
@@ -399,6 +454,8 @@ class Plan:
         Fault
             If its sheets have not been written yet.
         """
+        if self.trial is None and not self.missing_sheets:
+            self._read_sheets()
         if self.trial is None:
             raise Fault(
                 f"{self.missing_sheets[0]} does not exist; run "
@@ -461,7 +518,7 @@ class Plan:
             If one does not exist and no rule makes it.
         """
         own = self.session(participant, session)
-        paths = [self.preprocessed(scan)[kind] for scan in own.scans]
+        paths = [self.preprocessed(scan)[kind] for scan in self.used_scans(participant, session)]
         if self.entry == "fmriprep" and self.config["twin"] is None:
             if kind.endswith("sidecar"):
                 # Only strategies with CompCor need it, and say so themselves.
@@ -474,6 +531,54 @@ class Plan:
                         "the row's scan, or exclude the session with a reason"
                     )
         return paths
+
+    def used_scans(self, participant: str, session: str) -> list[str]:
+        """List the runs of a session that can be used: all, or of raw repeats those not at fault.
+
+        Where all repeats are at fault, all are listed, and `require_sound_scans` tells why.
+        """
+        own = self.session(participant, session)
+        used = [scan for scan in own.scans if self._fault_of_repeat(own, scan) is None]
+        return used or own.scans
+
+    def passed_over(self, participant: str, session: str) -> list[dict[str, str]]:
+        """List the repeats of a session that are not used, with the reason."""
+        own = self.session(participant, session)
+        used = self.used_scans(participant, session)
+        # Names of files without their folder: a moved data set changes nothing.
+        folder = f"{self.config['bids_dir']}/"
+        return [
+            {"scan": scan, "reason": self._fault_of_repeat(own, scan).replace(folder, "")}
+            for scan in own.scans
+            if scan not in used
+        ]
+
+    def _fault_of_repeat(self, session: Session, scan: str) -> str | None:
+        """Say what is wrong with a raw run where there are others in its place."""
+        if self.entry != "raw" or self.config["twin"] is not None or len(session.scans) == 1:
+            return None
+        if scan not in self._repeat_faults:
+            from crossfc.session import check
+
+            self._repeat_faults[scan] = None
+            try:
+                oriented = self.preprocessing("accept_unoriented")
+                check.check_repeat(scan, self.config["bids_dir"], **oriented)
+            except Fault as fault:
+                self._repeat_faults[scan] = str(fault)
+        return self._repeat_faults[scan]
+
+    @cached_property
+    def _repeat_faults(self) -> dict[str, str | None]:
+        return {}
+
+    def runs(self) -> list[str]:
+        """List the runs of all sessions that can be used (see `used_scans`)."""
+        return [
+            scan
+            for s in self.sessions()
+            for scan in self.used_scans(_label(s.participant_id), _label(s.session_id))
+        ]
 
     def raw(self, path: str, row: str) -> str:
         """Give a raw file's path below bids_dir.
@@ -634,9 +739,13 @@ class Plan:
         for session in self.sessions():
             people[session.participant_id] = None
             row = f"{self.config['sheets']['sessions']}, row {session.row}"
-            for scan in session.scans:
+            own = _label(session.participant_id), _label(session.session_id)
+            for scan in self.used_scans(*own):
                 try:
-                    self.raw(scan, row)
+                    path = Path(self.raw(scan, row))
+                    stem = glob.escape(path.name.partition("_bold.nii")[0])
+                    if any(path.parent.glob(f"{stem}_echo-*_bold.nii*")):
+                        raise Fault(MULTI_ECHO.format(f"{row}, {scan} has echoes beside it"))
                     check.check_run(scan, self.config["bids_dir"], **choices)
                 except Fault as fault:
                     faults += str(fault).splitlines()
@@ -981,7 +1090,7 @@ class Plan:
         for participant in dict.fromkeys(s.participant_id for s in self.sessions()):
             files = layout.anatomy(participant, self.derivatives_dir, self.config["space"])
             found.append(row(participant, files["figure"], files["quality"]))
-        for scan in (scan for session in self.sessions() for scan in session.scans):
+        for scan in self.runs():
             figure = layout.run_figure(scan, self.derivatives_dir)
             sidecar = Path(self.preprocessed(scan)["bold_sidecar"])
             found.append(row(Path(scan).name.removesuffix(".nii.gz"), figure, sidecar))

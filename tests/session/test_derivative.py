@@ -320,6 +320,35 @@ def test_of_repeat_runs_the_one_with_less_motion_is_used(session):
     np.testing.assert_array_equal(session.maps(), maps)
 
 
+def test_repeats_that_were_broken_off_or_cannot_be_read_are_passed_over(session):
+    session.run()
+    maps = session.maps()
+    short = session.table.head(30).copy()
+    short["framewise_displacement"] *= 0.5
+    torn = session.write("run-3")
+    bold = Path(torn["bold"])
+    bold.write_bytes(bold.read_bytes()[:-2000])
+    stopped = session.data.copy()
+    stopped[..., -30:] = 0
+    session.runs = [
+        session.write("run-1", table=short, data=session.data[..., :30]),
+        session.write("run-2"),
+        torn,
+        session.write("run-4", table=session.table * 0.5, data=stopped),
+    ]
+    session.run()
+    qc = session.qc()
+    assert qc["scan"] == "run-2"
+    first, third, fourth = qc["runs_passed_over"]
+    volumes = session.data.shape[3]
+    reason = f"30 usable volumes where another repeat has {volumes}"
+    assert first == {"scan": "run-1", "reason": reason}
+    assert third["scan"] == "run-3" and "is truncated" in third["reason"]
+    # As long as the others, but its end is blank.
+    assert fourth["reason"].endswith(f"usable volumes where another repeat has {volumes}")
+    np.testing.assert_array_equal(session.maps(), maps)
+
+
 def test_volumes_before_steady_state_are_dropped_from_everything(session):
     session.run()
     plain = session.qc()

@@ -1,4 +1,4 @@
-"""Measures of quality, and the choice among repeat runs."""
+"""Measures of quality."""
 
 from pathlib import Path
 
@@ -34,19 +34,6 @@ def test_dvars_that_is_not_there_is_none():
     empty = np.array([np.nan, np.nan])
     assert quality.motion(table([np.nan, 0.1], dvars=empty))["mean_dvars"] is None
     assert quality.motion(table([np.nan, 0.1], dvars=np.array([np.nan, 7.0])))["mean_dvars"] == 7
-
-
-def test_the_run_with_less_motion_is_chosen_whatever_the_order():
-    still, restless = table([np.nan, 0.1, 0.1]), table([np.nan, 0.3, 0.1])
-    index, considered = quality.choose_run([("run-1", restless), ("run-2", still)])
-    assert index == 1
-    assert considered == [
-        {"scan": "run-1", "mean_fd": pytest.approx(0.2)},
-        {"scan": "run-2", "mean_fd": pytest.approx(0.1)},
-    ]
-    assert quality.choose_run([("run-2", still), ("run-1", restless)])[0] == 0
-    # A tie goes to the earlier one.
-    assert quality.choose_run([("a", still), ("b", still)])[0] == 0
 
 
 def test_temporal_snr_is_mean_over_deviation():

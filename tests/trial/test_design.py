@@ -301,6 +301,18 @@ def test_exclusions_are_listed_with_their_reasons(trial):
     assert not loaded.included("sub-03")
 
 
+def test_who_was_scanned_and_excluded_is_not_said_to_have_no_scan(trial):
+    sessions = cell(cell(SESSIONS, 4, "exclude", "yes"), 4, "reason", "fell asleep")
+    both = cell(cell(sessions, 5, "exclude", "yes"), 5, "reason", "moved")
+    assert trial(sessions=both).left()[-1]["reason"] == (
+        "ses-2 (ketamine) is excluded; ses-1 (placebo) is excluded"
+    )
+    one = cell(sessions, 5, "scan", "n/a")
+    assert trial(sessions=one).left()[-1]["reason"] == (
+        "no rest scan under ketamine; ses-1 (placebo) is excluded"
+    )
+
+
 def test_who_has_no_scan_at_all_leaves_everything(trial):
     sessions = "\n".join(SESSIONS.splitlines()[:-2]) + "\n"
     (left,) = trial(sessions=sessions).left()
@@ -620,3 +632,45 @@ def test_the_committed_ketamine_trial_has_the_known_counts(root, schema, monkeyp
         ("HC", 19, 17, 17, 19, 8, 9),
     ]
     assert len(loaded.left()) == 58 - 24 - 17
+
+
+# Repeats, and what the scanner did ----------------------------------------------------------------
+
+FOLDER = "sub-01/ses-1/func/sub-01_ses-1_task-rest"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ("_acq-mb", "_acq-sb", "acq-mb and acq-sb are no repeats of one another"),
+        ("", "_rec-norm", "no rec and rec-norm are no repeats"),
+        ("_dir-AP_run-1", "_dir-PA_run-2", "dir-AP and dir-PA are no repeats"),
+        ("_echo-1", "_echo-2", "echo-1 and echo-2 are no repeats"),
+        ("_run-1", "_run-01", "are both run 1; remove one"),
+        ("", "_run-1", "are both run 1; remove one"),
+    ],
+)
+def test_scans_of_a_cell_differ_in_run_only(trial, first, second, said):
+    cells = f"{FOLDER}{first}_bold.nii.gz;{FOLDER}{second}_bold.nii.gz"
+    with pytest.raises(Fault, match='sessions.tsv, row 2, column "scan"') as caught:
+        trial(sessions=cell(SESSIONS, 2, "scan", cells))
+    assert said in str(caught.value)
+    # Ready maps were made of whatever they were made of.
+    trial(sessions=cell(SESSIONS, 2, "scan", cells), entry="maps")
+
+
+def test_scans_of_a_person_are_alike_under_both_treatments(trial):
+    other = cell(SESSIONS, 2, "scan", f"{FOLDER}_acq-sb_bold.nii.gz")
+    with pytest.raises(Fault, match="the scan under placebo has no acq where that") as caught:
+        trial(sessions=other)
+    said = str(caught.value)
+    assert (
+        'sessions.tsv, row 3, column "scan"' in said and "under ketamine (row 2) has acq-sb" in said
+    )
+    assert "add acq to the config key scans_may_differ_in" in said
+    assert len(trial(sessions=other, scans_may_differ_in=["acq"]).pairs()) == 4
+    excluded = cell(cell(other, 2, "exclude", "yes"), 2, "reason", "other sequence")
+    assert len(trial(sessions=excluded).pairs()) == 3
+    # Both alike, whatever they are; and the number of the run says nothing.
+    both = cell(other, 3, "scan", f"{FOLDER.replace('ses-1', 'ses-2')}_acq-sb_run-2_bold.nii.gz")
+    assert len(trial(sessions=both).pairs()) == 4

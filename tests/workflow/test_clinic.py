@@ -1,5 +1,6 @@
 """The clinical arm of the real trial: no image, no data set, the known numbers."""
 
+import re
 import shutil
 
 import pandas
@@ -44,16 +45,32 @@ def test_clinical_change_of_the_real_trial(clone):
 def test_sheets_of_the_real_trial(clone, shared_data, tmp_path):
     shutil.unpack_archive(shared_data / "ds005917_v1.0.1_metadata.tar.gz", tmp_path)
     before = {p.name: p.read_bytes() for p in (clone.folder / "config/ds005917").glob("*.tsv")}
-    for path in (clone.folder / "config/ds005917").glob("[ps]*s.tsv"):
-        if path.name != "scales.tsv":
-            path.unlink()
+    (clone.folder / "config/ds005917/participants.tsv").unlink()
+    # A broken sheet is a reason to write it anew.
+    (clone.folder / "config/ds005917/sessions.tsv").write_text("rubbish\n")
     config = clone.folder / "config/ds005917.yaml"
     bids = f"bids_dir={tmp_path / 'ds005917'}"
     done = clone.snakemake("sheets", "--config", bids, config=config)
     assert done.returncode == 0, done.stderr
     after = {p.name: p.read_bytes() for p in (clone.folder / "config/ds005917").glob("*.tsv")}
     assert after == before
+    kept = clone.folder / "config/ds005917/sessions.tsv.bak-1"
+    assert kept.read_text() == "rubbish\n"
     text = done.stdout + done.stderr
     assert "scanned_ketamine 27, scanned_placebo 26, both 24, either 29" in text
     assert "scanned_ketamine 19, scanned_placebo 17, both 17, either 19" in text
     assert "leaves (paired): sub-MOA113: no rest scan under ketamine" in text
+    assert "sessions that dataset.sessions does not name are not used: ses-" in text
+
+
+def test_a_study_of_images_without_any_scan_is_refused(clone):
+    path = clone.folder / "config/ds005917/sessions.tsv"
+    path.write_text(re.sub(r"sub-\S+_bold\.nii\.gz", "n/a", path.read_text()))
+    config = clone.folder / "config/ds005917.yaml"
+    done = clone.snakemake("-n", config=config)
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "Job stats" not in text and "Traceback" not in text
+    assert "sessions.tsv: no session that is used has a scan" in text
+    assert "clinical_change, or report for a page of the clinic alone" in text
+    assert clone.snakemake("-n", "report", config=config).returncode == 0

@@ -1,6 +1,7 @@
 """Raw scans at fault are refused before any heavy job: one sentence each, nothing written."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from crossfc import claim
+from crossfc.plan import Plan
 from tests.workflow.conftest import Study, copy_product
 
 SHAPE, VOLUMES, TR = (12, 11, 10), 30, 2.0
@@ -256,3 +258,44 @@ def test_another_voxel_size_preprocesses_runs_and_normalises_nobody(finished):
     jobs = finished.would_run("preprocess")
     assert {job.split()[0] for job in jobs} == {"preprocess_session", "preprocess"}
     assert sum(jobs.values()) == 1 + len(PEOPLE) * len(SESSIONS)
+
+
+def test_repeats_that_cannot_be_used_are_passed_over(study):
+    first = scan_of("sub-02", "ses-b")
+    repeats = [first.replace("_bold", f"_run-{run}_bold") for run in (2, 3)]
+    study.edit("sessions.tsv", first, ";".join([first, *repeats]))
+    for repeat in repeats:
+        write(study.folder / "raw" / repeat, series())
+        beside = study.folder / "raw" / repeat.replace(".nii.gz", ".json")
+        beside.write_text(json.dumps(SIDECAR))
+    # Broken off after ten volumes, and torn.
+    write(study.folder / "raw" / repeats[0], series()[..., :10])
+    torn = study.folder / "raw" / repeats[1]
+    torn.write_bytes(torn.read_bytes()[:-2000])
+    done = study.snakemake("-n", "preprocess")
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text
+    assert "task-rest_bold.nii.gz" in text and "run-2_bold" not in text
+    here = Path.cwd()
+    os.chdir(study.folder)
+    try:
+        plan = Plan(study.config, study.folder)
+        assert plan.used_scans("02", "b") == [first]
+        short, torn_too = plan.passed_over("02", "b")
+    finally:
+        os.chdir(here)
+    assert short["scan"] == repeats[0] and "has 10 volumes, fewer than 20" in short["reason"]
+    assert torn_too["scan"] == repeats[1] and "is truncated" in torn_too["reason"]
+    # Where none can be used, the session is refused as any other.
+    (study.folder / "raw" / first).write_bytes(torn.read_bytes())
+    assert "run-2_bold.nii.gz has 10 volumes" in refused(study)
+
+
+def test_raw_echoes_are_refused(study):
+    first = scan_of("sub-02", "ses-b")
+    for echo in (1, 2):
+        write(study.folder / "raw" / first.replace("_bold", f"_echo-{echo}_bold"), series())
+    assert f"row 5, {first} has echoes beside it: scans of several echoes" in refused(study)
+    study.set_config(scans_may_differ_in=["echo"])
+    study.edit("sessions.tsv", first, first.replace("_bold", "_echo-1_bold"))
+    assert "echo-1_bold.nii.gz: scans of several echoes" in refused(study)

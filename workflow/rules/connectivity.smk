@@ -4,7 +4,7 @@ Requires   preprocessed BOLD, brain mask and confounds of each session (fMRIPrep
 Makes      <results>/<study>/sub-*/ses-*/func: Fisher-z maps, series, seed-by-target edges, quality,
            a carpet plot; the folder is the output, whole or not at all: Snakemake keeps a record,
            and reads the scan again for its checksum, for every single output
-Steps      choose the run of lowest motion -> project out confounds and stop band -> correlate
+Steps      choose the whole run of lowest motion -> project out confounds and stop band -> correlate
 """
 
 
@@ -13,7 +13,11 @@ def preprocessed_inputs(kind):
 
 
 def own_scans(wildcards):
-    return refused(plan.session, wildcards.participant, wildcards.session).scans
+    return refused(plan.used_scans, wildcards.participant, wildcards.session)
+
+
+def passed_over(wildcards):
+    return refused(plan.passed_over, wildcards.participant, wildcards.session)
 
 
 if plan.entry != "maps" and plan.trial:
@@ -42,6 +46,7 @@ if plan.entry != "maps" and plan.trial:
             ),
         params:
             scans=own_scans,
+            passed_over=passed_over,
             task=plan.config["task"],
             space=plan.config["space"],
             pipelines=plan.pipeline_choices(),

@@ -14,10 +14,7 @@ from crossfc.session.fieldmap import field_map_files
 
 def scans_of(participant):
     """List the runs of a person that the sheets use."""
-    person = f"sub-{participant}"
-    return [
-        s for own in plan.sessions() if own.participant_id == person for s in own.scans
-    ]
+    return [scan for scan in plan.runs() if scan.startswith(f"sub-{participant}/")]
 
 
 def files_of(participant):
@@ -27,7 +24,7 @@ def files_of(participant):
     for session in plan.sessions():
         if session.participant_id == f"sub-{participant}":
             label = session.session_id.removeprefix("ses-")
-            for scan in session.scans:
+            for scan in plan.used_scans(participant, label):
                 own = Path(scan).name.rsplit("_", 1)[0].removeprefix("sub-")
                 found.append(plan.scan_path(participant, label, own))
                 found += plan.sidecars(participant, label, own)

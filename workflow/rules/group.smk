@@ -93,7 +93,7 @@ rule group_test:
     params:
         # One parameter, not ten: Snakemake compares values without their names, so two that change
         # places would rerun nothing.
-        choices=plan.test_choices(),
+        choices=on_sheets(plan.test_choices),
         code=code("group_test"),
     script:
         "../../scripts/group_test.py"
@@ -199,6 +199,7 @@ rule quality_group:
 
 rule quality:
     input:
+        on_sheets(plan.require_scans),
         on_sheets(lambda: plan.pairs_with_edges(plan.primary)),
         on_sheets(quality_results),
     localrule: True

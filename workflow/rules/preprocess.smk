@@ -24,7 +24,7 @@ def preprocessed_scans():
     if plan.entry != "raw":
         return []
     kinds = ("bold", "mask", "confounds")
-    scans = [plan.preprocessed(scan) for s in plan.sessions() for scan in s.scans]
+    scans = [plan.preprocessed(scan) for scan in plan.runs()]
     head = [str(plan.derivatives_dir / "dataset_description.json")]
     return head + [files[kind] for files in scans for kind in kinds]
 

@@ -5,6 +5,7 @@ Makes      plan (paths and parameters of every job), <results>/<study>/trial/
 Steps      check config -> check sheets -> trial; or `sheets`: data set -> sheets
 """
 
+import sys
 from copy import deepcopy
 
 from crossfc import need, planned
@@ -14,14 +15,14 @@ from crossfc.plan import Plan
 from crossfc.trial.document import load_yaml
 
 
-def refused(function, *arguments):
+def refused(function, *arguments, **options):
     """Call; end with the sentence alone where the input is at fault.
 
     An ordinary error from an input function is put aside where the job's output exists already:
     a sheet that names a scan that is not there would then pass, with yesterday's results.
     """
     try:
-        return function(*arguments)
+        return function(*arguments, **options)
     except Fault as fault:
         raise SystemExit(f"crossfc: {fault}") from None
 
@@ -35,7 +36,16 @@ elif (before := planned.config()) is not None:
 for path in workflow.configfiles if workflow.is_main_process else ():
     refused(load_yaml, path)
 as_given = deepcopy(dict(config))
-plan = refused(Plan, config, workflow.basedir, workflow.overwrite_configfiles)
+# Rules are read before the targets are known to Snakemake. `sheets` (its own job: `sheets:`) must
+# run where the sheets that lie there are broken; any other job asks for them again (`on_sheets`).
+writes_sheets = {"sheets", "sheets:"} & set(sys.argv)
+plan = refused(
+    Plan,
+    config,
+    workflow.basedir,
+    workflow.overwrite_configfiles,
+    read_sheets=not writes_sheets,
+)
 if workflow.is_main_process:
     refused(plan.require_own_places)
 # With its defaults, for the record of provenance.
@@ -90,7 +100,7 @@ rule sheets:
     conda:
         "../../envs/analysis.yaml"
     params:
-        config=plan.config,
+        config=plan.for_sheets(),
     script:
         "../../scripts/sheets.py"
 

@@ -59,6 +59,8 @@ def quality_table(
         reasons = exclusion_reasons(record, limits)
         row = dict(session) | {"scan": record["scan"]} | {key: record[key] for key in _FLAT}
         row["runs_considered"] = len(record["runs_considered"])
+        passed_over = (f"{r['scan']}: {r['reason']}" for r in record.get("runs_passed_over", []))
+        row["runs_passed_over"] = "; ".join(passed_over).replace("\n", " ")
         for seed, measured in record["seeds"].items():
             row[f"coverage_{seed}"] = measured["coverage"]
             row[f"tsnr_{seed}"] = measured["tsnr"]

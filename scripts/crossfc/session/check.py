@@ -72,6 +72,31 @@ def check_run(
     raise_all(faults)
 
 
+def check_repeat(scan: str, bids_dir: str | Path, *, accept_unoriented: bool = False) -> None:
+    """Check whether a raw repeat run can be used at all, whatever its sidecars say.
+
+    What is wrong with sidecars or field maps is for the user to mend; a run that was broken off
+    or is torn stays so.
+
+    Raises
+    ------
+    Fault
+        If the image itself is at fault. One that does not exist is none: its name is.
+    """
+    path = Path(bids_dir) / scan
+    if not path.is_file():
+        return
+    try:
+        open_header(path, accept_unoriented=accept_unoriented)
+    except Fault as fault:
+        # The repetition time may stand in the sidecar alone.
+        try:
+            sidecar = read_sidecar(sidecar_paths(bids_dir, scan))
+            open_header(path, sidecar=sidecar, accept_unoriented=accept_unoriented)
+        except Fault:
+            raise fault from None
+
+
 def check_t1w(t1w: str | Path, *, accept_unoriented: bool = False) -> None:
     """Check the header and the size of a T1-weighted image.
 

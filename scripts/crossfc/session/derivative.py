@@ -1,7 +1,8 @@
 """What one session gives to the group: maps, series, edges and a record, per pipeline."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from crossfc.session.confounds import (
 from crossfc.session.defect import defects
 from crossfc.session.mask import open_mask
 from crossfc.session.place import place
+from crossfc.session.repeat import choose_repeat
 from crossfc.session.scan import Scan, open_scan
 from crossfc.session.sidecar import read_sidecar
 from crossfc.session.smoothing import smooth_in_mask
@@ -146,6 +148,7 @@ def connectivity_session(
     minimum_seed_tsnr: float = 0.0,
     minimum_voxel_signal: float = 0.0,
     minimum_voxel_tsnr: float = 0.0,
+    passed_over: Sequence[dict[str, str]] = (),
 ) -> None:
     """Read one session once and write its connectivity for every pipeline.
 
@@ -159,8 +162,7 @@ def connectivity_session(
     participant_id, session_id : str
     runs : list of dict
         Each with ``scan`` (its raw name) and the paths ``bold``, ``mask``, ``confounds`` and,
-        where there is one, ``sidecar`` of the BOLD; of several, the one with the lowest mean
-        framewise displacement is used.
+        where there is one, ``sidecar`` of the BOLD; of several, `choose_repeat` takes one.
     pipelines : dict
         Name to choices: ``strategy`` (the strategy itself), ``high_pass_hz``, ``low_pass_hz``,
         ``censor_fd_mm``, ``censor_minimum_run``, ``censored_filter`` (interpolate or exact),
@@ -181,6 +183,8 @@ def connectivity_session(
         less has no edges.
     minimum_voxel_signal, minimum_voxel_tsnr : float
         See `SessionData`.
+    passed_over : sequence of dict
+        Repeat runs that cannot be used (``scan``, ``reason``), for the record.
 
     Raises
     ------
@@ -188,26 +192,10 @@ def connectivity_session(
         If the scan, its mask or its confounds cannot be read or do not belong together; nothing
         is written then.
     """
-    tables = [(run["scan"], read_confounds(run["confounds"])) for run in runs]
-    index, considered = quality.choose_run(tables)
-    run, confounds = runs[index], tables[index][1]
-    sidecar = read_sidecar([run["sidecar"]]) if run.get("sidecar") else None
-    scan = open_scan(run["bold"], sidecar=sidecar)
-    mask = open_mask(run["mask"], scan)
-    # The number of rows is known to be right only now that the scan is open.
-    if confounds.n_volumes != scan.data.shape[3]:
-        read_confounds(run["confounds"], scan.data.shape[3])
-    steady = ~non_steady_volumes(confounds)
-    found = defects(scan.data.T, mask.T, steady, confounds)
-    sound = np.ones(len(steady), dtype=bool)
-    sound[list(found)] = False
-    if (sound & steady).sum() < _LEAST_USABLE:
-        first, reason = next(iter(found.items()), (0, "before steady state"))
-        raise Fault(
-            f"{run['bold']} has {int((sound & steady).sum())} volumes that are measurements in "
-            f"steady state (volume {first}, counted from 0: {reason}); exclude the session in the "
-            "sheet of sessions with this reason"
-        )
+    index, opened, considered, further = choose_repeat(runs, _open, _measure)
+    run, confounds, scan, mask = runs[index], opened.confounds, opened.scan, opened.mask
+    steady, sound, found = opened.steady, opened.sound, opened.defects
+    del opened
     plans = {
         name: _plan(choices, confounds, scan, steady & sound, minimum_residual_degrees_of_freedom)
         for name, choices in pipelines.items()
@@ -221,6 +209,7 @@ def connectivity_session(
         "session_id": session_id,
         "scan": run["scan"],
         "runs_considered": considered,
+        "runs_passed_over": [dict(run) for run in passed_over] + further,
         "repetition_time": repetition_time,
         "volumes": confounds.n_volumes,
         "volumes_non_steady": int((~steady).sum()),
@@ -260,6 +249,47 @@ def connectivity_session(
         )
         # The record comes last: where it stands, the maps stand too.
         _write_record(*own)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A run that was read: its volumes in steady state, and those that are measurements."""
+
+    confounds: Confounds
+    scan: Scan
+    mask: np.ndarray
+    steady: np.ndarray
+    sound: np.ndarray
+    defects: dict[int, str]
+
+
+def _open(run: dict[str, Any]) -> _Opened:
+    """Read a run: confounds, BOLD and mask."""
+    confounds = read_confounds(run["confounds"])
+    sidecar = read_sidecar([run["sidecar"]]) if run.get("sidecar") else None
+    scan = open_scan(run["bold"], sidecar=sidecar)
+    mask = open_mask(run["mask"], scan)
+    # The number of rows is known to be right only now that the scan is open.
+    if confounds.n_volumes != scan.data.shape[3]:
+        read_confounds(run["confounds"], scan.data.shape[3])
+    steady = ~non_steady_volumes(confounds)
+    found = defects(scan.data.T, mask.T, steady, confounds)
+    sound = np.ones(len(steady), dtype=bool)
+    sound[list(found)] = False
+    if (sound & steady).sum() < _LEAST_USABLE:
+        first, reason = next(iter(found.items()), (0, "before steady state"))
+        raise Fault(
+            f"{run['bold']} has {int((sound & steady).sum())} volumes that are measurements in "
+            f"steady state (volume {first}, counted from 0: {reason}); exclude the session in the "
+            "sheet of sessions with this reason"
+        )
+    return _Opened(confounds, scan, mask, steady, sound, found)
+
+
+def _measure(opened: _Opened) -> tuple[int, float]:
+    """Give the number of usable volumes, and the mean framewise displacement (mm)."""
+    usable = int((opened.steady & opened.sound).sum())
+    return usable, quality.motion(opened.confounds, opened.sound)["mean_fd"]
 
 
 def _plan(

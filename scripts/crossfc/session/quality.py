@@ -1,7 +1,5 @@
 """Quality of one session, in measures that are blind to the outcome."""
 
-from typing import Any
-
 import numpy as np
 
 from crossfc.session.confounds import Confounds, framewise_displacement
@@ -44,28 +42,6 @@ def motion(confounds: Confounds, sound: np.ndarray | None = None) -> dict[str, f
 def _finite_mean(values: np.ndarray) -> float | None:
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if finite.size else None
-
-
-def choose_run(candidates: list[tuple[str, Confounds]]) -> tuple[int, list[dict[str, Any]]]:
-    """Choose among repeat runs the one with the lowest mean framewise displacement.
-
-    The rule knows nothing of connectivity or outcome. A tie goes to the earlier run.
-
-    Parameters
-    ----------
-    candidates : list of (scan, Confounds)
-
-    Returns
-    -------
-    index : int
-    considered : list of dict
-        scan and mean_fd of each candidate, for the record.
-    """
-    considered = [
-        {"scan": scan, "mean_fd": float(np.nanmean(framewise_displacement(c)[1:]))}
-        for scan, c in candidates
-    ]
-    return min(range(len(considered)), key=lambda i: considered[i]["mean_fd"]), considered
 
 
 def temporal_snr(mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:

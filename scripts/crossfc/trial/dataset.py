@@ -5,14 +5,27 @@ elsewhere (a listing of paths, or links into an annex that is not fetched).
 """
 
 import re
-from pathlib import Path, PurePosixPath
+import tempfile
+from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from crossfc import atomic
+from crossfc.bids import ENTITY_ORDER
 from crossfc.fault import Fault, raise_all
-from crossfc.trial.phenotype import read_scores
-from crossfc.trial.sheet import Sheet, did_you_mean, format_sheet, read_sheet, read_text
-from crossfc.trial.tree import find_anatomies, find_scans, list_files
+from crossfc.trial.design import Trial, check_sheets
+from crossfc.trial.label import Labels, some
+from crossfc.trial.person import (
+    OPTIONAL_SESSION_COLUMNS,
+    PARTICIPANT_COLUMNS,
+    SESSION_COLUMNS,
+)
+from crossfc.trial.phenotype import check_ranges, read_scores
+from crossfc.trial.predecessor import Predecessor, replace_both
+from crossfc.trial.scale import Scale, read_scales
+from crossfc.trial.sheet import Sheet, did_you_mean, format_sheet, read_sheet
+from crossfc.trial.tree import Tree, find_anatomies, find_scans, read_tree
 
 # Reasons that `sheets` writes itself. An exclusion with another one was written by hand.
 _NO_ENTRY = 'no entry in column "{}" of the data set'
@@ -26,11 +39,13 @@ _OWN_REASONS = re.compile(
 )
 
 
-def write_sheets(config: dict[str, Any]) -> list[str]:
+def write_sheets(config: dict[str, Any]) -> tuple[list[str], Trial]:
     """Write participants.tsv and sessions.tsv from the data set and the config's ``dataset`` key.
 
-    Exclusions that people wrote into existing sheets (``exclude`` yes with a reason) are kept.
-    A sheet whose content would not change is not touched.
+    What is written is checked first, as the trial will be: both sheets are written, or none. Those
+    that lie there may be broken or missing. Exclusions that people wrote into them (``exclude``
+    yes with a reason) and columns that they added are kept. A sheet whose content would not change
+    is not touched; of another, a copy is kept beside.
 
     Parameters
     ----------
@@ -39,122 +54,397 @@ def write_sheets(config: dict[str, Any]) -> list[str]:
 
     Returns
     -------
-    list of str
-        Sentences for the log: what was written.
+    said : list of str
+        Sentences for the log: what was written, and what of the data set is not used.
+    trial : Trial
+        What was written, without seeds and targets.
 
     Raises
     ------
     Fault
-        If the mapping does not fit the data set.
+        If the mapping does not fit the data set, or what would be written is no trial.
     """
     if "dataset" not in config:
         raise Fault(
             "config key dataset: `sheets` needs it to know which session is which treatment; "
             "see config/README.md"
         )
-    people, sessions = read_dataset(config)
-    said = []
-    sheets = (
-        (Path(config["sheets"]["participants"]), *people, ("participant_id",)),
-        (Path(config["sheets"]["sessions"]), *sessions, ("participant_id", "session_id")),
-    )
-    # Both are read before either is written: a fault leaves both as they were.
-    for path, _, rows, keys in sheets:
-        said += _keep_exclusions(path, rows, keys)
-    said += _borrowed_anatomies(config, people[1], sessions[1])
-    for path, columns, rows, _ in sheets:
-        text = format_sheet(columns, rows)
-        if path.is_file() and read_text(path).replace("\r\n", "\n") == text:
-            said.append(f"{path}: unchanged, {len(rows)} rows")
-            continue
-        atomic.write_text(path, text)
-        said.append(f"{path}: written, {len(rows)} rows")
-    return said
+    _check_places(config)
+    scales = _scales(config)
+    people, sessions, said = read_dataset(config, scales)
+    texts: dict[Path, str] = {}
+    before: dict[str, Predecessor] = {}
+    for name, (columns, rows), keys, allowed in (
+        ("participants", people, ("participant_id",), None),
+        ("sessions", sessions, ("participant_id", "session_id"), set(scales)),
+    ):
+        path = Path(config["sheets"][name])
+        before[name] = Predecessor(path, keys)
+        before[name].hand_over(rows, _OWN_REASONS)
+        before[name].keep_columns(columns, rows, allowed)
+        said += before[name].notes
+        texts[path] = format_sheet(columns, rows)
+    new, trial = _checked(texts, config, scales)
+    changed = {
+        path: text
+        for (path, text), old in zip(texts.items(), before.values(), strict=True)
+        if old.text is None or old.text.replace("\r\n", "\n") != text
+    }
+    try:
+        copies = replace_both(changed)
+    except OSError as error:
+        raise Fault(
+            f"{' and '.join(map(str, changed))}: cannot be written ({error.strerror}), both are as "
+            "they were; make room, or check the permissions of their folder"
+        ) from None
+    for (path, sheet), old in zip(new.items(), before.values(), strict=True):
+        written = "written" if path in changed else "unchanged"
+        said.append(f"{path}: {written}, {len(sheet.rows)} rows")
+        if copies.get(path) is not None:
+            said.append(f"{path}: what lay there is kept as {copies[path]}")
+            said += [f"{path}: {difference}" for difference in old.differences(sheet)]
+    return said, trial
+
+
+def _check_places(config: dict[str, Any]) -> None:
+    """Refuse to write over what is no sheet of this study."""
+    root, mapping = Path(config["bids_dir"]), config["dataset"]
+    tables = [root / mapping["participants"]]
+    for pattern in mapping["phenotype"]:
+        # What is no pattern has its own fault.
+        with suppress(ValueError, NotImplementedError):
+            tables += root.glob(pattern) if pattern else []
+    taken = {f"table {path.name} of {root}": path for path in tables}
+    taken |= {f"sheet of {key}": Path(config["sheets"][key]) for key in ("scales", "seeds")}
+    taken |= {"sheet of targets": Path(config["sheets"]["targets"])}
+    own = {key: Path(config["sheets"][key]) for key in ("participants", "sessions")}
+    for key, path in own.items():
+        if path.is_dir():
+            raise Fault(f"config key sheets.{key}: {path} is a folder; name a file")
+        for what, other in taken.items():
+            if path.resolve() == other.resolve():
+                raise Fault(
+                    f"config key sheets.{key}: {path} is the {what}, which `sheets` would write "
+                    "over; choose another path"
+                )
+    if own["participants"].resolve() == own["sessions"].resolve():
+        raise Fault("config key sheets: participants and sessions are one file; name two")
+
+
+def _scales(config: dict[str, Any]) -> dict[str, Scale]:
+    """Read the sheet of scales; where no score is asked for, it need not be sound."""
+    try:
+        return read_scales(
+            config["sheets"]["scales"], (*SESSION_COLUMNS, *OPTIONAL_SESSION_COLUMNS)
+        )
+    except Fault:
+        if config["dataset"]["scales"]:
+            raise
+        return {}
+
+
+def _checked(
+    texts: dict[Path, str], config: dict[str, Any], scales: dict[str, Scale]
+) -> tuple[dict[Path, Sheet], Trial]:
+    """Read what would be written as the trial will read it.
+
+    Raises
+    ------
+    Fault
+        If it is no trial; its sentences name people and sessions, as there is no file yet.
+    """
+    sheets: dict[Path, Sheet] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (path, text) in enumerate(texts.items()):
+            file = Path(folder) / f"{number}.tsv"
+            file.write_text(text, encoding="utf-8")
+            sheet = read_sheet(file, ("participant_id",))
+            sheets[path] = replace(sheet, path=Path(f"the new {path}"))
+    people, sessions = sheets.values()
+    try:
+        return sheets, check_sheets(people, sessions, scales, config)
+    except Fault as fault:
+        said = str(fault)
+        for sheet in (people, sessions):
+            for row in sheet.rows:
+                whose = " ".join(filter(None, (row["participant_id"], row.get("session_id"))))
+                said = re.sub(
+                    rf"({re.escape(str(sheet.path))}, row {row.number})(?!\d)",
+                    rf"\1 ({whose})",
+                    said,
+                )
+        raise Fault(f"nothing was written, as it would be no sound trial:\n{said}") from None
 
 
 Table = tuple[list[str], list[dict[str, object]]]
 
 
-def read_dataset(config: dict[str, Any]) -> tuple[Table, Table]:
+def read_dataset(
+    config: dict[str, Any], scales: dict[str, Scale] | None = None
+) -> tuple[Table, Table, list[str]]:
     """Read a BIDS data set as the two sheets of a trial.
+
+    Parameters
+    ----------
+    config : dict
+        A checked configuration.
+    scales : dict, optional
+        The sheet of scales, in whose ranges the scores must lie.
 
     Returns
     -------
     participants, sessions : (columns, rows)
         As they go into the sheets.
+    notes : list of str
+        What of the data set is not used, and what was taken for something else than it is
+        written as.
 
     Raises
     ------
     Fault
-        If the data set is not there or the mapping names columns or values it does not have.
+        If the data set is not there, the mapping names columns or values it does not have, or
+        nothing is found where something must be.
     """
     root = Path(config["bids_dir"])
     if not root.is_dir():
         raise Fault(f"config key bids_dir: {root} is no folder; download the data set there")
     mapping = config["dataset"]
     _check_mapping(config)
-    files = list_files(root, mapping["listing"])
-    table = _people_table(root, mapping, files)
-    scans = find_scans(files, config)
-    anatomies = find_anatomies(files)
-    scores = read_scores(root, mapping)
+    tree = read_tree(root, mapping["listing"])
+    notes = [f"{root}: not read, as they are no BIDS names: {some(tree.aside)}"][: len(tree.aside)]
+    table = _people_table(root, mapping, tree, notes)
+    people_rows, orders = _people_rows(table, tree, config)
+    study = {str(row["participant_id"]) for row in people_rows if row["exclude"] == "no"}
+    _check_groups(people_rows, table, config, notes)
+    everybody = [str(row["participant_id"]) for row in people_rows]
+    scores, said = read_scores(root, mapping, everybody, {s for _, s in tree.sessions})
+    notes += said
+    _check_sessions(tree, study, scores, mapping, notes)
+    scans, said = find_scans(tree, config, study)
+    notes += said
+    own_scores = {key: own for key, own in scores.items() if key[0] in study}
+    if scales is not None:
+        check_ranges(own_scores, scales, config["sheets"]["scales"], mapping["scales"])
 
-    people_rows: list[dict[str, object]] = []
     session_rows: list[dict[str, object]] = []
     for cells in table:
         person = str(cells["participant_id"])
-        group, outside = _group(cells, config)
-        try:
-            order = _order(cells, mapping)
-        except Fault:
-            # Who is not part of the study may have had treatments that are not.
-            if not outside:
-                raise
-            order = []
-        people_rows.append(
-            {
-                "participant_id": person,
-                "group": group,
-                "sequence": "-".join(order) if len(order) == 2 and all(order) else None,
-                **{c: cells.get(c) for c in mapping["covariates"]},
-                "t1w": _reference_anatomy(anatomies.get(person, []), cells, order, mapping),
-                "exclude": "yes" if outside else "no",
-                "reason": outside,
-            }
-        )
-        if outside:
+        if person not in study:
             continue
         for session in mapping["sessions"]:
-            own_scans = scans.get((person, session), [])
-            own_scores = scores.get((person, session), {})
-            if not own_scans and not any(v is not None for v in own_scores.values()):
+            own = scores.get((person, session), {})
+            # Ready maps need no scan.
+            there = config["entry"] == "maps" and (person, session) in tree.sessions
+            scored = any(score.text is not None for score in own.values())
+            if not (scans.get((person, session)) or scored or there):
                 continue
-            treatment = _treatment(session, cells, mapping)
+            treatment = _treatment(session, cells, config)
             column = mapping["sessions"][session].get("column")
             session_rows.append(
                 {
                     "participant_id": person,
                     "session_id": session,
                     "treatment": treatment,
-                    "period": _period(session, treatment, order, mapping),
-                    "scan": ";".join(own_scans),
-                    **{s: own_scores.get(s) for s in mapping["scales"]},
+                    "period": _period(session, treatment, orders[person], mapping),
+                    "scan": ";".join(scans.get((person, session), [])),
+                    **{s: own[s].text if s in own else None for s in mapping["scales"]},
                     "exclude": "yes" if treatment is None else "no",
                     "reason": _NO_ENTRY.format(column) if treatment is None else None,
                 }
             )
+    _check_something(session_rows, tree, config, notes)
+    notes += _anatomies_said(tree, people_rows, session_rows)
     people_columns = ["participant_id", "group", "sequence", *mapping["covariates"], "t1w"]
     session_columns = ["participant_id", "session_id", "treatment", "period", "scan"]
     session_columns += mapping["scales"]
     ending = ["exclude", "reason"]
-    return (people_columns + ending, people_rows), (session_columns + ending, session_rows)
+    return (people_columns + ending, people_rows), (session_columns + ending, session_rows), notes
+
+
+def _people_rows(
+    table: list[dict[str, str | None]], tree: Tree, config: dict[str, Any]
+) -> tuple[list[dict[str, object]], dict[str, list[str | None]]]:
+    """Give the rows of participants.tsv, and everybody's order of treatments."""
+    mapping = config["dataset"]
+    anatomies = find_anatomies(tree.files)
+    rows: list[dict[str, object]] = []
+    orders: dict[str, list[str | None]] = {}
+    faults: list[str] = []
+    for cells in table:
+        person = str(cells["participant_id"])
+        group, outside = _group(cells, config)
+        order: list[str | None] = []
+        try:
+            order = _order(cells, config)
+        except Fault as fault:
+            # Who is not part of the study may have had treatments that are not.
+            if not outside:
+                faults.append(str(fault))
+        orders[person] = order
+        rows.append(
+            {
+                "participant_id": person,
+                "group": group,
+                "sequence": "-".join(order) if len(order) == 2 and all(order) else None,
+                **{c: cells.get(c) for c in mapping["covariates"]},
+                "t1w": _reference_anatomy(anatomies.get(person, []), cells, order, config),
+                "exclude": "yes" if outside else "no",
+                "reason": outside,
+            }
+        )
+    raise_all(faults)
+    return rows, orders
+
+
+def _check_groups(
+    people: list[dict[str, object]],
+    table: list[dict[str, str | None]],
+    config: dict[str, Any],
+    notes: list[str],
+) -> None:
+    """Refuse a group of the study in which nobody is, and orders that nobody has.
+
+    Raises
+    ------
+    Fault
+        With what the data set has.
+    """
+    mapping = config["dataset"]
+    column, values = mapping["group"].get("column"), mapping["group"].get("values", {})
+    own = [row for row in people if row["exclude"] == "no"]
+    having = {row["group"] for row in own}
+    there = Counter(c.get(column) or "n/a" for c in table if _OUTSIDE not in c)
+    found = ", ".join(f"{value} ({n})" for value, n in there.most_common(8))
+    faults = []
+    for role, group in config["groups"].items():
+        if not group or group in having:
+            continue
+        if column is None:
+            faults.append(
+                f"config key dataset.group.column: names no column, so everybody is of one group "
+                f"and nobody is of groups.{role} {group}; name the column, or remove "
+                f"groups.{role}"
+            )
+            continue
+        keys = [value for value, label in values.items() if label == group]
+        hint = did_you_mean(keys[0], there) if keys else ""
+        wanted = f"with {' or '.join(keys)} in" if keys else "from"
+        faults.append(
+            f"config key dataset.group.values: nobody is of group {group}, {wanted} the column "
+            f"{column} of the data set, which has {found}"
+            f"{hint or '; correct the values, or remove groups.' + role}"
+        )
+    for value in values if column is not None else ():
+        if value not in there and values[value] in having:
+            notes.append(f"nobody has {value} in column {column}; it has {found}")
+    in_case = {v.casefold(): v for v in values}
+    for value in there:
+        alike = in_case.get(value.casefold())
+        if value not in values and alike is not None:
+            faults.append(
+                f"config key dataset.group.values: the column {column} has {value} where the key "
+                f"has {alike}; add {value} to the values, or correct the data set"
+            )
+    columns = mapping["sequence"].get("columns", [])
+    told = {cells.get(column) for cells in table for column in columns} - {None}
+    unmet = [value for value in mapping["sequence"].get("values", {}) if value not in told]
+    if columns and told and unmet:
+        notes.append(f"nobody has {some(unmet)} in the columns {' and '.join(columns)}")
+    if columns and own and not told:
+        faults.append(
+            f"config key dataset.sequence.columns: {' and '.join(columns)} hold nothing; where "
+            "the order is not known, write sequence: {}"
+        )
+    raise_all(faults)
+
+
+def _check_sessions(
+    tree: Tree,
+    study: set[str],
+    scores: dict[tuple[str, str], Any],
+    mapping: dict[str, Any],
+    notes: list[str],
+) -> None:
+    """Refuse sessions of the config that nobody has, and say which are in no key of it.
+
+    Raises
+    ------
+    Fault
+        With the sessions that are there.
+    """
+    folders: dict[str, list[str]] = {}
+    for person, session in sorted(tree.sessions):
+        if person in study:
+            folders.setdefault(session, []).append(person)
+    scored = {session for person, session in scores if person in study}
+    named = Labels("ses", mapping["sessions"])
+    there = ", ".join(f"{session} ({len(who)} people)" for session, who in folders.items())
+    faults = []
+    for session in mapping["sessions"]:
+        if session not in folders and session not in scored:
+            others = [label for label in folders if label not in mapping["sessions"]]
+            close = Labels("ses", others).alike(session)
+            hint = f"; did you mean {close[0]}?" if close else did_you_mean(session, others)
+            faults.append(
+                f"config key dataset.sessions.{session}: nobody has such a session; the data set "
+                f"has {there or 'no session folders'}{hint or '; correct the key'}"
+            )
+    raise_all(faults)
+    unused = {
+        session: who for session, who in folders.items() if session not in mapping["sessions"]
+    }
+    for session, who in unused.items():
+        alike = [key for key in named.alike(session) if not set(who) & set(folders.get(key, ()))]
+        if alike:
+            faults.append(
+                f"config key dataset.sessions: {some(who)} has {session} in place of {alike[0]}; "
+                f"rename the folder, or add the key {session} with the same treatment"
+            )
+    raise_all(faults)
+    if unused:
+        said = some((f"{session} ({len(who)} people)" for session, who in unused.items()), 8)
+        notes.append(f"sessions that dataset.sessions does not name are not used: {said}")
+
+
+def _check_something(
+    rows: list[dict[str, object]], tree: Tree, config: dict[str, Any], notes: list[str]
+) -> None:
+    """Refuse sheets without any session, and say where there is no scan at all.
+
+    Raises
+    ------
+    Fault
+        With what is empty.
+    """
+    empty = (
+        f"; the folders of {some(tree.empty)} are empty (datalad get -n fetches what they hold)"
+        if tree.empty
+        else ""
+    )
+    if not rows:
+        raise Fault(
+            f"config key bids_dir: no session of {tree.root} has a scan or a score{empty}; name "
+            "the root of a BIDS data set with scans, or tables of scores by dataset.phenotype"
+            f"{_nearby(tree.root)}"
+        )
+    if empty:
+        notes.append(f"{tree.root}{empty.replace(';', ':', 1)}")
+    if config["entry"] == "maps":
+        return
+    for treatment in config["treatments"].values():
+        own = [row for row in rows if row["treatment"] == treatment]
+        if not any(row["scan"] for row in own):
+            notes.append(
+                f"no session under {treatment} has a scan: only the clinical arm can be analysed "
+                "(target clinical_change)"
+            )
 
 
 def _check_mapping(config: dict[str, Any]) -> None:
     """Check that the mapping leads to the groups and treatments of the study."""
     mapping = config["dataset"]
-    groups = [g for g in config["groups"].values() if g]
-    treatments = list(config["treatments"].values())
+    groups = [g for g in config["groups"].values() if g] + config["unused"]["groups"]
+    treatments = [*config["treatments"].values(), *config["unused"]["treatments"]]
     faults = []
 
     def check(key: str, label: str, known: list[str], what: str) -> None:
@@ -168,6 +458,22 @@ def _check_mapping(config: dict[str, Any]) -> None:
         check(f"group.values.{value}", group, groups, "groups")
     for value, treatment in mapping["sequence"].get("values", {}).items():
         check(f"sequence.values.{value}", treatment, treatments, "treatments")
+    for entity in mapping["scan"].get("entities", {}):
+        if entity not in ENTITY_ORDER:
+            faults.append(
+                f"config key dataset.scan.entities.{entity}: BIDS has no such entity"
+                f"{did_you_mean(entity, ENTITY_ORDER) or '; use its short names, such as acq'}"
+            )
+    for covariate in dict.fromkeys(mapping["covariates"]):
+        if covariate in (*PARTICIPANT_COLUMNS, "t1w", *OPTIONAL_SESSION_COLUMNS):
+            faults.append(
+                f"config key dataset.covariates: {covariate} is a column of participants.tsv "
+                "already; remove it"
+            )
+        elif mapping["covariates"].count(covariate) > 1:
+            faults.append(f"config key dataset.covariates: {covariate} stands there twice")
+    if not mapping["sessions"]:
+        faults.append("config key dataset.sessions: is empty; name the sessions of the study")
     for session, how in mapping["sessions"].items():
         if not re.fullmatch("ses-[A-Za-z0-9]+", session):
             faults.append(
@@ -185,40 +491,62 @@ def _check_mapping(config: dict[str, Any]) -> None:
 
 
 def _people_table(
-    root: Path, mapping: dict[str, Any], files: list[PurePosixPath]
+    root: Path, mapping: dict[str, Any], tree: Tree, notes: list[str]
 ) -> list[dict[str, str | None]]:
+    """Read the table of persons, or take the folders for them where there is none."""
     path = root / mapping["participants"]
-    in_folders = {p.parts[0] for p in files}
-    if path.is_file():
-        sheet = read_sheet(path, ["participant_id"])
-        _check_people(sheet)
-        needed = [mapping["group"].get("column"), *mapping["sequence"].get("columns", [])]
-        needed += [s.get("column") for s in mapping["sessions"].values()]
-        needed += mapping["covariates"]
-        for column in needed:
-            if column is not None and column not in sheet.columns:
-                raise Fault(
-                    f"{sheet.path} has no column {column}, which the config key dataset names; "
-                    f"it has {', '.join(sheet.columns)}"
-                )
-        table = [{c: row.get(c) for c in sheet.columns} for row in sheet.rows]
-        without = sorted(in_folders - {row["participant_id"] for row in sheet.rows})
-        return table + [{"participant_id": p, _OUTSIDE: mapping["participants"]} for p in without]
-    if not in_folders:
-        raise Fault(
-            f"config key bids_dir: {root} holds neither a sub-* folder with files nor "
-            f"{mapping['participants']}; name the root of a BIDS data set"
-        )
-    return [{"participant_id": p} for p in sorted(in_folders)]
+    needed = {"dataset.group.column": [mapping["group"].get("column")]}
+    needed["dataset.sequence.columns"] = mapping["sequence"].get("columns", [])
+    needed["dataset.covariates"] = mapping["covariates"]
+    for session, how in mapping["sessions"].items():
+        needed[f"dataset.sessions.{session}.column"] = [how.get("column")]
+    wanted = [(key, c) for key, columns in needed.items() for c in columns if c is not None]
+    if not path.is_file():
+        if wanted:
+            near = sorted(p.name for p in root.iterdir() if p.is_file())
+            raise Fault(
+                f"config key dataset.participants: {path} does not exist, which has the column "
+                f"{wanted[0][1]} of {wanted[0][0]}"
+                f"{did_you_mean(path.name, near) or '; name the table of persons'}"
+            )
+        if not tree.people:
+            raise Fault(
+                f"config key bids_dir: {root} holds neither a sub-* folder with files nor "
+                f"{mapping['participants']}; name the root of a BIDS data set{_nearby(root)}"
+            )
+        notes.append(f"{path} does not exist: the people are the {len(tree.people)} folders sub-*")
+        return [{"participant_id": person} for person in sorted(tree.people)]
+    sheet = read_sheet(path, ["participant_id"])
+    _check_people(sheet, tree)
+    for key, column in wanted:
+        if column not in sheet.columns:
+            raise Fault(
+                f"{sheet.path} has no column {column}, which the config key {key} names; it has "
+                f"{', '.join(sheet.columns)}{did_you_mean(column, sheet.columns)}"
+            )
+    table = [{c: row.get(c) for c in sheet.columns} for row in sheet.rows]
+    without = sorted(tree.people - {row["participant_id"] for row in sheet.rows})
+    return table + [{"participant_id": p, _OUTSIDE: mapping["participants"]} for p in without]
+
+
+def _nearby(root: Path) -> str:
+    """Give ``; did you mean …?`` where a folder below holds the data set."""
+    below = sorted(p.name for p in root.iterdir() if p.is_dir() and any(p.glob("sub-*")))
+    below = [name for name in below if not name.startswith(("sub-", "."))]
+    return f"; did you mean {root / below[0]}?" if below else ""
 
 
 # A key that no column can have: the person has files but no row in the data set's table.
 _OUTSIDE = "\t"
 
 
-def _check_people(sheet: Sheet) -> None:
+def _check_people(sheet: Sheet, tree: Tree) -> None:
+    """Refuse rows that are no person's, repeated, or written otherwise than the folder."""
     seen: dict[str, int] = {}
     faults = []
+    if not sheet.rows:
+        raise Fault(f"{sheet.path} has no rows; write one per person")
+    folders = Labels("sub", tree.people - {row["participant_id"] for row in sheet.rows})
     for row in sheet.rows:
         person = row["participant_id"]
         if not re.fullmatch("sub-[A-Za-z0-9]+", person):
@@ -228,6 +556,11 @@ def _check_people(sheet: Sheet) -> None:
             )
         elif person in seen:
             faults.append(f"{sheet.at(row)} repeats {person} of row {seen[person]}; remove one")
+        elif person not in tree.people and folders.alike(person):
+            faults.append(
+                f"{sheet.at(row, 'participant_id')}: {person} has no folder; did you mean "
+                f"{folders.alike(person)[0]}, which has no row?"
+            )
         seen.setdefault(person, row.number)
     raise_all(faults)
 
@@ -236,7 +569,7 @@ def _reference_anatomy(
     own: list[tuple[str, str]],
     cells: dict[str, str | None],
     order: list[str | None],
-    mapping: dict[str, Any],
+    config: dict[str, Any],
 ) -> str | None:
     """Choose one T1w per person, blind to outcome, the same for both sessions.
 
@@ -244,6 +577,7 @@ def _reference_anatomy(
     where known) that has one; else the first by name. Numbers in names count as numbers, so run 2
     comes before run 10.
     """
+    mapping = config["dataset"]
     sessions = list(mapping["sessions"])
 
     def rank(candidate: tuple[str, str]) -> tuple[int, list[tuple[str, int]], str]:
@@ -254,27 +588,47 @@ def _reference_anatomy(
             return (0, name, path)
         if session not in sessions:
             return (3 + len(sessions), name, path)
-        known = _treatment(session, cells, mapping) if order else None
+        known = _treatment(session, cells, config) if order else None
         period = _period(session, known, order, mapping)
         return (period or 3 + sessions.index(session), name, path)
 
     return min(own, key=rank)[1] if own else None
 
 
-def _borrowed_anatomies(
-    config: dict[str, Any], people: list[dict[str, object]], sessions: list[dict[str, object]]
+def _anatomies_said(
+    tree: Tree, people: list[dict[str, object]], sessions: list[dict[str, object]]
 ) -> list[str]:
-    """Say whose analysed sessions have a T1w in one but not in the other."""
-    anatomies = find_anatomies(list_files(Path(config["bids_dir"]), config["dataset"]["listing"]))
-    said = []
+    """Say whose analysed sessions have a T1w in one but not in the other, and who has several."""
+    anatomies = find_anatomies(tree.files)
+    said, several, none = [], [], []
+    scanned = {str(s["participant_id"]) for s in sessions if s["scan"]}
+    sessions_of: dict[str, set[str]] = {}
+    for session in sessions:
+        own = sessions_of.setdefault(str(session["participant_id"]), set())
+        own.add(str(session["session_id"]))
     for row in people:
-        person, chosen = row["participant_id"], row["t1w"]
-        having = {session for session, _ in anatomies.get(str(person), [])}
-        own = {str(s["session_id"]) for s in sessions if s["participant_id"] == person}
+        person, chosen = str(row["participant_id"]), row["t1w"]
+        having = {session for session, _ in anatomies.get(person, [])}
+        own = sessions_of.get(person, set())
         without = sorted(own - having)
         if chosen is not None and without and own & having and "" not in having:
             said.append(f"{person}: no T1w in {' and '.join(without)}; {chosen} serves it too")
+        if chosen is None and person in scanned:
+            none.append(person)
+        beside = [p for _, p in anatomies.get(person, []) if _folder(p) == _folder(str(chosen))]
+        if row["exclude"] == "no" and len({re.sub(r"_run-\d+", "", p) for p in beside}) > 1:
+            several.append(Path(str(chosen)).name)
+    if none:
+        said.append(f"no T1w image, which entry raw needs: {some(none)}")
+    if several:
+        said.append(
+            f"of T1w images that differ in more than run, the first is used: {some(several)}"
+        )
     return said
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _group(cells: dict[str, str | None], config: dict[str, Any]) -> tuple[str, str | None]:
@@ -295,42 +649,50 @@ def _group(cells: dict[str, str | None], config: dict[str, Any]) -> tuple[str, s
     return values[value], None
 
 
-def _order(cells: dict[str, str | None], mapping: dict[str, Any]) -> list[str | None]:
+def _order(cells: dict[str, str | None], config: dict[str, Any]) -> list[str | None]:
     """Give the treatments of period 1 and 2, from columns or from sessions with a period."""
+    mapping = config["dataset"]
     columns = mapping["sequence"].get("columns", [])
-    values = mapping["sequence"].get("values", {})
     if not columns:
         known = {
-            how["period"]: _treatment(session, cells, mapping)
+            how["period"]: _treatment(session, cells, config)
             for session, how in mapping["sessions"].items()
             if "period" in how
         }
         return [known[1], known[2]] if set(known) == {1, 2} else []
-    order: list[str | None] = []
-    for column in columns:
-        value = cells.get(column)
-        if value is not None and value not in values:
-            raise Fault(
-                f"config key dataset.sequence.values: {cells['participant_id']} has {value!r} in "
-                f'column "{column}", which is not mapped to a treatment; add it'
-            )
-        order.append(None if value is None else values[value])
+    order = [_told(cells, column, config) for column in columns]
+    if order[0] is not None and order[0] == order[1]:
+        raise Fault(
+            f"{mapping['participants']} of the data set: {cells['participant_id']} has "
+            f"{cells[columns[0]]} in both {columns[0]} and {columns[1]}; correct one"
+        )
     return order
 
 
-def _treatment(session: str, cells: dict[str, str | None], mapping: dict[str, Any]) -> str | None:
-    how = mapping["sessions"][session]
-    if "treatment" in how:
-        return how["treatment"]
-    value = cells.get(how["column"])
-    values = mapping["sequence"].get("values", {})
+def _treatment(session: str, cells: dict[str, str | None], config: dict[str, Any]) -> str | None:
+    how = config["dataset"]["sessions"][session]
+    return how["treatment"] if "treatment" in how else _told(cells, how["column"], config)
+
+
+def _told(cells: dict[str, str | None], column: str, config: dict[str, Any]) -> str | None:
+    """Give the treatment that a column tells, None where it holds nothing."""
+    value = cells.get(column)
+    values = config["dataset"]["sequence"].get("values", {})
+    treatments = [*config["treatments"].values(), *config["unused"]["treatments"]]
+    if value is None:
+        return None
     # Without a mapping the column holds the treatments' own labels.
-    if value is not None and values and value not in values:
-        raise Fault(
-            f"config key dataset.sequence.values: {cells['participant_id']} has {value!r} in "
-            f'column "{how["column"]}", which is not mapped to a treatment; add it'
+    if value in values or (not values and value in treatments):
+        return values.get(value, value)
+    raise Fault(
+        f"config key dataset.sequence.values: {cells['participant_id']} has {value!r} in column "
+        f'"{column}", which is '
+        + (
+            f"not mapped to a treatment{did_you_mean(value, values) or '; add it'}"
+            if values
+            else f"none of the treatments {', '.join(treatments)}; map it to one"
         )
-    return None if value is None else values.get(value, value)
+    )
 
 
 def _period(
@@ -340,19 +702,3 @@ def _period(
         return mapping["sessions"][session]["period"]
     # Where only one infusion is on record, its period is still known.
     return order.index(treatment) + 1 if treatment is not None and treatment in order else None
-
-
-def _keep_exclusions(path: Path, rows: list[dict[str, object]], keys: tuple[str, ...]) -> list[str]:
-    if not path.is_file():
-        return []
-    by_key = {tuple(row[k] for k in keys): row for row in rows}
-    said = []
-    for old in read_sheet(path, keys).rows:
-        row = by_key.get(tuple(old[k] for k in keys))
-        by_hand = (old.get("exclude") or "").lower() == "yes" and not _OWN_REASONS.fullmatch(
-            old.get("reason") or ""
-        )
-        if row is not None and by_hand and row["exclude"] != "yes":
-            row["exclude"], row["reason"] = "yes", old.get("reason")
-            said.append(f"{path}: kept the exclusion of {' '.join(old[k] for k in keys)}")
-    return said

@@ -19,6 +19,7 @@ from crossfc.trial.person import (
     Pair,
     Participant,
     Session,
+    check_acquisitions,
     check_crossover,
     complete_order,
     covariate_types,
@@ -27,7 +28,7 @@ from crossfc.trial.person import (
 )
 from crossfc.trial.scale import Scale, number, read_scales
 from crossfc.trial.sequence import sequence_code
-from crossfc.trial.sheet import read_sheet
+from crossfc.trial.sheet import Sheet, read_sheet
 
 LEFT_COLUMNS = ["participant_id", "group", "level", "what", "analysis", "reason"]
 
@@ -119,7 +120,11 @@ class Trial:
                     leaves(person, "session", session.session_id, "all", str(session.reason))
             absent = [t for t in self.treatments.values() if t not in scanned]
             if len(absent) == 2:
-                leaves(person, "participant", "", "all", f"no {self._material} in either session")
+                why = f"no {self._material} in either session"
+                if any(session.exclude for session in own):
+                    # Who was scanned and then excluded did not go without a scan.
+                    why = "; ".join(self._absence(own, treatment) for treatment in absent)
+                leaves(person, "participant", "", "all", why)
             elif absent:
                 leaves(person, "participant", "", "paired", self._why_absent(own, absent[0]))
         return rows
@@ -154,12 +159,14 @@ class Trial:
         return bool(session.scans) or self._ready_maps
 
     def _why_absent(self, own: list[Session], treatment: str) -> str:
+        why = self._absence(own, treatment)
+        return why if self._ready_maps else f"{why}; stays in the mixed model"
+
+    def _absence(self, own: list[Session], treatment: str) -> str:
         session = next((s for s in own if s.treatment == treatment and s.exclude), None)
         if session is not None:
-            why = f"{session.session_id} ({treatment}) is excluded"
-        else:
-            why = f"no {self._material} under {treatment}"
-        return why if self._ready_maps else f"{why}; stays in the mixed model"
+            return f"{session.session_id} ({treatment}) is excluded"
+        return f"no {self._material} under {treatment}"
 
     def person_row(self, person: Participant) -> dict[str, object]:
         """Give a person's row for the group floor: a plain dictionary."""
@@ -251,11 +258,33 @@ def load(config: dict[str, Any]) -> Trial:
         if "is unknown" in str(fault):
             raise Fault(f"{fault} (a scale needs a row in {paths['scales']})") from None
         raise
+    trial = check_sheets(people_sheet, session_sheet, scales, config)
+    trial.seed_sets, trial.targets = seed_sets, targets
+    return trial
+
+
+def check_sheets(
+    people_sheet: Sheet, session_sheet: Sheet, scales: dict[str, Scale], config: dict[str, Any]
+) -> Trial:
+    """Check the sheets of people and sessions as one trial.
+
+    Returns
+    -------
+    Trial
+        Without seeds and targets, which have sheets of their own.
+
+    Raises
+    ------
+    Fault
+        One sentence per fault, each with file, row, column and remedy.
+    """
     faults: list[str] = []
     participants = read_participants(people_sheet, config, faults)
     types = covariate_types(people_sheet, participants, config, faults)
     sessions, unused = read_sessions(session_sheet, participants, scales, config, faults)
     check_crossover(session_sheet, people_sheet, participants, sessions, config, faults)
+    if config["entry"] != "maps":
+        check_acquisitions(session_sheet, participants, sessions, config, faults)
     raise_all(faults)
     complete_order(participants, sessions, config)
     used = [s for s in scales if s in session_sheet.columns]
@@ -264,8 +293,8 @@ def load(config: dict[str, Any]) -> Trial:
         participants=participants,
         sessions=sessions,
         scales={s: scales[s] for s in used},
-        seed_sets=seed_sets,
-        targets=targets,
+        seed_sets={},
+        targets=[],
         covariate_types=types,
         unused_sessions=unused,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from crossfc.bids import parse_name
+from crossfc.bids import DERIVED, parse_name
 from crossfc.fault import Fault, at
 from crossfc.trial.covariate import check_levels, covariate_type, declared, is_taken
 from crossfc.trial.path import path_fault
@@ -288,6 +288,8 @@ def read_sessions(
                     "already; correct one of the two"
                 )
             rows_of_scan[scan] = row.number
+        if config["entry"] != "maps":
+            _check_repeats(sheet, row, scans, faults)
         sessions.append(
             Session(
                 participant_id=person,
@@ -339,6 +341,80 @@ def _other_task(sheet: Sheet, config: dict[str, Any], faults: list[str]) -> bool
         f"{_some([f'task-{task}' for task in found])}; correct the key, or the sheet"
     )
     return True
+
+
+def scan_kind(scan: str) -> dict[str, str]:
+    """Give what says how a scan was taken: the entities of its name but for those of the run.
+
+    What fMRIPrep adds to the name of a run says nothing of how it was taken.
+    """
+    try:
+        entities, _, _ = parse_name(PurePosixPath(scan).name)
+    except Fault:
+        return {}
+    return {k: v for k, v in entities.items() if k not in ("sub", "ses", "run", *DERIVED)}
+
+
+def _differing(first: dict[str, str], second: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Give the entities in which two scans differ, with both labels in words."""
+
+    def shown(key: str, kind: dict[str, str]) -> str:
+        return f"{key}-{kind[key]}" if key in kind else f"no {key}"
+
+    return {
+        key: (shown(key, first), shown(key, second))
+        for key in sorted({*first, *second})
+        if first.get(key) != second.get(key)
+    }
+
+
+def _check_repeats(sheet: Sheet, row: Row, scans: list[str], faults: list[str]) -> None:
+    """Check that the scans of one cell differ in the number of the run, and in nothing else."""
+    where = sheet.at(row, "scan")
+    numbers: dict[str, str] = {}
+    for scan in scans:
+        different = _differing(scan_kind(scans[0]), scan_kind(scan))
+        if different:
+            labels = ", ".join(" and ".join(pair) for pair in different.values())
+            faults.append(
+                f"{where}: {labels} are no repeats of one another, which differ in run only; "
+                "write the one that all sessions have"
+            )
+            return
+        found = re.search(r"_run-0*([0-9]+)_", PurePosixPath(scan).name)
+        earlier = numbers.setdefault(found[1] if found else "1", scan)
+        if earlier is not scan:
+            faults.append(
+                f"{where}: {earlier} and {scan} are both run {found[1] if found else 1}; remove one"
+            )
+
+
+def check_acquisitions(
+    sheet: Sheet,
+    participants: dict[str, Participant],
+    sessions: list[Session],
+    config: dict[str, Any],
+    faults: list[str],
+) -> None:
+    """Check that the scans of one person were taken alike under both treatments."""
+    allowed = config["scans_may_differ_in"]
+    first: dict[str, Session] = {}
+    for session in sessions:
+        person = participants[session.participant_id]
+        if person.exclude or session.exclude or not session.scans:
+            continue
+        earlier = first.setdefault(session.participant_id, session)
+        different = _differing(scan_kind(earlier.scans[0]), scan_kind(session.scans[0]))
+        for key, (before, now) in different.items():
+            # A task that is not the study's has its own fault.
+            if key in allowed or key == "task" or earlier.treatment == session.treatment:
+                continue
+            faults.append(
+                f"{at(sheet.path, session.row, 'scan')}: the scan under {session.treatment} has "
+                f"{now} where that under {earlier.treatment} (row {earlier.row}) has {before}, so "
+                "that what the scanner changed would be taken for the drug's effect; correct one, "
+                f"exclude it with a reason, or add {key} to the config key scans_may_differ_in"
+            )
 
 
 def _check_image(

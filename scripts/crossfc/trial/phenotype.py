@@ -1,76 +1,269 @@
 """Scores of a BIDS data set, from its phenotype tables."""
 
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from crossfc.fault import Fault
-from crossfc.trial.sheet import Sheet, read_sheet
+from crossfc.fault import Fault, raise_all
+from crossfc.trial.label import Labels, some
+from crossfc.trial.scale import Scale, number
+from crossfc.trial.sheet import Row, Sheet, did_you_mean, read_sheet
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score as a table holds it, and where."""
+
+    text: str | None
+    place: str
+
+
+Scores = dict[tuple[str, str], dict[str, Score]]
 
 
 def read_scores(
-    root: Path, mapping: dict[str, Any]
-) -> dict[tuple[str, str], dict[str, str | None]]:
+    root: Path,
+    mapping: dict[str, Any],
+    people: Iterable[str],
+    sessions: Iterable[str],
+) -> tuple[dict[tuple[str, str], dict[str, Score]], list[str]]:
     """Read the scores by person and session, as the tables hold them.
+
+    A table may write people and sessions without their prefix, in another case or with other
+    zeros (``01``, ``1`` or ``SUB-01`` for ``sub-01``), as long as one only can be meant.
+
+    Parameters
+    ----------
+    root : path
+        The data set.
+    mapping : dict
+        The config key ``dataset``.
+    people, sessions : iterable of str
+        The identifiers that the data set has.
+
+    Returns
+    -------
+    scores : dict
+        (person, session) to scale to `Score`.
+    notes : list of str
+        Rows that are written otherwise, and rows that are nobody's or of no session.
 
     Raises
     ------
     Fault
-        If a table or column that the config names is not there, or two scores contradict.
+        If a table or column that the config names is not there, no row of a table is of the
+        study, a scale has no score in any session of the study, or two scores contradict.
     """
-    scores: dict[tuple[str, str], dict[str, str | None]] = {}
+    known = Labels("sub", people), Labels("ses", [*mapping["sessions"], *sessions])
+    scores: Scores = {}
+    notes: list[str] = []
+    columns_found: set[str] = set()
+    others: set[str] = set()
+    for pattern, paths in _tables(root, mapping).items():
+        match = _Match(known, set(mapping["sessions"]))
+        found: set[str] = set()
+        for path in paths:
+            sheet = read_sheet(path, ["session_id"])
+            columns = {s: c for s, c in mapping["scales"].items() if c in sheet.columns}
+            found |= set(columns)
+            for row, key in match.rows(sheet):
+                own = scores.setdefault(key, {})
+                for scale, column in columns.items():
+                    _add_score(own, scale, Score(row.get(column), sheet.at(row, column)))
+        if mapping["scales"] and not found:
+            columns = ", ".join(mapping["scales"].values())
+            notes.append(f"{root / pattern}: not used, as it has no column {columns}")
+        notes += match.notes(str(root / pattern))
+        others |= set(match.unused)
+        columns_found |= found
+    _check_scores(scores, columns_found, others, mapping)
+    return scores, notes
+
+
+def _tables(root: Path, mapping: dict[str, Any]) -> dict[str, list[Path]]:
+    """Give the tables of each pattern of the config key ``dataset.phenotype``."""
+    tables: dict[str, list[Path]] = {}
     for pattern in mapping["phenotype"]:
         if not pattern or PurePosixPath(pattern).is_absolute():
             raise Fault(
                 f"config key dataset.phenotype: {pattern!r} is no path below {root}; write it "
                 "from there"
             )
-        paths = sorted(p for p in root.glob(pattern) if not p.name.startswith("."))
-        if not paths:
+        try:
+            paths = sorted(p for p in root.glob(pattern) if not p.name.startswith("."))
+        except ValueError as error:
             raise Fault(
-                f"config key dataset.phenotype: {root / pattern} does not exist; correct the path"
+                f"config key dataset.phenotype: {pattern!r} is no pattern ({error}); write such as "
+                "sub-*/*_sessions.tsv"
+            ) from None
+        if not paths:
+            near = sorted(p.name for p in (root / pattern).parent.glob("*.tsv"))
+            raise Fault(
+                f"config key dataset.phenotype: {root / pattern} does not exist"
+                f"{did_you_mean(Path(pattern).name, near) or '; correct the path'}"
             )
-        for path in paths:
-            sheet = read_sheet(path, ["session_id"])
-            for row in sheet.rows:
-                person = row.get("participant_id") or path.name.split("_")[0]
-                key = person, str(row.get("session_id"))
-                own = scores.setdefault(key, {})
-                for scale, column in mapping["scales"].items():
-                    if column in sheet.columns:
-                        _add_score(sheet, row.number, own, scale, row.get(column))
-    _check_scores(scores, mapping)
-    return scores
+        tables[pattern] = paths
+    return tables
+
+
+class _Match:
+    """Whose the rows of some tables are, and what is nobody's.
+
+    Parameters
+    ----------
+    known : (Labels, Labels)
+        Of people and of sessions.
+    sessions : set of str
+        The sessions of the study.
+    """
+
+    def __init__(self, known: tuple[Labels, Labels], sessions: set[str]):
+        self._known, self._sessions = known, sessions
+        self.unused: Counter[str] = Counter()
+        self._nobodys: dict[str, None] = {}
+        self._otherwise: dict[tuple[str, str], None] = {}
+
+    def rows(self, sheet: Sheet) -> list[tuple[Row, tuple[str, str]]]:
+        """Give the rows of the study's people and sessions, each with (person, session).
+
+        Raises
+        ------
+        Fault
+            If no row is of a person of the data set, or one may be of several.
+        """
+        found, of_people = [], 0
+        for row in sheet.rows:
+            written = _person(sheet, row), row.get("session_id")
+            try:
+                person = self._known[0].find(written[0])
+                session = None if written[1] is None else self._known[1].find(written[1])
+            except Fault as fault:
+                raise Fault(f"{sheet.at(row)}: {fault}") from None
+            if person is None:
+                self._nobodys[written[0]] = None
+                continue
+            of_people += 1
+            if session not in self._sessions:
+                self.unused[session or written[1] or "n/a"] += 1
+                continue
+            for word, meant in zip(written, (person, session), strict=True):
+                if word != meant:
+                    self._otherwise[str(word), meant] = None
+            found.append((row, (person, session)))
+        if sheet.rows and not of_people:
+            raise Fault(
+                f"{sheet.at(None, 'participant_id')}: nobody in it ({some(self._nobodys)}) is a "
+                "person of the data set; write people as its table of persons does"
+            )
+        return found
+
+    def notes(self, tables: str) -> list[str]:
+        """Say what was taken for something else than it is written as, and what was not used."""
+        said = []
+        if self._otherwise:
+            taken = some(f"{word} as {meant}" for word, meant in self._otherwise)
+            said.append(f"{tables}: taken {taken}")
+        if self._nobodys:
+            said.append(
+                f"{tables}: not used, as they have neither a row in the table of persons nor a "
+                f"folder: {some(self._nobodys)}"
+            )
+        if self.unused:
+            rows = some((f"{label} ({n} rows)" for label, n in sorted(self.unused.items())), 8)
+            said.append(f"{tables}: not used, as dataset.sessions does not name them: {rows}")
+        return said
+
+
+def _person(sheet: Sheet, row: Row) -> str:
+    """Give the person of a row; the table of one person has them in its name."""
+    if "participant_id" not in sheet.columns:
+        first = sheet.path.name.split("_")[0]
+        if first.startswith("sub-"):
+            return first
+        raise Fault(f"{sheet.at()} lacks the column participant_id; add it")
+    person = row.get("participant_id")
+    if person is None:
+        raise Fault(f"{sheet.at(row, 'participant_id')} is empty; write whose the row is")
+    return person
 
 
 def _check_scores(
-    scores: dict[tuple[str, str], dict[str, str | None]], mapping: dict[str, Any]
+    scores: Scores, named: set[str], others: set[str], mapping: dict[str, Any]
 ) -> None:
-    found = {scale for own in scores.values() for scale in own}
-    analysed = {
-        s for (_, session), own in scores.items() if session in mapping["sessions"] for s in own
-    }
     for scale, column in mapping["scales"].items():
-        if scale not in found:
+        if scale not in named:
             raise Fault(
                 f"config key dataset.scales.{scale}: no table of dataset.phenotype has a column "
                 f"{column}; correct it"
             )
-        if scale not in analysed:
-            known = sorted({session for _, session in scores})
+        if not any(scale in own for own in scores.values()):
             raise Fault(
                 f"config key dataset.scales.{scale}: the tables of dataset.phenotype have "
                 f"no row of {' or '.join(mapping['sessions'])}; their session_id is "
-                f"{', '.join(known[:8])}"
+                f"{some(sorted(others), 8)}"
+            )
+        if all(own[scale].text is None for own in scores.values() if scale in own):
+            raise Fault(
+                f"config key dataset.scales.{scale}: the column {column} holds no score of any "
+                "session of the study; correct it, or remove the scale"
             )
 
 
-def _add_score(
-    sheet: Sheet, row: int, own: dict[str, str | None], scale: str, value: str | None
+def check_ranges(
+    scores: Scores, scales: dict[str, Scale], path: str, wanted: Iterable[str]
 ) -> None:
+    """Refuse scores that are no numbers or outside their scale, where the data set holds them.
+
+    Parameters
+    ----------
+    scores : dict
+        As `read_scores` gives it.
+    scales : dict
+        The sheet of scales.
+    path : str
+        Its name.
+    wanted : iterable of str
+        The scales of the config key ``dataset.scales``.
+    """
+    raise_all(
+        [
+            f"config key dataset.scales.{scale}: {path} has no row for it"
+            f"{did_you_mean(scale, scales) or '; add its range and direction there'}"
+            for scale in wanted
+            if scale not in scales
+        ]
+    )
+    faults = []
+    for own in scores.values():
+        for scale, score in own.items():
+            value = number(score.text)
+            if score.text is None:
+                continue
+            lowest, highest = scales[scale].lowest, scales[scale].highest
+            if value is None:
+                faults.append(
+                    f"{score.place}: {score.text!r} is no number; correct it or write n/a"
+                )
+            elif not lowest <= value <= highest:
+                faults.append(
+                    f"{score.place}: {score.text} is outside the range {lowest:g} to {highest:g} "
+                    f"of {scale}; correct the score, or write n/a"
+                )
+    raise_all(faults)
+
+
+def _add_score(own: dict[str, Score], scale: str, score: Score) -> None:
     earlier = own.get(scale)
-    if earlier is not None and value is not None and earlier != value:
-        raise Fault(
-            f"{sheet.path}, row {row}: a second, different score of {scale} for the same session "
-            f"({earlier} and {value}); keep one"
+    if earlier is not None and earlier.text is not None and score.text is not None:
+        same = earlier.text == score.text or (
+            number(score.text) is not None and number(earlier.text) == number(score.text)
         )
-    own[scale] = earlier if value is None else value
+        if not same:
+            raise Fault(
+                f"{score.place}: a second, different score of {scale} for the same session "
+                f"({earlier.text} and {score.text}); keep one"
+            )
+    if earlier is None or earlier.text is None:
+        own[scale] = score
