@@ -14,6 +14,8 @@ with job(snakemake):
     table, notes = clinical_change(scores, design["treatments"], groups, scales)
     atomic.write_table(made.change, table)
     atomic.write_table(made.scores, paired_scores(scores, groups, scales))
-    atomic.write_table(made.between, change_between_groups(scores, groups, scales))
+    atomic.write_table(
+        made.between, change_between_groups(scores, design["treatments"], groups, scales)
+    )
     print(table.to_string(index=False))
     note(snakemake, "\n".join([table.to_string(index=False), *notes]))

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage, stats
 
+from crossfc.group.change import change_between_groups, clinical_change
 from crossfc.report.results import Results
 from crossfc.report.study import read_results
 
@@ -285,7 +286,7 @@ class _Writer:
             )  # fmt: skip
         if (self.people["sequence"] != "n/a").all():
             names.append("carryover")
-            code = self.people["sequence_code"].to_numpy(float) / 2
+            code = -self.people["sequence_code"].to_numpy(float) / 2
             self.analysis(names[-1], self.total, code, everyone, False, "Carry-over")
         who = group == self.groups[0]
         change = self.people.loc[who, "delta_MADRS"].to_numpy(float)
@@ -538,7 +539,7 @@ def _targets(rng, people, seeds, effect) -> pd.DataFrame:
 
 
 def _clinic(rng, folder, people, edges, seeds, groups, effect):
-    scores, change = [], []
+    scores = []
     for scale in ("MADRS", "SHAPS", "TEPS_A"):
         for group in groups:
             own = people[(people["group"] == group) & people[f"delta_{scale}"].notna()]
@@ -548,22 +549,16 @@ def _clinic(rng, folder, people, edges, seeds, groups, effect):
                 scores.append((scale, group, p["participant_id"], p["sequence"],
                                p[f"score_{scale}_active"], p[f"score_{scale}_control"],
                                p[f"delta_{scale}"], True, "n/a"))  # fmt: skip
-            d = own[f"delta_{scale}"].to_numpy(float)
-            test = stats.ttest_1samp(d, 0)
-            known = 1.0 if (own["sequence"] != "n/a").all() else np.nan
-            change.append({
-                "scale": scale, "group": group, "n": len(d), "mean": d.mean(), "sd": d.std(ddof=1),
-                "t": test.statistic, "df": len(d) - 1, "p": test.pvalue,
-                "adjusted_estimate": d.mean() * known, "adjusted_t": test.statistic * known,
-                "adjusted_p": test.pvalue * known, "period_estimate": 0.1, "period_t": 0.2,
-                "carryover_t": 0.3, "carryover_p": 0.77, "wilcoxon_p": 0.06,
-                f"n_first_{ACTIVE}": len(d) // 2, f"n_first_{CONTROL}": len(d) - len(d) // 2,
-            })  # fmt: skip
-    _write(folder / "scores.tsv", pd.DataFrame(scores, columns=[
+    scores = pd.DataFrame(scores, columns=[
         "scale", "group", "participant_id", "sequence", "active", "control", "delta", "used",
         "reason",
-    ]))  # fmt: skip
-    _write(folder / "change.tsv", pd.DataFrame(change))
+    ])  # fmt: skip
+    _write(folder / "scores.tsv", scores)
+    treatments = {"active": ACTIVE, "control": CONTROL}
+    scales = [row["scale"] for row in SCALES]
+    _write(folder / "change.tsv", clinical_change(scores, treatments, groups, scales)[0])
+    between = change_between_groups(scores, treatments, groups, scales)
+    _write(folder / "between_groups.tsv", between)
     rows, points = [], []
     patients = people[people["group"] == groups[0]]
     wide = edges.pivot_table(

@@ -111,7 +111,7 @@ def test_clinical_direction(found_results):
         in scores["clinical-TEPS_A"].sentence
     )
     row = found_results.change.set_index(["scale", "group"]).loc[("MADRS", "TRD")]
-    assert f"t(6) = −{abs(row['t']):.2f}" in scores["clinical-MADRS"].sentence
+    assert f"t(5) = −{abs(row['adjusted_t']):.2f}" in scores["clinical-MADRS"].sentence
 
 
 @pytest.mark.parametrize(

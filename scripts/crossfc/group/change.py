@@ -2,6 +2,10 @@
 
 Everything here is D = active - control of one person, so a scale on which lower is better shows
 improvement as a negative D. No direction is flipped: which way is better is in ``scales.tsv``.
+
+Where people had the treatments in both orders, the effect of the drug is the one adjusted for
+period, with its own interval and p: the mean of D holds part of the period effect as soon as the
+orders are not equally many (Senn 2002, Cross-over Trials in Clinical Research, ch. 3).
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from crossfc.fault import Fault
+from crossfc.group.tie import difference, rounded, signed_rank_p
 from crossfc.trial.sequence import sequence_code
 
 # Variation below this share of the values' size is rounding, not variation.
@@ -20,17 +25,19 @@ FEWEST = 3
 
 
 class Test(NamedTuple):
-    """One t-test; NaN where it cannot be computed."""
+    """One t-test with the 95 % interval of its estimate; NaN where it cannot be computed."""
 
     __test__ = False  # not a test case for pytest
 
     estimate: float
+    low: float
+    high: float
     t: float
     df: float
     p: float
 
 
-_NO_TEST = Test(np.nan, np.nan, np.nan, np.nan)
+_NO_TEST = Test(*(np.nan,) * 6)
 
 
 def require(table: pd.DataFrame, columns: Sequence[str], name: str) -> None:
@@ -72,21 +79,24 @@ def welch(first: np.ndarray, second: np.ndarray) -> Test:
 
     estimate = _mean(first) - _mean(second)
     if len(first) < 2 or len(second) < 2 or (_constant(first) and _constant(second)):
-        return Test(estimate, np.nan, np.nan, np.nan)
+        return _NO_TEST._replace(estimate=estimate)
     result = stats.ttest_ind(first, second, equal_var=False)
-    return Test(estimate, float(result.statistic), float(result.df), float(result.pvalue))
+    low, high = result.confidence_interval(0.95)
+    numbers = (low, high, result.statistic, result.df, result.pvalue)
+    return Test(estimate, *(float(v) for v in numbers))
 
 
 def wilcoxon_p(differences: np.ndarray) -> float:
-    """P of Wilcoxon's signed ranks, two-sided, as ``scipy.stats.wilcoxon`` by default.
+    """P of Wilcoxon's signed ranks, two-sided and exact; see `crossfc.group.tie.signed_rank_p`.
 
-    NaN for fewer than three people or where every difference is zero.
+    Differences of zero are left out before ranking; equal ones, which are told after rounding at
+    the decimals that the numbers have, share their mean rank. NaN for fewer than three people or
+    where every difference is zero.
     """
-    from scipy import stats
-
+    differences = rounded(differences)
     if len(differences) < FEWEST or not np.any(differences):
         return np.nan
-    return float(stats.wilcoxon(differences).pvalue)
+    return signed_rank_p(differences)
 
 
 def paired_scores(
@@ -120,9 +130,11 @@ def paired_scores(
         raise Fault(
             f"the table of scores has two rows of {row.participant_id} for {row.scale}; keep one"
         )
-    table = scores[columns].copy()
+    table = scores[columns].reset_index(drop=True)
     table[["active", "control"]] = table[["active", "control"]].astype(float)
-    table["delta"] = table["active"] - table["control"]
+    table["delta"] = np.nan
+    for _, part in table.groupby("scale"):
+        table.loc[part.index, "delta"] = difference(part["active"], part["control"])
     table["used"] = np.isfinite(table["delta"].to_numpy(float))
     table["reason"] = ""
     for column in ("active", "control"):
@@ -148,12 +160,15 @@ def clinical_change(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Test what the drug changed in each scale, within each group.
 
-    ``mean``, ``sd``, ``t``, ``df``, ``p``: the paired t-test of D = active - control.
     ``adjusted_*``: the intercept of D ~ 1 + sequence code (-1 active first, +1 control first, not
-    centred), n - 2 degrees of freedom; ``period_*``: its slope, period 2 minus period 1.
-    ``carryover_*``: two-sample t with pooled variance of active + control, active first minus
-    control first (Grizzle 1965). It is a diagnostic: nothing is switched by it (Freeman 1989).
-    These three are of the people whose order is known. ``wilcoxon_p``: signed ranks.
+    centred), n - 2 degrees of freedom: the effect of the drug, free of the period's, and the one
+    to tell where it is known. ``period_*``: the slope, period 2 minus period 1. ``carryover_*``:
+    the sum active + control, active first minus control first, with the two-sample t of pooled
+    variance (Grizzle 1965). It is a diagnostic: nothing is switched by it (Freeman 1989). These
+    are of the ``adjusted_n`` people whose order is known. ``mean``, ``sd``, ``t``, ``df``, ``p``:
+    the paired t-test of D = active - control, of everybody and not adjusted. ``wilcoxon_p``:
+    signed ranks of D (`wilcoxon_p`), not adjusted either. ``*_low`` and ``*_high`` are the limits
+    of 95 % intervals by Student's t.
 
     Parameters
     ----------
@@ -169,7 +184,8 @@ def clinical_change(
     table : DataFrame
         The table ``clinical/change.tsv``, one row per scale and group. NaN where a number cannot
         be computed: fewer than three people (of known order, where it matters), no variation, an
-        order of treatments that is the same for all.
+        order of treatments that is the same for all; ``unadjusted_because`` then says why there
+        is no adjusted test.
     notes : list of str
         Why there are NaN, and who is not in the numbers that need the order.
     """
@@ -189,7 +205,7 @@ def clinical_change(
             notes.append(f"{where}: the change is the same in everybody, so there is no t")
         adjusted = period = carryover = _NO_TEST
         known = np.isfinite(code)
-        n_known, n_orders = int(known.sum()), len(set(code[known]))
+        n_known, because = int(known.sum()), _no_order(code, treatments)
         if n_known < len(code):
             unknown = ", ".join(part["participant_id"][~known])
             notes.append(
@@ -200,7 +216,7 @@ def clinical_change(
         if n_known < FEWEST:
             if n_known < len(code):
                 notes.append(f"{where}: too few people of known order (n = {n_known}) to adjust")
-        elif n_orders < 2:
+        elif because:
             notes.append(
                 f"{where}: everybody{' of known order' if n_known < len(code) else ''} had the "
                 "treatments in the same order, so the drug cannot be told from the period"
@@ -210,46 +226,79 @@ def clinical_change(
             adjusted, period = _least_squares(design, delta[known])
             # The slope on ±1 is half of control first minus active first.
             half = _least_squares(design, total[known])[1]
-            carryover = Test(-2 * half.estimate, -half.t, half.df, half.p)
+            carryover = Test(
+                -2 * half.estimate, -2 * half.high, -2 * half.low, -half.t, half.df, half.p
+            )
+            if np.isnan(adjusted.p):
+                because = "the change does not vary among people of the same order"
         rows.append(
             {
-                "scale": scale,
-                "group": group,
-                "n": len(delta),
+                **{"scale": scale, "group": group, "n": len(delta)},
+                "adjusted_n": n_known if np.isfinite(adjusted.estimate) else 0,
+                **_numbers(adjusted, "adjusted"),
+                "unadjusted_because": because,
                 "mean": paired.estimate,
+                **{"mean_low": paired.low, "mean_high": paired.high},
                 "sd": float(np.std(delta, ddof=1)) if len(delta) > 1 else np.nan,
-                "t": paired.t,
-                "df": paired.df,
-                "p": paired.p,
-                "adjusted_estimate": adjusted.estimate,
-                "adjusted_t": adjusted.t,
-                "adjusted_p": adjusted.p,
-                "period_estimate": period.estimate,
-                "period_t": period.t,
-                "carryover_t": carryover.t,
-                "carryover_p": carryover.p,
+                **{"t": paired.t, "df": paired.df, "p": paired.p},
                 "wilcoxon_p": wilcoxon_p(delta),
+                **_numbers(period, "period"),
+                **_numbers(carryover, "carryover"),
                 f"n_first_{active}": int((code == -1).sum()),
                 f"n_first_{control}": int((code == 1).sum()),
             }
         )
     columns = [
-        *("scale", "group", "n", "mean", "sd", "t", "df", "p"),
-        *("adjusted_estimate", "adjusted_t", "adjusted_p", "period_estimate", "period_t"),
-        *("carryover_t", "carryover_p", "wilcoxon_p"),
+        *("scale", "group", "n", "adjusted_n", *_numbers(_NO_TEST, "adjusted")),
+        *("unadjusted_because", "mean", "mean_low", "mean_high", "sd", "t", "df", "p"),
+        *("wilcoxon_p", *_numbers(_NO_TEST, "period"), *_numbers(_NO_TEST, "carryover")),
         *(f"n_first_{active}", f"n_first_{control}"),
     ]
     return pd.DataFrame(rows, columns=columns), notes
 
 
+def _numbers(test: Test, name: str) -> dict[str, float]:
+    """Give a test as columns of a table."""
+    return {
+        f"{name}_estimate": test.estimate,
+        f"{name}_low": test.low,
+        f"{name}_high": test.high,
+        f"{name}_t": test.t,
+        f"{name}_df": test.df,
+        f"{name}_p": test.p,
+    }
+
+
+def _no_order(code: np.ndarray, treatments: Mapping[str, str]) -> str:
+    """Say why an effect cannot be adjusted for period; empty where it can."""
+    known = code[np.isfinite(code)]
+    if not len(known):
+        return "the order of treatments is not known for anybody"
+    if len(known) < FEWEST:
+        return f"the order of treatments is known for {len(known)} only"
+    if len(set(known)) < 2:
+        first = treatments["active" if known[0] < 0 else "control"]
+        all_of = "everybody" if len(known) == len(code) else "everybody of known order"
+        return f"{all_of} had {first} first"
+    return ""
+
+
 def change_between_groups(
-    scores: pd.DataFrame, groups: Sequence[str], scales: Sequence[str]
+    scores: pd.DataFrame,
+    treatments: Mapping[str, str],
+    groups: Sequence[str],
+    scales: Sequence[str],
 ) -> pd.DataFrame:
-    """Test group by drug on the scales: Welch's t of D, first group minus second.
+    """Test group by drug on the scales: the first group's change minus the second's.
+
+    ``adjusted_*``: the difference in D ~ group + sequence code, with a variance of its own for
+    each group (`crossfc.group.welch`, Satterthwaite's degrees of freedom), as the maps are
+    compared: what to tell where it is known. ``difference``, ``t``, ``df``, ``p``: Welch's t of
+    D, not adjusted.
 
     Parameters
     ----------
-    scores, scales
+    scores, treatments, scales
         As for :func:`clinical_change`.
     groups : sequence of str
         Patients, then controls.
@@ -257,12 +306,13 @@ def change_between_groups(
     Returns
     -------
     DataFrame
-        scale, group (``<patients>-<controls>``), n_<patients>, n_<controls>, mean_<patients>,
-        mean_<controls>, difference, t, df, p. Scales that one group was not scored on are left
-        out; with one group the table is empty.
+        scale, group (``<patients>-<controls>``), n and mean of each group, adjusted_n (both
+        groups), the two tests with 95 % intervals, and ``unadjusted_because``. Scales that one
+        group was not scored on are left out; with one group the table is empty.
     """
     columns = ["scale", "group", *(f"n_{g}" for g in groups), *(f"mean_{g}" for g in groups)]
-    columns += ["difference", "t", "df", "p"]
+    columns += ["adjusted_n", *_numbers(_NO_TEST, "adjusted"), "unadjusted_because"]
+    columns += ["difference", "difference_low", "difference_high", "t", "df", "p"]
     rows = []
     pairs = paired_scores(scores, groups, scales)
     pairs = pairs[pairs["used"]]
@@ -273,11 +323,48 @@ def change_between_groups(
             continue
         test = welch(*deltas)
         row = {"scale": scale, "group": "-".join(groups), "difference": test.estimate}
+        row |= {"difference_low": test.low, "difference_high": test.high}
         row |= {"t": test.t, "df": test.df, "p": test.p}
         for group, delta in zip(groups, deltas, strict=True):
             row |= {f"n_{group}": len(delta), f"mean_{group}": _mean(delta)}
+        code = np.array([sequence_code(s, treatments) for s in of_scale["sequence"]], dtype=float)
+        first = (of_scale["group"] == groups[0]).to_numpy()
+        adjusted, n_known, because = _adjusted_difference(
+            of_scale["delta"].to_numpy(float), first, code, groups, treatments
+        )
+        row |= _numbers(adjusted, "adjusted")
+        row |= {"adjusted_n": n_known, "unadjusted_because": because}
         rows.append(row)
     return pd.DataFrame(rows, columns=columns)
+
+
+def _adjusted_difference(
+    delta: np.ndarray,
+    first: np.ndarray,
+    code: np.ndarray,
+    groups: Sequence[str],
+    treatments: Mapping[str, str],
+) -> tuple[Test, int, str]:
+    """Compare groups with the order in the model: the test, of how many, and why there is none."""
+    from crossfc.group.welch import Welch
+
+    known = np.isfinite(code)
+    because = _no_order(code, treatments)
+    for group, members in zip(groups, (first, ~first), strict=True):
+        if not because and not known[members].any():
+            because = f"the order of treatments is not known for anybody of {group}"
+    if because:
+        return _NO_TEST, 0, because
+    nuisance = np.column_stack([np.ones(known.sum()), code[known]])
+    try:
+        statistic = Welch(np.where(first[known], 0.5, -0.5), nuisance, ~first[known])
+    except Fault:
+        return _NO_TEST, 0, "too few people of known order"
+    fit = statistic.fit(delta[known][:, None])
+    if fit.flat[0]:
+        return _NO_TEST, 0, "the change does not vary among people of the same order"
+    test = _test(fit.effect[0], fit.standard_error[0], fit.degrees_of_freedom[0])
+    return test, int(known.sum()), ""
 
 
 def connectivity_change(targets: pd.DataFrame, treatments: Mapping[str, str]) -> pd.DataFrame:
@@ -332,10 +419,17 @@ def _constant(values: np.ndarray) -> bool:
     return float(np.ptp(values)) <= _ROUNDING * float(np.max(np.abs(values), initial=0.0))
 
 
-def _least_squares(design: np.ndarray, values: np.ndarray) -> list[Test]:
-    """Fit values ~ design; one Test per column. Needs a design of full rank."""
+def _test(estimate: float, error: float, df: float) -> Test:
+    """Student's t of an estimate with its standard error, and its 95 % interval."""
     from scipy import stats
 
+    half, t = stats.t.isf(0.025, df) * error, estimate / error
+    p = 2 * stats.t.sf(abs(t), df)
+    return Test(*(float(v) for v in (estimate, estimate - half, estimate + half, t, df, p)))
+
+
+def _least_squares(design: np.ndarray, values: np.ndarray) -> list[Test]:
+    """Fit values ~ design; one Test per column. Needs a design of full rank."""
     n, k = design.shape
     # A mean alone is taken as such: least squares would leave it a rounding error off.
     estimates = (
@@ -344,10 +438,7 @@ def _least_squares(design: np.ndarray, values: np.ndarray) -> list[Test]:
     residuals = values - design @ estimates
     size = _ROUNDING * float(np.max(np.abs(values), initial=0.0))
     if n < FEWEST or n <= k or float(np.max(np.abs(residuals))) <= size:
-        return [Test(float(b), np.nan, np.nan, np.nan) for b in estimates]
+        return [_NO_TEST._replace(estimate=float(b)) for b in estimates]
     variance = residuals @ residuals / (n - k)
     errors = np.sqrt(variance * np.diag(np.linalg.inv(design.T @ design)))
-    t = estimates / errors
-    p = 2 * stats.t.sf(np.abs(t), n - k)
-    return [Test(float(b), float(s), float(n - k), float(q))
-            for b, s, q in zip(estimates, t, p, strict=True)]  # fmt: skip
+    return [_test(b, error, n - k) for b, error in zip(estimates, errors, strict=True)]

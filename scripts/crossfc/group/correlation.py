@@ -23,6 +23,7 @@ from crossfc.group.resampling import (
     weighted_pearson,
 )
 from crossfc.group.robust_correlation import bend, skipped
+from crossfc.group.tie import rounded_columns
 
 FEWEST = 4
 
@@ -208,6 +209,8 @@ def correlate(
     result = {name: np.full(shape, np.nan) for name in names}
     if n < FEWEST:
         return result
+    # Equal changes are to share a rank, and who lies as far from a median as others is no outlier.
+    x, y = rounded_columns(x), rounded_columns(y)
     centred = unit(x - x.mean(axis=0), x), unit(y - y.mean(axis=0), y)
     ranks = stats.rankdata(x, axis=0), stats.rankdata(y, axis=0)
     ranked = tuple(unit(r - r.mean(axis=0), r) for r in ranks)

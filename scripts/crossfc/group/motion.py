@@ -7,6 +7,7 @@ import pandas as pd
 
 from crossfc.fault import Fault
 from crossfc.group.change import connectivity_change, one_sample, require, welch, wilcoxon_p
+from crossfc.group.tie import difference
 
 MEASURES = (
     *("mean_fd", "median_fd", "share_fd_above_0.5", "volumes_defective", "volumes_censored"),
@@ -70,7 +71,7 @@ def motion(
         for group in groups:
             part = wide[wide.index.get_level_values("group") == group]
             active, control = part.to_numpy().T
-            delta = active - control
+            delta = difference(active, control)
             of_groups.append(delta)
             test = one_sample(delta)
             rows.append(

@@ -15,6 +15,7 @@ import pandas as pd
 
 from crossfc import atomic
 from crossfc.fault import Fault
+from crossfc.group.tie import difference
 from crossfc.group.volume import Grid, around_seeds
 from crossfc.trial.sequence import sequence_code
 
@@ -285,7 +286,7 @@ def _people_table(people: list[dict], treatments: dict, groups: dict) -> pd.Data
         both = [f"{start}_active", f"{start}_control"]
         if change not in table.columns and set(both) <= set(table.columns):
             table[both] = table[both].apply(pd.to_numeric)
-            table[change] = table[both[0]] - table[both[1]]
+            table[change] = difference(table[both[0]], table[both[1]])
     return table
 
 

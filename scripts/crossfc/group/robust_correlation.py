@@ -8,11 +8,16 @@ Pernet, Wilcox & Rousselet (2013), Front Psychol 3:606.
 
 import numpy as np
 
+from crossfc.group.tie import rounded, rounded_columns
+
 # Fewer people tell nothing about who is an outlier (the limit of Pernet et al.'s toolbox).
 FEWEST_TO_SKIP = 10
 
 # sqrt of the 97.5 % quantile of chi-square with two degrees of freedom, -2 ln(0.025).
 _CUTOFF = float(np.sqrt(-2 * np.log(0.025)))
+
+# A share of a distance that is rounding.
+_ROUNDING = 1e-9
 
 # Distances handled at once, few enough to stay in cache.
 _BLOCK_NUMBERS = 100_000
@@ -39,9 +44,10 @@ def bend(values: np.ndarray, bending: float = 0.2) -> np.ndarray:
     ----------
     Wilcox (1994), Psychometrika 59:601-616.
     """
-    values = np.asarray(values, dtype=float)
+    values = rounded_columns(values)
     n = len(values)
-    distance = values - np.median(values, axis=0)
+    # Rounded again: who is as far below the median as others above it is bent as they are.
+    distance = rounded_columns(values - np.median(values, axis=0))
     # The small number guards against 0.8 * 35 = 27.999….
     rank = int(np.floor((1 - bending) * n + 1e-9))
     omega = np.sort(np.abs(distance), axis=0)[rank - 1]
@@ -108,7 +114,9 @@ def kept(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     n = len(x)
     median = (ordered[..., (n - 1) // 2] + ordered[..., n // 2]) / 2
     limit = median + _CUTOFF * (high - low)
-    return ~np.any(along > limit[..., None], axis=-2) & np.isfinite(y)
+    # Who reaches the limit but for rounding, as where most distances are equal, is no outlier.
+    beyond = along > limit[..., None] * (1 + _ROUNDING)
+    return ~np.any(beyond, axis=-2) & np.isfinite(y)
 
 
 def skipped(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -151,7 +159,8 @@ def _pearson_of(keep: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:
-    distance = np.asarray(values, float) - np.median(values, axis=-1, keepdims=True)
+    values = np.asarray(values, float)
+    distance = rounded(values - np.median(values, axis=-1, keepdims=True), values)
     spread = np.median(np.abs(distance), axis=-1, keepdims=True)
     return distance / np.where(spread > 0, spread, np.nan)
 

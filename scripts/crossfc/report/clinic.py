@@ -7,7 +7,7 @@ import pandas as pd
 
 from crossfc.report import figure, number
 from crossfc.report.narrative import Answer
-from crossfc.report.outcome import correlation_numbers
+from crossfc.report.outcome import correlation_numbers, told_change
 from crossfc.report.people import group_css
 from crossfc.report.results import SIGNIFICANT, Results
 from crossfc.report.table import Table, from_frame, text
@@ -40,29 +40,78 @@ def change_table(results: Results) -> Table | None:
     if results.change.empty:
         return None
     p, two = number.probability, number.fixed
+    table = results.change.copy()
+    rows = table.to_dict("records")
+    for name, low, high in (
+        ("adjusted", "adjusted_low", "adjusted_high"),
+        ("plain", "mean_low", "mean_high"),
+        ("period", "period_low", "period_high"),
+    ):
+        table[f"{name}_interval"] = [_range(row, low, high) for row in rows]
+    a, c = results.active, results.control
     columns = [
         ("scale", "scale", text),
         ("group", "group", text),
-        ("n", "n", number.whole),
-        ("mean", f"{results.active} − {results.control}", number.signed),
+        ("adjusted_estimate", f"{a} − {c}, adjusted for period", number.signed),
+        ("adjusted_interval", "95 % interval", text),
+        ("adjusted_t", "t", two),
+        ("adjusted_df", "df", number.general),
+        ("adjusted_p", "p", p),
+        ("adjusted_n", "n", number.whole),
+        ("mean", f"{a} − {c}, not adjusted", number.signed),
+        ("plain_interval", "95 % interval", text),
         ("sd", "SD", two),
         ("t", "t", two),
         ("df", "df", number.general),
         ("p", "p", p),
-        ("wilcoxon_p", "Wilcoxon p", p),
-        ("adjusted_estimate", "period-adjusted", number.signed),
-        ("adjusted_t", "t", two),
-        ("adjusted_p", "p", p),
-        ("period_estimate", "period effect", number.signed),
+        ("n", "n", number.whole),
+        ("wilcoxon_p", "Wilcoxon p (not adjusted)", p),
+        ("period_estimate", "period 2 − 1", number.signed),
+        ("period_interval", "95 % interval", text),
         ("period_t", "t", two),
-        ("carryover_t", "carry-over t", two),
-        ("carryover_p", "carry-over p", p),
-        (f"n_first_{results.active}", f"n {results.active} first", number.whole),
-        (f"n_first_{results.control}", f"n {results.control} first", number.whole),
+        ("carryover_estimate", f"carry-over (sum, {a} first − {c} first)", number.signed),
+        ("carryover_t", "t", two),
+        ("carryover_p", "p", p),
+        (f"n_first_{a}", f"n {a} first", number.whole),
+        (f"n_first_{c}", f"n {c} first", number.whole),
     ]
-    caption = f"Change of each score ({results.active} − {results.control}) by group"
-    tested = results.change.get("adjusted_p", results.change["p"]).fillna(results.change["p"])
-    return from_frame(results.change, columns, caption, list(tested < SIGNIFICANT))
+    caption = (
+        f"Change of each score ({a} − {c}) by group; in bold where p < {SIGNIFICANT}, adjusted "
+        "for period where the order is known"
+    )
+    return from_frame(table, columns, caption, [told_change(row).significant for row in rows])
+
+
+def between_table(results: Results) -> Table | None:
+    """Tabulate the changes of one group against the other's."""
+    if results.between.empty:
+        return None
+    p, two = number.probability, number.fixed
+    table = results.between.copy()
+    rows = table.to_dict("records")
+    table["adjusted_interval"] = [_range(row, "adjusted_low", "adjusted_high") for row in rows]
+    table["plain_interval"] = [_range(row, "difference_low", "difference_high") for row in rows]
+    columns = [
+        ("scale", "scale", text),
+        ("group", "groups", lambda _: " − ".join(results.groups)),
+        ("adjusted_estimate", "difference, adjusted for period", number.signed),
+        ("adjusted_interval", "95 % interval", text),
+        ("adjusted_t", "t", two),
+        ("adjusted_df", "df", lambda v: number.general(v, 3)),
+        ("adjusted_p", "p", p),
+        ("adjusted_n", "n", number.whole),
+        ("difference", "difference, not adjusted", number.signed),
+        ("plain_interval", "95 % interval", text),
+        ("t", "t", two),
+        ("df", "df", lambda v: number.general(v, 3)),
+        ("p", "p", p),
+        *((f"n_{group}", f"n {group}", number.whole) for group in results.groups),
+        *((f"mean_{group}", f"mean change {group}", number.signed) for group in results.groups),
+    ]
+    told = [row.get("adjusted_p") for row in rows]
+    told = [row["p"] if number.missing(q) else q for q, row in zip(told, rows, strict=True)]
+    caption = "Group by treatment on the scores (unequal variances)"
+    return from_frame(table, columns, caption, [v < SIGNIFICANT for v in told])
 
 
 def scale_plots(results: Results, answers: list[Answer]) -> list[ScalePlot]:

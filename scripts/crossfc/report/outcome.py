@@ -1,4 +1,10 @@
-"""The answers of the clinic: whether scores changed, and whether connectivity changed with them."""
+"""The answers of the clinic: whether scores changed, and whether connectivity changed with them.
+
+A change is told by one model: direction, number, interval and p are all of the test that is
+adjusted for period, or all of the plain paired test where there is no adjusted one.
+"""
+
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -26,50 +32,158 @@ def clinical_answers(results: Results) -> list[Answer]:
         return out
     table = results.change
     for scale in dict.fromkeys(table["scale"]):
-        rows = table[table["scale"] == scale].to_dict("records")
-        sentences = [_change_sentence(results, row) for row in rows]
-        ps = [_first(row.get("adjusted_p"), row.get("p")) for row in rows]
-        hit = any(not number.missing(p) and p < SIGNIFICANT for p in ps)
-        nothing = all(number.missing(p) for p in ps)
+        rows = [told_change(row) for row in table[table["scale"] == scale].to_dict("records")]
+        # What was found comes first, so that the first sentence is the one the verdict is of.
+        rows.sort(key=lambda change: not change.significant)
+        sentences = [change_sentence(results, change) for change in rows]
+        hit = any(change.significant for change in rows)
+        nothing = all(number.missing(change.p) for change in rows)
         verdict = UNKNOWN if nothing else FOUND if hit else NONE
         question = f"Did {scale} differ between {results.active} and {results.control}?"
-        short = f"{scale}: {'; '.join(_short_change(results, row) for row in rows)}."
+        short = f"{scale}: {'; '.join(_short_change(change) for change in rows)}."
         drawn = not results.scores.empty and scale in set(results.scores["scale"])
         anchor = f"clinical-{scale}" if drawn else "clinical"
         out.append(Answer(question, verdict, sentences[0], short, sentences[1:], anchor))
     return out
 
 
-def _change_sentence(results: Results, row: dict) -> str:
+@dataclass
+class Change:
+    """The test of a score's change that is told: every number is of the same model.
+
+    Attributes
+    ----------
+    row : dict
+        The row of ``change.tsv``.
+    adjusted : bool
+        Whether the model is the one adjusted for period.
+    estimate, low, high, t, df, p : float
+        NaN where there is none.
+    n : int
+        People in the model.
+    """
+
+    row: dict
+    adjusted: bool
+    estimate: float
+    low: float
+    high: float
+    t: float
+    df: float
+    p: float
+    n: int
+
+    @property
+    def significant(self) -> bool:
+        """Whether p is below 0.05."""
+        return not number.missing(self.p) and self.p < SIGNIFICANT
+
+    @property
+    def reversed(self) -> bool:
+        """Whether the mean that is not adjusted points the other way."""
+        mean = self.row.get("mean")
+        return self.adjusted and not number.missing(mean) and self.estimate * float(mean) < 0
+
+
+def told_change(row: dict) -> Change:
+    """Choose the test of a row of ``change.tsv`` that is told: the adjusted one where there is one.
+
+    Parameters
+    ----------
+    row : dict
+
+    Returns
+    -------
+    Change
+    """
+    adjusted = not number.missing(row.get("adjusted_p"))
+    names = ("estimate", "low", "high", "t", "df", "p")
+    if adjusted:
+        keys = [f"adjusted_{name}" for name in names]
+    else:
+        keys = ["mean", "mean_low", "mean_high", "t", "df", "p"]
+    values = [row.get(key) for key in keys]
+    values = [float("nan") if number.missing(value) else float(value) for value in values]
+    n = row.get("adjusted_n") if adjusted else row.get("n")
+    return Change(row, adjusted, *values, row.get("n") if number.missing(n) else n)
+
+
+def change_sentence(results: Results, change: Change) -> str:
+    """Say whether a score changed, in the direction and numbers of the test whose p is told."""
+    row = change.row
     scale, group = row["scale"], row["group"]
-    if number.missing(row.get("mean")):
+    if number.missing(change.estimate):
         return f"In {group}, {scale} could not be compared (n = {number.whole(row.get('n'))})."
-    p = _first(row.get("adjusted_p"), row.get("p"))
-    mean = float(row["mean"])
-    word = "higher" if mean > 0 else "lower"
-    better = results.better(scale)
-    meaning = ""
-    if better and mean != 0:
-        meaning = ", the better direction" if (better == "higher") == (mean > 0) else (
-            ", the worse direction"
-        )  # fmt: skip
-    numbers = (
-        f"mean difference {number.signed(mean)}, SD {number.fixed(row.get('sd'))}, "
-        f"t({number.general(row.get('df'))}) = {number.fixed(row.get('t'))}, "
-        f"{number.p_equals(row.get('p'))}"
-    )
-    if not number.missing(row.get("adjusted_p")):
-        numbers += f"; adjusted for period {number.p_equals(row['adjusted_p'])}"
-    numbers += f"; n = {number.whole(row.get('n'))}"
-    if not number.missing(p) and p < SIGNIFICANT:
-        return (
-            f"In {group}, {scale} was {word} under {results.active} than under {results.control}"
-            f"{meaning} ({numbers})."
+    if change.significant:
+        said = (
+            f"In {group}, {scale} was {'higher' if change.estimate > 0 else 'lower'} under "
+            f"{results.active} than under {results.control}{_meaning(results, change)} "
+            f"({_change_numbers(change)})."
         )
-    once = ""
-    if not number.missing(row.get("p")) and row["p"] < SIGNIFICANT:
-        once = " once adjusted for period"
-    return f"In {group}, no difference in {scale} was significant{once} ({numbers})."
+    elif number.missing(change.p):
+        numbers = _change_numbers(change)
+        said = f"In {group}, the difference in {scale} could not be tested ({numbers})."
+    else:
+        said = f"In {group}, no difference in {scale} was significant ({_change_numbers(change)})."
+    return f"{said}{_other_model(results, change)}"
+
+
+def _meaning(results: Results, change: Change) -> str:
+    better = results.better(change.row["scale"])
+    if better is None or change.estimate == 0:
+        return ""
+    good = (better == "higher") == (change.estimate > 0)
+    return f", the {'better' if good else 'worse'} direction"
+
+
+def _change_numbers(change: Change) -> str:
+    """Give estimate, interval, t, p and n of one model, and which it is."""
+    row = change.row
+    name = "period-adjusted difference" if change.adjusted else "mean difference"
+    said = f"{name} {number.signed(change.estimate)}"
+    if not number.missing(change.low):
+        said += f", 95 % interval {number.interval(change.low, change.high)}"
+    if not number.missing(change.t):
+        said += f", t({number.general(change.df)}) = {number.fixed(change.t)}"
+    said += f", {number.p_equals(change.p)}; n = {number.whole(change.n)}"
+    if change.adjusted:
+        everybody = row.get("n")
+        if not number.missing(everybody) and int(everybody) > int(change.n):
+            unknown = number.whole(int(everybody) - int(change.n))
+            said += f", without {unknown} whose order of treatments is not known"
+        return said
+    because = row.get("unadjusted_because")
+    said += "; not adjusted for period"
+    known = not number.missing(because) and because != number.MISSING
+    return f"{said}, as {because}" if known else said
+
+
+def _other_model(results: Results, change: Change) -> str:
+    """Say where the mean that is not adjusted, which charts show, tells another story."""
+    row = change.row
+    if not change.adjusted or number.missing(row.get("mean")):
+        return ""
+    p = row.get("p")
+    also = not number.missing(p) and float(p) < SIGNIFICANT
+    if not (change.significant or also) or (change.significant and also and not change.reversed):
+        return ""
+    firsts = []
+    for treatment in (results.active, results.control):
+        count = row.get(f"n_first_{treatment}")
+        if not number.missing(count):
+            firsts.append(f"{number.whole(count)} had {treatment} first")
+    orders = f" ({' and '.join(firsts)})" if firsts else ""
+    ways = ["points the other way"] if change.reversed else []
+    if also != change.significant:
+        ways.append("is significant" if also else "is not significant")
+    period = row.get("period_estimate")
+    cause = ""
+    if not number.missing(period):
+        cause = f", and scores differed by {number.signed(period)} from period 1 to period 2"
+    return (
+        f" The plain mean of the differences ({number.signed(row['mean'])}, {number.p_equals(p)}) "
+        f"{' and '.join(ways)}: it is not adjusted for the order of treatments{orders}{cause}."
+    )
 
 
 def correlation_answers(results: Results) -> list[Answer]:
@@ -135,6 +249,19 @@ def correlation_numbers(results: Results, row: dict) -> str:
         f"{number.interval(row.get('ci_low'), row.get('ci_high'))}, permutation "
         f"{number.p_equals(row.get('p_permutation'), _permutations(results))}, "
         f"q = {number.probability(row.get('q_fdr'))}, n = {number.whole(row.get('n'))}"
+        + _partial(row)
+    )
+
+
+def _partial(row: dict) -> str:
+    """Give the correlation with the covariates in the model; it may be another one."""
+    r = row.get("partial_r")
+    if number.missing(r):
+        return ""
+    other = float(r) * float(row["pearson_r"]) < 0
+    return (
+        f"; given the covariates {'the other way round, ' if other else ''}partial r = "
+        f"{number.fixed(r)}, {number.p_equals(row.get('partial_p'))}"
     )
 
 
@@ -142,16 +269,12 @@ def _permutations(results: Results) -> int | None:
     return (results.config.get("clinical") or {}).get("permutations")
 
 
-def _short_change(results: Results, row: dict) -> str:
+def _short_change(change: Change) -> str:
     """Give a change of score in a few words."""
-    p = _first(row.get("adjusted_p"), row.get("p"))
-    if number.missing(p) or number.missing(row.get("mean")):
-        return f"not comparable in {row['group']}"
-    told = f"{number.signed(row['mean'])} in {row['group']} (p = {number.probability(p)})"
-    if p < SIGNIFICANT:
-        return told
-    return f"no significant change in {row['group']} (p = {number.probability(p)})"
-
-
-def _first(*values: object) -> object:
-    return next((v for v in values if not number.missing(v)), None)
+    group = change.row["group"]
+    if number.missing(change.p) or number.missing(change.estimate):
+        return f"not comparable in {group}"
+    p = f"p = {number.probability(change.p)}"
+    if change.significant:
+        return f"{number.signed(change.estimate)} in {group} ({p})"
+    return f"no significant change in {group} ({p})"

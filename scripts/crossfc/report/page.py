@@ -24,7 +24,6 @@ from crossfc.report import (
 from crossfc.report.methods import methods, versions_table
 from crossfc.report.results import Results
 from crossfc.report.study import Planned, read_results
-from crossfc.report.table import everything
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "workflow" / "report"
 
@@ -171,7 +170,7 @@ def content(
         "family": clusters.family_table(results),
         "sections": [maps.section(results, analysis) for analysis in results.analyses],
         "change": clinic.change_table(results),
-        "between": _named(results.between, "Group by treatment on the scores (Welch's t)"),
+        "between": clinic.between_table(results),
         "scale_plots": clinic.scale_plots(results, answers),
         "correlations": clinic.correlation_table(results),
         "scatters": clinic.scatters(results, list(hypotheses)),
@@ -216,10 +215,6 @@ def tally(results: Results, answers: list[narrative.Answer]) -> str:
         f"question{'' if asked == 1 else 's'} answered below, {found} "
         f"{'has' if found == 1 else 'have'} a significant effect ({'; '.join(levels)})."
     )
-
-
-def _named(frame: Any, caption: str) -> Any:
-    return everything(frame, caption) if len(frame) else None
 
 
 def _path(path: str | os.PathLike | None) -> Path | None:
