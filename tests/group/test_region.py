@@ -50,6 +50,30 @@ def test_shares_of_a_cluster(files):
     assert Atlas(*files).shares(np.array([[0.0, 0, 0]])) == {}
 
 
+@pytest.mark.parametrize(
+    ("voxels", "peak", "name", "share"),
+    [
+        # Most of the cluster is insula, though its peak is elsewhere.
+        ([(12, 5, 5), (13, 5, 5), (5, 5, 5)], 2, "insula (R)", 2 / 3),
+        # Equal shares: by name.
+        ([(12, 5, 5), (5, 5, 5)], 0, "NA", 1 / 2),
+        # Half of it in no region: the largest region still names it; more than half: it says so.
+        ([(12, 5, 5), (13, 5, 5), (9, 9, 9), (9, 9, 8)], 2, "insula (R)", 1 / 2),
+        (
+            [(12, 5, 5), (9, 9, 9), (9, 9, 8), (9, 9, 7)],
+            0,
+            "mostly outside labelled regions (25 % in insula (R))",
+            1 / 4,
+        ),
+        ([(9, 9, 9), (9, 9, 8)], 0, "outside labelled regions", 0.0),
+        ([(14, 7, 5), (9, 9, 8)], 0, "outside labelled regions, near insula (R)", 0.0),
+    ],
+)
+def test_a_cluster_is_named_by_what_holds_most_of_it(files, voxels, peak, name, share):
+    points = np.array(voxels) * [-2.0, 2, 2] + [20, -20, -20]
+    assert Atlas(*files).most(points, points[peak]) == (name, pytest.approx(share))
+
+
 def test_faults(files, tmp_path):
     with pytest.raises(Fault, match="is not there"):
         Atlas(tmp_path / "none.nii.gz", files[1])

@@ -370,9 +370,9 @@ class _Writer:
         columns = [
             "analysis", "seed", "sign", "cluster", "x", "y", "z", "peak_stat", "size_voxels",
             "size_mm3", "mass", "p_fwe_cluster", "p_fwe_mass", "p_fwe_tfce", "p_fwe_peak",
-            "q_fdr_peak", "extrapolated", "region", "regions", "hedges_g", "hedges_g_low",
-            "hedges_g_high", "partial_r2", "partial_r2_low", "partial_r2_high",
-            "effect_in_sample", "effect_loo", "n_folds", *means,
+            "q_fdr_peak", "extrapolated", "region", "region_share", "regions", "peak_region",
+            "hedges_g", "hedges_g_low", "hedges_g_high", "partial_r2", "partial_r2_low",
+            "partial_r2_high", "effect_in_sample", "effect_loo", "n_folds", *means,
         ]  # fmt: skip
         _write(folder / "clusters.tsv", pd.DataFrame(clusters, columns=columns))
         columns = [
@@ -481,7 +481,8 @@ class _Writer:
                     "p_fwe_peak": float(p_voxel[peak] / (10 if extrapolated else 1)),
                     "q_fdr_peak": 0.5,
                     "extrapolated": "p_fwe_peak" if extrapolated else "",
-                    "region": region, "regions": f"62% {region}; 20% putamen (R)",
+                    "region": region, "region_share": 0.62, "peak_region": "putamen (R)",
+                    "regions": f"62% {region}; 20% putamen (R)",
                     "hedges_g": g, "hedges_g_low": g - 0.5, "hedges_g_high": g + 0.5,
                     "partial_r2": 0.4, "partial_r2_low": 0.1, "partial_r2_high": 0.6,
                     "effect_in_sample": change, "effect_loo": 0.9 * change,

@@ -68,7 +68,10 @@ def test_direction_place_and_cells(found_results):
     assert row["sign"] == "-"
     assert "was lower under ketamine than under placebo" in sentence
     assert f"({row['x']:.0f}, {row['y']:.0f}," in sentence.replace("−", "-")
+    assert f"({row['region']} (62 % of the cluster), peak (" in sentence
+    assert " mm in putamen (R), " in sentence
     cells = sentence.replace("−", "-")
+    assert f"Δz = {row['effect_in_sample']:+.2f} in the cluster" in cells
     assert f"{row['mean_TRD_placebo']:.2f} under placebo" in cells
     assert f"{row['mean_TRD_ketamine']:.2f} under ketamine" in cells
     assert "TRD n = 7" in sentence

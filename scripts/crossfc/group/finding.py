@@ -21,9 +21,9 @@ _SHARE = 0.01  # of a cluster, from which on a region is named
 _CLUSTER_COLUMNS = [
     "analysis", "seed", "sign", "cluster", "x", "y", "z", "peak_stat", "size_voxels", "size_mm3",
     "mass", "p_fwe_cluster", "p_fwe_mass", "p_fwe_tfce", "p_fwe_peak", "q_fdr_peak",
-    "extrapolated", "region", "regions", "hedges_g", "hedges_g_low", "hedges_g_high",
-    "partial_r2", "partial_r2_low", "partial_r2_high", "effect_in_sample", "effect_loo",
-    "n_folds",
+    "extrapolated", "region", "region_share", "regions", "peak_region", "hedges_g",
+    "hedges_g_low", "hedges_g_high", "partial_r2", "partial_r2_low", "partial_r2_high",
+    "effect_in_sample", "effect_loo", "n_folds",
 ]  # fmt: skip
 # The columns of standardised effects, by the name of their map.
 _SIZE_COLUMNS = {
@@ -124,7 +124,10 @@ class Findings:
     ----------
     clusters : DataFrame
         At most 20 per map and sign, by p and then size. ``p_fwe_tfce`` is the smallest in the
-        cluster; ``extrapolated`` names the columns whose p is from a fitted tail.
+        cluster; ``extrapolated`` names the columns whose p is from a fitted tail. ``region`` is
+        the one that holds most of the cluster and ``region_share`` the share of it (see
+        `crossfc.group.region.Atlas.most`), ``regions`` are all, ``peak_region`` is that at the
+        peak.
         ``mean_<group>_<treatment>`` and ``effect_in_sample`` are of the people in whom the
         cluster was found; ``loo_mean_<group>_<treatment>`` and ``effect_loo`` of the same
         people, each read out where all others find the cluster, and ``n_folds`` counts those for
@@ -217,7 +220,9 @@ def findings(
             if atlas:
                 shares = atlas.shares(points[one.voxels]).items()
                 named = [f"{share:.0%} {region}" for region, share in shares if share >= _SHARE]
-                one.row |= {"region": atlas.name(*points[one.peak]), "regions": "; ".join(named)}
+                region, share = atlas.most(points[one.voxels], points[one.peak])
+                one.row |= {"region": region, "region_share": share, "regions": "; ".join(named)}
+                one.row |= {"peak_region": atlas.name(*points[one.peak])}
             clusters.append(one.row)
             tops += _peaks(one, found, number, places, points, atlas)
             if one in shown:

@@ -1,4 +1,4 @@
-"""Names of brain regions at a point, from a labelled image."""
+"""Names of brain regions, of a point and of a cluster, from a labelled image."""
 
 from pathlib import Path
 
@@ -93,12 +93,48 @@ class Atlas:
         Returns
         -------
         dict of str to float
-            From the largest share to the smallest; points in no region make the sum less than 1.
+            From the largest share to the smallest, equal ones by name; points in no region make
+            the sum less than 1.
         """
         labels = self._labels_at(points @ self._inverse[:3, :3].T + self._inverse[:3, 3])
-        found, counts = np.unique(labels[labels != 0], return_counts=True)
-        order = np.argsort(-counts, kind="stable")
-        return {self._names[int(found[i])]: float(counts[i] / len(labels)) for i in order}
+        counts: dict[str, int] = {}
+        for label, count in zip(*np.unique(labels[labels != 0], return_counts=True), strict=True):
+            name = self._names[int(label)]
+            counts[name] = counts.get(name, 0) + int(count)
+        order = sorted(counts, key=lambda name: (-counts[name], name))
+        return {name: counts[name] / len(labels) for name in order}
+
+    def most(self, points: np.ndarray, peak: np.ndarray) -> tuple[str, float]:
+        """Name a cluster by the region that holds most of it.
+
+        The region around the peak may hold a corner of the cluster only; that is the peak's name,
+        not the cluster's (`name`).
+
+        Parameters
+        ----------
+        points : ndarray, shape (n_points, 3)
+            The cluster's voxels in mm.
+        peak : ndarray, shape (3,)
+
+        Returns
+        -------
+        name : str
+            Where more than half of the cluster is in no region, as in white matter, "mostly outside
+            labelled regions (12 % in <name>)"; where all is, "outside labelled regions", with the
+            region that is near the peak, if there is one.
+        share : float
+            Of the cluster's voxels in the region named; 0 where it is wholly outside.
+        """
+        shares = self.shares(points)
+        if not shares:
+            near = self.name(*peak)
+            return f"outside labelled regions{f', {near}' if near else ''}", 0.0
+        name, share = next(iter(shares.items()))
+        if 1 - sum(shares.values()) > 0.5:
+            return f"mostly outside labelled regions ({share:.0%} in {name})".replace(
+                "%", " %"
+            ), share
+        return name, share
 
     def _labels_at(self, places: np.ndarray) -> np.ndarray:
         """Labels of the nearest voxels; 0 outside the image."""

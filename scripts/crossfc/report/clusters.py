@@ -13,8 +13,10 @@ def cluster_table(analysis: Analysis, clusters: pd.DataFrame, caption: str) -> T
     columns = [
         ("seed", "seed", text),
         ("sign", "sign", sign),
-        ("region", "region", text),
-        ("regions", "share", blank),
+        ("region", "region of most voxels", text),
+        ("region_share", "share", number.percent),
+        ("regions", "regions", blank),
+        ("peak_region", "at the peak", blank),
         ("x", "x", number.general),
         ("y", "y", number.general),
         ("z", "z", number.general),
@@ -70,7 +72,9 @@ def value_table(results: Results, analysis: Analysis) -> Table | None:
     for group in results.groups:
         for treatment in (results.control, results.active):
             cell = f"{group}_{treatment}"
-            said[f"{group} {treatment}, z (left out)"] = both(f"mean_{cell}", f"loo_mean_{cell}")
+            said[f"{group} {treatment}, plain mean z (left out)"] = both(
+                f"mean_{cell}", f"loo_mean_{cell}"
+            )
     for title, values in said.items():
         shown[title] = values
         columns.append((title, title, str))

@@ -104,7 +104,14 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
             "95 % of the null maximum (voxels)",
             "" if number.missing(threshold) else number.fixed(threshold),
         ),
-        ("period adjusted", "yes" if record.get("sequence_adjusted") else "no"),
+        (
+            "period adjusted",
+            ""
+            if analysis.kind == "carryover"
+            else "yes"
+            if record.get("sequence_adjusted")
+            else "no",
+        ),
         ("covariates", ", ".join(map(str, record.get("covariates") or []))),
     ]
     return [(word, value) for word, value in pairs if value]
@@ -127,7 +134,9 @@ def _statistic(record: dict) -> str:
 def notes(analysis: Analysis) -> list[str]:
     """Give the remarks of the record, with who left this analysis."""
     out = [str(note) for note in analysis.record.get("notes") or []]
-    if not analysis.record.get("sequence_adjusted", True):
+    unadjusted = not analysis.record.get("sequence_adjusted", True)
+    # The order is what carry-over is about, and the record's own reason is better than this one.
+    if unadjusted and analysis.kind != "carryover" and not any("sequence term" in n for n in out):
         out.append(
             "The order of treatments is not known for everybody, or does not vary: the effect is "
             "not adjusted for period."

@@ -95,7 +95,8 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
     silent = [s for s in known if found.empty or s not in set(found["seed"])]
     if found.empty and not known:
         notes = analysis.record.get("notes") or ["it left no corrected p values to answer from"]
-        sentence = f"{analysis.title} could not be estimated: {notes[0]}"
+        reason = str(notes[0]).removeprefix("This analysis cannot be estimated. ")
+        sentence = f"{analysis.title} could not be estimated: {reason}"
         return Answer(question, UNKNOWN, sentence, sentence, [], anchor, analysis)
     subject = _subject(results, analysis)
     details = [s for s in (_other_sentence(analysis, seed) for seed in silent) if s]
@@ -121,7 +122,7 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
         rows = found[found["seed"] == seed].to_dict("records")
         sentences.append(cluster_sentence(results, analysis, rows[0]))
         if len(rows) > 1:
-            places = [f"{r['region']} ({r['sign']})" for r in rows[1:4]]
+            places = [_further(analysis, row) for row in rows[1:4]]
             rest = f" and {len(rows) - 4} more" if len(rows) > 4 else ""
             sentences.append(f"Further clusters of {seed_word(seed)}: {'; '.join(places)}{rest}.")
     if silent:
@@ -135,55 +136,91 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
 
 
 def cluster_sentence(results: Results, analysis: Analysis, row: dict) -> str:
-    """Say in one sentence what one cluster means."""
+    """Say in one sentence what one cluster means.
+
+    Direction and effect are those of the model whose p is told. The plain means of the cells are
+    told besides, and where they point the other way (orders or covariates that are not balanced)
+    that is said.
+    """
     seed, a, c = seed_word(row["seed"]), results.active, results.control
-    region = row.get("region")
-    region = "an unnamed region" if number.missing(region) or region == "n/a" else region
     where = (
-        f"{region}, peak {number.place(row['x'], row['y'], row['z'])} mm, "
-        f"{number.whole(row['size_mm3'])} mm³, "
+        f"{region_of(row)}, peak {number.place(row['x'], row['y'], row['z'])} mm"
+        f"{_at_peak(row)}, {number.whole(row['size_mm3'])} mm³, "
         f"corrected {analysis.p_of(row, brief=False)}"
     )
+    counted = people_counted(analysis)
+    people = f"; {counted}" if counted else ""
     up = str(row["sign"]) != "-"
     if analysis.kind == "drug":
         word = "higher" if up else "lower"
-        cells = _cells_text(results, row, list(analysis.record.get("n") or results.groups))
+        groups = list(analysis.record.get("n") or results.groups)
+        told = _effect_text(analysis, row, "Δz") + _cells_text(results, analysis, row, groups)
         return (
             f"In {subject_group(results, analysis)}, the connectivity of {seed} was {word} under "
-            f"{a} than under {c} ({where}{cells}; {people_counted(analysis)})."
+            f"{a} than under {c} ({where}{told}{people})."
+            f"{_reversed_text(results, analysis, row, groups)}"
         )
     if analysis.kind in ("group_by_drug", "group_by_drug_pooled"):
         first, second = (*results.groups, "the other group")[:2]
         word = "more positive" if up else "more negative"
+        told = _effect_text(analysis, row, "difference of Δz")
+        told += _cells_text(results, analysis, row, results.groups)
         return (
             f"For {seed}, the change under {a} (minus {c}) was {word} in {first} than in {second} "
-            f"({where}{_cells_text(results, row, results.groups)})."
+            f"({where}{told}{people})."
+            f"{_reversed_text(results, analysis, row, results.groups)}"
         )
     if analysis.kind == "group_by_drug_by_subregion":
         return (
             "The difference between the groups in the change depended on the seed "
-            f"({where}); the analysis does not say which seeds differ, the maps per seed show it."
+            f"({where}{people}); the analysis does not say which seeds differ, the maps per seed "
+            "show it."
         )
     if analysis.kind == "change":
         scale = scale_of(results, analysis)
         return (
             f"In {subject_group(results, analysis)}, {goes_with(results, scale, up)} "
-            f"({seed}: {where}; {people_counted(analysis)})."
+            f"({seed}: {where}{people})."
         )
     if analysis.kind == "carryover":
         word = "higher" if up else "lower"
+        told = _effect_text(analysis, row, "difference of the sums")
         return (
-            f"For {seed}, the sum of both sessions was {word} in people who had {c} first than in "
-            f"those who had {a} first ({where})."
+            f"For {seed}, the sum of both sessions was {word} in people who had {a} first than in "
+            f"those who had {c} first ({where}{told}{people})."
         )
     return f"{seed}: {'positive' if up else 'negative'} effect ({where})."
 
 
+def region_of(row: dict) -> str:
+    """Name a cluster by the region that holds most of it, with the share of the cluster there."""
+    region = row.get("region")
+    if number.missing(region) or region == "n/a":
+        return "an unnamed region"
+    share = row.get("region_share")
+    if number.missing(share) or float(share) == 0 or str(region).startswith("mostly outside"):
+        return str(region)
+    return f"{region} ({number.percent(share)} of the cluster)"
+
+
+def _at_peak(row: dict) -> str:
+    """Name the region of the peak where the cluster has another name."""
+    region = row.get("peak_region")
+    if number.missing(region) or region in ("n/a", row.get("region")):
+        return ""
+    if str(row.get("region")).endswith(f", {region}"):
+        return ""
+    return f" {region}" if str(region).startswith("near ") else f" in {region}"
+
+
 def goes_with(results: Results, scale: str, positive: bool) -> str:
     """Say what a positive or negative slope on the change in a scale means for people."""
-    more = f"a more positive change of connectivity went with a {'higher' if positive else 'lower'}"
+    direction = "positive" if positive else "negative"
+    clause = (
+        f"a more positive change of connectivity went with a more {direction} change in {scale} "
+        f"({results.active} minus {results.control})"
+    )
     better = results.better(scale)
-    clause = f"{more} {scale} under {results.active} than under {results.control}"
     if better is None:
         return clause
     good = (better == "higher") == positive
@@ -191,8 +228,26 @@ def goes_with(results: Results, scale: str, positive: bool) -> str:
 
 
 def carryover_sentences(results: Results) -> list[str]:
-    """Say what the diagnostic of carry-over found."""
-    return [map_answer(results, a).sentence for a in results.of_kind("carryover")]
+    """Say what the diagnostic of carry-over found, or why there is none."""
+    answers = [map_answer(results, a) for a in results.of_kind("carryover")]
+    if answers or not results.analyses:
+        return [sentence for a in answers for sentence in (a.sentence, *a.details)]
+    config = results.config
+    if config.get("entry") == "maps" and (config.get("maps") or {}).get("level") == "contrast":
+        return ["Not examined: ready maps of contrasts do not hold the sum of both sessions."]
+    orders = results.paired.get("sequence", pd.Series(dtype=str))
+    if not any(not number.missing(order) and order != number.MISSING for order in orders):
+        return ["Not examined: the order of treatments is not known for anybody."]
+    if (config.get("group") or {}).get("analyses"):
+        return ["Not examined: carryover is not among the analyses asked for (group.analyses)."]
+    return []
+
+
+def _further(analysis: Analysis, row: dict) -> str:
+    """Name one of several clusters, with its sign where the statistic has one."""
+    if str(analysis.record.get("statistic", "t")).upper().startswith("F"):
+        return region_of(row)
+    return f"{region_of(row)}, {'−' if str(row['sign']) == '-' else '+'}"
 
 
 def _other_measures(analysis: Analysis, seed: str) -> dict[str, str]:
@@ -224,17 +279,59 @@ def _no_difference(results: Results) -> str:
     return "Whether the seeds differ is answered by the analysis that compares them."
 
 
-def _cells_text(results: Results, row: dict, groups: Iterable[str]) -> str:
-    parts = []
+def _adjusted_for(analysis: Analysis) -> list[str]:
+    """Name what the model of an analysis adjusts its effect for."""
+    record = analysis.record
+    order = ["the order of treatments"] if record.get("sequence_adjusted") else []
+    return order + [str(name) for name in record.get("covariates") or []]
+
+
+def _effect_text(analysis: Analysis, row: dict, name: str) -> str:
+    """Give the model's effect, averaged over the cluster."""
+    effect = row.get("effect_in_sample")
+    if number.missing(effect):
+        return ""
+    terms = _adjusted_for(analysis)
+    adjusted = f" adjusted for {number.listed(terms)}" if terms else ""
+    return f"; {name} = {number.signed(effect)} in the cluster{adjusted}"
+
+
+def _cells(results: Results, row: dict, groups: Iterable[str]) -> dict[str, tuple[float, float]]:
+    """Plain means of each group under control and active, where both are known."""
+    cells = {}
     for group in groups:
         low = row.get(f"mean_{group}_{results.control}")
         high = row.get(f"mean_{group}_{results.active}")
         if not number.missing(low) and not number.missing(high):
-            parts.append(
-                f"{group} {number.fixed(low)} under {results.control}, {number.fixed(high)} under "
-                f"{results.active}"
-            )
-    return f"; mean z: {'; '.join(parts)}" if parts else ""
+            cells[group] = (float(low), float(high))
+    return cells
+
+
+def _cells_text(results: Results, analysis: Analysis, row: dict, groups: Iterable[str]) -> str:
+    parts = [
+        f"{group} {number.fixed(low)} under {results.control}, {number.fixed(high)} under "
+        f"{results.active}"
+        for group, (low, high) in _cells(results, row, groups).items()
+    ]
+    plain = ", not adjusted" if _adjusted_for(analysis) else ""
+    return f"; mean z{plain}: {'; '.join(parts)}" if parts else ""
+
+
+def _reversed_text(results: Results, analysis: Analysis, row: dict, groups: Iterable[str]) -> str:
+    """Say where the plain means point the other way than the effect that is told."""
+    groups = list(groups)
+    cells = _cells(results, row, groups)
+    if not groups or len(cells) < len(groups):
+        return ""
+    changes = [high - low for low, high in cells.values()]
+    plain = changes[0] - changes[1] if len(changes) == 2 else changes[0]
+    if plain == 0 or (plain > 0) == (str(row["sign"]) != "-"):
+        return ""
+    terms = number.listed(_adjusted_for(analysis)) or "the other terms of the model"
+    return (
+        f" The plain means, which charts show, point the other way ({number.signed(plain)}), as "
+        f"they are not adjusted for {terms}."
+    )
 
 
 def _subject(results: Results, analysis: Analysis) -> str:
@@ -260,5 +357,7 @@ def _short(results: Results, analysis: Analysis, row: dict) -> str:
         told = ""
     if analysis.kind == "change":
         told = f"{'positive' if up else 'negative'} slope, "
+    if analysis.kind == "carryover":
+        told = f"{'higher' if up else 'lower'} sum with {results.active} first, "
     seed = "" if row["seed"] in POOLED else f"{row['seed']} with "
     return f"{seed}{row['region']} ({told}corrected {analysis.p_of(row)})"

@@ -46,6 +46,14 @@ def whole(value: Any) -> str:
     return text.replace(",", "\u2009").replace("-", "−")
 
 
+def percent(share: Any) -> str:
+    """Give a share as a whole percentage; a small one is not 0."""
+    if missing(share):
+        return MISSING
+    told = 100 * float(share)
+    return "< 1 %" if 0 < told < 0.5 else f"{told:.0f} %"
+
+
 def general(value: Any, digits: int = 4) -> str:
     """Give a number with as many digits as it needs, up to ``digits`` significant ones."""
     if missing(value):

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from crossfc.report import number
+from crossfc.report.narrative import region_of
 from crossfc.report.results import SIGNIFICANT, Analysis, Results
 from crossfc.report.table import Table
 
@@ -139,6 +140,6 @@ def _reaches(row: dict, places: list[dict[str, Any]]) -> bool:
 
 def _evidence(analysis: Analysis, row: dict) -> str:
     return (
-        f"cluster at {number.place(row['x'], row['y'], row['z'])} mm ({row['region']}), "
+        f"cluster {region_of(row)}, peak {number.place(row['x'], row['y'], row['z'])} mm, "
         f"corrected {analysis.p_of(row)}"
     )
