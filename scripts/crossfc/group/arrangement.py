@@ -70,25 +70,45 @@ class Arrangements:
     def _table(self) -> np.ndarray:
         return self.signs if self.order is None else self.order
 
-    def part(self, rows: slice) -> "Arrangements":
+    def part(self, rows: slice | np.ndarray) -> "Arrangements":
         """Give some of the arrangements; ``exhaustive`` and ``possible`` stay those of all."""
         order = None if self.order is None else self.order[rows]
         signs = None if self.signs is None else self.signs[rows]
         return Arrangements(self.kind, order, signs, self.exhaustive, self.possible)
 
-    def arranged(self, columns: np.ndarray) -> np.ndarray:
+    def mirrors(self) -> np.ndarray:
+        """Find arrangements that are mirror images: the same but for all signs.
+
+        Returns
+        -------
+        int ndarray, shape (n_arrangements,)
+            Number of the first arrangement in the list that is the same or its mirror image.
+        """
+        if self.signs is None:
+            return np.arange(len(self))
+        keys = self.signs * self.signs[:, :1]
+        if self.order is not None:
+            keys = np.column_stack([self.order, keys])
+        keys = np.ascontiguousarray(keys)
+        keys = keys.view(np.dtype((np.void, keys[0].nbytes))).ravel()
+        _, first, back = np.unique(keys, return_index=True, return_inverse=True)
+        return first[back.ravel()]
+
+    def arranged(self, columns: np.ndarray, dtype: type = np.float32) -> np.ndarray:
         """Arrange columns of a design.
 
         Parameters
         ----------
         columns : ndarray, shape (n_people, n_columns)
+        dtype : type
+            Of the result.
 
         Returns
         -------
-        float32 ndarray, shape (n_arrangements, n_columns, n_people)
+        ndarray, shape (n_arrangements, n_columns, n_people)
         """
-        columns = np.asarray(columns, dtype=np.float32).T
-        out = np.empty((len(self), *columns.shape), dtype=np.float32)
+        columns = np.asarray(columns, dtype=dtype).T
+        out = np.empty((len(self), *columns.shape), dtype=dtype)
         for number, column in enumerate(columns):
             out[:, number] = column if self.order is None else column[self.order]
         if self.signs is not None:

@@ -14,12 +14,15 @@ from crossfc.fault import Fault
 from crossfc.group.arrangement import Arrangements
 from crossfc.group.cluster import label, masses, neighbours
 from crossfc.group.mapped import PEOPLE, release
+from crossfc.group.small_sample import SmallSample, precise
 from crossfc.group.statistic import Student
 from crossfc.group.sweep import MEASURES, Sweep
 from crossfc.group.tail import Tail, fit_tail, tail_p
 from crossfc.group.tfce import Enhancer
+from crossfc.group.welch import Welch
 
 _GIGABYTE = 2**30
+_SOME = 1024  # arrangements handled at once
 
 
 @dataclass
@@ -63,6 +66,9 @@ class Inference:
         A statistic above this is significant at a corrected 5 %; infinite when there are too
         few arrangements for that.
     arrangements : Arrangements
+    copies : int
+        How many of all possible arrangements give the observed statistics again, whatever the
+        data; p cannot be below their share (see `copies`).
     two_sided : bool
     """
 
@@ -88,6 +94,7 @@ class Inference:
     forming_threshold: float
     threshold_voxel: float
     arrangements: Arrangements
+    copies: int
     two_sided: bool
 
 
@@ -163,12 +170,18 @@ def infer(
     Permuted statistics are in single precision, with relative errors of about 1e-7. An
     arrangement whose score falls short of the observed one by less than a part in 1e5 (Welch:
     1e-4) and a millionth of its root counts as equal, so that rounding does not make an
-    equivalent arrangement look smaller; for mass and TFCE ten times that.
+    equivalent arrangement look smaller; for mass and TFCE ten times that. Of twelve people or
+    fewer they are computed in double precision, and a part in 1e6 counts as equal: there t may be
+    so large that R² in single precision cannot tell it from others (`small_sample`). Mirror
+    images of sign flips are computed once and tie exactly, however many people there are.
     """
     mask = np.asarray(mask, dtype=bool)
     _check(maps, arrangements, mask, cluster_forming_p, threads)
     n_maps = len(maps)
     two_sided = two_sided and statistic.signed
+    again = copies(statistic, arrangements, two_sided)
+    if precise(statistic):
+        statistic = SmallSample(statistic)
     enhancer = Enhancer(mask, connectivity, two_sided=two_sided) if tfce else None
     measures = MEASURES if tfce else MEASURES[:-1]
     forming = statistic.forming_threshold(cluster_forming_p, two_sided)
@@ -196,12 +209,10 @@ def infer(
             clusters.append((labels, sizes, weighed))
         margins = [_margin(_size(fit.score, two_sided), statistic.tie) for fit in fits]
         sweep = Sweep(statistic, works, margins, before, threshold, two_sided, enhancer)
-        exceed, maxima = sweep.run(arrangements, threads, progress)
+        mirrored = two_sided or not statistic.signed
+        exceed, maxima = _swept(sweep, arrangements, observed, mirrored, threads, progress)
 
-    highest = {
-        measure: np.concatenate([values[:, None], maxima[measure]], axis=1).max(axis=0)
-        for measure, values in observed.items()
-    }
+    highest = {measure: values.max(axis=0) for measure, values in maxima.items()}
     flat = np.stack([fit.flat for fit in fits])
     p_uncorrected = np.where(flat, 1.0, exceed / len(arrangements))
     found = {
@@ -240,11 +251,94 @@ def infer(
         forming_threshold=forming,
         threshold_voxel=float(ordered[allowed]) if allowed else float("inf"),
         arrangements=arrangements,
+        copies=again,
         two_sided=two_sided,
     )
     if tail:
         _extrapolate(result)
     return result
+
+
+def _swept(
+    sweep: Sweep,
+    arrangements: Arrangements,
+    observed: dict[str, np.ndarray],
+    mirrored: bool,
+    threads: int,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Try all arrangements; see `Sweep.run`. The maxima of the identity are those observed.
+
+    Where signs do not count, an arrangement and its mirror image (all signs turned) have the same
+    statistic but for its sign. It is computed once and counted for both, so that they tie exactly
+    and an enumeration takes half the time.
+    """
+    total = len(arrangements)
+    first = arrangements.mirrors() if mirrored else np.arange(total)
+    own, back, copies = np.unique(first, return_inverse=True, return_counts=True)
+    exceed: np.ndarray | int = int(copies[0])  # the identity, and its mirror image if it is there
+    done = int(copies[0])
+    maxima = {measure: np.empty((len(values), len(own))) for measure, values in observed.items()}
+    for measure, values in observed.items():
+        maxima[measure][:, 0] = values
+    for times in np.unique(copies[1:]):
+        chosen = 1 + np.flatnonzero(copies[1:] == times)
+
+        def told(tried: int, _: int, done: int = done, times: int = times) -> None:
+            progress(done + int(times) * (tried - 1), total)
+
+        some = arrangements.part(np.concatenate([[0], own[chosen]]))
+        counted, found = sweep.run(some, threads, told if progress is not None else None)
+        exceed = exceed + times * (counted - 1)
+        done += int(times) * len(chosen)
+        for measure, values in found.items():
+            maxima[measure][:, chosen] = values
+    return exceed, {measure: values[:, back] for measure, values in maxima.items()}
+
+
+def copies(statistic: Student, arrangements: Arrangements, two_sided: bool) -> int:
+    """Count the arrangements under which every voxel has its observed statistic, or minus it.
+
+    They are those that leave the effect and the nuisance as they are, or turn the effect's sign
+    where it does not count: the identity, mirror images of sign flips, exchanged groups of equal
+    size. No p is below their share of all arrangements.
+
+    Parameters
+    ----------
+    statistic : Student, Welch, Fisher or Hotelling
+    arrangements : Arrangements
+        All there are; of random ones only the mirror image, which always exists, is counted.
+    two_sided : bool
+
+    Returns
+    -------
+    int
+    """
+    either = two_sided or not statistic.signed
+    if not arrangements.exhaustive:
+        return 2 if either and arrangements.signs is not None else 1
+    model = np.column_stack([statistic.effect, statistic.nuisance])
+    n_nuisance = statistic.nuisance.shape[1]
+    nuisance = np.linalg.qr(statistic.nuisance)[0]
+    effect = model[:, : model.shape[1] - n_nuisance]
+    effect = np.linalg.qr(effect - nuisance @ (nuisance.T @ effect))[0]
+    count = 0
+    for first in range(0, len(arrangements), _SOME):
+        some = arrangements.part(slice(first, first + _SOME))
+        along = np.einsum("ne,acn->aec", effect, some.arranged(effect, np.float64))
+        if either:
+            same = np.square(along).sum(axis=(1, 2)) > effect.shape[1] - 1e-9
+        else:
+            same = along[:, 0, 0] > 1 - 1e-9
+        kept = np.einsum("ne,acn->aec", nuisance, some.arranged(nuisance, np.float64))
+        same &= np.square(kept).sum(axis=(1, 2)) > n_nuisance - 1e-9
+        if isinstance(statistic, Welch) and some.order is not None:
+            # Groups may change their names, but must stay together.
+            groups = statistic.groups[some.order]
+            pairs = groups * (groups.max() + 1) + statistic.groups
+            same &= [len(set(row)) == len(set(statistic.groups)) for row in pairs.tolist()]
+        count += int(same.sum())
+    return count
 
 
 def _check(maps, arrangements, mask, cluster_forming_p, threads) -> None:
@@ -267,12 +361,13 @@ def _check(maps, arrangements, mask, cluster_forming_p, threads) -> None:
 def _residuals(maps, statistic, memory_gb, scratch_dir) -> Iterator[list[np.ndarray]]:
     """Give the room for the residuals of all maps: memory, or a file that is gone afterwards."""
     shapes = [statistic.work_shape(data.shape) for data in maps]
-    if sum(4 * int(np.prod(shape)) for shape in shapes) <= memory_gb * _GIGABYTE:
-        yield [np.empty(shape, dtype=np.float32) for shape in shapes]
+    kind = np.dtype(statistic.work_type)
+    if sum(kind.itemsize * int(np.prod(shape)) for shape in shapes) <= memory_gb * _GIGABYTE:
+        yield [np.empty(shape, dtype=kind) for shape in shapes]
         return
     with tempfile.TemporaryDirectory(dir=scratch_dir, prefix=".residuals-") as folder:
         yield [
-            np.memmap(Path(folder) / f"{number}.f32", dtype=np.float32, mode="w+", shape=shape)
+            np.memmap(Path(folder) / f"{number}.residuals", dtype=kind, mode="w+", shape=shape)
             for number, shape in enumerate(shapes)
         ]
 
@@ -335,7 +430,8 @@ def _extrapolate(found: Inference) -> None:
     if found.tfce is not None:
         measures["tfce"] = (np.abs(found.tfce), "p_tfce")
     for measure, (observed, name) in measures.items():
-        fitted = fit_tail(found.null[measure], found.arrangements.possible)
+        possible = found.arrangements.possible
+        fitted = fit_tail(found.null[measure], possible, found.copies)
         p, extrapolated = tail_p(observed, getattr(found, name), fitted)
         setattr(found, name, p)
         found.tails[measure], found.extrapolated[measure] = fitted, extrapolated

@@ -40,7 +40,8 @@ def estimated(
     Returns
     -------
     dict
-        ``tail`` holds what is known of the fitted tail of each measure's null, and
+        ``copies`` counts the arrangements that give the observed statistic again, whatever the
+        data. ``tail`` holds what is known of the fitted tail of each measure's null, and
         ``extrapolated`` of each map the measures of which some p is from it.
         ``arrangement_digest`` is the same for analyses of the same people under the same
         arrangements.
@@ -65,6 +66,7 @@ def estimated(
         "n_voxels": len(points),
         "n_permutations": len(arrangements) - (not arrangements.exhaustive),
         "n_possible": arrangements.possible,
+        "copies": found.copies,
         "exhaustive": arrangements.exhaustive,
         "arrangement": RERANDOMISATION if design.flip is not None else arrangements.kind,
         "arrangement_digest": _digest(pairs, design, found),
@@ -168,8 +170,9 @@ def _notes(design: Model, statistic: Student, found: Inference) -> list[str]:
         )
     if n_arrangements <= 20:
         notes.append(
-            f"There are only {n_arrangements} arrangements, so no p can be below "
-            f"{1 / n_arrangements:.3g}."
+            f"There are only {n_arrangements} arrangements"
+            + (f", {found.copies} of which are alike" if found.copies > 1 else "")
+            + f", so no p can be below {found.copies / n_arrangements:.3g}."
         )
     if design.blocks is not None and not _blocked(design):
         notes.append("Sign flips need no exchangeability blocks; the blocks were not used.")

@@ -9,7 +9,8 @@ statistic as observed is computed in double precision from the residuals themsel
 
 Inside the permutations a statistic is held as a *score*, a monotone function of it that needs no
 square roots: the signed squared partial correlation for t, R² for F, T²/(T² + df) for Hotelling's
-T², and the signed square of Welch's G. Cluster mass and TFCE need a *height*, on the scale of t:
+T², and the signed square of Welch's G (of few people the statistic itself, in double precision:
+`crossfc.group.small_sample`). Cluster mass and TFCE need a *height*, on the scale of t:
 t and G themselves, and √F, which is |t| where F has one degree of freedom.
 """
 
@@ -39,7 +40,7 @@ class Fit:
         Student's t of the effect under equal variances (for effect sizes); NaN for Hotelling.
     degrees_of_freedom : float64 ndarray, shape (n_voxels,)
     score : float32 ndarray, shape (n_voxels,)
-    work : float32 ndarray
+    work : float ndarray
         Residuals scaled to unit length.
     flat : bool ndarray, shape (n_voxels,)
         Voxels where the model leaves nothing to explain; statistic and score are 0 there.
@@ -74,6 +75,7 @@ class Student:
     name = "t"
     signed = True
     tie = 1e-5
+    work_type = np.float32
 
     def __init__(self, effect: np.ndarray, nuisance: np.ndarray) -> None:
         self.effect = np.asarray(effect, dtype=float)
@@ -118,7 +120,7 @@ class Student:
         ----------
         data : ndarray, shape (n_people, n_voxels)
             Read by ``data.shape`` and ``data[..., part]`` only, so it may lie on the disk.
-        work : float32 ndarray, optional
+        work : float ndarray, optional
             Where the scaled residuals go, of the shape that `work_shape` gives.
 
         Returns

@@ -93,7 +93,7 @@ class Tail:
         return {"fits": True} | {name: getattr(self, name) for name in names}
 
 
-def fit_tail(null: np.ndarray, possible: int | None = None) -> Tail:
+def fit_tail(null: np.ndarray, possible: int | None = None, copies: int = 1) -> Tail:
     """Fit a tail to the null maxima of an analysis.
 
     The first threshold leaves the upper quarter of the permutations above it, or the largest 250
@@ -110,6 +110,9 @@ def fit_tail(null: np.ndarray, possible: int | None = None) -> Tail:
     possible : int, optional
         How many arrangements there are. Where the null holds all of them, p is exact and no tail
         is fitted; otherwise no p is smaller than one of them.
+    copies : int
+        How many of these give the observed statistic again, such as two for sign flips tested on
+        both sides; no p is smaller than their share.
 
     Returns
     -------
@@ -149,7 +152,7 @@ def fit_tail(null: np.ndarray, possible: int | None = None) -> Tail:
                 n_exceedances=len(beyond),
                 goodness=goodness,
                 n_arrangements=n_arrangements,
-                smallest_p=max(_SMALLEST_P, 1 / possible if possible else 0.0),
+                smallest_p=max(_SMALLEST_P, copies / possible if possible else 0.0),
                 half_step=0.5 if whole else 0.0,
                 posterior=posterior,
             )

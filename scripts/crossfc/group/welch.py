@@ -81,6 +81,7 @@ class Welch(Student):
         turned = basis @ shared
         of_groups = [turned * self._members[:, [group]] for group in range(len(counts))]
         self._group_columns = np.column_stack([basis @ alone, *of_groups])
+        self._shares = alone, owners, shared
         self._plan = _Plan(
             owners=owners,
             contrast=_single(alone[0]),
@@ -92,6 +93,21 @@ class Welch(Student):
     @property
     def design(self) -> np.ndarray:
         return np.column_stack([super().design, self.groups])
+
+    def variance_groups(self) -> list[tuple[np.ndarray, float]]:
+        """Members (1 or 0 for everybody) and residual degrees of freedom of each group."""
+        return list(zip(self._members.T, self._group_df, strict=True))
+
+    def variance_alone(self) -> list[tuple[int, float]]:
+        """Give the groups' own shares of the effect's variance: group, factor of its variance."""
+        alone, owners, _ = self._shares
+        return list(zip(owners, np.square(alone[0]), strict=True))
+
+    def variance_shared(self) -> list[tuple[float, float]]:
+        """Give what two groups share: the first one's λ, and the factor of 1/(λ/v₁ + (1-λ)/v₂)."""
+        shared = self._shares[2]
+        share = np.diag(shared.T @ self._cross[0] @ shared)
+        return list(zip(share, np.square(shared[0]), strict=True))
 
     def fit(self, data: np.ndarray, work: np.ndarray | None = None) -> Fit:
         fit = super().fit(data, work)

@@ -53,6 +53,8 @@ class Analysis:
     @property
     def copies(self) -> int:
         """How many of all arrangements give the same statistic: two for two-sided sign flips."""
+        if self.exhaustive and self.record.get("copies"):
+            return int(self.record["copies"])
         signs = str(self.record.get("arrangement", "")).startswith("sign")
         return 2 if self.exhaustive and signs and self.record.get("two_sided", True) else 1
 
