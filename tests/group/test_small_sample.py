@@ -139,6 +139,16 @@ def test_counts_of_random_flips_hold_each_that_was_drawn():
     assert seen[-1] == (701, 701) and seen == sorted(seen)
 
 
+def test_most_of_the_arrangements_at_random_give_no_p_below_that_of_all():
+    student = Student(np.ones(13), np.empty((13, 0)))
+    maps = maps_of(13, 0, np.full(13, 60.0), n_maps=1)
+    drawn = sign_flips(13, 4999, 1)
+    found = infer(maps, student, drawn, MASK, tfce=True)
+    assert not drawn.exhaustive and 1 / len(drawn) < 2 / drawn.possible
+    for name in MEASURES:
+        assert getattr(found, name).min() >= 2 / 2**13
+
+
 def test_a_tail_ends_at_the_share_of_what_is_alike():
     null = np.random.default_rng(0).gumbel(size=2001)
     assert fit_tail(null, 8192, 2).smallest_p == 2 / 8192

@@ -214,7 +214,10 @@ def infer(
 
     highest = {measure: values.max(axis=0) for measure, values in maxima.items()}
     flat = np.stack([fit.flat for fit in fits])
-    p_uncorrected = np.where(flat, 1.0, exceed / len(arrangements))
+    # Where nearly all arrangements were drawn, but not those that are alike, a count could be
+    # below their share of all.
+    least = again / arrangements.possible
+    p_uncorrected = np.where(flat, 1.0, np.maximum(exceed / len(arrangements), least))
     found = {
         "voxel": _corrected(np.stack(margins), highest["voxel"]),
         "extent": _by_cluster(clusters, 1, highest["extent"], 0),
@@ -225,6 +228,7 @@ def infer(
         height = np.abs(np.stack(enhanced))
         found["tfce"] = _corrected(height * (1 - 10 * statistic.tie), highest["tfce"])
         found["tfce"][flat] = 1
+    found = {measure: np.maximum(p, least) for measure, p in found.items()}
     null_statistic = statistic.to_statistic(highest["voxel"])
     ordered = np.sort(null_statistic)[::-1]
     allowed = int(np.floor(0.05 * len(arrangements) + 1e-9))
