@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from crossfc.report import figure, number
 from crossfc.report.clinic import point_chart, score_chart
 from crossfc.report.maps import cell_chart, cells_of, parts_of
-from crossfc.report.narrative import FOUND, NONE, PEAK, UNKNOWN, Answer, seed_word
+from crossfc.report.narrative import FOUND, NONE, PEAK, UNKNOWN, Answer, region_name, seed_word
 from crossfc.report.results import SIGNIFICANT, Results
 
 WORDS = {
@@ -65,7 +65,7 @@ def _map_charts(results: Results, answer: Answer) -> list[str]:
         people = cells_of(analysis, row) if len(analysis.cells) else hits.iloc[:0]
         if len(people):
             for name, part in parts_of(people):
-                title = f"{name or seed_word(row['seed'])} – {row['region']}"
+                title = f"{name or seed_word(row['seed'])} – {region_name(row)}"
                 out.append(cell_chart(results, part, title))
     return out
 

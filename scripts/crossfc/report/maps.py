@@ -7,7 +7,13 @@ import pandas as pd
 
 from crossfc.report import brain, figure, number
 from crossfc.report.clusters import cluster_table, peak_table, value_table
-from crossfc.report.narrative import Answer, cluster_sentence, map_answer, seed_word
+from crossfc.report.narrative import (
+    Answer,
+    cluster_sentence,
+    map_answer,
+    region_name,
+    seed_word,
+)
 from crossfc.report.people import group_css
 from crossfc.report.results import SIGNIFICANT, Analysis, Results
 from crossfc.report.table import Table
@@ -228,7 +234,7 @@ def cell_plots(results: Results, analysis: Analysis) -> list[CellPlot]:
                 f"(corrected {analysis.p_of(row)})."
             )
             for name, part in parts_of(rows):
-                title = f"{name or seed_word(seed)} – {row['region']}"
+                title = f"{name or seed_word(seed)} – {region_name(row)}"
                 out.append(CellPlot(title, cell_chart(results, part, title), sentence))
     return out
 

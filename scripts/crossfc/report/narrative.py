@@ -194,13 +194,16 @@ def cluster_sentence(results: Results, analysis: Analysis, row: dict) -> str:
 
 def region_of(row: dict) -> str:
     """Name a cluster by the region that holds most of it, with the share of the cluster there."""
-    region = row.get("region")
-    if number.missing(region) or region == "n/a":
-        return "an unnamed region"
-    share = row.get("region_share")
+    region, share = region_name(row), row.get("region_share")
     if number.missing(share) or float(share) == 0 or str(region).startswith("mostly outside"):
-        return str(region)
+        return region
     return f"{region} ({number.percent(share)} of the cluster)"
+
+
+def region_name(row: dict) -> str:
+    """Name a cluster without the share; there is no name where no atlas was used."""
+    region = row.get("region")
+    return "an unnamed region" if number.missing(region) or region == "n/a" else str(region)
 
 
 def _at_peak(row: dict) -> str:
@@ -360,4 +363,4 @@ def _short(results: Results, analysis: Analysis, row: dict) -> str:
     if analysis.kind == "carryover":
         told = f"{'higher' if up else 'lower'} sum with {results.active} first, "
     seed = "" if row["seed"] in POOLED else f"{row['seed']} with "
-    return f"{seed}{row['region']} ({told}corrected {analysis.p_of(row)})"
+    return f"{seed}{region_name(row)} ({told}corrected {analysis.p_of(row)})"

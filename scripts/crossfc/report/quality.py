@@ -109,7 +109,11 @@ def motion_table(results: Results) -> Table | None:
     marked = list(results.motion["p"] < SIGNIFICANT) if "p" in results.motion else []
     between = " − ".join(results.groups)
     rows = results.motion.replace({"measure": MEASURES, "group": {"group_by_drug": between}})
-    return from_frame(rows, columns, "Motion and signal by group and treatment", marked)
+    caption = (
+        "Motion and signal by group and treatment (plain paired and Welch's t, not adjusted for "
+        "period)"
+    )
+    return from_frame(rows, columns, caption, marked)
 
 
 def sessions_table(results: Results) -> Table | None:
@@ -217,7 +221,11 @@ def mixed_table(results: Results) -> Table | None:
         ("note", "note", blank),
     ]
     marked = list(results.mixed["p"] < SIGNIFICANT)
-    caption = "Mixed model on the a-priori targets, one-session people included (p not corrected)"
+    group = f", group {' − '.join(results.groups)}" if len(results.groups) == 2 else ""
+    caption = (
+        "Mixed model on the a-priori targets, one-session people included (p not corrected; drug "
+        f"is {results.active} − {results.control}{group}, period the second − the first)"
+    )
     return from_frame(results.mixed, columns, caption, marked)
 
 
