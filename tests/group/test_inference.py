@@ -194,8 +194,8 @@ def test_all_arrangements_give_the_p_of_brute_force(name, precision, two_sided, 
     assert arrangements.exhaustive
     scoring = statistic
     if precision == "single":
-        monkeypatch.setattr("crossfc.group.inference.precise", lambda statistic: False)
-    elif precise(statistic):
+        monkeypatch.setattr("crossfc.group.inference.precise", lambda *of: False)
+    elif precise(statistic, arrangements):
         scoring = SmallSample(statistic)
     connectivity = (6, 18, 26)[sum(map(ord, name)) % 3]
     found = infer(

@@ -170,9 +170,10 @@ def infer(
     Permuted statistics are in single precision, with relative errors of about 1e-7. An
     arrangement whose score falls short of the observed one by less than a part in 1e5 (Welch:
     1e-4) and a millionth of its root counts as equal, so that rounding does not make an
-    equivalent arrangement look smaller; for mass and TFCE ten times that. Of twelve people or
-    fewer they are computed in double precision, and a part in 1e6 counts as equal: there t may be
-    so large that R² in single precision cannot tell it from others (`small_sample`). Mirror
+    equivalent arrangement look smaller; for mass and TFCE ten times that. Of few people (eight,
+    or twelve where all arrangements are enumerated) they are computed in double precision, and a
+    part in 1e6 counts as equal: there t may be so large that R² in single precision cannot tell
+    it from others (`crossfc.group.small_sample`). Mirror
     images of sign flips are computed once and tie exactly, however many people there are.
     """
     mask = np.asarray(mask, dtype=bool)
@@ -180,7 +181,7 @@ def infer(
     n_maps = len(maps)
     two_sided = two_sided and statistic.signed
     again = copies(statistic, arrangements, two_sided)
-    if precise(statistic):
+    if precise(statistic, arrangements):
         statistic = SmallSample(statistic)
     enhancer = Enhancer(mask, connectivity, two_sided=two_sided) if tfce else None
     measures = MEASURES if tfce else MEASURES[:-1]

@@ -10,27 +10,33 @@ difference but a sum of squares along directions of its own, and nothing is lost
 import numpy as np
 
 from crossfc.group.arrangement import SHUFFLES, Arrangements
+from crossfc.group.compiled import compiled
 from crossfc.group.fisher import Fisher
 from crossfc.group.hotelling import Hotelling
 from crossfc.group.statistic import FLOOR, Fit, Student
 from crossfc.group.welch import Welch
 
-# With more people no arrangement of a null explains so much that single precision loses it, and
-# the matrix products here would take more than a few times the time of those there.
-MOST_PEOPLE = 12
+# The matrix products here take several times the time of those in single precision. Up to so many
+# people all arrangements are done so; up to so many more where all are enumerated, which are not
+# many: among a few random ones of very many there is hardly one that is like another.
+FEW_PEOPLE = 8
+FEW_ENUMERATED = 12
 # Share of the sum of squares below which a residual counts as zero, as in `Student.fit`.
 _FLOOR = 1e-20
 _BLOCK = 4096  # voxels fitted at once
+_TOGETHER = 16  # arrangements done at once: their products then stay in a core's cache
 
 
-def precise(statistic: Student) -> bool:
+def precise(statistic: Student, arrangements: Arrangements) -> bool:
     """Tell whether a statistic is to be computed in double precision.
 
     So are all of few people, but for Welch's of three variance groups or more, which no analysis
     has.
     """
-    several = isinstance(statistic, Welch) and statistic.groups.max() > 1
-    return len(statistic.effect) <= MOST_PEOPLE and not several
+    if isinstance(statistic, Welch) and statistic.groups.max() > 1:
+        return False
+    most = FEW_ENUMERATED if arrangements.exhaustive else FEW_PEOPLE
+    return len(statistic.effect) <= most
 
 
 class SmallSample:
@@ -97,9 +103,14 @@ class SmallSample:
 
     def scores(self, batch: np.ndarray, work: np.ndarray, out: np.ndarray) -> None:
         """Compute the scores of a batch of arrangements in some voxels; see `Student.scores`."""
-        statistic = self._statistic
         flat = np.ascontiguousarray(work).reshape(len(work), -1)
-        products = (batch.reshape(-1, len(work)) @ flat).reshape(*batch.shape[:2], -1)
+        for first in range(0, len(batch), _TOGETHER):
+            some = slice(first, first + _TOGETHER)
+            self._some_scores(batch[some], flat, out[some])
+
+    def _some_scores(self, batch: np.ndarray, flat: np.ndarray, out: np.ndarray) -> None:
+        statistic = self._statistic
+        products = (batch.reshape(-1, len(flat)) @ flat).reshape(*batch.shape[:2], -1)
         effect, rest = products[:, : self._n_effect], products[:, self._n_effect :]
         if isinstance(statistic, Welch):
             out[:] = effect[:, 0] / np.sqrt(self._welch_variance(rest))
@@ -108,13 +119,12 @@ class SmallSample:
             effect, rest = effect.reshape(shape)[:, 0], rest.reshape(shape)
             share = _quadratic(effect, np.einsum("armv,arlv->amlv", rest, rest))
             out[:] = share * (statistic.df_error / statistic.measures)
-        else:
+        elif isinstance(statistic, Fisher):
+            explained = np.einsum("aev,aev->av", effect, effect)
             squares = np.maximum(np.einsum("arv,arv->av", rest, rest), _FLOOR)
-            if isinstance(statistic, Fisher):
-                explained = np.einsum("aev,aev->av", effect, effect)
-                out[:] = explained / squares * (statistic.df_error / statistic.df_effect)
-            else:
-                out[:] = effect[:, 0] * np.sqrt(statistic.df / squares)
+            out[:] = explained / squares * (statistic.df_error / statistic.df_effect)
+        else:
+            _student(products, float(statistic.df), out)
 
     def _welch_variance(self, residuals: np.ndarray) -> np.ndarray:
         """Variance of the effect from everybody's residuals, as `Welch.fit` has it."""
@@ -129,6 +139,21 @@ class SmallSample:
         for share, weight in self._statistic.variance_shared():
             total += weight / (share / variances[0] + (1 - share) / variances[1])
         return total
+
+
+@compiled
+def _student(products, df, out):
+    squares = np.empty(out.shape[1])
+    for row in range(out.shape[0]):
+        for voxel in range(squares.size):
+            squares[voxel] = 0.0
+        for column in range(1, products.shape[1]):
+            along = products[row, column]
+            for voxel in range(squares.size):
+                squares[voxel] += along[voxel] * along[voxel]
+        effect, score = products[row, 0], out[row]
+        for voxel in range(squares.size):
+            score[voxel] = effect[voxel] * np.sqrt(df / max(squares[voxel], _FLOOR))
 
 
 def _quadratic(right: np.ndarray, left: np.ndarray) -> np.ndarray:
