@@ -88,6 +88,7 @@ def inference(statistic, maps, **changes):
         "forming_threshold": threshold,
         "threshold_voxel": 5.0,
         "arrangements": sign_flips(N, 99, 0),
+        "copies": 2,
         "two_sided": True,
     }  # fmt: skip
     return Inference(**(fields | changes))
