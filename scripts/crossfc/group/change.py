@@ -272,6 +272,8 @@ def _numbers(test: Test, name: str) -> dict[str, float]:
 def _no_order(code: np.ndarray, treatments: Mapping[str, str]) -> str:
     """Say why an effect cannot be adjusted for period; empty where it can."""
     known = code[np.isfinite(code)]
+    if len(code) < FEWEST:
+        return f"that takes {FEWEST} people"
     if not len(known):
         return "the order of treatments is not known for anybody"
     if len(known) < FEWEST:

@@ -209,7 +209,7 @@ def region_name(row: dict) -> str:
 def _at_peak(row: dict) -> str:
     """Name the region of the peak where the cluster has another name."""
     region = row.get("peak_region")
-    if number.missing(region) or region in ("n/a", row.get("region")):
+    if number.missing(region) or str(region).removeprefix("near ") in ("n/a", row.get("region")):
         return ""
     if str(row.get("region")).endswith(f", {region}"):
         return ""
