@@ -58,6 +58,15 @@ def said(runs) -> str:
     return "\n".join(lines)
 
 
+def test_what_says_where_a_run_lies_is_no_result(runs):
+    for folder in runs:
+        (folder / ".crossfc").mkdir()
+        (folder / ".crossfc/claim.json").write_text(json.dumps({"folder": str(folder)}))
+        (folder / "logs/records").mkdir(parents=True)
+        (folder / "logs/records/table.tsv.record").write_text(str(folder))
+    assert compare(*runs)[1]
+
+
 def test_equal_runs(runs):
     lines, same = compare(*runs)
     assert same

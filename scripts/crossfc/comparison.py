@@ -256,6 +256,8 @@ def _files(folder: Path) -> set[str]:
         for name in names
         if not any(name == own or name.startswith(f"{own}/") for own in _SELF)
         and not Path(name).name.startswith(".snakemake")
+        # Claims say where a folder lies.
+        and claim.FOLDER not in Path(name).parts
         and claim.FOLDER not in Path(name).parts
     }
 

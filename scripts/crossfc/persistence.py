@@ -111,6 +111,7 @@ class Persistence(FilePersistence):
         self._identities = Identities(_MEMORY)
         self._seen: dict[str, str | None] = {}
         self._begun: dict[Any, dict[str, str | None]] = {}
+        self._ahead: set[str] = set()
         self._inputs: dict[str, dict[str, str | None]] = {}
         # Snakemake would read every input once more as a whole when its job has ended.
         self.max_checksum_file_size = -1
@@ -182,17 +183,28 @@ class Persistence(FilePersistence):
     def started(self, job: Any, external_jobid: str | None = None) -> None:
         """Take down what a job is going to read."""
         super().started(job, external_jobid)
-        if self._plans:
-            self._begun[job] = self._identities_of(self._own_inputs(job))
+        if not self._plans:
+            return
+        self._begun[job] = self._identities_of(self._own_inputs(job))
+        for key in map(self._get_key, job.output):
+            # From now on the old one may be of something else than what lies there.
+            if key not in self._ahead:
+                self._delete_record(key)
 
     async def finished(self, job: Any) -> None:
         """Write the record of what a job has made."""
         if self._plans:
-            begun = self._begun.pop(job, {})
+            read = self._begun.pop(job, {})
             # What jobs before it made, perhaps in the same batch, was made when it began.
-            read = self._identities_of(job.input) | begun
+            others = [path for path in job.input if self.roots.told(str(path)) not in read]
+            read = self._identities_of(others) | read
             self._inputs |= {self._get_key(path): read for path in job.output}
         await super().finished(job)
+
+    async def record_ahead(self, job: Any) -> None:
+        """Write the record of what a job is going to make, in case nobody sees it end."""
+        self._ahead |= {self._get_key(path) for path in job.output}
+        await self.finished(job)
 
     def _own_inputs(self, job: Any) -> list[Any]:
         """List the inputs of a job that no job makes: the user may change them at any time."""

@@ -64,7 +64,7 @@ def record_ahead():
     """
     for job in workflow.dag.needrun_jobs():
         if job.output and not any(os.path.exists(path) for path in job.output):
-            workflow.async_run(workflow.persistence.finished(job))
+            workflow.async_run(workflow.persistence.record_ahead(job))
 
 
 onstart:
