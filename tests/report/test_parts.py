@@ -321,6 +321,26 @@ def test_methods_tell_no_limit_that_is_not_set(found_results):
         assert "blind to the outcome" not in text_of(with_config(found_results, **changed))
 
 
+def test_methods_tell_lost_volumes_and_how_gaps_were_filled(found_results):
+    assert "censored in every pipeline (there were none)" in text_of(found_results)
+    sessions = found_results.sessions.assign(volumes_defective=0)
+    sessions.loc[sessions.index[:2], "volumes_defective"] = [1, 12]
+    pipelines = {name: dict(c or {}) for name, c in found_results.config["pipelines"].items()}
+    for choices in pipelines.values():
+        choices |= {"low_pass_hz": 0.1, "censored_filter": "interpolate"}
+    limits = {"minimum_seed_tsnr": 10, "minimum_residual_degrees_of_freedom": 20}
+    changed = with_config(found_results, pipelines=pipelines, connectivity=limits)
+    text = text_of(dataclasses.replace(changed, sessions=sessions))
+    assert "censored in every pipeline (13 in 2 sessions)" in text
+    assert "for the filter alone (Power et al. 2014)" in text
+    assert "fewer than 20 residual degrees of freedom" in text
+    assert "a seed with a temporal signal-to-noise ratio below 10" in text
+    for choices in pipelines.values():
+        choices["censored_filter"] = "exact"
+    changed = with_config(found_results, pipelines=pipelines)
+    assert "for the filter alone" not in text_of(dataclasses.replace(changed, sessions=sessions))
+
+
 def test_methods_say_what_the_false_discovery_rate_runs_over(found_results):
     n = len(found_results.correlation)
     assert (

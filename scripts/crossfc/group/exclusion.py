@@ -87,7 +87,7 @@ def exclusion_reasons(record: dict[str, Any], limits: dict[str, float]) -> list[
             f"{limits['maximum_mean_fd_mm']:g} mm"
         )
     share = record["volumes_defective"] / record["volumes"]
-    if share > limits["maximum_defective_share"]:
+    if share > limits.get("maximum_defective_share", 1):
         reasons.append(
             f"{share:.0%} of the volumes are no measurement ({_examples(record)}), more than "
             f"{limits['maximum_defective_share']:.0%}"
@@ -97,7 +97,7 @@ def exclusion_reasons(record: dict[str, Any], limits: dict[str, float]) -> list[
         reasons.append(
             f"{share:.0%} of the volumes censored, more than {limits['maximum_censored_share']:.0%}"
         )
-    minutes, least = record["minutes_kept"], limits["minimum_minutes_kept"]
+    minutes, least = record["minutes_kept"], limits.get("minimum_minutes_kept")
     if least is not None and minutes < least:
         reasons.append(f"{minutes:.1f} minutes kept, fewer than {least:g}")
     if record["mask_dice_template"] < limits["minimum_template_dice"]:

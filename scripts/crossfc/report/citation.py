@@ -155,6 +155,13 @@ REFERENCES = {
         "NeuroImage 2012;59:2142–2154.",
         "10.1016/j.neuroimage.2011.10.018",
     ),
+    "power2014": Reference(
+        "Power et al. 2014",
+        "Power JD, Mitra A, Laumann TO, Snyder AZ, Schlaggar BL, Petersen SE. Methods to detect, "
+        "characterize, and remove motion artifact in resting state fMRI. NeuroImage "
+        "2014;84:320–341.",
+        "10.1016/j.neuroimage.2013.08.048",
+    ),
     "satterthwaite2013": Reference(
         "Satterthwaite et al. 2013",
         "Satterthwaite TD, Elliott MA, Gerraty RT, et al. An improved framework for confound "

@@ -78,7 +78,9 @@ def methods(
             adjusted_scores=_known(results.change, "adjusted_p"),
             scan=_scan(results),
             twin=config.get("twin") is not None,
-            limits=lambda: limits(config.get("exclusion") or {}, cite),
+            limits=lambda: limits(
+                (config.get("exclusion") or {}) | (config.get("connectivity") or {}), cite
+            ),
             fwhm=results.pairs.get("fwhm_mm"),
             clinical_only=results.paired.empty and not _estimated(results),
             versions=versions,
@@ -119,6 +121,8 @@ def _pipelines(
                 "sentence": cite.cite_those_in(sentence),
                 "band": band(choices),
                 "censoring": choices.get("censor_fd_mm"),
+                "filled": bool(choices.get("low_pass_hz"))
+                and choices.get("censored_filter") == "interpolate",
                 "fwhm": choices.get("fwhm_mm"),
                 "seed_set": choices.get("seed_set"),
                 "difference": _difference(choices, known[named[0]] or {}),
@@ -147,6 +151,7 @@ def _difference(choices: Mapping[str, Any], primary: Mapping[str, Any]) -> str:
         "low_pass_hz": "low-pass (Hz)",
         "censor_fd_mm": "censoring above FD (mm)",
         "censor_minimum_run": "shortest kept stretch (volumes)",
+        "censored_filter": "filter around censored volumes",
         "fwhm_mm": "smoothing FWHM (mm)",
         "seed_set": "seed set",
     }
@@ -323,12 +328,15 @@ def limits(exclusion: Mapping[str, Any], cite: Citations) -> str:
         "maximum_censored_share": "more than {} % of the volumes censored",
         "minimum_minutes_kept": "fewer than {} minutes of kept volumes",
         "minimum_template_dice": "an overlap of its brain mask with the template's below {} (Dice)",
+        "minimum_residual_degrees_of_freedom": "fewer than {} residual degrees of freedom",
+        "minimum_seed_coverage": "a seed of which less than {} % had signal",
+        "minimum_seed_tsnr": "a seed with a temporal signal-to-noise ratio below {}",
     }
     told = []
     for key, text in words.items():
         value = exclusion.get(key)
         if value is not None:
-            percent = 100 if key.endswith("_share") else 1
+            percent = 100 if key.endswith(("_share", "_coverage")) else 1
             cited = cite("power2012") if "{cited}" in text else ""
             told.append(text.format(number.general(percent * value), cited=cited))
     return number.listed(told, "or")
@@ -365,6 +373,11 @@ def _scan(results: Results) -> dict[str, str]:
             values = results.sessions[key].dropna()
             low, high = number.general(values.min()), number.general(values.max())
             found[key] = low if low == high else f"{low} to {high}"
+    if "volumes_defective" in results.sessions:
+        lost = results.sessions["volumes_defective"].dropna()
+        if lost.sum() > 0:
+            n = int((lost > 0).sum())
+            found["lost"] = f"{number.whole(lost.sum())} in {n} session{'s' if n > 1 else ''}"
     return found
 
 
