@@ -3,9 +3,10 @@
 import dataclasses
 import re
 
+import pandas as pd
 import pytest
 
-from crossfc.report import clinic, figure, people, planted
+from crossfc.report import clinic, figure, people, planted, quality
 from crossfc.report.citation import REFERENCES, Citations
 from crossfc.report.methods import band, methods
 from crossfc.report.page import TEMPLATES, environment_of
@@ -379,3 +380,28 @@ def test_citations_are_listed_once_by_author():
     cite("nichols2002")
     assert [r.short for r in cite.listed()] == ["Nichols & Holmes 2002", "Winkler et al. 2014"]
     assert all(r.doi.startswith("10.") for r in REFERENCES.values())
+
+
+def test_signal_of_seeds_lost_volumes_and_pipelines_without_anybody_are_told(found_results):
+    sessions = found_results.sessions.assign(**{"coverage_sgACC": 1.0, "tsnr_sgACC": 49.0})
+    sessions.loc[sessions.index[3], ["coverage_sgACC", "tsnr_sgACC"]] = [0.25, 2.4]
+    sessions["targets_left_out"] = ""
+    sessions.loc[sessions.index[1], "targets_left_out"] = "20% of target SMG has signal"
+    lost = pd.DataFrame({"session_id": ["ses-1"], "volume": [80], "reason": ["blank"]})
+    shown = dataclasses.replace(
+        found_results,
+        sessions=sessions,
+        pipelines=[*found_results.pipelines, "scrub"],
+        quality_tables={"defects": lost},
+    )
+    who = sessions.iloc[3]
+    own = f"(sgACC, {who['participant_id']} {who['session_id']})"
+    told = quality.coverage_sentence(shown)
+    assert f"counting voxels with signal, was 25 % {own}" in told
+    assert f"signal-to-noise ratio of a seed was 2.4 {own}." in told
+    titles = [title for title, _ in quality.sessions_table(shown).columns]
+    assert {"sgACC coverage", "sgACC tSNR", "targets left out"} <= set(titles)
+    (table,) = quality.further_tables(shown)
+    assert table.caption.startswith("Volumes that are no measurement")
+    assert ["ses-1", "80", "blank"] in [[str(cell) for cell in row] for row in table.rows]
+    assert "Nothing could be compared with scrub:" in quality.robustness_sentence(shown)

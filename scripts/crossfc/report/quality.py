@@ -263,9 +263,16 @@ def robustness_sentence(results: Results) -> str:
     names = number.listed(list(dict.fromkeys(others["pipeline"])))
     if r.empty:
         return f"The other pipelines ({names}) share no map with the primary one."
+    absent = [p for p in results.pipelines[1:] if p not in set(others["pipeline"])]
+    lost = (
+        f" Nothing could be compared with {number.listed(absent)}: see the sessions that left."
+        if absent
+        else ""
+    )
     return (
         f"Maps of the other pipelines ({names}) correlate with those of {primary} between "
         f"{number.fixed(r.min())} and {number.fixed(r.max())} (median {number.fixed(r.median())})."
+        + lost
     )
 
 
