@@ -110,9 +110,7 @@ def basis(
     # the global signal and still vary.
     varies = norms > 10 * len(own) * np.finfo(float).eps * np.abs(own).max(axis=0, initial=0)
     scaled = scaled[:, varies] / norms[varies]
-    left, singular, _ = np.linalg.svd(np.hstack([band, scaled]), full_matrices=False)
-    rank = int((singular > singular[0] * max(left.shape) * np.finfo(float).eps).sum())
-    return left[:, :rank]
+    return _orthonormal(np.hstack([band, scaled]))
 
 
 def has_gaps(kept: np.ndarray) -> bool:
@@ -161,7 +159,7 @@ def interpolated(
     constant = np.ones((len(own), 1)) / np.sqrt(len(own))
     nuisance = _orthonormal(np.hstack([constant, removed]))
     remaining = passed[inside] - nuisance @ (nuisance.T @ passed[inside])
-    left, singular, right = np.linalg.svd(remaining, full_matrices=False)
+    left, singular, right = _decomposed(remaining)
     rank = int((singular > 1e-8).sum())
     analysis = (singular[:rank, None] * right[:rank]) @ coefficients
     return Interpolated(analysis, left[:, :rank])
@@ -183,9 +181,20 @@ def _filling(kept: np.ndarray, drift: np.ndarray, passed: np.ndarray) -> np.ndar
 
 
 def _orthonormal(columns: np.ndarray) -> np.ndarray:
-    left, singular, _ = np.linalg.svd(columns, full_matrices=False)
+    """Give an orthonormal basis of what columns span."""
+    left, singular, _ = _decomposed(columns)
     rank = int((singular > singular[0] * max(left.shape) * np.finfo(float).eps).sum())
     return left[:, :rank]
+
+
+def _decomposed(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Decompose by singular values, also where the fast algorithm does not converge."""
+    try:
+        return np.linalg.svd(matrix, full_matrices=False)
+    except np.linalg.LinAlgError:
+        from scipy.linalg import svd
+
+        return svd(matrix, full_matrices=False, lapack_driver="gesvd")
 
 
 def kept_volumes(
