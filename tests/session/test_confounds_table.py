@@ -60,6 +60,33 @@ def test_motion_and_outliers(made):
     assert dummy == [[0], [1]]
 
 
+def test_lost_volumes_are_marked_and_spoil_nothing(made):
+    data, masks, motion, table, _ = made
+    lost = [30, 31, 99, 100]
+    spoilt = data.copy()
+    spoilt[..., lost] = 0
+    converged = ~np.isin(np.arange(VOLUMES), lost)
+    held = Motion(
+        motion.matrices, motion.reference, motion.mask, motion.centre, converged=converged,
+        losses=dict.fromkeys(lost, "empty"),
+    )  # fmt: skip
+    found, _ = confounds_of(spoilt, masks, held, TR, NON_STEADY)
+    for name in ("framewise_displacement", "rmsd", "dvars", "std_dvars"):
+        assert np.flatnonzero(np.isnan(found[name])).tolist() == [0, 30, 31, 32, 99, 100, 101]
+        known = ~np.isnan(found[name])
+        np.testing.assert_allclose(found[name][known], table[name][known], rtol=0.02)
+    hit = [np.flatnonzero(found[c]).tolist() for c in found if c.startswith("motion_outlier")]
+    assert hit == [[1], [2], *[[v] for v in lost[:2]], [40], [60], [61], *[[v] for v in lost[2:]]]
+    # As of the run without them, but for the drifts, which go on through the gap.
+    kept = converged & (np.arange(VOLUMES) >= NON_STEADY)
+    for name in ("c_comp_cor_00", "a_comp_cor_00"):
+        assert (found[name][~kept] == 0).all()
+        assert abs(np.corrcoef(found[name][kept], table[name][kept])[0, 1]) > 0.99
+    assert np.isfinite(found.drop(columns=[c for c in found if "deriv" in c]).iloc[1:, :3]).all(
+        None
+    )
+
+
 def test_components_and_drifts_begin_with_the_steady_state(made):
     _, _, _, table, metadata = made
     slow = [c for c in table if "cosine" in c or "comp_cor" in c]

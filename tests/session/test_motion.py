@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from crossfc.fault import Fault
 from crossfc.session import template
+from crossfc.session.loss import lost_shares
 from crossfc.session.motion import (
     Motion,
     count_non_steady,
@@ -109,9 +110,60 @@ def test_empty_and_spoilt_volumes_are_told_and_harm_no_other(run):
     assert any(np.array_equal(motion.matrices[5], motion.matrices[n]) for n in (4, 6))
 
 
+@pytest.fixture(scope="module")
+def stopped(run):
+    """A run that was stopped by hand, with volumes that are no pictures of the head; and whole."""
+    rng = np.random.default_rng(3)
+    data = np.concatenate([run[0]] * 3, axis=-1)
+    data += rng.normal(0, 3, data.shape).astype(np.float32)
+    spoilt = np.concatenate([data, np.zeros((*SHAPE, 30), np.float32)], axis=-1)
+    spoilt[..., 20:, 23] = 0  # the last one was half taken
+    spoilt[..., 20, 9] = 0  # one slice lost
+    spoilt[..., 12] = spoilt[..., 11]
+    spoilt[..., 4] = 300 + rng.normal(0, 4, SHAPE)
+    spoilt[..., 6] = 0.45 * spoilt[..., 6] + rng.normal(0, 500, SHAPE)
+    return estimate_motion(spoilt, AFFINE), estimate_motion(data[..., :23], AFFINE)
+
+
+def test_what_shows_no_head_has_no_displacement(stopped):
+    found, whole = stopped
+    # Volumes 6 and 4: noise over the head, and noise alone.
+    assert {v for v in found.losses if v < 24} == {4, 6, 9, 12, 23}
+    assert {v for v in found.losses if v >= 24} == set(range(24, 54))
+    assert found.losses[9] == "3% of the layers without signal"
+    assert found.losses[23].endswith("of the layers without signal")
+    assert found.losses[12] == "repeats the volume before"
+    assert set(found.losses.values()) >= {"empty"}
+    assert found.quality["lost"]["12"] == "repeats the volume before"
+    # Where one slice is lost the head's place is known, so that the next volume's step is too.
+    missing = np.flatnonzero(np.isnan(found.framewise_displacement))
+    assert missing.tolist() == [0, 4, 5, 6, 7, 9, 12, 13, *range(23, 54)]
+    assert np.array_equal(np.isnan(found.rmsd), np.isnan(found.framewise_displacement))
+    known = np.setdiff1d(np.arange(23), missing)
+    np.testing.assert_allclose(
+        found.framewise_displacement[known], whole.framewise_displacement[known], atol=0.1
+    )
+    # The worst volumes are not the best: without them the run moves as much as it did.
+    by_all = np.nanmean(found.framewise_displacement)
+    assert by_all == pytest.approx(np.nanmean(whole.framewise_displacement), rel=0.15)
+    assert np.isfinite(found.parameters).all()
+    np.testing.assert_array_equal(found.matrices[4], found.matrices[5])
+    np.testing.assert_array_equal(found.matrices[53], found.matrices[22])
+
+
+def test_a_run_of_which_most_is_missing_is_made_of_what_is_there(run):
+    data = np.zeros((*SHAPE, 40), np.float32)
+    data[..., [1, *range(33, 40)]] = run[0]
+    found = estimate_motion(data, AFFINE)
+    assert off_mm(found.matrices[[1, *range(33, 40)]], run[1]).max() < 0.06
+    assert np.flatnonzero(~found.lost).tolist() == [1, *range(33, 40)]
+    assert np.flatnonzero(~found.unknown_steps).tolist() == list(range(34, 40))
+
+
 def test_bright_volumes_at_the_start_stay_out_of_the_reference(run):
     data, moved = run
     data = np.concatenate([data, data[..., ::-1]], axis=-1)
+    data[..., 8] += 1  # where the run turns back, no volume repeats the one before
     moved = np.concatenate([moved, moved[::-1]])
     data[..., :2] *= 1.0 + 0.5 * np.clip((data[..., :2] - 900) / 600, 0, 1)  # fluid above all
     motion = estimate_motion(data, AFFINE, first=2)
@@ -352,6 +404,30 @@ def test_relative_rms_is_the_mean_movement_of_a_sphere():
     found = relative_rms(matrices, centre)
     assert np.isnan(found[0])
     assert found[1] == pytest.approx(expected, rel=0.005)
+
+
+def test_a_head_that_moves_far_is_whole():
+    moves = [movement((0, 0, z), (x, 0, 0)) for z, x in ((0, 0), (9, 0), (-9, 0), (3, 0.25))]
+    data = np.stack([head(AFFINE, SHAPE, m) for m in moves], axis=-1)[..., [0, 1, 2, 3, 0, 0, 0]]
+    assert (lost_shares(data, AFFINE) == 0).all()
+    for axis in range(3):  # whichever way the slices lie, wherever the lost one is
+        for k in range(12, 30):
+            one = data[..., :4].copy()
+            one[(slice(None),) * axis + (k,)][..., 1] = 7
+            assert (lost_shares(one, AFFINE) > 0).tolist() == [False, True, False, False]
+    assert (lost_shares(np.zeros((4, 4, 4, 3)), np.eye(4)) == 1).all()
+
+
+def test_lost_volumes_say_nothing_of_the_steady_state():
+    data = np.random.default_rng(0).normal(1000, 3, (5, 5, 5, 60)).astype(np.float32)
+    data[..., 0] *= 1.5
+    data[..., 2] *= 1.1
+    lost = np.zeros(60, dtype=bool)
+    lost[[1, *range(20, 60)]] = True
+    data[..., lost] = 0
+    assert count_non_steady(data, lost=lost) == 3
+    lost[:] = True
+    assert count_non_steady(0 * data, lost=lost) == 0
 
 
 def test_bright_volumes_at_the_start_are_counted():

@@ -168,6 +168,65 @@ def test_the_quality_record_tells_signal_motion_and_seed(study, result):
     assert quality["tsnr_median_after"] > quality["tsnr_median_before"]
 
 
+STOPPED = SCAN.replace("ses-a", "ses-stopped")
+
+
+@pytest.fixture(scope="module")
+def stopped(study, result):
+    """The same run after it was stopped by hand: a half volume and zeros at its end."""
+    root, derivatives = study
+    image = nib.load(root / SCAN)
+    data = np.concatenate([np.asanyarray(image.dataobj), np.zeros((*SHAPE, 12), "i2")], axis=-1)
+    data[:, :, : SHAPE[2] // 2, VOLUMES] = data[:, :, : SHAPE[2] // 2, VOLUMES - 1]
+    path = root / STOPPED
+    path.parent.mkdir(parents=True)
+    nib.save(nib.Nifti1Image(data, image.affine, image.header), path)
+    return preprocess_session(STOPPED, *_places(study), resolution_mm=4)
+
+
+def test_a_run_that_was_stopped_is_as_good_as_what_was_taken(study, result, stopped):
+    whole, cut = (preprocessed(s, study[1], template.SPACE) for s in (SCAN, STOPPED))
+    tables = [pd.read_csv(f["confounds"], sep="\t", na_values="n/a") for f in (whole, cut)]
+    assert tables[1]["framewise_displacement"].isna().tolist() == (
+        [True] + [False] * (VOLUMES - 1) + [True] * 12
+    )
+    for name in ("framewise_displacement", "std_dvars", "trans_x", "global_signal", "csf"):
+        np.testing.assert_array_equal(tables[0][name], tables[1][name][:VOLUMES], name)
+    outliers = tables[1].filter(like="motion_outlier").to_numpy()
+    assert outliers[VOLUMES:].sum() == 12
+    images = [nib.load(f["bold"]).get_fdata()[..., :VOLUMES] for f in (whole, cut)]
+    np.testing.assert_array_equal(images[0], images[1])
+    masks = [nib.load(f["mask"]).get_fdata() for f in (whole, cut)]
+    np.testing.assert_array_equal(masks[0], masks[1])
+
+
+def test_lost_volumes_are_told_and_do_not_count(study, result, stopped):
+    said = json.loads(preprocessed(STOPPED, study[1], template.SPACE)["bold_sidecar"].read_text())
+    for name in ("fd_mean_mm", "fd_max_mm", "tsnr_median_before", "tsnr_median_after"):
+        assert said["Quality"][name] == result["quality"][name], name
+    assert said["Quality"]["lost_share"] == pytest.approx(12 / (VOLUMES + 12))
+    assert said["Quality"]["fd_known_volumes"] == VOLUMES - 1
+    lost = said["Quality"]["realignment"]["lost"]
+    assert sorted(map(int, lost)) == list(range(VOLUMES, VOLUMES + 12))
+    assert lost[str(VOLUMES + 1)] == "empty"
+    (sentence,) = [w for w in stopped["warnings"] if "are lost" in w]
+    assert f"12 of {VOLUMES + 12} volumes" in sentence
+    assert f"{VOLUMES + 1} to {VOLUMES + 11} empty" in sentence
+    assert not any("are lost" in w for w in result["warnings"])
+
+
+def test_a_run_of_which_too_little_was_taken_is_refused(study, result):
+    root, derivatives = study
+    image = nib.load(root / SCAN)
+    data = np.array(image.dataobj)
+    data[..., 12:] = 0
+    path = root / SCAN.replace("ses-a", "ses-short")
+    path.parent.mkdir(parents=True)
+    nib.save(nib.Nifti1Image(data, image.affine, image.header), path)
+    with pytest.raises(Fault, match="9 of the others do not show the whole head.*leave the sess"):
+        preprocess_session(SCAN.replace("ses-a", "ses-short"), *_places(study), resolution_mm=4)
+
+
 def test_what_cannot_be_is_refused_before_any_work(study, tmp_path):
     root, derivatives = study
     with pytest.raises(Fault, match="normalise sub-01's T1w first"):

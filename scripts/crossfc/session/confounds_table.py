@@ -17,11 +17,7 @@ from crossfc.session.compcor import (
     most_variable,
     principal_components,
 )
-from crossfc.session.motion import (
-    PARAMETERS,
-    Motion,
-    framewise_displacement,
-)
+from crossfc.session.motion import PARAMETERS, Motion
 
 # fMRIPrep's defaults: what makes a volume an outlier.
 FD_SPIKE_MM = 0.5
@@ -30,7 +26,8 @@ _BLOCK = 20000
 _UNITS = {
     "framewise_displacement": {
         "Description": "Sum of the absolute changes of the six motion parameters, rotations as "
-        "arcs on a sphere of 50 mm (Power et al. 2012)",
+        "arcs on a sphere of 50 mm (Power et al. 2012); n/a where the head in the volume "
+        "or in the one before was not found",
         "Units": "mm",
     },
     "rmsd": {
@@ -69,7 +66,8 @@ def confounds_of(
         Seconds.
     non_steady : int
         Volumes at the start that are not in the steady state. As in fMRIPrep they are marked, left
-        out of cosines and components (0 there), and counted in everything else.
+        out of cosines and components (0 there), and counted in everything else. Lost volumes of
+        ``motion`` are left out of components too.
 
     Returns
     -------
@@ -79,7 +77,11 @@ def confounds_of(
         For the table's JSON.
     """
     volumes = data.shape[3]
-    steady = slice(non_steady, None)
+    lost = motion.lost
+    # A slice where nothing is lost: a copy in another order would be added in another order.
+    steady: slice | np.ndarray = slice(non_steady, None)
+    if lost.any():
+        steady = ~lost & (np.arange(volumes) >= non_steady)
     drifts = cosine_drifts(volumes - non_steady, repetition_time)
     brain = data[masks["brain"]].T
     temporal = most_variable(brain[steady])
@@ -101,9 +103,9 @@ def confounds_of(
         # Masks that exist for the components only are not expanded.
         columns |= {name: mean} if name in ("csf_wm", "tcompcor") else expanded(name, mean)
         metadata[name] = {"Method": "Mean", "Voxels": series.shape[1]}
-    columns["dvars"], columns["std_dvars"] = dvars_of(brain)
+    columns["dvars"], columns["std_dvars"] = dvars_of(brain, lost)
     parameters = motion.parameters
-    columns["framewise_displacement"] = framewise_displacement(parameters)
+    columns["framewise_displacement"] = motion.framewise_displacement
     columns["rmsd"] = motion.rmsd
     metadata |= _UNITS
 
@@ -114,9 +116,12 @@ def confounds_of(
         "w_comp_cor": ("aCompCor", "WM", signals["white_matter"]),
     }
     for prefix, (method, mask_name, series) in sources.items():
-        components = principal_components(series[steady], drifts)
+        components = principal_components(
+            series[steady], drifts[~lost[non_steady:]] if lost.any() else drifts
+        )
         for k in range(components.series.shape[1]):
-            columns[f"{prefix}_{k:02d}"] = _below(components.series[:, k], volumes, 0.0)
+            columns[f"{prefix}_{k:02d}"] = np.zeros(volumes)
+            columns[f"{prefix}_{k:02d}"][steady] = components.series[:, k]
         metadata |= _component_metadata(prefix, method, mask_name, components)
     for k in range(drifts.shape[1]):
         columns[f"cosine{k:02d}"] = _below(drifts[:, k], volumes, 0.0)
@@ -125,15 +130,17 @@ def confounds_of(
     for k, name in enumerate(PARAMETERS):
         columns |= expanded(name, parameters[:, k])
         metadata[name] = {"Units": "mm" if name.startswith("trans") else "rad"}
-    spikes = (columns["framewise_displacement"] > FD_SPIKE_MM) | (
-        columns["std_dvars"] > STD_DVARS_SPIKE
+    spikes = (
+        (columns["framewise_displacement"] > FD_SPIKE_MM)
+        | (columns["std_dvars"] > STD_DVARS_SPIKE)
+        | lost
     )
     for k, volume in enumerate(np.flatnonzero(spikes)):
         columns[f"motion_outlier{k:02d}"] = _one_hot(int(volume), volumes)
     return pd.DataFrame(columns), metadata
 
 
-def dvars_of(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def dvars_of(series: np.ndarray, lost: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """DVARS and standardised DVARS, as nipype's ComputeDVARS.
 
     DVARS is the root mean square over voxels of the change from volume to volume (Power et al.
@@ -145,13 +152,18 @@ def dvars_of(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     series : ndarray, shape (volumes, voxels)
+    lost : ndarray of bool, shape (volumes,), optional
+        Volumes that count for nothing: the others are taken as if they followed each other.
 
     Returns
     -------
     dvars, std_dvars : ndarray, shape (volumes,)
-        NaN for the first volume; all NaN where no voxel varies.
+        NaN for the first volume, lost ones and those after them; all NaN where no voxel varies.
     """
-    nothing = np.full(len(series), np.nan)
+    volumes = len(series)
+    nothing = np.full(volumes, np.nan)
+    lost = np.zeros(volumes, dtype=bool) if lost is None else lost
+    series = series[~lost] if lost.any() else series
     middle = float(np.median(series)) if series.size else 0.0
     if middle == 0:
         return nothing, nothing.copy()
@@ -170,7 +182,9 @@ def dvars_of(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         expected += float((np.sqrt(2 * (1 - lag_one)) * spread).sum())
     if not voxels:
         return nothing, nothing.copy()
-    dvars = np.concatenate([[np.nan], np.sqrt(squares / voxels)])
+    dvars = nothing.copy()
+    dvars[np.flatnonzero(~lost)[1:]] = np.sqrt(squares / voxels)
+    dvars[1:][lost[:-1]] = np.nan
     return dvars, dvars / (expected / voxels)
 
 

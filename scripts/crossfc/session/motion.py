@@ -19,8 +19,14 @@ fMRIPrep 25 and later work the parameters out from the matrices by a formula tha
 in the second order (0.01 mm for a turn of 0.01 rad). `relative_rms` is taken about the middle of
 the field of view, as theirs.
 
+Volumes that are lost. Where a volume is empty, lacks a part of the head, repeats the volume before
+or shows no head that is like the others', the head's place is not known. The volume is given the
+place of a neighbour, so that matrices and parameters have no hole, but its framewise displacement
+is missing, and so is that of the next volume, as nobody knows how far the head went: a volume that
+moved by 0 mm would be the best of the run.
+
 Differences to fMRIPrep. The registration is ours (`realignment`), and the reference is the median
-of aligned volumes of the steady state.
+of aligned volumes of the steady state. fMRIPrep knows no volume whose place is not known.
 """
 
 from collections.abc import Iterable
@@ -31,6 +37,7 @@ import numpy as np
 from scipy import ndimage
 
 from crossfc.fault import Fault
+from crossfc.session.loss import lost_shares, repeated
 from crossfc.session.realignment import Pose, Target
 
 # Power et al. 2012, NeuroImage 59:2142: rotations as arcs on a sphere of 50 mm.
@@ -39,6 +46,16 @@ HEAD_RADIUS_MM = 50.0
 BRAIN_RADIUS_MM = 80.0
 PARAMETERS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 _OF_REFERENCE = 20  # volumes the reference is made of
+# A volume does not show the head where its correlation with the reference is below the first and
+# what it lacks of 1 is also so many times what the run's volumes usually lack.
+_LIKE, _TIMES_USUAL = 0.75, 5.0
+# A head of which more is missing gives no place that could be relied on.
+_MOST_MISSING = 0.25
+
+_NO_HEAD = (
+    "no volume of the run shows a head that can be told from the background; look at the "
+    "picture and leave the session out if it is not usable"
+)
 
 
 @dataclass(frozen=True)
@@ -48,8 +65,8 @@ class Motion:
     Attributes
     ----------
     matrices : ndarray, shape (volumes, 4, 4)
-        Reference point to volume point, mm, RAS+. A volume that did not converge has the matrix
-        of its neighbour on the side of the run's middle.
+        Reference point to volume point, mm, RAS+. A volume whose place is not known has the
+        matrix of its neighbour on the side of the run's middle.
     reference : ndarray of float32, shape (x, y, z)
         Median of aligned volumes, on the grid of the run.
     mask : ndarray of bool, shape (x, y, z)
@@ -64,7 +81,10 @@ class Motion:
     iterations : ndarray of int, shape (volumes,)
         Steps of the search.
     converged : ndarray of bool, shape (volumes,)
-        False where a volume was not found to show the head.
+        False where the head's place in a volume is not known.
+    losses : dict
+        Volume (from 0) to what is the matter with it, for those that are no pictures of the whole
+        head. The place may be known all the same, where little is missing.
     """
 
     matrices: np.ndarray
@@ -76,6 +96,28 @@ class Motion:
     correlation: np.ndarray = field(default_factory=lambda: np.empty(0))
     iterations: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
     converged: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
+    losses: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> np.ndarray:
+        """Which volumes are no pictures of the whole head (boolean per volume)."""
+        found = np.zeros(len(self.matrices), dtype=bool)
+        found[list(self.losses)] = True
+        return found
+
+    @property
+    def unknown_steps(self) -> np.ndarray:
+        """Which volumes have no known difference to the volume before (boolean per volume).
+
+        The lost ones, and those after a volume in which the head's place is not known.
+        """
+        known = self.converged if len(self.converged) else np.ones(len(self.matrices), dtype=bool)
+        return self.lost | ~known | np.concatenate([[False], ~known[:-1]])
+
+    @property
+    def framewise_displacement(self) -> np.ndarray:
+        """That of `parameters`, mm; NaN for the first volume and where the step is unknown."""
+        return np.where(self.unknown_steps, np.nan, framewise_displacement(self.parameters))
 
     @property
     def parameters(self) -> np.ndarray:
@@ -86,7 +128,8 @@ class Motion:
     def rmsd(self) -> np.ndarray:
         """`relative_rms` as fMRIPrep reports it, about the middle of the field of view."""
         middle = (np.array(self.reference.shape) - 1) / 2
-        return relative_rms(self.matrices, self.affine[:3, :3] @ middle + self.affine[:3, 3])
+        rms = relative_rms(self.matrices, self.affine[:3, :3] @ middle + self.affine[:3, 3])
+        return np.where(self.unknown_steps, np.nan, rms)
 
     @property
     def quality(self) -> dict[str, Any]:
@@ -100,10 +143,16 @@ class Motion:
             "correlation": plain(self.correlation),
             "iterations": self.iterations.tolist(),
             "not_converged": np.flatnonzero(~self.converged).tolist(),
+            "lost": {str(volume): reason for volume, reason in sorted(self.losses.items())},
         }
 
 
-def count_non_steady(data: np.ndarray, longest: int = 50, threshold: float = 3.5) -> int:
+def count_non_steady(
+    data: np.ndarray,
+    longest: int = 50,
+    threshold: float = 3.5,
+    lost: np.ndarray | None = None,
+) -> int:
     """Count the bright volumes at the start, taken before the magnetisation was steady.
 
     The global mean of the first volumes is judged by its modified z (Iglewicz & Hoaglin 1993:
@@ -117,21 +166,32 @@ def count_non_steady(data: np.ndarray, longest: int = 50, threshold: float = 3.5
         Volumes looked at.
     threshold : float
         Modified z above which a volume is not steady.
+    lost : ndarray of bool, shape (volumes,), optional
+        Volumes that say nothing of it.
     """
     level = data[..., :longest].mean(axis=(0, 1, 2), dtype=np.float64)
-    distance = level - np.median(level)
-    deviation = np.median(np.abs(distance))
+    whole = np.ones(len(level), dtype=bool) if lost is None else ~lost[: len(level)]
+    if not whole.any():
+        return 0
+    distance = level - np.median(level[whole])
+    deviation = np.median(np.abs(distance[whole]))
     if deviation == 0:
         return 0
     bright = 0.6745 * distance / deviation > threshold
-    return int(np.argmin(bright)) if not bright.all() else 0
+    if (bright | ~whole).all():
+        return 0
+    # A lost volume between bright ones ends nothing.
+    start = np.flatnonzero(bright[: int(np.argmin(bright | ~whole))])
+    return int(start[-1]) + 1 if start.size else 0
 
 
-def estimate_motion(data: np.ndarray, affine: np.ndarray, first: int = 0) -> Motion:
+def estimate_motion(
+    data: np.ndarray, affine: np.ndarray, first: int = 0, missing: np.ndarray | None = None
+) -> Motion:
     """Realign every volume to a reference.
 
-    The reference is made in two steps: up to 20 volumes spread over the run are realigned to the
-    one that is most like them all, and their median is taken. Each volume's search begins where
+    The reference is made in two steps: up to 20 whole volumes spread over the run are realigned to
+    the one that is most like them all, and their median is taken. Each volume's search begins where
     the last one was found. The result does not depend on the number of threads.
 
     Parameters
@@ -142,6 +202,8 @@ def estimate_motion(data: np.ndarray, affine: np.ndarray, first: int = 0) -> Mot
     first : int
         First volume in the steady state; the reference is made of volumes from here on. Earlier
         ones are realigned too.
+    missing : ndarray, shape (volumes,), optional
+        From `lost_shares`, where they are known already.
 
     Raises
     ------
@@ -149,35 +211,74 @@ def estimate_motion(data: np.ndarray, affine: np.ndarray, first: int = 0) -> Mot
         If the run shows no brain, or too little of it inside the field of view.
     """
     volumes = data.shape[3]
-    chosen = np.unique(np.linspace(first, volumes - 1, min(_OF_REFERENCE, volumes - first)))
-    chosen = chosen.astype(int)
+    missing = lost_shares(data, affine) if missing is None else missing
+    same = repeated(data)
+    whole = np.flatnonzero((missing == 0) & ~same)
+    whole = whole[whole >= first]
+    if not whole.size:
+        raise Fault(_NO_HEAD)
+    chosen = np.unique(np.linspace(0, len(whole) - 1, min(_OF_REFERENCE, len(whole))).astype(int))
+    chosen = whole[chosen]
     series = [np.ascontiguousarray(data[..., v], dtype=np.float32) for v in chosen]
     typical = _most_typical(series)
     target = Target(series[typical], affine, brain_by_brightness(series[typical], affine))
     poses = _outwards(target, series, typical)
     kept = [(v, p.matrix) for v, p in zip(series, poses, strict=True) if p.converged]
     if not kept:
-        raise Fault(
-            "no volume of the run shows a head that can be told from the background; look at the "
-            "picture and leave the session out if it is not usable"
-        )
+        raise Fault(_NO_HEAD)
     reference = np.median([to_reference(v, affine, m) for v, m in kept], axis=0)
     reference = reference.astype(np.float32)
     mask = brain_by_brightness(reference, affine)
     target = Target(reference, affine, mask)
     target.weigh(*zip(*kept, strict=True))
-    found = _outwards(target, (data[..., v] for v in range(volumes)), int(chosen[typical]))
+    middle = int(chosen[typical])
+    found = _outwards(target, (data[..., v] for v in range(volumes)), middle)
+    correlation = np.array([pose.correlation for pose in found])
+    converged = np.array([pose.converged for pose in found])
+    sound = converged & (missing == 0) & ~same
+    usual = 1 - np.median(correlation[sound]) if sound.any() else 0.0
+    with np.errstate(invalid="ignore"):
+        like = 1 - correlation <= max(1 - _LIKE, _TIMES_USUAL * usual)
+    known = converged & like & ~same & (missing <= _MOST_MISSING)
+    losses = {
+        int(v): _loss(missing[v], same[v], converged[v], like[v], correlation[v])
+        for v in np.flatnonzero(~known | (missing > 0))
+    }
     return Motion(
-        np.array([pose.matrix for pose in found]),
+        _held(np.array([pose.matrix for pose in found]), known, middle),
         reference,
         mask,
         _centre_of_brightness(reference, affine),
         affine,
         np.array([pose.correlation_before for pose in found]),
-        np.array([pose.correlation for pose in found]),
+        correlation,
         np.array([pose.iterations for pose in found]),
-        np.array([pose.converged for pose in found]),
+        known,
+        losses,
     )
+
+
+def _loss(missing: float, same: bool, converged: bool, like: bool, correlation: float) -> str:
+    """Say what is the matter with a volume that does not show the whole head."""
+    if missing >= 1:
+        return "empty"
+    if same:
+        return "repeats the volume before"
+    if missing > 0:
+        return f"{missing:.0%} of the layers without signal"
+    if converged and not like:
+        return f"unlike the other volumes (correlation {correlation:.2f})"
+    return "head not found"
+
+
+def _held(matrices: np.ndarray, known: np.ndarray, middle: int) -> np.ndarray:
+    """Give volumes whose place is not known that of their neighbour towards the middle."""
+    held = matrices.copy()
+    for order in (range(middle + 1, len(held)), range(middle - 1, -1, -1)):
+        for v in order:
+            if not known[v]:
+                held[v] = held[v - order.step]
+    return held
 
 
 def to_reference(volume: np.ndarray, affine: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from crossfc.session.coregistration import coregister
 from crossfc.session.fieldmap import field_maps_for
 from crossfc.session.image import mask_image, scaled_image
 from crossfc.session.layout import anatomy, preprocessed, run_figure
+from crossfc.session.loss import lost_shares
 from crossfc.session.motion import count_non_steady, estimate_motion
 from crossfc.session.picture import draw_run
 from crossfc.session.registration import load_ants, mask_dice, settings
@@ -100,14 +101,11 @@ def preprocess_session(
             "is not corrected; use fMRIPrep derivatives where that matters"
         )
 
-    non_steady = count_non_steady(run.data)
-    if run.volumes - non_steady < LEAST_VOLUMES:
-        raise Fault(
-            f"{path} has {run.volumes} volumes of which the first {non_steady} are not in the "
-            f"steady state, which leaves fewer than {LEAST_VOLUMES}; leave the session out or "
-            "choose another run"
-        )
-    motion = estimate_motion(run.data, run.affine, non_steady)
+    missing = lost_shares(run.data, run.affine)
+    non_steady = count_non_steady(run.data, lost=missing > 0)
+    _require_volumes(path, non_steady, missing > 0)
+    motion = estimate_motion(run.data, run.affine, non_steady, missing)
+    _require_volumes(path, non_steady, motion.lost)
     laid = coregister(
         motion.reference, motion.mask, run.affine, nib.load(anat["t1w"]), nib.load(anat["mask"]),
         nib.load(anat["wm"]),
@@ -115,7 +113,7 @@ def preprocess_session(
     warnings += [f"{scan}: {sentence}" for sentence in laid.warnings]
     series = run.data
     if timing is not None:
-        series = correct_slice_timing(series, timing, run.repetition_time, non_steady)
+        series = correct_slice_timing(series, timing, run.repetition_time, non_steady, motion.lost)
 
     points = points_in_reference(grid, anat["transform"], laid.matrix)
     data, covered = resample_run(series, run.affine, motion.matrices, points, grid.shape)
@@ -125,7 +123,9 @@ def preprocess_session(
     brain, tissue = masks_on_grid(own, own_affine, grid)
     inside = brain & covered
     varies = np.zeros_like(inside)
-    varies[inside] = data[inside].min(axis=1) < data[inside].max(axis=1)
+    shown = data[inside][:, ~motion.lost]  # a volume that is lost differs from all others
+    varies[inside] = shown.min(axis=1) < shown.max(axis=1)
+    del shown
     masks = {"brain": varies} | {name: mask & varies for name, mask in tissue.items()}
     if masks["brain"].sum() < 100:
         raise Fault(
@@ -156,22 +156,23 @@ def preprocess_session(
     save_image(files["mask"], mask_image(masks["brain"], grid.affine))
     save_image(files["boldref"], scaled_image(reference, grid.affine))
     seen = varies & (own_mask > 0.5)
-    tsnr = _temporal_snr(data[..., non_steady:])
+    steady: slice | np.ndarray = slice(non_steady, None)
+    if motion.lost.any():
+        steady = ~motion.lost & (np.arange(run.volumes) >= non_steady)
+    tsnr = _temporal_snr(data, steady)
     quality = _quality(table) | {
         # Of the same voxels, those the run shows bright; after includes what interpolation smooths.
-        "tsnr_median_before": float(
-            np.median(_temporal_snr(run.data[..., non_steady:])[motion.mask])
-        ),
+        "tsnr_median_before": float(np.median(_temporal_snr(run.data, steady)[motion.mask])),
         "tsnr_median_after": float(np.median(tsnr[seen])) if seen.any() else None,
+        "lost_share": float(motion.lost.mean()),
         "realignment": motion.quality,
         **settings(),
     }
-    lost = motion.quality["not_converged"]
-    if lost:
+    if motion.losses:
         warnings.append(
-            f"in {len(lost)} volumes of {scan} ({', '.join(map(str, lost[:10]))}"
-            f"{', …' if len(lost) > 10 else ''}; counted from 0) the head's place is not certain; "
-            "look at their framewise displacement"
+            f"{len(motion.losses)} of {run.volumes} volumes of {scan} are lost "
+            f"({_listed(motion.losses)}; counted from 0): their framewise displacement is n/a, so "
+            "that every analysis leaves them out, and motion is summed up over the others"
         )
     draw_run(
         reference, tsnr, varies, grid.affine,
@@ -217,24 +218,57 @@ def _shown(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.2f}"
 
 
-def _temporal_snr(series: np.ndarray) -> np.ndarray:
-    """Mean over standard deviation in time, 0 where nothing varies; series (x, y, z, volumes)."""
+def _require_volumes(path: Path, non_steady: int, lost: np.ndarray) -> None:
+    left = int((~lost[non_steady:]).sum())
+    if left < LEAST_VOLUMES:
+        raise Fault(
+            f"{path} has {len(lost)} volumes of which the first {non_steady} are not in the "
+            f"steady state and {int(lost[non_steady:].sum())} of the others do not show the whole "
+            f"head, which leaves {left}, fewer than {LEAST_VOLUMES}; leave the session out or "
+            "choose another run"
+        )
+
+
+def _listed(losses: dict[int, str], most: int = 10) -> str:
+    """Say which volumes are lost and why: "116 to 155 empty, 12 repeats the volume before"."""
+    stretches: list[list[Any]] = []
+    for volume, reason in sorted(losses.items()):
+        if stretches and stretches[-1][1:] == [volume - 1, reason]:
+            stretches[-1][1] = volume
+        else:
+            stretches.append([volume, volume, reason])
+    words = [f"{a} {r}" if a == b else f"{a} to {b} {r}" for a, b, r in stretches[:most]]
+    return ", ".join(words) + (", …" if len(stretches) > most else "")
+
+
+def _temporal_snr(series: np.ndarray, steady: slice | np.ndarray) -> np.ndarray:
+    """Mean over standard deviation in time, 0 where nothing varies.
+
+    Parameters
+    ----------
+    series : ndarray, shape (x, y, z, volumes)
+    steady : slice or ndarray of bool
+        Volumes that count.
+    """
     tsnr = np.zeros(series.shape[:3], dtype=np.float32)
     for k in range(series.shape[2]):  # slice by slice: the differences of a whole run are large
-        deviation = series[:, :, k].std(axis=2)
-        np.divide(series[:, :, k].mean(axis=2), deviation, out=tsnr[:, :, k], where=deviation > 0)
+        own = series[:, :, k][..., steady]
+        deviation = own.std(axis=2)
+        np.divide(own.mean(axis=2), deviation, out=tsnr[:, :, k], where=deviation > 0)
     return tsnr
 
 
 def _quality(table: pd.DataFrame) -> dict[str, Any]:
-    """Summarise the confounds of a run."""
-    fd = table["framewise_displacement"].to_numpy()[1:]
+    """Summarise the confounds of a run; motion over the volumes whose displacement is known."""
+    fd = table["framewise_displacement"].dropna().to_numpy()
+    dvars = table["std_dvars"].dropna().to_numpy()
     return {
-        "fd_mean_mm": float(fd.mean()),
-        "fd_median_mm": float(np.median(fd)),
-        "fd_max_mm": float(fd.max()),
-        f"fd_share_above_{FD_SPIKE_MM:g}": float((fd > FD_SPIKE_MM).mean()),
-        "std_dvars_mean": float(np.nanmean(table["std_dvars"])),
+        "fd_mean_mm": float(fd.mean()) if fd.size else None,
+        "fd_median_mm": float(np.median(fd)) if fd.size else None,
+        "fd_max_mm": float(fd.max()) if fd.size else None,
+        "fd_known_volumes": int(fd.size),
+        f"fd_share_above_{FD_SPIKE_MM:g}": float((fd > FD_SPIKE_MM).mean()) if fd.size else None,
+        "std_dvars_mean": float(dvars.mean()) if dvars.size else None,
         "motion_outliers": sum(name.startswith("motion_outlier") for name in table),
     }
 

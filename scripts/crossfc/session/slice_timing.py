@@ -173,7 +173,11 @@ def _slice_axis(
 
 
 def correct_slice_timing(
-    data: np.ndarray, timing: SliceTiming, repetition_time: float, first: int = 0
+    data: np.ndarray,
+    timing: SliceTiming,
+    repetition_time: float,
+    first: int = 0,
+    lost: np.ndarray | None = None,
 ) -> np.ndarray:
     """Bring all slices to the reference moment.
 
@@ -186,19 +190,44 @@ def correct_slice_timing(
     first : int
         Volumes before this one are copied as they are: the bright ones before the steady state
         would leak into their neighbours.
+    lost : ndarray of bool, shape (volumes,), optional
+        Volumes that are no pictures of the head. They are copied as they are too; so that they
+        leak into no other, the line between their neighbours stands for them, and at the ends of
+        the run it ends before them.
 
     Returns
     -------
     ndarray of float32, shape (x, y, z, volumes)
     """
     corrected = np.array(data, dtype=np.float32)
+    lost = np.zeros(data.shape[3], dtype=bool) if lost is None else lost
+    whole = np.flatnonzero(~lost)
+    whole = whole[whole >= first]
+    if not whole.size:
+        return corrected
+    moved = slice(int(whole[0]), int(whole[-1]) + 1)
+    gaps = np.flatnonzero(lost[moved])
     for index, seconds in enumerate(timing.seconds):
         place: list[Any] = [slice(None)] * 4
         place[timing.axis] = index
-        place[3] = slice(first, None)
+        place[3] = moved
         ahead = (timing.reference - seconds) / repetition_time
-        corrected[tuple(place)] = _later(corrected[tuple(place)], ahead)
+        series = corrected[tuple(place)]
+        own = series[..., gaps]  # a copy
+        series[..., gaps] = _between(series, gaps)
+        later = _later(series, ahead)
+        later[..., gaps] = own
+        corrected[tuple(place)] = later
     return corrected
+
+
+def _between(series: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+    """Values on the line between the neighbours of each gap; the first and last are none."""
+    known = np.setdiff1d(np.arange(series.shape[-1]), gaps)
+    after = np.searchsorted(known, gaps)
+    left, right = known[after - 1], known[after]
+    share = ((gaps - left) / (right - left)).astype(np.float32)
+    return series[..., left] * (1 - share) + series[..., right] * share
 
 
 def _later(series: np.ndarray, ahead: float) -> np.ndarray:
