@@ -13,8 +13,10 @@ def _person(dice, warnings=()):
     return {"dice": dice, "correlation": 0.8, "jacobian_min": 0.21, "warnings": list(warnings)}
 
 
-def _run(refined=True, warnings=()):
+def _run(refined=True, warnings=(), cost=0.451):
     measured = {"dice_template": 0.953, "coverage_of_brain": 0.97, "boundary_refined": refined}
+    measured |= {"dice": 0.934, "boundary_cost_taken": cost}
+    measured |= {"left_right": "as the header says", "boundary_cost_mirrored": 0.84}
     measured |= {"boundary_cost_start": 0.475, "boundary_cost": 0.451}
     measured |= {"boundary_displacement_mm": 1.04}
     return {"Registration": measured, "Warnings": list(warnings)}
@@ -25,7 +27,7 @@ def rows(tmp_path):
     said = {f"sub-{i:02d}": _person(0.99 - i / 100) for i in range(6)}
     said["sub-00"] = _person(0.99, ["the deformation is folded somewhere; look at the figure"])
     said["sub-01_task-rest_bold"] = _run()
-    said["sub-02_task-rest_bold"] = _run(refined=False)
+    said["sub-02_task-rest_bold"] = _run(refined=False, cost=0.62)
     folder = tmp_path / "pre processed"
     folder.mkdir()
     figure = pyplot.figure(figsize=(1, 1))
@@ -43,14 +45,20 @@ def rows(tmp_path):
     ]
 
 
-def test_warned_ones_come_first_then_those_that_overlap_least(rows, tmp_path):
+def test_warned_ones_come_first_then_the_worst_of_each_kind(rows, tmp_path):
     found = registrations(rows, tmp_path)
-    assert [one.title for one in found[:3]] == ["sub-00", "sub-05", "sub-04"]
+    titles = [one.title.split("_")[0] + ("_bold" if "_" in one.title else "") for one in found]
+    # The run whose boundary costs most before the other, whatever its brain's mask overlaps.
+    assert titles[:5] == ["sub-00", "sub-02_bold", "sub-05", "sub-01_bold", "sub-04"]
     assert len(found) == len(rows)
     assert [bool(one.source) for one in found] == [True] * WORST + [False] * (len(rows) - WORST)
     by_title = {one.title: one.numbers for one in found}
-    assert "0.953" in by_title["sub-01_task-rest_bold"]
-    assert "0.47 → 0.45, moved by 1.0 mm" in by_title["sub-01_task-rest_bold"]
+    said = by_title["sub-01_task-rest_bold"]
+    assert "boundary's cost 0.45, 0.47 before" in said
+    assert "moved the brain by 1.0 mm" in said
+    assert "left and right as the header says (cost of the mirrored T1w 0.84)" in said
+    assert "overlap by 0.934" in said
+    assert "0.953" not in said  # that of the T1w's own mask says nothing of the run
     assert "not refined" in by_title["sub-02_task-rest_bold"]
 
 

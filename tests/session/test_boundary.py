@@ -7,7 +7,16 @@ from scipy import ndimage
 
 from crossfc.fault import Fault
 from crossfc.session import template
-from crossfc.session.boundary import FARTHEST_MM, pose, refine_on_boundary, white_boundary
+from crossfc.session.boundary import (
+    FARTHEST_MM,
+    Boundary,
+    mirror,
+    mirror_plane,
+    pose,
+    refine_on_boundary,
+    white_boundary,
+)
+from crossfc.session.coregistration import compare_mirrored
 from crossfc.session.image import onto_grid
 
 OBLIQUE = pose(np.array([0, 0, 0, -14.0, 4.0, 3.0]), np.zeros(3)) @ np.diag([-3.5, 3.5, 3.5, 1])
@@ -140,6 +149,54 @@ def test_the_start_is_kept_where_nothing_is_seen(brain):
     assert found.quality["boundary_cost_start"] > 1.3
     assert "hardly seen" in found.reason or "moved the brain" in found.reason
     np.testing.assert_array_equal(found.matrix, np.eye(4))
+
+
+def test_a_surface_is_mirrored_at_the_plane_between_the_halves(brain):
+    boundary = brain[0]
+    turned = pose(np.array([4.0, -7, 3, 6, -9, 12]), np.zeros(3))
+    rng = np.random.default_rng(2)
+    between = rng.uniform(-60, 60, (200, 3)) * [0, 1, 1] + rng.normal(0, 0.5, (200, 3))
+    reflection = mirror_plane(nib.affines.apply_affine(turned, between))
+    np.testing.assert_allclose(reflection @ reflection, np.eye(4), atol=1e-9)
+    expected = turned @ np.diag([-1.0, 1, 1, 1]) @ np.linalg.inv(turned)
+    there = nib.affines.apply_affine(turned, boundary.points)
+    apart = nib.affines.apply_affine(reflection, there) - nib.affines.apply_affine(expected, there)
+    assert np.linalg.norm(apart, axis=1).max() < 1.0
+    mirrored = mirror(boundary, np.diag([-1.0, 1, 1, 1]))
+    np.testing.assert_allclose(mirrored.points, boundary.points * [-1, 1, 1])
+    np.testing.assert_allclose(mirrored.normals, boundary.normals * [-1, 1, 1])
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_scan_with_left_and_right_swapped_is_told(brain, swapped):
+    """A brain whose halves differ by some millimetres, as everybody's do."""
+    _, tissues, affine = brain
+    places = np.indices(tissues["wm"].shape).astype(float)
+    x, y, z = nib.affines.apply_affine(affine, places.reshape(3, -1).T).T
+    bump = 5 * np.exp(-((x - 35) ** 2 + (y + 40) ** 2 + (z - 20) ** 2) / (2 * 25**2))
+    bump -= 4 * np.exp(-((x + 30) ** 2 + (y - 30) ** 2 + (z - 15) ** 2) / (2 * 25**2))
+    places[1] += (bump / affine[1, 1]).reshape(places[1].shape)
+    bent = {n: ndimage.map_coordinates(t, places, order=1) for n, t in tissues.items()}
+    mask = nib.Nifti1Image((sum(bent.values()) > 0.5).astype(np.uint8), affine)
+    boundary = white_boundary(nib.Nifti1Image(bent["wm"], affine), mask, most=2500)
+    at_x_0 = np.diag([-1.0, 1, 1, 1])
+    true = pose(np.array([2.0, -3, 1, 2, -1, 3]), boundary.centre)
+    seen = true @ at_x_0 if swapped else true  # what the scanner sees, or what it is told to be
+    epi, grid = _seen((boundary, bent, affine), seen)
+    start = true @ pose(np.array([0.5, -0.5, 0.4, 0.5, -0.4, 0.3]), boundary.centre)
+    refined = refine_on_boundary(epi, grid, boundary, start)
+    found = compare_mirrored(epi, grid, boundary, refined, at_x_0)
+    print(swapped, refined.quality["boundary_cost"], found)
+    assert found["left_right"] == ("swapped?" if swapped else "as the header says")
+
+
+def test_where_no_boundary_is_seen_left_and_right_are_not_told(brain):
+    few = Boundary(brain[0].points[::10], brain[0].normals[::10], brain[0].box)
+    _, affine = _seen(brain, np.eye(4))
+    blank = 500 + np.random.default_rng(0).normal(0, 20, SHAPE).astype(np.float32)
+    refined = refine_on_boundary(blank, affine, few, np.eye(4))
+    found = compare_mirrored(blank, affine, few, refined, np.diag([-1.0, 1, 1, 1]))
+    assert found["left_right"] == "not told"
 
 
 def test_the_same_input_gives_the_same_bytes(brain):

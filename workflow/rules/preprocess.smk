@@ -100,7 +100,12 @@ if plan.preprocessing_tool == "native":
             ),
         params:
             choices=plan.preprocessing(
-                "resolution_mm", "slice_timing", "accept_unoriented", "seed"
+                "resolution_mm",
+                "slice_timing",
+                "accept_unoriented",
+                "poor_boundary_cost",
+                "left_right",
+                "seed",
             ),
             code=code("preprocess_session"),
         script:

@@ -8,6 +8,9 @@ from typing import Any
 from crossfc.report import figure, number
 from crossfc.report.results import read_json
 
+# Where preprocessing begins to warn: `coregistration.POOR_COST`, and a T1w's overlap with the
+# template. Repeated here, since the page is made where there is no ANTs.
+POOR_COST, POOR_NORMALISATION = 0.7, 0.93
 # Shown on the page itself, those that fit worst; all others are linked.
 WORST = 4
 
@@ -16,14 +19,16 @@ WORST = 4
 class Registration:
     """One T1w laid onto the template, or one run laid onto its T1w.
 
-    ``link`` leads from the page to the picture; ``source`` is the picture itself, for those that
-    are shown.
+    ``misfit`` is 1 where the fit is so poor that preprocessing warns of it: of a run by the cost
+    of the white matter's boundary (unknown: 1), as the overlap of brains does not see where the
+    run lies; of a T1w by its overlap with the template. ``link`` leads from the page to the
+    picture; ``source`` is the picture itself, for those that are shown.
     """
 
     title: str
     numbers: str
     warnings: list[str]
-    dice: float
+    misfit: float
     link: str
     picture: Path
     source: str = ""
@@ -42,27 +47,32 @@ def registrations(rows: Sequence[Mapping[str, str]], folder: Path) -> list[Regis
     Returns
     -------
     list of Registration
-        Those with warnings first, then by overlap of the brains; the first ones with their picture.
+        Those with warnings first, then runs and T1w by turns, each kind's worst first; the first
+        ones with their picture.
     """
-    found = []
+    found: list[Registration] = []
+    kinds = []
     for row in rows:
         said = read_json(folder / row["sidecar"])
         if not said or not (folder / row["picture"]).is_file():
             continue
         of_run = "Registration" in said
         numbers = _run(said) if of_run else _anatomy(said)
-        measured = said["Registration"] if of_run else said
         found.append(
             Registration(
                 row["title"],
                 numbers,
                 list(said.get("Warnings" if of_run else "warnings") or []),
-                float(measured["dice_template" if of_run else "dice"]),
+                _misfit_of_run(said["Registration"]) if of_run else _misfit_of_anatomy(said),
                 row["picture"],
                 folder / row["picture"],
             )
         )
-    found.sort(key=lambda one: (not one.warnings, one.dice, one.title))
+        kinds.append(of_run)
+    worst = sorted(range(len(found)), key=lambda i: (-found[i].misfit, found[i].title))
+    turn = {i: sum(kinds[j] == kinds[i] for j in worst[: worst.index(i)]) for i in worst}
+    order = sorted(worst, key=lambda i: (not found[i].warnings, turn[i], not kinds[i]))
+    found = [found[i] for i in order]
     for one in found[:WORST]:
         one.source = figure.inlined(one.picture.read_bytes())
     return found
@@ -76,16 +86,34 @@ def _anatomy(said: Mapping[str, Any]) -> str:
     )
 
 
+def _misfit_of_run(measured: Mapping[str, Any]) -> float:
+    cost = measured.get("boundary_cost_taken")
+    return 1.0 if cost is None else float(cost) / POOR_COST
+
+
+def _misfit_of_anatomy(said: Mapping[str, Any]) -> float:
+    return (1 - float(said["dice"])) / (1 - POOR_NORMALISATION)
+
+
 def _run(said: Mapping[str, Any]) -> str:
     measured = said["Registration"]
-    words = [f"run to T1w: Dice with the template {number.fixed(measured['dice_template'], 3)}"]
+    cost = measured.get("boundary_cost_taken")
+    words = [f"run to T1w: boundary's cost {'unknown' if cost is None else number.fixed(cost, 2)}"]
     if measured.get("boundary_refined"):
         words.append(
-            f"boundary's cost {number.fixed(measured['boundary_cost_start'], 2)} → "
-            f"{number.fixed(measured['boundary_cost'], 2)}, moved by "
-            f"{number.fixed(measured['boundary_displacement_mm'], 1)} mm"
+            f"{number.fixed(measured['boundary_cost_start'], 2)} before its refinement, which "
+            f"moved the brain by {number.fixed(measured['boundary_displacement_mm'], 1)} mm"
         )
     else:
         words.append("not refined on the boundary of the white matter")
+    if "left_right" in measured:
+        words.append(
+            f"left and right {measured['left_right']} (cost of the mirrored T1w "
+            f"{number.fixed(measured['boundary_cost_mirrored'], 2)})"
+        )
+    words.append(f"brain of the run and of the T1w overlap by {number.fixed(measured['dice'], 3)}")
     words.append(f"{100 * measured['coverage_of_brain']:.0f} % of the brain in the picture")
+    lost = said.get("Quality", {}).get("lost_share")
+    if lost:
+        words.append(f"{100 * lost:.1f} % of the volumes lost")
     return ", ".join(words)

@@ -29,9 +29,11 @@ _SEARCH = (-4.0, 0.0, 4.0)
 # fMRIPrep keeps the start if one of six points about the brain moved further (compare_xforms).
 FARTHEST_MM = 15.0
 # Without contrast the cost is 1; above this the surface is hardly seen.
-_HARDLY_SEEN = 0.9
+HARDLY_SEEN = 0.9
 # Share of the points that have to lie inside the picture, and the cost of a pose where fewer do.
 _LEAST_SEEN, _NOT_SEEN = 0.3, 2.0
+# By so much less a mirrored surface has to cost for left and right to count as swapped.
+SWAPPED_MARGIN = 0.01
 # A turn counts as the arc on a sphere of this radius, so that all six steps are mm.
 _RADIUS_MM = 57.3  # 1 mm is 1 degree
 
@@ -60,6 +62,42 @@ class Boundary:
         return self.points.mean(axis=0)
 
 
+def mirror(boundary: Boundary, reflection: np.ndarray) -> Boundary:
+    """Reflect a surface.
+
+    Parameters
+    ----------
+    boundary : Boundary
+    reflection : ndarray, shape (4, 4)
+        At the plane between the halves of the brain, from `mirror_plane`.
+    """
+    return Boundary(
+        nib.affines.apply_affine(reflection, boundary.points),
+        boundary.normals @ reflection[:3, :3].T,
+        nib.affines.apply_affine(reflection, boundary.box),
+    )
+
+
+def mirror_plane(points: np.ndarray) -> np.ndarray:
+    """Give the reflection at the plane through points, by least squares.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, 3)
+        Between the halves of a brain, mm.
+
+    Returns
+    -------
+    ndarray, shape (4, 4)
+    """
+    centre = points.mean(axis=0)
+    _, _, axes = np.linalg.svd(points - centre, full_matrices=False)
+    reflection = np.eye(4)
+    reflection[:3, :3] -= 2 * np.outer(axes[2], axes[2])
+    reflection[:3, 3] = centre - reflection[:3, :3] @ centre
+    return reflection
+
+
 @dataclass(frozen=True)
 class Refinement:
     """A pose refined on the boundary.
@@ -78,7 +116,8 @@ class Refinement:
         ``boundary_contrast_percent`` (median at the refined pose), ``boundary_displacement_mm``
         (mean over the boundary) and ``boundary_displacement_max_mm`` (of the box's faces),
         ``boundary_points``, ``boundary_share_seen`` (in the field of view),
-        ``boundary_refined``.
+        ``boundary_refined``, ``boundary_cost_taken`` (at ``matrix``; None where too little of the
+        surface lies in the field of view).
     """
 
     matrix: np.ndarray
@@ -194,10 +233,15 @@ def refine_on_boundary(
         reason = f"it moved the brain by {moved:.0f} mm, more than {FARTHEST_MM:.0f} mm"
     elif not after < before:
         reason = f"the boundary's cost did not fall ({before:.3f})"
-    elif after > _HARDLY_SEEN:
+    elif after > HARDLY_SEEN:
         reason = f"the white matter's boundary is hardly seen (cost {after:.2f} of 1)"
     kept = not reason
-    return Refinement(matrix if kept else start, kept, reason, quality | {"boundary_refined": kept})
+    taken = after if kept else before
+    quality |= {
+        "boundary_refined": kept,
+        "boundary_cost_taken": taken if taken < _NOT_SEEN else None,
+    }
+    return Refinement(matrix if kept else start, kept, reason, quality)
 
 
 def pose(parameters: np.ndarray, centre: np.ndarray) -> np.ndarray:

@@ -65,7 +65,7 @@ def draw_run(
     reference, tsnr : ndarray, shape (x, y, z)
         On the output grid.
     mask : ndarray of bool, shape (x, y, z)
-        The run's brain mask, outlined in blue.
+        The brain as the run itself shows it, outlined in blue.
     affine : ndarray, shape (4, 4)
         Of the output grid.
     title : str

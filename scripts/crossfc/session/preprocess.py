@@ -14,7 +14,7 @@ from crossfc.bids import parse_name
 from crossfc.fault import Fault
 from crossfc.session import template
 from crossfc.session.confounds_table import FD_SPIKE_MM, confounds_of
-from crossfc.session.coregistration import coregister
+from crossfc.session.coregistration import POOR_COST, coregister
 from crossfc.session.fieldmap import field_maps_for
 from crossfc.session.image import mask_image, scaled_image
 from crossfc.session.layout import anatomy, preprocessed, run_figure
@@ -38,6 +38,8 @@ def preprocess_session(
     resolution_mm: float = 3,
     slice_timing: str = "require",
     accept_unoriented: bool = False,
+    poor_boundary_cost: float = POOR_COST,
+    left_right: str = "warn",
     seed: int = 1,
     threads: int = 1,
     res: str | None = None,
@@ -65,6 +67,10 @@ def preprocess_session(
         What to do where the sidecar has no SliceTiming.
     accept_unoriented : bool
         As in `open_scan`.
+    poor_boundary_cost : float
+        Cost of the white matter's boundary above which the coregistration is warned of.
+    left_right : {"warn", "refuse", "skip"}
+        What to do where the mirrored T1w fits the run better than the T1w; "skip" does not look.
     seed, threads : int
         Of ANTs; the result is reproducible with one thread.
     res : str, optional
@@ -79,7 +85,8 @@ def preprocess_session(
     Raises
     ------
     Fault
-        If the scan, its sidecar or the anatomy cannot be used.
+        If the scan, its sidecar or the anatomy cannot be used, or left and right may be swapped
+        and that is to be refused.
     """
     load_ants(threads, seed)
     grid = template.brain(resolution_mm)
@@ -108,8 +115,17 @@ def preprocess_session(
     _require_volumes(path, non_steady, motion.lost)
     laid = coregister(
         motion.reference, motion.mask, run.affine, nib.load(anat["t1w"]), nib.load(anat["mask"]),
-        nib.load(anat["wm"]),
+        nib.load(anat["wm"]), None if left_right == "skip" else anat["transform"],
+        poor_boundary_cost,
     )  # fmt: skip
+    if left_right == "refuse" and laid.quality.get("left_right") == "swapped?":
+        raise Fault(
+            f"{path} fits the mirrored T1w of {participant_id} better than the T1w (boundary's "
+            f"cost {laid.quality['boundary_cost_mirrored']:.2f} against "
+            f"{laid.quality['boundary_cost_taken']:.2f}): one of the two has left and right "
+            "swapped; find out which and convert it again, or leave the session out, or set "
+            "preprocessing.left_right: warn"
+        )
     warnings += [f"{scan}: {sentence}" for sentence in laid.warnings]
     series = run.data
     if timing is not None:
@@ -147,11 +163,6 @@ def preprocess_session(
         "coverage_of_brain": float(inside.sum() / brain.sum()),
         "matrix_t1w_to_bold": laid.matrix.tolist(),
     }
-    if laid.quality["dice"] < 0.8:
-        warnings.append(
-            f"the coregistration of {scan} fits poorly (Dice {laid.quality['dice']:.2f}); look "
-            "at its picture"
-        )
     save_image(files["bold"], scaled_image(data, grid.affine, run.repetition_time))
     save_image(files["mask"], mask_image(masks["brain"], grid.affine))
     save_image(files["boldref"], scaled_image(reference, grid.affine))
@@ -175,10 +186,11 @@ def preprocess_session(
             "that every analysis leaves them out, and motion is summed up over the others"
         )
     draw_run(
-        reference, tsnr, varies, grid.affine,
-        f"{files['boldref'].name} and tSNR\nbrain of template (red) and run (blue), the person's "
-        f"white matter (yellow); Dice {registration['dice_template']:.3f}, boundary's cost "
-        f"{_shown(registration.get('boundary_cost'))}, median tSNR {np.median(tsnr[varies]):.0f}",
+        reference, tsnr, own_mask > 0.5, grid.affine,
+        f"{files['boldref'].name} and tSNR\nbrain of template (red) and as the run shows it "
+        "(blue), the person's white matter (yellow); boundary's cost "
+        f"{_shown(registration['boundary_cost_taken'])}, Dice of run and T1w "
+        f"{registration['dice']:.3f}, median tSNR {np.median(tsnr[varies]):.0f}",
         run_figure(scan, derivatives_dir), (own["wm"], own_affine),
     )  # fmt: skip
     write_table(files["confounds"], table)
