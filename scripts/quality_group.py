@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from crossfc.job import job
+from crossfc.job import job, note
 
 with job(snakemake):
     from crossfc import atomic
     from crossfc.group.edges import read_edges
     from crossfc.group.exclusion import defective_volumes, quality_table
+    from crossfc.group.likeness import likeness
     from crossfc.group.motion import excluded_sessions, motion, quality_connectivity
     from crossfc.group.pairs import read_people
     from crossfc.session.folder import finished_session
@@ -32,6 +33,10 @@ with job(snakemake):
     atomic.write_table(made.excluded, excluded_sessions(tables))
     defects = defective_volumes(wanted.sessions, own[wanted.pipelines[0]])
     atomic.write_table(made.defects, defects)
+    alike = likeness(wanted.sessions, [wanted.boldrefs.get(scan) for scan in sessions["scan"]])
+    atomic.write_table(made.likeness, alike)
+    for sentence in filter(None, alike["note"]):
+        note(snakemake, sentence)
     targets = read_edges(f"{given.pairs}/targets.tsv")
     people = read_people(f"{given.pairs}/people.tsv")
     atomic.write_table(made.qcfc, quality_connectivity(targets, people, treatments, groups))

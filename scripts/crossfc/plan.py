@@ -580,6 +580,17 @@ class Plan:
             for scan in self.used_scans(_label(s.participant_id), _label(s.session_id))
         ]
 
+    def boldrefs(self) -> dict[str, str]:
+        """Give the functional reference image of each scan in template space, where there is one.
+
+        Native preprocessing, fMRIPrep here and the twin make them; of other people's derivatives
+        they are taken where they lie.
+        """
+        paths = {scan: self.preprocessed(scan)["boldref"] for scan in self.runs()}
+        if self.entry == "fmriprep" and self.config["twin"] is None:
+            return {scan: path for scan, path in paths.items() if Path(path).is_file()}
+        return paths
+
     def raw(self, path: str, row: str) -> str:
         """Give a raw file's path below bids_dir.
 

@@ -55,6 +55,21 @@ def test_each_limit_has_its_reason(change, words):
     assert words in reason
 
 
+def test_a_poor_coregistration_leaves_where_that_is_asked_for(tmp_path):
+    record = GOOD | {"boundary_cost": 0.83, "left_right": "swapped?"}
+    assert exclusion_reasons(record, LIMITS | {"maximum_boundary_cost": None}) == []
+    (reason,) = exclusion_reasons(record, LIMITS | {"maximum_boundary_cost": 0.8})
+    assert reason == "cost of the white matter's boundary 0.83 above 0.8"
+    # fMRIPrep tells no cost, nor does a run that shows too little of the boundary.
+    unknown = GOOD | {"boundary_cost": None}
+    assert exclusion_reasons(unknown, LIMITS | {"maximum_boundary_cost": 0.8}) == []
+    (tmp_path / "qc.json").write_text(json.dumps(record))
+    sessions = [{"participant_id": "sub-1", "group": "TRD", "session_id": "ses-a"}]
+    table = quality_table(sessions, [tmp_path / "qc.json"], LIMITS)
+    assert table.loc[0, "boundary_cost"] == 0.83
+    assert table.loc[0, "left_right"] == "swapped?"
+
+
 def test_a_person_with_one_bad_session_leaves_by_name(tmp_path):
     sessions, paths = [], []
     for person in ("sub-1", "sub-2"):

@@ -638,3 +638,17 @@ def test_censored_volumes_are_filled_in_for_the_filter_alone(session):
     data[..., ~kept] *= 1.02
     session.rewrite(data=data).run()
     np.testing.assert_allclose(session.maps("filled"), maps, atol=1e-4)
+
+
+def test_the_record_repeats_what_is_known_of_the_coregistration(tmp_path):
+    session = Session(tmp_path)
+    session.run()
+    record = json.loads(session.outputs("primary")["qc"].read_text())
+    assert record["boundary_cost"] is None
+    said = {"RepetitionTime": TR}
+    said["Registration"] = {"boundary_cost_taken": 0.83, "left_right": "swapped?"}
+    (tmp_path / "bold.json").write_text(json.dumps(said))
+    session.runs[0]["sidecar"] = tmp_path / "bold.json"
+    session.run()
+    record = json.loads(session.outputs("primary")["qc"].read_text())
+    assert (record["boundary_cost"], record["left_right"]) == (0.83, "swapped?")

@@ -219,6 +219,7 @@ def _errors(motion, truth):
 def _assert_accurate(motion, truth):
     shift, turn = _errors(motion, truth)
     assert motion.converged.all()
+    assert motion.losses == {}
     assert np.sqrt((shift**2).mean()) < 0.03
     assert np.sqrt((turn**2).mean()) < 0.03
     assert shift.max() < 0.15

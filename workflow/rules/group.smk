@@ -172,12 +172,14 @@ rule quality_group:
     input:
         folders=on_sheets(lambda: plan.session_folders()),
         pairs=on_sheets(lambda: plan.pairs_with_edges(plan.primary)),
+        boldrefs=on_sheets(lambda: list(plan.boldrefs().values())),
     output:
         sessions=plan.file("quality", "sessions.tsv"),
         motion=plan.file("quality", "motion.tsv"),
         excluded=plan.file("quality", "excluded.tsv"),
         qcfc=plan.file("quality", "qcfc.tsv"),
         defects=plan.file("quality", "defects.tsv"),
+        likeness=plan.file("quality", "likeness.tsv"),
     log:
         plan.file("logs", "quality_group.log"),
     conda:
@@ -192,6 +194,7 @@ rule quality_group:
         space=plan.config["space"],
         labels=plan.labels(),
         limits=plan.config["exclusion"],
+        boldrefs=on_sheets(lambda: plan.boldrefs()),
         code=code("quality_group"),
     script:
         "../../scripts/quality_group.py"

@@ -58,6 +58,8 @@ def quality_table(
         record = _with_shares(json.loads(Path(path).read_text(encoding="utf-8")))
         reasons = exclusion_reasons(record, limits)
         row = dict(session) | {"scan": record["scan"]} | {key: record[key] for key in _FLAT}
+        row["boundary_cost"] = record.get("boundary_cost")
+        row["left_right"] = record.get("left_right")
         row["runs_considered"] = len(record["runs_considered"])
         passed_over = (f"{r['scan']}: {r['reason']}" for r in record.get("runs_passed_over", []))
         row["runs_passed_over"] = "; ".join(passed_over).replace("\n", " ")
@@ -105,6 +107,9 @@ def exclusion_reasons(record: dict[str, Any], limits: dict[str, float]) -> list[
             f"brain mask overlaps the template by {record['mask_dice_template']:.2f} (Dice), less "
             f"than {limits['minimum_template_dice']:g}"
         )
+    cost, most = record.get("boundary_cost"), limits.get("maximum_boundary_cost")
+    if most is not None and cost is not None and cost > most:
+        reasons.append(f"cost of the white matter's boundary {cost:.2f} above {most:g}")
     return reasons
 
 

@@ -27,6 +27,8 @@ TITLES = {
     "qcfc": "QC-FC: does motion go with connectivity over people?",
     "qc_fc": "QC-FC: does motion go with connectivity over people?",
     "defects": "Volumes that are no measurement (counted from 0), censored in every pipeline",
+    "likeness": "Do a person's sessions look like each other, and not like other people's "
+    "(correlation of the details of their functional reference images)?",
 }
 
 
@@ -139,8 +141,13 @@ def sessions_table(results: Results) -> Table | None:
         ("tsnr_median", "tSNR", lambda v: number.fixed(v, 1)),
         ("mask_dice_template", "mask overlap", number.fixed),
         ("voxels_without_signal", "voxels without signal", number.whole),
+        ("boundary_cost", "boundary's cost", number.fixed),
+        ("left_right", "left and right", blank),
         ("excluded", "excluded", text),
     ]
+    # Of native preprocessing only.
+    empty = {c for c in ("boundary_cost", "left_right") if c in frame and frame[c].isna().all()}
+    known = [column for column in known if column[0] not in empty]
     numeric = [c for c in frame.columns if frame[c].dtype.kind in "fi"]
     regions = [(c, _coverage_title(c), _percent) for c in numeric if c.startswith("coverage_")]
     regions += [

@@ -208,6 +208,7 @@ def connectivity_session(
         "participant_id": participant_id,
         "session_id": session_id,
         "scan": run["scan"],
+        **_coregistration(sidecar),
         "runs_considered": considered,
         "runs_passed_over": [dict(run) for run in passed_over] + further,
         "repetition_time": repetition_time,
@@ -454,6 +455,16 @@ def _write_record(
             "targets_left_out": [t["weakness"] for t in targets.values() if t["weakness"]],
         },
     )
+
+
+def _coregistration(sidecar: dict[str, Any] | None) -> dict[str, Any]:
+    """Repeat what native preprocessing says of the run's coregistration; fMRIPrep says nothing."""
+    said = (sidecar or {}).get("Registration")
+    said = said if isinstance(said, dict) else {}
+    return {
+        "boundary_cost": said.get("boundary_cost_taken"),
+        "left_right": said.get("left_right"),
+    }
 
 
 def _draw(
