@@ -33,7 +33,8 @@ with job(snakemake):
     atomic.write_table(made.excluded, excluded_sessions(tables))
     defects = defective_volumes(wanted.sessions, own[wanted.pipelines[0]])
     atomic.write_table(made.defects, defects)
-    alike = likeness(wanted.sessions, [wanted.boldrefs.get(scan) for scan in sessions["scan"]])
+    rows = sessions[["participant_id", "session_id", "boundary_cost"]].to_dict("records")
+    alike = likeness(rows, [wanted.boldrefs.get(scan) for scan in sessions["scan"]])
     atomic.write_table(made.likeness, alike)
     for sentence in filter(None, alike["note"]):
         note(snakemake, sentence)

@@ -82,3 +82,25 @@ def test_another_grid_makes_no_difference(references, tmp_path):
     nib.save(other, tmp_path / "other.nii.gz")
     table = _table(references | {key: tmp_path / "other.nii.gz"})
     assert (table["note"] == "").all()
+
+
+def test_whoever_was_bent_like_somebody_else_looks_like_nobody(references, tmp_path):
+    """A scan on another person's T1w: displaced details, a boundary that is not seen."""
+    key = ("sub-03", "ses-1")
+    image = nib.load(references[key])
+    shifted = ndimage.shift(image.get_fdata(), (1.5, -1.5, 1), order=1)
+    nib.save(nib.Nifti1Image(shifted.astype(np.float32), image.affine), tmp_path / "bent.nii.gz")
+    rows = [
+        {"participant_id": p, "session_id": s, "boundary_cost": 0.67 if (p, s) == key else 0.43}
+        for p, s in references
+    ]
+    paths = [tmp_path / "bent.nii.gz" if k == key else path for k, path in references.items()]
+    table = likeness(rows, paths)
+    noted = table[table["note"] != ""]
+    assert set(noted["participant_id"]) == {"sub-03"}
+    note = noted.set_index("session_id").loc["ses-1", "note"]
+    assert "sub-03 ses-1 is unlike its own ses-2" in note
+    assert "boundary costs 0.67 in sub-03 ses-1 (other people's sessions 0.43)" in note
+    assert "boundary" not in noted.set_index("session_id").loc["ses-2", "note"]
+    # Of two people nobody can say what is usual.
+    assert not likeness(rows[2:6], paths[2:6])["note"].str.contains("other people's").any()

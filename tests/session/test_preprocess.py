@@ -10,7 +10,8 @@ from scipy import ndimage
 
 from crossfc.atomic import save_image, write_json
 from crossfc.fault import Fault
-from crossfc.session import template
+from crossfc.session import preprocess, template
+from crossfc.session.coregistration import Coregistration
 from crossfc.session.image import mask_image, onto_grid, probability_image, scaled_image
 from crossfc.session.layout import anatomy, preprocessed, run_figure
 from crossfc.session.preprocess import preprocess_session
@@ -146,7 +147,12 @@ def test_the_sidecar_says_what_was_done_and_what_not(study, result):
     assert sidecar["Resolution"] == "4 mm, isotropic"
     assert sidecar["AnatomicalReference"].startswith("sub-01_ses-b_T1w.nii.gz, of another session")
     assert sidecar["Registration"]["boundary_refined"] is True
-    assert sidecar["Registration"]["boundary_cost"] < 0.9
+    laid = sidecar["Registration"]
+    assert laid["boundary_cost_taken"] == laid["boundary_cost"] < 0.7
+    # The template's halves are alike, so that nobody can tell left from right in it.
+    assert laid["boundary_cost_mirrored"] == pytest.approx(laid["boundary_cost"], abs=0.01)
+    assert laid["left_right"] == "not told"
+    assert not any("left and right" in w for w in result["warnings"])
 
 
 def test_the_quality_record_tells_signal_motion_and_seed(study, result):
@@ -225,6 +231,17 @@ def test_a_run_of_which_too_little_was_taken_is_refused(study, result):
     nib.save(nib.Nifti1Image(data, image.affine, image.header), path)
     with pytest.raises(Fault, match="9 of the others do not show the whole head.*leave the sess"):
         preprocess_session(SCAN.replace("ses-a", "ses-short"), *_places(study), resolution_mm=4)
+
+
+def test_a_swapped_run_is_refused_where_that_is_asked_for(study, tmp_path, monkeypatch):
+    quality = {"left_right": "swapped?", "boundary_cost_taken": 0.84}
+    quality["boundary_cost_mirrored"] = 0.45
+    laid = Coregistration(np.eye(4), quality)
+    monkeypatch.setattr(preprocess, "coregister", lambda *_: laid)
+    before = sorted((study[1] / "sub-01").rglob("*"))
+    with pytest.raises(Fault, match=r"mirrored T1w .*cost 0.45 against 0.84.*left_right: warn"):
+        preprocess_session(SCAN, *_places(study), resolution_mm=4, left_right="refuse")
+    assert sorted((study[1] / "sub-01").rglob("*")) == before
 
 
 def test_what_cannot_be_is_refused_before_any_work(study, tmp_path):

@@ -7,7 +7,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from crossfc.fault import Fault
-from crossfc.session.coregistration import coregister
+from crossfc.session.coregistration import coregister, doubts
 from crossfc.session.image import mask_image, onto_grid, probability_image, scaled_image
 from crossfc.session.registration import (
     affine_of,
@@ -178,6 +178,23 @@ def test_without_white_matter_the_boundary_is_not_used_and_that_is_said():
     assert "by mutual information alone" in sentence
     assert "has a surface of 0 points only" in sentence
     assert plain.warnings == []
+
+
+def test_what_speaks_against_a_coregistration_is_said():
+    good = {"boundary_cost_taken": 0.45, "boundary_cost_mirrored": 0.84, "dice": 0.94}
+    assert doubts(good | {"left_right": "as the header says"}, 0.7) == []
+    assert doubts({"boundary_cost_taken": None, "dice": 0.94}, 0.7) == []
+    (sentence,) = doubts(good | {"boundary_cost_taken": 0.83}, 0.7)
+    assert "cost 0.83" in sentence
+    assert "of different people" in sentence
+    assert doubts(good | {"boundary_cost_taken": 0.83}, 0.9) == []
+    swapped = {"boundary_cost_taken": 0.83, "boundary_cost_mirrored": 0.46, "dice": 0.94}
+    first, second = doubts(swapped | {"left_right": "swapped?"}, 0.7)
+    assert "left and right may be swapped" in first
+    assert "(boundary's cost 0.46) than the T1w does (0.83)" in first
+    assert "boundary is not seen" in second
+    (sentence,) = doubts(good | {"dice": 0.79}, 0.7)
+    assert "Dice 0.79" in sentence
 
 
 def test_empty_masks_are_refused():

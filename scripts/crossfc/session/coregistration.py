@@ -155,7 +155,7 @@ def coregister(
         "displacement_mm": float(np.linalg.norm(moved)),
     }
     quality |= on_boundary
-    return Coregistration(matrix, quality, warnings + _doubts(quality, poor_cost))
+    return Coregistration(matrix, quality, warnings + doubts(quality, poor_cost))
 
 
 def _refined(
@@ -219,8 +219,20 @@ def compare_mirrored(
     return {"boundary_cost_mirrored": mirrored, "left_right": told}
 
 
-def _doubts(quality: dict[str, Any], poor_cost: float) -> list[str]:
-    """Say what speaks against a coregistration."""
+def doubts(quality: dict[str, Any], poor_cost: float) -> list[str]:
+    """Say what speaks against a coregistration.
+
+    Parameters
+    ----------
+    quality : dict
+        Of `Coregistration`.
+    poor_cost : float
+        Cost of the boundary above which there is a sentence.
+
+    Returns
+    -------
+    list of str
+    """
     said = []
     cost, mirrored = quality["boundary_cost_taken"], quality.get("boundary_cost_mirrored")
     if quality.get("left_right") == "swapped?":
