@@ -640,15 +640,13 @@ def test_censored_volumes_are_filled_in_for_the_filter_alone(session):
     np.testing.assert_allclose(session.maps("filled"), maps, atol=1e-4)
 
 
-def test_the_record_repeats_what_is_known_of_the_coregistration(tmp_path):
-    session = Session(tmp_path)
+def test_the_record_repeats_what_is_known_of_the_coregistration(session, tmp_path):
     session.run()
-    record = json.loads(session.outputs("primary")["qc"].read_text())
-    assert record["boundary_cost"] is None
+    assert session.qc()["boundary_cost"] is None
     said = {"RepetitionTime": TR}
     said["Registration"] = {"boundary_cost_taken": 0.83, "left_right": "swapped?"}
     (tmp_path / "bold.json").write_text(json.dumps(said))
     session.runs[0]["sidecar"] = tmp_path / "bold.json"
     session.run()
-    record = json.loads(session.outputs("primary")["qc"].read_text())
+    record = session.qc()
     assert (record["boundary_cost"], record["left_right"]) == (0.83, "swapped?")
