@@ -130,7 +130,7 @@ def _laid(twin, run, reference, mask):
     def error(found):
         return np.linalg.norm(nib.affines.apply_affine(found.matrix, points) - goal, axis=1).mean()
 
-    by_boundary = coregister(reference, mask, affine, t1w, brain, white)
+    by_boundary = coregister(reference, mask, affine, t1w, brain, white, twin.files["transform"])
     by_intensity = coregister(reference, mask, affine, t1w, brain)
     print(f"coregistration: boundary {error(by_boundary):.3f}, "
           f"intensity {error(by_intensity):.3f} mm")  # fmt: skip
@@ -141,6 +141,8 @@ def test_the_run_is_laid_onto_the_t1w(twin, run):
     found, error, by_intensity = _laid(twin, run, run[1].reference, run[1].mask)
     assert found.quality["boundary_refined"]
     assert found.warnings == []
+    assert found.quality["left_right"] == "as the header says"
+    assert found.quality["boundary_cost_taken"] < 0.5
     assert error < 0.3  # of voxels of 3.5 mm
     assert error < by_intensity + 0.05
 

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from crossfc.fault import Fault
 from crossfc.session import template
 from crossfc.session.anatomy import normalise_subject
+from crossfc.session.coregistration import coregister
 from crossfc.session.layout import anatomy, preprocessed, run_figure
 from crossfc.session.motion import estimate_motion
 from crossfc.session.preprocess import preprocess_session
@@ -106,7 +107,12 @@ def test_the_run_lies_on_the_template(places, runs, session):
     # Independent of the anatomy: the brain as bright as the run shows it, carried by the run's
     # own registration. Part of it is lost to the field of view and to dropout.
     assert runs[session]["registration"]["dice_brightness_template"] >= 0.88
-    assert runs[session]["registration"]["dice"] >= 0.9
+    laid = runs[session]["registration"]
+    assert laid["dice"] >= 0.9
+    assert laid["boundary_cost_taken"] < 0.55
+    assert laid["boundary_cost_mirrored"] > 0.75
+    assert laid["left_right"] == "as the header says"
+    assert not any("not where the T1w" in w or "not seen" in w for w in runs[session]["warnings"])
     reference = nib.load(files["boldref"]).get_fdata()
     # EPI shows CSF bright, white matter dark.
     tissues = {n: i.get_fdata() > 0.9 for n, i in template.tissues(3).items()}
@@ -115,6 +121,21 @@ def test_the_run_lies_on_the_template(places, runs, session):
     table = pd.read_csv(files["confounds"], sep="\t", na_values="n/a")
     assert len(table) == 78
     assert 0.03 < table["framewise_displacement"].mean() < 0.3
+
+
+def test_a_mirrored_run_is_told(places, normalised):
+    root, derivatives, _ = places
+    scan = open_scan(root / _scan("ses-a"))
+    motion = estimate_motion(scan.data[..., 20:40], scan.affine)
+    files = anatomy("sub-02", derivatives, template.SPACE)
+    found = coregister(
+        motion.reference[::-1].copy(), motion.mask[::-1].copy(), scan.affine,
+        *(nib.load(files[name]) for name in ("t1w", "mask", "wm")), files["transform"],
+    )  # fmt: skip
+    assert found.quality["left_right"] == "swapped?"
+    assert found.quality["boundary_cost_mirrored"] < 0.55 < 0.75 < found.quality["boundary_cost"]
+    (sentence,) = found.warnings
+    assert "left and right may be swapped" in sentence
 
 
 def test_both_halves_land_on_the_same_place(places, runs):

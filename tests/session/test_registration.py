@@ -7,6 +7,8 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from crossfc.fault import Fault
+from crossfc.session import coregistration
+from crossfc.session.boundary import Boundary, Refinement
 from crossfc.session.coregistration import coregister, doubts
 from crossfc.session.image import mask_image, onto_grid, probability_image, scaled_image
 from crossfc.session.registration import (
@@ -189,12 +191,35 @@ def test_what_speaks_against_a_coregistration_is_said():
     assert "of different people" in sentence
     assert doubts(good | {"boundary_cost_taken": 0.83}, 0.9) == []
     swapped = {"boundary_cost_taken": 0.83, "boundary_cost_mirrored": 0.46, "dice": 0.94}
-    first, second = doubts(swapped | {"left_right": "swapped?"}, 0.7)
-    assert "left and right may be swapped" in first
-    assert "(boundary's cost 0.46) than the T1w does (0.83)" in first
-    assert "boundary is not seen" in second
+    (sentence,) = doubts(swapped | {"left_right": "swapped?"}, 0.7)
+    assert "left and right may be swapped" in sentence
+    assert "(boundary's cost 0.46) than the T1w does (0.83)" in sentence
+    swapped |= {"boundary_cost_mirrored": 0.75, "left_right": "swapped?"}
+    assert ["boundary is not seen" in s for s in doubts(swapped, 0.7)] == [False, True]
     (sentence,) = doubts(good | {"dice": 0.79}, 0.7)
     assert "Dice 0.79" in sentence
+
+
+@pytest.mark.parametrize(
+    ("own", "mirrored", "told"),
+    [
+        (0.45, 0.83, "as the header says"),
+        (0.83, 0.45, "swapped?"),
+        (0.45, 0.455, "not told"),
+        (0.89, 0.84, "not told"),  # another person's T1w: neither fits
+    ],
+)
+def test_left_and_right_are_told_by_the_better_fit(monkeypatch, own, mirrored, told):
+    def refinement(cost):
+        quality = {"boundary_cost": cost, "boundary_cost_start": cost + 0.1}
+        return Refinement(np.eye(4), True, "", quality)
+
+    monkeypatch.setattr(coregistration, "refine_on_boundary", lambda *_: refinement(mirrored))
+    surface = Boundary(np.zeros((3, 3)), np.ones((3, 3)), np.zeros((6, 3)))
+    found = coregistration.compare_mirrored(
+        np.ones((2, 2, 2)), np.eye(4), surface, refinement(own), np.diag([-1.0, 1, 1, 1])
+    )
+    assert found == {"boundary_cost_mirrored": mirrored, "left_right": told}
 
 
 def test_empty_masks_are_refused():

@@ -29,7 +29,7 @@ _SEARCH = (-4.0, 0.0, 4.0)
 # fMRIPrep keeps the start if one of six points about the brain moved further (compare_xforms).
 FARTHEST_MM = 15.0
 # Without contrast the cost is 1; above this the surface is hardly seen.
-HARDLY_SEEN = 0.9
+_HARDLY_SEEN = 0.9
 # Share of the points that have to lie inside the picture, and the cost of a pose where fewer do.
 _LEAST_SEEN, _NOT_SEEN = 0.3, 2.0
 # By so much less a mirrored surface has to cost for left and right to count as swapped.
@@ -233,7 +233,7 @@ def refine_on_boundary(
         reason = f"it moved the brain by {moved:.0f} mm, more than {FARTHEST_MM:.0f} mm"
     elif not after < before:
         reason = f"the boundary's cost did not fall ({before:.3f})"
-    elif after > HARDLY_SEEN:
+    elif after > _HARDLY_SEEN:
         reason = f"the white matter's boundary is hardly seen (cost {after:.2f} of 1)"
     kept = not reason
     taken = after if kept else before
