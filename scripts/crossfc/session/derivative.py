@@ -208,7 +208,7 @@ def connectivity_session(
         "participant_id": participant_id,
         "session_id": session_id,
         "scan": run["scan"],
-        **_coregistration(sidecar),
+        **_coregistration(run),
         "runs_considered": considered,
         "runs_passed_over": [dict(run) for run in passed_over] + further,
         "repetition_time": repetition_time,
@@ -457,9 +457,9 @@ def _write_record(
     )
 
 
-def _coregistration(sidecar: dict[str, Any] | None) -> dict[str, Any]:
+def _coregistration(run: dict[str, Any]) -> dict[str, Any]:
     """Repeat what native preprocessing says of the run's coregistration; fMRIPrep says nothing."""
-    said = (sidecar or {}).get("Registration")
+    said = read_sidecar([run["sidecar"]]).get("Registration") if run.get("sidecar") else None
     said = said if isinstance(said, dict) else {}
     return {
         "boundary_cost": said.get("boundary_cost_taken"),
