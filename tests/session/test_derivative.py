@@ -562,6 +562,9 @@ def test_a_seed_whose_signal_is_lost_is_seen(session, level):
     session.pipelines["other"] = CHOICES | {"seeds": SEEDS[1:]}
     assert session.left() == ["0% of seed sgACC lies in the brain mask with signal, less than 50%"]
     qc = session.qc("other")
+    seed = session.qc()["seeds"]["sgACC"]
+    # The ratio of a magnitude image of noise is 1.91 (Gudbjartsson and Patz 1995).
+    assert seed["voxels"] == 0 and seed["tsnr"] == pytest.approx(1.91, abs=0.1)
     assert qc["voxels_without_signal"] == lost
     assert qc["mask_voxels"] == session.mask.sum() - lost
     # What is no signal is no value of a map either.

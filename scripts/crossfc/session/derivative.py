@@ -92,6 +92,7 @@ class SessionData:
             )
         weak = self._weak(minimum_signal, minimum_tsnr)
         self.weak_voxels = int(weak.sum())
+        self._box_weak = weak
         self.box_mask &= ~weak
         self.mask = np.zeros(whole.shape, dtype=bool)
         self.mask[self._box] = self.box_mask
@@ -108,11 +109,15 @@ class SessionData:
         # A scan of noise has seeds without signal, which is told where they are.
         return weak if (self.box_mask & ~weak).any() else np.zeros_like(weak)
 
-    def region(self, rows: list[dict[str, Any]], name: str) -> tuple[np.ndarray, float]:
-        """Give a region's voxels inside the mask (box order), and its share inside."""
+    def region(self, rows: list[dict[str, Any]], name: str) -> tuple[np.ndarray, float, np.ndarray]:
+        """Give a region's voxels inside the mask (box order), its share inside, and the weak ones.
+
+        The last are those of its voxels that have no signal.
+        """
         placed, size = place(rows, name, self.shape, self.affine)
         covered = placed.T & self.mask
-        return covered[self._box], float(covered.sum() / size)
+        weak = placed.T[self._box] & self._box_weak
+        return covered[self._box], float(covered.sum() / size), weak
 
     def region_series(self, inside: np.ndarray) -> np.ndarray:
         """Give the mean series of a region over its voxels, not smoothed."""
@@ -347,10 +352,12 @@ def _regions(
     for name in dict.fromkeys(row[column] for row in rows):
         own = [row for row in rows if row[column] == name]
         try:
-            inside, coverage = data.region(own, name)
+            inside, coverage, weak = data.region(own, name)
         except Fault as fault:
             raise Fault(f"{run['bold']}: {fault}") from None
-        tsnr = float(snr[inside].mean()) if inside.any() and snr is not None else None
+        # Of a region that has lost all its signal, what is left is told.
+        told = inside if inside.any() else weak
+        tsnr = float(snr[told].mean()) if told.any() and snr is not None else None
         weakness = None
         if coverage < limits["coverage"] or not inside.any():
             weakness = (
