@@ -1,19 +1,24 @@
 """Write the connectivity of one session for every pipeline."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from crossfc.job import job
 
 with job(snakemake):
     from crossfc import atomic
-    from crossfc.session import layout
+    from crossfc.session import layout, origin, sidecar
     from crossfc.session.derivative import connectivity_session
 
     given, wanted = snakemake.input, snakemake.params
-    names = ("scan", "bold", "mask", "confounds", "sidecar")
+    names = ("scan", "bold", "mask", "confounds", "sidecars")
+    # The root of the derivatives: as many folders above a run as its name in the sheet has.
+    root = Path(given.bold[0]).parents[len(PurePosixPath(wanted.scans[0]).parent.parts)]
     # A lab may have lost a sidecar; then the header alone tells the repetition time.
-    beside = (bold.removesuffix(".nii.gz") + ".json" for bold in given.bold)
-    sidecars = [path if path in given.sidecars else None for path in beside]
+    sidecars = [
+        [p for p in sidecar.sidecar_paths(root, run) if str(p) in given.sidecars]
+        for run in (Path(bold).relative_to(root) for bold in given.bold)
+    ]
+    made_by = origin.told(origin.programs(root)) if wanted.derivatives["given"] else None
     kinds = zip(wanted.scans, given.bold, given.mask, given.confounds, sidecars, strict=True)
     own = f"sub-{snakemake.wildcards.participant}", f"ses-{snakemake.wildcards.session}"
 
@@ -34,6 +39,8 @@ with job(snakemake):
             targets=wanted.targets,
             outputs={k: files(folder, k, p["seeds"]) for k, p in wanted.pipelines.items()},
             carpet_path=folder / layout.carpet(*own, wanted.task, "").name,
+            accept_unoriented=wanted.derivatives["accept_unoriented"],
+            preprocessed_by=made_by,
             passed_over=wanted.passed_over,
             **wanted.limits,
         )

@@ -10,6 +10,7 @@ with job(snakemake):
     from crossfc import atomic
     from crossfc.group.edges import edge_rows
     from crossfc.group.exclusion import quality_table, require_somebody, split
+    from crossfc.group.kind import Judge
     from crossfc.group.pairs import no_pairs, pair_sessions
     from crossfc.session.folder import finished_session
     from crossfc.trial.design import LEFT_COLUMNS
@@ -58,5 +59,6 @@ with job(snakemake):
             level=choices["level"],
             accept_unoriented=choices["accept_unoriented"],
             zero_is_missing=choices["zero_is_missing"],
+            judge=Judge(choices["maps_kind"]) if choices["ready_maps"] else None,
         )
     atomic.write_table(out / "left.tsv", pandas.DataFrame(left, columns=LEFT_COLUMNS))

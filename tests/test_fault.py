@@ -57,6 +57,11 @@ def test_files_and_persons_are_places_and_numbers_are_not():
     assert len(causes(["config key a.b: 1 is low", "config key a.c: 1 is low"])) == 2
 
 
+def test_an_underscore_in_a_folder_parts_no_cause():
+    folders = [f"/data/my_study/deriv/sub-{k}/ses-1/func has no mask" for k in (1, 2)]
+    assert len(causes(folders)) == 1
+
+
 def test_a_line_of_a_fault_joins_its_like():
     with pytest.raises(Fault) as caught:
         raise_all(["row 1 is odd\nrow 1 is red", "row 2 is odd\nrow 2 is red"])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crossfc import claim, provenance
+from crossfc.session import origin
 
 # What a run says of itself is compared by its meaning, not as files.
 _SELF = (provenance.RECORD, "logs", "trial/sheets")
@@ -159,6 +160,9 @@ def _versions(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
     for key in ("crossfc", "deployment", "commit"):
         if a[key] != b[key]:
             yield f"{key}: {say(a[key])} in A, {say(b[key])} in B"
+    one, other = (origin.told(run.get("derivatives") or []) for run in (a, b))
+    if one != other:
+        yield f"derivatives: made by {one} in A, by {other} in B"
     if a["lock"] != b["lock"]:
         yield f"uv.lock: {_short(a['lock'])} in A, {_short(b['lock'])} in B"
     for run, name in ((a, "A"), (b, "B")):

@@ -91,7 +91,8 @@ def causes(faults: Sequence[str]) -> list[str]:
 
 def _kind(place: re.Match[str]) -> str:
     """Give what a place is: of a file its suffix (such as bold.nii.gz), of others nothing."""
-    _, underscore, suffix = place[0].rpartition("_")
+    name = place[0].rpartition("/")[2]  # an underscore in a folder's name says nothing of a file
+    _, underscore, suffix = name.rpartition("_")
     return f"\0{suffix}" if underscore else "\0"
 
 

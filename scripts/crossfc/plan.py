@@ -12,13 +12,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from crossfc import claim, planned
+from crossfc import claim, content, planned
 from crossfc.bids import label as _label
 from crossfc.fault import Fault, raise_all
 from crossfc.group import question
-from crossfc.session import fmriprep, layout
+from crossfc.session import fmriprep, layout, match
 from crossfc.trial import command, regions
 from crossfc.trial import config as configuration
 from crossfc.trial.covariate import determined
@@ -26,6 +24,7 @@ from crossfc.trial.design import Pair, Session, Trial, load
 from crossfc.trial.path import LONGEST_NAME, is_file
 from crossfc.trial.person import scan_kind
 from crossfc.trial.sheet import did_you_mean, read_sheet
+from crossfc.trial.strategy import read_strategies
 from crossfc.trial.tree import MULTI_ECHO
 
 _SUB, _SES, _SCAN = "sub-PARTICIPANT", "ses-SESSION", "sub-SCAN"
@@ -75,13 +74,18 @@ class Plan:
         self._check_places()
         raise_all(
             [
-                f"config key sheets.{key}: {path} is no file; correct the path, or remove the key "
-                "for the sheet that crossfc brings"
+                f"config key sheets.{key}: {path} "
+                + (
+                    content.stand_in(path)
+                    or "is no file; correct the path, or remove the key for the sheet that crossfc "
+                    "brings"
+                )
                 for key, path in self.config["sheets"].items()
                 if key not in ("participants", "sessions") and not is_file(path)
             ]
         )
         self.trial: Trial | None = None
+        self._checked_maps: list[str] | None = None
         self.missing_sheets = [
             path
             for key in ("participants", "sessions")
@@ -130,14 +134,14 @@ class Plan:
 
     def _strategies(self) -> dict[str, Any]:
         path = self.config["strategies"]
-        if not Path(path).is_file():
-            raise Fault(f"config key strategies: {path} does not exist; correct the path")
-        strategies = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        schema = configuration.load_schema(self.home / "workflow/schemas/strategies.schema.yaml")
+        strategies = read_strategies(path, schema)
         for name, choices in self.config["pipelines"].items():
             if choices["strategy"] not in strategies:
                 raise Fault(
                     f"config key pipelines.{name}.strategy: {path} has no strategy "
-                    f"{choices['strategy']}; it has {', '.join(strategies)}"
+                    f"{choices['strategy']}{did_you_mean(choices['strategy'], strategies)}; it has "
+                    f"{', '.join(strategies)}"
                 )
         return strategies
 
@@ -299,6 +303,9 @@ class Plan:
         """Refuse an exchange of blocks that are not named, and an atlas that is not there."""
         group = self.config["group"]
         for key in ("atlas", "atlas_names"):
+            why = content.stand_in(group[key])
+            if why is not None:
+                raise Fault(f"config key group.{key}: {group[key]} {why}")
             if not is_file(group[key]):
                 raise Fault(
                     f"config key group.{key}: {group[key]} is no file; correct the path, or remove "
@@ -457,6 +464,9 @@ class Plan:
         if self.trial is None and not self.missing_sheets:
             self._read_sheets()
         if self.trial is None:
+            why = content.stand_in(self.missing_sheets[0])
+            if why is not None:
+                raise Fault(f"{self.missing_sheets[0]} {why}")
             raise Fault(
                 f"{self.missing_sheets[0]} does not exist; run "
                 f"`{command.snakemake('sheets', self.configfiles)}` to write the sheets from the "
@@ -518,24 +528,114 @@ class Plan:
             If one does not exist and no rule makes it.
         """
         own = self.session(participant, session)
-        paths = [self.preprocessed(scan)[kind] for scan in self.used_scans(participant, session)]
-        if self.entry == "fmriprep" and self.config["twin"] is None:
-            if kind.endswith("sidecar"):
-                # Only strategies with CompCor need it, and say so themselves.
-                return [path for path in paths if Path(path).is_file()]
-            for path in paths:
-                if not Path(path).is_file():
-                    raise Fault(
-                        f"{path} does not exist, which {self.config['sheets']['sessions']}, row "
-                        f"{own.row} needs; correct derivatives_dir, space or res in the config or "
-                        "the row's scan, or exclude the session with a reason"
-                    )
-        return paths
+        scans = self.used_scans(participant, session)
+        if not self.given_derivatives:
+            return [self.preprocessed(scan)[kind] for scan in scans]
+        if kind == "bold_sidecar":
+            paths = [path for scan in scans for path in self._matches.sidecars(scan)]
+            return list(dict.fromkeys(map(str, paths)))
+        tables = "confounds" if kind == "confounds_sidecar" else kind
+        try:
+            paths = [self._matches.files(scan)[tables] for scan in scans]
+        except Fault as fault:
+            raise self._in_row(own, fault) from None
+        if kind == "confounds_sidecar":
+            # Only strategies with CompCor need it, and say so themselves.
+            beside = [path.with_suffix(".json") for path in paths]
+            paths = [path for path in beside if path.is_file() or path.is_symlink()]
+        return list(map(str, paths))
+
+    @property
+    def given_derivatives(self) -> bool:
+        """Whether the derivatives are the user's, and not made by a rule."""
+        return self.entry == "fmriprep" and self.config["twin"] is None
+
+    @cached_property
+    def _matches(self) -> match.Matches:
+        return match.Matches(self.derivatives_dir, self.config["space"], self.config["res"])
+
+    def _in_row(self, session: Session, fault: Fault) -> Fault:
+        place = f"{self.config['sheets']['sessions']}, row {session.row}"
+        return Fault("\n".join(f"{place}: {line}" for line in str(fault).splitlines()))
+
+    def require_sound_derivatives(self) -> None:
+        """Refuse given derivatives that cannot be analysed, before any job.
+
+        Files, headers, sizes, grids, and the rows and columns of tables are looked at, of all
+        people, once.
+
+        Raises
+        ------
+        Fault
+            One sentence per cause.
+        """
+        if self.given_derivatives:
+            raise_all(self._faults_of_derivatives)
+
+    @cached_property
+    def _faults_of_derivatives(self) -> list[str]:
+        from crossfc.session import check, origin
+
+        if not self.derivatives_dir.is_dir():
+            return [
+                f"config key derivatives_dir: {self.derivatives_dir} does not exist or is no "
+                "folder; correct the path"
+            ]
+        faults: list[str] = []
+        try:
+            accepted = self.config["derivatives"]["accept_fmriprep_versions"]
+            origin.refuse_known_faults(self.derivatives_dir, accepted)
+        except Fault as fault:
+            faults.append(str(fault))
+        for session in self.sessions():
+            own = [self._fault_of(scan) for scan in session.scans]
+            if all(own):
+                faults += [str(self._in_row(session, fault)) for fault in own]
+        apart = check.differing_grids([run for run in self._headers.values() if run is not None])
+        return faults + ([apart] if apart else [])
+
+    @cached_property
+    def _headers(self) -> dict[str, Any]:
+        return {}
+
+    @cached_property
+    def _run_faults(self) -> dict[str, Fault | None]:
+        return {}
+
+    def _fault_of(self, scan: str) -> Fault | None:
+        """Look at one run of the given derivatives; keep its header."""
+        from crossfc.session import check
+
+        if scan not in self._run_faults:
+            self._run_faults[scan] = None
+            strategies = [
+                self.strategies[choices["strategy"]]
+                for choices in self.config["pipelines"].values()
+            ]
+            try:
+                files = self._matches.files(scan)
+                self._headers[scan] = check.check_derivative(
+                    files["bold"],
+                    files["mask"],
+                    files["confounds"],
+                    self._matches.sidecars(scan),
+                    strategies,
+                    accept_unoriented=self.config["derivatives"]["accept_unoriented"],
+                )
+            except Fault as fault:
+                self._run_faults[scan] = fault
+        return self._run_faults[scan]
+
+    def derivative_choices(self) -> dict[str, Any]:
+        """Give what reading derivatives depends on besides their files."""
+        accepted = self.config["derivatives"]["accept_unoriented"]
+        return {"given": self.given_derivatives, "accept_unoriented": accepted}
 
     def used_scans(self, participant: str, session: str) -> list[str]:
-        """List the runs of a session that can be used: all, or of raw repeats those not at fault.
+        """List the runs of a session that can be used: all, or of repeats those not at fault.
 
-        Where all repeats are at fault, all are listed, and `require_sound_scans` tells why.
+        Where all repeats are at fault, all are listed, and `require_sound_scans` or
+        `require_sound_derivatives` tells why.
         """
         own = self.session(participant, session)
         used = [scan for scan in own.scans if self._fault_of_repeat(own, scan) is None]
@@ -546,7 +646,8 @@ class Plan:
         own = self.session(participant, session)
         used = self.used_scans(participant, session)
         # Names of files without their folder: a moved data set changes nothing.
-        folder = f"{self.config['bids_dir']}/"
+        root = self.derivatives_dir if self.given_derivatives else self.config["bids_dir"]
+        folder = f"{root}/"
         return [
             {"scan": scan, "reason": self._fault_of_repeat(own, scan).replace(folder, "")}
             for scan in own.scans
@@ -554,7 +655,10 @@ class Plan:
         ]
 
     def _fault_of_repeat(self, session: Session, scan: str) -> str | None:
-        """Say what is wrong with a raw run where there are others in its place."""
+        """Say what is wrong with a run where there are others in its place."""
+        if self.given_derivatives and len(session.scans) > 1:
+            fault = self._fault_of(scan)
+            return None if fault is None else str(fault)
         if self.entry != "raw" or self.config["twin"] is not None or len(session.scans) == 1:
             return None
         if scan not in self._repeat_faults:
@@ -600,11 +704,9 @@ class Plan:
             If it does not exist and no rule makes it.
         """
         full = Path(self.config["bids_dir"]) / path
-        if self.config["twin"] is None and not full.is_file():
-            raise Fault(
-                f"{full} does not exist, which {row} needs; correct bids_dir in the config, or the "
-                "row, or exclude it with a reason"
-            )
+        if self.config["twin"] is None:
+            remedy = "correct bids_dir in the config, or the row, or exclude it with a reason"
+            content.require(full, f"which {row} needs", remedy)
         return str(full)
 
     def raw_t1w(self, participant: str) -> str:
@@ -703,11 +805,7 @@ class Plan:
         files = list(dict.fromkeys(row["file"] for row in rows if row["file"]))
         sheets = f"{self.config['sheets']['seeds']} or {self.config['sheets']['targets']}"
         for path in files:
-            if not Path(path).is_file():
-                raise Fault(
-                    f"{path} does not exist, which the column file of {sheets} names; correct the "
-                    "path"
-                )
+            content.require(path, f"which the column file of {sheets} names", "correct the path")
         return files
 
     def sidecars(self, participant: str, session: str, scan: str) -> list[str]:
@@ -785,7 +883,38 @@ class Plan:
         """List the ready maps: person by person, active then control, by seed."""
         if self.entry != "maps":
             return []
-        return [path for pair in self.paired() for path in self._ready_maps(pair, pipeline)]
+        found, faults = [], []
+        for pair in self.paired():
+            try:
+                found += self._ready_maps(pair, pipeline)
+            except Fault as fault:
+                faults.append(str(fault))
+        raise_all(faults)
+        return found
+
+    def require_sound_maps(self, pipeline: str) -> None:
+        """Refuse ready maps that cannot be analysed, before any job.
+
+        Headers, sizes and grids of all are looked at, once, and the values of the first person's.
+
+        Raises
+        ------
+        Fault
+            One sentence per cause.
+        """
+        if self.entry == "maps":
+            raise_all(self._faults_of_maps(pipeline))
+
+    def _faults_of_maps(self, pipeline: str) -> list[str]:
+        if self._checked_maps is None:
+            from crossfc.group import kind
+
+            paths, maps = self.ready_maps(pipeline), self.config["maps"]
+            first = paths[: len(paths) // max(len(self.paired()), 1)]
+            self._checked_maps = kind.faults_of_maps(
+                paths, first, maps["kind"], maps["accept_unoriented"], maps["zero_is_missing"]
+            )
+        return self._checked_maps
 
     def pairs_with_edges(self, pipeline: str) -> str:
         """Give the folder of a pipeline's pairs, for what needs the edges of every session.
@@ -835,7 +964,7 @@ class Plan:
             for s in (pair.active, pair.control)
             if s and maps["level"] == "session"
         ] or [{}]
-        paths = []
+        paths, faults = [], []
         for session in wanted:
             for seed in self.seeds(pipeline):
                 try:
@@ -847,13 +976,16 @@ class Plan:
                         "{seed} and, per session, {session_id} or {treatment}"
                     ) from None
                 path = self.derivatives_dir / name
-                if not path.is_file():
-                    row = f"{sheets['sessions']}, row {session['row']}" if session else person
-                    raise Fault(
-                        f"{path} does not exist, which {row} needs; correct derivatives_dir or "
-                        "maps.pattern in the config, or exclude it with a reason"
-                    )
+                row = f"{sheets['sessions']}, row {session['row']}" if session else person
+                remedy = (
+                    "correct derivatives_dir or maps.pattern in the config, or exclude it with a "
+                    "reason"
+                )
+                why = content.absence(path)
+                if why is not None:
+                    faults.append(content.refusal(path, why, f"which {row} needs", remedy))
                 paths.append(str(path))
+        raise_all(faults)
         return paths
 
     def test_choices(self) -> dict[str, Any]:
@@ -877,6 +1009,8 @@ class Plan:
             "level": maps["level"] if ready else "session",
             "zero_is_missing": maps["zero_is_missing"] if ready else False,
             "accept_unoriented": maps["accept_unoriented"] if ready else False,
+            "ready_maps": ready,
+            "maps_kind": maps["kind"] if ready else None,
         }
 
     def labels(self) -> dict[str, Any]:

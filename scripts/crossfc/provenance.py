@@ -14,6 +14,7 @@ from typing import Any
 from crossfc import code, planned
 from crossfc.fault import Fault
 from crossfc.job import digest_of_lock, machine
+from crossfc.session import origin
 
 RECORD = "provenance.json"
 
@@ -65,6 +66,7 @@ def provenance(
         "packages": packages(),
         "machine": machine(),
         "config": config,
+        "derivatives": _derivatives(config),
         "seeds": seeds(config),
         "sheets": sheet_digests(config),
         "jobs": jobs(logs_dir, rules, sessions, planned),
@@ -72,6 +74,13 @@ def provenance(
         "rules": {rule: list(own) for rule, own in modules.items()},
         "workflow": _digests(home, ".", ("Snakefile", "workflow/*/*", "profiles/default/*")),
     }
+
+
+def _derivatives(config: dict[str, Any]) -> list[dict[str, str | None]] | None:
+    """List what made the derivatives that a study began with; None where it made its own."""
+    if config.get("entry") != "fmriprep" or not config.get("derivatives_dir"):
+        return None
+    return origin.programs(config["derivatives_dir"])
 
 
 def packages() -> dict[str, str]:

@@ -76,7 +76,10 @@ def test_a_person_with_one_bad_session_leaves_by_name(tmp_path):
         for session in ("ses-a", "ses-b"):
             moved = (person, session) == ("sub-2", "ses-b")
             path = tmp_path / f"{person}{session}.json"
-            path.write_text(json.dumps(GOOD | {"mean_fd": 0.9 if moved else 0.2}))
+            own = {"mean_fd": 0.9 if moved else 0.2, "regressors": ["csf", "rot_x"]}
+            own |= {"preprocessed_by": "fMRIPrep 23.2.3", "notes": ["one", "two"]}
+            own["runs_passed_over"] = [{"scan": "run-2", "reason": "is truncated"}]
+            path.write_text(json.dumps(GOOD | own))
             paths.append(path)
             sessions.append({"participant_id": person, "group": "TRD", "session_id": session})
     table = quality_table(sessions, paths, LIMITS)
@@ -86,6 +89,10 @@ def test_a_person_with_one_bad_session_leaves_by_name(tmp_path):
     assert table["targets_left_out"].str.contains("20% of target SMG").all()
     volumes = defective_volumes([s | {"treatment": "A"} for s in sessions], paths)
     assert volumes[["volume", "reason"]].values.tolist() == [[80, "blank"]] * 4
+    assert list(table["confounds_removed"]) == [2] * 4
+    assert set(table["preprocessed_by"]) == {"fMRIPrep 23.2.3"}
+    assert set(table["notes"]) == {"one; two"}
+    assert set(table["runs_passed_over"]) == {"run-2: is truncated"}
     people = [
         {"participant_id": p, "group": "TRD", "sessions": ["ses-a", "ses-b"]}
         for p in ("sub-1", "sub-2")

@@ -179,6 +179,10 @@ def test_another_grid_is_refused(trial, tmp_path):
     save(values[2, 0, 1][:-1], path)
     with pytest.raises(Fault, match="another grid"):
         pair(people, tmp_path / "pairs")
+    rounded = AFFINE.copy()
+    rounded[:3, 3] += 0.01  # of voxels of some mm
+    save(values[2, 0, 1], path, rounded)
+    pair(people, tmp_path / "rounded")
     flipped = AFFINE.copy()
     flipped[0] *= -1
     save(values[2, 0, 1], path, flipped)
@@ -223,7 +227,7 @@ def test_other_faults(trial, tmp_path):
         pair([people[0] | {"active": {"sgACC": "x"}}], tmp_path / "p")
     with pytest.raises(Fault, match="1 maps for 2 seeds"):
         pair([people[0] | {"active": ["x"]}], tmp_path / "p")
-    with pytest.raises(Fault, match="is not there"):
+    with pytest.raises(Fault, match="x.nii does not exist"):
         pair([people[0] | {"active": ["x.nii", "y.nii"]}], tmp_path / "p")
     broken = tmp_path / "broken.nii.gz"
     broken.write_bytes(b"not an image")

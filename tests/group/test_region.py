@@ -75,12 +75,20 @@ def test_a_cluster_is_named_by_what_holds_most_of_it(files, voxels, peak, name, 
 
 
 def test_faults(files, tmp_path):
-    with pytest.raises(Fault, match="is not there"):
+    with pytest.raises(
+        Fault, match="none.nii.gz does not exist; correct the config key group.atlas"
+    ):
         Atlas(tmp_path / "none.nii.gz", files[1])
     files[1].write_text("number\tname\n1\tx\n")
-    with pytest.raises(Fault, match="needs the columns index and name"):
+    with pytest.raises(Fault, match="lacks the column index"):
         Atlas(*files)
     nib.save(nib.Nifti1Image(np.zeros((3, 3, 3, 2)), np.eye(4)), tmp_path / "four.nii.gz")
+    files[1].write_text("index\tname\n1.5\tx\n")
+    with pytest.raises(Fault, match="row 2.*'1.5' is no whole number"):
+        Atlas(*files)
+    files[1].write_text("index\tname\n1\tx\n1\ty\n")
+    with pytest.raises(Fault, match="row 3.*1 stands there twice"):
+        Atlas(*files)
     files[1].write_text("index\tname\n1\tx\n")
     with pytest.raises(Fault, match="one volume"):
         Atlas(tmp_path / "four.nii.gz", files[1])

@@ -153,6 +153,31 @@ def with_records(results, **changes):
     return dataclasses.replace(results, analyses=analyses)
 
 
+def test_methods_tell_how_much_was_removed_and_by_what_scans_were_made(found_results):
+    """The strategy's sentence is the user's; what was removed is in the records."""
+    sessions = found_results.sessions.assign(
+        confounds_removed=34, preprocessed_by="fMRIPrep 23.2.3"
+    )
+    text = text_of(dataclasses.replace(found_results, sessions=sessions))
+    assert "These were 34 columns of the table of confounds per session." in text
+    sessions.loc[0, ["confounds_removed", "preprocessed_by"]] = [31, "fMRIPrep 24.1.1"]
+    text = text_of(dataclasses.replace(found_results, sessions=sessions))
+    assert "These were 31 to 34 columns of the table of confounds per session." in text
+    if found_results.config["entry"] == "fmriprep":
+        assert "(fMRIPrep 24.1.1; fMRIPrep 23.2.3)" in text
+
+
+def test_methods_tell_what_ready_maps_hold(found_results):
+    def of_kind(kind):
+        pairs = found_results.pairs | {"maps_kind": kind}
+        ready = with_config(found_results, entry="maps", twin=None)
+        return text_of(dataclasses.replace(ready, pairs=pairs))
+
+    assert "their values are no Fisher z" in of_kind("other")
+    assert "correlations were made Fisher z" in of_kind("correlation")
+    assert "Connectivity maps (Fisher z) were made outside" in of_kind(None)
+
+
 def test_methods_say_what_was_flipped_and_what_was_shuffled(found_results):
     text = text_of(found_results)
     assert (

@@ -129,7 +129,9 @@ def test_fewer_components_than_asked_for_are_all_taken(real, strategies):
 
 
 def test_no_components_for_want_of_a_sidecar_is_said(real, strategies):
-    with pytest.raises(Fault, match="no aCompCor components .*sidecar .*regressors.json lies"):
+    with pytest.raises(
+        Fault, match="no aCompCor components .*sidecar .*regressors.json, which tells"
+    ):
         strategy_matrix(read_confounds(real["20.2 steady"]), strategies["acompcor"])
 
 
@@ -183,6 +185,51 @@ def test_an_unknown_column_suggests_the_near_one(tmp_path):
     said = str(caught.value)
     assert "timeseries.tsv has no column white_mater" in said
     assert "did you mean white_matter?" in said and "choose another strategy" in said
+
+
+@pytest.mark.parametrize(
+    "pattern", ["motion_outlier*", "motion_outlier??", "cosine*", "non_steady_state_outlier0[0-4]"]
+)
+def test_a_pattern_finds_nothing_where_a_run_may_have_nothing(tmp_path, pattern):
+    """A run without an outlier has no such column (and one with an outlier loses it)."""
+    confounds = read_confounds(small(tmp_path)[0])
+    assert strategy_matrix(confounds, {"columns": ["rot_x", pattern]})[1] == ["rot_x"]
+    spikes = {"motion_outlier00": np.eye(N)[7], "cosine00": np.ones(N)}
+    spikes |= {"non_steady_state_outlier00": np.eye(N)[0]}
+    found = strategy_matrix(read_confounds(small(tmp_path, **spikes)[0]), {"columns": [pattern]})[1]
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("motion_oulier*", "did you mean motion_outlier*?"),
+        ("motion_outlier00", "write motion_outlier*, which may find none"),
+        ("aroma_motion_*", "fMRIPrep 20.2 to 23.0 writes it with --use-aroma"),
+        ("edge_comp_00", "fMRIPrep 21.0 or later writes it"),
+        ("trans_*_derivative2", "correct the name in the file of strategies"),
+        ("rmsd", "fMRIPrep 20.2 and later write it, so an older version or another program"),
+        ("breathing", "correct the name in the file of strategies"),
+    ],
+)
+def test_other_columns_that_are_missing_are_a_fault_with_a_true_remedy(tmp_path, wanted, said):
+    with pytest.raises(Fault) as caught:
+        strategy_matrix(read_confounds(small(tmp_path)[0]), {"columns": [wanted]})
+    assert f"has no column {wanted}" in str(caught.value) and said in str(caught.value)
+
+
+def test_a_tissue_without_components_is_told_by_what_the_table_has(tmp_path):
+    path, table = small(tmp_path)
+    table.drop(columns=[c for c in table if c.startswith("w_")]).to_csv(
+        path, sep="\t", na_rep="n/a", index=False
+    )
+    with pytest.raises(Fault, match="components of wm.*kept none of this tissue in this run"):
+        strategy_matrix(read_confounds(path), {"compcor": {"wm": 5}})
+    table.drop(columns=[c for c in table if "comp_cor" in c]).to_csv(
+        path, sep="\t", na_rep="n/a", index=False
+    )
+    with pytest.raises(Fault, match="write the table with fMRIPrep 20.2 or later"):
+        strategy_matrix(read_confounds(path), {"compcor": {"wm": 5}})
 
 
 def test_a_cell_that_is_no_number(tmp_path):
@@ -249,12 +296,29 @@ def test_a_strategy_that_is_none(tmp_path, strategy, said):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"{", "is no JSON"), (b"[1]", "no JSON object"), (b"\xff\xfe", "is no JSON")],
+    [(b"{", "is no valid JSON"), (b"[1]", "no JSON object"), (b"\xff\xfe", "is not UTF-8")],
 )
 def test_a_sidecar_at_fault(tmp_path, content, said):
     path, _ = small(tmp_path)
     path.with_suffix(".json").write_bytes(content)
     with pytest.raises(Fault, match=f"timeseries.json .*{said}|timeseries.json {said}"):
+        read_confounds(path)
+
+
+def test_a_byte_order_mark_in_the_sidecar_changes_nothing(tmp_path):
+    path, _ = small(tmp_path)
+    sidecar = path.with_suffix(".json")
+    sidecar.write_text('{"a_comp_cor_00": {"Mask": "WM"}}')
+    plain = read_confounds(path).masks
+    sidecar.write_bytes(b"\xef\xbb\xbf" + sidecar.read_bytes())
+    assert read_confounds(path).masks == plain == {"a_comp_cor_00": "WM"}
+
+
+def test_a_dangling_sidecar_is_named_not_passed_over(tmp_path):
+    path, _ = small(tmp_path)
+    path.with_suffix(".json").unlink(missing_ok=True)
+    path.with_suffix(".json").symlink_to("../.git/annex/objects/x/y.json")
+    with pytest.raises(Fault, match=r"timeseries.json is a link into git-annex .*datalad get"):
         read_confounds(path)
 
 

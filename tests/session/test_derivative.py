@@ -653,3 +653,22 @@ def test_the_record_repeats_what_is_known_of_the_coregistration(session, tmp_pat
     session.run()
     record = session.qc()
     assert (record["boundary_cost"], record["left_right"]) == (0.83, "swapped?")
+
+
+def test_the_record_says_what_made_the_scan_and_what_was_noted(session):
+    sidecar = session.folder / "run-1_bold.json"
+    sidecar.write_text(json.dumps({"RepetitionTime": 2.0}))
+    session.runs[0]["sidecars"] = [sidecar]
+    image = nibabel.load(session.runs[0]["bold"])
+    image.header["pixdim"][4] = 1.0
+    nibabel.save(
+        nibabel.Nifti1Image(session.data, image.affine, image.header), session.runs[0]["bold"]
+    )
+    left = {"scan": "run-2", "reason": "run-2_bold.nii.gz is truncated"}
+    session.options |= {"preprocessed_by": "fMRIPrep 23.2.0", "passed_over": [left]}
+    record = session.run().qc()
+    assert record["repetition_time"] == 2.0
+    (note,) = record["notes"]
+    assert note.startswith("the header says a repetition time of 1 s, the sidecar 2 s")
+    assert record["preprocessed_by"] == "fMRIPrep 23.2.0"
+    assert record["runs_passed_over"] == [left]

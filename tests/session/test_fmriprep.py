@@ -179,6 +179,7 @@ def test_threads_and_memory_are_no_choice_of_results(config):
     [
         ("docker://nipreps/fmriprep:latest", "names no exact version"),
         ("docker://nipreps/fmriprep:24.1.1", "command line of fMRIPrep 25.2, not of 24.1.1"),
+        ("docker://nipreps/fmriprep:25.1.2", "command line of fMRIPrep 25.2, not of 25.1.2"),
         ("images/fmriprep-25.2.7.sif", "does not exist; correct the path"),
     ],
 )

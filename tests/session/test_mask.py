@@ -57,3 +57,18 @@ def test_an_empty_mask_or_none_is_refused(tmp_path, scan):
         open_mask(write(tmp_path / "mask.nii.gz", np.zeros((5, 6, 4), np.uint8)), scan)
     with pytest.raises(Fault, match="none.nii.gz does not exist"):
         open_mask(tmp_path / "none.nii.gz", scan)
+
+
+@pytest.mark.parametrize(
+    ("shift", "same"), [(5e-4, True), (0.02, True), (0.16, True), (0.4, False)]
+)
+def test_less_than_a_tenth_of_a_voxel_is_the_same_grid(tmp_path, scan, shift, same):
+    """Programs round affines; a mask of 3 mm that lies 0.02 mm off is the scan's own."""
+    affine = AFFINE.copy()
+    affine[:3, 3] += shift
+    path = write(tmp_path / "mask.nii.gz", brain(), affine)
+    if same:
+        np.testing.assert_array_equal(open_mask(path, scan), brain() == 1)
+        return
+    with pytest.raises(Fault, match=rf"bold.nii.gz \(up to {shift * 3**0.5:.3g} mm away\)"):
+        open_mask(path, scan)

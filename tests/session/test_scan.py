@@ -145,7 +145,7 @@ def _broken(folder, how):
     ("how", "sentence"),
     [
         ("missing", "does not exist; check the sheet"),
-        ("dangling", "link to a file that is not here; fetch its content"),
+        ("dangling", "is a link to .*, where nothing is; fetch its content"),
         ("analyze", "neither .nii nor .nii.gz"),
         ("three", "shape 6×7×5 where 4 dimensions are due"),
         ("few", "19 volumes, fewer than 20"),
@@ -199,3 +199,69 @@ def test_the_header_tells_the_slice_axis(tmp_path, axis):
     image.header.set_dim_info(slice=axis)
     nib.save(image, tmp_path / "a.nii.gz")
     assert open_scan(tmp_path / "a.nii.gz").slice_axis == axis
+
+
+# Derivatives -------------------------------------------------------------------------------------
+
+
+def test_the_sidecar_of_a_derivative_wins_with_a_note(tmp_path):
+    """fMRIPrep 23.2.0 wrote 1 s into the header and the right time into the sidecar."""
+    path = _save(tmp_path / "a.nii.gz", _series(), tr=1.0)
+    scan = open_scan(path, kind="derivative", sidecar={"RepetitionTime": 2.5})
+    assert scan.repetition_time == 2.5
+    assert scan.notes == (
+        "the header says a repetition time of 1 s, the sidecar 2.5 s; the sidecar's was taken",
+    )
+    agreed = open_scan(path, kind="derivative", sidecar={"RepetitionTime": 1.0})
+    assert agreed.notes == ()
+
+
+@pytest.mark.parametrize("kind", ["raw", "derivative"])
+@pytest.mark.parametrize("tr", [0, 1.0, 2.5])
+def test_milliseconds_in_a_sidecar_are_never_taken_for_seconds(tmp_path, kind, tr):
+    path = _save(tmp_path / "a.nii.gz", _series(), tr=tr)
+    with pytest.raises(Fault, match=r"2500 s in its sidecar.*like milliseconds: give seconds"):
+        open_scan(path, kind=kind, sidecar={"RepetitionTime": 2500})
+
+
+def test_one_second_that_only_a_derivatives_header_tells_is_no_knowledge(tmp_path):
+    path = _save(tmp_path / "a.nii.gz", _series(), tr=1.0)
+    with pytest.raises(Fault, match="no RepetitionTime in a sidecar, and its header says 1 s"):
+        open_scan(path, kind="derivative")
+    assert open_scan(path).repetition_time == 1.0
+    _save(path, _series(), tr=0.8)
+    assert open_scan(path, kind="derivative").repetition_time == pytest.approx(0.8)
+
+
+def _unmarked(path, srow=AFFINE):
+    """Keep the matrix of a header and take away what vouches for it."""
+    raw = bytearray(gzip.decompress(_save(path, _series(), codes=(1, 0)).read_bytes()))
+    raw[252:256] = bytes(4)  # qform_code and sform_code
+    raw[280:328] = np.asarray(srow[:3], dtype="<f4").tobytes()
+    path.write_bytes(gzip.compress(bytes(raw)))
+    return path
+
+
+def test_an_accepted_derivative_keeps_the_matrix_of_its_header(tmp_path):
+    """nibabel's guess would put the origin into the middle, some 20 mm from the template's."""
+    path = _unmarked(tmp_path / "a.nii.gz")
+    with pytest.raises(Fault, match="or set derivatives.accept_unoriented: true"):
+        open_scan(path, kind="derivative")
+    scan = open_scan(path, kind="derivative", accept_unoriented=True)
+    np.testing.assert_allclose(scan.affine, AFFINE, atol=1e-5)
+    assert scan.notes == (
+        "the header marks no orientation; the matrix that stands in it was taken",
+    )
+
+
+@pytest.mark.parametrize("matrix", [np.zeros((4, 4)), np.eye(4), np.full((4, 4), np.nan)])
+def test_a_derivative_without_a_matrix_is_refused_whatever_is_accepted(tmp_path, matrix):
+    path = _unmarked(tmp_path / "a.nii.gz", matrix)
+    with pytest.raises(Fault, match="no matrix of its voxel size stands in the header; write it"):
+        open_scan(path, kind="derivative", accept_unoriented=True)
+
+
+def test_an_unoriented_region_names_no_key_that_would_not_help(tmp_path):
+    _save(tmp_path / "a.nii.gz", _series()[..., 0], codes=(0, 0))
+    with pytest.raises(Fault, match="so left and right are unknown; convert it again$"):
+        open_scan(tmp_path / "a.nii.gz", dimensions=3, kind="region")

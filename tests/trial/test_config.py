@@ -275,3 +275,29 @@ def test_the_schema_is_strict_and_a_valid_schema(schema):
 def test_the_shipped_configurations_are_sound(root, schema, name):
     text = (root / "config" / f"{name}.yaml").read_text(encoding="utf-8")
     assert check(yaml.safe_load(text), schema)["study"] in ("demo", name)
+
+
+def test_which_pipeline_is_primary_does_not_hang_on_the_order_of_keys(schema):
+    own = {"gsr": {"fwhm_mm": 4}, "primary": {}, "scrub": {}}
+    for config in (
+        SOUND | {"pipelines": own},
+        SOUND | {"pipelines": dict(reversed(own.items()))},
+        SOUND | {"pipelines": own, "primary": "primary"},
+    ):
+        found = check(config, schema)
+        assert (found["primary"], next(iter(found["pipelines"]))) == ("primary", "primary")
+    found = check(SOUND | {"pipelines": own, "primary": "gsr"}, schema)
+    assert list(found["pipelines"]) == ["gsr", "primary", "scrub"]
+    assert found["pipelines"]["gsr"]["fwhm_mm"] == 4
+    assert check(SOUND | {"pipelines": {"only": {}}}, schema)["primary"] == "only"
+
+
+def test_a_primary_pipeline_that_nobody_named_is_asked_for(schema):
+    own = {"gsr": {}, "scrub": {}}
+    (line,) = refusal(SOUND | {"pipelines": own}, schema)
+    assert line.startswith("config key primary: which of the pipelines gsr, scrub are the answers")
+    (line,) = refusal(SOUND | {"pipelines": own, "primary": "scrap"}, schema)
+    assert line == (
+        "config key primary: there is no pipeline scrap; did you mean scrub?; pipelines are "
+        "gsr, scrub"
+    )

@@ -203,6 +203,15 @@ def test_unknown_columns_and_commas(trial, which):
         trial(**{which: "\n".join([*lines[:2], lines[2] + "\t", *lines[3:]])})
 
 
+@pytest.mark.parametrize("column", ["exlude", "Exclude", "excluded"])
+def test_a_misspelt_exclusion_excludes_nobody_unseen(trial, column):
+    """Other columns of the participants may be anything, so this one was taken for a covariate."""
+    with pytest.raises(
+        Fault, match=f'column "{column}" is no column.*did you mean exclude. rename'
+    ):
+        trial(people=PEOPLE.replace("exclude", column))
+
+
 def test_a_score_column_needs_a_scale(trial):
     with pytest.raises(Fault) as caught:
         trial(sessions=SESSIONS.replace("MADRS", "MADRSS"))

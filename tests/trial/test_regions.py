@@ -106,6 +106,15 @@ def test_files_of_regions_are_paths_as_they_stand(tmp_path, path, said):
     assert 'seeds.tsv, row 2, column "file"' in str(caught.value) and said in str(caught.value)
 
 
+@pytest.mark.parametrize("space", ["Talairach", "T1w", "MNI305", "mni"])
+def test_places_in_another_space_are_refused(tmp_path, space):
+    sheet = HEAD.rstrip("\n") + "\tspace\n" + SPHERE.rstrip("\n")
+    with pytest.raises(Fault, match='row 2, column "space".*MNI152 coordinates; give the place'):
+        regions.read_seeds(write(tmp_path, f"{sheet}\t{space}\n"))
+    for known in ("MNI152", "MNI152NLin6Asym", "n/a"):
+        regions.read_seeds(write(tmp_path, f"{sheet}\t{known}\n"))
+
+
 def test_a_set_is_chosen_by_name(tmp_path):
     sets = regions.read_seeds(write(tmp_path, HEAD + SPHERE))
     assert regions.choose_set(sets, "own", "primary", "seeds.tsv") == sets["own"]

@@ -33,7 +33,8 @@ def test_missing_scan_of_a_finished_session_is_not_passed_over(study):
     text = path.read_text()
     row = next(r for r in text.splitlines() if r.startswith("sub-T02\tses-placebo"))
     path.write_text(text.replace(row, row.replace("task-rest_bold", "task-rest_run-07_bold")))
-    assert "run-07_space-" in before_any_job(study)
+    text = before_any_job(study)
+    assert "has no preprocessed BOLD of sub-T02_ses-placebo_task-rest_run-07 in space-" in text
 
 
 def one_file(study, pattern: str, folder: str = FUNC) -> Path:
@@ -130,9 +131,9 @@ def test_seed_outside_the_brain_box(study):
 
 def test_missing_scan(study):
     one_file(study, "*preproc_bold.nii.gz").unlink()
-    text = refused(study)
-    assert "preproc_bold.nii.gz does not exist, which design/sessions.tsv, row" in text
-    assert "exclude the session with a reason" in text
+    text = before_any_job(study)
+    assert "has no preprocessed BOLD of sub-T02_ses-placebo_task-rest in space-" in text
+    assert "design/sessions.tsv, row" in text and "exclude the session with a reason" in text
 
 
 def test_sheets_not_written_yet(study):
@@ -245,10 +246,24 @@ def empty_mask_at_seed(path: Path) -> None:
     [
         ("*preproc_bold.nii.gz", truncate, ["preproc_bold.nii.gz is truncated"]),
         ("*preproc_bold.nii.gz", three_dimensional, ["preproc_bold.nii.gz", "3"]),
-        ("*preproc_bold.nii.gz", not_a_number, ["preproc_bold.nii.gz", "NaN"]),
-        ("*preproc_bold.nii.gz", no_orientation, ["preproc_bold.nii.gz", "sform"]),
+        ("*preproc_bold.nii.gz", no_orientation, ["derivatives.accept_unoriented: true"]),
         ("*confounds_timeseries.tsv", short_table, ["has 57 rows for a scan of 60 volumes"]),
         ("*confounds_timeseries.tsv", without_column, ["has no column global_signal"]),
+    ],
+)
+def test_scan_at_fault_is_told_before_any_job(study, pattern, break_it, words):
+    before = results_digest(study)
+    break_it(one_file(study, pattern))
+    text = before_any_job(study, "--dry-run")
+    for word in ["crossfc: design/sessions.tsv, row", *words]:
+        assert word in text, text
+    assert results_digest(study) == before
+
+
+@pytest.mark.parametrize(
+    ("pattern", "break_it", "words"),
+    [
+        ("*preproc_bold.nii.gz", not_a_number, ["preproc_bold.nii.gz", "NaN"]),
         ("*brain_mask.nii.gz", empty_mask_at_seed, ["of seed sgACC lies in the brain mask"]),
     ],
 )
@@ -263,8 +278,7 @@ def test_scan_at_fault(study, pattern, break_it, words):
     assert not list((study.folder / "results").rglob(".part*"))
 
 
-def test_repetition_time_against_the_sidecar(study):
-    path = one_file(study, "*preproc_bold.json")
-    path.write_text(path.read_text().replace('"RepetitionTime": 2.5', '"RepetitionTime": 2.0'))
-    text = refused(study)
-    assert "has a repetition time of 2.5 s in its header but 2 s in its sidecar" in text
+def test_misspelt_strategy(study):
+    study.edit("config/strategies.yaml", "p9:\n  columns:", "p9:\n  colums:")
+    text = before_any_job(study)
+    assert "config/strategies.yaml, strategy p9: the key colums is unknown; did you mean" in text

@@ -38,7 +38,12 @@ def test_real_contrast_maps(tmp_path, root, shared_data):
         "groups": {"patients": "healthy"},
         "treatments": {"active": "reappraise", "control": "look"},
         "pipelines": {"primary": {"seed_set": "none"}},
-        "maps": {"pattern": "{participant_id}.img", "level": "contrast", "mask_seeds": False},
+        "maps": {
+            "pattern": "{participant_id}.img",
+            "level": "contrast",
+            "kind": "other",
+            "mask_seeds": False,
+        },
         "group": {"permutations": 500},
     }
     study.config_path.write_text(yaml.safe_dump(config))
@@ -100,7 +105,8 @@ def test_second_trial_from_its_data_set_to_the_group_by_configuration_only(
             affine[:3, 3] = (-55, -80, -50)
             effect = np.zeros(shared.shape)
             effect[8:10, 8:10, 4:6] = 3.0 if row.treatment == "LSD" else 0.0
-            nibabel.save(nibabel.Nifti1Image((shared + noise + effect).astype("f4"), affine), path)
+            values = 0.15 * (shared + noise + effect)  # in the range of Fisher z
+            nibabel.save(nibabel.Nifti1Image(values.astype("f4"), affine), path)
     settings["maps"] = settings.get("maps", {}) | {"pattern": pattern}
     settings["group"] = {"permutations": 199}
     config.write_text(yaml.safe_dump(settings))

@@ -9,7 +9,16 @@ Steps      choose the whole run of lowest motion -> project out confounds and st
 
 
 def preprocessed_inputs(kind):
-    return lambda w: refused(plan.preprocessed_inputs, w.participant, w.session, kind)
+    """Ask for derivatives; first refuse those at fault, of all people, before any job is run."""
+
+    def of_wildcards(wildcards):
+        # Headers are looked at once, not again in every job of a cluster.
+        if workflow.is_main_process:
+            refused(plan.require_sound_derivatives)
+        own = wildcards.participant, wildcards.session
+        return refused(plan.preprocessed_inputs, *own, kind)
+
+    return of_wildcards
 
 
 def own_scans(wildcards):
@@ -47,6 +56,7 @@ if plan.entry != "maps" and plan.trial:
         params:
             scans=own_scans,
             passed_over=passed_over,
+            derivatives=plan.derivative_choices(),
             task=plan.config["task"],
             space=plan.config["space"],
             pipelines=plan.pipeline_choices(),

@@ -29,6 +29,13 @@ def quality_results():
     return list(rules.quality_group.output) if plan.has_edges else []
 
 
+def sound_maps(wildcards):
+    """Ask for ready maps; first refuse those at fault, of all people, before any job is run."""
+    if workflow.is_main_process:
+        refused(plan.require_sound_maps, wildcards.pipeline)
+    return refused(plan.ready_maps, wildcards.pipeline)
+
+
 def pairing_sizes(wildcards, input):
     each = need.image_mb(need.first_map(input))
     number = len(plan.sessions()) * len(plan.seeds(wildcards.pipeline))
@@ -49,7 +56,7 @@ def test_sizes(wildcards, input):
 rule pair_sessions:
     input:
         sessions=on_sheets(lambda: plan.session_folders()),
-        maps=lambda w: refused(plan.ready_maps, w.pipeline),
+        maps=sound_maps,
         regions=lambda w: refused(plan.region_files, [w.pipeline]),
     output:
         directory(GROUP + "/pairs"),

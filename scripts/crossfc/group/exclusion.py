@@ -63,6 +63,9 @@ def quality_table(
         row["runs_considered"] = len(record["runs_considered"])
         passed_over = (f"{r['scan']}: {r['reason']}" for r in record.get("runs_passed_over", []))
         row["runs_passed_over"] = "; ".join(passed_over).replace("\n", " ")
+        row["confounds_removed"] = len(record.get("regressors", []))
+        row["preprocessed_by"] = record.get("preprocessed_by")
+        row["notes"] = "; ".join(record.get("notes", []))
         for seed, measured in record["seeds"].items():
             row[f"coverage_{seed}"] = measured["coverage"]
             row[f"tsnr_{seed}"] = measured["tsnr"]

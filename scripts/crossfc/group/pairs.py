@@ -15,6 +15,7 @@ import pandas as pd
 
 from crossfc import atomic
 from crossfc.fault import Fault
+from crossfc.group.kind import Judge
 from crossfc.group.tie import difference
 from crossfc.group.volume import Grid, around_seeds
 from crossfc.trial.sequence import sequence_code
@@ -36,6 +37,7 @@ def pair_sessions(
     level: str = "session",
     accept_unoriented: bool = False,
     zero_is_missing: bool = False,
+    judge: Judge | None = None,
 ) -> dict:
     """Subtract each person's control session from the active one, for every seed.
 
@@ -70,6 +72,8 @@ def pair_sessions(
         ``session``, or ``contrast`` for ready within-person contrast maps.
     accept_unoriented, zero_is_missing : bool
         See `crossfc.group.volume.Grid`.
+    judge : Judge, optional
+        Of ready maps: what their values are. Maps that crossfc made are not judged.
 
     Returns
     -------
@@ -93,9 +97,17 @@ def pair_sessions(
         # Which voxels stay is known after the last person only. So everybody goes to the disk
         # and from there into the arrays, and memory does not grow with the number of people.
         scratch = [stack.enter_context(TemporaryFile(dir=out_dir.parent)) for _ in kinds]
-        coverage = candidates = first = constant = None
+        coverage = candidates = first = constant = inside = None
         for person in people:
-            maps = _read(person, kinds, seeds, grid)
+            maps = _read(person, kinds, seeds, grid, judge)
+            if judge is not None and seed_definitions and level == "session":
+                inside = inside or [
+                    around_seeds([seed], seed_definitions, 0.0, grid.shape, grid.affine).ravel()
+                    for seed in seeds
+                ]
+                for of_kind in maps:
+                    for values, own in zip(of_kind, inside, strict=True):
+                        judge.see_seed(values[own])
             covered = np.isfinite(maps).all(axis=(0, 1))
             if coverage is None:
                 coverage = _Coverage(len(covered))
@@ -109,6 +121,8 @@ def pair_sessions(
             if first is None:
                 first, constant = delta, np.ones(delta.shape, dtype=bool)
             constant &= delta == first
+        if judge is not None:
+            judge.require_no_correlations(_paths(people[0], kinds[0], seeds)[0])
         mask, left = coverage.everybody, {}
         left["not covered in everybody"] = int(np.count_nonzero(coverage.anybody & ~mask))
 
@@ -150,6 +164,7 @@ def pair_sessions(
             if count
         },
         "fwhm_mm": fwhm_mm,
+        "maps_kind": None if judge is None else judge.kind,
     }
     atomic.write_json(out_dir / "pairs.json", record)
     return record
@@ -307,10 +322,17 @@ def _paths(person: dict, kind: str, seeds: list[str]) -> list:
     return list(given)
 
 
-def _read(person: dict, kinds: Sequence[str], seeds: list[str], grid: Grid) -> np.ndarray:
+def _read(
+    person: dict, kinds: Sequence[str], seeds: list[str], grid: Grid, judge: Judge | None
+) -> np.ndarray:
     """Read the maps of one person: shape (n_kinds, n_seeds, voxels of the grid)."""
+
+    def values(path: str | os.PathLike) -> np.ndarray:
+        read = grid.read(path).ravel()
+        return read if judge is None else judge.read(read, path)
+
     listed = [_paths(person, kind, seeds) for kind in kinds]
-    maps = np.array([[grid.read(path).ravel() for path in paths] for paths in listed])
+    maps = np.array([[values(path) for path in paths] for paths in listed])
     for column, seed in enumerate(seeds):
         if len(kinds) > 1 and np.array_equal(*maps[:, column], equal_nan=True):
             raise Fault(

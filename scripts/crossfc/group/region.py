@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
-import pandas as pd
 
+from crossfc import content
 from crossfc.fault import Fault
+from crossfc.group.volume import load
+from crossfc.trial.sheet import read_sheet
 
 
 class Atlas:
@@ -28,18 +29,9 @@ class Atlas:
     """
 
     def __init__(self, image: str | Path, table: str | Path, reach_mm: float = 5.0) -> None:
-        for path in (image, table):
-            if not Path(path).is_file():
-                raise Fault(f"{path} is not there; name an atlas (image and table) that is")
-        listed = pd.read_csv(table, sep="\t", dtype={"name": str}, keep_default_na=False)
-        if not {"index", "name"} <= set(listed.columns):
-            raise Fault(f"{table} needs the columns index and name; it has {list(listed.columns)}")
-        self._names = {
-            int(index): name
-            for index, name in zip(listed["index"], listed["name"], strict=True)
-            if int(index) != 0
-        }
-        loaded = nib.load(image)
+        content.require(image, remedy="correct the config key group.atlas")
+        self._names = _names(table)
+        loaded = load(image)
         if len(loaded.shape) != 3:
             raise Fault(f"{image} has shape {loaded.shape}; an atlas is one volume")
         self._labels = np.rint(np.asarray(loaded.dataobj)).astype(int)
@@ -143,3 +135,22 @@ class Atlas:
         labels = np.zeros(len(nearest), dtype=int)
         labels[inside] = self._labels[tuple(nearest[inside].T)]
         return labels
+
+
+def _names(table: str | Path) -> dict[int, str]:
+    """Read the names of an atlas by their label."""
+    sheet = read_sheet(table, ("index", "name"))
+    names: dict[int, str] = {}
+    for row in sheet.rows:
+        try:
+            index = int(row["index"])
+        except ValueError:
+            raise Fault(
+                f"{sheet.at(row, 'index')}: {row['index']!r} is no whole number; write the label "
+                "that the atlas's image has"
+            ) from None
+        if index in names:
+            raise Fault(f"{sheet.at(row, 'index')}: {index} stands there twice; remove one")
+        if index != 0:
+            names[index] = row["name"]
+    return names

@@ -6,7 +6,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from crossfc import content
 from crossfc.fault import Fault
+from crossfc.session.scan import require_whole, same_grid
 
 
 class Grid:
@@ -71,6 +73,19 @@ class Grid:
         inside = np.nan_to_num(np.asarray(image.dataobj, dtype=np.float32)) != 0
         return inside.reshape(self.shape)
 
+    def check(self, path: str | Path) -> None:
+        """Make the checks of `read` that need no voxels: orientation, dimensions, grid, size.
+
+        Raises
+        ------
+        Fault
+            If one fails.
+        """
+        path = Path(path)
+        self._load(path)
+        if path.name.endswith((".nii", ".nii.gz")):
+            require_whole(path)
+
     def _load(self, path: Path) -> nib.spatialimages.SpatialImage:
         image = load(path)
         shape = image.shape
@@ -86,7 +101,7 @@ class Grid:
         if self.shape is None:
             self.shape, self.affine, self._first = shape, image.affine, path
             self.header = image.header
-        elif shape != self.shape or not np.allclose(image.affine, self.affine, atol=1e-3):
+        elif not same_grid(self.shape, self.affine, shape, image.affine):
             raise Fault(
                 f"{path} lies on another grid than {self._first}: shape {shape} and "
                 f"{self.shape}, affine {image.affine.round(3).tolist()} and "
@@ -114,8 +129,7 @@ def load(path: str | Path) -> nib.spatialimages.SpatialImage:
     Fault
         If the file is missing or nibabel cannot read it.
     """
-    if not Path(path).is_file():
-        raise Fault(f"{path} is not there; run the step that makes it or correct the path")
+    content.require(path, remedy="run the step that makes it or correct the path")
     try:
         return nib.load(path)
     except (nib.filebasedimages.ImageFileError, OSError, EOFError) as reason:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from crossfc.group.kind import words
 from crossfc.report import brain, figure, number
 from crossfc.report.clusters import cluster_table, peak_table, value_table
 from crossfc.report.narrative import (
@@ -272,5 +273,6 @@ def cell_chart(results: Results, rows: pd.DataFrame, title: str) -> str:
         for g in groups
     )
     treatments = (results.control, results.active)
-    alt = f"{title}: each person's Fisher z, {' and '.join(treatments)}; means {means}"
-    return figure.paired(groups, treatments, "Fisher z", alt)
+    quantity = words(results.pairs.get("maps_kind"))
+    alt = f"{title}: each person's {quantity}, {' and '.join(treatments)}; means {means}"
+    return figure.paired(groups, treatments, quantity, alt)

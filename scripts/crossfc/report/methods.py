@@ -368,7 +368,8 @@ def _known(table: Any, column: str) -> bool:
 def _scan(results: Results) -> dict[str, str]:
     """What the sessions' records tell of the scans."""
     found = {}
-    for key in ("volumes", "repetition_time", "volumes_kept", "residual_degrees_of_freedom"):
+    ranges = ("volumes", "repetition_time", "volumes_kept", "residual_degrees_of_freedom")
+    for key in (*ranges, "confounds_removed"):
         if key in results.sessions and results.sessions[key].notna().any():
             values = results.sessions[key].dropna()
             low, high = number.general(values.min()), number.general(values.max())
@@ -378,6 +379,9 @@ def _scan(results: Results) -> dict[str, str]:
         if lost.sum() > 0:
             n = int((lost > 0).sum())
             found["lost"] = f"{number.whole(lost.sum())} in {n} session{'s' if n > 1 else ''}"
+    if "preprocessed_by" in results.sessions:
+        made_by = results.sessions["preprocessed_by"].dropna()
+        found["preprocessed_by"] = "; ".join(dict.fromkeys(map(str, made_by)))
     return found
 
 

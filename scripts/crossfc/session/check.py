@@ -1,16 +1,20 @@
-"""What can be known of raw scans before any work: sidecars and headers, in milliseconds a scan."""
+"""What can be known of scans before any work: sidecars and headers, in milliseconds a scan."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from crossfc import content
 from crossfc.fault import Fault, raise_all
+from crossfc.session.confounds import Confounds, columns_of, components_of, require_rows
 from crossfc.session.fieldmap import field_maps_for, refuse_field_maps
-from crossfc.session.scan import ScanHeader, open_header
+from crossfc.session.mask import require_grid
+from crossfc.session.scan import ScanHeader, open_header, same_grid
 from crossfc.session.sidecar import check_sidecar, read_sidecar, sidecar_paths
 from crossfc.session.slice_timing import read_slice_timing
+from crossfc.trial.strategy import flat
 
 
 def check_run(
@@ -95,6 +99,129 @@ def check_repeat(scan: str, bids_dir: str | Path, *, accept_unoriented: bool = F
             open_header(path, sidecar=sidecar, accept_unoriented=accept_unoriented)
         except Fault:
             raise fault from None
+
+
+def check_derivative(
+    bold: str | Path,
+    mask: str | Path,
+    confounds: str | Path,
+    sidecars: Sequence[str | Path],
+    strategies: Sequence[dict[str, Any]] = (),
+    *,
+    accept_unoriented: bool = False,
+) -> ScanHeader:
+    """Check a preprocessed run: headers, sizes, grid of the mask, sidecar, rows and columns.
+
+    Parameters
+    ----------
+    bold, mask, confounds : path
+        The files of one run.
+    sidecars : sequence of path
+        Of the BOLD, from the root of the data set down.
+    strategies : sequence of dict
+        Confound strategies whose columns the table must have.
+    accept_unoriented : bool
+        As in `open_header`.
+
+    Returns
+    -------
+    ScanHeader
+        Of the BOLD.
+
+    Raises
+    ------
+    Fault
+        One sentence per fault found.
+    """
+    faults: list[str] = []
+
+    def found(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        try:
+            return function(*arguments, **options)
+        except Fault as fault:
+            faults.extend(line for line in str(fault).splitlines() if line not in faults)
+            return None
+
+    kind = {"kind": "derivative", "accept_unoriented": accept_unoriented}
+    sidecar = found(read_sidecar, sidecars)
+    # Without its sidecar the header's repetition time would be judged, which is not what is wrong.
+    known = {"RepetitionTime": 2.0} if sidecar is None else sidecar
+    run = found(open_header, bold, sidecar=known, **kind)
+    brain = found(open_header, mask, dimensions=3, **kind)
+    if run is not None and brain is not None:
+        found(require_grid, brain, run)
+    columns = dict.fromkeys(found(_check_rows, confounds, run.volumes if run else None) or ())
+    beside = Path(confounds).with_suffix(".json")
+    described = beside.is_symlink() or beside.is_file()
+    if described:
+        found(content.require, beside)
+    for strategy in strategies if columns else ():
+        for wanted in flat(strategy.get("columns")):
+            found(columns_of, columns, wanted, confounds)
+        # What the sidecar tells of the components of fMRIPrep 20.2 is read by the job: it is long.
+        if not described or any(name.startswith(("c_comp", "w_comp")) for name in columns):
+            table = Confounds(Path(confounds), columns, {})
+            for tissue, count in (strategy.get("compcor") or {}).items():
+                found(components_of, table, tissue, count)
+    raise_all(faults)
+    return run
+
+
+def _check_rows(path: str | Path, volumes: int | None) -> list[str]:
+    """Count the rows of a confounds table, without reading its numbers; give its columns."""
+    content.require(path)
+    try:
+        with open(path, "rb") as stream:
+            header = stream.readline()
+            rows = sum(1 for line in stream if not line.isspace())
+    except OSError as error:
+        raise Fault(f"{path} cannot be read ({error.strerror}); check its permissions") from None
+    try:
+        columns = header.decode("utf-8-sig").rstrip("\r\n").split("\t")
+    except UnicodeDecodeError:
+        raise Fault(f"{path} is no UTF-8 text; write the table again") from None
+    require_rows(path, rows, volumes)
+    return columns
+
+
+def differing_grids(runs: Sequence[ScanHeader]) -> str | None:
+    """Say which runs do not lie on the grid that most of them have.
+
+    Parameters
+    ----------
+    runs : sequence of ScanHeader
+
+    Returns
+    -------
+    str or None
+        One sentence with the first three files; None where all lie on one grid.
+    """
+    grids: list[list[ScanHeader]] = []
+    for run in runs:
+        own = next(
+            (g for g in grids if same_grid(g[0].shape, g[0].affine, run.shape, run.affine)), None
+        )
+        if own is None:
+            grids.append([run])
+        else:
+            own.append(run)
+    if len(grids) < 2:
+        return None
+    most = max(grids, key=len)
+    others = [run for run in runs if not any(run is own for own in most)]
+    shown = ", ".join(f"{run.path} ({_grid(run)})" for run in others[:3])
+    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+    return (
+        f"{len(others)} of {len(runs)} preprocessed runs lie on another grid than the others, such "
+        f"as {most[0].path} ({_grid(most[0])}): {shown}{more}; run fMRIPrep for everybody with one "
+        "resolution (--output-spaces with :res-2), or exclude these sessions with a reason"
+    )
+
+
+def _grid(run: ScanHeader) -> str:
+    sizes = "×".join(f"{size:.4g}" for size in run.voxel_sizes)
+    corner = ", ".join(f"{v:.4g}" for v in run.affine[:3, 3])
+    return f"{'×'.join(map(str, run.shape[:3]))} voxels of {sizes} mm from ({corner})"
 
 
 def check_t1w(t1w: str | Path, *, accept_unoriented: bool = False) -> None:

@@ -1,8 +1,8 @@
 """The confounds table of fMRIPrep (20.2 to 25.x), and which of its columns a strategy takes."""
 
 import fnmatch
-import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,31 @@ from typing import Any
 import numpy as np
 
 from crossfc.fault import Fault, at
+from crossfc.session.sidecar import read_object
 from crossfc.trial.sheet import did_you_mean, read_sheet
+from crossfc.trial.strategy import flat
 
 MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 HEAD_RADIUS_MM = 50.0
+# Columns of which a run may rightly have none: without an outlier, in steady state from the start,
+# or shorter than fMRIPrep's slowest drift.
+_MAY_BE_NONE = ("motion_outlier", "non_steady_state_outlier", "cosine")
+# What every table of fMRIPrep 20.2 and later has.
+_ALWAYS = {
+    name + kind
+    for name in (*MOTION, "csf", "white_matter", "global_signal")
+    for kind in ("", "_derivative1", "_power2", "_derivative1_power2")
+} | {"framewise_displacement", "dvars", "std_dvars", "rmsd"}
+# What only some versions write, or only when asked.
+_WRITTEN_BY = {
+    "aroma_motion_*": "fMRIPrep 20.2 to 23.0 writes it with --use-aroma",
+    "edge_comp_*": "fMRIPrep 21.0 or later writes it",
+    "[cw]_comp_cor_*": "fMRIPrep 21.0 or later writes it",
+    "motion_outlier*": "this run has no such outlier: write motion_outlier*, which may find none",
+    "cosine*": "this run has no such drift: write cosine*, which may find none",
+    "non_steady_state_outlier*": "this run has no such volume: write non_steady_state_outlier*, "
+    "which may find none",
+}
 
 
 @dataclass(frozen=True)
@@ -53,13 +74,7 @@ def read_confounds(path: str | Path, n_volumes: int | None = None) -> Confounds:
     """
     path = Path(path)
     sheet = read_sheet(path, ())
-    if len(sheet.rows) < 2:
-        raise Fault(f"{path} has {len(sheet.rows)} rows, one per volume is due; write it again")
-    if n_volumes is not None and len(sheet.rows) != n_volumes:
-        raise Fault(
-            f"{path} has {len(sheet.rows)} rows for a scan of {n_volumes} volumes; use the table "
-            "that fMRIPrep wrote for this very run"
-        )
+    require_rows(path, len(sheet.rows), n_volumes)
     columns = {}
     for column in sheet.columns:
         values = np.empty(len(sheet.rows))
@@ -75,19 +90,30 @@ def read_confounds(path: str | Path, n_volumes: int | None = None) -> Confounds:
     return Confounds(path, columns, _component_masks(path))
 
 
+def require_rows(path: object, rows: int, volumes: int | None) -> None:
+    """Refuse a table that has not one row per volume.
+
+    Raises
+    ------
+    Fault
+        If it has fewer than two, or not as many as there are volumes (where that is known).
+    """
+    if rows < 2:
+        raise Fault(f"{path} has {rows} rows, one per volume is due; write it again")
+    if volumes is not None and rows != volumes:
+        raise Fault(
+            f"{path} has {rows} rows for a scan of {volumes} volumes; use the table that fMRIPrep "
+            "wrote for this very run"
+        )
+
+
 def _component_masks(path: Path) -> dict[str, str]:
     sidecar = path.with_suffix(".json")
-    if not sidecar.is_file():
+    if not sidecar.is_file() and not sidecar.is_symlink():
         return {}
-    try:
-        content = json.loads(sidecar.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise Fault(f"{sidecar} is no JSON ({error}); write it again") from None
-    if not isinstance(content, dict):
-        raise Fault(f"{sidecar} holds no JSON object {{…}}; write it again")
     return {
         name: str(entry["Mask"])
-        for name, entry in content.items()
+        for name, entry in read_object(sidecar).items()
         if isinstance(entry, dict) and "Mask" in entry and entry.get("Retained", True)
     }
 
@@ -144,7 +170,8 @@ def strategy_matrix(confounds: Confounds, strategy: dict[str, Any]) -> tuple[np.
     confounds : Confounds
     strategy : dict
         ``columns`` (names or shell patterns, nested lists allowed) and ``compcor`` (number of
-        aCompCor components per tissue, ``wm`` and ``csf``).
+        aCompCor components per tissue, ``wm`` and ``csf``). A pattern may find nothing only where
+        a run may have nothing of the kind, such as ``motion_outlier*``.
 
     Returns
     -------
@@ -160,25 +187,84 @@ def strategy_matrix(confounds: Confounds, strategy: dict[str, Any]) -> tuple[np.
     """
     compcor = strategy.get("compcor") or {}
     names: list[str] = []
-    for wanted in _flat(strategy.get("columns")):
-        found = [n for n in confounds.columns if fnmatch.fnmatchcase(n, wanted)]
-        if not found:
-            raise Fault(
-                f"{confounds.path} has no column {wanted}, which the confound strategy needs"
-                f"{did_you_mean(wanted, confounds.columns)}; choose another strategy or write the "
-                "table with fMRIPrep 20.2 or later"
-            )
-        names += found
+    for wanted in _named(strategy.get("columns")):
+        names += columns_of(confounds.columns, wanted, confounds.path)
     if not isinstance(compcor, dict):
         raise Fault(
             f"a confound strategy has compcor {compcor!r}; write such as {{wm: 5, csf: 5}} in the "
             "file of strategies"
         )
     for tissue, count in compcor.items():
-        names += _components(confounds, tissue, count)
+        names += components_of(confounds, tissue, count)
     names = list(dict.fromkeys(names))
     columns = [_without_hole(confounds, name) for name in names]
     return np.column_stack([np.empty((confounds.n_volumes, 0)), *columns]), names
+
+
+def _named(columns: Any) -> list[str]:
+    names = flat(columns)
+    for name in names:
+        if not isinstance(name, str):
+            raise Fault(
+                f"a confound strategy names the column {name!r}, which is no text; correct the "
+                "file of strategies"
+            )
+    return names
+
+
+def columns_of(known: Collection[str], wanted: str, path: object) -> list[str]:
+    """Give the columns that one entry of a strategy names.
+
+    Parameters
+    ----------
+    known : collection of str
+        The table's columns.
+    wanted : str
+        A name or a shell pattern.
+    path : path
+        The table, named in faults.
+
+    Raises
+    ------
+    Fault
+        If there is none, and a run should have one.
+    """
+    if not _is_pattern(wanted):
+        # Thousands of tables are asked while jobs are planned, and most entries are plain names.
+        found = [wanted] if wanted in known else []
+    else:
+        found = [name for name in known if fnmatch.fnmatchcase(name, wanted)]
+    if found or _may_find_nothing(wanted):
+        return found
+    families = [f"{family}*" for family in _MAY_BE_NONE if "*" in wanted]
+    close = did_you_mean(wanted, [*known, *families])
+    written = next((by for name, by in _WRITTEN_BY.items() if fnmatch.fnmatch(wanted, name)), None)
+    if wanted in _ALWAYS:
+        remedy = (
+            "fMRIPrep 20.2 and later write it, so an older version or another program wrote this "
+            "table, or somebody took the column out: write the table again, or choose another "
+            "strategy"
+        )
+    elif written:
+        remedy = f"{written}; or choose another strategy"
+    else:
+        remedy = "correct the name in the file of strategies, or choose another strategy"
+    raise Fault(
+        f"{path} has no column {wanted}, which the confound strategy needs{close}; {remedy}"
+    )
+
+
+def _is_pattern(wanted: str) -> bool:
+    return any(sign in wanted for sign in "*?[")
+
+
+def _may_find_nothing(wanted: str) -> bool:
+    """Say whether an entry is a pattern for columns of which a run may have none."""
+    if not _is_pattern(wanted):
+        return False
+    numbers = [f"{k:02d}" for k in range(100)] + ["100"]
+    names = (f"{family}{number}" for family in _MAY_BE_NONE for number in numbers)
+    return any(fnmatch.fnmatchcase(name, wanted) for name in names)
 
 
 def _without_hole(confounds: Confounds, name: str) -> np.ndarray:
@@ -196,7 +282,14 @@ def _without_hole(confounds: Confounds, name: str) -> np.ndarray:
     return np.where(missing, 0.0, values)
 
 
-def _components(confounds: Confounds, tissue: object, count: object) -> list[str]:
+def components_of(confounds: Confounds, tissue: object, count: object) -> list[str]:
+    """Give the names of a tissue's first aCompCor components.
+
+    Raises
+    ------
+    Fault
+        If the table has none, or the request is none.
+    """
     if tissue not in ("wm", "csf") or not isinstance(count, int) or count < 0:
         raise Fault(
             f"a confound strategy asks for compcor {tissue}: {count}; write such as wm: 5 or "
@@ -218,23 +311,20 @@ def _components(confounds: Confounds, tissue: object, count: object) -> list[str
     # fMRIPrep keeps those that explain half of a tissue's variance, which can be fewer than asked
     # for; then all of them are taken, as nilearn does, and the session's record lists them.
     if count and not found:
+        sidecar = confounds.path.with_suffix(".json").name
+        if any(re.match("[cw]_comp_cor_", name) for name in confounds.columns):
+            remedy = "fMRIPrep kept none of this tissue in this run; choose another strategy"
+        elif not any(name.startswith("a_comp_cor_") for name in confounds.columns):
+            remedy = "write the table with fMRIPrep 20.2 or later, or choose another strategy"
+        elif confounds.masks:
+            remedy = f"its sidecar {sidecar} names none of this tissue; choose another strategy"
+        else:
+            remedy = (
+                f"its sidecar {sidecar}, which tells the tissue of a_comp_cor columns, does not "
+                "lie beside it or tells none; restore it, or choose another strategy"
+            )
         raise Fault(
             f"{confounds.path} has no aCompCor components of {tissue}, which the confound strategy "
-            "needs; choose another strategy, or see that its sidecar "
-            f"{confounds.path.with_suffix('.json').name} lies beside it"
+            f"needs; {remedy}"
         )
     return found[:count]
-
-
-def _flat(columns: Any) -> list[str]:
-    """Give nested lists of names as one list; YAML anchors nest them."""
-    if columns is None:
-        return []
-    if isinstance(columns, list):
-        return [name for inner in columns for name in _flat(inner)]
-    if not isinstance(columns, str):
-        raise Fault(
-            f"a confound strategy names the column {columns!r}, which is no text; correct the file "
-            "of strategies"
-        )
-    return [columns]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,8 @@ def connectivity_session(
     minimum_seed_tsnr: float = 0.0,
     minimum_voxel_signal: float = 0.0,
     minimum_voxel_tsnr: float = 0.0,
+    accept_unoriented: bool = False,
+    preprocessed_by: str | None = None,
     passed_over: Sequence[dict[str, str]] = (),
 ) -> None:
     """Read one session once and write its connectivity for every pipeline.
@@ -166,8 +169,9 @@ def connectivity_session(
     ----------
     participant_id, session_id : str
     runs : list of dict
-        Each with ``scan`` (its raw name) and the paths ``bold``, ``mask``, ``confounds`` and,
-        where there is one, ``sidecar`` of the BOLD; of several, `choose_repeat` takes one.
+        Each with ``scan`` (its name in the sheet), the paths ``bold``, ``mask``, ``confounds``
+        and ``sidecars`` of the BOLD, from the root of the data set down; of several,
+        `choose_repeat` takes one.
     pipelines : dict
         Name to choices: ``strategy`` (the strategy itself), ``high_pass_hz``, ``low_pass_hz``,
         ``censor_fd_mm``, ``censor_minimum_run``, ``censored_filter`` (interpolate or exact),
@@ -188,6 +192,10 @@ def connectivity_session(
         less has no edges.
     minimum_voxel_signal, minimum_voxel_tsnr : float
         See `SessionData`.
+    accept_unoriented : bool
+        As in `crossfc.session.scan.open_scan`.
+    preprocessed_by : str, optional
+        The program that made the derivatives and its version, for the record.
     passed_over : sequence of dict
         Repeat runs that cannot be used (``scan``, ``reason``), for the record.
 
@@ -197,7 +205,9 @@ def connectivity_session(
         If the scan, its mask or its confounds cannot be read or do not belong together; nothing
         is written then.
     """
-    index, opened, considered, further = choose_repeat(runs, _open, _measure)
+    index, opened, considered, further = choose_repeat(
+        runs, partial(_open, accept_unoriented=accept_unoriented), _measure
+    )
     run, confounds, scan, mask = runs[index], opened.confounds, opened.scan, opened.mask
     steady, sound, found = opened.steady, opened.sound, opened.defects
     del opened
@@ -206,7 +216,7 @@ def connectivity_session(
         for name, choices in pipelines.items()
     }
     data = SessionData(scan, mask, steady & sound, minimum_voxel_signal, minimum_voxel_tsnr)
-    repetition_time = scan.repetition_time
+    repetition_time, notes = scan.repetition_time, list(scan.notes)
     del scan
     snr = quality.temporal_snr(data.mean, data.deviation) if data.has_mean else None
     record = {
@@ -216,6 +226,8 @@ def connectivity_session(
         **_coregistration(run),
         "runs_considered": considered,
         "runs_passed_over": [dict(run) for run in passed_over] + further,
+        "preprocessed_by": preprocessed_by,
+        "notes": notes,
         "repetition_time": repetition_time,
         "volumes": confounds.n_volumes,
         "volumes_non_steady": int((~steady).sum()),
@@ -269,12 +281,14 @@ class _Opened:
     defects: dict[int, str]
 
 
-def _open(run: dict[str, Any]) -> _Opened:
+def _open(run: dict[str, Any], accept_unoriented: bool = False) -> _Opened:
     """Read a run: confounds, BOLD and mask."""
     confounds = read_confounds(run["confounds"])
-    sidecar = read_sidecar([run["sidecar"]]) if run.get("sidecar") else None
-    scan = open_scan(run["bold"], sidecar=sidecar)
-    mask = open_mask(run["mask"], scan)
+    sidecar = read_sidecar(run.get("sidecars") or [])
+    scan = open_scan(
+        run["bold"], sidecar=sidecar, kind="derivative", accept_unoriented=accept_unoriented
+    )
+    mask = open_mask(run["mask"], scan, accept_unoriented=accept_unoriented)
     # The number of rows is known to be right only now that the scan is open.
     if confounds.n_volumes != scan.data.shape[3]:
         read_confounds(run["confounds"], scan.data.shape[3])

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from crossfc.fault import Fault
-from crossfc.session.scan import Scan, open_scan
+from crossfc.session.scan import Scan, ScanHeader, farthest_mm, open_scan, same_grid
 
 
-def open_mask(path: str | Path, scan: Scan) -> np.ndarray:
+def open_mask(path: str | Path, scan: Scan, *, accept_unoriented: bool = False) -> np.ndarray:
     """Read a brain mask that lies on the grid of a scan.
 
     Parameters
@@ -17,6 +17,8 @@ def open_mask(path: str | Path, scan: Scan) -> np.ndarray:
         A 3D NIfTI file; what is not 0 is brain.
     scan : Scan
         The BOLD it belongs to.
+    accept_unoriented : bool
+        As in `open_scan`.
 
     Returns
     -------
@@ -27,12 +29,30 @@ def open_mask(path: str | Path, scan: Scan) -> np.ndarray:
     Fault
         If the file cannot be read, is empty, or lies on another grid.
     """
-    image = open_scan(path, dimensions=3)
-    if image.data.shape != scan.data.shape[:3] or not np.allclose(
-        image.affine, scan.affine, atol=1e-3
-    ):
-        raise Fault(
-            f"{path} lies on another grid ({image.data.shape}) than {scan.path} "
-            f"({scan.data.shape[:3]}); use the mask that was written with this very series"
-        )
+    image = open_scan(path, dimensions=3, kind="derivative", accept_unoriented=accept_unoriented)
+    require_grid(image, scan)
     return image.data != 0
+
+
+def require_grid(mask: ScanHeader, scan: ScanHeader) -> None:
+    """Refuse a mask on another grid than its scan: a tenth of a voxel apart or more.
+
+    Raises
+    ------
+    Fault
+        If it is.
+    """
+    if same_grid(scan.shape, scan.affine, mask.shape, mask.affine):
+        return
+    if mask.shape != scan.shape[:3]:
+        apart = f"{_times(mask.shape)} voxels, not {_times(scan.shape[:3])}"
+    else:
+        apart = f"up to {farthest_mm(scan.shape, scan.affine, mask.affine):.3g} mm away"
+    raise Fault(
+        f"{mask.path} lies on another grid than {scan.path} ({apart}); use the mask that was "
+        "written with this very series"
+    )
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))

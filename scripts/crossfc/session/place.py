@@ -84,7 +84,7 @@ def _from_image(
     row: dict[str, Any], name: str, shape: tuple[int, ...], affine: np.ndarray
 ) -> np.ndarray:
     try:
-        image = open_scan(row["file"], dimensions=3)
+        image = open_scan(row["file"], dimensions=3, kind="region")
     except Fault as fault:
         raise Fault(f'region {name}, column "file": {fault}') from None
     wanted = image.data > 0 if row["kind"] == "mask" else image.data == int(row["label"])

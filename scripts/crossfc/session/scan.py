@@ -12,6 +12,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from crossfc import content
 from crossfc.fault import Fault
 from crossfc.session.sidecar import is_number, shown
 
@@ -80,6 +81,7 @@ def open_scan(
     dimensions: int = 4,
     *,
     sidecar: Mapping[str, Any] | None = None,
+    kind: str = "raw",
     accept_unoriented: bool = False,
     least_volumes: int = LEAST_VOLUMES,
 ) -> Scan:
@@ -94,9 +96,15 @@ def open_scan(
     sidecar : mapping, optional
         Merged JSON of the scan (see `sidecar.read_sidecar`); its RepetitionTime is compared with
         the header's and wins where the header has none.
+    kind : {"raw", "derivative", "region"}
+        A scan as it was converted, an image in template space that a program made of one, or the
+        image of a seed or target. In a derivative the sidecar's RepetitionTime wins against the
+        header's, with a note: programs lose the header's (fMRIPrep 23.2.0 wrote 1 s).
     accept_unoriented : bool
-        Go on where neither sform nor qform says how the image lies (the affine is then nibabel's
-        guess: first axis from right to left, origin in the middle).
+        Go on where neither sform nor qform says how the image lies. The affine of a raw scan is
+        then nibabel's guess (first axis from right to left, origin in the middle); a derivative's
+        is the matrix that stands in its header unmarked, without which it is refused, because the
+        guessed origin lies elsewhere than the template's.
     least_volumes : int
         Fewer volumes than this are no series.
 
@@ -110,14 +118,15 @@ def open_scan(
         If the file is missing, truncated or corrupt (the whole stream is read, so the checksum
         of a gz file is verified), has the wrong number of dimensions, too few volumes, voxels
         that are NaN or infinite, the same value everywhere, no or contradictory orientation, or
-        a repetition time that is missing or contradicts the sidecar by more than 1 ms.
+        a repetition time that is missing, looks like milliseconds or (in a raw scan) contradicts
+        the sidecar by more than 1 ms.
     """
     path = _existing(path)
     raw = _whole_file(path)
     header = _header(raw, path)
     _check_kind(header, path)
     _check_size(len(raw), header, path)
-    said = _described(header, path, dimensions, sidecar, accept_unoriented, least_volumes)
+    said = _described(header, path, dimensions, sidecar, kind, accept_unoriented, least_volumes)
     data = _voxels(raw, header).reshape(said.shape, order="F")
     _check_values(data, path)
     return Scan(**vars(said), data=data)
@@ -128,6 +137,7 @@ def open_header(
     dimensions: int = 4,
     *,
     sidecar: Mapping[str, Any] | None = None,
+    kind: str = "raw",
     accept_unoriented: bool = False,
     least_volumes: int = LEAST_VOLUMES,
 ) -> ScanHeader:
@@ -151,18 +161,58 @@ def open_header(
     header = _header(_start_of_file(path), path)
     _check_kind(header, path)
     _check_size(_size(path, header), header, path)
-    return _described(header, path, dimensions, sidecar, accept_unoriented, least_volumes)
+    return _described(header, path, dimensions, sidecar, kind, accept_unoriented, least_volumes)
+
+
+def require_whole(path: str | Path) -> None:
+    """Refuse an image that is shorter than its header says, without reading its voxels.
+
+    Raises
+    ------
+    Fault
+        If it is, or its header cannot be read.
+    """
+    path = _existing(path)
+    header = _header(_start_of_file(path), path)
+    _check_kind(header, path)
+    _check_size(_size(path, header), header, path)
+
+
+def farthest_mm(shape: Sequence[int], first: np.ndarray, second: np.ndarray) -> float:
+    """Give how far two affines put the same voxel of a grid apart at most, in mm.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        (x, y, z).
+    first, second : ndarray, shape (4, 4)
+        Voxel indices to mm.
+    """
+    if np.array_equal(first, second):
+        return 0.0
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape[:3]])).reshape(3, -1).T
+    apart = nib.affines.apply_affine(first, corners) - nib.affines.apply_affine(second, corners)
+    return float(np.linalg.norm(apart, axis=1).max())
+
+
+def same_grid(
+    shape: Sequence[int], affine: np.ndarray, other_shape: Sequence[int], other: np.ndarray
+) -> bool:
+    """Say whether two grids are one: no voxel more than a tenth of its edge off.
+
+    Programs round affines, so that equality to the digit would part what belongs together.
+    """
+    if tuple(shape[:3]) != tuple(other_shape[:3]):
+        return False
+    edge = float(np.linalg.norm(np.asarray(affine)[:3, :3], axis=0).min())
+    return farthest_mm(shape, affine, other) < 0.1 * edge
 
 
 def _existing(path: str | Path) -> Path:
     path = Path(path)
     if not path.name.endswith((".nii", ".nii.gz")):
         raise Fault(f"{path} is neither .nii nor .nii.gz; convert the scan to NIfTI")
-    if not path.is_file():
-        dangling = path.is_symlink()
-        reason = "is a link to a file that is not here" if dangling else "does not exist"
-        remedy = "fetch its content" if dangling else "check the sheet or restore the file"
-        raise Fault(f"{path} {reason}; {remedy}")
+    content.require(path, remedy="check the sheet or restore the file")
     return path
 
 
@@ -225,6 +275,7 @@ def _described(
     path: Path,
     dimensions: int,
     sidecar: Mapping[str, Any] | None,
+    kind: str,
     accept_unoriented: bool,
     least_volumes: int,
 ) -> ScanHeader:
@@ -245,11 +296,12 @@ def _described(
             f"{path} has {shape[3]} volumes, fewer than {least_volumes}: the scan was broken off "
             "or is no resting-state run; leave the session out or choose another run"
         )
-    affine, notes = _orientation(header, shape[:3], path, accept_unoriented)
+    affine, notes = _orientation(header, shape[:3], path, kind, accept_unoriented)
     repetition_time = None
     if dimensions == 4:
         in_header = float(header["pixdim"][time_axis])
-        repetition_time = _repetition_time(in_header, header, sidecar, path)
+        repetition_time, said = _repetition_time(in_header, header, sidecar, path, kind)
+        notes += said
     return ScanHeader(path, tuple(shape), affine, header, repetition_time, tuple(notes))
 
 
@@ -309,18 +361,29 @@ def _check_values(data: np.ndarray, path: Path) -> None:
         raise Fault(f"{path} has the value {data.flat[0]:g} in every voxel; restore the scan")
 
 
+# The config key that lets a scan pass without a marked orientation; a region's image has none.
+_ACCEPT_KEY = {
+    "raw": "preprocessing.accept_unoriented",
+    "derivative": "derivatives.accept_unoriented",
+    "region": None,
+}
+
+
 def _orientation(
-    header: Any, shape: Sequence[int], path: Path, accept_unoriented: bool
+    header: Any, shape: Sequence[int], path: Path, kind: str, accept_unoriented: bool
 ) -> tuple[np.ndarray, list[str]]:
-    notes = []
+    notes: list[str] = []
     sform_code, qform_code = int(header["sform_code"]), int(header["qform_code"])
     if sform_code == 0 and qform_code == 0:
+        key = _ACCEPT_KEY[kind]
         if not accept_unoriented:
             raise Fault(
                 f"{path} does not say how it lies (sform_code and qform_code are 0), so left and "
-                "right are unknown; convert it again, or set preprocessing.accept_unoriented: "
-                "true if you have checked the orientation"
+                "right are unknown; convert it again"
+                + (f", or set {key}: true if you have checked the orientation" if key else "")
             )
+        if kind == "derivative":
+            return _unmarked_affine(header, path)
         notes.append(
             "no orientation in the header: the first axis was taken as right to left, the origin "
             "as the middle"
@@ -337,11 +400,7 @@ def _orientation(
             "convert the scan again"
         )
     if quaternion is not None:
-        corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, -1).T
-        apart = nib.affines.apply_affine(affine, corners) - nib.affines.apply_affine(
-            quaternion, corners
-        )
-        farthest = float(np.linalg.norm(apart, axis=1).max())
+        farthest = farthest_mm(shape, affine, quaternion)
         voxel = float(np.linalg.norm(affine[:3, :3], axis=0).max())
         if not farthest <= voxel:
             raise Fault(
@@ -351,16 +410,40 @@ def _orientation(
     return affine, notes
 
 
+def _unmarked_affine(header: Any, path: Path) -> tuple[np.ndarray, list[str]]:
+    """Give the matrix of a header that does not vouch for it, where it is one."""
+    affine = np.asarray(header.get_sform(), dtype=np.float64)
+    if np.isfinite(affine).all():
+        sizes = np.linalg.norm(affine[:3, :3], axis=0)
+        voxel = np.asarray(header.get_zooms()[:3], dtype=np.float64)
+        whole = abs(np.linalg.det(affine[:3, :3])) > 0.5 * voxel.prod() > 0
+        if whole and np.allclose(sizes, voxel, rtol=0.01):
+            note = "the header marks no orientation; the matrix that stands in it was taken"
+            return affine, [note]
+    raise Fault(
+        f"{path} does not say how it lies: sform_code and qform_code are 0, and no matrix of its "
+        "voxel size stands in the header; write it again with the affine of its template"
+    )
+
+
+# No series has volumes that are further apart than this (seconds); milliseconds are.
+_LONGEST_TR = 100.0
+
+
 def _repetition_time(
-    in_header: float | None, header: Any, sidecar: Mapping[str, Any] | None, path: Path
-) -> float:
-    """Reconcile the repetition time of header and sidecar, in seconds."""
+    in_header: float | None,
+    header: Any,
+    sidecar: Mapping[str, Any] | None,
+    path: Path,
+    kind: str,
+) -> tuple[float, list[str]]:
+    """Reconcile the repetition time of header and sidecar, in seconds; give it with notes."""
     _, unit = header.get_xyzt_units()
     if not np.isfinite(in_header) or in_header <= 0:
         in_header = None
     elif unit in _SECONDS:
         in_header *= _SECONDS[unit]
-    elif in_header > 100:
+    elif in_header > _LONGEST_TR:
         # ASSUME: without a unit, more than 100 is milliseconds; no series has a TR of 100 s.
         in_header *= 1e-3
     stated = (sidecar or {}).get("RepetitionTime")
@@ -374,16 +457,28 @@ def _repetition_time(
             "RepetitionTime in seconds to its JSON"
         )
     if stated is None:
-        return in_header
-    if in_header is not None and abs(in_header - stated) > 1e-3:
-        milliseconds = abs(in_header - stated / 1000) <= 1e-3
-        raise Fault(
-            f"{path} has a repetition time of {in_header:g} s in its header but {stated:g} s in "
-            "its sidecar; "
-            + (
-                "the sidecar looks like milliseconds: give seconds"
-                if milliseconds
-                else "find out which is right and mend the other"
+        if kind == "derivative" and abs(in_header - 1) < 1e-6:
+            raise Fault(
+                f"{path} has no RepetitionTime in a sidecar, and its header says 1 s, which is "
+                "also what programs write that do not know it; put a JSON of the same name beside "
+                "it with RepetitionTime in seconds"
             )
+        return in_header, []
+    if stated > _LONGEST_TR or (in_header and abs(in_header - stated / 1000) <= 1e-3):
+        told = f"{in_header:g} s in its header but " if in_header else ""
+        raise Fault(
+            f"{path} has a repetition time of {told}{stated:g} s in its sidecar; the sidecar looks "
+            "like milliseconds: give seconds"
         )
-    return float(stated)
+    if in_header is None or abs(in_header - stated) <= 1e-3:
+        return float(stated), []
+    if kind == "derivative":
+        note = (
+            f"the header says a repetition time of {in_header:g} s, the sidecar {stated:g} s; the "
+            "sidecar's was taken"
+        )
+        return float(stated), [note]
+    raise Fault(
+        f"{path} has a repetition time of {in_header:g} s in its header but {stated:g} s in its "
+        "sidecar; find out which is right and mend the other"
+    )

@@ -2,17 +2,31 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from crossfc import content
 from crossfc.bids import parse_name
 from crossfc.fault import Fault, raise_all
 
 _AXES = ("i", "j", "k", "i-", "j-", "k-")
 
 
-def sidecar_paths(bids_dir: str | Path, scan: str | Path) -> list[Path]:
+def names_of_sidecars(folder: Path) -> list[str]:
+    """List the names in a folder that end as sidecars do; links to nowhere are among them."""
+    try:
+        return sorted(name for name in os.listdir(folder) if name.endswith(".json"))
+    except OSError:
+        return []
+
+
+def sidecar_paths(
+    bids_dir: str | Path,
+    scan: str | Path,
+    listed: Callable[[Path], Iterable[str]] = names_of_sidecars,
+) -> list[Path]:
     """List the JSON files that apply to a scan, from the root of the data set down.
 
     The inheritance principle of BIDS: a JSON file applies when it has the scan's suffix, no
@@ -25,6 +39,8 @@ def sidecar_paths(bids_dir: str | Path, scan: str | Path) -> list[Path]:
         Root of the raw data set.
     scan : path
         Below the root, such as ``sub-01/func/sub-01_task-rest_bold.nii.gz``.
+    listed : callable
+        Lists the sidecars' names of a folder; whoever asks for many scans keeps them.
     """
     scan = PurePosixPath(scan)
     wanted, suffix, _ = parse_name(scan.name)
@@ -32,13 +48,13 @@ def sidecar_paths(bids_dir: str | Path, scan: str | Path) -> list[Path]:
     folder = Path(bids_dir)
     for part in (None, *scan.parent.parts):
         folder = folder if part is None else folder / part
-        if not folder.is_dir():
-            break
         here = []
-        for file in sorted(folder.glob(f"*{suffix}.json")):
-            entities = _sidecar_entities(file.name, suffix)
+        for name in listed(folder):
+            if not name.endswith(f"{suffix}.json"):
+                continue
+            entities = _sidecar_entities(name, suffix)
             if entities is not None and entities.items() <= wanted.items():
-                here.append((len(entities), file))
+                here.append((len(entities), folder / name))
         found += [file for _, file in sorted(here)]
     return found
 
@@ -53,20 +69,35 @@ def read_sidecar(paths: Sequence[str | Path]) -> dict[str, Any]:
     """
     merged: dict[str, Any] = {}
     for path in paths:
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-        except OSError as error:
-            raise Fault(f"{path} cannot be read ({error.strerror}); restore the file") from error
-        except UnicodeDecodeError as error:
-            raise Fault(f"{path} is not UTF-8 text; restore the file") from error
-        except json.JSONDecodeError as error:
-            raise Fault(
-                f"{path} is no valid JSON (line {error.lineno}: {error.msg}); mend the file"
-            ) from error
-        if not isinstance(content, dict):
-            raise Fault(f"{path} holds no JSON object {{…}}; mend the file")
-        merged |= content
+        merged |= read_object(path)
     return merged
+
+
+def read_object(path: str | Path) -> dict[str, Any]:
+    """Read a JSON object, with or without a byte-order mark.
+
+    Raises
+    ------
+    Fault
+        If the file's content is not here, it is no valid JSON, or no object.
+    """
+    content.require(path)
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise Fault(f"{path} cannot be read ({error.strerror}); restore the file") from error
+    except UnicodeDecodeError as error:
+        raise Fault(f"{path} is not UTF-8 text; restore the file") from error
+    except json.JSONDecodeError as error:
+        raise Fault(
+            f"{path} is no valid JSON (line {error.lineno}: {error.msg}); mend the file"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        # A whole number of more than 4300 digits; brackets nested a thousand deep.
+        raise Fault(f"{path} is no valid JSON ({error}); mend the file") from error
+    if not isinstance(found, dict):
+        raise Fault(f"{path} holds no JSON object {{…}}; mend the file")
+    return found
 
 
 def check_sidecar(sidecar: Mapping[str, Any], scan: object) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from crossfc.bids import TEMPLATE_SPACE
-from crossfc.fault import raise_all
+from crossfc.fault import Fault, raise_all
+from crossfc.trial import space
 from crossfc.trial.covariate import declared
 from crossfc.trial.document import load_yaml
 from crossfc.trial.path import path_fault
@@ -74,7 +75,33 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     # Whichever is written first: patients before controls, active before control.
     for key, roles in (("groups", ("patients", "controls")), ("treatments", ("active", "control"))):
         config[key] = {role: config[key][role] for role in roles}
+    _primary_first(config)
     return config
+
+
+def _primary_first(config: dict[str, Any]) -> None:
+    """Name the primary pipeline and put it first, whatever the order of keys in the file.
+
+    Raises
+    ------
+    Fault
+        If the configuration does not tell which one it is.
+    """
+    pipelines, named = config["pipelines"], config["primary"]
+    if named is not None and named not in pipelines:
+        raise Fault(
+            f"config key primary: there is no pipeline {named}{did_you_mean(named, pipelines)}; "
+            f"pipelines are {', '.join(pipelines)}"
+        )
+    if named is None and len(pipelines) > 1 and "primary" not in pipelines:
+        raise Fault(
+            f"config key primary: which of the pipelines {', '.join(pipelines)} are the answers "
+            f"to be of? write such as primary: {next(iter(pipelines))}"
+        )
+    if named is None:
+        named = "primary" if "primary" in pipelines else next(iter(pipelines))
+    config["primary"] = named
+    config["pipelines"] = {named: pipelines[named]} | pipelines
 
 
 def _tool(config: dict[str, Any]) -> str:
@@ -166,6 +193,12 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
     for key in ("task", "space", "res"):
         if config[key] is not None:
             part_of_names(key, config[key], "+")
+    why = space.problem(config["space"], unversioned=config["entry"] == "maps")
+    if why is not None and not any(fault.startswith("config key space:") for fault in faults):
+        faults.append(
+            f"config key space: {config['space']} {why}; name a space such as MNI152NLin2009cAsym, "
+            "in which the derivatives must lie"
+        )
     native = config["entry"] == "raw" and _tool(config) == "native"
     if native and (config["space"], config["res"]) != (TEMPLATE_SPACE, None):
         faults.append(
@@ -199,6 +232,12 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
             for label in labels
             if label in MISSING or not label.isprintable() or label != label.strip()
         ]
+    maps = config["maps"]
+    if (maps["kind"], maps["level"]) == ("correlation", "contrast"):
+        faults.append(
+            "config key maps.kind: a difference of two correlations (maps.level: contrast) cannot "
+            "be made Fisher z; give maps per session, or write maps.kind: other"
+        )
     if config["entry"] in ("fmriprep", "maps") and not config["derivatives_dir"]:
         faults.append(
             f"config key derivatives_dir: entry {config['entry']} needs it; name the folder with "

@@ -1,5 +1,6 @@
 """People and their sessions: the rows of the two sheets, checked against each other."""
 
+import difflib
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -180,6 +181,15 @@ def _unusable_columns(sheet: Sheet, config: dict[str, Any], known: set[str]) -> 
             faults.append(
                 f"config key {key}: {column} is the name of a column that is made from the "
                 f"sessions; give the column of {sheet.path} another name"
+            )
+    used = {column for _, column in named}
+    for column in sheet.columns:
+        # Any other column may be a covariate, so a misspelt one would exclude nobody, unseen.
+        close = difflib.get_close_matches(column.lower(), ("exclude", "reason"), n=1, cutoff=0.8)
+        if close and column not in known | used and close[0] not in sheet.columns:
+            faults.append(
+                f"{sheet.at(column=column)} is no column of the design; did you mean {close[0]}? "
+                "rename it"
             )
     return faults
 

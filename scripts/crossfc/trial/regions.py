@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from crossfc.fault import Fault, raise_all
+from crossfc.trial import space
 from crossfc.trial.path import path_fault
 from crossfc.trial.scale import number
 from crossfc.trial.sheet import Row, Sheet, did_you_mean, read_sheet
@@ -126,6 +127,10 @@ def _regions(sheet: Sheet, column: str) -> list[tuple[Row, Region]]:
 
 
 def _problem(row: Row, sheet: Sheet) -> str | None:
+    named = row.get("space")
+    why = named and space.problem(named, unversioned=True)
+    if why:
+        return f"{sheet.at(row, 'space')}: {named} {why}; give the place in MNI152 and say so here"
     kind = row.get("kind")
     if kind not in ("sphere", "mask", "label"):
         return f"{sheet.at(row, 'kind')}: {kind!r} is none of sphere, mask, label; write one"

@@ -9,6 +9,8 @@ from crossfc.fault import raise_all
 from crossfc.trial.sheet import Row, Sheet, read_sheet
 
 SCALE_COLUMNS = ["scale", "instrument", "lowest", "highest", "better"]
+# Further columns: what the scale measures, and where it is from.
+_TOLD = ["construct", "citation", "provenance", "note"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def read_scales(path: str | Path, taken: tuple[str, ...] = ()) -> dict[str, Scal
     Fault
         One sentence per fault of the sheet.
     """
-    sheet = read_sheet(path, SCALE_COLUMNS)
+    sheet = read_sheet(path, SCALE_COLUMNS, [*SCALE_COLUMNS, *_TOLD])
     scales: dict[str, Scale] = {}
     faults = []
     for row in sheet.rows:

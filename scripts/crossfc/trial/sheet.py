@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossfc import planned
+from crossfc.content import stand_in
 from crossfc.fault import Fault, at
 
 # The words for a missing value, the same wherever a user's table is read. BIDS has n/a; the others
@@ -113,6 +114,9 @@ def read_text(path: str | Path) -> str:
     Fault
         If the file is missing, is a folder, cannot be read or is something else than UTF-8 text.
     """
+    why = stand_in(path)
+    if why is not None:
+        raise Fault(f"{path} {why}")
     try:
         if (planned_text := planned.content(path)) is not None:
             return planned_text.decode("utf-8-sig")

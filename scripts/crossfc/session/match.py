@@ -1,0 +1,318 @@
+"""The match of a run in a folder of derivatives: by entities and numbers, not by strings.
+
+fMRIPrep writes run-1 for a raw run-01 (20.2), leaves out the echo of a combined multi-echo series
+and the part of a magnitude image, and adds entities of its own. Where nothing matches, the sentence
+says what lies there instead.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from crossfc.bids import parse_name
+from crossfc.fault import Fault
+from crossfc.session.sidecar import names_of_sidecars, sidecar_paths
+from crossfc.trial.space import problem
+
+# Entities that preprocessing adds; all others are the raw run's.
+_ADDED = ("space", "cohort", "res", "den", "desc", "label", "hemi", "from", "to", "mode", "stat")
+# Entities that preprocessing leaves out where it combines images.
+_COMBINED = ("echo", "part")
+# Entities whose labels are numbers: 01 is 1.
+_NUMBERS = ("run", "echo", "split", "chunk", "flip", "inv")
+
+# What is looked for: suffixes (the older one too), extensions and desc of each kind of file.
+KINDS = {
+    "bold": (("bold",), (".nii.gz", ".nii"), "preproc"),
+    "mask": (("mask",), (".nii.gz", ".nii"), "brain"),
+    "confounds": (("timeseries", "regressors"), (".tsv",), "confounds"),
+}
+_WORDS = {"bold": "preprocessed BOLD", "mask": "brain mask", "confounds": "confounds table"}
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    name: str
+    own: dict[str, str]
+    space: str | None
+    res: str | None
+    rest: dict[str, str]
+
+
+def own_entities(scan: str) -> dict[str, str]:
+    """Give the entities of the run that a name is of, with numbers as numbers are written.
+
+    Parameters
+    ----------
+    scan : str
+        Path or name of a raw run, or of an image that was made of it.
+    """
+    entities, _, _ = parse_name(PurePosixPath(scan).name)
+    return {key: _number(key, label) for key, label in entities.items() if key not in _ADDED}
+
+
+def check_scan(scan: str, space: str, res: str | None) -> None:
+    """Refuse the name of a derivative that is not the one the config asks for.
+
+    Raises
+    ------
+    Fault
+        If its space, resolution or description is another.
+    """
+    entities, _, _ = parse_name(PurePosixPath(scan).name)
+    added = {key: label for key, label in entities.items() if key in _ADDED}
+    if not added:
+        return
+    for key, wanted in (("space", space), ("res", res)):
+        if added.get(key) != wanted:
+            has = f"{key}-{added[key]}" if key in added else f"no {key}"
+            raise Fault(
+                f"{scan} has {has}, but the config says {key}: {wanted or 'null'}; correct the "
+                "config, or name the raw run, as sub-…_task-…_bold.nii.gz"
+            )
+    if added.get("desc", "preproc") != "preproc":
+        raise Fault(
+            f"{scan} has desc-{added['desc']}, but what is analysed is desc-preproc; name that, or "
+            "the raw run"
+        )
+
+
+def find(
+    scan: str,
+    kind: str,
+    derivatives_dir: str | Path,
+    space: str,
+    res: str | None,
+    listed: Callable[[Path], Iterable[str]] | None = None,
+) -> Path:
+    """Find a file that fMRIPrep made of one run.
+
+    Parameters
+    ----------
+    scan : str
+        Path of the run (or of its derivative) below the data set.
+    kind : {"bold", "mask", "confounds"}
+    derivatives_dir : path
+    space, res : str
+        Labels that the file must have; None for no ``res``.
+    listed : callable, optional
+        Lists the names in a folder; the folder's own listing where left out.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    Fault
+        If there is none, or more than one.
+    """
+    folder = Path(derivatives_dir) / PurePosixPath(scan).parent
+    names = list((listed or names_in)(folder))
+    found = _candidates(names, kind)
+    wanted = own_entities(scan)
+    if kind == "confounds":
+        space, res = None, None
+    placed = [c for c in found if (c.space, c.res) == (space, res) and not c.rest]
+    fitting = [c for c in placed if _fits(c.own, wanted)]
+    # The combined series of several echoes comes before one echo alone.
+    fewest = min((len(c.own) for c in fitting), default=0)
+    best = [c for c in fitting if len(c.own) == fewest]
+    exact = [c for c in best if _literal(c.name) == _literal(PurePosixPath(scan).name)]
+    best = exact if len(exact) == 1 else best
+    echoes = [c.own["echo"] for c in placed if "echo" in c.own and _fits(c.own, wanted | c.own)]
+    if len(best) == 1 and not ("echo" in best[0].own and len(set(echoes)) > 1):
+        return folder / best[0].name
+    if len(best) == 1:
+        raise Fault(
+            f"{folder} has the echoes {', '.join(sorted(set(echoes)))} of {best[0].name} one by "
+            "one and no series that combines them; run fMRIPrep so that it does (it leaves the "
+            "echo out of the name), or exclude the session with a reason"
+        )
+    said = _label(_literal(PurePosixPath(scan).name))
+    if best:
+        raise Fault(
+            f"{folder} has {len(best)} files that are the {_WORDS[kind]} of {said} "
+            f"({', '.join(c.name for c in best)}); remove those that are not"
+        )
+    missing = f"{_WORDS[kind]} of {said}" + (f" in {_place(space, res)}" if space else "")
+    instead = _instead(Path(derivatives_dir), folder, found, wanted, space, res)
+    raise Fault(f"{folder} has no {missing}: {instead}")
+
+
+def names_in(folder: Path) -> list[str]:
+    """List the names in a folder; none where it cannot be listed."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def _candidates(names: Iterable[str], kind: str) -> list[_Candidate]:
+    suffixes, extensions, desc = KINDS[kind]
+    endings = tuple(f"_{s}{e}" for s in suffixes for e in extensions)
+    found = []
+    for name in names:
+        if not name.endswith(endings) or f"_desc-{desc}_" not in name:
+            continue
+        try:
+            entities, _, _ = parse_name(name)
+        except Fault:
+            continue  # such as ._sub-01_…, which macOS leaves
+        own = {k: _number(k, v) for k, v in entities.items() if k not in _ADDED}
+        rest = {
+            k: v for k, v in entities.items() if k in _ADDED and k not in ("space", "res", "desc")
+        }
+        found.append(_Candidate(name, own, entities.get("space"), entities.get("res"), rest))
+    return found
+
+
+def _fits(own: dict[str, str], wanted: dict[str, str]) -> bool:
+    """Say whether a file is of a run: all entities alike, but for those that combining drops."""
+    if any(wanted.get(key) != label for key, label in own.items()):
+        return False
+    return all(key in own or key in _COMBINED for key in wanted)
+
+
+def _number(key: str, label: str) -> str:
+    return (label.lstrip("0") or "0") if key in _NUMBERS and label.isdigit() else label
+
+
+def _literal(name: str) -> dict[str, str]:
+    entities, _, _ = parse_name(name)
+    return {key: label for key, label in entities.items() if key not in _ADDED}
+
+
+def _label(own: dict[str, str]) -> str:
+    return "_".join(f"{key}-{label}" for key, label in own.items())
+
+
+def _place(space: str | None, res: str | None) -> str:
+    parts = [f"space-{space}" if space else "no space", f"res-{res}" if res else ""]
+    return "_".join(filter(None, parts))
+
+
+def _instead(
+    root: Path,
+    folder: Path,
+    found: list[_Candidate],
+    wanted: dict[str, str],
+    space: str | None,
+    res: str | None,
+) -> str:
+    """Say what lies there in place of a file, and what to do."""
+    leave = "or exclude the session with a reason"
+    if not folder.is_dir():
+        return f"{_missing_folder(root, folder)}, {leave}"
+    places = dict.fromkeys((c.space, c.res) for c in found if _fits(c.own, wanted))
+    if places:
+        in_space = [place for place in places if place[0]]
+        shown = _listed([_place(*p) for p in in_space]) or "no space entity (the run's own grid)"
+        remedy = _other_place(in_space, space)
+        return f"it has this run in {shown}; {remedy}, {leave}"
+    others = [c for c in found if (c.space, c.res) == (space, res)] or found
+    if others:
+        shown = _listed(list(dict.fromkeys(_label(c.own) for c in others)))
+        return f"it has {shown}; correct the row's scan, {leave}"
+    return f"it has none of any run; run fMRIPrep for it, {leave}"
+
+
+def _other_place(places: list[tuple[str, str | None]], wanted: str | None) -> str:
+    """Say how the config can name a space that is there, or how to have the wanted one made."""
+    fitting = [p for p in places if p[0] == wanted] or [p for p in places if not problem(p[0])]
+    if not fitting:
+        return f"run fMRIPrep with --output-spaces {wanted}"
+    if len(fitting) > 1:
+        return "correct space and res in the config"
+    (space, res) = fitting[0]
+    words = [] if space == wanted else [f"space: {space}"]
+    words.append(f'res: "{res}"' if res else "res: null")
+    return f"write {' and '.join(words)} in the config"
+
+
+def _missing_folder(root: Path, folder: Path) -> str:
+    """Say which part of a path is not there, and what lies beside it."""
+    missing = folder
+    while missing != root and not missing.parent.is_dir():
+        missing = missing.parent
+    if missing == root:
+        return f"{root} does not exist; correct derivatives_dir in the config"
+    if missing.is_symlink():
+        return f"{missing} is a link to nowhere; restore what it links to"
+    kind = missing.name.split("-")[0]
+    beside = [n for n in names_in(missing.parent) if n.startswith(f"{kind}-") and "." not in n]
+    if beside:
+        return (
+            f"{missing.parent} has no {missing.name} (it has {_listed(beside)}); run fMRIPrep for "
+            "it, correct the row"
+        )
+    below = [
+        name for name in names_in(root) if any(n.startswith("sub-") for n in names_in(root / name))
+    ]
+    if kind == "sub" and below:
+        return (
+            f"{root} has no sub-* folders, but {root / below[0]} has; correct derivatives_dir in "
+            "the config"
+        )
+    return f"{missing.parent} has no {missing.name}; correct derivatives_dir or the row"
+
+
+def _listed(items: list[str]) -> str:
+    more = f" and {len(items) - 3} more" if len(items) > 3 else ""
+    return ", ".join(items[:3]) + more
+
+
+class Matches:
+    """The files of all runs in one folder of derivatives; each is looked for once.
+
+    Parameters
+    ----------
+    derivatives_dir : path
+    space, res : str
+        Labels that images must have; None for no ``res``.
+    """
+
+    def __init__(self, derivatives_dir: str | Path, space: str, res: str | None) -> None:
+        self.derivatives_dir = Path(derivatives_dir)
+        self.space, self.res = space, res
+        self._found: dict[str, dict[str, Path] | Fault] = {}
+        self._names = lru_cache(maxsize=4096)(names_in)
+        self._sidecar_names = lru_cache(maxsize=4096)(names_of_sidecars)
+
+    def files(self, scan: str) -> dict[str, Path]:
+        """Give the BOLD, mask and confounds table of a run.
+
+        Raises
+        ------
+        Fault
+            One sentence per file that is not there.
+        """
+        if scan not in self._found:
+            self._found[scan] = self._search(scan)
+        found = self._found[scan]
+        if isinstance(found, Fault):
+            raise found
+        return found
+
+    def sidecars(self, scan: str) -> list[Path]:
+        """List the JSON files that describe a run's BOLD, from the root of the data set down."""
+        bold = self.files(scan)["bold"].relative_to(self.derivatives_dir)
+        return sidecar_paths(self.derivatives_dir, bold, self._sidecar_names)
+
+    def _search(self, scan: str) -> dict[str, Path] | Fault:
+        own = self.derivatives_dir, self.space, self.res
+        found, faults = {}, []
+        try:
+            check_scan(scan, self.space, self.res)
+            for kind in KINDS:
+                try:
+                    found[kind] = find(scan, kind, *own, self._names)
+                except Fault as fault:
+                    faults.append(str(fault))
+                    if not found:
+                        break  # without a BOLD, mask and table are missing for the same reason
+        except Fault as fault:
+            faults.append(str(fault))
+        return Fault("\n".join(faults)) if faults else found

@@ -1,0 +1,141 @@
+"""Confound strategies: the file that says which columns are regressed out, checked key by key.
+
+A key that nobody reads would remove nothing while the methods text says that it did.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from crossfc.fault import raise_all
+from crossfc.trial.document import load_yaml
+from crossfc.trial.sheet import did_you_mean
+
+
+def read_strategies(path: str | Path, schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Read a file of confound strategies.
+
+    Parameters
+    ----------
+    path : path
+        YAML.
+    schema : dict
+        The JSON Schema of such files.
+
+    Returns
+    -------
+    dict
+        Name to strategy: ``columns`` (nested lists of names and patterns), ``compcor`` (tissue to
+        number of components), ``methods`` (sentence), ``no_confounds``. Keys that are not in the
+        file are not added.
+
+    Raises
+    ------
+    Fault
+        One sentence per fault: unknown keys with the nearest known one, values of a wrong type, a
+        strategy that removes nothing and does not say that it means to.
+    """
+    from jsonschema import Draft202012Validator
+
+    strategies = load_yaml(path)
+    faults = []
+    for error in Draft202012Validator(schema).iter_errors(strategies):
+        faults += [f"{path}, {sentence}" for sentence in _sentences(error, strategies)]
+    raise_all(faults)
+    raise_all(
+        [
+            f"{path}, strategy {name}: {why}"
+            for name, strategy in strategies.items()
+            if (why := _contradiction(strategy))
+        ]
+    )
+    for strategy in strategies.values():
+        # JSON Schema takes 5.0 for a whole number.
+        if strategy.get("compcor"):
+            strategy["compcor"] = {k: int(v) for k, v in strategy["compcor"].items()}
+    return strategies
+
+
+def flat(columns: Any) -> list[str]:
+    """Give nested lists of names as one list; YAML anchors nest them."""
+    if columns is None:
+        return []
+    if isinstance(columns, list):
+        return [name for inner in columns for name in flat(inner)]
+    return [columns]
+
+
+def _contradiction(strategy: dict[str, Any]) -> str | None:
+    compcor = strategy.get("compcor") or {}
+    removes = bool(flat(strategy.get("columns"))) or any(compcor.values())
+    if strategy.get("no_confounds"):
+        if removes:
+            return "no_confounds is true, but confounds are named too; remove one of the two"
+        return None
+    if not removes:
+        return (
+            "names no confound, neither in columns nor in compcor; name some, or write "
+            "no_confounds: true if nothing is to be regressed out"
+        )
+    return None
+
+
+def _sentences(error: Any, strategies: Any) -> Iterable[str]:
+    """Say in words what the schema refuses."""
+    path = list(error.absolute_path)
+    if not path:
+        yield (
+            "holds no strategy: write such as "
+            "{p6: {columns: [trans_x, …], methods: Six motion parameters were regressed out.}}"
+            if not isinstance(strategies, dict) or not strategies
+            else f"{error.message}; correct it"
+        )
+        return
+    where = f"strategy {path[0]}"
+    key = ".".join(str(part) for part in path[1:] if not isinstance(part, int))
+    value = error.instance
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        for unknown in value:
+            if unknown not in known:
+                name = f"{key}.{unknown}" if key else str(unknown)
+                hint = (
+                    did_you_mean(str(unknown).lower(), known) or f"; known here: {', '.join(known)}"
+                )
+                yield f"{where}: the key {name} is unknown{hint}"
+    elif error.validator == "required":
+        known = error.schema["properties"]
+        if any(did_you_mean(str(k), known).endswith("methods?") for k in value if k not in known):
+            return  # misspelt, which is told already
+        yield (
+            f"{where}: has no methods; write the sentence that the methods text is to print, which "
+            "says what is regressed out"
+        )
+    elif key == "columns":
+        yield (
+            f"{where}: columns holds {_odd(value)}; write a list of column names of the confounds "
+            "table, such as [trans_x, trans_y]"
+        )
+    elif key.startswith("compcor"):
+        yield f"{where}: {key} is {value!r}; write whole numbers such as {{wm: 5, csf: 5}}"
+    elif key == "methods":
+        yield f"{where}: methods is {value!r}; write a sentence"
+    elif key == "no_confounds":
+        yield f"{where}: no_confounds is {value!r}; write true or false"
+    else:
+        yield (
+            f"{where} is {value!r}; write its columns, compcor and methods below its name, indented"
+        )
+
+
+def _odd(value: Any) -> str:
+    """Name the part of a list of columns that is no text; the whole where it is no list."""
+    if isinstance(value, list):
+        return next((_odd(inner) for inner in value if not _is_column(inner)), repr(value))
+    return repr(value)
+
+
+def _is_column(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_column, value))
+    return isinstance(value, str) and bool(value) and not any(sign.isspace() for sign in value)
