@@ -80,6 +80,11 @@ def test_excluded_and_unpaired_sessions_are_not_in_it():
     ]
 
 
+def test_nobody_excluded_is_a_table_without_rows():
+    listed = excluded_sessions({"primary": sessions(np.random.default_rng(5))})
+    assert len(listed) == 0 and list(listed.columns)[-2:] == ["exclusion_reasons", "pipelines"]
+
+
 @pytest.mark.filterwarnings("error")
 def test_one_group_absent_measures_and_nothing_to_test():
     table_of = sessions(np.random.default_rng(2), n_controls=2).drop(columns="tsnr_median")

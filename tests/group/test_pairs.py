@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from crossfc.fault import Fault
-from crossfc.group.pairs import Pairs, pair_sessions, read_people
+from crossfc.group.analysis import analyse
+from crossfc.group.pairs import Pairs, no_pairs, pair_sessions, read_people
 
 SHAPE = (8, 9, 7)
 AFFINE = np.array([[-3.0, 0, 0, 12], [0, 3, 0, -12], [0, 0, 3, -9], [0, 0, 0, 1]])
@@ -283,3 +284,19 @@ print(status.split("VmHWM:")[1].split()[0])
     assert pairs.delta.shape == (60, 2, np.prod(shape))
     expected = nib.load(tmp_path / "2.nii").get_fdata() - nib.load(tmp_path / "5.nii").get_fdata()
     np.testing.assert_allclose(pairs.delta[59, 1], expected.ravel(), atol=1e-6)
+
+
+def test_a_pipeline_that_everybody_left_has_pairs_of_nobody(tmp_path):
+    """So that its analyses say that they cannot be estimated, and the study goes on."""
+    people = [
+        {"participant_id": f"sub-{i}", "group": group, "sequence": "placebo-ketamine"}
+        for i, group in enumerate(("TRD", "TRD", "HV"))
+    ]
+    treatments = {"active": "ketamine", "control": "placebo"}
+    groups = {"patients": "TRD", "controls": "HV"}
+    no_pairs(people, ["sgACC", "dACC"], treatments, groups, "scrub", tmp_path / "pairs")
+    read = Pairs.read(tmp_path / "pairs")
+    assert read.delta.shape == (0, 2, 0) and len(read.people) == 0
+    result = analyse("drug_TRD", tmp_path / "pairs", tmp_path / "drug_TRD", n_permutations=99)
+    assert result["estimable"] is False and result["n"] == {"TRD": 0}
+    assert "nobody is left to analyse" in result["notes"][0]
