@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossfc.fault import Fault
-from crossfc.trial.sheet import did_you_mean, format_sheet, read_sheet, read_text
+from crossfc.trial.sheet import MISSING, did_you_mean, format_sheet, read_sheet, read_text
 
 TEXT = "participant_id\tage\nsub-01\t31\nsub-02\tn/a\n"
 
@@ -144,7 +144,7 @@ def test_what_is_written_reads_back(tmp_path_factory, rows):
     path.write_text(text, encoding="utf-8")
     sheet = read_sheet(path, ["a", "b"])
     assert [(r.get("a"), r.get("b")) for r in sheet.rows] == [
-        (None if a == "n/a" else a, None if b == "n/a" else b) for a, b in rows
+        (None if a in MISSING else a, None if b in MISSING else b) for a, b in rows
     ]
 
 
