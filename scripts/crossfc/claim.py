@@ -62,7 +62,9 @@ def make(root: str | os.PathLike, kind: str) -> None:
 def kind_of(root: str | os.PathLike) -> str | None:
     """Tell what a folder is claimed for, by its own claim or one that was copied along."""
     said = _read(Path(root) / _CLAIM)
-    return str(said.get("holds")) if isinstance(said, dict) else None
+    if not isinstance(said, dict):
+        return None
+    return str(said.get("holds", "a purpose that its claim does not name"))
 
 
 def first_file(root: str | os.PathLike) -> str | None:
