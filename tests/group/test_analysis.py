@@ -460,7 +460,11 @@ def test_the_page_copes_with_an_analysis_that_was_not_estimated(pairs, tmp_path)
     }  # fmt: skip
     for shown in (asked, lost):
         page = tmp_path / "page.html"
-        write_report(page, config=config, analyses=shown, group_dir=tmp_path / "group")
+        made = [primary / name for name in shown]
+        write_report(
+            page, config=config, made=made, pipelines=["primary"],
+            analyses=shown, group_dir=tmp_path / "group",
+        )  # fmt: skip
         text = page.read_text(encoding="utf-8")
         assert text.count("This analysis cannot be estimated.") >= len(lost) == 4
         assert "drug_HV: nobody is left to analyse" in text
