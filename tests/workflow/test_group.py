@@ -105,7 +105,8 @@ def test_sessions_leave_a_sensitivity_pipeline_and_the_study_goes_on(study):
     restless = sessions[sessions["participant_id"].isin(people)]["median_fd"].max()
     study.set_config(
         group__analyses=["drug_TRD"],
-        pipelines__few={"censor_fd_mm": float(restless) * 0.999},
+        pipelines__few=study.config["pipelines"]["primary"]
+        | {"censor_fd_mm": float(restless) * 0.999},
         pipelines__nobody={"censor_fd_mm": 0.001},
     )
     done = study.snakemake()
