@@ -11,7 +11,7 @@ with job(snakemake):
     from crossfc.group.edges import edge_rows
     from crossfc.group.exclusion import quality_table, require_somebody, split
     from crossfc.group.kind import Judge
-    from crossfc.group.pairs import no_pairs, pair_sessions
+    from crossfc.group.pairs import READING, no_pairs, pair_sessions
     from crossfc.session.folder import finished_session
     from crossfc.trial.design import LEFT_COLUMNS
 
@@ -34,11 +34,9 @@ with job(snakemake):
         left += poor
         if choices["primary"]:
             require_somebody(people, poor, choices["pipeline"])
-        kept = [not bad for bad in quality["excluded"]]
-        edges = edge_rows(
-            [s for s, k in zip(wanted.sessions, kept, strict=True) if k],
-            [f["relmat"] for f, k in zip(own.values(), kept, strict=True) if k],
-        )
+        rows = zip(wanted.sessions, own.values(), quality["excluded"], strict=True)
+        kept = [(session, files["relmat"]) for session, files, bad in rows if not bad]
+        edges = edge_rows([session for session, _ in kept], [relmat for _, relmat in kept])
         atomic.write_table(out / "targets.tsv", edges)
     else:
         maps = iter(given.maps)
@@ -55,10 +53,7 @@ with job(snakemake):
             people,
             *words,
             seed_definitions=wanted.seeds if choices["mask_seeds"] else (),
-            fwhm_mm=choices["fwhm_mm"],
-            level=choices["level"],
-            accept_unoriented=choices["accept_unoriented"],
-            zero_is_missing=choices["zero_is_missing"],
             judge=Judge(choices["maps_kind"]) if choices["ready_maps"] else None,
+            **{name: choices[name] for name in READING},
         )
     atomic.write_table(out / "left.tsv", pandas.DataFrame(left, columns=LEFT_COLUMNS))

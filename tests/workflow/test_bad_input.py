@@ -166,7 +166,7 @@ def test_braces_in_paths_and_variables(study):
 
 def test_unknown_strategy_and_seed_set(study):
     study.set_config(pipelines__primary__strategy="p99")
-    assert "has no strategy p99; it has" in before_any_job(study)
+    assert "has no strategy p99; did you mean p9?; it has" in before_any_job(study)
     study.set_config(pipelines__primary__strategy="p9", pipelines__primary__seed_set="aal_spheres")
     assert "has no set aal_spheres; did you mean aal3_spheres?" in before_any_job(study)
 
@@ -264,7 +264,6 @@ def test_scan_at_fault_is_told_before_any_job(study, pattern, break_it, words):
     ("pattern", "break_it", "words"),
     [
         ("*preproc_bold.nii.gz", not_a_number, ["preproc_bold.nii.gz", "NaN"]),
-        ("*brain_mask.nii.gz", empty_mask_at_seed, ["of seed sgACC lies in the brain mask"]),
     ],
 )
 def test_scan_at_fault(study, pattern, break_it, words):
@@ -276,6 +275,17 @@ def test_scan_at_fault(study, pattern, break_it, words):
         assert word in text, text
     assert results_digest(study) == before
     assert not list((study.folder / "results").rglob(".part*"))
+
+
+def test_session_without_signal_at_a_seed_leaves_by_name(study):
+    empty_mask_at_seed(one_file(study, "*brain_mask.nii.gz"))
+    done = study.snakemake("--", "quality")
+    assert done.returncode == 0, done.stdout + done.stderr
+    excluded = study.folder / "results/small/quality/excluded.tsv"
+    header, *rows = (line.split("\t") for line in excluded.read_text().splitlines())
+    (row,) = (dict(zip(header, cells, strict=True)) for cells in rows)
+    assert (row["participant_id"], row["session_id"]) == ("sub-T02", "ses-placebo")
+    assert "of seed sgACC" in row["reason"]
 
 
 def test_misspelt_strategy(study):

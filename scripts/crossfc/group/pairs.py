@@ -21,6 +21,8 @@ from crossfc.group.volume import Grid, around_seeds
 from crossfc.trial.sequence import sequence_code
 
 _MAPS = ("active", "control", "contrast")
+# Choices of `pair_sessions` that say how maps were made and are to be read.
+READING = ("fwhm_mm", "level", "accept_unoriented", "zero_is_missing")
 
 
 def pair_sessions(
