@@ -115,7 +115,9 @@ def test_skipped_is_the_definition(n):
     x = rng.standard_t(2, n)
     versions = rng.standard_t(2, (40, n)) * 30 + 7
     versions[0, :] = x * 3  # a person at the centre of both gives a line without direction
+    versions[20:] = np.rint(versions[20:] / 5)  # scores; their median may be a half
     keep = kept(x, versions)
+    np.testing.assert_array_equal(kept(x, versions[20:]), keep[20:])
     found = skipped(x, versions)
     left_out = 0
     for y, who, r in zip(versions, keep, found, strict=True):

@@ -67,7 +67,8 @@ def test_real_contrast_maps(tmp_path, root, shared_data):
     page = Page(study.folder / "results/wager/report.html")
     assert "30 healthy with both sessions" in page.text
     best = clusters.sort_values("p_fwe_cluster").iloc[0]
-    assert f"{best['region']}, peak" in page.text
+    share = f"{100 * best['region_share']:.0f} % of the cluster"
+    assert f"({best['region']} ({share}), peak" in page.text
     assert page.raw.count('<tr class="mark">') >= 2 * (clusters["p_fwe_cluster"] < 0.05).sum() > 0
     assert "No scans were analysed" not in page.text
     assert "Ready maps come without records" in page.text
@@ -118,7 +119,8 @@ def test_second_trial_from_its_data_set_to_the_group_by_configuration_only(
     assert not result["sequence_adjusted"]
     assert all(seed["p_fwe_voxel_min"] < 0.05 for seed in result["per_seed"].values())
     page = Page(results / "report.html")
-    assert f"{result['n_people']} " in page.text and "with both sessions" in page.text
+    (people,) = result["n"].values()
+    assert people == 15 and "15 healthy with both sessions" in page.text
     assert page.all("article", id=f"analysis-{analysis.name}")
     for seed, said in result["per_seed"].items():
         assert (

@@ -160,7 +160,8 @@ def _pearson_of(keep: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _standardised(values: np.ndarray) -> np.ndarray:
     values = np.asarray(values, float)
-    distance = rounded(values - np.median(values, axis=-1, keepdims=True), values)
+    # At the distances' own precision: the median of an even number of people may be a half.
+    distance = rounded(values - np.median(values, axis=-1, keepdims=True))
     spread = np.median(np.abs(distance), axis=-1, keepdims=True)
     return distance / np.where(spread > 0, spread, np.nan)
 
