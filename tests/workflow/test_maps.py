@@ -119,8 +119,7 @@ def test_second_trial_from_its_data_set_to_the_group_by_configuration_only(
     assert not result["sequence_adjusted"]
     assert all(seed["p_fwe_voxel_min"] < 0.05 for seed in result["per_seed"].values())
     page = Page(results / "report.html")
-    (people,) = result["n"].values()
-    assert people == 15 and "15 healthy with both sessions" in page.text
+    assert result["n"] == {"HV": 15} and "15 HV with both sessions" in page.text
     assert page.all("article", id=f"analysis-{analysis.name}")
     for seed, said in result["per_seed"].items():
         assert (
