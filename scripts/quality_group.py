@@ -34,7 +34,8 @@ with job(snakemake):
     defects = defective_volumes(wanted.sessions, own[wanted.pipelines[0]])
     atomic.write_table(made.defects, defects)
     rows = sessions[["participant_id", "session_id", "boundary_cost"]].to_dict("records")
-    alike = likeness(rows, [wanted.boldrefs.get(scan) for scan in sessions["scan"]])
+    images = dict(zip(wanted.boldrefs, given.boldrefs, strict=True))
+    alike = likeness(rows, [images.get(scan) for scan in sessions["scan"]])
     atomic.write_table(made.likeness, alike)
     for sentence in filter(None, alike["note"]):
         note(snakemake, sentence)

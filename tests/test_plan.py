@@ -160,7 +160,8 @@ def test_a_file_of_the_user_comes_before_that_of_the_same_name_that_crossfc_brin
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "seeds.tsv").symlink_to("gone.tsv")
     # A dangling link is no reason to take other seeds in silence.
-    assert "config key sheets.seeds: config/seeds.tsv is no file" in refusal(study, root)
+    said = "config key sheets.seeds: config/seeds.tsv is a link to gone.tsv, where nothing is"
+    assert said in refusal(study, root)
 
 
 def test_a_sheet_that_is_no_file_is_told_by_its_key(study, root):

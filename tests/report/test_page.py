@@ -227,7 +227,7 @@ def test_ready_maps_have_their_numbers(found, tmp_path):
     assert "No scans were analysed" not in page.text
     assert "Ready maps come without records of motion" in page.text
     assert "primary pipeline" not in page.text
-    assert "Connectivity maps were made outside of crossfc" in page.text
+    assert "Connectivity maps (Fisher z) were made outside of crossfc" in page.text
 
 
 def test_pipelines_may_have_any_name(found, tmp_path):

@@ -279,7 +279,7 @@ def test_scan_at_fault(study, pattern, break_it, words):
 
 def test_session_without_signal_at_a_seed_leaves_by_name(study):
     empty_mask_at_seed(one_file(study, "*brain_mask.nii.gz"))
-    done = study.snakemake("--", "quality")
+    done = study.snakemake("quality")
     assert done.returncode == 0, done.stdout + done.stderr
     excluded = study.folder / "results/small/quality/excluded.tsv"
     header, *rows = (line.split("\t") for line in excluded.read_text().splitlines())

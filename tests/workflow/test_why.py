@@ -5,6 +5,9 @@ import shutil
 import subprocess
 import sys
 
+import nibabel
+import numpy as np
+
 from tests.workflow.conftest import Study
 
 
@@ -47,7 +50,9 @@ def test_nothing_to_do(study):
 
 def test_new_scan_content(study):
     (bold,) = (study.folder / "derivatives/sub-T02/ses-placebo/func").glob("*preproc_bold.nii.gz")
-    bold.write_bytes(bold.read_bytes() + b" ")
+    image = nibabel.load(bold)
+    changed = np.asanyarray(image.dataobj) + np.int16(1)
+    nibabel.Nifti1Image(changed, image.affine, image.header).to_filename(bold)
     lines = why(study)
     assert lines[:2] == [
         "connectivity_session: sub-T02 ses-placebo",

@@ -201,7 +201,8 @@ rule quality_group:
         space=plan.config["space"],
         labels=plan.labels(),
         limits=plan.config["exclusion"],
-        boldrefs=on_sheets(lambda: plan.boldrefs()),
+        # Their scans, in the order of the input: paths would make a moved data set another one.
+        boldrefs=on_sheets(lambda: list(plan.boldrefs())),
         code=code("quality_group"),
     script:
         "../../scripts/quality_group.py"
