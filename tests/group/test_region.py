@@ -62,11 +62,11 @@ def test_shares_of_a_cluster(files):
         (
             [(12, 5, 5), (9, 9, 9), (9, 9, 8), (9, 9, 7)],
             0,
-            "mostly outside labelled regions (25 % in insula (R))",
+            "mostly unlabelled tissue (25 % insula (R))",
             1 / 4,
         ),
-        ([(9, 9, 9), (9, 9, 8)], 0, "outside labelled regions", 0.0),
-        ([(14, 7, 5), (9, 9, 8)], 0, "outside labelled regions, near insula (R)", 0.0),
+        ([(9, 9, 9), (9, 9, 8)], 0, "unlabelled tissue", 0.0),
+        ([(14, 7, 5), (9, 9, 8)], 0, "unlabelled tissue, near insula (R)", 0.0),
     ],
 )
 def test_a_cluster_is_named_by_what_holds_most_of_it(files, voxels, peak, name, share):

@@ -111,21 +111,19 @@ class Atlas:
         Returns
         -------
         name : str
-            Where more than half of the cluster is in no region, as in white matter, "mostly outside
-            labelled regions (12 % in <name>)"; where all is, "outside labelled regions", with the
-            region that is near the peak, if there is one.
+            Where more than half of the cluster is in no region, as in white matter, "mostly
+            unlabelled tissue (12 % <name>)"; where all is, "unlabelled tissue", with the region
+            that is near the peak, if there is one.
         share : float
             Of the cluster's voxels in the region named; 0 where it is wholly outside.
         """
         shares = self.shares(points)
         if not shares:
             near = self.name(*peak)
-            return f"outside labelled regions{f', {near}' if near else ''}", 0.0
+            return f"unlabelled tissue{f', {near}' if near else ''}", 0.0
         name, share = next(iter(shares.items()))
         if 1 - sum(shares.values()) > 0.5:
-            return f"mostly outside labelled regions ({share:.0%} in {name})".replace(
-                "%", " %"
-            ), share
+            return f"mostly unlabelled tissue ({100 * share:.0f} % {name})", share
         return name, share
 
     def _labels_at(self, places: np.ndarray) -> np.ndarray:

@@ -195,7 +195,7 @@ def cluster_sentence(results: Results, analysis: Analysis, row: dict) -> str:
 def region_of(row: dict) -> str:
     """Name a cluster by the region that holds most of it, with the share of the cluster there."""
     region, share = region_name(row), row.get("region_share")
-    if number.missing(share) or float(share) == 0 or str(region).startswith("mostly outside"):
+    if number.missing(share) or float(share) == 0 or str(region).startswith("mostly unlabelled"):
         return region
     return f"{region} ({number.percent(share)} of the cluster)"
 
