@@ -1,8 +1,10 @@
 """Planning a large trial: a dry run with all to do, and the start of one job of a cluster.
 
-The trial is generated: sheets of a two-by-two crossover, and empty files in place of scans.
+The trial is generated: sheets of a two-by-two crossover, and one simulated session, of which every
+other one's files are hard links, so that planning reads and judges what it would of real scans.
 """
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -35,16 +37,45 @@ def write_trial(folder: Path, people: int) -> Path:
     config["derivatives_dir"] = str(folder / "derivatives")
     for sheet in ("participants", "sessions", "scales"):
         config["sheets"][sheet] = str(folder / f"{sheet}.tsv")
-    for row in design[1]:
-        for scan in row["scan"].split(";"):
-            for path in layout.preprocessed(
-                scan, config["derivatives_dir"], config["space"]
-            ).values():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.touch()
+    specimen: dict[str, Path] = {}
+    for scan in (scan for row in design[1] for scan in row["scan"].split(";")):
+        paths = layout.preprocessed(scan, config["derivatives_dir"], config["space"])
+        if not specimen:
+            # In a process of its own: what this one holds would count as memory of those it starts.
+            own = multiprocessing.get_context("spawn").Process(
+                target=simulate, args=(config, scan, paths)
+            )
+            own.start()
+            own.join()
+            specimen = {kind: path for kind, path in paths.items() if path.is_file()}
+            continue
+        for kind, source in specimen.items():
+            paths[kind].parent.mkdir(parents=True, exist_ok=True)
+            os.link(source, paths[kind])
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(config))
     return path
+
+
+def simulate(config: dict, scan: str, paths: dict[str, Path]) -> None:
+    """Simulate one session as the demo's twin does."""
+    from crossfc.plan import Plan
+    from crossfc.trial import twin_bold
+
+    plan = Plan(config | {"twin": {}}, ROOT)
+    person, session = scan.split("/")[:2]
+    twin_bold.simulate_session(
+        person,
+        session,
+        plan.truth()["sessions"][person][session],
+        plan.seed_rows(plan.primary),
+        plan.target_rows(),
+        paths,
+        scan=scan,
+        volumes=160,
+        resolution_mm=4,
+        seed=0,
+    )
 
 
 def planned(config: Path, *arguments: str) -> tuple[float, float, str]:
