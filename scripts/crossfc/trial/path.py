@@ -39,6 +39,9 @@ def path_fault(path: str) -> str | None:
         return (
             f"{path!r} has a line break, a tab or another sign that no path should have; rename it"
         )
+    if len(os.fsencode(path)) <= LONGEST_NAME:
+        # Every cluster job looks at every scan's path; few are long.
+        return None
     longest = max(Path(path).parts, key=lambda part: len(os.fsencode(part)), default="")
     if len(os.fsencode(longest)) > LONGEST_NAME:
         return (

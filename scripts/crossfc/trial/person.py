@@ -380,6 +380,8 @@ def _differing(first: dict[str, str], second: dict[str, str]) -> dict[str, tuple
 
 def _check_repeats(sheet: Sheet, row: Row, scans: list[str], faults: list[str]) -> None:
     """Check that the scans of one cell differ in the number of the run, and in nothing else."""
+    if len(scans) < 2:
+        return
     where = sheet.at(row, "scan")
     numbers: dict[str, str] = {}
     for scan in scans:
