@@ -3,8 +3,11 @@
 import re
 import signal
 
+import nibabel
+import numpy as np
 import pytest
 
+from crossfc import atomic
 from tests.slurm.cluster import wait_for
 from tests.slurm.conftest import HASTE, assert_whole, pause
 
@@ -101,9 +104,14 @@ def test_killed_snakemake(interrupted):
 
 
 def test_one_bad_scan_stops_no_other_of_its_batch(interrupted):
-    scans = sorted((interrupted.folder / "scans").rglob("*desc-confounds_timeseries.tsv"))
-    sound = scans[0].read_text()
-    scans[0].write_text(sound.replace("rot_x", "rot_q"))
+    # What no header tells, so that planning cannot see it.
+    scans = sorted((interrupted.folder / "scans").rglob("*desc-preproc_bold.nii.gz"))
+    sound = scans[0].read_bytes()
+    image = nibabel.load(scans[0])
+    values, header = image.get_fdata(dtype=np.float32), image.header.copy()
+    values[3, 3, 3, 3] = np.nan
+    header.set_data_dtype(np.float32)
+    atomic.save_image(scans[0], nibabel.Nifti1Image(values, image.affine, header))
     assert interrupted.run("connectivity", *HASTE, "--retries", "1") == 1
     assert sum(interrupted.ended().values()) == 8
     said = interrupted.said()
@@ -111,5 +119,5 @@ def test_one_bad_scan_stops_no_other_of_its_batch(interrupted):
     # Where to look: what the cluster kept, and the rule's own log.
     assert "logs/slurm/group_sessions_connectivity_session/" in said
     assert "results/small/logs/connectivity_session/sub-" in said
-    scans[0].write_text(sound)
+    scans[0].write_bytes(sound)
     assert_whole(interrupted)

@@ -285,7 +285,7 @@ def test_session_without_signal_at_a_seed_leaves_by_name(study):
     header, *rows = (line.split("\t") for line in excluded.read_text().splitlines())
     (row,) = (dict(zip(header, cells, strict=True)) for cells in rows)
     assert (row["participant_id"], row["session_id"]) == ("sub-T02", "ses-placebo")
-    assert "of seed sgACC" in row["reason"]
+    assert "of seed sgACC" in row["exclusion_reasons"]
 
 
 def test_misspelt_strategy(study):
