@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
 
-from crossfc.persistence import Roots
+from crossfc.persistence import Persistence, Roots
 
 
 @pytest.fixture
@@ -55,3 +56,24 @@ def test_record_lies_beside_what_it_is_of(roots):
         "results/demo/preprocessed/.crossfc/records/sub-1/a.nii.gz.record"
     )
     assert roots.record("clone/a.txt") is None
+
+
+def test_a_record_that_is_written_is_the_one_that_is_read(tmp_path, monkeypatch):
+    """In a batch, the next job tells a folder by the record of the job that has just made it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Persistence, "roots", Roots({"results": "results/demo"}))
+    folder = Path("results/demo/group/pairs")
+    folder.mkdir(parents=True)
+    store = Persistence(nolock=True)
+
+    def write(endtime: float) -> str:
+        record = MetadataRecord(starttime=1.0, endtime=endtime)
+        record.record_format_version = RECORD_FORMAT_VERSION
+        store._write_record(str(folder), record)
+        return store._identity(str(folder))
+
+    # The first was read, so it is remembered.
+    assert write(2.0) == "made:1.0:2.0"
+    assert write(3.0) == "made:1.0:3.0"
+    store._delete_record(str(folder))
+    assert store._identity(str(folder)).startswith("folder:")

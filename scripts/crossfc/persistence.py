@@ -152,6 +152,8 @@ class Persistence(FilePersistence):
         holds = listing(key) if os.path.exists(key) else {}
         content = json.dumps({"record": dict(record.items()), "holds": holds})
         atomic.write_text(place, content + "\n")
+        # The next job of a batch tells its inputs by what was written here, not by what was before.
+        self._clear_cache()
 
     def _delete_record(self, key: str) -> bool:
         place = self.roots.record(key)
@@ -159,6 +161,7 @@ class Persistence(FilePersistence):
             return super()._delete_record(key)
         there = place.exists()
         place.unlink(missing_ok=True)
+        self._clear_cache()
         return there
 
     def _input(self, job: Any) -> list[str]:
