@@ -89,6 +89,7 @@ def _simulate(bids_dir: Path) -> tuple:
     import yaml
 
     from crossfc.plan import Plan
+    from crossfc.session.layout import raw_twin
     from crossfc.trial import scanner
     from crossfc.trial.scanner_head import draw_head
 
@@ -98,7 +99,7 @@ def _simulate(bids_dir: Path) -> tuple:
     planted = planted | {"mean_fd": {SCAN: 0.2}}
     scanner.write_dataset(bids_dir, [])
     scanner.simulate_raw_anatomy(PERSON, bids_dir / T1W)
-    paths = scanner.raw_paths(SCAN, bids_dir)
+    paths = raw_twin(SCAN, bids_dir)
     scanner.simulate_raw_session(
         PERSON,
         "ses-placebo",
@@ -135,9 +136,8 @@ def _errors(bids_dir: Path, derivatives_dir: Path, head, truth: dict, matrices: 
     import pandas as pd
 
     from crossfc.session import template
-    from crossfc.session.layout import anatomy, preprocessed
+    from crossfc.session.layout import anatomy, preprocessed, raw_twin
     from crossfc.session.registration import transform_points
-    from crossfc.trial.scanner import raw_paths
     from crossfc.trial.twin_motion import PARAMETERS, rigid
 
     moved = nibabel.affines.apply_affine
@@ -150,7 +150,7 @@ def _errors(bids_dir: Path, derivatives_dir: Path, head, truth: dict, matrices: 
 
     # Volume by volume from the estimated reference to the true one: one and the same matrix, if
     # the motion is right.
-    table = pd.read_csv(raw_paths(SCAN, bids_dir)["motion"], sep="\t")
+    table = pd.read_csv(raw_twin(SCAN, bids_dir)["motion"], sep="\t")
     centre = np.array(truth["motion"]["centre"])
     to_true = np.array(
         [

@@ -1133,9 +1133,8 @@ class Plan:
 
     def raw_twin(self, scan: str) -> dict[str, str]:
         """Name the files of a raw simulated run."""
-        from crossfc.trial.scanner import raw_paths
-
-        return {key: str(path) for key, path in raw_paths(scan, self.config["bids_dir"]).items()}
+        paths = layout.raw_twin(scan, self.config["bids_dir"])
+        return {key: str(path) for key, path in paths.items()}
 
     def raw_twin_pattern(self) -> dict[str, str]:
         """Name the files of a raw simulated run, as patterns."""

@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from crossfc.fault import Fault
 from crossfc.session import template
+from crossfc.session.layout import raw_twin
 from crossfc.session.loss import lost_shares
 from crossfc.session.motion import (
     Motion,
@@ -188,7 +189,7 @@ def _twin(folder, mean_fd, patch=None, **more):
     session = sorted(planned["sessions"][person])[0]
     scan = f"{person}/{session}/func/{person}_{session}_task-rest_bold.nii.gz"
     truth = planned["sessions"][person][session] | {"mean_fd": {scan: mean_fd}}
-    paths = scanner.raw_paths(scan, folder)
+    paths = raw_twin(scan, folder)
     scanner.simulate_raw_session(person, session, truth, SEEDS, TARGETS, paths, **more)
     image = nib.load(paths["bold"])
     centre = np.array(json.loads(paths["truth"].read_text())["motion"]["centre"])

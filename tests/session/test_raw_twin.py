@@ -19,11 +19,11 @@ from scipy import ndimage
 from crossfc.session import template
 from crossfc.session.anatomy import normalise_subject
 from crossfc.session.coregistration import coregister
-from crossfc.session.layout import anatomy
+from crossfc.session.layout import anatomy, raw_twin
 from crossfc.session.motion import estimate_motion
 from crossfc.session.registration import load_ants, mask_dice, transform_points
 from crossfc.session.scan import open_scan
-from crossfc.trial.scanner import raw_paths, simulate_raw_anatomy, simulate_raw_session
+from crossfc.trial.scanner import simulate_raw_anatomy, simulate_raw_session
 from crossfc.trial.scanner_head import Head, draw_head
 from crossfc.trial.twin import parametric_design
 from crossfc.trial.twin_truth import plan
@@ -109,7 +109,7 @@ def run(twin):
     participants, sessions, _ = parametric_design(4, 3)
     planned = plan(participants, sessions, SEEDS, TARGETS, groups=GROUPS, treatments=TREATMENTS)
     truth = planned["sessions"][PERSON][SESSION] | {"mean_fd": {SCAN: 0.03}}
-    paths = raw_paths(SCAN, twin.root)
+    paths = raw_twin(SCAN, twin.root)
     simulate_raw_session(
         PERSON, SESSION, truth, SEEDS, TARGETS, paths, scan=SCAN, volumes=24, slices=40,
         non_steady_volumes=0, orientation="sagittal",

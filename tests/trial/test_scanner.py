@@ -8,8 +8,8 @@ import pytest
 from scipy import ndimage
 
 from crossfc.fault import Fault
+from crossfc.session.layout import raw_twin
 from crossfc.trial.scanner import (
-    raw_paths,
     simulate_raw_anatomy,
     simulate_raw_session,
     slice_times,
@@ -38,7 +38,7 @@ def truth():
 
 
 def scan_to(folder, truth, **more):
-    paths = raw_paths(SCAN, folder)
+    paths = raw_twin(SCAN, folder)
     simulate_raw_session(PERSON, SESSION, truth, SEEDS, TARGETS, paths, **more)
     return paths
 

@@ -132,6 +132,35 @@ def test_every_environment_has_what_its_rules_import(root):
                     assert packages & there, f"{name}: {path.name} imports {module}: {environment}"
 
 
+def test_planning_needs_what_the_environment_of_snakemake_has(root):
+    """Whatever the entry: also what the plan imports only when it looks at files."""
+    of_module = packages_distributions()
+    text = (root / "envs/snakemake.yaml").read_text()
+    there = brought_by({line.split()[0] for line in yaml.safe_load(text)["dependencies"]})
+    hidden = [
+        module
+        for module in ("ants", "jinja2", "matplotlib", "nilearn", "pandas", "scipy", "sklearn")
+        if not {p.lower().replace("_", "-") for p in of_module[module]} & there
+    ]
+    assert {"pandas", "scipy", "nilearn"} <= set(hidden)
+    modules = set()
+    for node in ast.walk(ast.parse((root / "scripts/crossfc/plan.py").read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "crossfc":
+            whole = (root / "scripts" / node.module.replace(".", "/")).is_dir()
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            modules |= set(names) if whole else {node.module}
+    assert "crossfc.session.check" in modules and len(modules) > 20
+    lines = ["import sys", f"for name in {hidden}:", "    sys.modules[name] = None"]
+    lines += [f"import {module}" for module in sorted(modules)]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        cwd=root / "scripts",
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_no_environment_has_a_pip_section(root):
     """Explicit pins beside a YAML would drop it without a word."""
     for path in environments(root):

@@ -48,6 +48,25 @@ def preprocessed(
     }
 
 
+def raw_twin(scan: str, bids_dir: str | Path) -> dict[str, Path]:
+    """Name the files of a simulated raw run and, below ``sourcedata/truth``, of its truth.
+
+    Returns
+    -------
+    dict
+        ``bold``, ``sidecar``, ``motion`` (TSV), ``truth`` (JSON).
+    """
+    raw = PurePosixPath(scan)
+    entities, _, _ = parse_name(raw.name)
+    truth = Path(bids_dir) / "sourcedata" / "truth" / str(raw.parent)
+    return {
+        "bold": Path(bids_dir) / str(raw),
+        "sidecar": Path(bids_dir) / str(raw.parent) / bids_name(entities, "bold", ".json"),
+        "motion": truth / bids_name(entities, "motion", ".tsv"),
+        "truth": truth / bids_name(entities, "truth", ".json"),
+    }
+
+
 def run_figure(scan: str, derivatives_dir: str | Path) -> Path:
     """Name the picture of a run in template space, beside the other files of the run."""
     raw = PurePosixPath(scan)

@@ -31,25 +31,6 @@ _NOISE = 1.1  # per cent of the intensity of grey matter
 _NON_STEADY = (0.20, 0.05, 0.01)
 
 
-def raw_paths(scan: str, bids_dir: str | Path) -> dict[str, Path]:
-    """Name the files of a raw run and, below ``sourcedata/truth``, of its truth.
-
-    Returns
-    -------
-    dict
-        ``bold``, ``sidecar``, ``motion`` (TSV), ``truth`` (JSON).
-    """
-    raw = PurePosixPath(scan)
-    entities, _, _ = parse_name(raw.name)
-    truth = Path(bids_dir) / "sourcedata" / "truth" / str(raw.parent)
-    return {
-        "bold": Path(bids_dir) / str(raw),
-        "sidecar": Path(bids_dir) / str(raw.parent) / bids_name(entities, "bold", ".json"),
-        "motion": truth / bids_name(entities, "motion", ".tsv"),
-        "truth": truth / bids_name(entities, "truth", ".json"),
-    }
-
-
 def slice_times(slices: int, repetition_time: float) -> list[float]:
     """Give when each slice is taken (s): ascending, every second slice first, from slice 0."""
     order = [*range(0, slices, 2), *range(1, slices, 2)]
@@ -185,7 +166,7 @@ def simulate_raw_session(
     participant_id, session_id, truth, seeds, targets, scan, seed
         As there.
     paths : dict
-        As `raw_paths` names them.
+        ``bold``, ``sidecar``, ``motion`` (TSV), ``truth`` (JSON).
     matrix, slices : int
         The image is matrix by matrix by slices.
     voxel_mm : float or tuple of float
