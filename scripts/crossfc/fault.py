@@ -1,7 +1,8 @@
 """A fault of the input: one clear sentence for the person who can mend it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 # A line of a message, in characters.
 LONGEST = 1000
@@ -34,6 +35,33 @@ def _readable(line: str) -> str:
     if len(line) <= LONGEST:
         return line
     return f"{line[: LONGEST - 250]} […] {line[-240:]}"
+
+
+class Gathering:
+    """Calls whose faults are put aside, so that all of them are told together."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+
+    def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Return what the function does, or None where it raises a Fault."""
+        try:
+            return function(*arguments, **options)
+        except Fault as fault:
+            # One fault may be met twice, as a repetition time in sidecar and scan.
+            lines = str(fault).splitlines()
+            self.faults.extend(line for line in lines if line not in self.faults)
+            return None
+
+    def raise_all(self) -> None:
+        """Raise one Fault with every cause (see `raise_all`).
+
+        Raises
+        ------
+        Fault
+            If there was one.
+        """
+        raise_all(self.faults)
 
 
 def at(file: object, row: int | None = None, column: str | None = None) -> str:

@@ -1,13 +1,13 @@
 """What can be known of scans before any work: sidecars and headers, in milliseconds a scan."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from crossfc import content
-from crossfc.fault import Fault, raise_all
+from crossfc.fault import Fault, Gathering
 from crossfc.session.confounds import Confounds, columns_of, components_of, require_rows
 from crossfc.session.fieldmap import field_maps_for, refuse_field_maps
 from crossfc.session.mask import require_grid
@@ -48,17 +48,8 @@ def check_run(
     if field_maps not in ("refuse", "ignore"):
         raise Fault(f'preprocessing.field_maps is "{field_maps}"; choose "refuse" or "ignore"')
     path = Path(bids_dir) / scan
-    faults: list[str] = []
-
-    def found(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Call; put a fault aside so that the others are told with it."""
-        try:
-            return function(*arguments, **options)
-        except Fault as fault:
-            # The same fault may be met twice, as the repetition time in sidecar and scan.
-            faults.extend(line for line in str(fault).splitlines() if line not in faults)
-            return None
-
+    gathering = Gathering()
+    found = gathering.call
     sidecar = found(read_sidecar, sidecar_paths(bids_dir, scan))
     maps = found(field_maps_for, bids_dir, scan)
     if field_maps == "refuse":
@@ -73,7 +64,7 @@ def check_run(
             read_slice_timing, sidecar, run.shape, run.repetition_time, path, slice_timing,
             run.slice_axis,
         )  # fmt: skip
-    raise_all(faults)
+    gathering.raise_all()
 
 
 def check_repeat(scan: str, bids_dir: str | Path, *, accept_unoriented: bool = False) -> None:
@@ -133,15 +124,8 @@ def check_derivative(
     Fault
         One sentence per fault found.
     """
-    faults: list[str] = []
-
-    def found(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        try:
-            return function(*arguments, **options)
-        except Fault as fault:
-            faults.extend(line for line in str(fault).splitlines() if line not in faults)
-            return None
-
+    gathering = Gathering()
+    found = gathering.call
     kind = {"kind": "derivative", "accept_unoriented": accept_unoriented}
     sidecar = found(read_sidecar, sidecars)
     # Without its sidecar the header's repetition time would be judged, which is not what is wrong.
@@ -163,7 +147,7 @@ def check_derivative(
             table = Confounds(Path(confounds), columns, {})
             for tissue, count in (strategy.get("compcor") or {}).items():
                 found(components_of, table, tissue, count)
-    raise_all(faults)
+    gathering.raise_all()
     return run
 
 
