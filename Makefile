@@ -7,6 +7,8 @@ PYTHON ?= python3.11
 CORES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
+# One process a core; the tests of a file stay together, as they share what they made.
+SIDE_BY_SIDE := --numprocesses $(CORES) --dist loadfile
 SETUP := $(VENV)/.complete
 
 .PHONY: demo test test-slow test-slurm slurm bench docs lint lock clean
@@ -16,10 +18,10 @@ demo: $(SETUP)  ## Make the digital twin, analyse it, write results/demo/report.
 	@echo "Open results/demo/report.html"
 
 test: $(SETUP)  ## The default tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 test-slow: $(SETUP)  ## Long checks: real scans, error rates over many null data sets
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m slow
 
 test-slurm: slurm  ## The workflow through a SLURM cluster that the tests bring up on this machine
 	$(BIN)/python -m pytest -m slurm

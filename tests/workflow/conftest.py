@@ -1,5 +1,6 @@
 """A small study with real files, made once, and a way to ask Snakemake what it would do."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -175,10 +176,19 @@ def simulate(plan: Plan, truth: dict, session) -> None:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, root) -> Study:
     """A small study, run to its end. Do not change it: take `study`."""
-    study = write_study(tmp_path_factory.mktemp("workflow") / "study", root)
-    done = study.snakemake()
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-    return study
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # of all processes that test, so that one makes it for all
+    folder, complete = base / "finished", base / "finished.complete"
+    with open(base / "finished.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not complete.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            study = write_study(folder / "study", root)
+            done = study.snakemake()
+            assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+            complete.touch()
+    return Study(folder / "study")
 
 
 @pytest.fixture
