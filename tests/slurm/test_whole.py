@@ -50,11 +50,6 @@ def test_whole_study_through_sbatch_equals_the_local_run(local, own_cluster, tmp
     assert len(list((logs / "connectivity_session").glob("*.log"))) == 19
 
     assert study.run("--dry-run") == 0
-    again = set(re.findall(r"^ *(?:local)?rule (\w+):", study.said(), re.MULTILINE))
-    if again == {"clinical_correlation", "report", "provenance", "all"}:
-        # A known fault: one job that shares a batch with pair_sessions holds an earlier content of
-        # the pairs in its record, and is made again once, with the same result.
-        pytest.xfail("clinical_correlation is made again once after a batch")
     assert "Nothing to be done" in study.said()
 
 
