@@ -16,7 +16,7 @@ with job(snakemake):
     from crossfc.trial.design import LEFT_COLUMNS
 
     given, wanted, out = snakemake.input, snakemake.params, Path(snakemake.output[0])
-    choices, left = dict(wanted.choices), list(wanted.left)
+    choices, left = dict(wanted.choices), []
     seeds = list(dict.fromkeys(row["seed"] for row in wanted.seeds))
     people = [dict(row) for row in wanted.people]
     kinds = ["contrast"] if choices["level"] == "contrast" else ["active", "control"]
@@ -30,10 +30,9 @@ with job(snakemake):
         records = [files["qc"] for files in own.values()]
         quality = quality_table(wanted.sessions, records, choices["limits"])
         everybody = [{k: v for k, v in p.items() if k != "sessions"} for p in people]
-        people, poor = split(people, quality)
-        left += poor
+        people, left = split(people, quality)
         if choices["primary"]:
-            require_somebody(people, poor, choices["pipeline"])
+            require_somebody(people, left, choices["pipeline"])
         rows = zip(wanted.sessions, own.values(), quality["excluded"], strict=True)
         kept = [(session, files["relmat"]) for session, files, bad in rows if not bad]
         edges = edge_rows([session for session, _ in kept], [relmat for _, relmat in kept])

@@ -92,14 +92,17 @@ def test_types_of_covariates_go_to_the_analyses(study, root, tmp_path):
     )
     given = {"covariates": [{"name": "site", "type": "categorical"}]}
     plan = Plan(study | given, root)
-    assert plan.test_choices()["covariates"] == {"site": "categorical"}
-    assert [person["site"] for person in plan.people()] == ["1", "2"]
+    choices = plan.test_choices("group_by_drug")
+    assert choices["covariates"] == {"site": "categorical"}
+    assert choices["people"] == [
+        {"participant_id": "sub-01", "site": "1"},
+        {"participant_id": "sub-02", "site": "2"},
+    ]
 
 
 def test_a_command_carries_the_users_config(study, root, tmp_path):
     (tmp_path / "sessions.tsv").unlink()
     plan = Plan(study, root, configfiles=[tmp_path / "my study.yaml"])
-    assert plan.test_choices()["covariates"] == {}  # asked for when the rules are read
     with pytest.raises(Fault) as caught:
         plan.checked_trial()
     assert (
@@ -171,3 +174,70 @@ def test_a_sheet_that_is_no_file_is_told_by_its_key(study, root):
         "config key sheets.scales: n/a is no file",
         "config key sheets.targets: / is no file",
     ]
+
+
+def test_an_analysis_is_given_what_it_uses_and_no_more(study, root, tmp_path):
+    """What a job is given decides whether it runs again."""
+    people = PEOPLE.replace("t1w", "t1w\tage\tfamily").replace("T1w.nii.gz", "T1w.nii.gz\t41\t1")
+    (tmp_path / "participants.tsv").write_text(people.replace("n/a\n", "n/a\t33.5\t2\n"))
+    plan = Plan(study | {"covariates": ["age"], "group": {"blocks": "family"}}, root)
+    one, other = ({"participant_id": "sub-01", "family": "1"},
+                  {"participant_id": "sub-02", "family": "2"})  # fmt: skip
+    scored = {"score_MADRS_active": 12.0, "score_MADRS_control": 12.0}
+
+    def given(analysis):
+        return plan.test_choices(analysis)["people"]
+
+    assert given("drug_TRD") == [one]
+    assert given("drug_HV") == [other]
+    assert given("carryover") == [one, other]
+    assert given("change_MADRS") == [one | scored]
+    assert given("group_by_drug") == [one | {"age": 41.0}, other | {"age": 33.5}]
+    assert "drug_arrangement" in plan.test_choices("drug_TRD")
+    assert "drug_arrangement" not in plan.test_choices("group_by_drug")
+    assert plan.test_choices("carryover")["covariates"] == {}
+    assert plan.scored_people(["TRD"]) == [{"participant_id": "sub-01"} | scored]
+    assert all(set(row) == {"participant_id", "group", "sequence", "sequence_code", "sessions"}
+               for row in plan.people())  # fmt: skip
+
+
+def test_configurations_that_say_the_same_are_the_same(study, root):
+    """Defaults that are written out, keys and pipelines that change places, 6.0 for 6."""
+    pipelines = {"primary": {"strategy": "p9", "low_pass_hz": None}, "gsr": {"strategy": "p9"}}
+    swapped = {
+        "gsr": {"fwhm_mm": 6.0, "strategy": "p9"},
+        "primary": {"low_pass_hz": None, "fwhm_mm": 6, "strategy": "p9"},
+    }
+    one = Plan(study | {"pipelines": pipelines}, root)
+    written = {
+        "exclusion": {"maximum_censored_share": 0.4, "maximum_mean_fd_mm": 0.5},
+        "connectivity": {"minimum_seed_tsnr": 10.0},
+        "clinical": {"seed": 0, "groups": ["TRD"]},
+        "group": {"analyses": one.analyses()[::-1], "tfce": True, "permutations": 5000.0},
+    }
+    other = Plan(study | {"pipelines": swapped} | written, root)
+    for asked in (
+        lambda plan: plan.pipeline_choices(),
+        lambda plan: plan.pair_choices("gsr"),
+        lambda plan: plan.config["exclusion"],
+        lambda plan: plan.config["connectivity"],
+        lambda plan: plan.correlation_choices(),
+        lambda plan: plan.test_choices("drug_TRD"),
+        lambda plan: plan.analyses(),
+        lambda plan: plan.pipelines,
+    ):
+        # Snakemake compares texts.
+        assert repr(asked(one)) == repr(asked(other))
+
+
+def test_sorted_sheets_are_the_same_sheets(study, root, tmp_path):
+    study["twin"] = {}
+    before = Plan(study, root)
+    for sheet in ("participants.tsv", "sessions.tsv"):
+        head, *rows = (tmp_path / sheet).read_text().splitlines()
+        (tmp_path / sheet).write_text("\n".join([head, *rows[::-1]]) + "\n")
+    after = Plan(study, root)
+    for asked in ("people", "session_rows", "score_rows", "participant_rows", "session_folders",
+                  "runs", "truth", "report"):  # fmt: skip
+        assert repr(getattr(before, asked)()) == repr(getattr(after, asked)()), asked
+    assert repr(before.trial.left()) == repr(after.trial.left())

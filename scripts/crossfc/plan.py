@@ -764,7 +764,7 @@ class Plan:
         return [_filled(pattern, session) for session in self.sessions()]
 
     def pipeline_choices(self) -> dict[str, dict[str, Any]]:
-        """Give every pipeline with its strategy and seeds spelt out, as plain structures."""
+        """Give every pipeline with its strategy and seeds spelt out, in the order of names."""
         return {
             name: choices
             | {
@@ -773,7 +773,7 @@ class Plan:
                 },
                 "seeds": self.seed_rows(name),
             }
-            for name, choices in self.config["pipelines"].items()
+            for name, choices in sorted(self.config["pipelines"].items())
         }
 
     def seed_rows(self, pipeline: str) -> list[dict[str, Any]]:
@@ -938,23 +938,64 @@ class Plan:
         return self.file("group", pipeline, "pairs")
 
     def people(self) -> list[dict[str, Any]]:
-        """Give the paired people with their scores, and no paths: a moved data set reruns nothing.
+        """Give the paired people, and no paths: a moved data set reruns nothing.
+
+        Scores, covariates and blocks are no part of a pair: those analyses get them that use them
+        (`people_of`, `scored_people`).
 
         Returns
         -------
         list of dict
-            The rows of `Trial.person_row`, scores per treatment, and ``sessions`` (active, then
-            control).
+            participant_id, group, sequence, sequence_code, and ``sessions`` (active, then control).
         """
+        words = ("participant_id", "group", "sequence", "sequence_code")
         rows = []
         for pair in self.paired():
             row = self.checked_trial().person_row(pair.participant)
-            for role, session in (("active", pair.active), ("control", pair.control)):
-                for scale in self.checked_trial().scales:
+            own = [s.session_id for s in (pair.active, pair.control) if s]
+            rows.append({word: row[word] for word in words} | {"sessions": own})
+        return rows
+
+    def people_of(self, analysis: str) -> list[dict[str, Any]]:
+        """Give what an analysis needs to know of the paired people besides their maps.
+
+        Returns
+        -------
+        list of dict
+            participant_id with the scores of the analysis' scale, the covariates of a comparison
+            of groups and the blocks, of the people of its group; empty where it needs none.
+        """
+        asked = question.question(analysis, self.config["groups"], self.config["treatments"])
+        columns = list(self._covariates_of(analysis))
+        if blocks := self.config["group"]["blocks"]:
+            columns.append(blocks)
+        found = self._people_with(columns, [asked.scale] if asked.scale else [])
+        own = {p.participant.participant_id for p in self.paired()
+               if asked.group in (None, p.participant.group)}  # fmt: skip
+        return [row for row in found if row["participant_id"] in own]
+
+    def scored_people(self, groups: Sequence[str]) -> list[dict[str, Any]]:
+        """Give the scores of the paired people of some groups under both treatments."""
+        own = {p.participant.participant_id for p in self.paired() if p.participant.group in groups}
+        found = self._people_with([], list(self.checked_trial().scales))
+        return [row for row in found if row["participant_id"] in own]
+
+    def _people_with(self, columns: list[str], scales: list[str]) -> list[dict[str, Any]]:
+        if not columns and not scales:
+            return []
+        rows = []
+        for pair in self.paired():
+            known = self.checked_trial().person_row(pair.participant)
+            row = {column: known[column] for column in ("participant_id", *dict.fromkeys(columns))}
+            for scale in scales:
+                for role, session in (("active", pair.active), ("control", pair.control)):
                     row[f"score_{scale}_{role}"] = session and session.scores.get(scale)
-            row["sessions"] = [s.session_id for s in (pair.active, pair.control) if s]
             rows.append(row)
         return rows
+
+    def _covariates_of(self, analysis: str) -> dict[str, str]:
+        """Covariates are between people: they enter where people of two groups are compared."""
+        return self.checked_trial().covariate_types if analysis.startswith(question.GROUP) else {}
 
     def _ready_maps(self, pair: Pair, pipeline: str) -> list[str]:
         maps, sheets = self.config["maps"], self.config["sheets"]
@@ -988,13 +1029,29 @@ class Plan:
         raise_all(faults)
         return paths
 
-    def test_choices(self) -> dict[str, Any]:
+    def test_choices(self, analysis: str) -> dict[str, Any]:
         """Give what a group analysis depends on besides its name and the pairs."""
-        names = ("permutations", "seed", "blocks", "block_exchange", "drug_arrangement")
-        names += ("cluster_forming_p", "connectivity", "tfce", "tail")
+        names = ["permutations", "seed", "blocks", "block_exchange"]
+        names += ["cluster_forming_p", "connectivity", "tfce", "tail"]
         own = {name: self.config["group"][name] for name in names}
-        # The rules are read before `sheets` has written any.
-        return own | {"covariates": self.trial.covariate_types if self.trial else {}}
+        if analysis.startswith(f"{question.DRUG}_"):
+            own["drug_arrangement"] = self.config["group"]["drug_arrangement"]
+        covariates = self._covariates_of(analysis)
+        return own | {"covariates": covariates, "people": self.people_of(analysis)}
+
+    def correlated_groups(self) -> list[str]:
+        """Give the groups in which changes are correlated, in the order of the trial."""
+        groups = self.checked_trial().groups
+        wanted = self.config["clinical"]["groups"] or groups[:1]
+        return [group for group in groups if group in wanted]
+
+    def correlation_choices(self) -> dict[str, Any]:
+        """Give what correlations depend on besides the edges and the people.
+
+        Hypotheses stated beforehand change what the report shows, not what is computed.
+        """
+        own = {k: v for k, v in self.config["clinical"].items() if k != "hypotheses"}
+        return own | {"groups": self.correlated_groups()}
 
     def pair_choices(self, pipeline: str) -> dict[str, Any]:
         """Give what pairing depends on besides the maps."""
@@ -1050,7 +1107,8 @@ class Plan:
                     f"config key group.analyses: this trial has no analysis {name}"
                     f"{did_you_mean(name, known)}; it has {', '.join(known)}"
                 )
-        return wanted or known
+        # In the order in which they are told, whichever they are named in.
+        return [name for name in known if name in (wanted or known)]
 
     def families(self) -> list[list[str]]:
         """List the analyses that are corrected together.
@@ -1197,6 +1255,7 @@ class Plan:
                 self._placed(row.as_dict("target")) for row in trial.targets if self.has_edges
             ],
             "strategies": self.strategies,
+            "covariates": self._people_with(list(trial.covariate_types), []),
             "hypotheses": self.config["clinical"]["hypotheses"],
             "carpets": self.carpets() if self.has_edges else [],
             "registrations": self.registrations(),

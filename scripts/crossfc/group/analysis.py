@@ -27,7 +27,7 @@ from crossfc.group.finding import Analysed, Findings, Sessions, findings, no_fin
 from crossfc.group.hotelling import Hotelling
 from crossfc.group.inference import Inference, infer
 from crossfc.group.model import WHOLE, WITHIN, Inestimable, Model, model
-from crossfc.group.pairs import Pairs
+from crossfc.group.pairs import Pairs, with_columns
 from crossfc.group.question import Question, question
 from crossfc.group.record import estimated, not_estimated
 from crossfc.group.region import Atlas
@@ -53,6 +53,7 @@ def analyse(
     blocks: str | None = None,
     block_exchange: str = WITHIN,
     arrangement: str | None = None,
+    people: Sequence[Mapping] = (),
     atlas: dict | None = None,
     threads: int = 1,
     memory_gb: float = 2.0,
@@ -103,6 +104,8 @@ def analyse(
         Column of exchangeability blocks.
     block_exchange, arrangement : str
         See `crossfc.group.model.model`.
+    people : sequence of dict
+        Further columns of people.tsv, by participant_id: scores, covariates, blocks.
     atlas : dict, optional
         ``image`` and ``table`` that name regions; see `crossfc.group.region.Atlas`.
     progress : callable, optional
@@ -120,6 +123,7 @@ def analyse(
         than that too few people are left, or ``out_dir`` holds anything else than an analysis.
     """
     pairs, out_dir = Pairs.read(pairs_dir), Path(out_dir)
+    pairs.people = with_columns(pairs.people, people)
     _check_own(out_dir)
     record, seeds = pairs.record, pairs.record["seeds"]
     groups, treatments = record["groups"], record["treatments"]

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -293,7 +293,38 @@ def _people_table(people: list[dict], treatments: dict, groups: dict) -> pd.Data
         rows.append(row)
     table = pd.DataFrame(rows)
     first = ["participant_id", "group", "sequence", "sequence_code"]
-    table = table[first + [column for column in table.columns if column not in first]]
+    return _with_changes(table[first + [c for c in table.columns if c not in first]])
+
+
+def with_columns(people: pd.DataFrame, rows: Sequence[Mapping]) -> pd.DataFrame:
+    """Return the table of people with further columns, and the changes of scores among them.
+
+    Parameters
+    ----------
+    people : DataFrame
+        people.tsv.
+    rows : sequence of dict
+        participant_id and further columns, of any people in any order; None where a value is
+        missing.
+
+    Returns
+    -------
+    DataFrame
+        A copy, in the order of ``people``. Words that are numbers throughout are numbers, as they
+        would be read from a table; ``delta_<scale>`` is active - control.
+    """
+    if not rows:
+        return people.copy()
+    columns = pd.DataFrame(list(rows)).set_index("participant_id").reindex(people["participant_id"])
+    found = people.copy()
+    for name in columns:
+        values, numbers = columns[name], pd.to_numeric(columns[name], errors="coerce")
+        plain = numbers.notna().sum() == values.notna().sum()
+        found[name] = (numbers if plain else values).to_numpy()
+    return _with_changes(found)
+
+
+def _with_changes(table: pd.DataFrame) -> pd.DataFrame:
     starts = {"mean_fd": "delta_mean_fd"} | {
         column.removesuffix("_active"): "delta_" + column[len("score_") : -len("_active")]
         for column in table.columns

@@ -42,6 +42,7 @@ def write_report(
     scales: Any = None,
     seeds: Any = None,
     targets: Any = None,
+    covariates: Sequence[Mapping[str, Any]] = (),
     strategies: Mapping[str, Any] | None = None,
     hypotheses: Sequence[Mapping[str, Any]] = (),
     carpets: Sequence[str | os.PathLike] = (),
@@ -75,6 +76,8 @@ def write_report(
         Folders of the results; ``group_dir`` holds one folder per pipeline.
     scales, seeds, targets : path, DataFrame, list of dict or None
         The sheets; of seeds, the rows of the primary set.
+    covariates : sequence of mapping
+        participant_id and the covariates of the people with both sessions.
     strategies : mapping or None
         Confound strategies, each with its ``methods`` sentence.
     hypotheses : sequence of mapping
@@ -110,6 +113,7 @@ def write_report(
         scales,
         seeds,
         targets,
+        covariates,
     )
     environment = environment_of(Path(templates) if templates else TEMPLATES)
     laid = registration.registrations(registrations, Path(output).parent)

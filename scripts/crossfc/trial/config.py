@@ -71,7 +71,7 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
         faults.append(f"config key {key}: {_sentence(error)}")
     raise_all(faults)
     raise_all(_paths(config) + _contradictions(config))
-    _whole_numbers(config, schema)
+    config = _canonical(config, schema)
     # Whichever is written first: patients before controls, active before control.
     for key, roles in (("groups", ("patients", "controls")), ("treatments", ("active", "control"))):
         config[key] = {role: config[key][role] for role in roles}
@@ -267,19 +267,24 @@ def _numbers_from_text(value: Any, schema: dict[str, Any]) -> None:
         _numbers_from_text(value[key], own)
 
 
-def _whole_numbers(value: Any, schema: dict[str, Any]) -> None:
-    """Turn 1000.0 into 1000 where an integer is due (JSON Schema takes both)."""
+def _canonical(value: Any, schema: dict[str, Any]) -> Any:
+    """Give one form to configurations that say the same, as what a job uses is compared as text.
+
+    Known keys come in the order of the schema and others (pipelines) as they are written; 6.0 is
+    6, which JSON Schema takes for a whole number too.
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        items = schema.get("items", {})
+        return [_canonical(inner, items if isinstance(items, dict) else {}) for inner in value]
     if not isinstance(value, dict):
-        return
-    further = schema.get("additionalProperties")
-    for key, inner in value.items():
-        own = schema.get("properties", {}).get(key, further if isinstance(further, dict) else {})
-        if isinstance(inner, float) and (
-            own.get("type") == "integer"
-            or (inner.is_integer() and int(inner) in own.get("enum", ()))
-        ):
-            value[key] = int(inner)
-        _whole_numbers(inner, own)
+        return value
+    known, further = schema.get("properties", {}), schema.get("additionalProperties")
+    others = further if isinstance(further, dict) else {}
+    return {key: _canonical(value[key], known[key]) for key in known if key in value} | {
+        key: _canonical(inner, others) for key, inner in value.items() if key not in known
+    }
 
 
 _REMEDIES = {

@@ -89,7 +89,7 @@ class Trial:
         -------
         list of dict
             Columns participant_id, group, level (participant or session), what, analysis,
-            reason, in the order of the sheets.
+            reason, in the order of names.
         """
         rows = []
 
@@ -287,6 +287,10 @@ def check_sheets(
         check_acquisitions(session_sheet, participants, sessions, config, faults)
     raise_all(faults)
     complete_order(participants, sessions, config)
+    # In one order, whichever the sheets have: to sort their rows changes nothing.
+    participants = dict(sorted(participants.items()))
+    for rows in (sessions, unused):
+        rows.sort(key=lambda session: (session.participant_id, session.session_id))
     used = [s for s in scales if s in session_sheet.columns]
     return Trial(
         config=config,
