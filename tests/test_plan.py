@@ -241,3 +241,100 @@ def test_sorted_sheets_are_the_same_sheets(study, root, tmp_path):
                   "runs", "truth", "report"):  # fmt: skip
         assert repr(getattr(before, asked)()) == repr(getattr(after, asked)()), asked
     assert repr(before.trial.left()) == repr(after.trial.left())
+
+
+def trial_of(tmp_path, n, **columns):
+    """Write sheets of so many people of both groups; columns give their further cells."""
+    people, rows = [["participant_id", "group", "sequence", "t1w", *columns]], []
+    for i in range(n):
+        order = ("ketamine", "placebo") if i % 4 < 2 else ("placebo", "ketamine")
+        own = [f"sub-{i:02}", ("TRD", "HV")[i % 2], "-".join(order), "n/a"]
+        people.append(own + [columns[name](i) for name in columns])
+        for period, treatment in enumerate(order, 1):
+            scan = f"sub-{i:02}/ses-{period}/func/sub-{i:02}_ses-{period}_task-rest_bold.nii.gz"
+            rows.append(
+                [f"sub-{i:02}", f"ses-{period}", treatment, str(period), scan, str(i), "21"]
+            )
+    head = ["participant_id", "session_id", "treatment", "period", "scan", "MADRS", "SHAPS"]
+    for name, table in (("participants", people), ("sessions", [head, *rows])):
+        text = "".join("\t".join(row) + "\n" for row in table)
+        (tmp_path / f"{name}.tsv").write_text(text)
+
+
+def test_a_covariate_that_nobody_has_is_told_before_any_job(study, root, tmp_path):
+    trial_of(tmp_path, 12, age=lambda i: "n/a" if i % 2 else f"{20.5 + i}", site=lambda i: "n/a")
+    years = study | {"covariates": [{"name": "age", "type": "continuous"}]}
+    assert refusal(years, root) == (
+        "config key covariates: of the 6 people of HV with both sessions nobody has a value of age "
+        "in participants.tsv, so that nobody of HV would be left to compare; fill the column, or "
+        "leave the covariate out"
+    )
+    said = refusal(study | {"covariates": [{"name": "site", "type": "categorical"}]}, root)
+    assert "6 people of TRD" in said and "6 people of HV" in said
+    # What is not asked for needs no covariate.
+    Plan(years | {"group": {"analyses": ["drug_TRD"]}}, root)
+
+
+def test_collinear_covariates_are_named_before_any_job(study, root, tmp_path):
+    trial_of(tmp_path, 12, born=lambda i: f"{1950.5 + i * i}", age=lambda i: f"{70.5 - i * i}")
+    kinds = [{"name": name, "type": "continuous"} for name in ("born", "age")]
+    said = refusal(study | {"covariates": kinds}, root)
+    assert said.startswith("config key covariates: age follows from the group and the other")
+
+
+def test_blocks_may_be_the_group_or_the_order_but_no_other_part_of_the_design(
+    study, root, tmp_path
+):
+    trial_of(tmp_path, 4)
+    plan = Plan(study | {"group": {"blocks": "group"}}, root)
+    assert [row["group"] for row in plan.people()] == ["TRD", "HV", "TRD", "HV"]
+    assert plan.test_choices("carryover")["people"][1] == {
+        "participant_id": "sub-01",
+        "group": "HV",
+    }
+    plan = Plan(study | {"group": {"blocks": "sequence"}}, root)
+    assert plan.people_of("drug_TRD")[0]["sequence"] == "ketamine-placebo"
+    said = refusal(study | {"group": {"blocks": "participant_id"}}, root)
+    assert (
+        "config key group.blocks: participant_id is part of the design and names no blocks" in said
+    )
+
+
+def test_families_of_analyses_that_cannot_be_one_are_told_before_any_job(study, root, tmp_path):
+    trial_of(tmp_path, 12)
+
+    def families(*family):
+        return Plan(study | {"group": {"families": [list(family)]}}, root).families()
+
+    assert families("change_MADRS", "change_SHAPS") == [["change_MADRS", "change_SHAPS"]]
+    assert families("group_by_drug", "group_by_drug_pooled", "group_by_drug_by_subregion")
+    for pair, why in (
+        (("drug_TRD", "drug_HV"), "they are of different people (TRD and HV)"),
+        (("drug_TRD", "change_MADRS"), "people are rearranged in different ways"),
+        (("carryover", "group_by_drug"), "people are rearranged in different ways"),
+    ):
+        with pytest.raises(Fault) as caught:
+            families(*pair)
+        assert f"{pair[0]} and {pair[1]} cannot be corrected as one family, as {why}" in str(
+            caught.value
+        )
+    text, name = (tmp_path / "sessions.tsv").read_text(), "sub-02_ses-1_task-rest_bold.nii.gz"
+    lacking = text.replace(f"{name}\t2\t21", f"{name}\t2\tn/a")
+    assert lacking != text
+    (tmp_path / "sessions.tsv").write_text(lacking)
+    with pytest.raises(Fault) as caught:
+        families("change_MADRS", "change_SHAPS")
+    assert str(caught.value) == (
+        "config key group.families, number 1: the analyses are of different people: sub-02 has a "
+        "change of MADRS but not of SHAPS; exclude that person, or take the scale out of the family"
+    )
+
+
+def test_an_analysis_of_a_family_is_given_the_scores_of_all_its_scales(study, root, tmp_path):
+    trial_of(tmp_path, 12)
+    family = {"group": {"families": [["change_SHAPS", "change_MADRS"]]}}
+    choices = Plan(study | family, root).test_choices("change_MADRS")
+    assert choices["shuffled_with"] == ["MADRS", "SHAPS"]
+    assert "score_SHAPS_active" in choices["people"][0]
+    alone = Plan(study, root).test_choices("change_MADRS")
+    assert "shuffled_with" not in alone and "score_SHAPS_active" not in alone["people"][0]

@@ -19,7 +19,7 @@ from crossfc.group import question
 from crossfc.session import fmriprep, layout, match
 from crossfc.trial import command, regions
 from crossfc.trial import config as configuration
-from crossfc.trial.covariate import determined
+from crossfc.trial.covariate import determined, without_values
 from crossfc.trial.design import Pair, Session, Trial, load
 from crossfc.trial.path import LONGEST_NAME, is_file
 from crossfc.trial.person import scan_kind
@@ -318,6 +318,8 @@ class Plan:
         )
         if compared and len(trial.groups) > 1 and trial.covariate_types:
             people = [trial.person_row(pair.participant) for pair in self.paired()]
+            sheet = self.config["sheets"]["participants"]
+            raise_all(without_values(people, trial.covariate_types, trial.groups, sheet))
             if name := determined(people, trial.covariate_types):
                 raise Fault(
                     f"config key covariates: {name} follows from the group and the other "
@@ -965,11 +967,12 @@ class Plan:
             participant_id with the scores of the analysis' scale, the covariates of a comparison
             of groups and the blocks, of the people of its group; empty where it needs none.
         """
-        asked = question.question(analysis, self.config["groups"], self.config["treatments"])
+        asked = self._question(analysis)
         columns = list(self._covariates_of(analysis))
         if blocks := self.config["group"]["blocks"]:
             columns.append(blocks)
-        found = self._people_with(columns, [asked.scale] if asked.scale else [])
+        scales = self._shuffled_with(analysis) or [asked.scale] if asked.scale else []
+        found = self._people_with(columns, scales)
         own = {p.participant.participant_id for p in self.paired()
                if asked.group in (None, p.participant.group)}  # fmt: skip
         return [row for row in found if row["participant_id"] in own]
@@ -1036,6 +1039,8 @@ class Plan:
         own = {name: self.config["group"][name] for name in names}
         if analysis.startswith(f"{question.DRUG}_"):
             own["drug_arrangement"] = self.config["group"]["drug_arrangement"]
+        if scales := self._shuffled_with(analysis):
+            own["shuffled_with"] = scales
         covariates = self._covariates_of(analysis)
         return own | {"covariates": covariates, "people": self.people_of(analysis)}
 
@@ -1121,14 +1126,71 @@ class Plan:
         known = self.analyses()
         families = self.config["group"]["families"]
         for number, family in enumerate(families, 1):
+            place = f"config key group.families, number {number}"
             for name in family:
                 if name not in known:
                     raise Fault(
-                        f"config key group.families, number {number}: {name} is none of the "
-                        f"analyses that are run{did_you_mean(name, known)}; they are "
-                        f"{', '.join(known)}"
+                        f"{place}: {name} is none of the analyses that are "
+                        f"run{did_you_mean(name, known)}; they are {', '.join(known)}"
                     )
+            self._check_family(place, family)
         return families
+
+    def _check_family(self, place: str, family: list[str]) -> None:
+        """Refuse a family whose analyses are not of the same people under the same arrangements.
+
+        Raises
+        ------
+        Fault
+            Also where people lack the score of one scale: who is analysed follows from the sheets.
+        """
+        asked = [self._question(name) for name in family]
+        first = asked[0]
+        for other in asked[1:]:
+            # What moves under the null hypothesis: signs, orders of treatments, or people.
+            kinds = [q.kind if q.kind in (question.CARRYOVER, question.CHANGE) else ""
+                     for q in (first, other)]  # fmt: skip
+            groups = [q.group or "all groups" for q in (first, other)]
+            if kinds[0] != kinds[1]:
+                why = "people are rearranged in different ways"
+            elif groups[0] != groups[1]:
+                why = f"they are of different people ({groups[0]} and {groups[1]})"
+            else:
+                continue
+            raise Fault(
+                f"{place}: {first.name} and {other.name} cannot be corrected as one family, as "
+                f"{why}; put analyses of the same people and kind together, such as "
+                f"{question.GROUP} and its kin, or {question.CHANGE}_<scale> of several scales"
+            )
+        if first.kind == question.CHANGE:
+            own = [pair for pair in self.paired() if pair.participant.group == first.group]
+            scored = {q.scale: {p.participant.participant_id for p in own if _scored(p, q.scale)}
+                      for q in asked}  # fmt: skip
+            everywhere = set.intersection(*scored.values())
+            for scale, people in scored.items():
+                if only := sorted(people - everywhere):
+                    lacking = [other for other in scored if not set(only) <= scored[other]]
+                    has, whom = ("has", "that person") if len(only) == 1 else ("have", "them")
+                    raise Fault(
+                        f"{place}: the analyses are of different people: {', '.join(only)} "
+                        f"{has} a change of {scale} but not of {' or '.join(lacking)}; exclude "
+                        f"{whom}, or take the scale out of the family"
+                    )
+
+    def _question(self, analysis: str) -> question.Question:
+        return question.question(analysis, self.config["groups"], self.config["treatments"])
+
+    def _shuffled_with(self, analysis: str) -> list[str]:
+        """List the scales of the families of a ``change_<scale>``, in the order of names."""
+        scales: set[str] = set()
+        joined = {analysis}
+        families = [set(family) for family in self.config["group"]["families"]]
+        while more := [f for f in families if f & joined and not f <= joined]:
+            joined |= set().union(*more)
+        for name in joined if len(joined) > 1 else ():
+            asked = self._question(name)
+            scales |= {asked.scale} if asked.scale else set()
+        return sorted(scales)
 
     def group_data_mb(self) -> int:
         """Give the memory that an analysis may fill with data."""

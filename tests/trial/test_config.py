@@ -195,6 +195,18 @@ def test_numbers_that_the_command_line_hands_on_as_text_are_numbers(schema):
     assert config["pipelines"]["primary"]["fwhm_mm"] == 4.5
     # Where a word is due it stays one.
     assert config["group"]["blocks"] == "12"
+    given = {
+        "group": {"blocks": "null", "cluster_forming_p": ".001", "tail": "True"},
+        "exclusion": {"maximum_mean_fd_mm": ".5", "minimum_minutes_kept": "null"},
+        "maps": {"kind": "null"},
+        "clinical": {"groups": "null"},
+    }
+    config = check(SOUND | given, schema)
+    assert config["group"]["blocks"] is None and config["group"]["tail"] is True
+    assert config["group"]["cluster_forming_p"] == 0.001
+    assert config["exclusion"]["maximum_mean_fd_mm"] == 0.5
+    assert config["exclusion"]["minimum_minutes_kept"] is None
+    assert config["maps"]["kind"] is None and config["clinical"]["groups"] is None
 
 
 @pytest.mark.parametrize("value", ["$HOME/results", "~/results"])

@@ -36,6 +36,7 @@ class Study:
     """A working copy of the product with a study in it."""
 
     folder: Path
+    python: str = sys.executable
 
     @property
     def config_path(self) -> Path:
@@ -67,7 +68,7 @@ class Study:
         """Run Snakemake in the study's folder."""
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         return subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+            [self.python, "-m", "snakemake", "--cores", "2", *arguments]
             + ["--configfile", str(config or self.config_path)],
             cwd=self.folder,
             env=environment,

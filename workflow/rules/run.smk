@@ -16,10 +16,11 @@ import snakemake.dag
 from snakemake.jobs import GroupJob
 from snakemake.scheduling.job_scheduler import JobScheduler
 
-from crossfc import persistence, process, run
+from crossfc import executable, persistence, process, run
 
 # A job ends with the process that started it: the run, or on a cluster the batch.
 process.starts_jobs()
+executable.quoted()
 persistence.install(
     {
         "results": plan.study_dir,

@@ -180,16 +180,18 @@ def no_pairs(
     pipeline: str,
     out_dir: str | os.PathLike,
     fwhm_mm: float = 0.0,
+    because: str | None = None,
 ) -> dict:
     """Write the pairs of a pipeline that everybody left: nobody, and no voxel.
 
-    A pipeline besides the primary one may leave too little of every session; the study goes on
-    without it.
+    Its analyses then say that they cannot be estimated, and the study goes on without them.
 
     Parameters
     ----------
     people, seeds, treatments, groups, pipeline, out_dir, fwhm_mm
         As in `pair_sessions`; the people are those who left.
+    because : str, optional
+        Why nobody is there, for the record of each analysis.
 
     Returns
     -------
@@ -197,7 +199,8 @@ def no_pairs(
         What ``pairs.json`` holds.
     """
     out_dir = Path(out_dir)
-    table = _people_table(list(people), treatments, groups).iloc[:0]
+    still = dict.fromkeys(("mean_fd_active", "mean_fd_control"), np.nan)
+    table = _people_table([still | person for person in people], treatments, groups).iloc[:0]
     nothing = np.empty((0, len(seeds), 0), dtype=np.float32)
     for name in ("delta.npy", "total.npy"):
         with atomic.writing(out_dir / name) as temporary, open(temporary, "wb") as out:
@@ -216,6 +219,7 @@ def no_pairs(
         "left_voxels": {},
         "lost_to_one_person": {},
         "fwhm_mm": fwhm_mm,
+        "because": because,
     }
     atomic.write_json(out_dir / "pairs.json", record)
     return record
@@ -321,6 +325,10 @@ def with_columns(people: pd.DataFrame, rows: Sequence[Mapping]) -> pd.DataFrame:
         values, numbers = columns[name], pd.to_numeric(columns[name], errors="coerce")
         plain = numbers.notna().sum() == values.notna().sum()
         found[name] = (numbers if plain else values).to_numpy()
+        if name.startswith("score_") and name.endswith("_active"):
+            # Worked out anew below.
+            change = "delta_" + name[len("score_") : -len("_active")]
+            found = found.drop(columns=change, errors="ignore")
     return _with_changes(found)
 
 

@@ -22,7 +22,7 @@ _LONGEST_LABEL = 50
 _LARGEST = 1e12
 
 
-_NUMBER = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,12})?")
+_NUMBER = re.compile(r"[+-]?([0-9]{1,12}(\.[0-9]{0,12})?|\.[0-9]{1,12})")
 
 
 def load_schema(path: str | Path) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     faults = _unsound(config, "")
     raise_all(faults)
     faults = _unknown_keys(config, schema, "")
-    _numbers_from_text(config, schema)
+    _values_from_text(config, schema)
     if config.get("entry") == "raw" and _tool(config) == "native":
         config.setdefault("space", TEMPLATE_SPACE)
     _fill(config, schema)
@@ -246,25 +246,34 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
     return faults
 
 
-def _numbers_from_text(value: Any, schema: dict[str, Any]) -> None:
-    """Turn "199" into 199 where a number is due, and "false" into False where a truth value is.
+def _values_from_text(value: Any, schema: dict[str, Any]) -> None:
+    """Turn "199" into 199 where a number is due, "false" into False and "null" into None.
 
-    ``--config group={permutations: 199}`` arrives so: Snakemake reads numbers at the top only.
+    ``--config group={permutations: 199}`` arrives so: Snakemake reads values at the top only.
     """
     if not isinstance(value, dict):
         return
     further = schema.get("additionalProperties")
     for key, inner in value.items():
         own = schema.get("properties", {}).get(key, further if isinstance(further, dict) else {})
-        kinds = own.get("type", "number" if "enum" in own else "string")
-        kinds = {kinds} if isinstance(kinds, str) else set(kinds)
-        choices = own.get("enum", [0])
-        if isinstance(inner, str) and "string" not in kinds and not isinstance(choices[0], str):
-            if kinds & {"integer", "number"} and _NUMBER.fullmatch(inner):
-                value[key] = float(inner) if "." in inner else int(inner)
-            elif "boolean" in kinds and inner in ("true", "false"):
-                value[key] = inner == "true"
-        _numbers_from_text(value[key], own)
+        if isinstance(inner, str):
+            value[key] = _from_text(inner, own)
+        _values_from_text(value[key], own)
+
+
+def _from_text(text: str, schema: dict[str, Any]) -> Any:
+    choices = schema.get("enum", [])
+    kinds = schema.get("type", "number" if choices and not isinstance(choices[0], str) else [])
+    kinds = {kinds} if isinstance(kinds, str) else set(kinds)
+    if text in ("null", "~") and ("null" in kinds or None in choices):
+        return None
+    if "string" in kinds:
+        return text
+    if kinds & {"integer", "number"} and _NUMBER.fullmatch(text):
+        return int(text) if text.lstrip("+-").isdecimal() else float(text)
+    if "boolean" in kinds and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    return text
 
 
 def _canonical(value: Any, schema: dict[str, Any]) -> Any:

@@ -173,7 +173,7 @@ class Trial:
         types = dict(self.covariate_types)
         if blocks := self.config["group"]["blocks"]:
             types.setdefault(blocks, CATEGORICAL)
-        chosen = {c: person.covariates.get(c) for c in types}
+        chosen = {c: person.covariates.get(c) for c in types if c not in PARTICIPANT_COLUMNS}
         return {
             "participant_id": person.participant_id,
             "group": person.group,
