@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -36,7 +36,7 @@ class Study:
     """A working copy of the product with a study in it."""
 
     folder: Path
-    python: str = sys.executable
+    python: str = field(default=sys.executable, kw_only=True)
 
     @property
     def config_path(self) -> Path:
