@@ -21,7 +21,7 @@ from crossfc.trial import command, regions
 from crossfc.trial import config as configuration
 from crossfc.trial.covariate import determined, without_values
 from crossfc.trial.design import Pair, Session, Trial, load
-from crossfc.trial.path import LONGEST_NAME, is_file
+from crossfc.trial.path import LONGEST_NAME, is_file, told
 from crossfc.trial.person import scan_kind
 from crossfc.trial.sheet import did_you_mean, read_sheet
 from crossfc.trial.strategy import read_strategies
@@ -1286,7 +1286,10 @@ class Plan:
         places = {"bids_dir", "derivatives_dir", "results_dir", "sheets", "dataset"}
         means = {"threads", "memory_gb"}
         group = {k: v for k, v in self.config["group"].items() if k not in means}
+        for key in ("atlas", "atlas_names"):
+            group[key] = told(group[key], self.home)
         found = {k: v for k, v in self.config.items() if k not in places} | {"group": group}
+        found["strategies"] = told(found["strategies"], self.home)
         found["preprocessing"] = dict(found["preprocessing"])
         del found["preprocessing"]["fmriprep"]
         if self.preprocessing_tool == "fmriprep-run":

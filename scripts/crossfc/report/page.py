@@ -21,6 +21,7 @@ from crossfc.report import (
     quality,
     registration,
 )
+from crossfc.report.anonymous import anonymous
 from crossfc.report.methods import methods, versions_table
 from crossfc.report.results import Results
 from crossfc.report.study import Planned, read_results
@@ -116,6 +117,10 @@ def write_report(
         covariates,
     )
     environment = environment_of(Path(templates) if templates else TEMPLATES)
+    named = config.get("report", {}).get("participant_ids", True)
+    if not named:
+        # Their pictures have the names of scans drawn into them, and their links are paths.
+        carpets, registrations = (), ()
     laid = registration.registrations(registrations, Path(output).parent)
     context = content(
         results, environment, strategies or {}, versions or {}, hypotheses, carpets, laid
@@ -123,7 +128,11 @@ def write_report(
     context["left_over"] = Planned([*made, *(Path(p).parent for p in carpets)]).left_over(
         Path(output).parent
     )
-    atomic.write_text(output, environment.get_template("page.html.j2").render(context))
+    context["anonymous"] = not named
+    page = environment.get_template("page.html.j2").render(context)
+    if not named:
+        page = anonymous(page, people.everybody(results), config["study"])
+    atomic.write_text(output, page)
 
 
 def environment_of(templates: Path) -> Environment:
