@@ -13,6 +13,14 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
+if any(word.split("=")[0] == "--archive" for word in sys.argv):
+    # It packs what git tracks and environments of conda, which it would have to make first.
+    raise SystemExit(
+        "crossfc: --archive of Snakemake leaves out the scans and the records of results; copy this "
+        "folder and those of results and data instead: records lie beside the results, and uv.lock "
+        "and envs/ pin the software"
+    )
+
 # Another study brings its own file with --configfile, and nothing of the demo then leaks into it.
 if not workflow.overwrite_configfiles and "study" not in config:
 

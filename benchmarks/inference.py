@@ -193,11 +193,13 @@ def _use_memory(case: str, folder: str) -> None:
         # What is held is held from the first batches on.
         arrangements = arrangements.part(slice(0, 2000))
     infer([data], statistic, arrangements, mask, **options)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    from fresh import peak
+
+    held = 2**20 * peak()
     if case == "tfce":
         # Shared pages are counted in both processes, so this is more than is held.
-        peak += 2 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    print(peak / 2**20)
+        held += 2 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print(held / 2**20)
 
 
 def _ceiling(wall) -> float:

@@ -43,8 +43,11 @@ for name, function in list(vars(module).items()):
         setattr(module, name, timed(name, function))
 getattr(module, given["stage"])(**given["arguments"])
 used = resource.getrusage(resource.RUSAGE_SELF)
+# Not ru_maxrss, which also counts what the process held before it became this program.
+status = open("/proc/self/status").read().partition("VmHWM:")[2]
+peak = int(status.split()[0]) / 2**20
 print(json.dumps({
-    "cpu": used.ru_utime + used.ru_stime, "peak_gb": used.ru_maxrss / 2**20, "steps": spent,
+    "cpu": used.ru_utime + used.ru_stime, "peak_gb": peak, "steps": spent,
 } | kept))
 """
 

@@ -17,6 +17,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "scripts")]
 
 def main() -> None:
     import connectivity
+    import enhancement
     import inference
     import overhead
     import preprocessing
@@ -24,7 +25,7 @@ def main() -> None:
     import workflow
 
     numbers: dict[str, float] = {}
-    for part in (inference, preprocessing, connectivity, workflow, scale, overhead):
+    for part in (inference, enhancement, preprocessing, connectivity, workflow, scale, overhead):
         for key, value in part.measure().items():
             numbers[f"{part.__name__}.{key}"] = value
             print(f"{part.__name__ + '.' + key:58s} {value:12.4g}", flush=True)

@@ -6,12 +6,12 @@ other one's files are hard links, so that planning reads and judges what it woul
 
 import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import yaml
+from fresh import fresh
 
 ROOT = Path(__file__).resolve().parent.parent
 PEOPLE = 2000
@@ -82,21 +82,11 @@ def planned(config: Path, *arguments: str) -> tuple[float, float, str]:
     """Give CPU seconds, the largest memory (MB) and what was said by a dry run on one core."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     command = [sys.executable, "-m", "snakemake", "-n", "--cores", "1", *arguments]
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(
-            [*command, "--configfile", str(config)],
-            cwd=ROOT,
-            stdout=said,
-            stderr=subprocess.STDOUT,
-            env=environment,
-        )
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        text = said.read().decode()
-    if process.returncode:
+    command += ["--configfile", str(config)]
+    cpu, memory, code, text = fresh(command, cwd=ROOT, env=environment)
+    if code:
         raise RuntimeError(text[-3000:])
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1000, text
+    return cpu, memory, text
 
 
 def measure() -> dict[str, float]:

@@ -8,16 +8,15 @@ with job(snakemake):
     from crossfc import atomic
     from crossfc.group.correlation import clinical_correlation
     from crossfc.group.edges import read_edges
-    from crossfc.group.pairs import read_people
-    from crossfc.group.question import group_labels
+    from crossfc.group.pairs import read_people, with_columns
 
     made, wanted = snakemake.output, snakemake.params
     pairs, design, choices = snakemake.input.pairs, wanted.design, wanted.clinical
     found = clinical_correlation(
         read_edges(f"{pairs}/targets.tsv"),
-        read_people(f"{pairs}/people.tsv"),
+        with_columns(read_people(f"{pairs}/people.tsv"), wanted.scores),
         design["treatments"],
-        choices["groups"] or group_labels(design["groups"])[:1],
+        choices["groups"],
         design["scales"],
         n_permutations=choices["permutations"],
         n_bootstrap=choices["bootstrap"],

@@ -8,12 +8,9 @@ SECONDS = 5  # between two lines of progress, at least
 
 with job(snakemake):
     from crossfc.group.analysis import analyse
-    from crossfc.group.question import DRUG, GROUP
 
     given, wanted = snakemake.input, dict(snakemake.params.choices)
     name = snakemake.wildcards.analysis
-    # Covariates are between people: they enter where people of two groups are compared.
-    between, arrangement = wanted.pop("covariates"), wanted.pop("drug_arrangement")
     started = last = time.monotonic()
 
     def progress(done: int, total: int) -> None:
@@ -31,8 +28,7 @@ with job(snakemake):
         given.pairs,
         snakemake.output[0],
         n_permutations=wanted.pop("permutations"),
-        covariates=between if name.startswith(GROUP) else {},
-        arrangement=arrangement if name.startswith(f"{DRUG}_") else None,
+        arrangement=wanted.pop("drug_arrangement", None),
         atlas={"image": given.atlas, "table": given.atlas_names},
         threads=snakemake.threads,
         memory_gb=snakemake.resources.data_mb / 1000,

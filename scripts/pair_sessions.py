@@ -2,21 +2,21 @@
 
 from pathlib import Path
 
-from crossfc.job import job
+from crossfc.job import job, note
 
 with job(snakemake):
     import pandas
 
     from crossfc import atomic
     from crossfc.group.edges import edge_rows
-    from crossfc.group.exclusion import quality_table, require_somebody, split
+    from crossfc.group.exclusion import nobody_stays, quality_table, split
     from crossfc.group.kind import Judge
     from crossfc.group.pairs import READING, no_pairs, pair_sessions
     from crossfc.session.folder import finished_session
     from crossfc.trial.design import LEFT_COLUMNS
 
     given, wanted, out = snakemake.input, snakemake.params, Path(snakemake.output[0])
-    choices, left = dict(wanted.choices), list(wanted.left)
+    choices, left = dict(wanted.choices), []
     seeds = list(dict.fromkeys(row["seed"] for row in wanted.seeds))
     people = [dict(row) for row in wanted.people]
     kinds = ["contrast"] if choices["level"] == "contrast" else ["active", "control"]
@@ -30,10 +30,10 @@ with job(snakemake):
         records = [files["qc"] for files in own.values()]
         quality = quality_table(wanted.sessions, records, choices["limits"])
         everybody = [{k: v for k, v in p.items() if k != "sessions"} for p in people]
-        people, poor = split(people, quality)
-        left += poor
-        if choices["primary"]:
-            require_somebody(people, poor, choices["pipeline"])
+        people, left = split(people, quality)
+        if told := nobody_stays(people, left, choices["pipeline"]):
+            print(f"crossfc: {told}")
+            note(snakemake, told)
         rows = zip(wanted.sessions, own.values(), quality["excluded"], strict=True)
         kept = [(session, files["relmat"]) for session, files, bad in rows if not bad]
         edges = edge_rows([session for session, _ in kept], [relmat for _, relmat in kept])
@@ -47,7 +47,7 @@ with job(snakemake):
         del person["sessions"]
     words = seeds, choices["treatments"], choices["groups"], choices["pipeline"], out
     if given.sessions and not people:
-        no_pairs(everybody, *words, choices["fwhm_mm"])
+        no_pairs(everybody, *words, choices["fwhm_mm"], because=told)
     else:
         pair_sessions(
             people,

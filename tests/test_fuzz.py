@@ -235,7 +235,13 @@ def use(plan):
         assert os.path.abspath(session_folder).startswith(str(Path(folder) / plan.study_dir.name))
     plan.trial.left(), plan.trial.counts(), plan.participant_rows(), plan.session_rows()
     plan.people(), plan.score_rows(), plan.design(), plan.analyses(), plan.families()
-    plan.test_choices(), plan.group_data_mb(), plan.target_rows(), plan.pipeline_choices()
+    [plan.test_choices(name) for name in plan.analyses()], plan.correlation_choices()
+    (
+        plan.scored_people(plan.correlated_groups()),
+        plan.group_data_mb(),
+        plan.target_rows(),
+        plan.pipeline_choices(),
+    )
     plan.choices(), plan.report(), plan.scale_rows(), plan.session_pattern(), plan.carpets()
     plan.registrations(), plan.preprocessing_versions(), plan.anatomy(), plan.native_pattern()
     if plan.config["twin"] is not None and plan.entry != "maps":

@@ -92,14 +92,17 @@ def test_types_of_covariates_go_to_the_analyses(study, root, tmp_path):
     )
     given = {"covariates": [{"name": "site", "type": "categorical"}]}
     plan = Plan(study | given, root)
-    assert plan.test_choices()["covariates"] == {"site": "categorical"}
-    assert [person["site"] for person in plan.people()] == ["1", "2"]
+    choices = plan.test_choices("group_by_drug")
+    assert choices["covariates"] == {"site": "categorical"}
+    assert choices["people"] == [
+        {"participant_id": "sub-01", "site": "1"},
+        {"participant_id": "sub-02", "site": "2"},
+    ]
 
 
 def test_a_command_carries_the_users_config(study, root, tmp_path):
     (tmp_path / "sessions.tsv").unlink()
     plan = Plan(study, root, configfiles=[tmp_path / "my study.yaml"])
-    assert plan.test_choices()["covariates"] == {}  # asked for when the rules are read
     with pytest.raises(Fault) as caught:
         plan.checked_trial()
     assert (
@@ -171,3 +174,167 @@ def test_a_sheet_that_is_no_file_is_told_by_its_key(study, root):
         "config key sheets.scales: n/a is no file",
         "config key sheets.targets: / is no file",
     ]
+
+
+def test_an_analysis_is_given_what_it_uses_and_no_more(study, root, tmp_path):
+    """What a job is given decides whether it runs again."""
+    people = PEOPLE.replace("t1w", "t1w\tage\tfamily").replace("T1w.nii.gz", "T1w.nii.gz\t41\t1")
+    (tmp_path / "participants.tsv").write_text(people.replace("n/a\n", "n/a\t33.5\t2\n"))
+    plan = Plan(study | {"covariates": ["age"], "group": {"blocks": "family"}}, root)
+    one, other = ({"participant_id": "sub-01", "family": "1"},
+                  {"participant_id": "sub-02", "family": "2"})  # fmt: skip
+    scored = {"score_MADRS_active": 12.0, "score_MADRS_control": 12.0}
+
+    def given(analysis):
+        return plan.test_choices(analysis)["people"]
+
+    assert given("drug_TRD") == [one]
+    assert given("drug_HV") == [other]
+    assert given("carryover") == [one, other]
+    assert given("change_MADRS") == [one | scored]
+    assert given("group_by_drug") == [one | {"age": 41.0}, other | {"age": 33.5}]
+    assert "drug_arrangement" in plan.test_choices("drug_TRD")
+    assert "drug_arrangement" not in plan.test_choices("group_by_drug")
+    assert plan.test_choices("carryover")["covariates"] == {}
+    assert plan.scored_people(["TRD"]) == [{"participant_id": "sub-01"} | scored]
+    assert all(set(row) == {"participant_id", "group", "sequence", "sequence_code", "sessions"}
+               for row in plan.people())  # fmt: skip
+
+
+def test_configurations_that_say_the_same_are_the_same(study, root):
+    """Defaults that are written out, keys and pipelines that change places, 6.0 for 6."""
+    pipelines = {"primary": {"strategy": "p9", "low_pass_hz": None}, "gsr": {"strategy": "p9"}}
+    swapped = {
+        "gsr": {"fwhm_mm": 6.0, "strategy": "p9"},
+        "primary": {"low_pass_hz": None, "fwhm_mm": 6, "strategy": "p9"},
+    }
+    one = Plan(study | {"pipelines": pipelines}, root)
+    written = {
+        "exclusion": {"maximum_censored_share": 0.4, "maximum_mean_fd_mm": 0.5},
+        "connectivity": {"minimum_seed_tsnr": 10.0},
+        "clinical": {"seed": 0, "groups": ["TRD"]},
+        "group": {"analyses": one.analyses()[::-1], "tfce": True, "permutations": 5000.0},
+    }
+    other = Plan(study | {"pipelines": swapped} | written, root)
+    for asked in (
+        lambda plan: plan.pipeline_choices(),
+        lambda plan: plan.pair_choices("gsr"),
+        lambda plan: plan.config["exclusion"],
+        lambda plan: plan.config["connectivity"],
+        lambda plan: plan.correlation_choices(),
+        lambda plan: plan.test_choices("drug_TRD"),
+        lambda plan: plan.analyses(),
+        lambda plan: plan.pipelines,
+    ):
+        # Snakemake compares texts.
+        assert repr(asked(one)) == repr(asked(other))
+
+
+def test_sorted_sheets_are_the_same_sheets(study, root, tmp_path):
+    study["twin"] = {}
+    before = Plan(study, root)
+    for sheet in ("participants.tsv", "sessions.tsv"):
+        head, *rows = (tmp_path / sheet).read_text().splitlines()
+        (tmp_path / sheet).write_text("\n".join([head, *rows[::-1]]) + "\n")
+    after = Plan(study, root)
+    for asked in ("people", "session_rows", "score_rows", "participant_rows", "session_folders",
+                  "runs", "truth", "report"):  # fmt: skip
+        assert repr(getattr(before, asked)()) == repr(getattr(after, asked)()), asked
+    assert repr(before.trial.left()) == repr(after.trial.left())
+
+
+def trial_of(tmp_path, n, **columns):
+    """Write sheets of so many people of both groups; columns give their further cells."""
+    people, rows = [["participant_id", "group", "sequence", "t1w", *columns]], []
+    for i in range(n):
+        order = ("ketamine", "placebo") if i % 4 < 2 else ("placebo", "ketamine")
+        own = [f"sub-{i:02}", ("TRD", "HV")[i % 2], "-".join(order), "n/a"]
+        people.append(own + [columns[name](i) for name in columns])
+        for period, treatment in enumerate(order, 1):
+            scan = f"sub-{i:02}/ses-{period}/func/sub-{i:02}_ses-{period}_task-rest_bold.nii.gz"
+            rows.append(
+                [f"sub-{i:02}", f"ses-{period}", treatment, str(period), scan, str(i), "21"]
+            )
+    head = ["participant_id", "session_id", "treatment", "period", "scan", "MADRS", "SHAPS"]
+    for name, table in (("participants", people), ("sessions", [head, *rows])):
+        text = "".join("\t".join(row) + "\n" for row in table)
+        (tmp_path / f"{name}.tsv").write_text(text)
+
+
+def test_a_covariate_that_nobody_has_is_told_before_any_job(study, root, tmp_path):
+    trial_of(tmp_path, 12, age=lambda i: "n/a" if i % 2 else f"{20.5 + i}", site=lambda i: "n/a")
+    years = study | {"covariates": [{"name": "age", "type": "continuous"}]}
+    assert refusal(years, root) == (
+        "config key covariates: of the 6 people of HV with both sessions nobody has a value of age "
+        "in participants.tsv, so that nobody of HV would be left to compare; fill the column, or "
+        "leave the covariate out"
+    )
+    said = refusal(study | {"covariates": [{"name": "site", "type": "categorical"}]}, root)
+    assert "6 people of TRD" in said and "6 people of HV" in said
+    # What is not asked for needs no covariate.
+    Plan(years | {"group": {"analyses": ["drug_TRD"]}}, root)
+
+
+def test_collinear_covariates_are_named_before_any_job(study, root, tmp_path):
+    trial_of(tmp_path, 12, born=lambda i: f"{1950.5 + i * i}", age=lambda i: f"{70.5 - i * i}")
+    kinds = [{"name": name, "type": "continuous"} for name in ("born", "age")]
+    said = refusal(study | {"covariates": kinds}, root)
+    assert said.startswith("config key covariates: age follows from the group and the other")
+
+
+def test_blocks_may_be_the_group_or_the_order_but_no_other_part_of_the_design(
+    study, root, tmp_path
+):
+    trial_of(tmp_path, 4)
+    plan = Plan(study | {"group": {"blocks": "group"}}, root)
+    assert [row["group"] for row in plan.people()] == ["TRD", "HV", "TRD", "HV"]
+    assert plan.test_choices("carryover")["people"][1] == {
+        "participant_id": "sub-01",
+        "group": "HV",
+    }
+    plan = Plan(study | {"group": {"blocks": "sequence"}}, root)
+    assert plan.people_of("drug_TRD")[0]["sequence"] == "ketamine-placebo"
+    said = refusal(study | {"group": {"blocks": "participant_id"}}, root)
+    assert (
+        "config key group.blocks: participant_id is part of the design and names no blocks" in said
+    )
+
+
+def test_families_of_analyses_that_cannot_be_one_are_told_before_any_job(study, root, tmp_path):
+    trial_of(tmp_path, 12)
+
+    def families(*family):
+        return Plan(study | {"group": {"families": [list(family)]}}, root).families()
+
+    assert families("change_MADRS", "change_SHAPS") == [["change_MADRS", "change_SHAPS"]]
+    assert families("group_by_drug", "group_by_drug_pooled", "group_by_drug_by_subregion")
+    for pair, why in (
+        (("drug_TRD", "drug_HV"), "they are of different people (TRD and HV)"),
+        (("drug_TRD", "change_MADRS"), "people are rearranged in different ways"),
+        (("carryover", "group_by_drug"), "people are rearranged in different ways"),
+    ):
+        with pytest.raises(Fault) as caught:
+            families(*pair)
+        assert f"{pair[0]} and {pair[1]} cannot be corrected as one family, as {why}" in str(
+            caught.value
+        )
+    text, name = (tmp_path / "sessions.tsv").read_text(), "sub-02_ses-1_task-rest_bold.nii.gz"
+    lacking = text.replace(f"{name}\t2\t21", f"{name}\t2\tn/a")
+    assert lacking != text
+    (tmp_path / "sessions.tsv").write_text(lacking)
+    with pytest.raises(Fault) as caught:
+        families("change_MADRS", "change_SHAPS")
+    assert str(caught.value) == (
+        "config key group.families, number 1: the analyses are of different people: sub-02 has a "
+        "change of MADRS but not of SHAPS; exclude that person, or take the scale out of the family"
+    )
+
+
+def test_an_analysis_of_a_family_is_given_the_scores_of_all_its_scales(study, root, tmp_path):
+    trial_of(tmp_path, 12)
+    family = {"group": {"families": [["change_SHAPS", "change_MADRS"]]}}
+    choices = Plan(study | family, root).test_choices("change_MADRS")
+    assert choices["shuffled_with"] == ["MADRS", "SHAPS"]
+    assert "score_SHAPS_active" in choices["people"][0]
+    alone = Plan(study, root).test_choices("change_MADRS")
+    assert "shuffled_with" not in alone and "score_SHAPS_active" not in alone["people"][0]

@@ -132,6 +132,27 @@ def test_no_cluster_where_a_dead_run_left_jobs(folder, monkeypatch):
         run.end_left_over()
 
 
+def test_dead_run_on_another_queue_than_slurms_locks_nobody_out(folder, monkeypatch):
+    """LSF, SGE, PBS: there is no squeue, and only their own commands end their jobs."""
+    jobs = [str(1000 + i) for i in range(30)]
+    note(dead(), born="long ago", queue="cluster_generic", submitted=jobs)
+    monkeypatch.setenv("PATH", str(folder))
+    run.free_lock()
+    assert not locks()
+    (sentence,) = run.end_left_over()
+    assert "left jobs in the queue of cluster_generic, the last of them 1010 1011" in sentence
+    assert sentence.endswith("or their work is done twice: results stay whole either way")
+    assert not list(run.NOTES.iterdir()) and run.end_left_over() == []
+
+
+def test_submitted_jobs_are_noted_one_by_one(folder):
+    run.note(queue="lsf")
+    for job in ("17", "18"):
+        run.note(submitted=job)
+    (own,) = run._notes().values()
+    assert (own["queue"], own["submitted"], own["jobs"]) == ("lsf", ["17", "18"], None)
+
+
 def test_note_of_this_run_is_whole_at_every_moment(folder):
     run.note()
     run.note(locks=[".snakemake/locks/3.input.lock"])

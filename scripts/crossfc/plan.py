@@ -19,9 +19,9 @@ from crossfc.group import question
 from crossfc.session import fmriprep, layout, match
 from crossfc.trial import command, regions
 from crossfc.trial import config as configuration
-from crossfc.trial.covariate import determined
+from crossfc.trial.covariate import determined, without_values
 from crossfc.trial.design import Pair, Session, Trial, load
-from crossfc.trial.path import LONGEST_NAME, is_file
+from crossfc.trial.path import LONGEST_NAME, is_file, told
 from crossfc.trial.person import scan_kind
 from crossfc.trial.sheet import did_you_mean, read_sheet
 from crossfc.trial.strategy import read_strategies
@@ -318,6 +318,8 @@ class Plan:
         )
         if compared and len(trial.groups) > 1 and trial.covariate_types:
             people = [trial.person_row(pair.participant) for pair in self.paired()]
+            sheet = self.config["sheets"]["participants"]
+            raise_all(without_values(people, trial.covariate_types, trial.groups, sheet))
             if name := determined(people, trial.covariate_types):
                 raise Fault(
                     f"config key covariates: {name} follows from the group and the other "
@@ -764,7 +766,7 @@ class Plan:
         return [_filled(pattern, session) for session in self.sessions()]
 
     def pipeline_choices(self) -> dict[str, dict[str, Any]]:
-        """Give every pipeline with its strategy and seeds spelt out, as plain structures."""
+        """Give every pipeline with its strategy and seeds spelt out, in the order of names."""
         return {
             name: choices
             | {
@@ -773,7 +775,7 @@ class Plan:
                 },
                 "seeds": self.seed_rows(name),
             }
-            for name, choices in self.config["pipelines"].items()
+            for name, choices in sorted(self.config["pipelines"].items())
         }
 
     def seed_rows(self, pipeline: str) -> list[dict[str, Any]]:
@@ -938,23 +940,65 @@ class Plan:
         return self.file("group", pipeline, "pairs")
 
     def people(self) -> list[dict[str, Any]]:
-        """Give the paired people with their scores, and no paths: a moved data set reruns nothing.
+        """Give the paired people, and no paths: a moved data set reruns nothing.
+
+        Scores, covariates and blocks are no part of a pair: those analyses get them that use them
+        (`people_of`, `scored_people`).
 
         Returns
         -------
         list of dict
-            The rows of `Trial.person_row`, scores per treatment, and ``sessions`` (active, then
-            control).
+            participant_id, group, sequence, sequence_code, and ``sessions`` (active, then control).
         """
+        words = ("participant_id", "group", "sequence", "sequence_code")
         rows = []
         for pair in self.paired():
             row = self.checked_trial().person_row(pair.participant)
-            for role, session in (("active", pair.active), ("control", pair.control)):
-                for scale in self.checked_trial().scales:
+            own = [s.session_id for s in (pair.active, pair.control) if s]
+            rows.append({word: row[word] for word in words} | {"sessions": own})
+        return rows
+
+    def people_of(self, analysis: str) -> list[dict[str, Any]]:
+        """Give what an analysis needs to know of the paired people besides their maps.
+
+        Returns
+        -------
+        list of dict
+            participant_id with the scores of the analysis' scale, the covariates of a comparison
+            of groups and the blocks, of the people of its group; empty where it needs none.
+        """
+        asked = self._question(analysis)
+        columns = list(self._covariates_of(analysis))
+        if blocks := self.config["group"]["blocks"]:
+            columns.append(blocks)
+        scales = self._shuffled_with(analysis) or [asked.scale] if asked.scale else []
+        found = self._people_with(columns, scales)
+        own = {p.participant.participant_id for p in self.paired()
+               if asked.group in (None, p.participant.group)}  # fmt: skip
+        return [row for row in found if row["participant_id"] in own]
+
+    def scored_people(self, groups: Sequence[str]) -> list[dict[str, Any]]:
+        """Give the scores of the paired people of some groups under both treatments."""
+        own = {p.participant.participant_id for p in self.paired() if p.participant.group in groups}
+        found = self._people_with([], list(self.checked_trial().scales))
+        return [row for row in found if row["participant_id"] in own]
+
+    def _people_with(self, columns: list[str], scales: list[str]) -> list[dict[str, Any]]:
+        if not columns and not scales:
+            return []
+        rows = []
+        for pair in self.paired():
+            known = self.checked_trial().person_row(pair.participant)
+            row = {column: known[column] for column in ("participant_id", *dict.fromkeys(columns))}
+            for scale in scales:
+                for role, session in (("active", pair.active), ("control", pair.control)):
                     row[f"score_{scale}_{role}"] = session and session.scores.get(scale)
-            row["sessions"] = [s.session_id for s in (pair.active, pair.control) if s]
             rows.append(row)
         return rows
+
+    def _covariates_of(self, analysis: str) -> dict[str, str]:
+        """Covariates are between people: they enter where people of two groups are compared."""
+        return self.checked_trial().covariate_types if analysis.startswith(question.GROUP) else {}
 
     def _ready_maps(self, pair: Pair, pipeline: str) -> list[str]:
         maps, sheets = self.config["maps"], self.config["sheets"]
@@ -988,13 +1032,31 @@ class Plan:
         raise_all(faults)
         return paths
 
-    def test_choices(self) -> dict[str, Any]:
+    def test_choices(self, analysis: str) -> dict[str, Any]:
         """Give what a group analysis depends on besides its name and the pairs."""
-        names = ("permutations", "seed", "blocks", "block_exchange", "drug_arrangement")
-        names += ("cluster_forming_p", "connectivity", "tfce", "tail")
+        names = ["permutations", "seed", "blocks", "block_exchange"]
+        names += ["cluster_forming_p", "connectivity", "tfce", "tail"]
         own = {name: self.config["group"][name] for name in names}
-        # The rules are read before `sheets` has written any.
-        return own | {"covariates": self.trial.covariate_types if self.trial else {}}
+        if analysis.startswith(f"{question.DRUG}_"):
+            own["drug_arrangement"] = self.config["group"]["drug_arrangement"]
+        if scales := self._shuffled_with(analysis):
+            own["shuffled_with"] = scales
+        covariates = self._covariates_of(analysis)
+        return own | {"covariates": covariates, "people": self.people_of(analysis)}
+
+    def correlated_groups(self) -> list[str]:
+        """Give the groups in which changes are correlated, in the order of the trial."""
+        groups = self.checked_trial().groups
+        wanted = self.config["clinical"]["groups"] or groups[:1]
+        return [group for group in groups if group in wanted]
+
+    def correlation_choices(self) -> dict[str, Any]:
+        """Give what correlations depend on besides the edges and the people.
+
+        Hypotheses stated beforehand change what the report shows, not what is computed.
+        """
+        own = {k: v for k, v in self.config["clinical"].items() if k != "hypotheses"}
+        return own | {"groups": self.correlated_groups()}
 
     def pair_choices(self, pipeline: str) -> dict[str, Any]:
         """Give what pairing depends on besides the maps."""
@@ -1050,7 +1112,8 @@ class Plan:
                     f"config key group.analyses: this trial has no analysis {name}"
                     f"{did_you_mean(name, known)}; it has {', '.join(known)}"
                 )
-        return wanted or known
+        # In the order in which they are told, whichever they are named in.
+        return [name for name in known if name in (wanted or known)]
 
     def families(self) -> list[list[str]]:
         """List the analyses that are corrected together.
@@ -1063,14 +1126,71 @@ class Plan:
         known = self.analyses()
         families = self.config["group"]["families"]
         for number, family in enumerate(families, 1):
+            place = f"config key group.families, number {number}"
             for name in family:
                 if name not in known:
                     raise Fault(
-                        f"config key group.families, number {number}: {name} is none of the "
-                        f"analyses that are run{did_you_mean(name, known)}; they are "
-                        f"{', '.join(known)}"
+                        f"{place}: {name} is none of the analyses that are "
+                        f"run{did_you_mean(name, known)}; they are {', '.join(known)}"
                     )
+            self._check_family(place, family)
         return families
+
+    def _check_family(self, place: str, family: list[str]) -> None:
+        """Refuse a family whose analyses are not of the same people under the same arrangements.
+
+        Raises
+        ------
+        Fault
+            Also where people lack the score of one scale: who is analysed follows from the sheets.
+        """
+        asked = [self._question(name) for name in family]
+        first = asked[0]
+        for other in asked[1:]:
+            # What moves under the null hypothesis: signs, orders of treatments, or people.
+            kinds = [q.kind if q.kind in (question.CARRYOVER, question.CHANGE) else ""
+                     for q in (first, other)]  # fmt: skip
+            groups = [q.group or "all groups" for q in (first, other)]
+            if kinds[0] != kinds[1]:
+                why = "people are rearranged in different ways"
+            elif groups[0] != groups[1]:
+                why = f"they are of different people ({groups[0]} and {groups[1]})"
+            else:
+                continue
+            raise Fault(
+                f"{place}: {first.name} and {other.name} cannot be corrected as one family, as "
+                f"{why}; put analyses of the same people and kind together, such as "
+                f"{question.GROUP} and its kin, or {question.CHANGE}_<scale> of several scales"
+            )
+        if first.kind == question.CHANGE:
+            own = [pair for pair in self.paired() if pair.participant.group == first.group]
+            scored = {q.scale: {p.participant.participant_id for p in own if _scored(p, q.scale)}
+                      for q in asked}  # fmt: skip
+            everywhere = set.intersection(*scored.values())
+            for scale, people in scored.items():
+                if only := sorted(people - everywhere):
+                    lacking = [other for other in scored if not set(only) <= scored[other]]
+                    has, whom = ("has", "that person") if len(only) == 1 else ("have", "them")
+                    raise Fault(
+                        f"{place}: the analyses are of different people: {', '.join(only)} "
+                        f"{has} a change of {scale} but not of {' or '.join(lacking)}; exclude "
+                        f"{whom}, or take the scale out of the family"
+                    )
+
+    def _question(self, analysis: str) -> question.Question:
+        return question.question(analysis, self.config["groups"], self.config["treatments"])
+
+    def _shuffled_with(self, analysis: str) -> list[str]:
+        """List the scales of the families of a ``change_<scale>``, in the order of names."""
+        scales: set[str] = set()
+        joined = {analysis}
+        families = [set(family) for family in self.config["group"]["families"]]
+        while more := [f for f in families if f & joined and not f <= joined]:
+            joined |= set().union(*more)
+        for name in joined if len(joined) > 1 else ():
+            asked = self._question(name)
+            scales |= {asked.scale} if asked.scale else set()
+        return sorted(scales)
 
     def group_data_mb(self) -> int:
         """Give the memory that an analysis may fill with data."""
@@ -1166,7 +1286,10 @@ class Plan:
         places = {"bids_dir", "derivatives_dir", "results_dir", "sheets", "dataset"}
         means = {"threads", "memory_gb"}
         group = {k: v for k, v in self.config["group"].items() if k not in means}
+        for key in ("atlas", "atlas_names"):
+            group[key] = told(group[key], self.home)
         found = {k: v for k, v in self.config.items() if k not in places} | {"group": group}
+        found["strategies"] = told(found["strategies"], self.home)
         found["preprocessing"] = dict(found["preprocessing"])
         del found["preprocessing"]["fmriprep"]
         if self.preprocessing_tool == "fmriprep-run":
@@ -1197,6 +1320,7 @@ class Plan:
                 self._placed(row.as_dict("target")) for row in trial.targets if self.has_edges
             ],
             "strategies": self.strategies,
+            "covariates": self._people_with(list(trial.covariate_types), []),
             "hypotheses": self.config["clinical"]["hypotheses"],
             "carpets": self.carpets() if self.has_edges else [],
             "registrations": self.registrations(),

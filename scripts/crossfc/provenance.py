@@ -1,5 +1,6 @@
 """The provenance of results: which versions, code, configuration, sheets, seeds and threads."""
 
+import copy
 import hashlib
 import json
 import platform
@@ -15,6 +16,7 @@ from crossfc import code, planned
 from crossfc.fault import Fault
 from crossfc.job import digest_of_lock, machine
 from crossfc.session import origin
+from crossfc.trial.path import told
 
 RECORD = "provenance.json"
 
@@ -33,7 +35,8 @@ def provenance(
     Parameters
     ----------
     config : dict
-        The configuration as resolved: defaults filled in, paths as they were found.
+        The configuration as resolved: defaults filled in. Paths are recorded as seen from the
+        study's folder or the workflow's; of those elsewhere, the name alone.
     rules : dict
         Name of each rule that runs a script, and the script's name.
     logs_dir : path
@@ -65,7 +68,8 @@ def provenance(
         "environments": _digests(home, "envs", ("*.yaml", "*.pin.txt")),
         "packages": packages(),
         "machine": machine(),
-        "config": config,
+        "config": _told(config, home),
+        "atlas": file_digest(config["group"]["atlas"]) if "group" in config else None,
         "derivatives": _derivatives(config),
         "seeds": seeds(config),
         "sheets": sheet_digests(config),
@@ -74,6 +78,21 @@ def provenance(
         "rules": {rule: list(own) for rule, own in modules.items()},
         "workflow": _digests(home, ".", ("Snakefile", "workflow/*/*", "profiles/default/*")),
     }
+
+
+def _told(config: dict[str, Any], home: Path) -> dict[str, Any]:
+    """Give the configuration without the folders of somebody's disk (see `crossfc.trial.path`)."""
+    found = copy.deepcopy(config)
+    keys = ("bids_dir", "derivatives_dir", "results_dir", "strategies")
+    places = [(found, key) for key in keys]
+    places += [(found.get("sheets", {}), key) for key in found.get("sheets", {})]
+    places += [(found.get("group", {}), key) for key in ("atlas", "atlas_names")]
+    fmriprep = found.get("preprocessing", {}).get("fmriprep", {})
+    places += [(fmriprep, key) for key in ("image", "fs_license", "templateflow_dir", "work_dir")]
+    for section, key in places:
+        if isinstance(section.get(key), str) and "://" not in section[key]:
+            section[key] = told(section[key], home)
+    return found
 
 
 def _derivatives(config: dict[str, Any]) -> list[dict[str, str | None]] | None:

@@ -368,6 +368,8 @@ def _sentence(rule: str, path: tuple[Any, ...], old: Any, new: Any, study: Study
         what = "column " + last if isinstance(last, str) else "the row"
         return f"{study.sheets[sheet].path}, {' '.join(row.values())}, {what}: {_change(old, new)}"
     keys = tuple(step for step in path if isinstance(step, str))
+    if keys[-2:-1] == ("covariates",):
+        return f"config key covariates, {last}: {_change(old, new)}"
     if last == "carpets":
         return f"it shows {len(new)} sessions, where it showed {len(old)}"
     for start in range(len(keys)):
@@ -394,6 +396,8 @@ def _row_sentence(
         place = study.place("sessions" if what else "participants", person, what, None)
         return f"{place}: {'leaves' if new is not _ABSENT else 'no longer leaves'}: {reason}"
     if isinstance(column, dict):
+        if name in ("choices", "study"):
+            return ""  # who is analysed follows from the pairs, and which columns from the config
         if study.known(person, session):
             sheet = "sessions" if session else "participants"
             place = study.place(sheet, person, session, None)

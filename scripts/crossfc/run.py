@@ -21,6 +21,7 @@ from crossfc.fault import Fault
 
 NOTES = Path(".snakemake/crossfc_runs")
 _LOCKS = Path(".snakemake/locks")
+_SHOWN = 20  # names of jobs in a sentence
 _PATIENCE = 120  # seconds until cancelled jobs must have left the queue
 
 
@@ -40,20 +41,32 @@ def _forget(path: Path) -> None:
     path.with_suffix(".plan").unlink(missing_ok=True)
 
 
-def note(jobs: str | None = None, locks: Iterable[str] | None = None) -> None:
+def note(
+    jobs: str | None = None,
+    locks: Iterable[str] | None = None,
+    queue: str | None = None,
+    submitted: str | None = None,
+) -> None:
     """Write the note of this run anew; what is not given stays as it was noted.
 
     Parameters
     ----------
     jobs : str, optional
-        The name that all its jobs have in the cluster's queue; none for a local run.
+        The name that all its jobs have in SLURM's queue; none for any other run.
+    queue : str, optional
+        The executor of a run that is neither local nor SLURM's (cluster-generic, lsf, …).
+    submitted : str, optional
+        What such a queue calls one more job of this run.
     locks : iterable of str, optional
         The files of Snakemake's lock that are this run's.
     """
     path = _own_note()
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"jobs": None, "locks": None} | (_read(path) or {}) | process.identity()
+    content = {"jobs": None, "locks": None, "queue": None, "submitted": []}
+    content |= (_read(path) or {}) | process.identity()
     content |= {} if jobs is None else {"jobs": jobs}
+    content |= {} if queue is None else {"queue": queue}
+    content["submitted"] += [] if submitted is None else [submitted]
     content |= {} if locks is None else {"locks": [Path(lock).name for lock in locks]}
     temporary = path.with_suffix(".part")
     temporary.write_text(json.dumps(content), encoding="utf-8")
@@ -106,8 +119,14 @@ def refuse_lock() -> None:
         raise Fault(f"{who} is at work on the same results; wait until it has ended, or stop it")
 
 
-def end_left_over() -> None:
-    """End what dead runs left: jobs at work here, and in the cluster's queue.
+def end_left_over() -> list[str]:
+    """End what dead runs left: jobs at work here, and in SLURM's queue.
+
+    Returns
+    -------
+    list of str
+        One sentence for each dead run that may have left jobs in another queue, which only its own
+        commands can end. They do no harm to results, which are written whole or not at all.
 
     Raises
     ------
@@ -120,6 +139,7 @@ def end_left_over() -> None:
             f"jobs of a killed run do not end (process {', '.join(map(str, staying))}); start "
             "again when they are gone"
         )
+    said = []
     for path, own in _notes().items():
         ended = process.dead(own)
         if ended is None and own["jobs"]:
@@ -131,7 +151,19 @@ def end_left_over() -> None:
         if ended:
             if own["jobs"]:
                 _cancel(own["jobs"])
+            elif own.get("queue"):
+                said.append(_left(own))
             _forget(path)
+    return said
+
+
+def _left(own: dict[str, Any]) -> str:
+    last = own.get("submitted", [])[-_SHOWN:]
+    which = f", the last of them {' '.join(last)}" if last else ""
+    return (
+        f"a run that was killed may have left jobs in the queue of {own['queue']}{which}; end "
+        "them (bkill, qdel, …), or their work is done twice: results stay whole either way"
+    )
 
 
 def _cancel(name: str) -> None:

@@ -199,6 +199,39 @@ def test_families_are_corrected_together(pairs, results, tmp_path):
     assert len(joint_table([["drug_HV"]], lost)) == 0
 
 
+def test_changes_of_several_scales_are_shuffled_together(pairs, tmp_path):
+    """Under one list of shuffles; with all of them, each analysis has the p that it has alone."""
+    few = some_of(pairs, PATIENTS[:7], tmp_path / "few")
+    people = pd.read_csv(few / "people.tsv", sep="\t")["participant_id"]
+    rng = np.random.default_rng(5)
+    rows = [
+        {"participant_id": person, "score_MADRS_control": 20.0, "score_SHAPS_control": 3.0}
+        # One scale has ties, which make some of the family's shuffles the same for it.
+        | {"score_MADRS_active": 10.0 + i, "score_SHAPS_active": float(rng.integers(2))}
+        for i, person in enumerate(people)
+    ]
+    options = OPTIONS | {"n_permutations": 5040, "tfce": False, "people": rows}
+    folders, alone = {}, {}
+    for scale in ("MADRS", "SHAPS"):
+        name = f"change_{scale}"
+        folders[name] = tmp_path / name
+        together = ["SHAPS", "MADRS"]
+        done = analyse(name, few, folders[name], shuffled_with=together, **options)
+        assert done["n_permutations"] == 5040
+        alone[name] = analyse(name, few, tmp_path / "alone" / name, **options)
+        for stat in ("pfwevoxel", "pfwecluster", "puncorrected"):
+            one, other = (
+                np.asarray(read(folder, "sgACC", stat).dataobj)
+                for folder in (folders[name], tmp_path / "alone" / name)
+            )
+            np.testing.assert_allclose(one, other, rtol=1e-6)
+    assert alone["change_SHAPS"]["n_permutations"] < 5040
+    table = joint_table([list(folders)], folders)
+    assert len(table) and (table["p_joint"] >= table["p_within"]).all()
+    with pytest.raises(Fault, match="cannot be corrected as one family"):
+        joint_table([list(folders)], {name: tmp_path / "alone" / name for name in folders})
+
+
 def test_without_tfce_and_with_a_tail(pairs, tmp_path):
     options = OPTIONS | {"n_permutations": 499, "tfce": False}
     result = analyse("drug_TRD", pairs, tmp_path / "tail", **options)

@@ -4,14 +4,20 @@ import json
 
 import pytest
 
-from crossfc.fault import Fault
+from crossfc import atomic
+from crossfc.group.analysis import analyse
+from crossfc.group.correlation import clinical_correlation
+from crossfc.group.edges import edge_rows, read_edges
 from crossfc.group.exclusion import (
     defective_volumes,
     exclusion_reasons,
+    nobody_stays,
     quality_table,
-    require_somebody,
     split,
 )
+from crossfc.group.mixed import mixed_model
+from crossfc.group.motion import quality_connectivity
+from crossfc.group.pairs import no_pairs, read_people, with_columns
 
 LIMITS = {
     "maximum_mean_fd_mm": 0.5,
@@ -109,16 +115,35 @@ def test_limits_that_are_not_set_and_displacement_that_is_not_known_exclude_nobo
     assert exclusion_reasons(GOOD | {"volumes_kept": 3, "mean_fd": None}, limits) == []
 
 
-def test_a_primary_analysis_of_nobody_is_one_sentence():
+def test_a_pipeline_that_everybody_leaves_is_one_sentence():
     left = [
         {"participant_id": f"sub-{i}", "reason": "2 residual degrees of freedom, fewer than 20"}
         for i in (1, 1, 2)
     ]
-    with pytest.raises(Fault) as caught:
-        require_somebody([], left, "scrub")
-    said = str(caught.value)
+    said = nobody_stays([], left, "scrub")
     assert "pipeline scrub: all 2 people leave" in said and "fewer than 20 (3 sessions)" in said
     assert "choose a lighter cleaning" in said
-    require_somebody([{"participant_id": "sub-3"}], left, "scrub")
+    assert nobody_stays([{"participant_id": "sub-3"}], left, "scrub") is None
     # Where nobody had a pair at all, pairing says so itself.
-    require_somebody([], [], "scrub")
+    assert nobody_stays([], [], "scrub") is None
+
+
+def test_tables_of_nobody_are_empty(tmp_path):
+    """Everybody may leave by quality; the clinical arm and its page need no scan."""
+    labels = {"active": "drug", "control": "placebo"}, {"patients": "TRD", "controls": "HV"}
+    person = {"participant_id": "sub-1", "group": "TRD", "sequence": "drug-placebo"}
+    no_pairs([person], ["pgACC"], *labels, "primary", tmp_path, because="all left")
+    atomic.write_table(tmp_path / "targets.tsv", edge_rows([], []))
+    edges, people = read_edges(tmp_path / "targets.tsv"), read_people(tmp_path / "people.tsv")
+    assert len(edges) == len(people) == 0
+    groups = ["TRD", "HV"]
+    assert len(mixed_model(edges, labels[0], groups)) == 0
+    assert len(quality_connectivity(edges, people, labels[0], groups)) == 0
+    scores = [{"participant_id": "sub-1", "score_M_active": 1.0, "score_M_control": 2.0}]
+    people = with_columns(people, scores)
+    found = clinical_correlation(edges, people, labels[0], ["TRD"], ["M"])
+    assert len(found.table) == 0
+    assert found.notes == ["TRD: nobody with both sessions is left; not tested"]
+    told = analyse("change_M", tmp_path, tmp_path / "change", people=scores)
+    assert not told["estimable"]
+    assert told["notes"] == ["This analysis cannot be estimated. all left."]

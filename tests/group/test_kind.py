@@ -6,6 +6,7 @@ import pytest
 
 from crossfc.fault import Fault
 from crossfc.group.kind import Judge, faults_of_maps
+from crossfc.group.volume import Grid
 
 SHAPE = (20, 20, 20)
 
@@ -114,3 +115,14 @@ def test_faults_of_all_maps_are_told_at_once(tmp_path):
     assert len(faults) == 4
     for fault, words in zip(faults, said, strict=True):
         assert words in fault
+
+
+def test_a_byte_that_was_copied_wrong_is_told_with_its_file(tmp_path):
+    image = nib.Nifti1Image(np.nan_to_num(noise()).astype(np.float32), np.eye(4) * 3)
+    image.set_sform(np.eye(4) * 3, 4)
+    nib.save(image, path := tmp_path / "a.nii.gz")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(bytes(content))
+    with pytest.raises(Fault, match=r"a\.nii\.gz cannot be read whole"):
+        Grid().read(path)

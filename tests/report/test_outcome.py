@@ -111,10 +111,19 @@ def test_people_of_unknown_order_are_not_counted_where_they_are_not():
     assert "n = 10, without 2 whose order of treatments is not known)" in answer.sentence
 
 
+def test_a_scale_on_which_everybody_changes_alike_has_no_p_for_a_reason():
+    scores = scores_of(-3.0, 1.0, (5, 5))
+    scores["active"] = scores["control"] - 5.0
+    answer, _ = answer_of(scores)
+    assert answer.verdict == UNKNOWN
+    assert "p n/a, as the change is the same in everybody; n = 10" in answer.sentence
+
+
 def test_too_few_to_test_is_not_called_a_null_finding():
     answer, _ = answer_of(scores_of(-3.0, 0.0, (1, 1)))
     assert answer.verdict == UNKNOWN
-    assert "could not be tested" in answer.sentence and "p n/a" in answer.sentence
+    assert "could not be tested" in answer.sentence
+    assert "p n/a, as a test takes 3 people; n = 2" in answer.sentence
     assert "not comparable in TRD" in answer.short
 
 

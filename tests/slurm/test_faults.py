@@ -7,8 +7,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from crossfc import atomic
-from tests.slurm.cluster import wait_for
+from crossfc import atomic, claim
+from tests.slurm.cluster import PARTITION, wait_for
 from tests.slurm.conftest import HASTE, assert_whole, pause
 
 pytestmark = pytest.mark.slurm
@@ -121,3 +121,31 @@ def test_one_bad_scan_stops_no_other_of_its_batch(interrupted):
     assert "results/small/logs/connectivity_session/sub-" in said
     scans[0].write_bytes(sound)
     assert_whole(interrupted)
+
+
+def test_what_sbatch_refuses_is_said_with_its_reason_and_not_tried_again(interrupted):
+    # A log of an earlier run, of a job that does not run now.
+    claim.make(interrupted.folder / "results/small", claim.RESULTS)
+    old = interrupted.folder / "results/small/logs/connectivity_session"
+    old.mkdir(parents=True)
+    (old / "sub-T01_ses-ketamine.log").write_text("an earlier run\n")
+    interrupted.edit("profiles/slurm/config.yaml", f"partition: {PARTITION}", "partition: nosuch")
+    assert interrupted.run("connectivity", *HASTE) == 1
+    said = interrupted.said()
+    (sentence,) = re.findall(r"crossfc: SLURM refused .*", said)
+    assert "a batch of 9 (connectivity_session): " in sentence and "artition" in sentence
+    assert "correct slurm_account and slurm_partition in the profile" in sentence
+    assert "Trying to restart" not in said and "crossfc: failed:" not in said
+
+
+def test_why_jobs_wait_is_said(interrupted):
+    cluster = interrupted.cluster
+    cluster.ask("scontrol", "update", f"partitionname={PARTITION}", "state=down")
+    try:
+        process = interrupted.start("connectivity", *HASTE)
+        words = "crossfc: job [0-9]+ waits in SLURM's queue, and squeue says why: PartitionDown"
+        wait_for(lambda: re.search(words, interrupted.said()), 120, "the reason")
+    finally:
+        cluster.ask("scontrol", "update", f"partitionname={PARTITION}", "state=up")
+    assert process.wait(300) == 0, interrupted.said()[-8000:]
+    assert_whole(interrupted, again=False)

@@ -195,6 +195,18 @@ def test_numbers_that_the_command_line_hands_on_as_text_are_numbers(schema):
     assert config["pipelines"]["primary"]["fwhm_mm"] == 4.5
     # Where a word is due it stays one.
     assert config["group"]["blocks"] == "12"
+    given = {
+        "group": {"blocks": "null", "cluster_forming_p": ".001", "tail": "True"},
+        "exclusion": {"maximum_mean_fd_mm": ".5", "minimum_minutes_kept": "null"},
+        "maps": {"kind": "null"},
+        "clinical": {"groups": "null"},
+    }
+    config = check(SOUND | given, schema)
+    assert config["group"]["blocks"] is None and config["group"]["tail"] is True
+    assert config["group"]["cluster_forming_p"] == 0.001
+    assert config["exclusion"]["maximum_mean_fd_mm"] == 0.5
+    assert config["exclusion"]["minimum_minutes_kept"] is None
+    assert config["maps"]["kind"] is None and config["clinical"]["groups"] is None
 
 
 @pytest.mark.parametrize("value", ["$HOME/results", "~/results"])
@@ -220,14 +232,11 @@ def test_whole_numbers_written_with_a_point_become_whole(schema):
     assert type(config["group"]["permutations"]) is int
     config = check(changed("pipelines.primary.censor_minimum_run", 5.0), schema)
     assert type(config["pipelines"]["primary"]["censor_minimum_run"]) is int
-    assert (
-        type(
-            check(changed("pipelines.primary.fwhm_mm", 6.0), schema)["pipelines"]["primary"][
-                "fwhm_mm"
-            ]
-        )
-        is float
-    )
+    # What a job was made with is compared as text: 6.0 written out is the 6 that is the default.
+    choices = check(changed("pipelines.primary.fwhm_mm", 6.0), schema)["pipelines"]["primary"]
+    assert repr(choices["fwhm_mm"]) == "6"
+    choices = check(changed("pipelines.primary.fwhm_mm", 6.5), schema)["pipelines"]["primary"]
+    assert repr(choices["fwhm_mm"]) == "6.5"
 
 
 def test_all_faults_are_said_at_once(schema):

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -37,6 +37,7 @@ class Study:
     """A working copy of the product with a study in it."""
 
     folder: Path
+    python: str = field(default=sys.executable, kw_only=True)
 
     @property
     def config_path(self) -> Path:
@@ -68,7 +69,7 @@ class Study:
         """Run Snakemake in the study's folder."""
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         return subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+            [self.python, "-m", "snakemake", "--cores", "2", *arguments]
             + ["--configfile", str(config or self.config_path)],
             cwd=self.folder,
             env=environment,

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 
 import pandas
 import pytest
@@ -14,7 +15,11 @@ def clone(tmp_path, root) -> Study:
     return copy_product(tmp_path / "clone", root)
 
 
-def test_clinical_change_of_the_real_trial(clone):
+def test_clinical_change_of_the_real_trial(tmp_path, root):
+    # A folder whose name has a space, the environment in it.
+    clone = copy_product(tmp_path / "OneDrive - Uni" / "crossfc", root)
+    (clone.folder / ".venv").symlink_to(sys.prefix)
+    clone.python = str(clone.folder / ".venv/bin/python")
     config = clone.folder / "config/ds005917.yaml"
     done = clone.snakemake("clinical_change", config=config)
     assert done.returncode == 0, done.stderr

@@ -65,7 +65,7 @@ def test_null_edge_and_period_effect(demo):
 def test_motion_differs_by_drug_and_one_session_people_leave_by_name(demo):
     motion = table(demo, "quality/motion.tsv").set_index(["measure", "group"])
     assert motion.loc[("mean_fd", "TRD"), "mean_difference"] > 0
-    left = table(demo, "group/primary/pairs/left.tsv")
+    left = table(demo, "trial/left.tsv")
     assert sorted(left["participant_id"]) == ["sub-H13", "sub-T17"]
     assert table(demo, "group/primary/mixed.tsv")["n_people"].max() == 30
 

@@ -14,6 +14,7 @@ from crossfc.plan import Plan
 from tests.workflow.conftest import copy_product
 
 GROUP = {"pair_sessions": 2, "group_test": 6, "robustness": 1}
+CLINIC = {"clinical_change", "report", "provenance", "all"}
 AFTER = {"mixed_model", "quality_group", "clinical_correlation", "report", "provenance", "all"}
 
 
@@ -187,19 +188,87 @@ def test_removed_person_reruns_no_session(study):
     assert set(rules) == {"trial", "clinical_change", *GROUP, *AFTER}
 
 
-def test_changed_score_reruns_no_session(study):
+def change_score(study, scale, start):
     path = study.folder / "design/sessions.tsv"
     rows = path.read_text().splitlines()
-    column = rows[0].split("\t").index("MADRS")
-    at = next(i for i, r in enumerate(rows) if r.startswith("sub-T03\tses-ketamine"))
+    column = rows[0].split("\t").index(scale)
+    at = next(i for i, r in enumerate(rows) if r.startswith(start))
     cells = rows[at].split("\t")
     cells[column] = str(int(cells[column]) + 1)
     rows[at] = "\t".join(cells)
     path.write_text("\n".join(rows) + "\n")
-    rules = by_rule(study.would_run())
-    assert "connectivity_session" not in rules
-    assert {k: rules.get(k) for k in GROUP} == GROUP
-    assert "clinical_change" in rules
+
+
+def test_changed_score_reruns_what_uses_it(study):
+    change_score(study, "MADRS", "sub-T03\tses-ketamine")
+    jobs = study.would_run()
+    tests = ["group_test gsr/change_MADRS", "group_test primary/change_MADRS"]
+    assert sorted(job for job in jobs if job.startswith("group_test")) == tests
+    assert set(by_rule(jobs)) == CLINIC | {"clinical_correlation", "group_test", "robustness"}
+
+
+def test_scores_that_no_map_is_held_against_rerun_tables_only(study):
+    change_score(study, "SHAPS", "sub-T03\tses-ketamine")
+    assert set(by_rule(study.would_run())) == CLINIC | {"clinical_correlation"}
+
+
+def test_scores_of_the_other_group_rerun_what_uses_them(study):
+    change_score(study, "MADRS", "sub-H02\tses-ketamine")
+    assert set(by_rule(study.would_run())) == CLINIC
+
+
+def test_covariate_reruns_the_comparison_of_groups_only(study):
+    path = study.folder / "design/participants.tsv"
+    head, *rows = path.read_text().splitlines()
+    years = [f"{row}\t{30.5 + 7 * i % 11}" for i, row in enumerate(rows)]
+    path.write_text("\n".join([head + "\tyears", *years]) + "\n")
+    study.set_config(covariates=["years"])
+    jobs = study.would_run()
+    tests = ["group_test gsr/group_by_drug", "group_test primary/group_by_drug"]
+    assert sorted(job for job in jobs if job.startswith("group_test")) == tests
+    assert set(by_rule(jobs)) == {
+        "trial",
+        "group_test",
+        "robustness",
+        "report",
+        "provenance",
+        "all",
+    }
+
+
+def test_reason_of_an_exclusion_reruns_no_test(study):
+    path = study.folder / "design/participants.tsv"
+    head, *rows = path.read_text().splitlines()
+    rows = [f"{head}\texclude\treason", *(f"{row}\tno\tn/a" for row in rows)]
+    left = "sub-T99\tTRD\tketamine-placebo\t40\tF\tn/a\tyes\twithdrew"
+    path.write_text("\n".join([*rows, left]) + "\n")
+    assert set(by_rule(study.would_run())) == {"trial", "report", "provenance", "all"}
+
+
+def test_what_says_the_same_reruns_nothing(study):
+    """Sorted sheets, defaults that are written out, keys that change places."""
+    for sheet in ("participants", "sessions"):
+        path = study.folder / f"design/{sheet}.tsv"
+        head, *rows = path.read_text().splitlines()
+        path.write_text("\n".join([head, *sorted(rows, reverse=True)]) + "\n")
+    config = study.config
+    primary = config["pipelines"].pop("primary")
+    assert set(primary) == {"strategy", "low_pass_hz"}
+    config["pipelines"]["primary"] = {"fwhm_mm": 6.0} | dict(reversed(primary.items()))
+    config["exclusion"] = {"minimum_template_dice": 0.8, "maximum_mean_fd_mm": 0.5}
+    config["treatments"] = dict(reversed(config["treatments"].items()))
+    config["group"] |= {"tfce": True, "seed": 0}
+    study.config_path.write_text(yaml.safe_dump(config, sort_keys=False))
+    assert not study.would_run()
+
+
+def test_file_taken_out_of_a_result_folder(study):
+    folder = study.folder / "results/small/group/gsr/drug_TRD"
+    (folder / "cells.tsv").unlink()
+    jobs = study.would_run()
+    assert [job for job in jobs if job.startswith("group_test")] == ["group_test gsr/drug_TRD"]
+    (study.folder / "results/small/group/primary/pairs/people.tsv").unlink()
+    assert by_rule(study.would_run())["group_test"] == 4
 
 
 def test_excluded_session_reruns_no_session(study):

@@ -65,12 +65,14 @@ def test_changed_row(study):
     edit_cell(study, "sub-T03\tses-ketamine", "MADRS", "33")
     lines = why(study)
     changed = [line for line in lines if "design/" in line]
-    assert len(changed) == 2
+    # The tables, the correlations and the analysis that this score is held against.
+    assert len(changed) == 3
     for line in changed:
         assert line.startswith("  design/sessions.tsv, row 7 (sub-T03 ses-ketamine), column MADRS")
         assert line.endswith(" → 33")
-    assert lines[0] == "clinical_change" and lines[2] == "pair_sessions, 2 jobs: gsr, primary"
-    assert "connectivity_session" not in "".join(lines)
+    assert lines[0] == "clinical_change"
+    assert "group_test, 2 jobs: gsr change_MADRS, primary change_MADRS" in lines
+    assert not any(rule in "".join(lines) for rule in ("connectivity_session", "pair_sessions"))
 
 
 def test_excluded_session(study):
@@ -102,6 +104,18 @@ def test_changed_key(study):
         "  config key group.seed: 0 → 3",
     ]
     assert following(lines) == {"robustness"}
+
+
+def test_new_covariate_and_a_file_taken_out_of_a_result_folder(study):
+    study.set_config(covariates=[{"name": "age", "type": "continuous"}])
+    (study.folder / "results/small/group/gsr/drug_TRD/cells.tsv").unlink()
+    lines = why(study)
+    assert lines[:4] == [
+        "group_test, 2 jobs: gsr group_by_drug, primary group_by_drug",
+        "  config key covariates, age: continuous is new",
+        "group_test: gsr drug_TRD",
+        "  results/small/group/gsr/drug_TRD/cells.tsv is gone",
+    ]
 
 
 def test_changed_key_of_a_pipeline(study):

@@ -49,8 +49,8 @@ rule clinical_correlation:
         **needs("table"),
     params:
         design=on_sheets(lambda: plan.design()),
-        # Hypotheses stated beforehand change what the report shows, not what is computed.
-        clinical={k: v for k, v in plan.config["clinical"].items() if k != "hypotheses"},
+        clinical=on_sheets(lambda: plan.correlation_choices()),
+        scores=on_sheets(lambda: plan.scored_people(plan.correlated_groups())),
         code=code("clinical_correlation"),
     script:
         "../../scripts/clinical_correlation.py"

@@ -70,7 +70,6 @@ rule pair_sessions:
     params:
         people=on_sheets(lambda: plan.people()),
         sessions=on_sheets(lambda: plan.session_rows()),
-        left=on_sheets(lambda: plan.trial.left()),
         task=plan.config["task"],
         space=plan.config["space"],
         seeds=lambda w: plan.seed_rows(w.pipeline),
@@ -100,7 +99,7 @@ rule group_test:
     params:
         # One parameter, not ten: Snakemake compares values without their names, so two that change
         # places would rerun nothing.
-        choices=on_sheets(plan.test_choices),
+        choices=lambda w: refused(plan.test_choices, w.analysis),
         code=code("group_test"),
     script:
         "../../scripts/group_test.py"

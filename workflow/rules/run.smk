@@ -13,13 +13,19 @@ import os
 import sys
 
 import snakemake.dag
+from snakemake.exceptions import WorkflowError
+from snakemake.executors.local import Executor as LocalExecutor
 from snakemake.jobs import GroupJob
 from snakemake.scheduling.job_scheduler import JobScheduler
 
-from crossfc import persistence, process, run
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+
+from crossfc import cluster, executable, persistence, process, run
 
 # A job ends with the process that started it: the run, or on a cluster the batch.
 process.starts_jobs()
+executable.quoted()
 persistence.install(
     {
         "results": plan.study_dir,
@@ -54,6 +60,57 @@ if executor and workflow.is_main_process:
         return remembered[0]
 
     executor.get_min_job_age = minimum_age
+    cluster.mend(executor, lambda sentence: tell(sentence))
+
+
+def tell(sentence):
+    print(f"crossfc: {sentence}", file=sys.stderr, flush=True)
+
+
+# What a job was refused for: of a batch Snakemake does not say it, and it would be refused again.
+print_job_error = RemoteExecutor.print_job_error
+
+
+def print_refusal(self, job_info, msg=None, **options):
+    job = job_info.job
+    rules = (
+        ", ".join(sorted({each.rule.name for each in job}))
+        if job.is_group()
+        else job.rule.name
+    )
+    what = f"a batch of {len(job)} ({rules})" if job.is_group() else rules
+    refused_because = cluster.refusal(msg or "", what)
+    if refused_because:
+        tell(refused_because)
+        job.attempt = max(job.attempt, job.restart_times + 1)
+    elif msg and job.is_group():
+        tell(f"{what}: {msg.strip()}")
+    print_job_error(self, job_info, msg, **options)
+
+
+# Other queues than SLURM's name each job; a later run tells them where this one is killed.
+report_job_submission = RemoteExecutor.report_job_submission
+
+
+def note_submission(self, job_info):
+    if job_info.external_jobid and queue_of(self) is not None:
+        run.note(submitted=str(job_info.external_jobid))
+    report_job_submission(self, job_info)
+
+
+def queue_of(executor):
+    """Name the queue of an executor that is neither local nor SLURM's."""
+    own = (
+        type(executor)
+        .__module__.removeprefix("snakemake_executor_plugin_")
+        .partition(".")[0]
+    )
+    return own if isinstance(executor, RemoteExecutor) and own != "slurm" else None
+
+
+if workflow.is_main_process:
+    RemoteExecutor.print_job_error = print_refusal
+    RemoteExecutor.report_job_submission = note_submission
 
 
 def record_ahead():
@@ -67,18 +124,40 @@ def record_ahead():
             workflow.async_run(workflow.persistence.record_ahead(job))
 
 
+logs_before = {}
+
+
+def state_of(path):
+    if not os.path.exists(path):
+        return None
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
+
+
 onstart:
     run.begin()
-    refused(run.end_left_over)
+    for sentence in refused(run.end_left_over):
+        tell(sentence)
     refused(
         plan.claim_places,
         [path for job in workflow.dag.needrun_jobs() for path in job.output],
     )
-    # The executor of clusters gives all its jobs one name; a local one has none.
-    name = getattr(workflow.scheduler._executor, "run_uuid", None)
-    run.note(jobs=name)
+    # SLURM's executor gives all its jobs one name; others have theirs, and a local one has none.
+    queue, executor = (
+        queue_of(workflow.scheduler._executor),
+        workflow.scheduler._executor,
+    )
+    remote = isinstance(executor, RemoteExecutor)
+    run.note(jobs=executor.run_uuid if remote and not queue else None, queue=queue)
     planned.save(run.plan_file(), as_given, plan.texts)
-    if name:
+    logs_before.update(
+        {
+            path: state_of(path)
+            for job in workflow.dag.needrun_jobs()
+            for path in job.log
+        }
+    )
+    if remote:
         record_ahead()
 
 
@@ -86,12 +165,34 @@ onerror:
     for job in workflow.dag.needrun_jobs():
         if not workflow.dag.finished(job):
             for path in job.log:
-                if os.path.exists(path) and os.path.getsize(path):
+                # A log of an earlier run is of no job that failed now.
+                changed = state_of(path) != logs_before.get(path)
+                if changed and os.path.exists(path) and os.path.getsize(path):
                     print(
                         f"crossfc: failed: {job.rule.name}, see {path}",
                         file=sys.stderr,
                     )
 
+
+# What vanished since the run was planned fails the job that reads it, not the run: Snakemake would
+# start nothing more, whatever --keep-going says.
+run_here = LocalExecutor.run_job
+
+
+def run_or_fail(self, job):
+    try:
+        run_here(self, job)
+    except WorkflowError:
+        gone = [str(path) for path in job.input if not os.path.exists(path)]
+        if not gone:
+            raise
+        tell(
+            f"{job.rule.name}: {gone[0]} was there when the run was planned, and is gone; restore it"
+        )
+        self.report_job_error(SubmittedJobInfo(job))
+
+
+LocalExecutor.run_job = run_or_fail
 
 # Batches -----------------------------------------------------------------------------------------
 

@@ -127,7 +127,7 @@ def clinical_correlation(
     for group in groups:
         members = people[people["group"] == group]
         if members.empty:
-            notes.append(f"{group}: nobody has both sessions; not tested")
+            notes.append(f"{group}: nobody with both sessions is left; not tested")
             continue
         z = connectivity[pairs].reindex(members["participant_id"]).to_numpy(float)
         scores = members[deltas].to_numpy(float)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas
 
+_SESSION = ("participant_id", "group", "sequence", "session_id", "treatment", "period")
+
 
 def edge_rows(sessions: list[dict[str, Any]], tables: Iterable[str | Path]) -> pandas.DataFrame:
     """Gather the seed-by-target tables of sessions.
@@ -26,7 +28,7 @@ def edge_rows(sessions: list[dict[str, Any]], tables: Iterable[str | Path]) -> p
         way round already (two seeds that are also targets): it would be tested twice.
     """
     if not sessions:
-        return pandas.DataFrame(columns=["participant_id", "seed", "target", "fisher_z"])
+        return pandas.DataFrame(columns=[*_SESSION, "seed", "target", "fisher_z"])
     parts = []
     for session, path in zip(sessions, tables, strict=True):
         wide = pandas.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False)

@@ -8,8 +8,6 @@ from typing import Any
 
 import pandas
 
-from crossfc.fault import Fault
-
 _FLAT = (
     "mean_fd",
     "median_fd",
@@ -199,22 +197,19 @@ def split(
     return staying, left
 
 
-def require_somebody(
+def nobody_stays(
     staying: list[dict[str, Any]], left: list[dict[str, str]], pipeline: str
-) -> None:
-    """Refuse a primary analysis of nobody.
+) -> str | None:
+    """Say that everybody left by quality, with the most frequent reasons; None if somebody stays.
 
-    Raises
-    ------
-    Fault
-        If everybody left by quality; the most frequent reasons are told.
+    The study goes on: its clinical arm needs no scan, and other pipelines may keep people.
     """
     if staying or not left:
-        return
+        return None
     counts = Counter(row["reason"] for row in left)
     told = "; ".join(f"{reason} ({n} sessions)" for reason, n in counts.most_common(3))
     people = len({row["participant_id"] for row in left})
-    raise Fault(
+    return (
         f"pipeline {pipeline}: all {people} people leave by the quality of their sessions: {told}; "
         "choose a lighter cleaning (pipelines) or other limits (connectivity, exclusion) in the "
         "config"

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,16 +180,18 @@ def no_pairs(
     pipeline: str,
     out_dir: str | os.PathLike,
     fwhm_mm: float = 0.0,
+    because: str | None = None,
 ) -> dict:
     """Write the pairs of a pipeline that everybody left: nobody, and no voxel.
 
-    A pipeline besides the primary one may leave too little of every session; the study goes on
-    without it.
+    Its analyses then say that they cannot be estimated, and the study goes on without them.
 
     Parameters
     ----------
     people, seeds, treatments, groups, pipeline, out_dir, fwhm_mm
         As in `pair_sessions`; the people are those who left.
+    because : str, optional
+        Why nobody is there, for the record of each analysis.
 
     Returns
     -------
@@ -197,7 +199,8 @@ def no_pairs(
         What ``pairs.json`` holds.
     """
     out_dir = Path(out_dir)
-    table = _people_table(list(people), treatments, groups).iloc[:0]
+    still = dict.fromkeys(("mean_fd_active", "mean_fd_control"), np.nan)
+    table = _people_table([still | person for person in people], treatments, groups).iloc[:0]
     nothing = np.empty((0, len(seeds), 0), dtype=np.float32)
     for name in ("delta.npy", "total.npy"):
         with atomic.writing(out_dir / name) as temporary, open(temporary, "wb") as out:
@@ -216,6 +219,7 @@ def no_pairs(
         "left_voxels": {},
         "lost_to_one_person": {},
         "fwhm_mm": fwhm_mm,
+        "because": because,
     }
     atomic.write_json(out_dir / "pairs.json", record)
     return record
@@ -293,7 +297,42 @@ def _people_table(people: list[dict], treatments: dict, groups: dict) -> pd.Data
         rows.append(row)
     table = pd.DataFrame(rows)
     first = ["participant_id", "group", "sequence", "sequence_code"]
-    table = table[first + [column for column in table.columns if column not in first]]
+    return _with_changes(table[first + [c for c in table.columns if c not in first]])
+
+
+def with_columns(people: pd.DataFrame, rows: Sequence[Mapping]) -> pd.DataFrame:
+    """Return the table of people with further columns, and the changes of scores among them.
+
+    Parameters
+    ----------
+    people : DataFrame
+        people.tsv.
+    rows : sequence of dict
+        participant_id and further columns, of any people in any order; None where a value is
+        missing.
+
+    Returns
+    -------
+    DataFrame
+        A copy, in the order of ``people``. Words that are numbers throughout are numbers, as they
+        would be read from a table; ``delta_<scale>`` is active - control.
+    """
+    if not rows:
+        return people.copy()
+    columns = pd.DataFrame(list(rows)).set_index("participant_id").reindex(people["participant_id"])
+    found = people.copy()
+    for name in columns:
+        values, numbers = columns[name], pd.to_numeric(columns[name], errors="coerce")
+        plain = numbers.notna().sum() == values.notna().sum()
+        found[name] = (numbers if plain else values).to_numpy()
+        if name.startswith("score_") and name.endswith("_active"):
+            # Worked out anew below.
+            change = "delta_" + name[len("score_") : -len("_active")]
+            found = found.drop(columns=change, errors="ignore")
+    return _with_changes(found)
+
+
+def _with_changes(table: pd.DataFrame) -> pd.DataFrame:
     starts = {"mean_fd": "delta_mean_fd"} | {
         column.removesuffix("_active"): "delta_" + column[len("score_") : -len("_active")]
         for column in table.columns

@@ -97,7 +97,7 @@ def not_estimated(asked: Question, pairs: Pairs, reason: Inestimable) -> dict:
         "seeds": [],  # none was tested
         "per_seed": {},
         "left": reason.left,
-        "notes": [f"This analysis cannot be estimated. {reason}."],
+        "notes": [f"This analysis cannot be estimated. {pairs.record.get('because') or reason}."],
     }
 
 

@@ -1,5 +1,6 @@
 """Volumes of one trial: read with suspicion, all on one grid."""
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,7 +56,13 @@ class Grid:
             on another grid or is empty.
         """
         image = self._load(Path(path))
-        values = np.asarray(image.dataobj, dtype=np.float32).reshape(self.shape)
+        try:
+            values = np.asarray(image.dataobj, dtype=np.float32).reshape(self.shape)
+        except (OSError, EOFError, ValueError, zlib.error) as reason:
+            # Such as a byte that was copied wrong, which only the end of the file tells.
+            raise Fault(
+                f"{path} cannot be read whole ({reason}); copy or make it again"
+            ) from reason
         if self.zero_is_missing:
             values[values == 0] = np.nan
         values[~np.isfinite(values)] = np.nan

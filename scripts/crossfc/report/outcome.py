@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from crossfc.group.change import FEWEST
 from crossfc.report import number
 from crossfc.report.narrative import FOUND, NONE, UNKNOWN, Answer, map_answer
 from crossfc.report.results import SIGNIFICANT, Results
@@ -136,6 +137,17 @@ def _meaning(results: Results, change: Change) -> str:
     return f", the {'better' if good else 'worse'} direction"
 
 
+def _no_p(change: Change) -> str:
+    """Say why there is no p."""
+    if not number.missing(change.p):
+        return ""
+    n, spread = change.row.get("n"), change.row.get("sd")
+    if not number.missing(n) and int(n) < FEWEST:
+        return f", as a test takes {FEWEST} people"
+    alike = not number.missing(spread) and float(spread) == 0
+    return ", as the change is the same in everybody" if alike else ""
+
+
 def _change_numbers(change: Change) -> str:
     """Give estimate, interval, t, p and n of one model, and which it is."""
     row = change.row
@@ -145,7 +157,7 @@ def _change_numbers(change: Change) -> str:
         said += f", 95 % interval {number.interval(change.low, change.high)}"
     if not number.missing(change.t):
         said += f", t({number.general(change.df)}) = {number.fixed(change.t)}"
-    said += f", {number.p_equals(change.p)}; n = {number.whole(change.n)}"
+    said += f", {number.p_equals(change.p)}{_no_p(change)}; n = {number.whole(change.n)}"
     if change.adjusted:
         everybody = row.get("n")
         if not number.missing(everybody) and int(everybody) > int(change.n):

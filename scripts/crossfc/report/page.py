@@ -21,6 +21,7 @@ from crossfc.report import (
     quality,
     registration,
 )
+from crossfc.report.anonymous import anonymous
 from crossfc.report.methods import methods, versions_table
 from crossfc.report.results import Results
 from crossfc.report.study import Planned, read_results
@@ -42,6 +43,7 @@ def write_report(
     scales: Any = None,
     seeds: Any = None,
     targets: Any = None,
+    covariates: Sequence[Mapping[str, Any]] = (),
     strategies: Mapping[str, Any] | None = None,
     hypotheses: Sequence[Mapping[str, Any]] = (),
     carpets: Sequence[str | os.PathLike] = (),
@@ -75,6 +77,8 @@ def write_report(
         Folders of the results; ``group_dir`` holds one folder per pipeline.
     scales, seeds, targets : path, DataFrame, list of dict or None
         The sheets; of seeds, the rows of the primary set.
+    covariates : sequence of mapping
+        participant_id and the covariates of the people with both sessions.
     strategies : mapping or None
         Confound strategies, each with its ``methods`` sentence.
     hypotheses : sequence of mapping
@@ -110,8 +114,13 @@ def write_report(
         scales,
         seeds,
         targets,
+        covariates,
     )
     environment = environment_of(Path(templates) if templates else TEMPLATES)
+    named = config.get("report", {}).get("participant_ids", True)
+    if not named:
+        # Their pictures have the names of scans drawn into them, and their links are paths.
+        carpets, registrations = (), ()
     laid = registration.registrations(registrations, Path(output).parent)
     context = content(
         results, environment, strategies or {}, versions or {}, hypotheses, carpets, laid
@@ -119,7 +128,11 @@ def write_report(
     context["left_over"] = Planned([*made, *(Path(p).parent for p in carpets)]).left_over(
         Path(output).parent
     )
-    atomic.write_text(output, environment.get_template("page.html.j2").render(context))
+    context["anonymous"] = not named
+    page = environment.get_template("page.html.j2").render(context)
+    if not named:
+        page = anonymous(page, people.everybody(results), config["study"])
+    atomic.write_text(output, page)
 
 
 def environment_of(templates: Path) -> Environment:

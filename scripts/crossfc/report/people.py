@@ -37,6 +37,18 @@ def group_css(results: Results, group: str) -> str:
     return f"g{results.groups.index(group)}" if group in results.groups else "g2"
 
 
+def everybody(results: Results) -> set[str]:
+    """Return the identifiers of all who stand in any table of the results."""
+    frames = [value for value in vars(results).values() if isinstance(value, pd.DataFrame)]
+    frames += list(results.quality_tables.values())
+    found = {str(person) for frame in frames if "participant_id" in frame
+             for person in frame["participant_id"]}  # fmt: skip
+    for frame in frames:
+        if "other_participant" in frame:
+            found |= {str(person) for person in frame["other_participant"].dropna()}
+    return {person for person in found if person.startswith("sub-")}
+
+
 def group_of(results: Results) -> dict[str, str]:
     """Give everybody who is named anywhere, with their group."""
     found: dict[str, str] = {}

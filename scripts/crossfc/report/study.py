@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from crossfc.group.pairs import with_columns
 from crossfc.report.results import Results, read_analysis, read_json, read_table
 
 QUALITY_TABLES = ("sessions", "motion", "excluded")
@@ -54,6 +55,7 @@ def read_results(
     scales: Any,
     seeds: Any,
     targets: Any,
+    covariates: Sequence[Mapping[str, Any]] = (),
 ) -> Results:
     """Read whatever a study has written; what is missing becomes an empty table.
 
@@ -82,13 +84,14 @@ def read_results(
     left = [table for table in left if len(table)]
     further = sorted(quality.glob("*.tsv")) if quality and quality.is_dir() else []
     further = [path for path in further if planned.holds(path) and path.stem not in QUALITY_TABLES]
+    paired = first("people.tsv", pairs, base)
     known = truth is not None and planned.holds(truth)
     return Results(
         config=config,
         analyses=[analysis for analysis in found if analysis is not None],
         # The derivative data set's own list of people lies above the folder of the trial.
         people=first("participants.tsv", trial, trial.parent if trial else None),
-        paired=first("people.tsv", pairs, base),
+        paired=with_columns(paired, covariates) if len(paired) else paired,
         left=pd.concat(left).drop_duplicates().reset_index(drop=True) if left else pd.DataFrame(),
         targets=first("targets.tsv", pairs, base),
         pairs=read_json(pairs / "pairs.json") if pairs and planned.holds(pairs) else {},

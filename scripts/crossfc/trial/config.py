@@ -22,7 +22,7 @@ _LONGEST_LABEL = 50
 _LARGEST = 1e12
 
 
-_NUMBER = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,12})?")
+_NUMBER = re.compile(r"[+-]?([0-9]{1,12}(\.[0-9]{0,12})?|\.[0-9]{1,12})")
 
 
 def load_schema(path: str | Path) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     faults = _unsound(config, "")
     raise_all(faults)
     faults = _unknown_keys(config, schema, "")
-    _numbers_from_text(config, schema)
+    _values_from_text(config, schema)
     if config.get("entry") == "raw" and _tool(config) == "native":
         config.setdefault("space", TEMPLATE_SPACE)
     _fill(config, schema)
@@ -71,7 +71,7 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
         faults.append(f"config key {key}: {_sentence(error)}")
     raise_all(faults)
     raise_all(_paths(config) + _contradictions(config))
-    _whole_numbers(config, schema)
+    config = _canonical(config, schema)
     # Whichever is written first: patients before controls, active before control.
     for key, roles in (("groups", ("patients", "controls")), ("treatments", ("active", "control"))):
         config[key] = {role: config[key][role] for role in roles}
@@ -246,40 +246,54 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
     return faults
 
 
-def _numbers_from_text(value: Any, schema: dict[str, Any]) -> None:
-    """Turn "199" into 199 where a number is due, and "false" into False where a truth value is.
+def _values_from_text(value: Any, schema: dict[str, Any]) -> None:
+    """Turn "199" into 199 where a number is due, "false" into False and "null" into None.
 
-    ``--config group={permutations: 199}`` arrives so: Snakemake reads numbers at the top only.
+    ``--config group={permutations: 199}`` arrives so: Snakemake reads values at the top only.
     """
     if not isinstance(value, dict):
         return
     further = schema.get("additionalProperties")
     for key, inner in value.items():
         own = schema.get("properties", {}).get(key, further if isinstance(further, dict) else {})
-        kinds = own.get("type", "number" if "enum" in own else "string")
-        kinds = {kinds} if isinstance(kinds, str) else set(kinds)
-        choices = own.get("enum", [0])
-        if isinstance(inner, str) and "string" not in kinds and not isinstance(choices[0], str):
-            if kinds & {"integer", "number"} and _NUMBER.fullmatch(inner):
-                value[key] = float(inner) if "." in inner else int(inner)
-            elif "boolean" in kinds and inner in ("true", "false"):
-                value[key] = inner == "true"
-        _numbers_from_text(value[key], own)
+        if isinstance(inner, str):
+            value[key] = _from_text(inner, own)
+        _values_from_text(value[key], own)
 
 
-def _whole_numbers(value: Any, schema: dict[str, Any]) -> None:
-    """Turn 1000.0 into 1000 where an integer is due (JSON Schema takes both)."""
+def _from_text(text: str, schema: dict[str, Any]) -> Any:
+    choices = schema.get("enum", [])
+    kinds = schema.get("type", "number" if choices and not isinstance(choices[0], str) else [])
+    kinds = {kinds} if isinstance(kinds, str) else set(kinds)
+    if text in ("null", "~") and ("null" in kinds or None in choices):
+        return None
+    if "string" in kinds:
+        return text
+    if kinds & {"integer", "number"} and _NUMBER.fullmatch(text):
+        return int(text) if text.lstrip("+-").isdecimal() else float(text)
+    if "boolean" in kinds and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    return text
+
+
+def _canonical(value: Any, schema: dict[str, Any]) -> Any:
+    """Give one form to configurations that say the same, as what a job uses is compared as text.
+
+    Known keys come in the order of the schema and others (pipelines) as they are written; 6.0 is
+    6, which JSON Schema takes for a whole number too.
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        items = schema.get("items", {})
+        return [_canonical(inner, items if isinstance(items, dict) else {}) for inner in value]
     if not isinstance(value, dict):
-        return
-    further = schema.get("additionalProperties")
-    for key, inner in value.items():
-        own = schema.get("properties", {}).get(key, further if isinstance(further, dict) else {})
-        if isinstance(inner, float) and (
-            own.get("type") == "integer"
-            or (inner.is_integer() and int(inner) in own.get("enum", ()))
-        ):
-            value[key] = int(inner)
-        _whole_numbers(inner, own)
+        return value
+    known, further = schema.get("properties", {}), schema.get("additionalProperties")
+    others = further if isinstance(further, dict) else {}
+    return {key: _canonical(value[key], known[key]) for key in known if key in value} | {
+        key: _canonical(inner, others) for key, inner in value.items() if key not in known
+    }
 
 
 _REMEDIES = {

@@ -118,6 +118,41 @@ def check_levels(sheet: Sheet, column: str, rows: Iterable[Row], faults: list[st
             )
 
 
+def without_values(
+    rows: list[dict[str, Any]], types: dict[str, str], groups: list[str], sheet: object
+) -> list[str]:
+    """List groups that would leave a comparison of groups whole, as nobody has the covariates.
+
+    Parameters
+    ----------
+    rows : list of dict
+        People with both sessions, their ``group`` and covariates.
+    types : dict
+        Covariates that the groups are compared given.
+    groups : list of str
+    sheet : path
+        The sheet of people, for the sentences.
+
+    Returns
+    -------
+    list of str
+        One sentence per fault.
+    """
+    faults = []
+    for group in groups:
+        own = [row for row in rows if row["group"] == group]
+        if not own or any(all(row[name] is not None for name in types) for row in own):
+            continue
+        empty = [name for name in types if all(row[name] is None for row in own)]
+        what = " or of ".join(empty) if empty else f"all of {', '.join(types)}"
+        faults.append(
+            f"config key covariates: of the {len(own)} people of {group} with both sessions nobody "
+            f"has a value of {what} in {sheet}, so that nobody of {group} would be left to "
+            "compare; fill the column, or leave the covariate out"
+        )
+    return faults
+
+
 def determined(rows: list[dict[str, Any]], types: dict[str, str]) -> str | None:
     """Name the first covariate that follows from the group and the covariates before it.
 

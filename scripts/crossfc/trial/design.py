@@ -89,7 +89,7 @@ class Trial:
         -------
         list of dict
             Columns participant_id, group, level (participant or session), what, analysis,
-            reason, in the order of the sheets.
+            reason, in the order of names.
         """
         rows = []
 
@@ -173,7 +173,7 @@ class Trial:
         types = dict(self.covariate_types)
         if blocks := self.config["group"]["blocks"]:
             types.setdefault(blocks, CATEGORICAL)
-        chosen = {c: person.covariates.get(c) for c in types}
+        chosen = {c: person.covariates.get(c) for c in types if c not in PARTICIPANT_COLUMNS}
         return {
             "participant_id": person.participant_id,
             "group": person.group,
@@ -287,6 +287,10 @@ def check_sheets(
         check_acquisitions(session_sheet, participants, sessions, config, faults)
     raise_all(faults)
     complete_order(participants, sessions, config)
+    # In one order, whichever the sheets have: to sort their rows changes nothing.
+    participants = dict(sorted(participants.items()))
+    for rows in (sessions, unused):
+        rows.sort(key=lambda session: (session.participant_id, session.session_id))
     used = [s for s in scales if s in session_sheet.columns]
     return Trial(
         config=config,

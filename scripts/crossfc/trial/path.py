@@ -53,6 +53,19 @@ def path_fault(path: str) -> str | None:
     return None
 
 
+def told(path: str, home: str | Path) -> str:
+    """Tell a path to readers elsewhere: as seen from the study's or the workflow's folder.
+
+    Of a path that lies in neither, the name alone: the folders of somebody's disk are nobody's
+    business, and no other machine has them.
+    """
+    full = os.path.abspath(path)
+    for folder in (os.getcwd(), os.path.abspath(home)):
+        if full.startswith(folder.rstrip(os.sep) + os.sep):
+            return os.path.relpath(full, folder)
+    return os.path.basename(full) if os.path.isabs(path) or path.startswith("..") else path
+
+
 def is_file(path: str | Path) -> bool:
     """Say whether a file is there; a path that can be none, or is out of reach, is not."""
     try:

@@ -177,6 +177,11 @@ def _unusable_columns(sheet: Sheet, config: dict[str, Any], known: set[str]) -> 
             faults.append(
                 f"config key {key}: {column} is part of the design, no covariate; remove it"
             )
+        elif key == "group.blocks" and column in known - {"group", "sequence"}:
+            faults.append(
+                f"config key {key}: {column} is part of the design and names no blocks; name a "
+                "column such as the scanner, or group or sequence, or remove the key"
+            )
         elif is_taken(column):
             faults.append(
                 f"config key {key}: {column} is the name of a column that is made from the "

@@ -1,0 +1,210 @@
+"""What a cluster says of jobs, told where the executor keeps it to itself.
+
+Why sbatch refuses a job, which of a batch Snakemake does not print; whether that passes, as a limit
+on the number of jobs does, or would be the same at every retry; and why jobs wait in the queue.
+Written for version 2.8 of Snakemake's executor for SLURM.
+"""
+
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+_MESSAGE = re.compile(r"The error message was '(.*?)'\.\n", re.DOTALL)
+# Of sbatch's reasons: more jobs of a user than may be there, and a controller that does not answer.
+_PASSING = re.compile(
+    r"MaxSubmit|MaxJobCount|[Ss]ocket timed out|[Uu]nable to contact|temporarily unable|"
+    r"Resource temporarily unavailable|Zero Bytes|Connection (refused|timed out)"
+)
+_REMEDIES = (
+    (
+        r"[Ii]nvalid (account|partition|qos)|account or account/partition",
+        "correct slurm_account and slurm_partition in the profile",
+    ),
+    (
+        r"[Mm]emory|node configuration|CPU count|time limit|size and/or time",
+        "no node that you may use has so much: name another partition, or ask for less "
+        "(--set-resources RULE:mem_mb=…, RULE:runtime=…)",
+    ),
+)
+_BETWEEN = 30.0  # seconds until what was refused for a reason that passes is submitted again
+_LOOK = 60.0  # seconds between two looks at what waits
+_LONG = 1800.0  # seconds after which an ordinary wait is told
+# Reasons of squeue for a wait of one's turn.
+_TURN = {"None", "Priority", "Resources", "Dependency", "BeginTime", "Cleaning", "(null)"}
+
+
+def passes(message: str) -> bool:
+    """Say whether what sbatch refused will be taken later, unchanged."""
+    return bool(_PASSING.search(message))
+
+
+def refusal(said: str, what: str) -> str | None:
+    """Give one sentence for a job that was not accepted; None where it failed otherwise.
+
+    Parameters
+    ----------
+    said : str
+        What the executor said of the job.
+    what : str
+        The job, such as ``a batch of 10 (connectivity_session)``.
+    """
+    found = _MESSAGE.search(said + "\n")
+    if "sbatch failed" not in said:
+        return None
+    lines = (found[1] if found else said).splitlines()
+    lines = [line.strip().removeprefix("sbatch: ").removeprefix("error: ") for line in lines]
+    # SLURM's own reason follows the general one, or the other way round.
+    reason = "; ".join(dict.fromkeys(line for line in lines if line))
+    remedy = next((words for pattern, words in _REMEDIES if re.search(pattern, reason)), None)
+    return f"SLURM refused {what}: {reason}" + (f"; {remedy}" if remedy else "")
+
+
+class Patient:
+    """Stands for the module `subprocess`: what sbatch refuses for now is submitted again later.
+
+    Snakemake would count every refusal as a failure of the job, and use up its retries in seconds.
+
+    Parameters
+    ----------
+    say : callable
+        Is told once why submissions wait.
+    between : float
+        Seconds between two attempts.
+    """
+
+    def __init__(self, say: Callable[[str], None], between: float = _BETWEEN):
+        self._say, self._between = say, between
+        self._stopped = threading.Event()
+        self._told: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(subprocess, name)
+
+    def stop(self) -> None:
+        """Submit nothing again from now on: the run ends."""
+        self._stopped.set()
+
+    def Popen(self, *command: Any, **options: Any) -> "_Submission":  # noqa: N802 (subprocess' own)
+        """Start a process, and again while it is refused for a reason that passes."""
+        return _Submission(self, command, options)
+
+    def wait(self, message: str) -> bool:
+        """Wait for the next attempt; False where the run ends."""
+        reason = (message.strip().splitlines() or [""])[0]
+        if reason not in self._told:
+            self._told.add(reason)
+            self._say(
+                f"SLURM takes no more jobs for now ({reason}); submissions wait, and are tried "
+                f"again every {self._between:g} s (fewer at once: jobs in the profile)"
+            )
+        return not self._stopped.wait(self._between)
+
+
+class _Submission:
+    def __init__(self, patient: Patient, command: tuple[Any, ...], options: dict[str, Any]):
+        self._patient, self._command, self._options = patient, command, options
+        self._process = subprocess.Popen(*command, **options)
+
+    def communicate(self, **given: Any) -> tuple[str, str]:
+        while True:
+            out, err = self._process.communicate(**given)
+            again = self._process.returncode and passes(err) and self._patient.wait(err)
+            if not again:
+                return out, err
+            self._process = subprocess.Popen(*self._command, **self._options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._process, name)
+
+
+class Waiting:
+    """Tells why jobs wait in SLURM's queue: at once what does not pass by itself, else at length.
+
+    Parameters
+    ----------
+    say : callable
+        Is given each sentence.
+    clock : callable
+        Seconds that only grow.
+    """
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic):
+        self._say, self._clock = say, clock
+        self._looked = -_LOOK
+        self._since: dict[str, float] = {}
+        self._told: set[str] = set()
+
+    def look(self, name: str) -> None:
+        """Ask squeue about the jobs of a name, not more often than once a minute."""
+        now = self._clock()
+        if now - self._looked < _LOOK:
+            return
+        self._looked = now
+        by_reason: dict[str, list[str]] = {}
+        for line in _pending(name):
+            job, _, reason = line.strip().partition("|")
+            by_reason.setdefault(reason.strip("() "), []).append(job)
+        self._since = {reason: self._since.get(reason, now) for reason in by_reason}
+        for reason, jobs in by_reason.items():
+            turn = reason in _TURN or not reason
+            if reason in self._told or (turn and now - self._since[reason] < _LONG):
+                continue
+            self._told.add(reason)
+            number = f"job {jobs[0]} waits" if len(jobs) == 1 else f"{len(jobs)} jobs wait"
+            if turn:
+                waited = round((now - self._since[reason]) / 60)
+                self._say(f"{number} in SLURM's queue since {waited} minutes (reason: {reason})")
+            else:
+                self._say(
+                    f"{number} in SLURM's queue, and squeue says why: {reason}; if that does not "
+                    f"pass, stop this run and change the profile (scontrol show job {jobs[0]} "
+                    "tells more)"
+                )
+
+
+def _pending(name: str) -> list[str]:
+    command = ["squeue", "--me", "--noheader", "--states=PENDING", "--format=%i|%r"]
+    try:
+        done = subprocess.run(
+            [*command, f"--name={name}"], capture_output=True, text=True, check=False, timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return done.stdout.splitlines() if done.returncode == 0 else []
+
+
+def mend(executor: ModuleType, say: Callable[[str], None]) -> None:
+    """Have the executor for SLURM wait where it is refused for now, and tell why jobs wait.
+
+    Parameters
+    ----------
+    executor : module
+        ``snakemake_executor_plugin_slurm``.
+    say : callable
+    """
+    patient, waiting = Patient(say), Waiting(say)
+    executor.subprocess = patient
+    ask, cancel, shutdown = (
+        getattr(executor.Executor, name) for name in ("check_active_jobs", "cancel", "shutdown")
+    )
+
+    async def check_active_jobs(self: Any, active: list[Any]) -> Any:
+        async for job in ask(self, active):
+            yield job
+        if active:
+            waiting.look(self.run_uuid)
+
+    def stopping(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def stop(self: Any) -> Any:
+            patient.stop()
+            return function(self)
+
+        return stop
+
+    executor.Executor.check_active_jobs = check_active_jobs
+    executor.Executor.cancel = stopping(cancel)
+    executor.Executor.shutdown = stopping(shutdown)

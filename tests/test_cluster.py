@@ -1,0 +1,137 @@
+"""What a cluster says of jobs: sentences for what it refuses, patience, and reasons for waiting."""
+
+import os
+import subprocess
+import threading
+
+import pytest
+
+from crossfc import cluster
+
+# As Snakemake's executor for SLURM 2.8 hands on what sbatch 22.05 to 25.05 print.
+SAID = "SLURM sbatch failed. The error message was '{}'.\n    sbatch call:\n        sbatch -p x\n"
+PARTITION = (
+    "sbatch: error: invalid partition specified: nosuch\n"
+    "sbatch: error: Batch job submission failed: Invalid partition name specified"
+)
+ACCOUNT = (
+    "sbatch: error: Batch job submission failed: Invalid account or account/partition "
+    "combination specified"
+)
+MEMORY = (
+    "sbatch: error: Memory specification can not be satisfied\n"
+    "sbatch: error: Batch job submission failed: Requested node configuration is not available"
+)
+LIMIT = (
+    "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job "
+    "violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (
+            PARTITION,
+            ["invalid partition specified: nosuch", "correct slurm_account and slurm_part"],
+        ),
+        (ACCOUNT, ["Invalid account or account/partition combination", "correct slurm_account"]),
+        (MEMORY, ["Memory specification can not be satisfied", "--set-resources RULE:mem_mb"]),
+        (LIMIT, ["AssocMaxSubmitJobLimit", "violates accounting"]),
+    ],
+)
+def test_what_is_refused_is_said_with_its_reason(message, words):
+    said = cluster.refusal(SAID.format(message), "a batch of 10 (connectivity_session)")
+    assert said.startswith("SLURM refused a batch of 10 (connectivity_session): ")
+    assert all(word in said for word in words) and "\n" not in said and "sbatch" not in said
+
+
+def test_what_failed_on_its_node_was_not_refused():
+    assert cluster.refusal("SLURM status is: 'OUT_OF_MEMORY'", "report") is None
+    assert cluster.refusal("", "report") is None
+
+
+@pytest.mark.parametrize(
+    ("message", "later"),
+    [
+        (PARTITION, False),
+        (ACCOUNT, False),
+        (MEMORY, False),
+        (LIMIT, True),
+        ("sbatch: error: QOSMaxSubmitJobPerUserLimit", True),
+        ("sbatch: error: slurm_receive_msg: Socket timed out on send/recv operation", True),
+        ("sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying", True),
+    ],
+)
+def test_what_passes_by_itself(message, later):
+    assert cluster.passes(message) is later
+
+
+def program(folder, name, script):
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+    return str(folder / name)
+
+
+def submit(patient, command):
+    """As the executor does."""
+    process = patient.Popen(
+        command, shell=True, text=True,
+        stdin=patient.PIPE, stdout=patient.PIPE, stderr=patient.PIPE,
+    )  # fmt: skip
+    out, err = process.communicate(input=None)
+    return process.returncode, out, err
+
+
+def test_a_full_queue_is_waited_for_and_told_once(tmp_path):
+    command = program(
+        tmp_path,
+        "sbatch",
+        f"cd {tmp_path}; echo x >> calls; [ $(wc -l < calls) -gt 3 ] && echo 17 && exit 0\n"
+        "echo 'sbatch: error: AssocMaxSubmitJobLimit' >&2; exit 1",
+    )
+    said = []
+    patient = cluster.Patient(said.append, between=0.01)
+    assert patient.PIPE == subprocess.PIPE
+    assert submit(patient, command) == (0, "17\n", "")
+    assert len((tmp_path / "calls").read_text().split()) == 4
+    assert len(said) == 1 and "takes no more jobs for now (sbatch: error: AssocMaxSubmit" in said[0]
+
+
+def test_what_is_refused_for_good_is_tried_once(tmp_path):
+    script = f"echo x >> {tmp_path}/calls; echo 'sbatch: error: invalid partition' >&2; exit 1"
+    code, _, err = submit(cluster.Patient(print, 0.01), program(tmp_path, "sbatch", script))
+    assert code == 1 and "invalid partition" in err
+    assert (tmp_path / "calls").read_text() == "x\n"
+
+
+def test_a_run_that_ends_waits_no_longer(tmp_path):
+    command = program(tmp_path, "sbatch", "echo 'sbatch: error: MaxSubmitJobs' >&2; exit 1")
+    patient = cluster.Patient(lambda sentence: None, between=600)
+    threading.Timer(0.2, patient.stop).start()
+    assert submit(patient, command)[0] == 1
+
+
+def test_why_jobs_wait_is_said(tmp_path, monkeypatch):
+    program(tmp_path, "squeue", f"cat {tmp_path}/queue; echo $@ > {tmp_path}/asked")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    said, now = [], [0.0]
+    waiting = cluster.Waiting(said.append, lambda: now[0])
+
+    def look(after, queue):
+        now[0] += after
+        (tmp_path / "queue").write_text(queue)
+        waiting.look("a-name")
+        return [said.pop() for _ in said[:]]
+
+    assert look(0, "7|(Priority)\n8|(None)\n") == []
+    assert "--name=a-name" in (tmp_path / "asked").read_text()
+    # Not asked again within a minute.
+    assert look(30, "7|(PartitionDown)\n") == []
+    (sentence,) = look(40, "7|(PartitionDown)\n8|(PartitionDown)\n9|(Priority)\n")
+    assert sentence.startswith("2 jobs wait in SLURM's queue, and squeue says why: PartitionDown;")
+    assert look(70, "7|(PartitionDown)\n9|(Priority)\n") == []
+    (sentence,) = look(1800, "9|(Priority)\n")
+    assert sentence == "job 9 waits in SLURM's queue since 32 minutes (reason: Priority)"
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert look(70, "") == []
