@@ -14,6 +14,7 @@ with job(snakemake):
     name = snakemake.wildcards.analysis
     # Covariates are between people: they enter where people of two groups are compared.
     between, arrangement = wanted.pop("covariates"), wanted.pop("drug_arrangement")
+    automatic = arrangement == "automatic"
     started = last = time.monotonic()
 
     def progress(done: int, total: int) -> None:
@@ -32,7 +33,7 @@ with job(snakemake):
         snakemake.output[0],
         n_permutations=wanted.pop("permutations"),
         covariates=between if name.startswith(GROUP) else {},
-        arrangement=arrangement if name.startswith(f"{DRUG}_") else None,
+        arrangement=arrangement if name.startswith(f"{DRUG}_") and not automatic else None,
         atlas={"image": given.atlas, "table": given.atlas_names},
         threads=snakemake.threads,
         memory_gb=snakemake.resources.data_mb / 1000,

@@ -27,6 +27,7 @@ SEEDS = ["sgACC", "pgACC", "dACC"]
 PLANTED = (slice(7, 11), slice(3, 7), slice(4, 8))  # patients only, sgACC only
 N = {"TRD": 14, "HV": 10}
 OPTIONS = {"n_permutations": 199, "seed": 1, "cluster_forming_p": 0.01}
+FLIPS = OPTIONS | {"arrangement": "sign flips"}
 
 P_MAPS = {"puncorrected", "qfdr", "pfwevoxel", "pfwecluster", "pfwemass", "pfwetfce"}
 SHARES = {"partialrsq", "partialrsqlow", "partialrsqhigh"}
@@ -87,7 +88,8 @@ def results(pairs, atlas, tmp_path_factory):
     """Every analysis of the trial, done once."""
     folder = tmp_path_factory.mktemp("results")
     for name in names(GROUPS, ["MADRS"]):
-        analyse(name, pairs, folder / name, atlas=atlas, **OPTIONS)
+        options = FLIPS if name.startswith("drug_") else OPTIONS
+        analyse(name, pairs, folder / name, atlas=atlas, **options)
     return folder
 
 
@@ -165,9 +167,9 @@ def test_the_digest_tells_who_was_rearranged_and_how(results, pairs, tmp_path):
     # The same people, all by sign flips from one seed.
     assert len({digest[name] for name in digest if name.startswith("group_by_drug")}) == 1
     assert len(set(digest.values())) == len(digest) - 2
-    again = analyse("drug_HV", pairs, tmp_path, **OPTIONS)
+    again = analyse("drug_HV", pairs, tmp_path, **FLIPS)
     assert again["arrangement_digest"] == digest["drug_HV"]
-    other = analyse("drug_HV", pairs, tmp_path, **(OPTIONS | {"seed": 2}))
+    other = analyse("drug_HV", pairs, tmp_path, **(FLIPS | {"seed": 2}))
     assert other["arrangement_digest"] != digest["drug_HV"]
 
 
@@ -200,7 +202,7 @@ def test_families_are_corrected_together(pairs, results, tmp_path):
 
 
 def test_without_tfce_and_with_a_tail(pairs, tmp_path):
-    options = OPTIONS | {"n_permutations": 499, "tfce": False}
+    options = FLIPS | {"n_permutations": 499, "tfce": False}
     result = analyse("drug_TRD", pairs, tmp_path / "tail", **options)
     counted = analyse("drug_TRD", pairs, tmp_path / "counted", **options, tail=False)
     assert not list((tmp_path / "tail").glob("*tfce*"))
@@ -523,7 +525,7 @@ def test_whole_blocks(pairs, tmp_path):
 
 
 def test_orders_drawn_again(pairs, results, tmp_path):
-    again = analyse("drug_TRD", pairs, tmp_path, arrangement="re-randomisation", **OPTIONS)
+    again = analyse("drug_TRD", pairs, tmp_path, **OPTIONS)
     assert again["arrangement"] == "re-randomisation" and again["model"] == "D ~ 1 + sequence"
     assert again["n_possible"] == 3432  # 14 people, 7 of each order
     # The same effect of the same people, under other arrangements.
@@ -539,6 +541,28 @@ def test_orders_drawn_again(pairs, results, tmp_path):
     unknown = some_of(pairs, list(range(14)), tmp_path / "unknown", sequence_code=None)
     record = analyse("drug_TRD", unknown, tmp_path / "o", arrangement="re-randomisation", **OPTIONS)
     assert not record["estimable"] and "re-randomisation draws" in record["notes"][0]
+
+
+def test_skewed_differences_are_told(pairs, results, tmp_path):
+    record = json.loads((results / "drug_TRD" / "result.json").read_text())
+    assert record["skewness"] < 0.4 and not any("skewed" in note for note in record["notes"])
+    skewed = some_of(pairs, list(range(24)), tmp_path / "skewed")
+    delta = np.load(skewed / "delta.npy")
+    np.save(skewed / "delta.npy", delta + np.exp(4 * delta))
+    for name, options, said in (
+        ("drug_TRD", OPTIONS, "nothing changes in anybody is still rejected in 5 % at most. Look"),
+        ("drug_TRD", FLIPS, "by sign flips and by orders drawn again. Look at everybody's"),
+        ("group_by_drug", OPTIONS, "Groups whose differences are not equally skewed"),
+    ):
+        record = analyse(name, skewed, tmp_path / "out", **options)
+        assert record["skewness"] > 0.4
+        own = [part["skewness"] for part in record["per_seed"].values()]
+        np.testing.assert_allclose(record["skewness"], np.sqrt(np.mean(np.square(own))), atol=2e-4)
+        (note,) = [note for note in record["notes"] if "skewed" in note]
+        assert f"skewness {record['skewness']:.2f}, root mean square over voxels" in note
+        assert said in note
+    record = analyse("change_MADRS", skewed, tmp_path / "out", **OPTIONS)
+    assert record["skewness"] > 0.4 and not any("skewed" in note for note in record["notes"])
 
 
 def test_a_killed_analysis_leaves_what_was_there(pairs, tmp_path, root):

@@ -11,7 +11,7 @@ from crossfc.fault import Fault
 from crossfc.group.arrangement import flips_and_shuffles, shuffles, sign_flips
 from crossfc.group.fisher import Fisher
 from crossfc.group.hotelling import Hotelling
-from crossfc.group.inference import infer
+from crossfc.group.inference import copies, infer
 from crossfc.group.small_sample import SmallSample, precise
 from crossfc.group.statistic import Student
 from crossfc.group.welch import Welch
@@ -537,3 +537,19 @@ def test_why_groups_are_not_shuffled_by_default():
     draw, make, _ = NULLS["groups of unequal size and variance, Welch"]
     hits = null_rates(draw, make, shuffled, 300)
     assert hits["p_voxel"] > stats.binom.ppf(0.9995, 300, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("effect", "nuisance", "expected"),
+    [
+        ([-1.0] * 10 + [1.0] * 10, np.ones((20, 1)), 2),  # both orders exchanged: t turns its sign
+        ([-1.0] * 9 + [1.0] * 11, np.ones((20, 1)), 1),
+        ([-1.0] * 10 + [1.0] * 10, np.column_stack([np.ones(20), np.arange(20.0)]), 1),
+    ],
+)
+def test_random_drawings_of_balanced_orders_have_a_mirror_image(effect, nuisance, expected):
+    statistic = Student(np.array(effect), nuisance)
+    arrangements = shuffles(statistic.design, 99, 0)
+    assert not arrangements.exhaustive
+    assert copies(statistic, arrangements, True) == expected
+    assert copies(statistic, arrangements, False) == 1

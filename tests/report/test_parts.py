@@ -8,6 +8,7 @@ import pytest
 
 from crossfc.report import clinic, figure, people, planted, quality
 from crossfc.report.citation import REFERENCES, Citations
+from crossfc.report.maps import facts
 from crossfc.report.methods import band, methods
 from crossfc.report.page import TEMPLATES, environment_of
 from tests.report.report_page import page_of
@@ -216,6 +217,14 @@ def test_methods_tell_of_orders_drawn_again(found_results):
         "Orders of treatments were drawn again among people, as many of each as there were, as the "
         "randomisation might have given them, for the effect of ketamine in TRD and HV (99 at"
     ) in text
+    assert (
+        "Drawing the orders again tests that ketamine changes nothing in anybody, which no mean "
+        "change does not mean." in text
+    )
+    assert "flips of signs test" not in text
+    flipped = text_of(found_results)
+    assert "flips of signs test that differences are symmetric about no change." in flipped
+    assert "changes nothing in anybody" not in flipped
     both = text_of(
         with_records(found_results, carryover={"arrangement": "sign flips and shuffles"})
     )
@@ -430,3 +439,18 @@ def test_signal_of_seeds_lost_volumes_and_pipelines_without_anybody_are_told(fou
     assert table.caption.startswith("Volumes that are no measurement")
     assert ["ses-1", "80", "blank"] in [[str(cell) for cell in row] for row in table.rows]
     assert "Nothing could be compared with scrub:" in quality.robustness_sentence(shown)
+
+
+def test_the_page_says_what_a_mean_was_tested_against(found_results):
+    def told(**records) -> dict[str, str]:
+        results = with_records(found_results, **records)
+        return {a.name: dict(facts(a)).get("null hypothesis") for a in results.analyses}
+
+    flipped = told()
+    assert flipped["drug_TRD"] == "differences symmetric about no change"
+    assert {flipped[name] for name in COMPARISONS} == {None} == {flipped["change_MADRS"]}
+    drawn = told(drug_TRD={"arrangement": "re-randomisation"})
+    assert drawn["drug_TRD"] == "no change in anybody (not: no mean change)"
+    skewed = with_records(found_results, drug_TRD={"skewness": 0.567})
+    told = {a.name: dict(facts(a)).get("skewness of differences") for a in skewed.analyses}
+    assert told["drug_TRD"] == "0.57" and told["drug_HV"] is None

@@ -31,6 +31,7 @@ from crossfc.group.pairs import Pairs
 from crossfc.group.question import Question, question
 from crossfc.group.record import estimated, not_estimated
 from crossfc.group.region import Atlas
+from crossfc.group.skewness import skewness
 from crossfc.group.statistic import Student
 from crossfc.group.welch import Welch
 
@@ -169,7 +170,12 @@ def analyse(
         named,
         apart=asked.kind == questions.SUBREGION,
     )
-    result = estimated(asked, pairs, design, statistic, found, list(maps)) | {
+    columns = np.column_stack([design.effect, design.nuisance])
+    skewed = [
+        skewness(values, columns, design.flip, design.second, found.flat[number])
+        for number, values in enumerate(data)
+    ]
+    result = estimated(asked, pairs, design, statistic, found, list(maps), skewed) | {
         "cluster_forming_p": cluster_forming_p,
         "connectivity": connectivity,
         "random_seed": seed,

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 
 from crossfc.fault import Fault
-from crossfc.group.arrangement import BOTH, SHUFFLES, SIGN_FLIPS
+from crossfc.group.arrangement import BOTH, SHUFFLES, SIGN_FLIPS, count_shuffles
 from crossfc.group.question import CARRYOVER, CHANGE, DRUG, Question, group_labels
 
 RERANDOMISATION = "re-randomisation"
+# The smallest p that drawing the orders again must be able to give, or signs are flipped.
+_SMALLEST_P = 0.01
 WITHIN = "within"
 WHOLE = "whole"
 CATEGORICAL, CONTINUOUS = "categorical", "continuous"
@@ -123,7 +125,9 @@ def model(
     8:7; Senn 2002). To shuffle s among people is to draw the orders again, as many of each as
     there were; strata of the randomisation are the blocks. No symmetry is assumed. With
     covariates, which are multiplied by s too, shuffles of residuals are no longer exact
-    (Freedman and Lane 1983).
+    (Freedman and Lane 1983). Means are tested so where the drawing can give a p of 0.01 or less,
+    because sign flips are wrong where period differences are skewed and orders unbalanced
+    (docs/statistics_maps.md); elsewhere signs are flipped, and a note says why.
 
     Parameters
     ----------
@@ -168,6 +172,7 @@ def model(
     intercept_only = question.kind == DRUG
     default = SHUFFLES if question.kind in (CARRYOVER, CHANGE) else SIGN_FLIPS
     _check_exchange(question, arrangement, blocks, block_exchange)
+    label = people[blocks].astype(str).to_numpy() if blocks else None
     left: list[dict] = []
     rows = np.arange(len(people))
     if question.group is not None:
@@ -204,6 +209,11 @@ def model(
         )
         raise Inestimable(reason, rows, left)
     chosen = people.iloc[rows]
+    label = label[rows] if blocks else None
+    if intercept_only and arrangement is None:
+        arrangement = _arrangement_of_a_mean(
+            chosen["sequence_code"], adjusted, label, block_exchange, notes
+        )
 
     is_patient = (chosen["group"] == group_labels(groups)[0]).to_numpy()
     code = chosen["sequence_code"].to_numpy(dtype=float)
@@ -264,7 +274,7 @@ def model(
         nuisance_names=list(nuisance),
         arrangement=arrangement or default,
         second=second,
-        blocks=chosen[blocks].astype(str).to_numpy() if blocks else None,
+        blocks=label,
         formula=f"{response} ~ " + " + ".join(terms),
         sequence_adjusted=adjusted,
         covariates=used,
@@ -274,6 +284,34 @@ def model(
         flip=flip,
         covariate_levels=all_levels,
     )
+
+
+def _arrangement_of_a_mean(
+    codes: pd.Series,
+    adjusted: bool,
+    blocks: np.ndarray | None,
+    block_exchange: str,
+    notes: list[str],
+) -> str:
+    """Choose how the mean of a group is tested; a note says why orders are not drawn again."""
+    if not adjusted:  # and a note has said that orders are not known, or do not vary
+        return SIGN_FLIPS
+    code = codes.to_numpy(dtype=float)
+    possible = count_shuffles(code[:, None], blocks, block_exchange == WHOLE)
+    # Where all orders exchanged are one of the drawings, it has the same t with the other sign.
+    strata = np.zeros(len(code)) if blocks is None or block_exchange == WHOLE else blocks
+    sums = [code[strata == stratum].sum() for stratum in np.unique(strata)]
+    mirrored = not np.any(sums) and possible > 1
+    if (1 + mirrored) / possible <= _SMALLEST_P:
+        return RERANDOMISATION
+    first, second = int((code < 0).sum()), int((code > 0).sum())
+    notes.append(
+        f"The orders of treatments ({first} active first, {second} control first) can be drawn in "
+        f"{possible} way{'s' if possible > 1 else ''} only, so no p could be below "
+        f"{(1 + mirrored) / possible:.3g}; instead signs are flipped, which is right where the "
+        "differences are symmetric about their mean."
+    )
+    return SIGN_FLIPS
 
 
 def _check_exchange(

@@ -21,6 +21,11 @@ from crossfc.report.table import Table
 
 PLOTS_PER_SEED = 4
 _ARRANGED = {"re-randomisation": "drawings of the orders of treatments"}
+# What the mean of a group is tested against.
+_NULLS = {
+    "re-randomisation": "no change in anybody (not: no mean change)",
+    "sign flips": "differences symmetric about no change",
+}
 
 
 @dataclass
@@ -120,6 +125,14 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
             else "no",
         ),
         ("covariates", ", ".join(map(str, record.get("covariates") or []))),
+        (
+            "null hypothesis",
+            _NULLS.get(kind, "") if analysis.kind == "drug" else "",
+        ),
+        (
+            "skewness of differences",
+            "" if number.missing(record.get("skewness")) else number.fixed(record["skewness"]),
+        ),
     ]
     return [(word, value) for word, value in pairs if value]
 

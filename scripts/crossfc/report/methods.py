@@ -230,6 +230,19 @@ _SCHEMES = {
 }
 
 
+# What it is that a mean is tested against.
+_NULLS = {
+    "sign flips": (
+        "For the effect of {} in a group, flips of signs test that differences are symmetric about "
+        "no change."
+    ),
+    "re-randomisation": (
+        "Drawing the orders again tests that {} changes nothing in anybody, which no mean change "
+        "does not mean."
+    ),
+}
+
+
 def schemes(results: Results, cite: Citations) -> list[str]:
     """Say what was flipped and what was shuffled, and how often, after the analyses' records."""
     blocks = (results.config.get("group") or {}).get("blocks")
@@ -250,6 +263,8 @@ def schemes(results: Results, cite: Citations) -> list[str]:
                 who = f"people within blocks of equal {blocks}"
             said = f"{sentence.format(who)} {', and '.join(parts)}."
             out.append(said[:1].upper() + said[1:])
+        if arrangement in _NULLS and any(a.kind == "drug" for a in own):
+            out.append(_NULLS[arrangement].format(results.active))
     return out
 
 
