@@ -361,9 +361,58 @@ def test_whoever_lacks_the_score_leaves_by_name(results):
     assert result["left"] == [
         {"participant_id": "sub-05", "group": "TRD", "reason": "no MADRS score in both sessions"}
     ]
-    assert result["n"] == {"TRD": 13} and result["degrees_of_freedom"] == 10
+    assert result["n"] == {"TRD": 13} and result["arrangement"] == "sign flips"
+    assert result["statistic_name"] == "t with robust standard error (HC2)"
     cells = pd.read_csv(results / "change_MADRS" / "cells.tsv", sep="\t")
     assert "sub-05" not in set(cells["participant_id"])
+
+
+def test_the_map_of_a_slope_has_a_robust_standard_error(results, pairs):
+    import statsmodels.api as sm
+
+    people = read_people(pairs / "people.tsv")
+    rows = (people["group"] == "TRD").to_numpy() & people["delta_MADRS"].notna().to_numpy()
+    delta = np.load(pairs / "delta.npy")[rows, 2].astype(float)
+    chosen = people[rows]
+    design = np.column_stack([chosen["delta_MADRS"], np.ones(13), chosen["sequence_code"]])
+    inside = nib.load(pairs / "mask.nii.gz").get_fdata() > 0
+    maps = {stat: read(results / "change_MADRS", "dACC", stat).get_fdata()[inside]
+            for stat in ("t", "effect", "stderr", "partialrsq")}  # fmt: skip
+    for voxel in range(0, delta.shape[1], 97):
+        fit = sm.OLS(delta[:, voxel], design).fit()
+        robust = fit.get_robustcov_results("HC2")
+        np.testing.assert_allclose(maps["t"][voxel], robust.tvalues[0], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(maps["effect"][voxel], fit.params[0], rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(maps["stderr"][voxel], robust.bse[0], rtol=1e-5)
+        # The share of the variance that the slope explains has no other variances in it.
+        share = fit.tvalues[0] ** 2 / (fit.tvalues[0] ** 2 + 10)
+        np.testing.assert_allclose(maps["partialrsq"][voxel], share, rtol=1e-4, atol=1e-6)
+    hat = design @ np.linalg.pinv(design)
+    centred = design[:, 0] - hat_without(design[:, 1:]) @ design[:, 0]
+    weights = np.square(centred) / (1 - np.diag(hat))
+    form = (np.eye(13) - hat) @ np.diag(weights) @ (np.eye(13) - hat)
+    result = json.loads((results / "change_MADRS" / "result.json").read_text())
+    np.testing.assert_allclose(
+        result["degrees_of_freedom"], np.trace(form) ** 2 / np.trace(form @ form)
+    )
+
+
+def hat_without(columns):
+    return columns @ np.linalg.pinv(columns)
+
+
+def test_scales_of_the_same_people_can_be_one_family(pairs, results, tmp_path):
+    # A second scale that ranks people otherwise.
+    people = read_people(pairs / "people.tsv")
+    other = people["delta_MADRS"].to_numpy()[::-1].copy()
+    other[people["delta_MADRS"].isna()] = np.nan
+    other[(people["delta_MADRS"].notna() & ~np.isfinite(other)).to_numpy()] = 1.5
+    folder = some_of(pairs, list(range(24)), tmp_path / "pairs", delta_HAMD=other)
+    analyse("change_HAMD", folder, tmp_path / "change_HAMD", **OPTIONS)
+    family = ["change_MADRS", "change_HAMD"]
+    folders = {"change_MADRS": results / "change_MADRS", "change_HAMD": tmp_path / "change_HAMD"}
+    table = joint_table([family], folders)
+    assert set(table["analysis"]) == set(family) and (table["p_joint"] >= table["p_within"]).all()
 
 
 def test_an_analysis_is_reproducible_to_the_byte(pairs, results, tmp_path, atlas):

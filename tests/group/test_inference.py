@@ -13,6 +13,7 @@ from crossfc.group.fisher import Fisher
 from crossfc.group.hotelling import Hotelling
 from crossfc.group.inference import copies, infer
 from crossfc.group.small_sample import SmallSample, precise
+from crossfc.group.slope import Slope
 from crossfc.group.statistic import Student
 from crossfc.group.welch import Welch
 
@@ -137,6 +138,8 @@ def designs():
     slope, ages = rng.standard_normal((2, 5))
     two = np.where(np.arange(7) < 4, 0.5, -0.5)
     both7 = np.column_stack([np.ones(7), [-1.0, 1, 1, -1, 1, 1, -1]])
+    both12 = np.column_stack([np.ones(12), np.tile([-1.0, 1, 1], 4)])
+    score = np.random.default_rng(4).standard_normal(12)
     three = np.repeat([0, 1, 2], [2, 3, 3])
     between = np.where(three == 0, 1.0, 0.0)
     factor = np.column_stack([three == 0, three == 1]).astype(float)
@@ -156,6 +159,11 @@ def designs():
         "slope with a covariate": (
             lambda: Student(slope, np.column_stack([np.ones(5), ages])),
             np.column_stack([np.ones(5), ages]), shuffles, {}),
+        "robust slope": (
+            lambda: Slope(score, both12), both12, shuffles, {"blocks": np.arange(12) // 2}),
+        "robust slope flipped": (
+            lambda: Slope(score, both12), both12, sign_flips,
+            {"blocks": np.arange(12) // 2, "whole": True}),
         "shuffled within blocks": (
             lambda: Student(within, ones8), ones8, shuffles, block),
         "whole blocks shuffled": (lambda: Student(within, ones8), ones8, shuffles, whole),
@@ -501,6 +509,11 @@ NULLS = {
         lambda rng: noise(rng, N, plus=PERIOD),
         lambda: Student(SLOPE, BOTH),
         shuffled,
+    ),
+    "slope with a variance that grows with the score": (
+        lambda rng: noise(rng, N, scale=0.5 + np.abs(SLOPE), plus=PERIOD),
+        lambda: Slope(SLOPE, BOTH),
+        flips,
     ),
     "slope, flipped and shuffled": (
         lambda rng: noise(rng, N, plus=PERIOD),

@@ -128,7 +128,7 @@ def test_coded_categories_are_categories_even_if_a_table_gave_them_back_as_numbe
 def test_blocks_come_along(people):
     built = build("change_MADRS", people, blocks="site")
     assert built.blocks.tolist() == ["a", "b", "a", "b", "c"]
-    assert built.arrangement == "shuffles"
+    assert built.arrangement == "sign flips"
 
 
 @pytest.mark.parametrize("chosen", ["sign flips", "shuffles", "sign flips and shuffles"])

@@ -7,7 +7,7 @@ from crossfc.group.skewness import skewness
 
 
 def over_pairs(values: np.ndarray, columns: np.ndarray, flip: np.ndarray) -> float:
-    """The same, person by person and pair by pair, for one voxel; not yet less what chance gives."""
+    """The same of one voxel, pair by pair of people, before what chance gives is taken off."""
     e = values - columns @ np.linalg.lstsq(columns, values, rcond=None)[0]
     e = e * flip / np.sqrt(np.mean(np.square(e)))
     h = [x**3 - 3 * x for x in e]

@@ -272,7 +272,8 @@ def test_methods_tell_the_terms_of_each_model(found_results):
     assert f"the intercept of these differences; {order}." in text
     assert f"for the mean of the seeds and per seed; {order}." in text
     assert f"(Nieuwenhuis et al. 2011); {order}." in text
-    assert f"regressed on change in score; {order}." in text
+    assert "regressed on change in score, with a standard error that allows people to" in text
+    assert f"goes with the score (DiCiccio & Romano 2017); {order}." in text
     assert "(Freeman 1989); group was in the model." in text
     assert "coded −1 (ketamine first) and +1 (placebo first) and not centred" in text
     assert "Covariates were centred" not in text
@@ -283,7 +284,7 @@ def test_methods_tell_the_terms_of_each_model(found_results):
     text = text_of(with_records(found_results, **changed))
     assert text.count("the order of treatments, age and sex were in the model") == 2
     assert f"differences; {order} (TRD); the order of treatments was not in the model (HV)." in text
-    assert "score; age was in the model, the order of treatments was not in the model." in text
+    assert "2017); age was in the model, the order of treatments was not in the model." in text
     assert "Covariates were centred among the people analysed." in text
 
     coded = {

@@ -32,6 +32,7 @@ from crossfc.group.question import Question, question
 from crossfc.group.record import estimated, not_estimated
 from crossfc.group.region import Atlas
 from crossfc.group.skewness import skewness
+from crossfc.group.slope import Slope
 from crossfc.group.statistic import Student
 from crossfc.group.welch import Welch
 
@@ -210,6 +211,8 @@ def _statistic(asked: Question, design: Model, n_seeds: int) -> Student:
             return Hotelling(design.effect, design.nuisance, n_seeds - 1)
         if design.second is not None:
             return Welch(design.effect, design.nuisance, design.second)
+        if asked.kind == questions.CHANGE:
+            return Slope(design.effect, design.nuisance)
         return Student(design.effect, design.nuisance)
     except Fault as reason:
         # What a statistic refuses is a design of too few people or of too low a rank.
@@ -275,7 +278,7 @@ def _image(
     header = like.header.copy()
     header.set_data_dtype(np.float32)
     image = nib.Nifti1Image(volume, like.affine, header)
-    if stat == "t" and not isinstance(statistic, Welch):
+    if stat == "t" and not isinstance(statistic, Welch | Slope):
         image.header.set_intent("t test", (statistic.df,))
     elif stat == "F":
         image.header.set_intent("f test", (statistic.df_effect, statistic.df_error))

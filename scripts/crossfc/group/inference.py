@@ -130,7 +130,7 @@ def infer(
     ----------
     maps : sequence of array, each (n_people, n_voxels) or (n_people, n_measures, n_voxels)
         One per seed. Read by ``shape`` and ``[..., part]`` only, so they may lie on the disk.
-    statistic : Student, Welch, Fisher or Hotelling
+    statistic : Student, Slope, Welch, Fisher or Hotelling
     arrangements : Arrangements
         For the people in the order of the data.
     mask : bool ndarray, shape (i, j, k)
@@ -310,7 +310,7 @@ def copies(statistic: Student, arrangements: Arrangements, two_sided: bool) -> i
 
     Parameters
     ----------
-    statistic : Student, Welch, Fisher or Hotelling
+    statistic : Student, Slope, Welch, Fisher or Hotelling
     arrangements : Arrangements
         All there are; of random ones only the mirror image is counted: all signs turned, or both
         values of a contrast of equal numbers of people exchanged where nothing else is in the

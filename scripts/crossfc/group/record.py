@@ -11,12 +11,18 @@ from crossfc.group.inference import Inference
 from crossfc.group.model import RERANDOMISATION, WITHIN, Inestimable, Model
 from crossfc.group.pairs import Pairs
 from crossfc.group.question import CARRYOVER, CHANGE, Question
+from crossfc.group.slope import Slope
 from crossfc.group.statistic import Student
 from crossfc.group.welch import Welch
 
 # Skewness of the differences from which on the page tells it (docs/statistics_maps.md).
 _SKEWED = 0.4
-_NAMES = {"Student": "t", "Welch": "Welch's t (G)", "Hotelling": "Hotelling's T² as F"}
+_NAMES = {
+    "Student": "t",
+    "Slope": "t with robust standard error (HC2)",
+    "Welch": "Welch's t (G)",
+    "Hotelling": "Hotelling's T² as F",
+}
 
 
 def estimated(
@@ -35,7 +41,7 @@ def estimated(
     asked : Question
     pairs : Pairs
     design : Model
-    statistic : Student, Welch or Hotelling
+    statistic : Student, Slope, Welch or Hotelling
     found : Inference
     maps : sequence of str
         Names of its maps.
@@ -59,6 +65,8 @@ def estimated(
     degrees = statistic.df
     if isinstance(statistic, Hotelling):
         degrees = {"numerator": statistic.df_effect, "denominator": statistic.df_error}
+    elif isinstance(statistic, Slope):
+        degrees = statistic.robust_df
     elif isinstance(statistic, Welch):
         df = found.degrees_of_freedom
         degrees = {"min": float(df.min()), "max": float(df.max())}
@@ -202,6 +210,11 @@ def _notes(design: Model, statistic: Student, found: Inference) -> list[str]:
         notes.append(
             "The cluster-forming threshold is that of equal variances; the degrees of freedom of "
             "Welch's statistic vary over voxels."
+        )
+    if isinstance(statistic, Slope):
+        notes.append(
+            "The degrees of freedom, which set the cluster-forming threshold, are those of the "
+            "robust standard error where variances are equal."
         )
     if n_arrangements <= 20:
         notes.append(
