@@ -12,8 +12,8 @@ from crossfc.group.arrangement import flips_and_shuffles, shuffles, sign_flips
 from crossfc.group.fisher import Fisher
 from crossfc.group.hotelling import Hotelling
 from crossfc.group.inference import copies, infer
-from crossfc.group.small_sample import SmallSample, precise
 from crossfc.group.slope import Slope
+from crossfc.group.small_sample import SmallSample, precise
 from crossfc.group.statistic import Student
 from crossfc.group.welch import Welch
 

@@ -41,7 +41,8 @@ def build(name, people, **options):
 def test_a_study_of_one_group_asks_the_same_whatever_its_role(people, role):
     groups = {"patients": None, "controls": None} | {role: "HV"}
     found = names(groups, ["MADRS"], sequence_known=True)
-    assert found == ["drug_HV", "carryover", "change_MADRS"]
+    within = ["drug_HV", "drug_HV_pooled", "drug_HV_by_subregion"]
+    assert found == [*within, "carryover", "change_MADRS"]
     people = people[people["group"] == "HV"].assign(delta_MADRS=[1.0, 2, 3, 5])
     for name in found:
         asked = question(name, groups, TREATMENTS)
@@ -387,6 +388,10 @@ def test_names_of_analyses():
     assert names(GROUPS, ["MADRS", "SHAPS"]) == [
         "drug_TRD",
         "drug_HV",
+        "drug_TRD_pooled",
+        "drug_TRD_by_subregion",
+        "drug_HV_pooled",
+        "drug_HV_by_subregion",
         "group_by_drug",
         "group_by_drug_pooled",
         "group_by_drug_by_subregion",
@@ -395,8 +400,10 @@ def test_names_of_analyses():
         "change_SHAPS",
     ]
     one = {"patients": "TRD", "controls": None}
-    assert names(one, has_total=False) == ["drug_TRD"]
-    assert names(one, sequence_known=False) == ["drug_TRD"]
+    own = ["drug_TRD", "drug_TRD_pooled", "drug_TRD_by_subregion"]
+    assert names(one, has_total=False) == names(one, sequence_known=False) == own
+    with pytest.raises(Fault, match="groups A and A_pooled give two analyses the name drug_A_pool"):
+        names({"patients": "A", "controls": "A_pooled"})
     assert names(GROUPS, n_seeds=1) == ["drug_TRD", "drug_HV", "group_by_drug", "carryover"]
 
 

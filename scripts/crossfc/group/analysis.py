@@ -169,7 +169,7 @@ def analyse(
         pairs.mask.affine,
         sizes,
         named,
-        apart=asked.kind == questions.SUBREGION,
+        apart=asked.kind in questions.BETWEEN_SEEDS,
     )
     columns = np.column_stack([design.effect, design.nuisance])
     skewed = [
@@ -207,7 +207,7 @@ def _check_own(out_dir: Path) -> None:
 
 def _statistic(asked: Question, design: Model, n_seeds: int) -> Student:
     try:
-        if asked.kind == questions.SUBREGION:
+        if asked.kind in questions.BETWEEN_SEEDS:
             return Hotelling(design.effect, design.nuisance, n_seeds - 1)
         if design.second is not None:
             return Welch(design.effect, design.nuisance, design.second)
@@ -243,7 +243,7 @@ def _effect_sizes(
 ) -> dict[str, np.ndarray]:
     """Standardised effects with their intervals, by the name of their map."""
     sizes = {}
-    if asked.kind not in (questions.SUBREGION, questions.CHANGE):
+    if asked.kind not in (*questions.BETWEEN_SEEDS, questions.CHANGE):
         g = hedges_g(found.t[number], statistic.df, statistic.effect_variance)
         sizes = dict(zip(("hedgesg", "hedgesglow", "hedgesghigh"), g, strict=True))
     if isinstance(statistic, Hotelling):

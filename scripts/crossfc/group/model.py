@@ -8,7 +8,7 @@ import pandas as pd
 
 from crossfc.fault import Fault
 from crossfc.group.arrangement import BOTH, SHUFFLES, SIGN_FLIPS, count_shuffles
-from crossfc.group.question import CARRYOVER, CHANGE, DRUG, Question, group_labels
+from crossfc.group.question import CARRYOVER, CHANGE, MEANS, Question, group_labels
 
 RERANDOMISATION = "re-randomisation"
 # The smallest p that drawing the orders again must be able to give, or signs are flipped.
@@ -173,7 +173,7 @@ def model(
                 f'{question.name} needs the column "{column}", which people.tsv has not; add it '
                 "to the sheets or leave it out of the configuration"
             )
-    intercept_only = question.kind == DRUG
+    intercept_only = question.kind in MEANS
     default = SHUFFLES if question.kind == CARRYOVER else SIGN_FLIPS
     _check_exchange(question, arrangement, blocks, block_exchange)
     label = people[blocks].astype(str).to_numpy() if blocks else None
@@ -325,12 +325,12 @@ def _check_exchange(
     known = (SIGN_FLIPS, SHUFFLES, BOTH, RERANDOMISATION)
     if arrangement not in (None, *known):
         raise Fault(f'arrangement is "{arrangement}"; use one of {", ".join(known)}')
-    if question.kind == DRUG and arrangement in (SHUFFLES, BOTH):
+    if question.kind in MEANS and arrangement in (SHUFFLES, BOTH):
         raise Fault(
             f"{question.name} tests a mean, which shuffles leave as it is; use {SIGN_FLIPS} or "
             f"{RERANDOMISATION}"
         )
-    if question.kind != DRUG and arrangement == RERANDOMISATION:
+    if question.kind not in MEANS and arrangement == RERANDOMISATION:
         raise Fault(
             f"{question.name} does not test the mean of a group, which is all that "
             f"{RERANDOMISATION} can test; use {SIGN_FLIPS} or {SHUFFLES}"

@@ -16,7 +16,7 @@ from crossfc.group.statistic import Student
 from crossfc.group.welch import Welch
 
 # Skewness of the differences from which on the page tells it (docs/statistics_maps.md).
-_SKEWED = 0.4
+_SKEWED = 0.5
 _NAMES = {
     "Student": "t",
     "Slope": "t with robust standard error (HC2)",
@@ -185,7 +185,7 @@ def _skewed(asked: Question, design: Model, value: float | None) -> list[str]:
     if value is None or value < _SKEWED or asked.kind in (CARRYOVER, CHANGE):
         return []
     said = (
-        f"The differences are skewed over people (skewness {value:.2f}, root mean square over "
+        f"The differences look skewed over people (skewness {value:.2f}, root mean square over "
         f"voxels; told from {_SKEWED:g} on)."
     )
     if asked.group is None:

@@ -7,21 +7,24 @@ effect". So the skewness is told beside the analysis.
 
 import numpy as np
 
-from crossfc.group.statistic import chunks
+_VOXELS = 4096  # looked at, evenly spaced: what is told is a mean over them
+_FLIPS = 64
 
 
 def skewness(
-    data: np.ndarray, model: np.ndarray, flip: np.ndarray | None = None,
-    groups: np.ndarray | None = None, flat: np.ndarray | None = None,
-) -> float:  # fmt: skip
+    data: np.ndarray,
+    model: np.ndarray,
+    flip: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    flat: np.ndarray | None = None,
+) -> float:
     """Compute the root mean square skewness of the differences over voxels, less what chance gives.
 
-    With e the residuals of a voxel, standardised, the sum of h = e³ - 3e is n times their
-    skewness, and the mean of h_i h_j over all pairs of people estimates the squared skewness
-    without the square of any one person, so that long tails alone add little to it. What pairs
-    of normal errors would give, because they were standardised by their own spread, is taken off,
-    exactly for a model of the mean alone. (e³ alone is the third moment; -3e is what
-    the estimated mean takes from it, as in the third Hermite polynomial.)
+    Chance gives squares above zero, and the more so the longer the tails. How much is measured on
+    the residuals themselves: were they symmetric, each could have the other sign, so the mean over
+    64 random flips of them, fitted again, is taken off. What is left is about zero for normal
+    errors, and small for symmetric ones of long tails (0.4 for Student's t on 5 degrees of freedom
+    in 12 people).
 
     Parameters
     ----------
@@ -43,31 +46,25 @@ def skewness(
         the root of their number. NaN where there are fewer than three people or no voxels.
     """
     n_people, n_voxels = data.shape[0], data.shape[-1]
-    basis = np.linalg.qr(model)[0]
     groups = np.zeros(n_people, dtype=int) if groups is None else np.asarray(groups)
     flat = np.zeros(n_voxels, dtype=bool) if flat is None else flat
-    if n_people < 3 or flat.all():
+    part = slice(0, n_voxels, max(1, n_voxels // _VOXELS))
+    if n_people < 3 or flat[part].all():
         return float("nan")
-    total, count = 0.0, 0
-    for part in chunks(data.shape):
-        y = np.asarray(data[..., part], dtype=float)[..., ~flat[part]].reshape(n_people, -1)
-        e = y - basis @ (basis.T @ y)
-        if flip is not None:
-            e *= np.asarray(flip, dtype=float)[:, None]
-        for group in np.unique(groups):
-            own = groups == group
+    y = np.asarray(data[..., part], dtype=float)[..., ~flat[part]].reshape(n_people, -1)
+    if flip is not None:
+        y, model = y * np.reshape(flip, (-1, 1)), model * np.reshape(flip, (-1, 1))
+    basis = np.linalg.qr(model)[0]
+    members = [groups == group for group in np.unique(groups)]
+
+    def squares(values: np.ndarray) -> float:
+        e = values - basis @ (basis.T @ values)
+        for own in members:
             spread = np.sqrt(np.mean(np.square(e[own]), axis=0))
             e[own] /= np.where(spread > 0, spread, 1)
-        h = e**3 - 3 * e
-        pairs = np.square(h.sum(axis=0)) - np.square(h).sum(axis=0)
-        total += float(pairs.sum())
-        count += pairs.size
-    squared = (total / count - _normal(n_people)) / (n_people * (n_people - 1))
-    return float(np.sqrt(max(squared, 0.0)))
+        return float(np.mean(np.square(np.mean(e**3, axis=0))))
 
-
-def _normal(n: int) -> float:
-    """Expected sum of h_i h_j over pairs of n normal values, standardised by their own spread."""
-    fourth = 3 * (n - 1) / (n + 1)
-    sixth = 15 * (n - 1) ** 2 / ((n + 1) * (n + 3))
-    return 6 * n**2 * (n - 2) / ((n + 1) * (n + 3)) - n * (sixth - 6 * fourth + 9)
+    e = y - basis @ (basis.T @ y)
+    rng = np.random.default_rng(0)
+    chance = [squares(e * rng.choice([-1.0, 1.0], (n_people, 1))) for _ in range(_FLIPS)]
+    return float(np.sqrt(max(squares(y) - np.mean(chance), 0.0)))

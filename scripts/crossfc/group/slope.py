@@ -95,7 +95,7 @@ class Slope(Student):
 
     def batch(self, arrangements: Arrangements) -> "_Batch":
         weights = self.weights[:, None]
-        squares = None
+        squares = None  # signs change no squares
         if arrangements.order is not None:
             squares = Products(weights, replace(arrangements, signs=None))
         fixed = np.ascontiguousarray(weights.T, dtype=np.float32)
@@ -103,10 +103,7 @@ class Slope(Student):
 
     def scores(self, batch: "_Batch", work: np.ndarray, out: np.ndarray) -> None:
         squared = np.square(work)
-        if batch.squares is None:  # signs change no squares
-            squares = (batch.fixed @ squared)[None]
-        else:
-            squares = batch.squares(squared)
+        squares = batch.squares(squared) if batch.squares else (batch.fixed @ squared)[None]
         _slope(batch.products(work), squares, self._cross, np.float32(self.floor), out)
 
 

@@ -188,6 +188,12 @@ REFERENCES = {
         "coefficients. Journal of the American Statistical Association 2017;112:1211–1220.",
         "10.1080/01621459.2016.1202117",
     ),
+    "kenward1997": Reference(
+        "Kenward & Roger 1997",
+        "Kenward MG, Roger JH. Small sample inference for fixed effects from restricted maximum "
+        "likelihood. Biometrics 1997;53:983–997.",
+        "10.2307/2533558",
+    ),
     "mackinnon1985": Reference(
         "MacKinnon & White 1985",
         "MacKinnon JG, White H. Some heteroskedasticity-consistent covariance matrix estimators "

@@ -127,7 +127,7 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
         ("covariates", ", ".join(map(str, record.get("covariates") or []))),
         (
             "null hypothesis",
-            _NULLS.get(kind, "") if analysis.kind == "drug" else "",
+            _NULLS.get(kind, "") if analysis.kind.startswith("drug") else "",
         ),
         (
             "skewness of differences",
@@ -203,7 +203,7 @@ def seed_maps(results: Results, analysis: Analysis) -> tuple[str, list[SeedMap]]
 def _scale_name(results: Results, analysis: Analysis, name: str) -> str:
     if name == "F":
         return "F"
-    if analysis.kind == "drug":
+    if analysis.kind in ("drug", "drug_pooled"):
         return f"t ({results.active} − {results.control})"
     if analysis.kind.startswith("group_by_drug") and len(results.groups) == 2:
         return f"t (change in {results.groups[0]} − in {results.groups[1]})"
