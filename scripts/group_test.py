@@ -11,6 +11,7 @@ with job(snakemake):
 
     given, wanted = snakemake.input, dict(snakemake.params.choices)
     name = snakemake.wildcards.analysis
+    arrangement = wanted.pop("drug_arrangement", None)
     started = last = time.monotonic()
 
     def progress(done: int, total: int) -> None:
@@ -28,7 +29,7 @@ with job(snakemake):
         given.pairs,
         snakemake.output[0],
         n_permutations=wanted.pop("permutations"),
-        arrangement=wanted.pop("drug_arrangement", None),
+        arrangement=None if arrangement == "automatic" else arrangement,
         atlas={"image": given.atlas, "table": given.atlas_names},
         threads=snakemake.threads,
         memory_gb=snakemake.resources.data_mb / 1000,

@@ -47,14 +47,16 @@ def refusal(config, root, **options):
 
 
 def test_the_small_study_is_sound(study, root):
-    assert Plan(study, root).analyses()[:3] == ["drug_TRD", "drug_HV", "group_by_drug"]
+    found = Plan(study, root).analyses()
+    assert found[:3] == ["drug_TRD", "drug_HV", "drug_TRD_pooled"] and "group_by_drug" in found
 
 
 @pytest.mark.parametrize("role", ["patients", "controls"])
 def test_a_study_of_healthy_people_alone_needs_no_patients(study, root, tmp_path, role):
     (tmp_path / "participants.tsv").write_text(PEOPLE.replace("TRD", "HV"))
     plan = Plan(study | {"groups": {role: "HV"}}, root)
-    assert plan.analyses() == ["drug_HV", "carryover"]
+    within = ["drug_HV", "drug_HV_pooled", "drug_HV_by_subregion"]
+    assert plan.analyses() == [*within, "carryover"]
     assert "patients" not in str(plan.analyses()) and plan.checked_trial().groups == ["HV"]
 
 

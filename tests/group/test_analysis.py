@@ -27,6 +27,7 @@ SEEDS = ["sgACC", "pgACC", "dACC"]
 PLANTED = (slice(7, 11), slice(3, 7), slice(4, 8))  # patients only, sgACC only
 N = {"TRD": 14, "HV": 10}
 OPTIONS = {"n_permutations": 199, "seed": 1, "cluster_forming_p": 0.01}
+FLIPS = OPTIONS | {"arrangement": "sign flips"}
 
 P_MAPS = {"puncorrected", "qfdr", "pfwevoxel", "pfwecluster", "pfwemass", "pfwetfce"}
 SHARES = {"partialrsq", "partialrsqlow", "partialrsqhigh"}
@@ -87,7 +88,8 @@ def results(pairs, atlas, tmp_path_factory):
     """Every analysis of the trial, done once."""
     folder = tmp_path_factory.mktemp("results")
     for name in names(GROUPS, ["MADRS"]):
-        analyse(name, pairs, folder / name, atlas=atlas, **OPTIONS)
+        options = FLIPS if name.startswith("drug_") else OPTIONS
+        analyse(name, pairs, folder / name, atlas=atlas, **options)
     return folder
 
 
@@ -96,6 +98,8 @@ def results(pairs, atlas, tmp_path_factory):
     [
         ("drug_TRD", SEEDS, MAPS | SIZES | {"t", "stderr"}),
         ("drug_HV", SEEDS, MAPS | SIZES | {"t", "stderr"}),
+        ("drug_TRD_pooled", ["pooled"], MAPS | SIZES | {"t", "stderr"}),
+        ("drug_TRD_by_subregion", ["subregion"], MAPS | {"F"}),
         ("group_by_drug", SEEDS, MAPS | SIZES | {"t", "stderr"}),
         ("group_by_drug_pooled", ["pooled"], MAPS | SIZES | {"t", "stderr"}),
         ("group_by_drug_by_subregion", ["subregion"], MAPS | {"F"}),
@@ -162,12 +166,13 @@ def test_the_digest_tells_who_was_rearranged_and_how(results, pairs, tmp_path):
         name: json.loads((results / name / "result.json").read_text())["arrangement_digest"]
         for name in names(GROUPS, ["MADRS"])
     }
-    # The same people, all by sign flips from one seed.
-    assert len({digest[name] for name in digest if name.startswith("group_by_drug")}) == 1
-    assert len(set(digest.values())) == len(digest) - 2
-    again = analyse("drug_HV", pairs, tmp_path, **OPTIONS)
+    # The same people, all by sign flips from one seed: both groups, patients, controls.
+    for alike in ("group_by_drug", "drug_TRD", "drug_HV"):
+        assert len({digest[name] for name in digest if name.startswith(alike)}) == 1
+    assert len(set(digest.values())) == len(digest) - 6
+    again = analyse("drug_HV", pairs, tmp_path, **FLIPS)
     assert again["arrangement_digest"] == digest["drug_HV"]
-    other = analyse("drug_HV", pairs, tmp_path, **(OPTIONS | {"seed": 2}))
+    other = analyse("drug_HV", pairs, tmp_path, **(FLIPS | {"seed": 2}))
     assert other["arrangement_digest"] != digest["drug_HV"]
 
 
@@ -233,7 +238,7 @@ def test_changes_of_several_scales_are_shuffled_together(pairs, tmp_path):
 
 
 def test_without_tfce_and_with_a_tail(pairs, tmp_path):
-    options = OPTIONS | {"n_permutations": 499, "tfce": False}
+    options = FLIPS | {"n_permutations": 499, "tfce": False}
     result = analyse("drug_TRD", pairs, tmp_path / "tail", **options)
     counted = analyse("drug_TRD", pairs, tmp_path / "counted", **options, tail=False)
     assert not list((tmp_path / "tail").glob("*tfce*"))
@@ -392,9 +397,95 @@ def test_whoever_lacks_the_score_leaves_by_name(results):
     assert result["left"] == [
         {"participant_id": "sub-05", "group": "TRD", "reason": "no MADRS score in both sessions"}
     ]
-    assert result["n"] == {"TRD": 13} and result["degrees_of_freedom"] == 10
+    assert result["n"] == {"TRD": 13} and result["arrangement"] == "sign flips"
+    assert result["statistic_name"] == "t with robust standard error (HC2)"
     cells = pd.read_csv(results / "change_MADRS" / "cells.tsv", sep="\t")
     assert "sub-05" not in set(cells["participant_id"])
+
+
+def test_the_map_of_a_slope_has_a_robust_standard_error(results, pairs):
+    import statsmodels.api as sm
+
+    people = read_people(pairs / "people.tsv")
+    rows = (people["group"] == "TRD").to_numpy() & people["delta_MADRS"].notna().to_numpy()
+    delta = np.load(pairs / "delta.npy")[rows, 2].astype(float)
+    chosen = people[rows]
+    design = np.column_stack([chosen["delta_MADRS"], np.ones(13), chosen["sequence_code"]])
+    inside = nib.load(pairs / "mask.nii.gz").get_fdata() > 0
+    maps = {stat: read(results / "change_MADRS", "dACC", stat).get_fdata()[inside]
+            for stat in ("t", "effect", "stderr", "partialrsq")}  # fmt: skip
+    for voxel in range(0, delta.shape[1], 97):
+        fit = sm.OLS(delta[:, voxel], design).fit()
+        robust = fit.get_robustcov_results("HC2")
+        np.testing.assert_allclose(maps["t"][voxel], robust.tvalues[0], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(maps["effect"][voxel], fit.params[0], rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(maps["stderr"][voxel], robust.bse[0], rtol=1e-5)
+        # The share of the variance that the slope explains has no other variances in it.
+        share = fit.tvalues[0] ** 2 / (fit.tvalues[0] ** 2 + 10)
+        np.testing.assert_allclose(maps["partialrsq"][voxel], share, rtol=1e-4, atol=1e-6)
+    hat = design @ np.linalg.pinv(design)
+    centred = design[:, 0] - hat_without(design[:, 1:]) @ design[:, 0]
+    weights = np.square(centred) / (1 - np.diag(hat))
+    form = (np.eye(13) - hat) @ np.diag(weights) @ (np.eye(13) - hat)
+    result = json.loads((results / "change_MADRS" / "result.json").read_text())
+    np.testing.assert_allclose(
+        result["degrees_of_freedom"], np.trace(form) ** 2 / np.trace(form @ form)
+    )
+
+
+def hat_without(columns):
+    return columns @ np.linalg.pinv(columns)
+
+
+def test_the_seeds_of_one_group_are_pooled_and_compared(results, pairs, tmp_path):
+    """As R has it: t.test(rowMeans(D) * s ~ s), and Hotelling's T² by the MANOVA of statsmodels."""
+    from statsmodels.multivariate.manova import MANOVA
+
+    people = read_people(pairs / "people.tsv")
+    rows = (people["group"] == "TRD").to_numpy()
+    code = people["sequence_code"].to_numpy(dtype=float)[rows]
+    delta = np.load(pairs / "delta.npy")[rows].astype(float)
+    inside = nib.load(pairs / "mask.nii.gz").get_fdata() > 0
+    period = code[:, None] * delta.mean(axis=1)
+    t = read(results / "drug_TRD_pooled", "pooled", "t").get_fdata()[inside]
+    theirs = stats.ttest_ind(period[code > 0], period[code < 0]).statistic
+    np.testing.assert_allclose(t, theirs, rtol=1e-4, atol=1e-5)
+    effect = read(results / "drug_TRD_pooled", "pooled", "effect").get_fdata()[inside]
+    halves = [delta[code == sign].mean(axis=(0, 1)) for sign in (-1, 1)]
+    np.testing.assert_allclose(effect, np.mean(halves, axis=0), rtol=1e-4, atol=1e-6)
+
+    # Any contrasts that span the differences of seeds give the same F.
+    apart = np.stack([delta[:, 0] - delta[:, 1], delta[:, 1] - delta[:, 2]], axis=1)
+    f = read(results / "drug_TRD_by_subregion", "subregion", "F").get_fdata()[inside]
+    design = np.column_stack([np.ones(14), code])
+    for voxel in range(0, apart.shape[2], 97):
+        fit = MANOVA(apart[:, :, voxel], design).mv_test([("mean", np.eye(1, 2))])
+        expected = fit.results["mean"]["stat"].loc["Hotelling-Lawley trace", "F Value"]
+        np.testing.assert_allclose(f[voxel], float(expected), rtol=1e-4)
+    # Orders drawn again give the same statistic, and the same people can be one family.
+    names = ["drug_TRD", "drug_TRD_pooled", "drug_TRD_by_subregion"]
+    records = [analyse(name, pairs, tmp_path / name, **OPTIONS) for name in names]
+    assert {record["arrangement"] for record in records} == {"re-randomisation"}
+    assert {record["kind"] for record in records} == {"drug", "drug_pooled", "drug_by_subregion"}
+    assert len({record["arrangement_digest"] for record in records}) == 1
+    again = read(tmp_path / names[2], "subregion", "F").get_fdata()[inside]
+    np.testing.assert_allclose(again, f, rtol=1e-4, atol=1e-5)
+    cells = pd.read_csv(tmp_path / names[2] / "cells.tsv", sep="\t")
+    assert set(cells["map"]) == set(SEEDS)
+
+
+def test_scales_of_the_same_people_can_be_one_family(pairs, results, tmp_path):
+    # A second scale that ranks people otherwise.
+    people = read_people(pairs / "people.tsv")
+    other = people["delta_MADRS"].to_numpy()[::-1].copy()
+    other[people["delta_MADRS"].isna()] = np.nan
+    other[(people["delta_MADRS"].notna() & ~np.isfinite(other)).to_numpy()] = 1.5
+    folder = some_of(pairs, list(range(24)), tmp_path / "pairs", delta_HAMD=other)
+    analyse("change_HAMD", folder, tmp_path / "change_HAMD", **OPTIONS)
+    family = ["change_MADRS", "change_HAMD"]
+    folders = {"change_MADRS": results / "change_MADRS", "change_HAMD": tmp_path / "change_HAMD"}
+    table = joint_table([family], folders)
+    assert set(table["analysis"]) == set(family) and (table["p_joint"] >= table["p_within"]).all()
 
 
 def test_an_analysis_is_reproducible_to_the_byte(pairs, results, tmp_path, atlas):
@@ -556,7 +647,7 @@ def test_whole_blocks(pairs, tmp_path):
 
 
 def test_orders_drawn_again(pairs, results, tmp_path):
-    again = analyse("drug_TRD", pairs, tmp_path, arrangement="re-randomisation", **OPTIONS)
+    again = analyse("drug_TRD", pairs, tmp_path, **OPTIONS)
     assert again["arrangement"] == "re-randomisation" and again["model"] == "D ~ 1 + sequence"
     assert again["n_possible"] == 3432  # 14 people, 7 of each order
     # The same effect of the same people, under other arrangements.
@@ -572,6 +663,28 @@ def test_orders_drawn_again(pairs, results, tmp_path):
     unknown = some_of(pairs, list(range(14)), tmp_path / "unknown", sequence_code=None)
     record = analyse("drug_TRD", unknown, tmp_path / "o", arrangement="re-randomisation", **OPTIONS)
     assert not record["estimable"] and "re-randomisation draws" in record["notes"][0]
+
+
+def test_skewed_differences_are_told(pairs, results, tmp_path):
+    record = json.loads((results / "drug_TRD" / "result.json").read_text())
+    assert record["skewness"] < 0.5 and not any("skewed" in note for note in record["notes"])
+    skewed = some_of(pairs, list(range(24)), tmp_path / "skewed")
+    delta = np.load(skewed / "delta.npy")
+    np.save(skewed / "delta.npy", delta + np.exp(4 * delta))
+    for name, options, said in (
+        ("drug_TRD", OPTIONS, "nothing changes in anybody is still rejected in 5 % at most. Look"),
+        ("drug_TRD", FLIPS, "by sign flips and by orders drawn again. Look at everybody's"),
+        ("group_by_drug", OPTIONS, "Groups whose differences are not equally skewed"),
+    ):
+        record = analyse(name, skewed, tmp_path / "out", **options)
+        assert record["skewness"] > 0.5
+        own = [part["skewness"] for part in record["per_seed"].values()]
+        np.testing.assert_allclose(record["skewness"], np.sqrt(np.mean(np.square(own))), atol=2e-4)
+        (note,) = [note for note in record["notes"] if "skewed" in note]
+        assert f"skewness {record['skewness']:.2f}, root mean square over voxels" in note
+        assert said in note
+    record = analyse("change_MADRS", skewed, tmp_path / "out", **OPTIONS)
+    assert record["skewness"] > 0.5 and not any("skewed" in note for note in record["notes"])
 
 
 def test_a_killed_analysis_leaves_what_was_there(pairs, tmp_path, root):
@@ -641,9 +754,9 @@ def test_contrasts_are_read_in_pieces(pairs, name):
     data = np.array(of.total if name == "carryover" else of.delta, dtype=float)[rows]
     data = data * flip[:, None, None]
     for number, one in enumerate(found):
-        if name == "group_by_drug_pooled":
+        if name.endswith("_pooled"):
             expected = data.mean(axis=1)
-        elif name == "group_by_drug_by_subregion":
+        elif name.endswith("_by_subregion"):
             expected = np.einsum("ms,nsv->nmv", seed_contrasts(3), data)
         else:
             expected = data[:, number]

@@ -11,7 +11,8 @@ from crossfc.fault import Fault
 from crossfc.group.arrangement import flips_and_shuffles, shuffles, sign_flips
 from crossfc.group.fisher import Fisher
 from crossfc.group.hotelling import Hotelling
-from crossfc.group.inference import infer
+from crossfc.group.inference import copies, infer
+from crossfc.group.slope import Slope
 from crossfc.group.small_sample import SmallSample, precise
 from crossfc.group.statistic import Student
 from crossfc.group.welch import Welch
@@ -137,6 +138,8 @@ def designs():
     slope, ages = rng.standard_normal((2, 5))
     two = np.where(np.arange(7) < 4, 0.5, -0.5)
     both7 = np.column_stack([np.ones(7), [-1.0, 1, 1, -1, 1, 1, -1]])
+    both12 = np.column_stack([np.ones(12), np.tile([-1.0, 1, 1], 4)])
+    score = np.random.default_rng(4).standard_normal(12)
     three = np.repeat([0, 1, 2], [2, 3, 3])
     between = np.where(three == 0, 1.0, 0.0)
     factor = np.column_stack([three == 0, three == 1]).astype(float)
@@ -156,6 +159,11 @@ def designs():
         "slope with a covariate": (
             lambda: Student(slope, np.column_stack([np.ones(5), ages])),
             np.column_stack([np.ones(5), ages]), shuffles, {}),
+        "robust slope": (
+            lambda: Slope(score, both12), both12, shuffles, {"blocks": np.arange(12) // 2}),
+        "robust slope flipped": (
+            lambda: Slope(score, both12), both12, sign_flips,
+            {"blocks": np.arange(12) // 2, "whole": True}),
         "shuffled within blocks": (
             lambda: Student(within, ones8), ones8, shuffles, block),
         "whole blocks shuffled": (lambda: Student(within, ones8), ones8, shuffles, whole),
@@ -502,6 +510,11 @@ NULLS = {
         lambda: Student(SLOPE, BOTH),
         shuffled,
     ),
+    "slope with a variance that grows with the score": (
+        lambda rng: noise(rng, N, scale=0.5 + np.abs(SLOPE), plus=PERIOD),
+        lambda: Slope(SLOPE, BOTH),
+        flips,
+    ),
     "slope, flipped and shuffled": (
         lambda rng: noise(rng, N, plus=PERIOD),
         lambda: Student(SLOPE, BOTH),
@@ -537,3 +550,19 @@ def test_why_groups_are_not_shuffled_by_default():
     draw, make, _ = NULLS["groups of unequal size and variance, Welch"]
     hits = null_rates(draw, make, shuffled, 300)
     assert hits["p_voxel"] > stats.binom.ppf(0.9995, 300, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("effect", "nuisance", "expected"),
+    [
+        ([-1.0] * 10 + [1.0] * 10, np.ones((20, 1)), 2),  # both orders exchanged: t turns its sign
+        ([-1.0] * 9 + [1.0] * 11, np.ones((20, 1)), 1),
+        ([-1.0] * 10 + [1.0] * 10, np.column_stack([np.ones(20), np.arange(20.0)]), 1),
+    ],
+)
+def test_random_drawings_of_balanced_orders_have_a_mirror_image(effect, nuisance, expected):
+    statistic = Student(np.array(effect), nuisance)
+    arrangements = shuffles(statistic.design, 99, 0)
+    assert not arrangements.exhaustive
+    assert copies(statistic, arrangements, True) == expected
+    assert copies(statistic, arrangements, False) == 1

@@ -9,6 +9,7 @@ from scipy import ndimage
 from crossfc.group.cluster import label, neighbours
 from crossfc.group.hotelling import Hotelling
 from crossfc.group.leave_one_out import LeaveOneOut, effect_of
+from crossfc.group.slope import Slope
 from crossfc.group.statistic import Student
 from crossfc.group.welch import Welch
 
@@ -22,13 +23,15 @@ def design(rng, n_people, kind):
         return Student(np.ones(n_people), sequence[:, None])
     if kind == "slope":
         return Student(rng.standard_normal(n_people), nuisance)
+    if kind == "robust slope":
+        return Slope(rng.standard_normal(n_people), nuisance)
     effect = np.where(first, 0.5, -0.5)
     return Welch(effect, nuisance, first) if kind == "groups" else Hotelling(effect, nuisance, 2)
 
 
 @settings(max_examples=25, deadline=None)
 @given(
-    kind=st.sampled_from(["mean", "slope", "groups", "seeds"]),
+    kind=st.sampled_from(["mean", "slope", "robust slope", "groups", "seeds"]),
     n_people=st.integers(12, 30),
     seed=st.integers(0, 10**6),
     offset=st.sampled_from([0.0, 3.0, 1000.0]),

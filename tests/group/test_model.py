@@ -41,7 +41,8 @@ def build(name, people, **options):
 def test_a_study_of_one_group_asks_the_same_whatever_its_role(people, role):
     groups = {"patients": None, "controls": None} | {role: "HV"}
     found = names(groups, ["MADRS"], sequence_known=True)
-    assert found == ["drug_HV", "carryover", "change_MADRS"]
+    within = ["drug_HV", "drug_HV_pooled", "drug_HV_by_subregion"]
+    assert found == [*within, "carryover", "change_MADRS"]
     people = people[people["group"] == "HV"].assign(delta_MADRS=[1.0, 2, 3, 5])
     for name in found:
         asked = question(name, groups, TREATMENTS)
@@ -128,7 +129,7 @@ def test_coded_categories_are_categories_even_if_a_table_gave_them_back_as_numbe
 def test_blocks_come_along(people):
     built = build("change_MADRS", people, blocks="site")
     assert built.blocks.tolist() == ["a", "b", "a", "b", "c"]
-    assert built.arrangement == "shuffles"
+    assert built.arrangement == "sign flips"
 
 
 @pytest.mark.parametrize("chosen", ["sign flips", "shuffles", "sign flips and shuffles"])
@@ -176,8 +177,8 @@ def test_rerandomisation_estimates_what_the_intercept_does(people, covariates):
     rng = np.random.default_rng(0)
     people["age"] = rng.uniform(20, 60, 30)
     people.loc[4, "sequence_code"] = np.nan
-    plain = build("drug_TRD", people, covariates=covariates)
-    drawn = build("drug_TRD", people, covariates=covariates, arrangement="re-randomisation")
+    plain = build("drug_TRD", people, covariates=covariates, arrangement="sign flips")
+    drawn = build("drug_TRD", people, covariates=covariates)
     assert drawn.arrangement == "shuffles" and plain.flip is None
     assert drawn.formula == plain.formula and drawn.left == plain.left and len(drawn.left) == 1
     assert drawn.rows.tolist() == plain.rows.tolist() and drawn.covariates == covariates
@@ -239,6 +240,42 @@ def test_shuffles_are_the_orders_that_could_have_been_drawn(people, blocks):
     )
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "blocks", "least"),
+    [
+        (4, 4, None, "70 ways only, so no p could be below 0.0286;"),
+        (5, 5, None, ""),  # 252 drawings, of which two have the observed t or minus it
+        (10, 2, None, "66 ways only, so no p could be below 0.0152;"),
+        (9, 3, None, ""),  # 220, one
+        (6, 6, "pair", "64 ways only, so no p could be below 0.0312;"),
+        (8, 8, "pair", ""),  # 256, two
+        (1, 11, None, "12 ways only, so no p could be below 0.0833;"),
+    ],
+)
+def test_orders_are_drawn_again_where_that_can_give_a_small_p(first, second, blocks, least):
+    n = first + second
+    people = pd.DataFrame(
+        {
+            "participant_id": [f"sub-{number:02}" for number in range(n)],
+            "group": "TRD",
+            "sequence_code": [-1.0] * first + [1.0] * second,
+            "pair": [number % first for number in range(n)],
+        }
+    )
+    built = build("drug_TRD", people, blocks=blocks)
+    if not least:
+        assert built.arrangement == "shuffles" and built.flip is not None and built.notes == []
+        return
+    assert built.arrangement == "sign flips" and built.flip is None
+    assert built.notes == [
+        f"The orders of treatments ({first} active first, {second} control first) can be drawn in "
+        f"{least} instead signs are flipped, which is right where the differences are symmetric "
+        "about their mean."
+    ]
+    chosen = build("drug_TRD", people, arrangement="re-randomisation")
+    assert chosen.arrangement == "shuffles" and chosen.notes == []
+
+
 def test_orders_that_were_not_drawn_are_not_drawn_again(people):
     for codes, said in (
         ([1.0, 1, np.nan, 1, 1, 1], "all known orders are the same"),
@@ -278,7 +315,11 @@ def test_whose_order_is_unknown_leaves_and_the_others_keep_the_sequence(people, 
     before = build(name, people)
     people.loc[1, "sequence_code"] = np.nan
     built = build(name, people)
-    assert built.formula == formula and built.sequence_adjusted and built.notes == []
+    assert built.formula == formula and built.sequence_adjusted
+    # Five people cannot be drawn again.
+    assert [note[:33] for note in built.notes] == (
+        ["The orders of treatments (4 activ"] if name == "drug_TRD" else []
+    )
     assert built.rows.tolist() == [row for row in before.rows if row != 1]
     gone = {
         "participant_id": "sub-02", "group": "TRD", "reason": "order of treatments not known",
@@ -347,6 +388,10 @@ def test_names_of_analyses():
     assert names(GROUPS, ["MADRS", "SHAPS"]) == [
         "drug_TRD",
         "drug_HV",
+        "drug_TRD_pooled",
+        "drug_TRD_by_subregion",
+        "drug_HV_pooled",
+        "drug_HV_by_subregion",
         "group_by_drug",
         "group_by_drug_pooled",
         "group_by_drug_by_subregion",
@@ -355,8 +400,10 @@ def test_names_of_analyses():
         "change_SHAPS",
     ]
     one = {"patients": "TRD", "controls": None}
-    assert names(one, has_total=False) == ["drug_TRD"]
-    assert names(one, sequence_known=False) == ["drug_TRD"]
+    own = ["drug_TRD", "drug_TRD_pooled", "drug_TRD_by_subregion"]
+    assert names(one, has_total=False) == names(one, sequence_known=False) == own
+    with pytest.raises(Fault, match="groups A and A_pooled give two analyses the name drug_A_pool"):
+        names({"patients": "A", "controls": "A_pooled"})
     assert names(GROUPS, n_seeds=1) == ["drug_TRD", "drug_HV", "group_by_drug", "carryover"]
 
 

@@ -8,6 +8,7 @@ from crossfc.group.arrangement import flips_and_shuffles, shuffles, sign_flips
 from crossfc.group.fisher import Fisher
 from crossfc.group.hotelling import Hotelling
 from crossfc.group.inference import infer
+from crossfc.group.slope import Slope
 from crossfc.group.small_sample import SmallSample, precise
 from crossfc.group.statistic import Student
 from crossfc.group.tail import fit_tail
@@ -79,6 +80,11 @@ def designs():
     cases["flips and shuffles"] = (slope, flips_and_shuffles(slope.design, 5000, 0), 2)
     welch = Welch(two8, both, two8 < 0)
     cases["Welch flipped"] = (welch, sign_flips(8, 5000, 0), 2)
+    score = np.array([0.3, -1.2, 0.4, 1.9, -0.6, 0.1, 2.2, -0.9])
+    slope = Slope(score, both)
+    cases["slope flipped"] = (slope, sign_flips(8, 5000, 0), 2)
+    slope = Slope(mirrored, np.ones((6, 1)))
+    cases["robust slope on mirrored scores"] = (slope, shuffles(slope.design, 5000, 0), 2)
     fisher = Fisher(np.column_stack([two8, np.tile([0.5, 0.5, -0.5, -0.5], 2)]), ones8)
     cases["F flipped"] = (fisher, sign_flips(8, 5000, 0), 2)
     hotelling = Hotelling(two8, both, 2)
@@ -154,7 +160,9 @@ def test_a_tail_ends_at_the_share_of_what_is_alike():
     assert fit_tail(null, 8192, 2).smallest_p == 2 / 8192
 
 
-@pytest.mark.parametrize("name", ["Welch flipped", "F flipped", "Hotelling flipped", "two samples"])
+@pytest.mark.parametrize(
+    "name", ["Welch flipped", "F flipped", "Hotelling flipped", "two samples", "slope flipped"]
+)
 def test_the_observed_statistic_is_the_same_in_both_precisions(name):
     statistic, _, _ = designs()[name]
     measures = 2 if isinstance(statistic, Hotelling) else None

@@ -14,6 +14,7 @@ from crossfc.fault import Fault
 from crossfc.group.arrangement import flips_and_shuffles, shuffles, sign_flips
 from crossfc.group.fisher import Fisher
 from crossfc.group.hotelling import Hotelling
+from crossfc.group.slope import Slope
 from crossfc.group.statistic import Student
 from crossfc.group.welch import Welch
 
@@ -107,6 +108,8 @@ def test_hotelling_of_one_measure_is_the_square_of_t():
 STATISTICS = {
     "t": lambda groups, others: Student(groups[:, 1], others),
     "t of a mean": lambda groups, others: Student(np.ones(len(groups)), others[:, 1:]),
+    "slope": lambda groups, others: Slope(groups[:, 1] + np.arange(31) / 9, others),
+    "slope of groups": lambda groups, others: Slope(groups[:, 1], others),
     "F of groups": lambda groups, others: Fisher(groups[:, 1:], others),
     "G of two groups": lambda groups, others: Welch(groups[:, 1], others, groups[:, 1]),
     "G of three groups": lambda groups, others: Welch(
@@ -232,6 +235,57 @@ def test_scores_turn_back_into_statistics(name):
     assert (np.diff(scores[order]) >= 0).all()
     height = statistic.to_height(values)
     np.testing.assert_allclose(height, values if statistic.signed else np.sqrt(values))
+
+
+@settings(max_examples=30, deadline=None)
+@given(models())
+def test_a_slope_has_whites_standard_error(drawn):
+    effect, nuisance, data = drawn
+    slope = Slope(effect, nuisance)
+    fit = slope.fit(data)
+    design = np.column_stack([effect, nuisance])
+    for voxel in range(data.shape[1]):
+        theirs = sm.OLS(data[:, voxel], design).fit(cov_type="HC2")
+        near = {"rtol": 1e-9, "atol": 1e-11}
+        np.testing.assert_allclose(fit.statistic[voxel], theirs.tvalues[0], **near)
+        np.testing.assert_allclose(fit.effect[voxel], theirs.params[0], **near)
+        np.testing.assert_allclose(fit.standard_error[voxel], theirs.bse[0], **near)
+    # Degrees of freedom by Satterthwaite: twice the squared mean of the variance over its variance.
+    hat = design @ np.linalg.pinv(design)
+    form = (np.eye(len(hat)) - hat) @ np.diag(slope.weights) @ (np.eye(len(hat)) - hat)
+    expected = np.trace(form) ** 2 / np.trace(form @ form)
+    np.testing.assert_allclose(slope.robust_df, expected, rtol=1e-9)
+    assert (fit.degrees_of_freedom == slope.robust_df).all()
+
+
+def test_a_slope_on_two_groups_is_welchs_t():
+    rng = np.random.default_rng(6)
+    second = np.arange(15) >= 6
+    data = rng.standard_normal((15, V)) * np.where(second, 3, 1)[:, None]
+    slope = Slope(second.astype(float), np.ones((15, 1)))
+    theirs = stats.ttest_ind(data[second], data[~second], equal_var=False)
+    np.testing.assert_allclose(slope.fit(data).statistic, theirs.statistic, rtol=1e-10)
+    # Welch's degrees of freedom at equal variances.
+    shares = np.array([1 / 6, 1 / 9])
+    expected = shares.sum() ** 2 / (shares**2 / [5, 8]).sum()
+    np.testing.assert_allclose(slope.robust_df, expected)
+    np.testing.assert_allclose(
+        stats.t.sf(slope.forming_threshold(0.01, True), slope.robust_df), 0.005
+    )
+
+
+def test_who_alone_tells_a_term_has_no_weight():
+    rng = np.random.default_rng(7)
+    effect = rng.standard_normal(12)
+    alone = (np.arange(12) == 3).astype(float)
+    data = rng.standard_normal((12, V))
+    one = Slope(effect, np.column_stack([np.ones(12), alone]))
+    other = Slope(np.delete(effect, 3), np.ones((11, 1)))
+    assert one.weights[3] == 0
+    np.testing.assert_allclose(
+        one.fit(data).statistic, other.fit(np.delete(data, 3, axis=0)).statistic, rtol=1e-9
+    )
+    np.testing.assert_allclose(one.robust_df, other.robust_df)
 
 
 def test_forming_thresholds_have_the_probability_asked_for():

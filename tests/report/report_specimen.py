@@ -268,6 +268,14 @@ class _Writer:
             self.analysis(
                 names[-1], self.delta[who], np.ones(who.sum()), who, True, f"Drug in {label}"
             )
+            pooled = self.delta[who].mean(1, keepdims=True)
+            apart = (self.delta[who, :1] - self.delta[who, 1:2]) / np.sqrt(2)
+            for suffix, data in (("pooled", pooled), ("by_subregion", apart)):
+                names.append(f"drug_{label}_{suffix}")
+                self.analysis(
+                    names[-1], data, np.ones(who.sum()), who, True, f"Drug in {label}, {suffix}",
+                    [suffix.removeprefix("by_")], square=suffix == "by_subregion",
+                )  # fmt: skip
         everyone = np.ones(len(group), dtype=bool)
         if len(self.groups) == 2:
             code = np.where(group == self.groups[0], 0.5, -0.5)
@@ -598,12 +606,12 @@ def _mixed(rng, primary, seeds, groups):
     if len(groups) == 1:
         terms = ["intercept", "drug", "period"]
     rows = [
-        (seed, target, term, 0.05, 0.04, 1.2, 0.23, 10, 21, True, "n/a")
+        (seed, target, term, 0.05, 0.04, 1.25, 18.4, 0.23, 10, 21, True, "n/a")
         for seed in seeds
         for target in ("insulaR", "SMG")
         for term in terms
     ]
-    columns = ["seed", "target", "term", "estimate", "se", "z", "p", "n_people", "n_sessions",
+    columns = ["seed", "target", "term", "estimate", "se", "t", "df", "p", "n_people", "n_sessions",
                "converged", "note"]  # fmt: skip
     _write(primary / "mixed.tsv", pd.DataFrame(rows, columns=columns))
 

@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from crossfc.report.narrative import FOUND, NONE, PEAK, goes_with
+from crossfc.report.narrative import FOUND, NONE, PEAK, cluster_sentence, goes_with
 from crossfc.report.outcome import answers
 
 
@@ -100,7 +100,44 @@ def test_one_seed_found_is_no_difference_between_seeds(found_results):
         answer = answer_of(found_results, "drug_TRD")
     finally:
         analysis.clusters = kept
-    assert any("Whether the seeds differ is answered by" in s for s in answer.details)
+    # Of patients alone, not of the difference between the groups.
+    asked = next(a for a in found_results.analyses if a.name == "drug_TRD_by_subregion")
+    found = not asked.significant().empty
+    said = "Whether the seeds differ is answered by" if found else "found no cluster that survived"
+    assert any(said in s for s in answer.details)
+    kept, kept_all = analysis.clusters, list(found_results.analyses)
+    analysis.clusters = kept[(kept["seed"] == "pgACC") | (kept["p_fwe_cluster"] >= 0.05)]
+    found_results.analyses[:] = [a for a in kept_all if a is not asked]
+    try:
+        answer = answer_of(found_results, "drug_TRD")
+    finally:
+        analysis.clusters, found_results.analyses[:] = kept, kept_all
+    assert any("shows no effect" in s or "show no effect" in s for s in answer.details)
+
+
+def test_seeds_of_one_group_are_pooled_and_compared_in_words(found_results):
+    answer = answer_of(found_results, "drug_TRD_pooled")
+    assert answer.question == (
+        "Over all seeds together, did connectivity change under ketamine (against placebo) in TRD?"
+    )
+    assert answer.short.startswith("Ketamine in TRD, mean of the seeds: ")
+    analysis = answer.analysis
+    row = analysis.clusters.iloc[0].to_dict() | {"sign": "-"}
+    sentence = cluster_sentence(found_results, analysis, row)
+    assert sentence.startswith(
+        "In TRD, connectivity averaged over the seeds was lower under ketamine than under placebo ("
+    )
+    answer = answer_of(found_results, "drug_TRD_by_subregion")
+    assert answer.question == (
+        "Did the change of connectivity under ketamine in TRD depend on the seed?"
+    )
+    assert answer.short.startswith("Ketamine in TRD, differing by seed: ")
+    row = answer.analysis.clusters.iloc[0].to_dict()
+    sentence = cluster_sentence(found_results, answer.analysis, row)
+    assert sentence.startswith(
+        "In TRD, the change under ketamine (minus placebo) depended on the seed ("
+    )
+    assert "the groups" not in sentence and "TRD n = 7" in sentence
 
 
 def test_clinical_direction(found_results):

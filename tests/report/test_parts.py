@@ -8,6 +8,7 @@ import pytest
 
 from crossfc.report import clinic, figure, people, planted, quality
 from crossfc.report.citation import REFERENCES, Citations
+from crossfc.report.maps import facts
 from crossfc.report.methods import band, methods
 from crossfc.report.page import TEMPLATES, environment_of
 from tests.report.report_page import page_of
@@ -178,10 +179,19 @@ def test_methods_tell_what_ready_maps_hold(found_results):
     assert "Connectivity maps (Fisher z) were made outside" in of_kind(None)
 
 
+WITHIN = [f"drug_{group}{of}" for group in ("TRD", "HV") for of in ("", "_pooled", "_by_subregion")]
+DRUG_TESTED = (
+    "the effect of ketamine in TRD and HV, the effect of ketamine on the mean of the seeds in TRD "
+    "and HV, the differences of seeds in the effect of ketamine in TRD and HV"
+)
+# The last of a list.
+DRUG_ALONE = DRUG_TESTED.replace(", the differences", " and the differences")
+
+
 def test_methods_say_what_was_flipped_and_what_was_shuffled(found_results):
     text = text_of(found_results)
     assert (
-        "The signs of whole people were flipped for the effect of ketamine in TRD and HV and the "
+        f"The signs of whole people were flipped for {DRUG_TESTED} and the "
         "comparison of groups per seed, for the mean of the seeds and between seeds (99 at random "
         "each, besides the observed one)." in text
     )
@@ -199,23 +209,31 @@ def test_methods_say_what_was_flipped_and_what_was_shuffled(found_results):
 def test_methods_take_the_scheme_from_the_records(found_results):
     shuffled = {name: {"arrangement": "shuffles"} for name in COMPARISONS}
     text = text_of(with_records(found_results, **shuffled))
-    assert "flipped for the effect of ketamine in TRD and HV (99 at random each" in text
+    assert f"flipped for {DRUG_ALONE} (99 at random each" in text
     assert "People were shuffled for the comparison of groups per seed, for the mean" in text
     blocked = with_config(found_results, group=found_results.config["group"] | {"blocks": "site"})
     text = text_of(with_records(blocked, carryover={"block_exchange": "within"}))
     assert "People within blocks of equal site were shuffled for carry-over" in text
     text = text_of(with_records(blocked, drug_TRD={"block_exchange": "whole"}))
     assert "signs of whole blocks of equal site (Winkler et al. 2015) were flipped for the" in text
-    assert "signs of whole people were flipped for the effect of ketamine in HV" in text
+    assert "signs of whole people were flipped for the effect of ketamine on the mean of" in text
 
 
 def test_methods_tell_of_orders_drawn_again(found_results):
-    drawn = {name: {"arrangement": "re-randomisation"} for name in ("drug_TRD", "drug_HV")}
+    drawn = {name: {"arrangement": "re-randomisation"} for name in WITHIN}
     text = text_of(with_records(found_results, **drawn))
     assert (
         "Orders of treatments were drawn again among people, as many of each as there were, as the "
-        "randomisation might have given them, for the effect of ketamine in TRD and HV (99 at"
+        "randomisation might have given them, for " + DRUG_ALONE + " (99 at"
     ) in text
+    assert (
+        "Drawing the orders again tests that ketamine changes nothing in anybody, which no mean "
+        "change does not mean." in text
+    )
+    assert "flips of signs test" not in text
+    flipped = text_of(found_results)
+    assert "flips of signs test that differences are symmetric about no change." in flipped
+    assert "changes nothing in anybody" not in flipped
     both = text_of(
         with_records(found_results, carryover={"arrangement": "sign flips and shuffles"})
     )
@@ -246,7 +264,7 @@ def test_methods_count_the_arrangements_of_each_analysis(found_results):
             change_MADRS={"n_permutations": 50},
         )
     )
-    assert "flipped for the comparison of groups per seed" in text
+    assert "flipped for the effect of ketamine on the mean of the seeds in TRD and HV, the" in text
     assert "the effect of ketamine in TRD and HV (all there are, 8 to 128 each)." in text
     assert "carry-over and the slope on change in MADRS (50 to 99 at random each" in text
     assert "where all arrangements were taken, p is the share of them" in text
@@ -263,7 +281,8 @@ def test_methods_tell_the_terms_of_each_model(found_results):
     assert f"the intercept of these differences; {order}." in text
     assert f"for the mean of the seeds and per seed; {order}." in text
     assert f"(Nieuwenhuis et al. 2011); {order}." in text
-    assert f"regressed on change in score; {order}." in text
+    assert "regressed on change in score, with a standard error that allows people to" in text
+    assert f"goes with the score (DiCiccio & Romano 2017); {order}." in text
     assert "(Freeman 1989); group was in the model." in text
     assert "coded −1 (ketamine first) and +1 (placebo first) and not centred" in text
     assert "Covariates were centred" not in text
@@ -274,7 +293,7 @@ def test_methods_tell_the_terms_of_each_model(found_results):
     text = text_of(with_records(found_results, **changed))
     assert text.count("the order of treatments, age and sex were in the model") == 2
     assert f"differences; {order} (TRD); the order of treatments was not in the model (HV)." in text
-    assert "score; age was in the model, the order of treatments was not in the model." in text
+    assert "2017); age was in the model, the order of treatments was not in the model." in text
     assert "Covariates were centred among the people analysed." in text
 
     coded = {
@@ -377,7 +396,7 @@ def test_methods_say_what_the_false_discovery_rate_runs_over(found_results):
 
 
 def test_methods_tell_the_terms_of_the_mixed_model(found_results):
-    words = "a mixed model with {}, and a random intercept per person"
+    words = "a mixed model with {} was fitted to each a-priori pair of seed and target by restr"
     everything = words.format("group, treatment, their interaction and period")
     assert everything in text_of(found_results)
     own = found_results.mixed[found_results.mixed["term"].isin(["intercept", "drug"])]
@@ -430,3 +449,18 @@ def test_signal_of_seeds_lost_volumes_and_pipelines_without_anybody_are_told(fou
     assert table.caption.startswith("Volumes that are no measurement")
     assert ["ses-1", "80", "blank"] in [[str(cell) for cell in row] for row in table.rows]
     assert "Nothing could be compared with scrub:" in quality.robustness_sentence(shown)
+
+
+def test_the_page_says_what_a_mean_was_tested_against(found_results):
+    def told(**records) -> dict[str, str]:
+        results = with_records(found_results, **records)
+        return {a.name: dict(facts(a)).get("null hypothesis") for a in results.analyses}
+
+    flipped = told()
+    assert flipped["drug_TRD"] == "differences symmetric about no change"
+    assert {flipped[name] for name in COMPARISONS} == {None} == {flipped["change_MADRS"]}
+    drawn = told(drug_TRD={"arrangement": "re-randomisation"})
+    assert drawn["drug_TRD"] == "no change in anybody (not: no mean change)"
+    skewed = with_records(found_results, drug_TRD={"skewness": 0.567})
+    told = {a.name: dict(facts(a)).get("skewness of differences") for a in skewed.analyses}
+    assert told["drug_TRD"] == "0.57" and told["drug_HV"] is None

@@ -31,6 +31,8 @@ from crossfc.group.pairs import Pairs, with_columns
 from crossfc.group.question import Question, question
 from crossfc.group.record import estimated, not_estimated
 from crossfc.group.region import Atlas
+from crossfc.group.skewness import skewness
+from crossfc.group.slope import Slope
 from crossfc.group.statistic import Student
 from crossfc.group.welch import Welch
 
@@ -176,9 +178,14 @@ def analyse(
         pairs.mask.affine,
         sizes,
         named,
-        apart=asked.kind == questions.SUBREGION,
+        apart=asked.kind in questions.BETWEEN_SEEDS,
     )
-    result = estimated(asked, pairs, design, statistic, found, list(maps)) | {
+    columns = np.column_stack([design.effect, design.nuisance])
+    skewed = [
+        skewness(values, columns, design.flip, design.second, found.flat[number])
+        for number, values in enumerate(data)
+    ]
+    result = estimated(asked, pairs, design, statistic, found, list(maps), skewed) | {
         "cluster_forming_p": cluster_forming_p,
         "connectivity": connectivity,
         "random_seed": seed,
@@ -209,10 +216,12 @@ def _check_own(out_dir: Path) -> None:
 
 def _statistic(asked: Question, design: Model, n_seeds: int) -> Student:
     try:
-        if asked.kind == questions.SUBREGION:
+        if asked.kind in questions.BETWEEN_SEEDS:
             return Hotelling(design.effect, design.nuisance, n_seeds - 1)
         if design.second is not None:
             return Welch(design.effect, design.nuisance, design.second)
+        if asked.kind == questions.CHANGE:
+            return Slope(design.effect, design.nuisance)
         return Student(design.effect, design.nuisance)
     except Fault as reason:
         # What a statistic refuses is a design of too few people or of too low a rank.
@@ -263,7 +272,7 @@ def _effect_sizes(
 ) -> dict[str, np.ndarray]:
     """Standardised effects with their intervals, by the name of their map."""
     sizes = {}
-    if asked.kind not in (questions.SUBREGION, questions.CHANGE):
+    if asked.kind not in (*questions.BETWEEN_SEEDS, questions.CHANGE):
         g = hedges_g(found.t[number], statistic.df, statistic.effect_variance)
         sizes = dict(zip(("hedgesg", "hedgesglow", "hedgesghigh"), g, strict=True))
     if isinstance(statistic, Hotelling):
@@ -298,7 +307,7 @@ def _image(
     header = like.header.copy()
     header.set_data_dtype(np.float32)
     image = nib.Nifti1Image(volume, like.affine, header)
-    if stat == "t" and not isinstance(statistic, Welch):
+    if stat == "t" and not isinstance(statistic, Welch | Slope):
         image.header.set_intent("t test", (statistic.df,))
     elif stat == "F":
         image.header.set_intent("f test", (statistic.df_effect, statistic.df_error))

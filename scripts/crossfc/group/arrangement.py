@@ -194,6 +194,30 @@ def shuffles(
     return _arrangements(SHUFFLES, design, n_permutations, seed, blocks, whole)
 
 
+def count_shuffles(design: np.ndarray, blocks: Sequence | None = None, whole: bool = False) -> int:
+    """Count the distinct shuffles that `shuffles` can choose from.
+
+    Parameters
+    ----------
+    design, blocks, whole
+        See `shuffles`.
+
+    Returns
+    -------
+    int
+        With the identity; 1 where nobody can change places.
+
+    Raises
+    ------
+    Fault
+        If the blocks do not fit the people.
+    """
+    try:
+        return _Units(SHUFFLES, np.asarray(design, dtype=float), blocks, whole).possible()
+    except Unarrangeable:
+        return 1
+
+
 def flips_and_shuffles(
     design: np.ndarray,
     n_permutations: int,

@@ -23,9 +23,9 @@ def parts(asked: Question, pairs: Pairs) -> dict[str, list[int]]:
     everything = list(range(len(seeds)))
     if asked.kind == questions.CARRYOVER and pairs.total is None:
         raise Fault("ready contrast maps hold no sum of sessions, so no carry-over")
-    if asked.kind == questions.POOLED:
+    if asked.kind in questions.OVER_SEEDS:
         return {"pooled": everything}
-    if asked.kind == questions.SUBREGION:
+    if asked.kind in questions.BETWEEN_SEEDS:
         if len(seeds) < 2:
             raise Fault(f"{asked.name} compares seeds, but there is only one")
         return {"subregion": everything}
@@ -52,9 +52,9 @@ def contrasts(
     """
     data = pairs.total if asked.kind == questions.CARRYOVER else pairs.delta
     n_seeds = data.shape[1]
-    if asked.kind == questions.POOLED:
+    if asked.kind in questions.OVER_SEEDS:
         return [Contrast(data, rows, range(n_seeds), np.full(n_seeds, 1 / n_seeds), flip)]
-    if asked.kind == questions.SUBREGION:
+    if asked.kind in questions.BETWEEN_SEEDS:
         return [Contrast(data, rows, range(n_seeds), seed_contrasts(n_seeds), flip)]
     return [Contrast(data, rows, [column], None, flip) for column in range(n_seeds)]
 

@@ -130,7 +130,7 @@ def infer(
     ----------
     maps : sequence of array, each (n_people, n_voxels) or (n_people, n_measures, n_voxels)
         One per seed. Read by ``shape`` and ``[..., part]`` only, so they may lie on the disk.
-    statistic : Student, Welch, Fisher or Hotelling
+    statistic : Student, Slope, Welch, Fisher or Hotelling
     arrangements : Arrangements
         For the people in the order of the data.
     mask : bool ndarray, shape (i, j, k)
@@ -310,9 +310,11 @@ def copies(statistic: Student, arrangements: Arrangements, two_sided: bool) -> i
 
     Parameters
     ----------
-    statistic : Student, Welch, Fisher or Hotelling
+    statistic : Student, Slope, Welch, Fisher or Hotelling
     arrangements : Arrangements
-        All there are; of random ones only the mirror image, which always exists, is counted.
+        All there are; of random ones only the mirror image is counted: all signs turned, or both
+        values of a contrast of equal numbers of people exchanged where nothing else is in the
+        model but a mean.
     two_sided : bool
 
     Returns
@@ -321,7 +323,8 @@ def copies(statistic: Student, arrangements: Arrangements, two_sided: bool) -> i
     """
     either = two_sided or not statistic.signed
     if not arrangements.exhaustive:
-        return 2 if either and arrangements.signs is not None else 1
+        mirrored = arrangements.signs is not None or _exchangeable(statistic)
+        return 2 if either and mirrored else 1
     model = np.column_stack([statistic.effect, statistic.nuisance])
     n_nuisance = statistic.nuisance.shape[1]
     nuisance = np.linalg.qr(statistic.nuisance)[0]
@@ -344,6 +347,15 @@ def copies(statistic: Student, arrangements: Arrangements, two_sided: bool) -> i
             same &= [len(set(row)) == len(set(statistic.groups)) for row in pairs.tolist()]
         count += int(same.sum())
     return count
+
+
+def _exchangeable(statistic: Student) -> bool:
+    """Whether shuffles can turn the sign of the effect: so the orders of a balanced cross-over."""
+    effect, nuisance = statistic.effect, statistic.nuisance
+    if effect.ndim > 1 or nuisance.shape[1] != 1 or np.ptp(nuisance) > 0:
+        return False
+    effect = np.sort(effect - effect.mean())
+    return len(np.unique(effect.round(12))) == 2 and np.allclose(effect, -effect[::-1])
 
 
 def _check(maps, arrangements, mask, cluster_forming_p, threads) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from crossfc.fault import Fault
 from crossfc.group.cluster import label
 from crossfc.group.hotelling import Hotelling
+from crossfc.group.slope import Slope
 from crossfc.group.statistic import FLOOR, Student, chunks
 from crossfc.group.welch import Welch
 
@@ -29,7 +30,7 @@ class Others:
 
     Attributes
     ----------
-    statistic : Student, Welch or Hotelling
+    statistic : Student, Slope, Welch or Hotelling
     values : float64 ndarray, shape (n_voxels,)
         The statistic, as its ``fit`` would give it.
     effect : float64 ndarray, shape (n_measures, n_voxels)
@@ -83,7 +84,7 @@ class LeaveOneOut:
 
     Parameters
     ----------
-    statistic : Student, Welch or Hotelling
+    statistic : Student, Slope, Welch or Hotelling
         Of all people.
     data : array, shape (n_people, n_voxels) or (n_people, n_measures, n_voxels)
         Read by ``shape``, ``[..., part]`` and ``[person]`` only, so it may lie on the disk.
@@ -151,6 +152,9 @@ class LeaveOneOut:
             values = explained * others.df_error / others.measures
         elif isinstance(others, Welch):
             values = effect[0] / self._welch_error(others, person, error[0] / room, explained)
+        elif isinstance(others, Slope):
+            squares = share / self._precision[0, 0] * (1 + explained)
+            values = effect[0] / self._slope_error(others, person, squares)
         else:
             values = np.sign(effect[0]) * np.sqrt(explained * others.df)
         return Others(others, np.where(flat, 0, values), effect, y)
@@ -176,6 +180,23 @@ class LeaveOneOut:
         weight = freedom[:, None] / squares
         inverse = 1 / (np.outer(shares, weight[0]) + np.outer(1 - shares, weight[1]))
         return np.sqrt(np.square(basis[0]) @ inverse)
+
+    def _slope_error(self, others, person, squares) -> np.ndarray:
+        """Robust standard error of the others' slope, from their residuals.
+
+        ``squares`` are those of the others' residuals without the effect.
+        """
+        keep = np.arange(len(self._model)) != person
+        pull = self._inverse @ self._model[person]
+        room = 1 - self._model[person] @ pull
+        variance = np.empty(len(squares))
+        for part in chunks(self._data.shape):
+            y = np.asarray(self._data[..., part], dtype=float)
+            rest = y - self._model @ self._coefficients[:, 0, part]
+            rest = rest[keep] + np.outer(self._model[keep] @ pull, rest[person] / room)
+            variance[part] = others.weights @ np.square(rest)
+        least = np.where(self._flat | (squares <= 0), 1, others.floor * squares)
+        return np.sqrt(np.maximum(variance, least) * others.effect_variance)
 
     def folds(
         self,
@@ -239,6 +260,8 @@ def _others(statistic: Student, person: int) -> Student:
         return Welch(*columns, statistic.groups[keep])
     if isinstance(statistic, Hotelling):
         return Hotelling(*columns, statistic.measures)
+    if isinstance(statistic, Slope):
+        return Slope(*columns)
     return Student(*columns)
 
 
@@ -247,7 +270,7 @@ def effect_of(statistic: Student, values: np.ndarray) -> float:
 
     Parameters
     ----------
-    statistic : Student, Welch or Hotelling
+    statistic : Student, Slope, Welch or Hotelling
     values : ndarray, shape (n_people,)
         NaN for people without one, who are left out.
 

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 
 from crossfc.fault import Fault
-from crossfc.group.arrangement import BOTH, SHUFFLES, SIGN_FLIPS
-from crossfc.group.question import CARRYOVER, CHANGE, DRUG, Question, group_labels
+from crossfc.group.arrangement import BOTH, SHUFFLES, SIGN_FLIPS, count_shuffles
+from crossfc.group.question import CARRYOVER, CHANGE, MEANS, Question, group_labels
 
 RERANDOMISATION = "re-randomisation"
+# The smallest p that drawing the orders again must be able to give, or signs are flipped.
+_SMALLEST_P = 0.01
 WITHIN = "within"
 WHOLE = "whole"
 CATEGORICAL, CONTINUOUS = "categorical", "continuous"
@@ -112,7 +114,11 @@ def model(
     maximum too often when the smaller group varies more (24 against 17 people, standard
     deviations 1 and 2: 13 % family-wise error instead of 5 %, 28 % for Hotelling's T²; flips:
     3 and 5 %). Flips stand on symmetric errors, which a difference of two sessions of the same
-    person has whenever its sessions are exchangeable. Slopes and carry-over are shuffled.
+    person has whenever its sessions are exchangeable. Slopes on a change of score are tested by
+    sign flips as well, which leave each person's variance with their score: where the variance
+    grows with the score's change, shuffles found a slope in 24 to 41 % of null studies even with a
+    standard error that allows for it, flips in 5 to 9 % (docs/statistics_maps.md). Carry-over is
+    shuffled.
 
     A mean can be tested by the trial's own randomisation too. If the drug changes nothing in
     anybody, a person's period difference, period 2 - period 1, is the same whichever order was
@@ -123,7 +129,9 @@ def model(
     8:7; Senn 2002). To shuffle s among people is to draw the orders again, as many of each as
     there were; strata of the randomisation are the blocks. No symmetry is assumed. With
     covariates, which are multiplied by s too, shuffles of residuals are no longer exact
-    (Freedman and Lane 1983).
+    (Freedman and Lane 1983). Means are tested so where the drawing can give a p of 0.01 or less,
+    because sign flips are wrong where period differences are skewed and orders unbalanced
+    (docs/statistics_maps.md); elsewhere signs are flipped, and a note says why.
 
     Parameters
     ----------
@@ -165,9 +173,10 @@ def model(
                 f'{question.name} needs the column "{column}", which people.tsv has not; add it '
                 "to the sheets or leave it out of the configuration"
             )
-    intercept_only = question.kind == DRUG
-    default = SHUFFLES if question.kind in (CARRYOVER, CHANGE) else SIGN_FLIPS
+    intercept_only = question.kind in MEANS
+    default = SHUFFLES if question.kind == CARRYOVER else SIGN_FLIPS
     _check_exchange(question, arrangement, blocks, block_exchange)
+    label = people[blocks].astype(str).to_numpy() if blocks else None
     left: list[dict] = []
     rows = np.arange(len(people))
     if question.group is not None:
@@ -204,6 +213,11 @@ def model(
         )
         raise Inestimable(reason, rows, left)
     chosen = people.iloc[rows]
+    label = label[rows] if blocks else None
+    if intercept_only and arrangement is None:
+        arrangement = _arrangement_of_a_mean(
+            chosen["sequence_code"], adjusted, label, block_exchange, notes
+        )
 
     is_patient = (chosen["group"] == group_labels(groups)[0]).to_numpy()
     code = chosen["sequence_code"].to_numpy(dtype=float)
@@ -264,7 +278,7 @@ def model(
         nuisance_names=list(nuisance),
         arrangement=arrangement or default,
         second=second,
-        blocks=chosen[blocks].astype(str).to_numpy() if blocks else None,
+        blocks=label,
         formula=f"{response} ~ " + " + ".join(terms),
         sequence_adjusted=adjusted,
         covariates=used,
@@ -276,6 +290,34 @@ def model(
     )
 
 
+def _arrangement_of_a_mean(
+    codes: pd.Series,
+    adjusted: bool,
+    blocks: np.ndarray | None,
+    block_exchange: str,
+    notes: list[str],
+) -> str:
+    """Choose how the mean of a group is tested; a note says why orders are not drawn again."""
+    if not adjusted:  # and a note has said that orders are not known, or do not vary
+        return SIGN_FLIPS
+    code = codes.to_numpy(dtype=float)
+    possible = count_shuffles(code[:, None], blocks, block_exchange == WHOLE)
+    # Where all orders exchanged are one of the drawings, it has the same t with the other sign.
+    strata = np.zeros(len(code)) if blocks is None or block_exchange == WHOLE else blocks
+    sums = [code[strata == stratum].sum() for stratum in np.unique(strata)]
+    mirrored = not np.any(sums) and possible > 1
+    if (1 + mirrored) / possible <= _SMALLEST_P:
+        return RERANDOMISATION
+    first, second = int((code < 0).sum()), int((code > 0).sum())
+    notes.append(
+        f"The orders of treatments ({first} active first, {second} control first) can be drawn in "
+        f"{possible} way{'s' if possible > 1 else ''} only, so no p could be below "
+        f"{(1 + mirrored) / possible:.3g}; instead signs are flipped, which is right where the "
+        "differences are symmetric about their mean."
+    )
+    return SIGN_FLIPS
+
+
 def _check_exchange(
     question: Question, arrangement: str | None, blocks: str | None, block_exchange: str
 ) -> None:
@@ -283,12 +325,12 @@ def _check_exchange(
     known = (SIGN_FLIPS, SHUFFLES, BOTH, RERANDOMISATION)
     if arrangement not in (None, *known):
         raise Fault(f'arrangement is "{arrangement}"; use one of {", ".join(known)}')
-    if question.kind == DRUG and arrangement in (SHUFFLES, BOTH):
+    if question.kind in MEANS and arrangement in (SHUFFLES, BOTH):
         raise Fault(
             f"{question.name} tests a mean, which shuffles leave as it is; use {SIGN_FLIPS} or "
             f"{RERANDOMISATION}"
         )
-    if question.kind != DRUG and arrangement == RERANDOMISATION:
+    if question.kind not in MEANS and arrangement == RERANDOMISATION:
         raise Fault(
             f"{question.name} does not test the mean of a group, which is all that "
             f"{RERANDOMISATION} can test; use {SIGN_FLIPS} or {SHUFFLES}"

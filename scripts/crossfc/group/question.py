@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from crossfc.fault import Fault
 
 DRUG = "drug"
+DRUG_POOLED = "drug_pooled"
+DRUG_SUBREGION = "drug_by_subregion"
 GROUP = "group_by_drug"
 POOLED = "group_by_drug_pooled"
 SUBREGION = "group_by_drug_by_subregion"
 CARRYOVER = "carryover"
 CHANGE = "change"
+# Of a mean in one group; of the mean over seeds; of the differences between seeds.
+MEANS = (DRUG, DRUG_POOLED, DRUG_SUBREGION)
+OVER_SEEDS = (DRUG_POOLED, POOLED)
+BETWEEN_SEEDS = (DRUG_SUBREGION, SUBREGION)
 
 
 @dataclass(frozen=True)
@@ -22,8 +28,8 @@ class Question:
     name : str
         Name of the analysis and of its folder.
     kind : str
-        ``drug``, ``group_by_drug``, ``group_by_drug_pooled``, ``group_by_drug_by_subregion``,
-        ``carryover`` or ``change``.
+        ``drug``, ``drug_pooled``, ``drug_by_subregion``, ``group_by_drug``,
+        ``group_by_drug_pooled``, ``group_by_drug_by_subregion``, ``carryover`` or ``change``.
     title, text : str
         Heading and question, in the labels of the trial.
     group : str or None
@@ -38,6 +44,10 @@ class Question:
     text: str
     group: str | None = None
     scale: str | None = None
+
+
+# What follows the name of the analysis per seed, drug_<group>.
+_SUFFIXES = {DRUG_POOLED: "_pooled", DRUG_SUBREGION: "_by_subregion"}
 
 
 def names(
@@ -66,8 +76,21 @@ def names(
     Returns
     -------
     list of str
+
+    Raises
+    ------
+    Fault
+        If the labels of the groups give two analyses one name.
     """
     found = [f"{DRUG}_{label}" for label in group_labels(groups)]
+    if n_seeds > 1:
+        found += [f"{name}{suffix}" for name in tuple(found) for suffix in _SUFFIXES.values()]
+    for name in found:
+        if found.count(name) > 1:
+            raise Fault(
+                f"config key groups: the groups {' and '.join(group_labels(groups))} give two "
+                f"analyses the name {name}; rename one of the groups"
+            )
     if len(group_labels(groups)) > 1:
         found.append(GROUP)
         if n_seeds > 1:
@@ -135,6 +158,24 @@ def question(
                 DRUG,
                 f"{active[:1].upper()}{active[1:]} in {label}",
                 f"In {label}, does connectivity differ between {active} and {control}?",
+                group=label,
+            )
+        if label and name == f"{DRUG}_{label}{_SUFFIXES[DRUG_POOLED]}":
+            return Question(
+                name,
+                DRUG_POOLED,
+                f"{active[:1].upper()}{active[1:]} in {label}, mean of the subregions",
+                f"In {label}, does connectivity, averaged over the seeds, differ between {active} "
+                f"and {control}?",
+                group=label,
+            )
+        if label and name == f"{DRUG}_{label}{_SUFFIXES[DRUG_SUBREGION]}":
+            return Question(
+                name,
+                DRUG_SUBREGION,
+                f"{active[:1].upper()}{active[1:]} by subregion in {label}",
+                f"In {label}, is the change in connectivity ({active} - {control}) another one for "
+                "another seed?",
                 group=label,
             )
     if controls:

@@ -10,11 +10,19 @@ from crossfc.group.hotelling import Hotelling
 from crossfc.group.inference import Inference
 from crossfc.group.model import RERANDOMISATION, WITHIN, Inestimable, Model
 from crossfc.group.pairs import Pairs
-from crossfc.group.question import Question
+from crossfc.group.question import CARRYOVER, CHANGE, Question
+from crossfc.group.slope import Slope
 from crossfc.group.statistic import Student
 from crossfc.group.welch import Welch
 
-_NAMES = {"Student": "t", "Welch": "Welch's t (G)", "Hotelling": "Hotelling's T² as F"}
+# Skewness of the differences from which on the page tells it (docs/statistics_maps.md).
+_SKEWED = 0.5
+_NAMES = {
+    "Student": "t",
+    "Slope": "t with robust standard error (HC2)",
+    "Welch": "Welch's t (G)",
+    "Hotelling": "Hotelling's T² as F",
+}
 
 
 def estimated(
@@ -24,6 +32,7 @@ def estimated(
     statistic: Student,
     found: Inference,
     maps: Sequence[str],
+    skewed: Sequence[float],
 ) -> dict:
     """Write down an analysis.
 
@@ -32,17 +41,20 @@ def estimated(
     asked : Question
     pairs : Pairs
     design : Model
-    statistic : Student, Welch or Hotelling
+    statistic : Student, Slope, Welch or Hotelling
     found : Inference
     maps : sequence of str
         Names of its maps.
+    skewed : sequence of float
+        Skewness of the differences in each of them; see `crossfc.group.skewness`.
 
     Returns
     -------
     dict
         ``copies`` counts the arrangements that give the observed statistic again, whatever the
         data. ``tail`` holds what is known of the fitted tail of each measure's null, and
-        ``extrapolated`` of each map the measures of which some p is from it.
+        ``extrapolated`` of each map the measures of which some p is from it. ``skewness`` is that
+        of the differences, the root mean square over the maps.
         ``arrangement_digest`` is the same for analyses of the same people under the same
         arrangements.
     """
@@ -53,9 +65,15 @@ def estimated(
     degrees = statistic.df
     if isinstance(statistic, Hotelling):
         degrees = {"numerator": statistic.df_effect, "denominator": statistic.df_error}
+    elif isinstance(statistic, Slope):
+        degrees = statistic.robust_df
     elif isinstance(statistic, Welch):
         df = found.degrees_of_freedom
         degrees = {"min": float(df.min()), "max": float(df.max())}
+    per_seed = {name: _summary(found, number, points) for number, name in enumerate(maps)}
+    for name, value in zip(maps, skewed, strict=True):
+        per_seed[name]["skewness"] = None if np.isnan(value) else round(value, 4)
+    of_all = float(np.sqrt(np.nanmean(np.square(skewed)))) if np.isfinite(skewed).any() else None
     return _words(asked, pairs) | {
         "estimable": True,
         "model": design.formula,
@@ -82,9 +100,10 @@ def estimated(
         ),
         "tfce": found.tfce is not None,
         "tail": {measure: tail.record() for measure, tail in found.tails.items()},
-        "per_seed": {name: _summary(found, number, points) for number, name in enumerate(maps)},
+        "skewness": None if of_all is None else round(of_all, 4),
+        "per_seed": per_seed,
         "left": design.left,
-        "notes": _notes(design, statistic, found),
+        "notes": _notes(design, statistic, found) + _skewed(asked, design, of_all),
     }
 
 
@@ -161,12 +180,41 @@ def _summary(found: Inference, number: int, points: np.ndarray) -> dict:
     return summary
 
 
+def _skewed(asked: Question, design: Model, value: float | None) -> list[str]:
+    """Say that differences are skewed where tests of a mean are wrong by it."""
+    if value is None or value < _SKEWED or asked.kind in (CARRYOVER, CHANGE):
+        return []
+    said = (
+        f"The differences look skewed over people (skewness {value:.2f}, root mean square over "
+        f"voxels; told from {_SKEWED:g} on)."
+    )
+    if asked.group is None:
+        said += (
+            " Groups whose differences are not equally skewed can be called different more often "
+            "than in 5 % of studies though their means are the same."
+        )
+    else:
+        said += (
+            " A mean change of zero with differences so skewed is called significant in more than "
+            "5 % of studies (about 20 % at a skewness of 1, 40 % at 1.5), by sign flips and by "
+            "orders drawn again."
+        )
+    if design.flip is not None:
+        said += " That nothing changes in anybody is still rejected in 5 % at most."
+    return [f"{said} Look at everybody's values before this is called a change of the mean."]
+
+
 def _notes(design: Model, statistic: Student, found: Inference) -> list[str]:
     notes, n_arrangements = list(design.notes), len(found.arrangements)
     if isinstance(statistic, Welch):
         notes.append(
             "The cluster-forming threshold is that of equal variances; the degrees of freedom of "
             "Welch's statistic vary over voxels."
+        )
+    if isinstance(statistic, Slope):
+        notes.append(
+            "The degrees of freedom, which set the cluster-forming threshold, are those of the "
+            "robust standard error where variances are equal."
         )
     if n_arrangements <= 20:
         notes.append(

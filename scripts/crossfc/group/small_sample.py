@@ -13,6 +13,7 @@ from crossfc.group.arrangement import SHUFFLES, Arrangements
 from crossfc.group.compiled import compiled
 from crossfc.group.fisher import Fisher
 from crossfc.group.hotelling import Hotelling
+from crossfc.group.slope import Slope
 from crossfc.group.statistic import FLOOR, Fit, Student
 from crossfc.group.welch import Welch
 
@@ -46,7 +47,7 @@ class SmallSample:
 
     Parameters
     ----------
-    statistic : Student, Welch, Fisher or Hotelling
+    statistic : Student, Slope, Welch, Fisher or Hotelling
         See `precise`.
     """
 
@@ -66,8 +67,8 @@ class SmallSample:
         effect = full[:, :n_effect] - nuisance @ (nuisance.T @ full[:, :n_effect])
         effect = np.linalg.qr(effect)[0] * np.sign(np.diag(np.linalg.qr(effect)[1]))
         model = np.column_stack([effect, nuisance])
-        if isinstance(statistic, Welch):
-            # The residual of each person, for the squares of each group.
+        if isinstance(statistic, Slope | Welch):
+            # The residual of each person, for squares that are weighed or of each group.
             rest = np.eye(len(full)) - model @ model.T
         else:
             rest = np.linalg.svd(model, full_matrices=True)[0][:, model.shape[1] :]
@@ -114,6 +115,9 @@ class SmallSample:
         effect, rest = products[:, : self._n_effect], products[:, self._n_effect :]
         if isinstance(statistic, Welch):
             out[:] = effect[:, 0] / np.sqrt(self._welch_variance(rest))
+        elif isinstance(statistic, Slope):
+            variance = np.einsum("n,anv->av", statistic.weights, np.square(rest))
+            out[:] = effect[:, 0] / np.sqrt(np.maximum(variance, statistic.floor))
         elif isinstance(statistic, Hotelling):
             shape = (len(batch), -1, statistic.measures, out.shape[1])
             effect, rest = effect.reshape(shape)[:, 0], rest.reshape(shape)

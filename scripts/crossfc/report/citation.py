@@ -182,6 +182,24 @@ REFERENCES = {
         "interpretation, reduce biases and improve reproducibility. NeuroImage 2023;274:120138.",
         "10.1016/j.neuroimage.2023.120138",
     ),
+    "diciccio2017": Reference(
+        "DiCiccio & Romano 2017",
+        "DiCiccio CJ, Romano JP. Robust permutation tests for correlation and regression "
+        "coefficients. Journal of the American Statistical Association 2017;112:1211–1220.",
+        "10.1080/01621459.2016.1202117",
+    ),
+    "kenward1997": Reference(
+        "Kenward & Roger 1997",
+        "Kenward MG, Roger JH. Small sample inference for fixed effects from restricted maximum "
+        "likelihood. Biometrics 1997;53:983–997.",
+        "10.2307/2533558",
+    ),
+    "mackinnon1985": Reference(
+        "MacKinnon & White 1985",
+        "MacKinnon JG, White H. Some heteroskedasticity-consistent covariance matrix estimators "
+        "with improved finite sample properties. Journal of Econometrics 1985;29:305–325.",
+        "10.1016/0304-4076(85)90158-7",
+    ),
     "winkler2014": Reference(
         "Winkler et al. 2014",
         "Winkler AM, Ridgway GR, Webster MA, Smith SM, Nichols TE. Permutation inference for the "

@@ -21,6 +21,11 @@ from crossfc.report.table import Table
 
 PLOTS_PER_SEED = 4
 _ARRANGED = {"re-randomisation": "drawings of the orders of treatments"}
+# What the mean of a group is tested against.
+_NULLS = {
+    "re-randomisation": "no change in anybody (not: no mean change)",
+    "sign flips": "differences symmetric about no change",
+}
 
 
 @dataclass
@@ -120,6 +125,14 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
             else "no",
         ),
         ("covariates", ", ".join(map(str, record.get("covariates") or []))),
+        (
+            "null hypothesis",
+            _NULLS.get(kind, "") if analysis.kind.startswith("drug") else "",
+        ),
+        (
+            "skewness of differences",
+            "" if number.missing(record.get("skewness")) else number.fixed(record["skewness"]),
+        ),
     ]
     return [(word, value) for word, value in pairs if value]
 
@@ -190,7 +203,7 @@ def seed_maps(results: Results, analysis: Analysis) -> tuple[str, list[SeedMap]]
 def _scale_name(results: Results, analysis: Analysis, name: str) -> str:
     if name == "F":
         return "F"
-    if analysis.kind == "drug":
+    if analysis.kind in ("drug", "drug_pooled"):
         return f"t ({results.active} − {results.control})"
     if analysis.kind.startswith("group_by_drug") and len(results.groups) == 2:
         return f"t (change in {results.groups[0]} − in {results.groups[1]})"

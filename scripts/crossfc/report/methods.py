@@ -170,6 +170,9 @@ _COMPARISONS = {
     "group_by_drug_by_subregion": "between seeds",
 }
 
+# What the names of these end with, after the group.
+_OF_SEEDS = {"drug_pooled": "_pooled", "drug_by_subregion": "_by_subregion"}
+
 
 def model_clause(results: Results, *kinds: str) -> str:
     """Say which further terms the models of these kinds had, after their records.
@@ -214,6 +217,8 @@ def _label(analysis: Analysis) -> str:
     """Tell an analysis from others of its kind: by group, by scale, by what is compared."""
     if analysis.kind in _COMPARISONS:
         return _COMPARISONS[analysis.kind]
+    if analysis.kind in _OF_SEEDS:
+        return analysis.name.removeprefix("drug_").removesuffix(_OF_SEEDS[analysis.kind])
     if analysis.kind in ("drug", "change"):
         return analysis.name.removeprefix(f"{analysis.kind}_")
     return analysis.title
@@ -226,6 +231,19 @@ _SCHEMES = {
     "re-randomisation": (
         "Orders of treatments were drawn again among {}, as many of each as there were, as the "
         "randomisation might have given them,"
+    ),
+}
+
+
+# What it is that a mean is tested against.
+_NULLS = {
+    "sign flips": (
+        "For the effect of {} in a group, flips of signs test that differences are symmetric about "
+        "no change."
+    ),
+    "re-randomisation": (
+        "Drawing the orders again tests that {} changes nothing in anybody, which no mean change "
+        "does not mean."
     ),
 }
 
@@ -250,6 +268,8 @@ def schemes(results: Results, cite: Citations) -> list[str]:
                 who = f"people within blocks of equal {blocks}"
             said = f"{sentence.format(who)} {', and '.join(parts)}."
             out.append(said[:1].upper() + said[1:])
+        if arrangement in _NULLS and any(a.kind.startswith("drug") for a in own):
+            out.append(_NULLS[arrangement].format(results.active))
     return out
 
 
@@ -261,6 +281,8 @@ def _tested(results: Results, analyses: list[Analysis]) -> list[str]:
         labels.setdefault(kind, []).append(_label(analysis))
     words = {
         "drug": f"the effect of {results.active} in {{}}",
+        "drug_pooled": f"the effect of {results.active} on the mean of the seeds in {{}}",
+        "drug_by_subregion": f"the differences of seeds in the effect of {results.active} in {{}}",
         "group": "the comparison of groups {}",
         "carryover": "carry-over",
         "change": "the slope on change in {}",

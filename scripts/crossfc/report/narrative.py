@@ -70,6 +70,16 @@ def question_of(results: Results, analysis: Analysis) -> str:
             f"Which seed changed its connectivity under {a} (against {c}) in "
             f"{subject_group(results, analysis)}?"
         )
+    if analysis.kind == "drug_pooled":
+        return (
+            f"Over all seeds together, did connectivity change under {a} (against {c}) in "
+            f"{subject_group(results, analysis)}?"
+        )
+    if analysis.kind == "drug_by_subregion":
+        return (
+            f"Did the change of connectivity under {a} in {subject_group(results, analysis)} "
+            "depend on the seed?"
+        )
     between = " and ".join(results.groups)
     if analysis.kind == "group_by_drug_pooled":
         return f"Over all seeds together, did the change under {a} differ between {between}?"
@@ -129,7 +139,7 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
         worst = ", ".join(f"{s}: {analysis.smallest_equals(s)}" for s in silent)
         sentences.append(f"No cluster survived correction for {number.listed(silent)} ({worst}).")
         if found["seed"].nunique() and analysis.kind in ("drug", "group_by_drug"):
-            sentences.append(_no_difference(results))
+            sentences.append(_no_difference(results, analysis))
     firsts = [found[found["seed"] == seed].iloc[0].to_dict() for seed in order]
     short = f"{subject}: {'; '.join(_short(results, analysis, row) for row in firsts)}."
     return Answer(question, FOUND, sentences[0], short, sentences[1:] + details, anchor, analysis)
@@ -151,12 +161,15 @@ def cluster_sentence(results: Results, analysis: Analysis, row: dict) -> str:
     counted = people_counted(analysis)
     people = f"; {counted}" if counted else ""
     up = str(row["sign"]) != "-"
-    if analysis.kind == "drug":
+    if analysis.kind in ("drug", "drug_pooled"):
         word = "higher" if up else "lower"
         groups = list(analysis.record.get("n") or results.groups)
         told = _effect_text(analysis, row, "Δz") + _cells_text(results, analysis, row, groups)
+        what = f"the connectivity of {seed}"
+        if analysis.kind == "drug_pooled":
+            what = "connectivity averaged over the seeds"
         return (
-            f"In {subject_group(results, analysis)}, the connectivity of {seed} was {word} under "
+            f"In {subject_group(results, analysis)}, {what} was {word} under "
             f"{a} than under {c} ({where}{told}{people})."
             f"{_reversed_text(results, analysis, row, groups)}"
         )
@@ -169,6 +182,12 @@ def cluster_sentence(results: Results, analysis: Analysis, row: dict) -> str:
             f"For {seed}, the change under {a} (minus {c}) was {word} in {first} than in {second} "
             f"({where}{told}{people})."
             f"{_reversed_text(results, analysis, row, results.groups)}"
+        )
+    if analysis.kind == "drug_by_subregion":
+        return (
+            f"In {subject_group(results, analysis)}, the change under {a} (minus {c}) depended on "
+            f"the seed ({where}{people}); the analysis does not say which seeds differ, the maps "
+            "per seed show it."
         )
     if analysis.kind == "group_by_drug_by_subregion":
         return (
@@ -270,8 +289,10 @@ def _other_sentence(analysis: Analysis, seed: str) -> str:
     )
 
 
-def _no_difference(results: Results) -> str:
-    tested = results.of_kind("group_by_drug_by_subregion")
+def _no_difference(results: Results, analysis: Analysis) -> str:
+    """Point to the analysis that compares the seeds in the same effect of the same people."""
+    name = f"{analysis.name}_by_subregion"
+    tested = [a for a in results.analyses if a.name == name and a.record.get("estimable", True)]
     if not tested:
         return "That other seeds show no effect does not show that the seeds differ."
     if tested[0].significant().empty:
@@ -342,6 +363,8 @@ def _subject(results: Results, analysis: Analysis) -> str:
     a, between = results.active, " against ".join(results.groups)
     subject = {
         "drug": f"{a} in {subject_group(results, analysis)}",
+        "drug_pooled": f"{a} in {subject_group(results, analysis)}, mean of the seeds",
+        "drug_by_subregion": f"{a} in {subject_group(results, analysis)}, differing by seed",
         "group_by_drug_pooled": f"{between}, change under {a}, mean of the seeds",
         "group_by_drug": f"{between}, change under {a}, each seed",
         "group_by_drug_by_subregion": f"{between}, change under {a}, differing by seed",
@@ -353,10 +376,12 @@ def _subject(results: Results, analysis: Analysis) -> str:
 def _short(results: Results, analysis: Analysis, row: dict) -> str:
     """Give a cluster in a few words: seed, region, direction, p."""
     up = str(row["sign"]) != "-"
-    word = {"drug": ("higher", "lower")}.get(analysis.kind, ("more positive", "more negative"))
+    word = ("more positive", "more negative")
+    if analysis.kind in ("drug", "drug_pooled"):
+        word = ("higher", "lower")
     first = f" in {results.groups[0]}" if analysis.kind.startswith("group_by_drug") else ""
     told = f"{word[0 if up else 1]}{first}, "
-    if analysis.kind == "group_by_drug_by_subregion":
+    if analysis.kind in ("drug_by_subregion", "group_by_drug_by_subregion"):
         told = ""
     if analysis.kind == "change":
         told = f"{'positive' if up else 'negative'} slope, "

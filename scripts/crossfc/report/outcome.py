@@ -17,7 +17,9 @@ from crossfc.report.results import SIGNIFICANT, Results
 def answers(results: Results) -> list[Answer]:
     """Answer every question the study has numbers for, the main ones first."""
     out = []
-    for kind in ("drug", "group_by_drug_pooled", "group_by_drug", "group_by_drug_by_subregion"):
+    within = ("drug", "drug_pooled", "drug_by_subregion")
+    between = ("group_by_drug_pooled", "group_by_drug", "group_by_drug_by_subregion")
+    for kind in (*within, *between):
         out += [map_answer(results, analysis) for analysis in results.of_kind(kind)]
     out += clinical_answers(results)
     out += [map_answer(results, analysis) for analysis in results.of_kind("change")]

@@ -220,18 +220,20 @@ def mixed_table(results: Results) -> Table | None:
         ("term", "term", text),
         ("estimate", "estimate (z)", lambda v: number.signed(v, 3)),
         ("se", "SE", _three),
-        ("z", "Wald z", number.fixed),
+        ("t", "t", number.fixed),
+        ("df", "df", lambda v: number.general(v, 3)),
         ("p", "p", number.probability),
         ("n_people", "people", number.whole),
         ("n_sessions", "sessions", number.whole),
-        ("converged", "converged", text),
+        ("converged", "fitted", lambda v: "yes" if v else "no"),
         ("note", "note", blank),
     ]
     marked = list(results.mixed["p"] < SIGNIFICANT)
     group = f", group {' − '.join(results.groups)}" if len(results.groups) == 2 else ""
     caption = (
         "Mixed model on the a-priori targets, one-session people included (p not corrected; drug "
-        f"is {results.active} − {results.control}{group}, period the second − the first)"
+        f"is {results.active} − {results.control}{group}, period the second − the first; degrees "
+        "of freedom after Kenward and Roger)"
     )
     return from_frame(results.mixed, columns, caption, marked)
 

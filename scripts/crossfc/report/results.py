@@ -252,7 +252,7 @@ def read_analysis(name: str, folder: Path) -> Analysis | None:
         return None
     return Analysis(
         name,
-        kind_of(name),
+        str(record.get("kind") or kind_of(name)),
         folder,
         record,
         _with_places(read_table(folder / "clusters.tsv")),
@@ -273,6 +273,9 @@ def kind_of(name: str) -> str:
     fixed = ("group_by_drug_by_subregion", "group_by_drug_pooled", "group_by_drug", "carryover")
     if name in fixed:
         return name
+    for suffix in ("_pooled", "_by_subregion"):
+        if name.startswith("drug_") and name.endswith(suffix):
+            return f"drug{suffix}"
     for prefix in ("drug_", "change_"):
         if name.startswith(prefix):
             return prefix.rstrip("_")

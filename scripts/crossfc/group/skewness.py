@@ -1,0 +1,70 @@
+"""Skewness of the differences that an analysis tests, beyond what chance and outliers would show.
+
+Tests of a mean stand on differences that are as likely to lie above their mean as below it, sign
+flips openly, and the drawing of orders as soon as "no effect in anybody" is read as "no mean
+effect". So the skewness is told beside the analysis.
+"""
+
+import numpy as np
+
+_VOXELS = 4096  # looked at, evenly spaced: what is told is a mean over them
+_FLIPS = 64
+
+
+def skewness(
+    data: np.ndarray,
+    model: np.ndarray,
+    flip: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    flat: np.ndarray | None = None,
+) -> float:
+    """Compute the root mean square skewness of the differences over voxels, less what chance gives.
+
+    Chance gives squares above zero, and the more so the longer the tails. How much is measured on
+    the residuals themselves: were they symmetric, each could have the other sign, so the mean over
+    64 random flips of them, fitted again, is taken off. What is left is about zero for normal
+    errors, and small for symmetric ones of long tails (0.4 for Student's t on 5 degrees of freedom
+    in 12 people).
+
+    Parameters
+    ----------
+    data : array, shape (n_people, n_voxels) or (n_people, n_measures, n_voxels)
+        Read by ``shape`` and ``[..., part]`` only.
+    model : ndarray, shape (n_people, n_columns)
+        All columns of the model.
+    flip : ndarray, shape (n_people,), optional
+        +1 or -1, by which data and model were multiplied; the skewness is that before it.
+    groups : ndarray, shape (n_people,), optional
+        Residuals are standardised within each of these variance groups.
+    flat : bool ndarray, shape (n_voxels,), optional
+        Voxels that are left out.
+
+    Returns
+    -------
+    float
+        Of few people it comes out too small: the sample's skewness cannot be larger than about
+        the root of their number. NaN where there are fewer than three people or no voxels.
+    """
+    n_people, n_voxels = data.shape[0], data.shape[-1]
+    groups = np.zeros(n_people, dtype=int) if groups is None else np.asarray(groups)
+    flat = np.zeros(n_voxels, dtype=bool) if flat is None else flat
+    part = slice(0, n_voxels, max(1, n_voxels // _VOXELS))
+    if n_people < 3 or flat[part].all():
+        return float("nan")
+    y = np.asarray(data[..., part], dtype=float)[..., ~flat[part]].reshape(n_people, -1)
+    if flip is not None:
+        y, model = y * np.reshape(flip, (-1, 1)), model * np.reshape(flip, (-1, 1))
+    basis = np.linalg.qr(model)[0]
+    members = [groups == group for group in np.unique(groups)]
+
+    def squares(values: np.ndarray) -> float:
+        e = values - basis @ (basis.T @ values)
+        for own in members:
+            spread = np.sqrt(np.mean(np.square(e[own]), axis=0))
+            e[own] /= np.where(spread > 0, spread, 1)
+        return float(np.mean(np.square(np.mean(e**3, axis=0))))
+
+    e = y - basis @ (basis.T @ y)
+    rng = np.random.default_rng(0)
+    chance = [squares(e * rng.choice([-1.0, 1.0], (n_people, 1))) for _ in range(_FLIPS)]
+    return float(np.sqrt(max(squares(y) - np.mean(chance), 0.0)))
