@@ -20,7 +20,6 @@ with job(snakemake):
         choices["groups"] or group_labels(design["groups"])[:1],
         design["scales"],
         n_permutations=choices["permutations"],
-        n_bootstrap=choices["bootstrap"],
         random_seed=choices["seed"],
     )
     atomic.write_table(made.correlation, found.table)

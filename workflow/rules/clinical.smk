@@ -32,7 +32,7 @@ rule clinical_change:
         "../../scripts/clinical_change.py"
 
 
-# Change on change at a-priori edges: permutation p, bootstrap interval, false discovery rate.
+# Change on change at a-priori edges, given the order: permutation p, interval, false discovery rate.
 rule clinical_correlation:
     input:
         pairs=on_sheets(lambda: plan.pairs_with_edges(plan.primary)),
@@ -50,7 +50,9 @@ rule clinical_correlation:
     params:
         design=on_sheets(lambda: plan.design()),
         # Hypotheses stated beforehand change what the report shows, not what is computed.
-        clinical={k: v for k, v in plan.config["clinical"].items() if k != "hypotheses"},
+        clinical={
+            key: plan.config["clinical"][key] for key in ("groups", "permutations", "seed")
+        },
         code=code("clinical_correlation"),
     script:
         "../../scripts/clinical_correlation.py"
