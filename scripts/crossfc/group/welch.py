@@ -99,7 +99,7 @@ class Welch(Student):
         return list(zip(self._members.T, self._group_df, strict=True))
 
     def group_variances(self, data: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Compute the residual variance of each group, for effect sizes.
+        """Compute the residual variance of each group, in the order of `variance_groups`.
 
         Parameters
         ----------
