@@ -187,7 +187,9 @@ def test_a_plain_correlation_that_tells_another_story_is_told_too(told):
 def test_who_decides_a_correlation_is_said():
     one = {"decisive_person": "sub-T03", "decisive_r": 0.21, "decisive_p": 0.34}
     said = said_of(n_decisive=1, **one)
-    assert said.endswith("; one person decides: without sub-T03 r = 0.21, p = 0.34")
+    assert said.endswith(
+        "; one person decides whether p is below 0.05: without sub-T03 r = 0.21, p = 0.34"
+    )
     said = said_of(n_decisive=3, **one)
     assert "any one of 3 people decides whether p is below 0.05, most of all sub-T03" in said
 

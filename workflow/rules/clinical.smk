@@ -51,7 +51,8 @@ rule clinical_correlation:
         design=on_sheets(lambda: plan.design()),
         # Hypotheses stated beforehand change what the report shows, not what is computed.
         clinical={
-            key: plan.config["clinical"][key] for key in ("groups", "permutations", "seed")
+            key: plan.config["clinical"][key]
+            for key in ("groups", "permutations", "seed")
         },
         code=code("clinical_correlation"),
     script:

@@ -277,7 +277,7 @@ def _decided(row: dict) -> str:
         return ""
     without = f"r = {number.fixed(row.get('decisive_r'))}, {number.p_equals(row.get('decisive_p'))}"
     if int(count) == 1:
-        return f"; one person decides: without {person} {without}"
+        return f"; one person decides whether p is below {SIGNIFICANT}: without {person} {without}"
     return (
         f"; any one of {number.whole(count)} people decides whether p is below {SIGNIFICANT}, "
         f"most of all {person}: without, {without}"
