@@ -19,7 +19,6 @@ with job(snakemake):
         choices["groups"],
         design["scales"],
         n_permutations=choices["permutations"],
-        n_bootstrap=choices["bootstrap"],
         random_seed=choices["seed"],
     )
     atomic.write_table(made.correlation, found.table)

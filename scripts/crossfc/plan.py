@@ -1055,7 +1055,7 @@ class Plan:
 
         Hypotheses stated beforehand change what the report shows, not what is computed.
         """
-        own = {k: v for k, v in self.config["clinical"].items() if k != "hypotheses"}
+        own = {name: self.config["clinical"][name] for name in ("permutations", "seed")}
         return own | {"groups": self.correlated_groups()}
 
     def pair_choices(self, pipeline: str) -> dict[str, Any]:

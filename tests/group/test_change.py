@@ -52,7 +52,8 @@ def test_columns_are_the_contract_in_order():
     )
     assert " ".join(table.columns) == (
         "scale group n adjusted_n adjusted_estimate adjusted_low adjusted_high adjusted_t "
-        "adjusted_df adjusted_p unadjusted_because mean mean_low mean_high sd t df p wilcoxon_p "
+        "adjusted_df adjusted_p adjusted_wilcoxon_p unadjusted_because mean mean_low mean_high sd "
+        "unadjusted_t unadjusted_df unadjusted_p unadjusted_wilcoxon_p "
         "period_estimate period_low period_high period_t period_df period_p carryover_estimate "
         "carryover_low carryover_high carryover_t carryover_df carryover_p n_first_ketamine "
         "n_first_placebo"
@@ -67,10 +68,11 @@ def test_every_number_is_that_of_scipy_and_statsmodels():
     row, _ = one_row(scores)
     delta = scores["active"] - scores["control"]
     paired = stats.ttest_rel(scores["active"], scores["control"])
-    assert row["n"] == 15 and row["df"] == 14
+    assert row["n"] == 15 and row["unadjusted_df"] == 14
     assert row["mean"] == pytest.approx(delta.mean())
     assert row["sd"] == pytest.approx(delta.std(ddof=1))
-    assert (row["t"], row["p"]) == pytest.approx((paired.statistic, paired.pvalue))
+    plain = row["unadjusted_t"], row["unadjusted_p"]
+    assert plain == pytest.approx((paired.statistic, paired.pvalue))
     code = np.where(scores["sequence"] == ORDERS[0], -1.0, 1.0)
     fit = sm.OLS(delta.to_numpy(), sm.add_constant(code)).fit()
     assert (row["adjusted_estimate"], row["period_estimate"]) == pytest.approx(tuple(fit.params))
@@ -91,7 +93,15 @@ def test_every_number_is_that_of_scipy_and_statsmodels():
     limits = carryover.confidence_interval()
     assert (row["carryover_low"], row["carryover_high"]) == pytest.approx(tuple(limits))
     exact = stats.PermutationMethod(n_resamples=np.inf)
-    assert row["wilcoxon_p"] == pytest.approx(stats.wilcoxon(delta, method=exact).pvalue)
+    assert row["unadjusted_wilcoxon_p"] == pytest.approx(stats.wilcoxon(delta, method=exact).pvalue)
+    # Koch's test: the differences between periods, compared between the orders.
+    by_period = (-code * delta).to_numpy()
+    shuffled = stats.permutation_test(
+        (stats.rankdata(by_period)[code < 0], stats.rankdata(by_period)[code > 0]),
+        lambda a, b, axis: np.abs(a.mean(axis=axis) - b.mean(axis=axis)),
+        n_resamples=np.inf, vectorized=True, alternative="greater",
+    )  # fmt: skip
+    assert row["adjusted_wilcoxon_p"] == pytest.approx(shuffled.pvalue)
     assert (row["n_first_ketamine"], row["n_first_placebo"]) == (8, 7)
 
 
@@ -117,10 +127,10 @@ def test_whose_order_is_unknown_is_only_in_what_needs_no_order():
     known, silent = one_row(scores.drop(index=[2, 5]))
     assert silent == []
     adjusted = [c for c in row.index if c.startswith(("adjusted", "period", "carryover", "n_"))]
-    assert len(adjusted) == 21 and row["adjusted_n"] == 7
+    assert len(adjusted) == 22 and row["adjusted_n"] == 7
     pd.testing.assert_series_equal(row[adjusted], known[adjusted])
     assert np.isfinite(row[adjusted].astype(float)).all()
-    plain = ["n", "mean", "sd", "t", "df", "p", "wilcoxon_p"]
+    plain = ["n", "mean", "sd", *(f"unadjusted_{c}" for c in ("t", "df", "p", "wilcoxon_p"))]
     pd.testing.assert_series_equal(row[plain], full[plain])
     assert row["n"] == 9 and row["adjusted_estimate"] != full["adjusted_estimate"]
     assert len(notes) == 1
@@ -153,9 +163,9 @@ def test_without_an_order_there_is_no_adjusted_effect_and_a_note(sequence, said,
     row, notes = one_row(random_scores(rng, 6, sequence=sequence))
     adjusted = [c for c in row.index if c.startswith(("adjusted", "period", "carryover"))]
     adjusted.remove("adjusted_n")
-    assert len(adjusted) == 18 and row[adjusted].isna().all()
+    assert len(adjusted) == 19 and row[adjusted].isna().all()
     assert row["adjusted_n"] == 0 and row["unadjusted_because"] == because
-    assert np.isfinite(row["t"])
+    assert np.isfinite(row["unadjusted_t"])
     assert len(notes) == len(said)
     assert all(words in note for words, note in zip(said, notes, strict=True))
 
@@ -181,7 +191,7 @@ def test_degenerate_data_give_na_without_warnings_or_infinity(scores):
         row["carryover_p"]
     )
     if row["n"] != 6:
-        assert np.isnan(row["t"]) and np.isnan(row["p"]) and notes
+        assert np.isnan(row["unadjusted_t"]) and np.isnan(row["unadjusted_p"]) and notes
 
 
 def test_missing_scores_leave_by_name_and_absent_scales_give_no_row():
@@ -223,13 +233,12 @@ def test_change_between_groups_is_welch():
     )
     assert table["scale"].tolist() == ["MADRS"]
     row = table.iloc[0]
-    assert (row["t"], row["df"], row["p"]) == pytest.approx(
-        (expected.statistic, expected.df, expected.pvalue)
-    )
+    plain = ["unadjusted_t", "unadjusted_df", "unadjusted_p"]
+    assert tuple(row[plain]) == pytest.approx((expected.statistic, expected.df, expected.pvalue))
     assert (row["n_TRD"], row["n_HV"]) == (14, 9)
-    assert row["difference"] == pytest.approx(row["mean_TRD"] - row["mean_HV"])
+    assert row["unadjusted_difference"] == pytest.approx(row["mean_TRD"] - row["mean_HV"])
     limits = expected.confidence_interval()
-    assert (row["difference_low"], row["difference_high"]) == pytest.approx(tuple(limits))
+    assert (row["unadjusted_low"], row["unadjusted_high"]) == pytest.approx(tuple(limits))
     assert change_between_groups(scores, TREATMENTS, ["TRD"], ["MADRS"]).empty
 
 
@@ -247,7 +256,7 @@ def test_change_between_groups_is_adjusted_for_period():
         parts.append(scores_of(30 + delta, [30.0] * 12, group=group, sequence=sequence))
         adjusted.append((code, delta))
     row = change_between_groups(pd.concat(parts), TREATMENTS, ["TRD", "HV"], ["MADRS"]).iloc[0]
-    assert row["difference"] > 8 and row["unadjusted_because"] == ""
+    assert row["unadjusted_difference"] > 8 and row["unadjusted_because"] == ""
     assert row["adjusted_n"] == 24
     assert row["adjusted_estimate"] == pytest.approx(2.0, abs=0.8)
     assert row["adjusted_low"] < row["adjusted_estimate"] < row["adjusted_high"]
@@ -262,6 +271,42 @@ def test_change_between_groups_is_adjusted_for_period():
     row = change_between_groups(pd.concat(parts), TREATMENTS, ["TRD", "HV"], ["MADRS"]).iloc[0]
     assert np.isnan(row["adjusted_p"]) and row["adjusted_n"] == 0
     assert row["unadjusted_because"] == "everybody had ketamine first"
+
+
+def test_a_drug_found_by_ranks_is_not_the_periods():
+    """Nothing but a period effect of two SD; 20 of 24 had ketamine first."""
+    rng = np.random.default_rng(15)
+    code = np.repeat([-1.0, 1.0], [20, 4])
+    delta = np.round(2 * code + rng.normal(0, 1, 24), 1)
+    sequence = [ORDERS[int(c > 0)] for c in code]
+    row, _ = one_row(scores_of(30 + delta, [30.0] * 24, sequence=sequence))
+    assert row["unadjusted_wilcoxon_p"] < 0.05 < row["adjusted_wilcoxon_p"]
+    assert row["unadjusted_p"] < 0.05 < row["adjusted_p"]
+
+
+def test_effect_size_of_groups_is_that_of_bonett():
+    """Without an order: d and limits of Bonett (2008), as R's statpsych::ci.stdmean2.
+
+    R> library(statpsych); ci.stdmean2(.05, m1, m2, sd1, sd2, 6, 5)
+    The formula is written out here, as R is not needed for the tests.
+    """
+    first, second = np.array([3.0, 7, -2, 5, 9, 1]), np.array([0.0, 1, 0.5, 1.5, -1])
+    sequence = {"sequence": "n/a"}
+    parts = [
+        scores_of(30 + first, [30.0] * 6, **sequence),
+        scores_of(30 + second, [30.0] * 5, group="HV", **sequence),
+    ]
+    row = change_between_groups(pd.concat(parts), TREATMENTS, ["TRD", "HV"], ["MADRS"]).iloc[0]
+    v1, v2 = first.var(ddof=1), second.var(ddof=1)
+    s = np.sqrt((v1 + v2) / 2)
+    d = (first.mean() - second.mean()) / s
+    error = np.sqrt(d**2 * (v1**2 / 5 + v2**2 / 4) / (8 * s**4) + (v1 / 5 + v2 / 4) / s**2)
+    z = stats.norm.isf(0.025)
+    assert (row["g_low"], row["g_high"]) == pytest.approx((d - z * error, d + z * error))
+    # Delacre et al. (2021): J at the degrees of freedom of the mean variance.
+    df = (v1 + v2) ** 2 / (v1**2 / 5 + v2**2 / 4)
+    assert row["g"] == pytest.approx(d * (1 - 3 / (4 * df - 1)), rel=2e-3)
+    assert 0 < row["g"] < d
 
 
 def test_bad_tables_are_refused():
@@ -325,13 +370,15 @@ def test_real_trial(shared_data):
     scores = real_scores(shared_data)
     table, notes = clinical_change(scores, TREATMENTS, ["MDD"], ["MADRS"])
     row = table.iloc[0]
-    assert (row["n"], row["df"]) == (24, 23)
+    assert (row["n"], row["unadjusted_df"]) == (24, 23)
     assert (row["n_first_ketamine"], row["n_first_placebo"]) == (12, 12)
     assert round(row["mean"], 3) == -6.750 and round(row["sd"], 3) == 9.543
-    assert round(row["t"], 4) == -3.4652 and round(row["p"], 5) == 0.00210
+    assert round(row["unadjusted_t"], 4) == -3.4652 and round(row["unadjusted_p"], 5) == 0.00210
     assert round(row["adjusted_estimate"], 3) == -6.750
     assert round(row["adjusted_t"], 4) == -3.3891 and round(row["adjusted_p"], 5) == 0.00264
     assert abs(row["period_estimate"]) < 5e-4
     assert round(row["carryover_t"], 3) == -0.712 and round(row["carryover_p"], 3) == 0.484
-    assert round(row["wilcoxon_p"], 4) == 0.0011  # exact; the normal approximation gives 0.0019
+    assert (
+        round(row["unadjusted_wilcoxon_p"], 4) == 0.0011
+    )  # exact; the normal approximation gives 0.0019
     assert notes == []

@@ -8,8 +8,15 @@ from scipy import stats
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
-from crossfc.group.effect import hedges_g, noncentrality_interval, partial_r, partial_r_squared
+from crossfc.group.effect import (
+    hedges_g,
+    hedges_g_welch,
+    noncentrality_interval,
+    partial_r,
+    partial_r_squared,
+)
 from crossfc.group.statistic import Student
+from crossfc.group.welch import Welch
 
 
 @pytest.mark.parametrize("df", [2, 9, 38])
@@ -198,3 +205,42 @@ def test_partial_r_squared_of_nothing_and_far_out():
     share, low, high = partial_r_squared(np.array([0.0, 1e-6, 1e6]), 1, 20)
     assert (low[:2] == 0).all() and (share <= high).all()
     assert 0.9995 < low[2] < share[2] < high[2] < 1
+
+
+@pytest.mark.parametrize("spread", [(1, 1), (3, 1), (1, 3)])
+def test_g_of_groups_of_unequal_variance_covers(spread):
+    """12 and 8 people, an order in the model, g = 0.8: 4,000 voxels that are data sets."""
+    rng = np.random.default_rng(11)
+    first = np.repeat([True, False], [12, 8])
+    code = np.tile([-1.0, 1.0], 10)
+    scale = np.repeat(spread, [12, 8])[:, None]
+    unit = np.sqrt(np.square(spread).mean())
+    data = rng.standard_normal((20, 4000)) * scale + 0.8 * unit * first[:, None] + code[:, None]
+    statistic = Welch(np.where(first, 0.5, -0.5), np.column_stack([np.ones(20), code]), ~first)
+    fit = statistic.fit(data)
+    of_groups = statistic.group_variances(data)
+    g, low, high = hedges_g_welch(fit.effect, fit.standard_error, *of_groups)
+    # Standard error of the share of 4,000: 0.0034.
+    assert 0.935 < np.mean((low <= 0.8) & (high >= 0.8)) < 0.97
+    # Unbiased: J is exact for normal data and a variance of its own degrees of freedom.
+    assert np.mean(g) == pytest.approx(0.8, abs=4 * np.std(g) / np.sqrt(4000) + 0.01)
+    # By the pooled variance it is another number, whose interval fails if the few vary more.
+    pooled = np.sqrt(np.dot([11, 7], np.square(spread)) / 18)
+    _, a, b = hedges_g(fit.t, statistic.df, statistic.effect_variance)
+    covered = np.mean((a <= 0.8 * unit / pooled) & (b >= 0.8 * unit / pooled))
+    assert (covered < 0.91) == (spread == (1, 3))
+
+
+def test_residual_variance_of_groups_is_that_of_least_squares():
+    rng = np.random.default_rng(12)
+    first, code = np.arange(11) < 7, np.tile([-1.0, 1.0], 6)[:11]
+    data = rng.standard_normal((11, 3))
+    effect, nuisance = np.where(first, 0.5, -0.5), np.column_stack([np.ones(11), code])
+    variances, df, counts = Welch(effect, nuisance, ~first).group_variances(data)
+    design = np.column_stack([effect, nuisance])
+    hat = design @ np.linalg.pinv(design)
+    rest, left = data - hat @ data, 1 - np.diag(hat)
+    for group, members in enumerate((~first, first)):  # the smaller group first
+        assert df[group] == pytest.approx(left[members].sum()) and counts[group] == members.sum()
+        expected = np.square(rest[members]).sum(axis=0) / left[members].sum()
+        np.testing.assert_allclose(variances[group], expected)

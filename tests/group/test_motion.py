@@ -23,6 +23,7 @@ def sessions(rng, n_patients=12, n_controls=9):
         for i in range(n):
             for treatment, session in (("placebo", "ses-p2"), ("ketamine", "ses-d2")):
                 row = {"participant_id": f"sub-{group}{i:02d}", "group": group}
+                row |= {"sequence": ("ketamine-placebo", "placebo-ketamine")[i % 3 == 0]}
                 row |= {"session_id": session, "treatment": treatment}
                 row |= {"excluded": False, "exclusion_reasons": ""}
                 row |= {measure: rng.gamma(2, 0.1) for measure in MEASURES}
@@ -31,6 +32,8 @@ def sessions(rng, n_patients=12, n_controls=9):
 
 
 def test_every_test_is_that_of_scipy():
+    import statsmodels.api as sm
+
     table_of = sessions(np.random.default_rng(0))
     table = motion(table_of, TREATMENTS, ["TRD", "HV"])
     assert list(table.columns) == COLUMNS
@@ -45,15 +48,22 @@ def test_every_test_is_that_of_scipy():
             paired = stats.ttest_rel(wide["ketamine"], wide["placebo"])
             deltas.append(wide["ketamine"] - wide["placebo"])
             row = table[(table["measure"] == measure) & (table["group"] == group)].iloc[0]
-            assert row["n"] == n and row["df"] == n - 1
-            assert (row["t"], row["p"]) == pytest.approx((paired.statistic, paired.pvalue))
+            assert row["n"] == row["adjusted_n"] == n and row["unadjusted_df"] == n - 1
+            plain = row["unadjusted_t"], row["unadjusted_p"]
+            assert plain == pytest.approx((paired.statistic, paired.pvalue))
+            code = np.where(np.arange(n) % 3 == 0, 1.0, -1.0)
+            fit = sm.OLS(deltas[-1].to_numpy(), sm.add_constant(code)).fit()
+            told = row["adjusted_difference"], row["adjusted_t"], row["adjusted_p"]
+            assert told == pytest.approx((fit.params[0], fit.tvalues[0], fit.pvalues[0]))
+            assert row["adjusted_df"] == n - 2 and 0 < row["adjusted_wilcoxon_p"] <= 1
             assert row["mean_active"] == pytest.approx(wide["ketamine"].mean())
             assert row["mean_control"] == pytest.approx(wide["placebo"].mean())
             assert row["mean_difference"] == pytest.approx(deltas[-1].mean())
-            assert row["wilcoxon_p"] == pytest.approx(stats.wilcoxon(deltas[-1]).pvalue)
+            assert row["unadjusted_wilcoxon_p"] == pytest.approx(stats.wilcoxon(deltas[-1]).pvalue)
         expected = stats.ttest_ind(*deltas, equal_var=False)
         row = table[(table["measure"] == measure) & (table["group"] == "group_by_drug")].iloc[0]
-        assert (row["t"], row["df"], row["p"]) == pytest.approx(
+        plain = ["unadjusted_t", "unadjusted_df", "unadjusted_p"]
+        assert tuple(row[plain]) == pytest.approx(
             (expected.statistic, expected.df, expected.pvalue)
         )
         assert row["mean_difference"] == pytest.approx(deltas[0].mean() - deltas[1].mean())
@@ -96,14 +106,22 @@ def test_one_group_absent_measures_and_nothing_to_test():
     assert table["measure"].tolist() == [m for m in MEASURES if m not in gone]
     censored = table.set_index("measure").loc["volumes_censored"]
     assert censored["mean_difference"] == 0
-    assert np.isnan(censored[["t", "df", "p", "wilcoxon_p"]].astype(float)).all()
+    assert np.isnan(
+        censored[
+            [
+                c
+                for c in COLUMNS[5:]
+                if "because" not in c and c not in ("adjusted_n", "mean_difference")
+            ]
+        ].astype(float)
+    ).all()
     both = motion(table_of, TREATMENTS, ["TRD", "HV"]).set_index(["measure", "group"])
-    assert both["n"]["mean_fd", "HV"] == 2 and np.isnan(both["t"]["mean_fd", "HV"])
-    assert np.isfinite(both["t"]["mean_fd", "group_by_drug"])
-    assert np.isnan(both["t"]["volumes_censored", "group_by_drug"])
+    assert both["n"]["mean_fd", "HV"] == 2 and np.isnan(both["unadjusted_t"]["mean_fd", "HV"])
+    assert np.isfinite(both["unadjusted_t"]["mean_fd", "group_by_drug"])
+    assert np.isnan(both["unadjusted_t"]["volumes_censored", "group_by_drug"])
     absent = motion(table_of, TREATMENTS, ["TRD", "BP"]).set_index(["measure", "group"])
     assert absent["n"]["mean_fd", "BP"] == 0
-    assert np.isnan(absent["p"]["mean_fd", "group_by_drug"])
+    assert np.isnan(absent["unadjusted_p"]["mean_fd", "group_by_drug"])
 
 
 def test_two_sessions_alike_are_refused():
@@ -123,6 +141,8 @@ def test_quality_connectivity_is_pearson_of_the_changes():
         {
             "participant_id": [f"sub-{i}" for i in range(14)],
             "group": ["TRD"] * 8 + ["HV"] * 6,
+            "sequence": ["ketamine-placebo", "ketamine-placebo", "placebo-ketamine"] * 4
+            + ["placebo-ketamine", "ketamine-placebo"],
             "delta_mean_fd": rng.normal(0, 0.1, 14),
         }
     )
@@ -138,8 +158,15 @@ def test_quality_connectivity_is_pearson_of_the_changes():
     table = quality_connectivity(targets, people, TREATMENTS, ["TRD", "HV"])
     assert table[["group", "n"]].values.tolist() == [["all", 14], ["TRD", 8], ["HV", 6]]
     for row, who in zip(table.itertuples(), (slice(14), slice(8), slice(8, 14)), strict=True):
-        expected = stats.pearsonr(people["delta_mean_fd"][who], delta[who])
-        assert (row.r, row.p) == pytest.approx((expected.statistic, expected.pvalue))
+        code = np.where(people["sequence"][who] == "ketamine-placebo", -1.0, 1.0)
+        x, y = people["delta_mean_fd"][who].to_numpy(), delta[who]
+        r_xy, r_xc, r_yc = (np.corrcoef(p)[0, 1] for p in ((x, y), (x, code), (y, code)))
+        given = (r_xy - r_xc * r_yc) / np.sqrt((1 - r_xc**2) * (1 - r_yc**2))
+        assert row.r == pytest.approx(given) and 0 < row.p <= 1 and row.unadjusted_because == ""
+    unknown = quality_connectivity(targets, people.assign(sequence="n/a"), TREATMENTS, ["TRD"])
+    expected = stats.pearsonr(people["delta_mean_fd"][:8], delta[:8]).statistic
+    assert unknown["r"][0] == pytest.approx(expected)
+    assert unknown["unadjusted_because"][0] == "the order of treatments is not known for anybody"
     still = people.assign(delta_mean_fd=0.0)
     table = quality_connectivity(targets, still, TREATMENTS, ["TRD"])
     assert table["group"].tolist() == ["TRD"] and table["r"].isna().all()

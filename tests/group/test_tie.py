@@ -1,6 +1,6 @@
 """Equal changes are ties, and signed ranks are exact with ties and zeros among them."""
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from scipy import stats
 from crossfc.group.change import paired_scores, wilcoxon_p
 from crossfc.group.correlation import correlate
 from crossfc.group.robust_correlation import bend, kept
-from crossfc.group.tie import difference, rounded, signed_rank_p
+from crossfc.group.tie import difference, rank_sum_p, rounded, signed_rank_p
 
 
 def enumerated(differences):
@@ -83,7 +83,7 @@ def test_correlations_do_not_depend_on_the_unit_of_a_scale():
     x = rng.normal(size=(16, 1))
     active, control = rng.integers(0, 6, (2, 16, 1))
     shuffles = rng.permuted(np.tile(np.arange(16), (200, 1)), axis=1)
-    rest = (np.empty((16, 0)), shuffles, 50, 0)
+    rest = np.empty((16, 0)), shuffles
     whole = correlate(x, (active - control).astype(float), *rest)
     tenth = correlate(x, active / 10 - control / 10, *rest)
     for name in whole:
@@ -92,3 +92,25 @@ def test_correlations_do_not_depend_on_the_unit_of_a_scale():
     np.testing.assert_allclose(bend(active / 10 - control / 10), bend(active - control), rtol=1e-9)
     points = x[:, 0], (active / 10 - control / 10)[:, 0]
     np.testing.assert_array_equal(kept(*points), kept(x[:, 0], 1.0 * (active - control)[:, 0]))
+
+
+def test_rank_sum_is_exact_with_ties():
+    rng = np.random.default_rng(5)
+    for n_first, n_second in ((1, 4), (3, 3), (4, 5)):
+        values = rng.integers(0, 4, n_first + n_second).astype(float)
+        ranks = stats.rankdata(values)
+        far = [
+            abs(ranks[list(chosen)].mean() - ranks.mean())
+            for chosen in combinations(range(len(values)), n_first)
+        ]
+        expected = np.mean(np.array(far) >= far[0] - 1e-9)
+        assert rank_sum_p(values[:n_first], values[n_first:]) == pytest.approx(expected)
+
+
+def test_rank_sum_is_that_of_scipy_without_ties_and_normal_with_many():
+    rng = np.random.default_rng(6)
+    few, many = rng.standard_normal(20), np.round(rng.standard_normal(260), 1)
+    exact = stats.mannwhitneyu(few[:7], few[7:], method="exact").pvalue
+    assert rank_sum_p(few[:7], few[7:]) == pytest.approx(exact)
+    near = stats.mannwhitneyu(many[:90], many[90:], use_continuity=False, method="asymptotic")
+    assert rank_sum_p(many[:90], many[90:]) == pytest.approx(near.pvalue)

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy import ndimage, stats
 
 from crossfc.group.change import change_between_groups, clinical_change
+from crossfc.group.motion import COLUMNS as MOTION_COLUMNS
 from crossfc.report.results import Results
 from crossfc.report.study import read_results
 
@@ -582,22 +583,27 @@ def _clinic(rng, folder, people, edges, seeds, groups, effect):
                 r, p = stats.pearsonr(z, score)
                 rows.append({
                     "seed": seed, "target": target, "scale": scale, "group": groups[0],
-                    "n": len(z), "pearson_r": r, "p_permutation": max(p, 0.001),
+                    "n": len(z), "r": r, "p_permutation": max(p, 0.001),
                     "ci_low": max(r - 0.3, -1), "ci_high": min(r + 0.3, 1), "spearman_rho": r,
                     "spearman_p": p, "percentage_bend_r": r, "percentage_bend_p": p,
                     "skipped_r": r, "skipped_p": p, "partial_r": r, "partial_p": p,
                     "loo_min": r - 0.1, "loo_max": min(r + 0.05, 1),
+                    "adjusted_for": "order of treatments", "unadjusted_because": "n/a",
+                    "no_interval_because": "n/a", "n_decisive": 0, "decisive_person": "n/a",
+                    "decisive_r": np.nan, "decisive_p": np.nan,
+                    "partial_covariates": "sequence_code, delta_mean_fd",
+                    "pearson_n": len(z), "pearson_r": r, "pearson_p": p,
                 })  # fmt: skip
                 for person, a, b in zip(patients.to_dict("records"), z, score, strict=True):
                     points.append((seed, target, scale, groups[0], person["participant_id"],
-                                   person["sequence"], a, b))  # fmt: skip
+                                   person["sequence"], a, b, a, b))  # fmt: skip
     table = pd.DataFrame(rows)
     table["q_fdr"] = stats.false_discovery_control(table["p_permutation"])
     table["n_tests"] = len(table)
     _write(folder / "correlation.tsv", table)
     _write(folder / "points.tsv", pd.DataFrame(points, columns=[
         "seed", "target", "scale", "group", "participant_id", "sequence", "delta_fisher_z",
-        "delta_score",
+        "delta_score", "adjusted_delta_fisher_z", "adjusted_delta_score",
     ]))  # fmt: skip
 
 
@@ -635,18 +641,17 @@ def _quality(rng, folder, people, seeds, edges):
             })  # fmt: skip
     _write(folder / "sessions.tsv", pd.DataFrame(rows))
     motion = [
-        ("mean_fd", g, 5, 0.16, 0.15, 0.01, 0.4, 4, 0.7) for g in dict.fromkeys(people["group"])
+        ("mean_fd", g, 5, 0.16, 0.15, 5, 0.012, 0.4, 3, 0.71, 0.8, "n/a", 0.01, 0.4, 4, 0.7, 0.8)
+        for g in dict.fromkeys(people["group"])
     ]
-    motion.append(("mean_fd", "group_by_drug", 10, np.nan, np.nan, 0.002, 0.1, 8, 0.92))
-    _write(folder / "motion.tsv", pd.DataFrame(motion, columns=[
-        "measure", "group", "n", "mean_active", "mean_control", "mean_difference", "t", "df", "p",
-    ]))  # fmt: skip
+    between = (10, 0.002, 0.1, 7, 0.92, np.nan, "n/a", 0.002, 0.1, 8, 0.92, np.nan)
+    motion.append(("mean_fd", "group_by_drug", 10, np.nan, np.nan, *between))
+    _write(folder / "motion.tsv", pd.DataFrame(motion, columns=MOTION_COLUMNS))
     excluded = ["participant_id", "group", "session_id", "treatment", "exclusion_reasons"]
     _write(folder / "excluded.tsv", pd.DataFrame(columns=excluded))
-    qcfc = [(s, t, "all", 10, 0.1, 0.78) for s in seeds for t in ("insulaR", "SMG")]
-    _write(
-        folder / "qcfc.tsv", pd.DataFrame(qcfc, columns=["seed", "target", "group", "n", "r", "p"])
-    )
+    qcfc = [(s, t, "all", 10, 0.1, 0.78, "n/a") for s in seeds for t in ("insulaR", "SMG")]
+    columns = ["seed", "target", "group", "n", "r", "p", "unadjusted_because"]
+    _write(folder / "qcfc.tsv", pd.DataFrame(qcfc, columns=columns))
 
 
 def _robustness(rng, names, seeds) -> pd.DataFrame:

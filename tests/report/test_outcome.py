@@ -86,7 +86,7 @@ def test_direction_number_interval_and_p_are_of_the_adjusted_model(
 
 def test_a_significant_mean_that_is_the_periods_is_no_finding():
     answer, row = answer_of(scores_of(0.0, 6.0, (14, 3)))
-    assert row["p"] < 0.05 < row["adjusted_p"] and answer.verdict == NONE
+    assert row["unadjusted_p"] < 0.05 < row["adjusted_p"] and answer.verdict == NONE
     told, _, other = answer.sentence.partition(". The plain mean")
     assert told.startswith("In TRD, no difference in MADRS was significant (period-adjusted")
     assert "is significant" in other
@@ -150,7 +150,7 @@ def test_tables_put_what_is_told_in_bold():
     between = clinic.between_table(results)
     row = results.between.iloc[0]
     # Patients gain 1.8 more; the plain difference is the period's.
-    assert row["difference"] < 0 < row["adjusted_estimate"] and between.marked == {0}
+    assert row["unadjusted_difference"] < 0 < row["adjusted_estimate"] and between.marked == {0}
     assert f"{row['adjusted_estimate']:+.2f}" in between.rows[0]
 
 
@@ -164,12 +164,75 @@ def test_clinical_carryover_is_active_first_minus_control_first(sign):
     assert "carry-over (sum, ketamine first − placebo first)" in titles
 
 
+def correlation_row(**changes):
+    row = {"r": 0.5, "ci_low": 0.1, "ci_high": 0.7, "p_permutation": 0.01, "q_fdr": 0.04, "n": 20}
+    row |= {"adjusted_for": "order of treatments", "unadjusted_because": "n/a"}
+    row |= {"no_interval_because": "n/a", "n_decisive": 0, "decisive_person": "n/a"}
+    row |= {"pearson_n": 20, "pearson_r": 0.45, "pearson_p": 0.02}
+    return row | changes
+
+
+def said_of(**changes):
+    return correlation_numbers(SimpleNamespace(config={}), correlation_row(**changes))
+
+
+def test_numbers_of_a_correlation_are_of_one_model_and_say_which():
+    told = "r = 0.50 [0.10, 0.70], permutation p = 0.010, q = 0.040, n = 20"
+    assert said_of() == f"adjusted for the order of treatments, {told}"
+    reason = "everybody had ketamine first"
+    unadjusted = said_of(adjusted_for="n/a", unadjusted_because=reason)
+    assert unadjusted == f"{told}; not adjusted for the order of treatments, as {reason}"
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_plain_correlation_that_tells_another_story_is_told_too(told):
+    said = said_of(p_permutation=0.01 if told else 0.3, pearson_p=0.3 if told else 0.01)
+    assert said.endswith(f"; not adjusted r = 0.45, p = {'0.30' if told else '0.010'}")
+    said = said_of(pearson_r=-0.45, pearson_p=0.01)
+    assert said.endswith("; not adjusted, it is the other way round, r = −0.45, p = 0.010")
+    assert "not adjusted" not in said_of(pearson_r=-0.05, pearson_p=0.8, p_permutation=0.6)
+
+
+def test_who_decides_a_correlation_is_said():
+    one = {"decisive_person": "sub-T03", "decisive_r": 0.21, "decisive_p": 0.34}
+    said = said_of(n_decisive=1, **one)
+    assert said.endswith(
+        "; one person decides whether p is below 0.05: without sub-T03 r = 0.21, p = 0.34"
+    )
+    said = said_of(n_decisive=3, **one)
+    assert "any one of 3 people decides whether p is below 0.05, most of all sub-T03" in said
+
+
+def test_a_correlation_without_an_interval_says_why():
+    said = said_of(ci_low=np.nan, ci_high=np.nan, no_interval_because="fewer than 8 people")
+    assert "r = 0.50 (no interval: fewer than 8 people), permutation p = 0.010" in said
+
+
 def test_a_correlation_that_covariates_turn_is_told_so():
-    row = {"pearson_r": 0.5, "ci_low": 0.1, "ci_high": 0.7, "p_permutation": 0.01, "q_fdr": 0.04}
-    row |= {"n": 20, "partial_r": -0.2, "partial_p": 0.4}
-    said = correlation_numbers(SimpleNamespace(config={}), row)
-    assert said.endswith("n = 20; given the covariates the other way round, partial r = −0.20, "
-                         "p = 0.40")  # fmt: skip
-    row["partial_r"] = 0.4
-    said = correlation_numbers(SimpleNamespace(config={}), row)
-    assert said.endswith("; given the covariates partial r = 0.40, p = 0.40")
+    partial = {"partial_p": 0.4, "partial_covariates": "sequence_code, delta_mean_fd"}
+    said = said_of(partial_r=-0.2, **partial)
+    assert said.endswith("n = 20; given the covariates (order, motion) the other way round, "
+                         "partial r = −0.20, p = 0.40")  # fmt: skip
+    said = said_of(partial_r=0.4, **partial)
+    assert said.endswith("; given the covariates (order, motion) partial r = 0.40, p = 0.40")
+    # With the order alone it would be the same number again.
+    assert "partial" not in said_of(
+        partial_r=0.5, partial_p=0.01, partial_covariates="sequence_code"
+    )
+
+
+def test_a_chart_shows_what_its_number_is_of():
+    points = pd.DataFrame(
+        {"seed": "sgACC", "target": "PCC", "scale": "MADRS", "group": "TRD",
+         "participant_id": ["a", "b", "c", "d", "e"],
+         "sequence": ["ketamine-placebo"] * 2 + ["placebo-ketamine"] * 2 + ["n/a"],
+         "delta_fisher_z": [0.1, 0.2, 1.1, 1.2, 7.0], "delta_score": [1.0, 2, 11, 12, 70],
+         "adjusted_delta_fisher_z": [0.6, 0.7, 0.6, 0.7, np.nan],
+         "adjusted_delta_score": [6.0, 7, 6, 7, np.nan]}
+    )  # fmt: skip
+    results = SimpleNamespace(points=points, active="ketamine", control="placebo", groups=["TRD"])
+    row = {"seed": "sgACC", "target": "PCC", "scale": "MADRS", "group": "TRD", "r": 1.0}
+    adjusted = clinic.point_chart(results, row | {"adjusted_for": "order of treatments"})
+    assert "4 people of TRD" in adjusted and "Δ MADRS, adjusted for order" in adjusted
+    plain = clinic.point_chart(results, row | {"adjusted_for": "n/a"})
+    assert "5 people of TRD" in plain and "adjusted" not in plain

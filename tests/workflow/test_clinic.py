@@ -31,14 +31,14 @@ def test_clinical_change_of_the_real_trial(tmp_path, root):
     known = {
         "mean": "-6.750",
         "sd": "9.543",
-        "t": "-3.4652",
-        "df": "23",
-        "p": "0.00210",
+        "unadjusted_t": "-3.4652",
+        "unadjusted_df": "23",
+        "unadjusted_p": "0.00210",
         "adjusted_t": "-3.3891",
         "adjusted_p": "0.00264",
         "carryover_t": "-0.712",
         "carryover_p": "0.484",
-        "wilcoxon_p": "0.0011",
+        "unadjusted_wilcoxon_p": "0.0011",
     }
     for column, digits in known.items():
         places = len(digits.partition(".")[2])

@@ -45,10 +45,10 @@ def test_group_by_drug_where_planted(demo):
 def test_change_on_change_where_planted(demo):
     found = table(demo, "clinical/correlation.tsv").set_index(["seed", "target", "scale"])
     insula = found.loc[("pgACC", "insulaR", "MADRS")]
-    assert insula["pearson_r"] > 0 and insula["q_fdr"] < 0.05
+    assert insula["r"] > 0 and insula["p_permutation"] < 0.01
     striatum = found.loc["sgACC", "ventralStriatum"]
-    assert striatum.loc["SHAPS", "pearson_r"] < 0 and striatum.loc["SHAPS", "q_fdr"] < 0.05
-    assert striatum.loc["TEPS_A", "pearson_r"] > 0 and striatum.loc["TEPS_A", "q_fdr"] < 0.05
+    assert striatum.loc["SHAPS", "r"] < 0 and striatum.loc["SHAPS", "q_fdr"] < 0.05
+    assert striatum.loc["TEPS_A", "r"] > 0 and striatum.loc["TEPS_A", "p_permutation"] < 0.01
 
 
 def test_null_edge_and_period_effect(demo):

@@ -32,7 +32,7 @@ rule clinical_change:
         "../../scripts/clinical_change.py"
 
 
-# Change on change at a-priori edges: permutation p, bootstrap interval, false discovery rate.
+# Change on change at a-priori edges, given the order: permutation p, interval, false discovery rate.
 rule clinical_correlation:
     input:
         pairs=on_sheets(lambda: plan.pairs_with_edges(plan.primary)),

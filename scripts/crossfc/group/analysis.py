@@ -22,7 +22,7 @@ from crossfc.group.arrangement import (
     sign_flips,
 )
 from crossfc.group.contrast import contrasts, parts
-from crossfc.group.effect import hedges_g, partial_r_squared
+from crossfc.group.effect import hedges_g, hedges_g_welch, partial_r_squared
 from crossfc.group.finding import Analysed, Findings, Sessions, findings, no_findings
 from crossfc.group.hotelling import Hotelling
 from crossfc.group.inference import Inference, infer
@@ -166,7 +166,7 @@ def analyse(
     )
     gone = {person["participant_id"] for person in design.left}
     rows = np.flatnonzero(~pairs.people["participant_id"].isin(gone).to_numpy())
-    sizes = [_effect_sizes(asked, statistic, found, number) for number in range(len(maps))]
+    sizes = [_effect_sizes(asked, statistic, found, n, part) for n, part in enumerate(data)]
     told = findings(
         name,
         maps,
@@ -268,12 +268,18 @@ def _inestimable(asked: Question, design: Model, reason: Fault) -> Inestimable:
 
 
 def _effect_sizes(
-    asked: Question, statistic: Student, found: Inference, number: int
+    asked: Question, statistic: Student, found: Inference, number: int, data: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Standardised effects with their intervals, by the name of their map."""
     sizes = {}
     if asked.kind not in (*questions.BETWEEN_SEEDS, questions.CHANGE):
-        g = hedges_g(found.t[number], statistic.df, statistic.effect_variance)
+        if isinstance(statistic, Welch):
+            of_groups = statistic.group_variances(data)
+            g = hedges_g_welch(found.effect[number], found.standard_error[number], *of_groups)
+            # Where the model leaves nothing to explain, an effect of nothing.
+            g = tuple(np.nan_to_num(size) for size in g)
+        else:
+            g = hedges_g(found.t[number], statistic.df, statistic.effect_variance)
         sizes = dict(zip(("hedgesg", "hedgesglow", "hedgesghigh"), g, strict=True))
     if isinstance(statistic, Hotelling):
         share = partial_r_squared(found.statistic[number], statistic.df_effect, statistic.df_error)

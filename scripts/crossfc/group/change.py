@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from crossfc.fault import Fault
-from crossfc.group.tie import difference, rounded, signed_rank_p
+from crossfc.group.tie import difference, rank_sum_p, rounded, signed_rank_p
 from crossfc.trial.sequence import sequence_code
 
 # Variation below this share of the values' size is rounding, not variation.
@@ -99,6 +99,33 @@ def wilcoxon_p(differences: np.ndarray) -> float:
     return signed_rank_p(differences)
 
 
+def adjusted_wilcoxon_p(differences: np.ndarray, code: np.ndarray) -> float:
+    """Test the drug by ranks, adjusted for period (Koch 1972, Biometrics 28:577), exact.
+
+    Period 1 minus period 2 is D of who had the active treatment first and -D of who had the
+    control first; without an effect of the drug both are the period's alone, whatever it is. The
+    two orders are compared in it by Wilcoxon's rank sum; see `crossfc.group.tie.rank_sum_p`.
+
+    Parameters
+    ----------
+    differences : ndarray, shape (n,)
+        D = active - control.
+    code : ndarray, shape (n,)
+        -1 active first, +1 control first; NaN are left out.
+
+    Returns
+    -------
+    float
+        NaN with fewer than three people of known order, with one order, or where all are equal.
+    """
+    known = np.isfinite(code)
+    by_period = rounded(-code[known] * differences[known], differences)
+    first = code[known] < 0
+    if len(first) < FEWEST or first.all() or not first.any() or np.ptp(by_period) == 0:
+        return np.nan
+    return rank_sum_p(by_period[first], by_period[~first])
+
+
 def paired_scores(
     scores: pd.DataFrame, groups: Sequence[str], scales: Sequence[str]
 ) -> pd.DataFrame:
@@ -162,13 +189,15 @@ def clinical_change(
 
     ``adjusted_*``: the intercept of D ~ 1 + sequence code (-1 active first, +1 control first, not
     centred), n - 2 degrees of freedom: the effect of the drug, free of the period's, and the one
-    to tell where it is known. ``period_*``: the slope, period 2 minus period 1. ``carryover_*``:
+    to tell where it is known; ``adjusted_wilcoxon_p`` is its test by ranks
+    (`adjusted_wilcoxon_p`). ``period_*``: the slope, period 2 minus period 1. ``carryover_*``:
     the sum active + control, active first minus control first, with the two-sample t of pooled
     variance (Grizzle 1965). It is a diagnostic: nothing is switched by it (Freeman 1989). These
-    are of the ``adjusted_n`` people whose order is known. ``mean``, ``sd``, ``t``, ``df``, ``p``:
-    the paired t-test of D = active - control, of everybody and not adjusted. ``wilcoxon_p``:
-    signed ranks of D (`wilcoxon_p`), not adjusted either. ``*_low`` and ``*_high`` are the limits
-    of 95 % intervals by Student's t.
+    are of the ``adjusted_n`` people whose order is known. ``mean``, ``sd`` and their interval:
+    D = active - control of everybody, not adjusted, with ``unadjusted_t``, ``unadjusted_df`` and
+    ``unadjusted_p`` of the paired t-test and ``unadjusted_wilcoxon_p`` of the signed ranks of D
+    (`wilcoxon_p`): to be told only where ``unadjusted_because`` has a reason. ``*_low`` and
+    ``*_high`` are the limits of 95 % intervals by Student's t.
 
     Parameters
     ----------
@@ -204,8 +233,9 @@ def clinical_change(
         elif _constant(delta):
             notes.append(f"{where}: the change is the same in everybody, so there is no t")
         adjusted = period = carryover = _NO_TEST
+        by_ranks = np.nan
         known = np.isfinite(code)
-        n_known, because = int(known.sum()), _no_order(code, treatments)
+        n_known, because = int(known.sum()), no_order(code, treatments)
         if n_known < len(code):
             unknown = ", ".join(part["participant_id"][~known])
             notes.append(
@@ -224,6 +254,7 @@ def clinical_change(
         else:
             design = np.column_stack([np.ones(n_known), code[known]])
             adjusted, period = _least_squares(design, delta[known])
+            by_ranks = adjusted_wilcoxon_p(delta, code)
             # The slope on ±1 is half of control first minus active first.
             half = _least_squares(design, total[known])[1]
             carryover = Test(
@@ -236,12 +267,13 @@ def clinical_change(
                 **{"scale": scale, "group": group, "n": len(delta)},
                 "adjusted_n": n_known if np.isfinite(adjusted.estimate) else 0,
                 **_numbers(adjusted, "adjusted"),
+                "adjusted_wilcoxon_p": by_ranks,
                 "unadjusted_because": because,
                 "mean": paired.estimate,
                 **{"mean_low": paired.low, "mean_high": paired.high},
                 "sd": float(np.std(delta, ddof=1)) if len(delta) > 1 else np.nan,
-                **{"t": paired.t, "df": paired.df, "p": paired.p},
-                "wilcoxon_p": wilcoxon_p(delta),
+                **{"unadjusted_t": paired.t, "unadjusted_df": paired.df},
+                **{"unadjusted_p": paired.p, "unadjusted_wilcoxon_p": wilcoxon_p(delta)},
                 **_numbers(period, "period"),
                 **_numbers(carryover, "carryover"),
                 f"n_first_{active}": int((code == -1).sum()),
@@ -250,8 +282,9 @@ def clinical_change(
         )
     columns = [
         *("scale", "group", "n", "adjusted_n", *_numbers(_NO_TEST, "adjusted")),
-        *("unadjusted_because", "mean", "mean_low", "mean_high", "sd", "t", "df", "p"),
-        *("wilcoxon_p", *_numbers(_NO_TEST, "period"), *_numbers(_NO_TEST, "carryover")),
+        *("adjusted_wilcoxon_p", "unadjusted_because", "mean", "mean_low", "mean_high", "sd"),
+        *("unadjusted_t", "unadjusted_df", "unadjusted_p", "unadjusted_wilcoxon_p"),
+        *(*_numbers(_NO_TEST, "period"), *_numbers(_NO_TEST, "carryover")),
         *(f"n_first_{active}", f"n_first_{control}"),
     ]
     return pd.DataFrame(rows, columns=columns), notes
@@ -269,14 +302,24 @@ def _numbers(test: Test, name: str) -> dict[str, float]:
     }
 
 
-def _no_order(code: np.ndarray, treatments: Mapping[str, str]) -> str:
-    """Say why an effect cannot be adjusted for period; empty where it can."""
+def no_order(code: np.ndarray, treatments: Mapping[str, str], fewest: int = FEWEST) -> str:
+    """Say why an effect cannot be adjusted for the order of treatments; empty where it can.
+
+    Parameters
+    ----------
+    code : ndarray, shape (n,)
+        `crossfc.trial.sequence.sequence_code` of each person, NaN where it is not known.
+    treatments : mapping
+        ``active`` and ``control`` to their names.
+    fewest : int
+        People that the adjusted test takes.
+    """
     known = code[np.isfinite(code)]
-    if len(code) < FEWEST:
-        return f"that takes {FEWEST} people"
+    if len(code) < fewest:
+        return f"that takes {fewest} people"
     if not len(known):
         return "the order of treatments is not known for anybody"
-    if len(known) < FEWEST:
+    if len(known) < fewest:
         return f"the order of treatments is known for {len(known)} only"
     if len(set(known)) < 2:
         first = treatments["active" if known[0] < 0 else "control"]
@@ -295,8 +338,11 @@ def change_between_groups(
 
     ``adjusted_*``: the difference in D ~ group + sequence code, with a variance of its own for
     each group (`crossfc.group.welch`, Satterthwaite's degrees of freedom), as the maps are
-    compared: what to tell where it is known. ``difference``, ``t``, ``df``, ``p``: Welch's t of
-    D, not adjusted.
+    compared: what to tell where it is known. ``g``, ``g_low``, ``g_high``: this difference by the
+    standard deviation within groups and orders, the mean of the two groups' variances (Hedges' g
+    that fits Welch's test, `crossfc.group.effect.hedges_g_welch`), with its interval; of the
+    difference that is not adjusted where there is no adjusted one. ``unadjusted_…``: Welch's t of
+    D, not adjusted, to be told only where ``unadjusted_because`` has a reason.
 
     Parameters
     ----------
@@ -314,7 +360,8 @@ def change_between_groups(
     """
     columns = ["scale", "group", *(f"n_{g}" for g in groups), *(f"mean_{g}" for g in groups)]
     columns += ["adjusted_n", *_numbers(_NO_TEST, "adjusted"), "unadjusted_because"]
-    columns += ["difference", "difference_low", "difference_high", "t", "df", "p"]
+    columns += ["g", "g_low", "g_high"]
+    columns += [f"unadjusted_{name}" for name in ("difference", "low", "high", "t", "df", "p")]
     rows = []
     pairs = paired_scores(scores, groups, scales)
     pairs = pairs[pairs["used"]]
@@ -324,49 +371,121 @@ def change_between_groups(
         if not all(map(len, deltas)):
             continue
         test = welch(*deltas)
-        row = {"scale": scale, "group": "-".join(groups), "difference": test.estimate}
-        row |= {"difference_low": test.low, "difference_high": test.high}
-        row |= {"t": test.t, "df": test.df, "p": test.p}
+        row = {"scale": scale, "group": "-".join(groups)}
+        names = ("difference", "low", "high", "t", "df", "p")
+        row |= {f"unadjusted_{name}": value for name, value in zip(names, test, strict=True)}
         for group, delta in zip(groups, deltas, strict=True):
             row |= {f"n_{group}": len(delta), f"mean_{group}": _mean(delta)}
         code = np.array([sequence_code(s, treatments) for s in of_scale["sequence"]], dtype=float)
         first = (of_scale["group"] == groups[0]).to_numpy()
-        adjusted, n_known, because = _adjusted_difference(
-            of_scale["delta"].to_numpy(float), first, code, groups, treatments
-        )
+        delta = of_scale["delta"].to_numpy(float)
+        adjusted, g, n_known, because = adjusted_difference(delta, first, code, groups, treatments)
         row |= _numbers(adjusted, "adjusted")
         row |= {"adjusted_n": n_known, "unadjusted_because": because}
+        if because:
+            g = _group_difference(delta, first, np.ones((len(delta), 1)))[1]
+        row |= dict(zip(("g", "g_low", "g_high"), g, strict=True))
         rows.append(row)
     return pd.DataFrame(rows, columns=columns)
 
 
-def _adjusted_difference(
+def adjusted_change(
+    delta: np.ndarray, code: np.ndarray, treatments: Mapping[str, str]
+) -> tuple[Test, int, str]:
+    """Test the mean of D within a group, given the order: the intercept of D ~ 1 + code.
+
+    Parameters
+    ----------
+    delta, code : ndarray, shape (n,)
+        D and `crossfc.trial.sequence.sequence_code`, NaN where it is not known.
+    treatments : mapping
+        ``active`` and ``control`` to their names.
+
+    Returns
+    -------
+    test : Test
+    n : int
+        People in it; 0 where there is none.
+    because : str
+        Why there is none.
+    """
+    known, because = np.isfinite(code), no_order(code, treatments)
+    if because:
+        return _NO_TEST, 0, because
+    design = np.column_stack([np.ones(int(known.sum())), code[known]])
+    test = _least_squares(design, delta[known])[0]
+    if np.isnan(test.p):
+        return _NO_TEST, 0, "the change does not vary among people of the same order"
+    return test, int(known.sum()), ""
+
+
+def adjusted_difference(
     delta: np.ndarray,
     first: np.ndarray,
     code: np.ndarray,
     groups: Sequence[str],
     treatments: Mapping[str, str],
-) -> tuple[Test, int, str]:
-    """Compare groups with the order in the model: the test, of how many, and why there is none."""
-    from crossfc.group.welch import Welch
+) -> tuple[Test, tuple[float, float, float], int, str]:
+    """Compare groups with the order in the model.
 
+    Parameters
+    ----------
+    delta : ndarray, shape (n,)
+    first : ndarray of bool, shape (n,)
+        Whether somebody is of the first group.
+    code : ndarray, shape (n,)
+        `crossfc.trial.sequence.sequence_code`, NaN where it is not known.
+    groups : sequence of str
+    treatments : mapping
+        ``active`` and ``control`` to their names.
+
+    Returns
+    -------
+    test : Test
+    g : tuple of float
+        Hedges' g with its limits.
+    n : int
+        People in it; 0 where there is no test.
+    because : str
+        Why there is none.
+    """
+    no_size = (np.nan,) * 3
     known = np.isfinite(code)
-    because = _no_order(code, treatments)
+    because = no_order(code, treatments)
     for group, members in zip(groups, (first, ~first), strict=True):
         if not because and not known[members].any():
             because = f"the order of treatments is not known for anybody of {group}"
     if because:
-        return _NO_TEST, 0, because
+        return _NO_TEST, no_size, 0, because
     nuisance = np.column_stack([np.ones(known.sum()), code[known]])
     try:
-        statistic = Welch(np.where(first[known], 0.5, -0.5), nuisance, ~first[known])
+        test, g = _group_difference(delta[known], first[known], nuisance)
     except Fault:
-        return _NO_TEST, 0, "too few people of known order"
-    fit = statistic.fit(delta[known][:, None])
+        return _NO_TEST, no_size, 0, "too few people of known order"
+    if np.isnan(test.p):
+        because = "the change does not vary among people of the same order"
+        return _NO_TEST, no_size, 0, because
+    return test, g, int(known.sum()), ""
+
+
+def _group_difference(
+    delta: np.ndarray, first: np.ndarray, nuisance: np.ndarray
+) -> tuple[Test, tuple[float, float, float]]:
+    """Compare groups of unequal variance: the test, and Hedges' g with its limits."""
+    from crossfc.group.effect import hedges_g_welch
+    from crossfc.group.welch import Welch
+
+    no_size = (np.nan,) * 3
+    if min(first.sum(), (~first).sum()) < 2:
+        return _NO_TEST, no_size
+    statistic = Welch(np.where(first, 0.5, -0.5), nuisance, ~first)
+    fit = statistic.fit(delta[:, None])
     if fit.flat[0]:
-        return _NO_TEST, 0, "the change does not vary among people of the same order"
+        return _NO_TEST, no_size
     test = _test(fit.effect[0], fit.standard_error[0], fit.degrees_of_freedom[0])
-    return test, int(known.sum()), ""
+    of_groups = statistic.group_variances(delta[:, None])
+    sizes = hedges_g_welch(fit.effect, fit.standard_error, *of_groups)
+    return test, tuple(float(size[0]) for size in sizes)
 
 
 def connectivity_change(targets: pd.DataFrame, treatments: Mapping[str, str]) -> pd.DataFrame:

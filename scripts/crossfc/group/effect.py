@@ -88,6 +88,53 @@ def hedges_g(
     return scale * t, scale * low, scale * high
 
 
+def hedges_g_welch(
+    effect: np.ndarray,
+    standard_error: np.ndarray,
+    variances: np.ndarray,
+    df: np.ndarray,
+    counts: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute Hedges' g of a difference between two groups of unequal variance, with its interval.
+
+    The unit is the root of the mean of both groups' variances, not the pooled one, in which the
+    larger group counts more, so that its interval covered .89 in place of .95 where the smaller
+    group varied more (Delacre, Lakens, Ley, Liu and Leys 2021, PsyArXiv tu6mp: g*). d = effect / s
+    with s² = (v₁ + v₂) / 2; the limits are those of Bonett (2008, Psychol Methods 13:99),
+    d ± 1.96 √(d² (v₁²/ν₁ + v₂²/ν₂) / (8 s⁴) + V / s²), ν the residual degrees of freedom of a
+    group and V the squared standard error of Welch's test with ν in place of n: v₁/ν₁ + v₂/ν₂
+    without covariates. g is J(ν) d, with J as in `hedges_g` and ν = (v₁ + v₂)² / (v₁²/ν₁ + v₂²/ν₂).
+
+    Parameters
+    ----------
+    effect, standard_error : ndarray, shape (n_voxels,)
+        Of `crossfc.group.welch.Welch`.
+    variances : ndarray, shape (2, n_voxels)
+        Residual variance of each group.
+    df, counts : ndarray, shape (2,)
+        Residual degrees of freedom and people of each group.
+
+    Returns
+    -------
+    g, low, high : ndarray, shape (n_voxels,)
+        NaN where neither group varies, and for g with one degree of freedom or less.
+    """
+    from scipy.special import gammaln
+
+    df, counts = np.asarray(df, dtype=float)[:, None], np.asarray(counts, dtype=float)[:, None]
+    square = variances.mean(axis=0)
+    square = np.where(square > 0, square, np.nan)
+    d = effect / np.sqrt(square)
+    of_variances = (np.square(variances) / df).sum(axis=0)
+    as_bonett = (variances / df).sum(axis=0) / (variances / counts).sum(axis=0)
+    spread = np.square(d) * of_variances / (8 * np.square(square))
+    reach = 1.959963984540054 * np.sqrt(spread + np.square(standard_error) * as_bonett / square)
+    whole = np.square(2 * square) / of_variances
+    known = np.where(whole > 1.01, whole, np.nan)
+    correction = np.exp(gammaln(known / 2) - gammaln((known - 1) / 2)) / np.sqrt(known / 2)
+    return correction * d, d - reach, d + reach
+
+
 def partial_r(t: np.ndarray, df: int) -> np.ndarray:
     """Partial correlation of the effect column with the data: t / √(t² + df)."""
     t = np.asarray(t, dtype=float)

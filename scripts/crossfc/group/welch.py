@@ -98,6 +98,26 @@ class Welch(Student):
         """Members (1 or 0 for everybody) and residual degrees of freedom of each group."""
         return list(zip(self._members.T, self._group_df, strict=True))
 
+    def group_variances(self, data: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Compute the residual variance of each group, in the order of `variance_groups`.
+
+        Parameters
+        ----------
+        data : ndarray, shape (n_people, n_voxels)
+
+        Returns
+        -------
+        variances : float64 ndarray, shape (n_groups, n_voxels)
+        df, counts : ndarray, shape (n_groups,)
+            Residual degrees of freedom and people of each group.
+        """
+        variances = np.empty((len(self._group_df), data.shape[-1]))
+        for part in chunks(data.shape):
+            y = np.asarray(data[..., part], dtype=float)
+            rest = y - self._columns @ (self._columns.T @ y)
+            variances[:, part] = self._members.T @ np.square(rest) / self._group_df[:, None]
+        return variances, self._group_df, self._members.sum(axis=0)
+
     def variance_alone(self) -> list[tuple[int, float]]:
         """Give the groups' own shares of the effect's variance: group, factor of its variance."""
         alone, owners, _ = self._shares

@@ -44,6 +44,12 @@ REFERENCES = {
         "brain. IEEE Transactions on Medical Imaging 1999;18:32–42.",
         "10.1109/42.750253",
     ),
+    "diciccio2017": Reference(
+        "DiCiccio & Romano 2017",
+        "DiCiccio CJ, Romano JP. Robust permutation tests for correlation and regression "
+        "coefficients. Journal of the American Statistical Association 2017;112:1211–1220.",
+        "10.1080/01621459.2016.1202117",
+    ),
     "esteban2019": Reference(
         "Esteban et al. 2019",
         "Esteban O, Markiewicz CJ, Blair RW, et al. fMRIPrep: a robust preprocessing pipeline for "
@@ -104,6 +110,11 @@ REFERENCES = {
         "Greve DN, Fischl B. Accurate and robust brain image alignment using boundary-based "
         "registration. NeuroImage 2009;48:63–72.",
         "10.1016/j.neuroimage.2009.06.060",
+    ),
+    "koch1972": Reference(
+        "Koch 1972",
+        "Koch GG. The use of non-parametric methods in the statistical analysis of the two-period "
+        "change-over design. Biometrics 1972;28:577–584.",
     ),
     "kriegeskorte2009": Reference(
         "Kriegeskorte et al. 2009",
@@ -181,12 +192,6 @@ REFERENCES = {
         "Taylor PA, Reynolds RC, Calhoun V, et al. Highlight results, don't hide them: enhance "
         "interpretation, reduce biases and improve reproducibility. NeuroImage 2023;274:120138.",
         "10.1016/j.neuroimage.2023.120138",
-    ),
-    "diciccio2017": Reference(
-        "DiCiccio & Romano 2017",
-        "DiCiccio CJ, Romano JP. Robust permutation tests for correlation and regression "
-        "coefficients. Journal of the American Statistical Association 2017;112:1211–1220.",
-        "10.1080/01621459.2016.1202117",
     ),
     "kenward1997": Reference(
         "Kenward & Roger 1997",

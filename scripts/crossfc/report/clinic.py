@@ -7,10 +7,10 @@ import pandas as pd
 
 from crossfc.report import figure, number
 from crossfc.report.narrative import Answer
-from crossfc.report.outcome import correlation_numbers, told_change
+from crossfc.report.outcome import correlation_numbers, known, told_change
 from crossfc.report.people import group_css
 from crossfc.report.results import SIGNIFICANT, Results
-from crossfc.report.table import Table, from_frame, text
+from crossfc.report.table import Table, blank, from_frame, text
 
 
 @dataclass
@@ -57,15 +57,17 @@ def change_table(results: Results) -> Table | None:
         ("adjusted_t", "t", two),
         ("adjusted_df", "df", number.general),
         ("adjusted_p", "p", p),
+        ("adjusted_wilcoxon_p", "Wilcoxon p, adjusted for period", p),
         ("adjusted_n", "n", number.whole),
         ("mean", f"{a} − {c}, not adjusted", number.signed),
         ("plain_interval", "95 % interval", text),
         ("sd", "SD", two),
-        ("t", "t", two),
-        ("df", "df", number.general),
-        ("p", "p", p),
+        ("unadjusted_t", "t, not adjusted", two),
+        ("unadjusted_df", "df", number.general),
+        ("unadjusted_p", "p, not adjusted", p),
+        ("unadjusted_wilcoxon_p", "Wilcoxon p, not adjusted", p),
         ("n", "n", number.whole),
-        ("wilcoxon_p", "Wilcoxon p (not adjusted)", p),
+        ("unadjusted_because", "why not adjusted", blank),
         ("period_estimate", "period 2 − 1", number.signed),
         ("period_interval", "95 % interval", text),
         ("period_t", "t", two),
@@ -90,7 +92,8 @@ def between_table(results: Results) -> Table | None:
     table = results.between.copy()
     rows = table.to_dict("records")
     table["adjusted_interval"] = [_range(row, "adjusted_low", "adjusted_high") for row in rows]
-    table["plain_interval"] = [_range(row, "difference_low", "difference_high") for row in rows]
+    table["plain_interval"] = [_range(row, "unadjusted_low", "unadjusted_high") for row in rows]
+    table["g_interval"] = [_range(row, "g_low", "g_high") for row in rows]
     columns = [
         ("scale", "scale", text),
         ("group", "groups", lambda _: " − ".join(results.groups)),
@@ -100,17 +103,25 @@ def between_table(results: Results) -> Table | None:
         ("adjusted_df", "df", lambda v: number.general(v, 3)),
         ("adjusted_p", "p", p),
         ("adjusted_n", "n", number.whole),
-        ("difference", "difference, not adjusted", number.signed),
+        ("g", "Hedges' g", number.signed),
+        ("g_interval", "95 % interval", text),
+        ("unadjusted_difference", "difference, not adjusted", number.signed),
         ("plain_interval", "95 % interval", text),
-        ("t", "t", two),
-        ("df", "df", lambda v: number.general(v, 3)),
-        ("p", "p", p),
+        ("unadjusted_t", "t, not adjusted", two),
+        ("unadjusted_df", "df", lambda v: number.general(v, 3)),
+        ("unadjusted_p", "p, not adjusted", p),
+        ("unadjusted_because", "why not adjusted", blank),
         *((f"n_{group}", f"n {group}", number.whole) for group in results.groups),
         *((f"mean_{group}", f"mean change {group}", number.signed) for group in results.groups),
     ]
     told = [row.get("adjusted_p") for row in rows]
-    told = [row["p"] if number.missing(q) else q for q, row in zip(told, rows, strict=True)]
-    caption = "Group by treatment on the scores (unequal variances)"
+    plain = [row.get("unadjusted_p") for row in rows]
+    told = [q if number.missing(p) else p for p, q in zip(told, plain, strict=True)]
+    caption = (
+        f"Group by treatment on the scores; in bold where p < {SIGNIFICANT}, adjusted for period "
+        "where the order is known (variances of the groups may differ; Hedges' g by the mean of "
+        "their variances)"
+    )
     return from_frame(table, columns, caption, [v < SIGNIFICANT for v in told])
 
 
@@ -167,16 +178,22 @@ def correlation_table(results: Results) -> Table | None:
     table = results.correlation.copy()
     table["interval"] = [_range(row, "ci_low", "ci_high") for row in table.to_dict("records")]
     table["range"] = [_range(row, "loo_min", "loo_max") for row in table.to_dict("records")]
+    adjusted = "adjusted_for" in table and table["adjusted_for"].map(known).any()
     columns = [
         ("seed", "seed", text),
         ("target", "target", text),
         ("scale", "scale", text),
         ("group", "group", text),
         ("n", "n", number.whole),
-        ("pearson_r", "r", r),
+        ("r", "r, adjusted for order" if adjusted else "r", r),
         ("interval", "95 % interval", text),
         ("p_permutation", "permutation p", p),
         ("q_fdr", "q (FDR)", p),
+        ("unadjusted_because", "why not adjusted", blank),
+        ("no_interval_because", "why no interval", blank),
+        ("range", "r leaving one out", text),
+        ("decisive_person", "without whom p crosses 0.05", blank),
+        ("decisive_p", "p without", p),
         ("spearman_rho", "Spearman", r),
         ("spearman_p", "p", p),
         ("percentage_bend_r", "percentage bend", r),
@@ -185,11 +202,16 @@ def correlation_table(results: Results) -> Table | None:
         ("skipped_p", "p", p),
         ("partial_r", "partial", r),
         ("partial_p", "p", p),
-        ("range", "leaving one out", text),
+        ("pearson_r", "r, not adjusted", r),
+        ("pearson_p", "p, not adjusted", p),
     ]
+    columns = [column for column in columns if column[0] not in _empty(table)]
     table = table.sort_values("p_permutation", kind="stable")
     n = number.whole(table["n_tests"].max()) if "n_tests" in table else number.whole(len(table))
-    caption = f"All correlations, q over {n} tests (Benjamini–Hochberg)"
+    caption = (
+        f"All correlations, q over {n} tests (Benjamini–Hochberg); the first r with its interval, "
+        "p and q is the one that is told"
+    )
     q = table["q_fdr"] if "q_fdr" in table else pd.Series(1.0, table.index)
     return from_frame(table, columns, caption, list(q < SIGNIFICANT))
 
@@ -215,9 +237,9 @@ def scatters(results: Results, hypotheses: list[dict[str, Any]], most: int = 6) 
     if results.correlation.empty or results.points.empty:
         return []
     rows = hypotheses_of(results, hypotheses)
-    known = {_key(row) for row in rows}
+    shown = {_key(row) for row in rows}
     for row in results.correlation.sort_values("p_permutation").head(most).to_dict("records"):
-        if _key(row) not in known and not number.missing(row.get("pearson_r")):
+        if _key(row) not in shown and not number.missing(row.get("r")):
             rows.append(row | {"why": ""})
     out = []
     for row in rows:
@@ -240,12 +262,18 @@ def point_chart(results: Results, row: dict[str, Any]) -> str:
         return ""
     same = points["seed"].eq(row["seed"]) & points["target"].eq(row["target"])
     same &= points["scale"].eq(row["scale"]) & points["group"].eq(row["group"])
+    adjusted = known(row.get("adjusted_for"))
+    x, y = "delta_score", "delta_fisher_z"
+    if adjusted:
+        x, y = f"adjusted_{x}", f"adjusted_{y}"
     drawn = []
     for p in points[same].to_dict("records"):
+        if number.missing(p[x]):
+            continue
         drawn.append(
             (
-                p["delta_score"],
-                p["delta_fisher_z"],
+                p[x],
+                p[y],
                 p["participant_id"],
                 group_css(results, p["group"]),
                 shape_of(results, p.get("sequence")),
@@ -253,11 +281,13 @@ def point_chart(results: Results, row: dict[str, Any]) -> str:
         )
     if not drawn:
         return ""
+    how = ", adjusted for order" if adjusted else ""
     alt = (
         f"Scatter of the change in {row['scale']} and in {row['seed']}–{row['target']} "
-        f"connectivity, {len(drawn)} people of {row['group']}, r = {number.fixed(row['pearson_r'])}"
+        f"connectivity{how}, {len(drawn)} people of {row['group']}, r = {number.fixed(row['r'])}"
     )
-    return figure.scatter(drawn, f"Δ {row['scale']}", f"Δ z, {row['seed']}–{row['target']}", alt)
+    titles = f"Δ {row['scale']}{how}", f"Δ z, {row['seed']}–{row['target']}{how}"
+    return figure.scatter(drawn, *titles, alt)
 
 
 def shape_of(results: Results, sequence: Any) -> str:
@@ -265,6 +295,13 @@ def shape_of(results: Results, sequence: Any) -> str:
     if sequence == f"{results.active}-{results.control}":
         return "circle"
     return "triangle" if sequence == f"{results.control}-{results.active}" else "square"
+
+
+def _empty(table: pd.DataFrame) -> set[str]:
+    """Name the columns of words that say nothing in any row."""
+    words = ("unadjusted_because", "no_interval_because", "decisive_person")
+    empty = {name for name in words if name in table and not table[name].map(known).any()}
+    return empty | ({"decisive_p"} if "decisive_person" in empty else set())
 
 
 def _why(row: dict[str, Any]) -> str:

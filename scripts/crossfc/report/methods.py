@@ -8,6 +8,7 @@ from jinja2 import Environment
 
 from crossfc.report import number
 from crossfc.report.citation import Citations, Reference
+from crossfc.report.outcome import known
 from crossfc.report.people import flows, one_session
 from crossfc.report.results import Analysis, Results
 from crossfc.report.table import Table
@@ -76,6 +77,7 @@ def methods(
             tests=_tests(results),
             mixed=_mixed_terms(results),
             adjusted_scores=_known(results.change, "adjusted_p"),
+            adjusted_correlations=adjusted_correlations(results),
             scan=_scan(results),
             twin=config.get("twin") is not None,
             limits=lambda: limits(
@@ -381,6 +383,12 @@ def _mixed_terms(results: Results) -> str:
              "period": "period"}  # fmt: skip
     terms = set(results.mixed["term"])
     return number.listed([word for term, word in words.items() if term in terms])
+
+
+def adjusted_correlations(results: Results) -> bool:
+    """Tell whether any correlation that is told is given the order of treatments."""
+    table = results.correlation
+    return "adjusted_for" in table and bool(table["adjusted_for"].map(known).any())
 
 
 def _known(table: Any, column: str) -> bool:

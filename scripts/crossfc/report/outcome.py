@@ -104,7 +104,8 @@ def told_change(row: dict) -> Change:
     if adjusted:
         keys = [f"adjusted_{name}" for name in names]
     else:
-        keys = ["mean", "mean_low", "mean_high", "t", "df", "p"]
+        keys = ["mean", "mean_low", "mean_high"]
+        keys += ["unadjusted_t", "unadjusted_df", "unadjusted_p"]
     values = [row.get(key) for key in keys]
     values = [float("nan") if number.missing(value) else float(value) for value in values]
     n = row.get("adjusted_n") if adjusted else row.get("n")
@@ -177,7 +178,7 @@ def _other_model(results: Results, change: Change) -> str:
     row = change.row
     if not change.adjusted or number.missing(row.get("mean")):
         return ""
-    p = row.get("p")
+    p = row.get("unadjusted_p")
     also = not number.missing(p) and float(p) < SIGNIFICANT
     if not (change.significant or also) or (change.significant and also and not change.reversed):
         return ""
@@ -208,7 +209,7 @@ def correlation_answers(results: Results) -> list[Answer]:
     out = []
     construct = table["scale"].map(lambda s: results.scales.get(s, {}).get("construct") or s)
     for (group, what), rows in table.groupby(["group", construct], sort=False):
-        rows = rows[rows["pearson_r"].notna()]
+        rows = rows[rows["r"].notna()]
         scales = number.listed(list(dict.fromkeys(rows["scale"])))
         question = (
             f"In the regions chosen beforehand, did the change of connectivity go with {what} "
@@ -242,7 +243,7 @@ def correlation_answers(results: Results) -> list[Answer]:
         )
         short = (
             f"Connectivity and {what}, {group}: {best['seed']}–{best['target']} with "
-            f"{best['scale']}, r = {number.fixed(best['pearson_r'])}, "
+            f"{best['scale']}, r = {number.fixed(best['r'])}, "
             f"q = {number.probability(best['q_fdr'])}"
             + (f", and {len(hits) - 1} more." if len(hits) > 1 else ".")
         )
@@ -257,13 +258,59 @@ def correlation_text(results: Results, row: dict) -> str:
 
 
 def correlation_numbers(results: Results, row: dict) -> str:
-    """Give the numbers of one correlation."""
-    return (
-        f"r = {number.fixed(row['pearson_r'])} "
-        f"{number.interval(row.get('ci_low'), row.get('ci_high'))}, permutation "
+    """Give the numbers of one correlation: those that are told, then what else there is.
+
+    r, interval, p, q and n are of one model: given the order of treatments where it is known and
+    differs, and said so.
+    """
+    adjusted = known(row.get("adjusted_for"))
+    interval = f" {number.interval(row.get('ci_low'), row.get('ci_high'))}"
+    if known(row.get("no_interval_because")):
+        interval = f" (no interval: {row['no_interval_because']})"
+    said = (
+        f"{'adjusted for the ' + str(row['adjusted_for']) + ', ' if adjusted else ''}"
+        f"r = {number.fixed(row['r'])}{interval}, permutation "
         f"{number.p_equals(row.get('p_permutation'), _permutations(results))}, "
         f"q = {number.probability(row.get('q_fdr'))}, n = {number.whole(row.get('n'))}"
-        + _partial(row)
+    )
+    because = row.get("unadjusted_because")
+    if not adjusted and known(because):
+        said += f"; not adjusted for the order of treatments, as {because}"
+    return said + _decided(row) + _plain(row, adjusted) + _partial(row)
+
+
+def known(value: object) -> bool:
+    """Tell whether a cell of words has any."""
+    return not number.missing(value) and str(value) not in ("", number.MISSING)
+
+
+def _decided(row: dict) -> str:
+    """Say where one person decides whether p is below 0.05."""
+    count, person = row.get("n_decisive"), row.get("decisive_person")
+    if number.missing(count) or int(count) == 0:
+        return ""
+    without = f"r = {number.fixed(row.get('decisive_r'))}, {number.p_equals(row.get('decisive_p'))}"
+    if int(count) == 1:
+        return f"; one person decides whether p is below {SIGNIFICANT}: without {person} {without}"
+    return (
+        f"; any one of {number.whole(count)} people decides whether p is below {SIGNIFICANT}, "
+        f"most of all {person}: without, {without}"
+    )
+
+
+def _plain(row: dict, adjusted: bool) -> str:
+    """Give the correlation that is not adjusted where it tells another story."""
+    r, p = row.get("pearson_r"), row.get("pearson_p")
+    if not adjusted or number.missing(r) or number.missing(p):
+        return ""
+    other = float(r) * float(row["r"]) < 0
+    told = row.get("p_permutation")
+    turned = not number.missing(told) and (float(told) < SIGNIFICANT) != (float(p) < SIGNIFICANT)
+    if not turned and not (other and float(p) < SIGNIFICANT):
+        return ""
+    return (
+        f"; not adjusted{', it is the other way round,' if other else ''} r = {number.fixed(r)}, "
+        f"{number.p_equals(p)}"
     )
 
 
@@ -272,9 +319,14 @@ def _partial(row: dict) -> str:
     r = row.get("partial_r")
     if number.missing(r):
         return ""
-    other = float(r) * float(row["pearson_r"]) < 0
+    other = float(r) * float(row["r"]) < 0
+    named = row.get("partial_covariates")
+    names = str(named).replace("sequence_code", "order").replace("delta_mean_fd", "motion")
+    if known(named) and names == "order" and known(row.get("adjusted_for")):
+        return ""  # the same number again
+    given = f"the covariates ({names})" if known(named) else "the covariates"
     return (
-        f"; given the covariates {'the other way round, ' if other else ''}partial r = "
+        f"; given {given} {'the other way round, ' if other else ''}partial r = "
         f"{number.fixed(r)}, {number.p_equals(row.get('partial_p'))}"
     )
 

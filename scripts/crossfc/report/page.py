@@ -22,7 +22,7 @@ from crossfc.report import (
     registration,
 )
 from crossfc.report.anonymous import anonymous
-from crossfc.report.methods import methods, versions_table
+from crossfc.report.methods import adjusted_correlations, methods, versions_table
 from crossfc.report.results import Results
 from crossfc.report.study import Planned, read_results
 
@@ -186,6 +186,7 @@ def content(
         "between": clinic.between_table(results),
         "scale_plots": clinic.scale_plots(results, answers),
         "correlations": clinic.correlation_table(results),
+        "correlations_adjusted": adjusted_correlations(results),
         "scatters": clinic.scatters(results, list(hypotheses)),
         "quality_charts": quality.charts(results),
         "motion": quality.motion_table(results),

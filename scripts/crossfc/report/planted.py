@@ -110,11 +110,11 @@ def _tie(results: Results, edge: dict, scale: str, tie: Any) -> tuple[str, str, 
     if len(known):
         same = known["seed"].eq(str(edge["seed"])) & known["target"].eq(str(edge["target"]))
         rows = known[same & known["scale"].eq(scale) & known["group"].eq(results.groups[0])]
-    if rows.empty or number.missing(rows.iloc[0]["pearson_r"]):
+    if rows.empty or number.missing(rows.iloc[0]["r"]):
         return words, "not tested", "no such correlation was computed"
     row = rows.iloc[0]
     evidence = (
-        f"r = {number.fixed(row['pearson_r'])} "
+        f"r = {number.fixed(row['r'])} "
         f"{number.interval(row.get('ci_low'), row.get('ci_high'))}, "
         f"p = {number.probability(row['p_permutation'])}, q = {number.probability(row['q_fdr'])}"
     )
@@ -122,7 +122,7 @@ def _tie(results: Results, edge: dict, scale: str, tie: Any) -> tuple[str, str, 
     if slope == 0:
         verdict = "found where nothing was planted" if survived else "nothing found, as planted"
         return words, verdict, evidence
-    same_sign = (row["pearson_r"] > 0) == (slope > 0)
+    same_sign = (row["r"] > 0) == (slope > 0)
     return words, "found" if survived and same_sign else "missed", evidence
 
 

@@ -80,6 +80,10 @@ def charts(results: Results) -> list[Chart]:
     return out
 
 
+def _signed_three(value: float) -> str:
+    return number.signed(value, 3)
+
+
 def _paired_chart(results: Results, rows: pd.DataFrame, title: str, alt: str) -> str:
     groups = []
     for group in results.groups:
@@ -102,18 +106,23 @@ def motion_table(results: Results) -> Table | None:
         ("n", "n", number.whole),
         ("mean_active", results.active, _three),
         ("mean_control", results.control, _three),
-        ("mean_difference", "difference", lambda v: number.signed(v, 3)),
-        ("t", "t", number.fixed),
-        ("df", "df", lambda v: number.general(v, 3)),
-        ("p", "p", number.probability),
-        ("wilcoxon_p", "Wilcoxon p", number.probability),
+        ("adjusted_difference", "difference, adjusted for period", _signed_three),
+        ("adjusted_t", "t", number.fixed),
+        ("adjusted_df", "df", lambda v: number.general(v, 3)),
+        ("adjusted_p", "p", number.probability),
+        ("adjusted_wilcoxon_p", "Wilcoxon p, adjusted for period", number.probability),
+        ("mean_difference", "difference, not adjusted", _signed_three),
+        ("unadjusted_p", "p, not adjusted", number.probability),
+        ("unadjusted_wilcoxon_p", "Wilcoxon p, not adjusted", number.probability),
+        ("unadjusted_because", "why not adjusted", blank),
     ]
-    marked = list(results.motion["p"] < SIGNIFICANT) if "p" in results.motion else []
+    told = results.motion["adjusted_p"].fillna(results.motion["unadjusted_p"])
+    marked = list(told < SIGNIFICANT)
     between = " − ".join(results.groups)
     rows = results.motion.replace({"measure": MEASURES, "group": {"group_by_drug": between}})
     caption = (
-        "Motion and signal by group and treatment (plain paired and Welch's t, not adjusted for "
-        "period)"
+        f"Motion and signal by group and treatment; in bold where p < {SIGNIFICANT}, adjusted for "
+        "period where the order is known"
     )
     return from_frame(rows, columns, caption, marked)
 

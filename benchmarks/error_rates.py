@@ -1,0 +1,265 @@
+"""Error rates and coverage of the tables of the clinic, before and after, on data without effect.
+
+    .venv/bin/python benchmarks/error_rates.py --part tables [--sets 1000] [--write TABLE.tsv]
+
+prints the tables of docs/statistics.md (some fifteen CPU minutes with 1,000 sets). "Before" is what
+the page told first: Pearson's r with a permutation p and a BCa bootstrap interval, without the
+order of treatments; the paired t and Wilcoxon's signed ranks; Welch's t of groups without the
+order; Hedges' g by the pooled variance. "After" is what it tells now, by the product's functions.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtr, ndtri
+
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "scripts")]
+
+from crossfc.group.change import (  # noqa: E402
+    adjusted_change,
+    adjusted_difference,
+    adjusted_wilcoxon_p,
+    one_sample,
+    welch,
+    wilcoxon_p,
+)
+from crossfc.group.effect import hedges_g  # noqa: E402
+from crossfc.group.resampling import permutation_p, shuffles_of, shuffles_within  # noqa: E402
+from crossfc.group.studentised import Studentised, nuisance_basis  # noqa: E402
+
+TREATMENTS = {"active": "ketamine", "control": "placebo"}
+SIZES = 12, 16, 24, 29
+INTERVAL_SIZES = 8, 12, 16, 24, 29
+GROUPS = (12, 8), (24, 17)
+SHUFFLES = 499
+SAMPLES = 999  # of the bootstrap
+PERIOD = 0.6  # effect of the period on a change, in its standard deviations
+
+
+def order(n: int, balanced: bool) -> np.ndarray:
+    """Give orders of treatments: equally many, or three of four active first."""
+    return np.where(np.arange(n) < round(n * (0.5 if balanced else 0.75)), -1.0, 1.0)
+
+
+def pairs(rng: np.random.Generator, kind: str, n: int, rho: float, sets: int) -> tuple:
+    """Draw two changes of n people that correlate by rho, arrays (n, sets)."""
+    x, error = rng.standard_normal((2, n, sets))
+    rest = np.sqrt(1 - rho**2)
+    y = rho * x + rest * error
+    if kind == "heavy tails":  # Student's t with 3 degrees of freedom, one factor for both
+        scale = np.sqrt(3 / rng.chisquare(3, (n, sets)))
+        return x * scale, y * scale
+    if kind == "one outlier":  # one person five times as far out in both
+        x[0], y[0] = 5 * x[0], 5 * y[0]
+    if kind == "heteroscedastic":  # y scatters in proportion to x
+        y = rho / rest * x + np.abs(x) * error
+    if kind == "skewed":
+        x, error = rng.exponential(1, (2, n, sets)) - 1
+        y = rho * x + rest * error
+    return x, y
+
+
+KINDS = "normal", "heavy tails", "one outlier", "heteroscedastic", "skewed"
+
+
+def bca(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """Give Efron's BCa interval of r, as the page had it: weights are bootstrap counts."""
+
+    def r_of(w: np.ndarray) -> np.ndarray:
+        total = w.sum(axis=1)
+        mean_x, mean_y = w @ x / total, w @ y / total
+        both = w @ (x * y) / total - mean_x * mean_y
+        spread = (w @ x**2 / total - mean_x**2) * (w @ y**2 / total - mean_y**2)
+        return both / np.sqrt(np.where(spread > 1e-14, spread, np.nan))
+
+    n = len(x)
+    r, resampled, without = (r_of(w) for w in (np.ones((1, n)), weights, 1 - np.eye(n)))
+    resampled = resampled[np.isfinite(resampled)]
+    share = (resampled < r[0]).mean()
+    bias = ndtri(np.clip(share, 0.5 / len(resampled), 1 - 0.5 / len(resampled)))
+    gap = without.mean() - without
+    acceleration = (gap**3).sum() / (6 * (gap**2).sum() ** 1.5)
+    normal = bias + ndtri([0.025, 0.975])
+    return tuple(np.quantile(resampled, ndtr(bias + normal / (1 - acceleration * normal))))
+
+
+def plain_r(x: np.ndarray, y: np.ndarray, shuffles: np.ndarray) -> float:
+    """Give the permutation p of Pearson's r, as the page had it."""
+    a, b = ((v - v.mean()) / np.linalg.norm(v - v.mean()) for v in (x, y))
+    return permutation_p(a[:, None], b[:, None], shuffles)[0, 0]
+
+
+def correlations(rng: np.random.Generator, sets: int) -> Iterator[dict]:
+    """Type I error and coverage of correlations, with both orders equally many, and unequally."""
+    period = [("period on both sides", balanced) for balanced in (True, False)]
+    for n in INTERVAL_SIZES:
+        weights = rng.multinomial(n, np.full(n, 1 / n), size=SAMPLES).astype(float)
+        everybody = shuffles_of(n, SHUFFLES, 0)
+        for kind, balanced in [*((kind, True) for kind in KINDS), *period]:
+            code = order(n, balanced)
+            within, basis = shuffles_within(code, SHUFFLES, 0), nuisance_basis(code)
+            for rho in (0.0, 0.5):
+                drawn = "normal" if kind.startswith("period") else kind
+                x, y = pairs(rng, drawn, n, rho, sets)
+                # People are of either order by chance, not by their number.
+                of = code[rng.permutation(n)] if kind == "one outlier" else code
+                if of is not code:
+                    within, basis = shuffles_within(of, SHUFFLES, 0), nuisance_basis(of)
+                if drawn != kind:
+                    x, y = x + PERIOD * code[:, None], y + PERIOD * code[:, None]
+                hits, holds, widths = np.zeros(2), np.zeros(2), np.zeros((2, sets))
+                for j in range(sets):
+                    found = Studentised(x[:, [j]], y[:, [j]], basis, within)
+                    limits = bca(x[:, j], y[:, j], weights), (found.low[0, 0], found.high[0, 0])
+                    p = plain_r(x[:, j], y[:, j], everybody), found.p[0, 0]
+                    hits += np.array(p) <= 0.05
+                    holds += [low <= rho <= high for low, high in limits]
+                    widths[:, j] = [high - low for low, high in limits]
+                orders = "" if balanced else ", orders 3:1"
+                what = "error rate" if rho == 0 else "power"
+                row = {"what": "correlation", "errors": kind + orders, "n": str(n), "rho": rho}
+                yield row | {"figure": what, "before": hits[0] / sets, "after": hits[1] / sets}
+                yield row | {
+                    **{"figure": "coverage", "before": holds[0] / sets, "after": holds[1] / sets},
+                    **dict(zip(("width before", "width after"), np.median(widths, 1), strict=True)),
+                }
+
+
+def changes(rng: np.random.Generator, sets: int) -> Iterator[dict]:
+    """Type I error of the drug's effect on a score within a group, with a period effect."""
+    for n in SIZES:
+        for kind in ("normal", "heavy tails", "skewed"):
+            for balanced in (True, False):
+                code = order(n, balanced)
+                hits = np.zeros(4)
+                for _ in range(sets):
+                    delta = pairs(rng, kind, n, 0.0, 1)[0][:, 0]
+                    if kind == "skewed":  # of the periods' differences, as of a drift
+                        delta = delta * code
+                    delta = delta + PERIOD * code
+                    p = (
+                        *(one_sample(delta).p, adjusted_change(delta, code, TREATMENTS)[0].p),
+                        *(wilcoxon_p(delta), adjusted_wilcoxon_p(delta, code)),
+                    )
+                    hits += np.array(p) <= 0.05
+                orders = "" if balanced else ", orders 3:1"
+                row = {"errors": f"{kind}, period{orders}", "n": str(n), "rho": 0.0}
+                row |= {"figure": "error rate"}
+                for what, at in (("change, t", 0), ("change, ranks", 2)):
+                    rates = {"before": hits[at] / sets, "after": hits[at + 1] / sets}
+                    yield {"what": what} | row | rates
+
+
+def differences(rng: np.random.Generator, sets: int) -> Iterator[dict]:
+    """Type I error of group by drug on a score, and coverage of the effect size."""
+    names = ("TRD", "HV")
+    for sizes in GROUPS:
+        first = np.repeat([True, False], sizes)
+        for spread in ((1, 1), (3, 1), (1, 3)):
+            for opposite in (False, True):
+                # Half of everybody, or three of four in one group and one of four in the other.
+                codes = [order(n, balanced=not opposite) for n in sizes]
+                code = np.concatenate([codes[0], -codes[1] if opposite else codes[1]])
+                hits = np.zeros(2)
+                for _ in range(sets):
+                    unit = np.sqrt(np.square(spread).mean())
+                    delta = rng.standard_normal(len(first)) * np.repeat(spread, sizes)
+                    delta = delta + PERIOD * unit * code
+                    plain = welch(delta[first], delta[~first]).p
+                    told = adjusted_difference(delta, first, code, names, TREATMENTS)[0].p
+                    hits += np.array([plain, told]) <= 0.05
+                orders = "orders 3:1 and 1:3" if opposite else "orders alike"
+                yield {
+                    "what": "groups, t", "errors": f"SD {spread[0]}:{spread[1]}, period, {orders}",
+                    "n": "/".join(map(str, sizes)), "rho": 0.0, "figure": "error rate",
+                    "before": hits[0] / sets, "after": hits[1] / sets,
+                }  # fmt: skip
+            for size in (0.0, 0.8, 1.5):
+                yield effect_sizes(rng, sizes, spread, size, sets)
+
+
+def effect_sizes(
+    rng: np.random.Generator, sizes: tuple, spread: tuple, size: float, sets: int
+) -> dict:
+    """Coverage of Hedges' g with a period and both orders in each group; size in its own unit."""
+    first, df = np.repeat([True, False], sizes), sum(sizes) - 3
+    code = np.concatenate([order(n, balanced=True) for n in sizes])
+    nuisance = np.column_stack([np.ones(len(first)), code, np.where(first, 0.5, -0.5)])
+    variance = np.linalg.inv(nuisance.T @ nuisance)[2, 2]
+    mean_unit = np.sqrt(np.square(spread).mean())
+    pooled = np.sqrt(np.dot(np.array(sizes) - 1, np.square(spread)) / (sum(sizes) - 2))
+    shift = size * mean_unit
+    holds = np.zeros(2)
+    for _ in range(sets):
+        delta = rng.standard_normal(len(first)) * np.repeat(spread, sizes) + shift * first + code
+        fit, rest = np.linalg.lstsq(nuisance, delta, rcond=None)[:2]
+        t = fit[2] / np.sqrt(rest[0] / df * variance)
+        before = hedges_g(np.array([t]), df, variance)
+        after = adjusted_difference(delta, first, code, ("TRD", "HV"), TREATMENTS)[1]
+        holds += [before[1][0] <= shift / pooled <= before[2][0], after[1] <= size <= after[2]]
+    return {
+        "what": "groups, Hedges' g", "errors": f"SD {spread[0]}:{spread[1]}, g = {size}",
+        "n": "/".join(map(str, sizes)), "rho": size, "figure": "coverage",
+        "before": holds[0] / sets, "after": holds[1] / sets,
+    }  # fmt: skip
+
+
+PARTS: dict[str, tuple[Callable, ...]] = {"tables": (correlations, changes, differences)}
+
+
+def wide(rows: list[dict]) -> str:
+    """Set rows out as the tables of docs/statistics.md: one row per errors, sizes as columns."""
+    table = pd.DataFrame(rows)
+    out = []
+    for (what, figure, rho), part in table.groupby(["what", "figure", "rho"], sort=False):
+        title = f"{what}, {figure}" + (f", ρ = {rho}" if what == "correlation" else "")
+        if what == "groups, Hedges' g":
+            title = f"{what}, {figure}, g = {rho}"
+        sizes = list(dict.fromkeys(part["n"]))
+        out += [f"\n{title}\n", f"| | {' | '.join('n = ' + n for n in sizes)} |"]
+        out.append("| --- |" + " --- |" * len(sizes))
+        for errors, of in part.groupby("errors", sort=False):
+            cells = {row["n"]: cell(row) for row in of.to_dict("records")}
+            out.append(f"| {errors} | {' | '.join(cells.get(n, '') for n in sizes)} |")
+    return "\n".join(out)
+
+
+def cell(row: dict) -> str:
+    """Give before and after; of intervals with their median widths."""
+    told = [f"{row[side]:.3f}".lstrip("0") for side in ("before", "after")]
+    if np.isfinite(row.get("width before", np.nan)):
+        told = [
+            f"{t} ({row[f'width {s}']:.2f})" for t, s in zip(told, ("before", "after"), strict=True)
+        ]
+    return " → ".join(told)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--part", choices=sorted(PARTS), default="tables")
+    parser.add_argument("--sets", type=int, default=1000, help="data sets of each kind")
+    parser.add_argument("--only", help="one of the measurements, by its name in this file")
+    parser.add_argument("--write", type=Path, help="a .tsv for all figures")
+    options = parser.parse_args()
+    rows = []
+    for measure in PARTS[options.part]:
+        if options.only in (None, measure.__name__):
+            rng, begun = np.random.default_rng(20170112), time.process_time()
+            rows += measure(rng, options.sets)
+            seconds = time.process_time() - begun
+            print(f"{measure.__name__}: {seconds:.0f} CPU s", file=sys.stderr)
+    if options.write:
+        pd.DataFrame(rows).to_csv(options.write, sep="\t", index=False)
+    error = np.sqrt(0.05 * 0.95 / options.sets)
+    print(f"before → after, {options.sets} data sets each (standard error {error:.3f} at .05)")
+    print(wide(rows))
+
+
+if __name__ == "__main__":
+    main()
