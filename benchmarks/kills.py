@@ -31,7 +31,12 @@ def write_study(folder: Path) -> None:
 
     folder.mkdir()
     for name in COPIED:
-        (folder / name).symlink_to(ROOT / name)
+        # Copied: the checkout may be edited or committed to meanwhile, which the record would tell.
+        if (ROOT / name).is_dir():
+            aside = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, folder / name, ignore=aside)
+        else:
+            shutil.copy(ROOT / name, folder / name)
     participants, sessions, scales = twin.parametric_design(4, 3, one_session=1, seed=3)
     twin.write_sheets(folder / "design", participants, sessions, scales)
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
