@@ -153,7 +153,9 @@ def test_the_null_is_written_arrangement_by_arrangement(results):
         # p is the share of arrangements that reach what was observed.
         for row in clusters.to_dict("records"):
             assert row["p_fwe_cluster"] == (null["extent"] >= row["size_voxels"]).mean()
-            assert row["p_fwe_mass"] == (null["mass"] >= row["mass"] * (1 - 1e-3)).mean()
+            # Masses that differ by less than a thousandth may count as equal.
+            least, most = ((null["mass"] >= row["mass"] * of).mean() for of in (1 + 1e-6, 1 - 1e-3))
+            assert least <= row["p_fwe_mass"] <= most
         p = read(results / name, result["seeds"][0], "pfwevoxel").get_fdata()
         value = np.abs(read(results / name, result["seeds"][0], stat).get_fdata())
         for voxel in np.argwhere(np.isfinite(p))[::97]:
@@ -541,7 +543,7 @@ def test_the_page_copes_with_an_analysis_that_was_not_estimated(pairs, tmp_path)
 
     folder, primary = some_of(pairs, PATIENTS, tmp_path / "few"), tmp_path / "group" / "primary"
     asked = names(GROUPS, ["MADRS"])
-    lost = [name for name in asked if name.startswith("group_by_drug") or name == "drug_HV"]
+    lost = [name for name in asked if name.startswith(("group_by_drug", "drug_HV"))]
     for name in asked:
         analyse(name, folder, primary / name, **OPTIONS)
         assert read_analysis(name, primary / name).record["estimable"] == (name not in lost)
@@ -557,7 +559,7 @@ def test_the_page_copes_with_an_analysis_that_was_not_estimated(pairs, tmp_path)
             analyses=shown, group_dir=tmp_path / "group",
         )  # fmt: skip
         text = page.read_text(encoding="utf-8")
-        assert text.count("This analysis cannot be estimated.") >= len(lost) == 4
+        assert text.count("This analysis cannot be estimated.") >= len(lost) == 6
         assert "drug_HV: nobody is left to analyse" in text
         assert text.count(WORDS[UNKNOWN]) >= len(lost)
 
@@ -637,7 +639,7 @@ def test_skewed_differences_are_told(pairs, results, tmp_path):
     assert record["skewness"] < 0.5 and not any("skewed" in note for note in record["notes"])
     skewed = some_of(pairs, list(range(24)), tmp_path / "skewed")
     delta = np.load(skewed / "delta.npy")
-    np.save(skewed / "delta.npy", delta + np.exp(4 * delta))
+    np.save(skewed / "delta.npy", delta + np.exp(6 * delta))
     for name, options, said in (
         ("drug_TRD", OPTIONS, "nothing changes in anybody is still rejected in 5 % at most. Look"),
         ("drug_TRD", FLIPS, "by sign flips and by orders drawn again. Look at everybody's"),
