@@ -642,7 +642,7 @@ def test_skewed_differences_are_told(pairs, results, tmp_path):
     np.save(skewed / "delta.npy", delta + np.exp(6 * delta))
     for name, options, said in (
         ("drug_TRD", OPTIONS, "nothing changes in anybody is still rejected in 5 % at most. Look"),
-        ("drug_TRD", FLIPS, "by sign flips and by orders drawn again. Look at everybody's"),
+        ("drug_TRD", FLIPS, "flips and by orders drawn again. Look at everybody's"),
         ("group_by_drug", OPTIONS, "Groups whose differences are not equally skewed"),
     ):
         record = analyse(name, skewed, tmp_path / "out", **options)
