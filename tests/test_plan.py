@@ -330,13 +330,3 @@ def test_families_of_analyses_that_cannot_be_one_are_told_before_any_job(study, 
         "config key group.families, number 1: the analyses are of different people: sub-02 has a "
         "change of MADRS but not of SHAPS; exclude that person, or take the scale out of the family"
     )
-
-
-def test_an_analysis_of_a_family_is_given_the_scores_of_all_its_scales(study, root, tmp_path):
-    trial_of(tmp_path, 12)
-    family = {"group": {"families": [["change_SHAPS", "change_MADRS"]]}}
-    choices = Plan(study | family, root).test_choices("change_MADRS")
-    assert choices["shuffled_with"] == ["MADRS", "SHAPS"]
-    assert "score_SHAPS_active" in choices["people"][0]
-    alone = Plan(study, root).test_choices("change_MADRS")
-    assert "shuffled_with" not in alone and "score_SHAPS_active" not in alone["people"][0]

@@ -971,8 +971,7 @@ class Plan:
         columns = list(self._covariates_of(analysis))
         if blocks := self.config["group"]["blocks"]:
             columns.append(blocks)
-        scales = self._shuffled_with(analysis) or [asked.scale] if asked.scale else []
-        found = self._people_with(columns, scales)
+        found = self._people_with(columns, [asked.scale] if asked.scale else [])
         own = {p.participant.participant_id for p in self.paired()
                if asked.group in (None, p.participant.group)}  # fmt: skip
         return [row for row in found if row["participant_id"] in own]
@@ -1039,8 +1038,6 @@ class Plan:
         own = {name: self.config["group"][name] for name in names}
         if analysis.startswith(f"{question.DRUG}_"):
             own["drug_arrangement"] = self.config["group"]["drug_arrangement"]
-        if scales := self._shuffled_with(analysis):
-            own["shuffled_with"] = scales
         covariates = self._covariates_of(analysis)
         return own | {"covariates": covariates, "people": self.people_of(analysis)}
 
@@ -1179,18 +1176,6 @@ class Plan:
 
     def _question(self, analysis: str) -> question.Question:
         return question.question(analysis, self.config["groups"], self.config["treatments"])
-
-    def _shuffled_with(self, analysis: str) -> list[str]:
-        """List the scales of the families of a ``change_<scale>``, in the order of names."""
-        scales: set[str] = set()
-        joined = {analysis}
-        families = [set(family) for family in self.config["group"]["families"]]
-        while more := [f for f in families if f & joined and not f <= joined]:
-            joined |= set().union(*more)
-        for name in joined if len(joined) > 1 else ():
-            asked = self._question(name)
-            scales |= {asked.scale} if asked.scale else set()
-        return sorted(scales)
 
     def group_data_mb(self) -> int:
         """Give the memory that an analysis may fill with data."""

@@ -153,9 +153,9 @@ def test_the_null_is_written_arrangement_by_arrangement(results):
         # p is the share of arrangements that reach what was observed.
         for row in clusters.to_dict("records"):
             assert row["p_fwe_cluster"] == (null["extent"] >= row["size_voxels"]).mean()
-            # Equal but for rounding counts as reached: a part in 1e4, or in 1e3 (Welch).
-            at_least = [(null["mass"] >= row["mass"] * (1 - part)).mean() for part in (1e-5, 1e-3)]
-            assert at_least[0] <= row["p_fwe_mass"] <= at_least[1] < at_least[0] + 0.02
+            # Masses that differ by less than a thousandth may count as equal.
+            least, most = ((null["mass"] >= row["mass"] * of).mean() for of in (1 + 1e-6, 1 - 1e-3))
+            assert least <= row["p_fwe_mass"] <= most
         p = read(results / name, result["seeds"][0], "pfwevoxel").get_fdata()
         value = np.abs(read(results / name, result["seeds"][0], stat).get_fdata())
         for voxel in np.argwhere(np.isfinite(p))[::97]:
@@ -206,37 +206,25 @@ def test_families_are_corrected_together(pairs, results, tmp_path):
     assert len(joint_table([["drug_HV"]], lost)) == 0
 
 
-def test_changes_of_several_scales_are_shuffled_together(pairs, tmp_path):
-    """Under one list of shuffles; with all of them, each analysis has the p that it has alone."""
+def test_changes_of_several_scales_are_one_family(pairs, tmp_path):
+    """Signs are flipped, which does not look at scores: tied ones have the same arrangements."""
     few = some_of(pairs, PATIENTS[:7], tmp_path / "few")
     people = pd.read_csv(few / "people.tsv", sep="\t")["participant_id"]
     rng = np.random.default_rng(5)
     rows = [
         {"participant_id": person, "score_MADRS_control": 20.0, "score_SHAPS_control": 3.0}
-        # One scale has ties, which make some of the family's shuffles the same for it.
         | {"score_MADRS_active": 10.0 + i, "score_SHAPS_active": float(rng.integers(2))}
         for i, person in enumerate(people)
     ]
-    options = OPTIONS | {"n_permutations": 5040, "tfce": False, "people": rows}
-    folders, alone = {}, {}
-    for scale in ("MADRS", "SHAPS"):
-        name = f"change_{scale}"
-        folders[name] = tmp_path / name
-        together = ["SHAPS", "MADRS"]
-        done = analyse(name, few, folders[name], shuffled_with=together, **options)
-        assert done["n_permutations"] == 5040
-        alone[name] = analyse(name, few, tmp_path / "alone" / name, **options)
-        for stat in ("pfwevoxel", "pfwecluster", "puncorrected"):
-            one, other = (
-                np.asarray(read(folder, "sgACC", stat).dataobj)
-                for folder in (folders[name], tmp_path / "alone" / name)
-            )
-            np.testing.assert_allclose(one, other, rtol=1e-6)
-    assert alone["change_SHAPS"]["n_permutations"] < 5040
+    options = OPTIONS | {"tfce": False, "people": rows}
+    folders = {name: tmp_path / name for name in ("change_MADRS", "change_SHAPS")}
+    for name, folder in folders.items():
+        assert analyse(name, few, folder, **options)["n_permutations"] == 128
     table = joint_table([list(folders)], folders)
     assert len(table) and (table["p_joint"] >= table["p_within"]).all()
+    analyse("change_SHAPS", few, folders["change_SHAPS"], **options | {"people": rows[1:]})
     with pytest.raises(Fault, match="cannot be corrected as one family"):
-        joint_table([list(folders)], {name: tmp_path / "alone" / name for name in folders})
+        joint_table([list(folders)], folders)
 
 
 def test_without_tfce_and_with_a_tail(pairs, tmp_path):
@@ -576,7 +564,7 @@ def test_the_page_copes_with_an_analysis_that_was_not_estimated(pairs, tmp_path)
 
     folder, primary = some_of(pairs, PATIENTS, tmp_path / "few"), tmp_path / "group" / "primary"
     asked = names(GROUPS, ["MADRS"])
-    lost = [name for name in asked if name.startswith("group_by_drug") or name == "drug_HV"]
+    lost = [name for name in asked if name.startswith(("group_by_drug", "drug_HV"))]
     for name in asked:
         analyse(name, folder, primary / name, **OPTIONS)
         assert read_analysis(name, primary / name).record["estimable"] == (name not in lost)
@@ -592,7 +580,7 @@ def test_the_page_copes_with_an_analysis_that_was_not_estimated(pairs, tmp_path)
             analyses=shown, group_dir=tmp_path / "group",
         )  # fmt: skip
         text = page.read_text(encoding="utf-8")
-        assert text.count("This analysis cannot be estimated.") >= len(lost) == 4
+        assert text.count("This analysis cannot be estimated.") >= len(lost) == 6
         assert "drug_HV: nobody is left to analyse" in text
         assert text.count(WORDS[UNKNOWN]) >= len(lost)
 
@@ -672,10 +660,10 @@ def test_skewed_differences_are_told(pairs, results, tmp_path):
     assert record["skewness"] < 0.5 and not any("skewed" in note for note in record["notes"])
     skewed = some_of(pairs, list(range(24)), tmp_path / "skewed")
     delta = np.load(skewed / "delta.npy")
-    np.save(skewed / "delta.npy", delta + np.exp(4 * delta))
+    np.save(skewed / "delta.npy", delta + np.exp(6 * delta))
     for name, options, said in (
         ("drug_TRD", OPTIONS, "nothing changes in anybody is still rejected in 5 % at most. Look"),
-        ("drug_TRD", FLIPS, "by sign flips and by orders drawn again. Look at everybody's"),
+        ("drug_TRD", FLIPS, "flips and by orders drawn again. Look at everybody's"),
         ("group_by_drug", OPTIONS, "Groups whose differences are not equally skewed"),
     ):
         record = analyse(name, skewed, tmp_path / "out", **options)

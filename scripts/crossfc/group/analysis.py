@@ -56,7 +56,6 @@ def analyse(
     block_exchange: str = WITHIN,
     arrangement: str | None = None,
     people: Sequence[Mapping] = (),
-    shuffled_with: Sequence[str] = (),
     atlas: dict | None = None,
     threads: int = 1,
     memory_gb: float = 2.0,
@@ -109,9 +108,6 @@ def analyse(
         See `crossfc.group.model.model`.
     people : sequence of dict
         Further columns of people.tsv, by participant_id: scores, covariates, blocks.
-    shuffled_with : sequence of str
-        Scales of a family of ``change_<scale>``, its own among them: people are shuffled with all
-        their changes, so that the analyses of the family have the same arrangements.
     atlas : dict, optional
         ``image`` and ``table`` that name regions; see `crossfc.group.region.Atlas`.
     progress : callable, optional
@@ -138,8 +134,7 @@ def analyse(
     try:
         design = model(asked, pairs.people, groups, covariates, blocks, arrangement, block_exchange)
         statistic = _statistic(asked, design, len(seeds))
-        rows = _shuffled(pairs.people.iloc[design.rows], design, statistic, shuffled_with)
-        arrangements = _arrange(asked, design, rows, n_permutations, seed)
+        arrangements = _arrange(asked, design, statistic, n_permutations, seed)
     except Inestimable as reason:
         result = not_estimated(asked, pairs, reason)
         with atomic.writing_folder(out_dir) as folder:
@@ -228,35 +223,15 @@ def _statistic(asked: Question, design: Model, n_seeds: int) -> Student:
         raise _inestimable(asked, design, reason) from None
 
 
-def _shuffled(
-    people: pd.DataFrame, design: Model, statistic: Student, scales: Sequence[str]
-) -> np.ndarray:
-    """Give the rows that people are shuffled over: of the design, or of a family's designs.
-
-    What a shuffle gives a person are all the changes of another one. Each analysis sees its own,
-    and its arrangements are as likely as each other still: every one of them is as many of the
-    family's as any other.
-    """
-    if not scales:
-        return statistic.design
-    changes = people[[f"delta_{scale}" for scale in sorted(scales)]].to_numpy(dtype=float)
-    if not np.isfinite(changes).all():
-        raise Fault(
-            f"the scales {', '.join(scales)} are shuffled together, but somebody has no change of "
-            "one; take the analysis out of its family"
-        )
-    return np.column_stack([changes, design.nuisance])
-
-
 def _arrange(
-    asked: Question, design: Model, rows: np.ndarray, n_permutations: int, seed: int
+    asked: Question, design: Model, statistic: Student, n_permutations: int, seed: int
 ) -> Arrangements:
     options = (n_permutations, seed, design.blocks, design.block_exchange == WHOLE)
     try:
         if design.arrangement == SIGN_FLIPS:
             return sign_flips(len(design.rows), *options)
         arrange = flips_and_shuffles if design.arrangement == BOTH else shuffles
-        return arrange(rows, *options)
+        return arrange(statistic.design, *options)
     except Unarrangeable as reason:
         raise _inestimable(asked, design, reason) from None
 

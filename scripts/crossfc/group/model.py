@@ -116,8 +116,8 @@ def model(
     3 and 5 %). Flips stand on symmetric errors, which a difference of two sessions of the same
     person has whenever its sessions are exchangeable. Slopes on a change of score are tested by
     sign flips as well, which leave each person's variance with their score: where the variance
-    grows with the score's change, shuffles found a slope in 24 to 41 % of null studies even with a
-    standard error that allows for it, flips in 5 to 9 % (docs/statistics_maps.md). Carry-over is
+    grows with the score's change, shuffles found a slope in 23 to 40 % of null studies even with a
+    standard error that allows for it, flips in 6 to 7 % (docs/statistics_maps.md). Carry-over is
     shuffled.
 
     A mean can be tested by the trial's own randomisation too. If the drug changes nothing in

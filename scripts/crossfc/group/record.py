@@ -196,8 +196,8 @@ def _skewed(asked: Question, design: Model, value: float | None) -> list[str]:
     else:
         said += (
             " A mean change of zero with differences so skewed is called significant in more than "
-            "5 % of studies (about 20 % at a skewness of 1, 40 % at 1.5), by sign flips and by "
-            "orders drawn again."
+            "5 % of studies (simulated: 15 to 25 % at a skewness of 1, 30 to 40 % at 1.5), by sign "
+            "flips and by orders drawn again."
         )
     if design.flip is not None:
         said += " That nothing changes in anybody is still rejected in 5 % at most."
