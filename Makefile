@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 SIDE_BY_SIDE := --numprocesses $(CORES) --dist loadfile
 SETUP := $(VENV)/.complete
 
-.PHONY: demo test test-slow test-slurm slurm bench docs lint lock clean
+.PHONY: demo test test-slow test-slurm slurm bench error-rates docs lint lock clean
 
 demo: $(SETUP)  ## Make the digital twin, analyse it, write results/demo/report.html
 	$(BIN)/snakemake --cores $(CORES)
@@ -30,6 +30,10 @@ slurm: $(VENV)/.slurm  ## What `snakemake --profile profiles/slurm` needs beside
 
 bench: $(SETUP)  ## Costs and ratios, printed and written to benchmarks/latest.json
 	$(BIN)/python benchmarks/run.py
+
+error-rates: $(SETUP)  ## How often each test errs, as in docs/statistics.md (some hours)
+	$(BIN)/python benchmarks/error_rates.py
+	$(BIN)/python benchmarks/error_rates_maps.py
 
 docs: $(SETUP)  ## config/README.md from the schema
 	$(BIN)/python scripts/reference.py

@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/error_rates_maps.py [--sets 300] [--mixed-sets 1000] [--only PART]
 
-prints the tables of docs/statistics_maps.md (some 15 CPU minutes). Data have no effect. Maps are
+prints the tables of docs/statistics.md (some 15 CPU minutes). Data have no effect. Maps are
 125 voxels of smooth noise, one seed, 199 arrangements; a cell holds the share of null studies with
 a corrected p of 0.05 or less, of voxels and of cluster extent (formed at p < 0.01). "Before" is
 what the workflow did, "now" what it does by default.

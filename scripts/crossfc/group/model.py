@@ -117,7 +117,7 @@ def model(
     person has whenever its sessions are exchangeable. Slopes on a change of score are tested by
     sign flips as well, which leave each person's variance with their score: where the variance
     grows with the score's change, shuffles found a slope in 23 to 40 % of null studies even with a
-    standard error that allows for it, flips in 6 to 7 % (docs/statistics_maps.md). Carry-over is
+    standard error that allows for it, flips in 6 to 7 % (docs/statistics.md). Carry-over is
     shuffled.
 
     A mean can be tested by the trial's own randomisation too. If the drug changes nothing in
@@ -131,7 +131,7 @@ def model(
     covariates, which are multiplied by s too, shuffles of residuals are no longer exact
     (Freedman and Lane 1983). Means are tested so where the drawing can give a p of 0.01 or less,
     because sign flips are wrong where period differences are skewed and orders unbalanced
-    (docs/statistics_maps.md); elsewhere signs are flipped, and a note says why.
+    (docs/statistics.md); elsewhere signs are flipped, and a note says why.
 
     Parameters
     ----------

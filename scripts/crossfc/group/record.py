@@ -15,7 +15,7 @@ from crossfc.group.slope import Slope
 from crossfc.group.statistic import Student
 from crossfc.group.welch import Welch
 
-# Skewness of the differences from which on the page tells it (docs/statistics_maps.md).
+# Skewness of the differences from which on the page tells it (docs/statistics.md).
 _SKEWED = 0.5
 _NAMES = {
     "Student": "t",
