@@ -183,8 +183,15 @@ def designs():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("two_sided", [True, False])
-@pytest.mark.parametrize("precision", ["double", "single"])
+@pytest.mark.parametrize(
+    ("precision", "two_sided"),
+    [
+        ("single", True),
+        ("double", False),
+        pytest.param("single", False, marks=pytest.mark.slow),
+        pytest.param("double", True, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("name", designs())
 def test_all_arrangements_give_the_p_of_brute_force(name, precision, two_sided, monkeypatch):
     rng = np.random.default_rng(sum(map(ord, name)))
