@@ -114,7 +114,9 @@ def test_second_trial_from_its_data_set_to_the_group_by_configuration_only(
     done = study.snakemake(config=config)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     results = study.folder / "results" / settings["study"]
-    (analysis,) = (p for p in (results / "group/maps").iterdir() if p.name.startswith("drug_"))
+    made = {p.name for p in (results / "group/maps").iterdir() if p.name.startswith("drug_")}
+    assert made == {"drug_HV", "drug_HV_pooled", "drug_HV_by_subregion"}
+    analysis = results / "group/maps/drug_HV"
     result = json.loads((analysis / "result.json").read_text())
     assert not result["sequence_adjusted"]
     assert all(seed["p_fwe_voxel_min"] < 0.05 for seed in result["per_seed"].values())

@@ -110,12 +110,12 @@ def test_new_covariate_and_a_file_taken_out_of_a_result_folder(study):
     study.set_config(covariates=[{"name": "age", "type": "continuous"}])
     (study.folder / "results/small/group/gsr/drug_TRD/cells.tsv").unlink()
     lines = why(study)
-    assert lines[:4] == [
-        "group_test, 2 jobs: gsr group_by_drug, primary group_by_drug",
-        "  config key covariates, age: continuous is new",
-        "group_test: gsr drug_TRD",
-        "  results/small/group/gsr/drug_TRD/cells.tsv is gone",
-    ]
+    assert {lines[0]: lines[1], lines[2]: lines[3]} == {
+        "group_test, 2 jobs: gsr group_by_drug, primary group_by_drug": (
+            "  config key covariates, age: continuous is new"
+        ),
+        "group_test: gsr drug_TRD": "  results/small/group/gsr/drug_TRD/cells.tsv is gone",
+    }
 
 
 def test_changed_key_of_a_pipeline(study):
