@@ -244,8 +244,8 @@ _NULLS = {
         "no change."
     ),
     "re-randomisation": (
-        "Drawing the orders again tests that {} changes nothing in anybody, which no mean change "
-        "does not mean."
+        "Drawing the orders again tests that {} changes nothing in anybody; if it raises "
+        "connectivity in some and lowers it in others, that is false although the mean is zero."
     ),
 }
 
