@@ -971,22 +971,22 @@ class Plan:
         columns = list(self._covariates_of(analysis))
         if blocks := self.config["group"]["blocks"]:
             columns.append(blocks)
-        found = self._people_with(columns, [asked.scale] if asked.scale else [])
-        own = {p.participant.participant_id for p in self.paired()
-               if asked.group in (None, p.participant.group)}  # fmt: skip
-        return [row for row in found if row["participant_id"] in own]
+        groups = None if asked.group is None else [asked.group]
+        return self._people_with(columns, [asked.scale] if asked.scale else [], groups)
 
     def scored_people(self, groups: Sequence[str]) -> list[dict[str, Any]]:
         """Give the scores of the paired people of some groups under both treatments."""
-        own = {p.participant.participant_id for p in self.paired() if p.participant.group in groups}
-        found = self._people_with([], list(self.checked_trial().scales))
-        return [row for row in found if row["participant_id"] in own]
+        return self._people_with([], list(self.checked_trial().scales), groups)
 
-    def _people_with(self, columns: list[str], scales: list[str]) -> list[dict[str, Any]]:
+    def _people_with(
+        self, columns: list[str], scales: list[str], groups: Sequence[str] | None = None
+    ) -> list[dict[str, Any]]:
         if not columns and not scales:
             return []
         rows = []
         for pair in self.paired():
+            if groups is not None and pair.participant.group not in groups:
+                continue
             known = self.checked_trial().person_row(pair.participant)
             row = {column: known[column] for column in ("participant_id", *dict.fromkeys(columns))}
             for scale in scales:

@@ -49,6 +49,11 @@ if not workflow.is_main_process:
         lambda scheduler: True, lambda scheduler, given: None
     )
 
+
+def tell(sentence):
+    print(f"crossfc: {sentence}", file=sys.stderr, flush=True)
+
+
 executor = sys.modules.get("snakemake_executor_plugin_slurm")
 if executor and workflow.is_main_process:
     # The executor asks the controller before every look at the jobs how long it remembers them.
@@ -60,11 +65,7 @@ if executor and workflow.is_main_process:
         return remembered[0]
 
     executor.get_min_job_age = minimum_age
-    cluster.mend(executor, lambda sentence: tell(sentence))
-
-
-def tell(sentence):
-    print(f"crossfc: {sentence}", file=sys.stderr, flush=True)
+    cluster.mend(executor, tell)
 
 
 # What a job was refused for: of a batch Snakemake does not say it, and it would be refused again.
@@ -143,12 +144,9 @@ onstart:
         [path for job in workflow.dag.needrun_jobs() for path in job.output],
     )
     # SLURM's executor gives all its jobs one name; others have theirs, and a local one has none.
-    queue, executor = (
-        queue_of(workflow.scheduler._executor),
-        workflow.scheduler._executor,
-    )
-    remote = isinstance(executor, RemoteExecutor)
-    run.note(jobs=executor.run_uuid if remote and not queue else None, queue=queue)
+    own = workflow.scheduler._executor
+    queue, remote = queue_of(own), isinstance(own, RemoteExecutor)
+    run.note(jobs=own.run_uuid if remote and not queue else None, queue=queue)
     planned.save(run.plan_file(), as_given, plan.texts)
     logs_before.update(
         {

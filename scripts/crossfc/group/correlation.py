@@ -448,19 +448,14 @@ def _adjusted(values: np.ndarray, blocks: np.ndarray, who: np.ndarray) -> np.nda
     return moved
 
 
-def _q(p: np.ndarray) -> np.ndarray:
-    """Give q of the p that are known."""
+def _false_discovery(rows: list[dict]) -> None:
+    """Add q and the number of tests, over the rows that have a p."""
     from scipy import stats
 
+    p = np.array([row["p_permutation"] for row in rows], dtype=float)
     tested = np.isfinite(p)
     q = np.full(len(p), np.nan)
     if tested.any():
         q[tested] = stats.false_discovery_control(p[tested], method="bh")
-    return q
-
-
-def _false_discovery(rows: list[dict]) -> None:
-    """Add q and the number of tests, over the rows that have a p."""
-    p = np.array([row["p_permutation"] for row in rows], dtype=float)
-    for row, value in zip(rows, _q(p), strict=True):
-        row |= {"q_fdr": float(value), "n_tests": int(np.isfinite(p).sum())}
+    for row, value in zip(rows, q, strict=True):
+        row |= {"q_fdr": float(value), "n_tests": int(tested.sum())}

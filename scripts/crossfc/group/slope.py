@@ -7,10 +7,10 @@ import numpy as np
 from crossfc.group.arrangement import Arrangements
 from crossfc.group.compiled import compiled
 from crossfc.group.product import Products
-from crossfc.group.statistic import FLOOR, Fit, Student, chunks
+from crossfc.group.statistic import FLOOR, Fit, OwnVariance, chunks
 
 
-class Slope(Student):
+class Slope(OwnVariance):
     """The t of one column with White's standard error, for slopes on a measure of people.
 
     Where the errors vary with the column under test (people with a large change of score have a
@@ -80,13 +80,6 @@ class Slope(Student):
         fit.degrees_of_freedom[:] = self.robust_df
         fit.score[:] = self.to_score(fit.statistic)
         return fit
-
-    def to_score(self, statistic: np.ndarray) -> np.ndarray:
-        return statistic * np.abs(statistic)
-
-    def to_statistic(self, score: np.ndarray) -> np.ndarray:
-        score = np.asarray(score)
-        return np.copysign(np.sqrt(np.abs(score)), score)
 
     def forming_threshold(self, p: float, two_sided: bool) -> float:
         from scipy.special import stdtrit

@@ -185,8 +185,8 @@ class Studentised:
 def _stays(basis: np.ndarray, shuffles: np.ndarray) -> bool:
     """Tell whether arrangements leave the basis as it is, so that residuals stay residuals."""
     projection = basis @ basis.T
-    blocks = np.unique(np.round(projection, 9), axis=0)
+    blocks, member = np.unique(np.round(projection, 9), axis=0, return_inverse=True)
     if len(blocks) != basis.shape[1]:
         return False
-    member = np.unique(np.round(projection, 9), axis=0, return_inverse=True)[1].ravel()
+    member = member.ravel()
     return bool((member[shuffles] == member).all())

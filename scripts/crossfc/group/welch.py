@@ -10,10 +10,10 @@ from crossfc.fault import Fault
 from crossfc.group.arrangement import Arrangements
 from crossfc.group.compiled import compiled
 from crossfc.group.product import Products
-from crossfc.group.statistic import FLOOR, Fit, Student, chunks
+from crossfc.group.statistic import FLOOR, Fit, OwnVariance, chunks
 
 
-class Welch(Student):
+class Welch(OwnVariance):
     """The statistic G for one effect and groups of unequal variance, with its sign.
 
     G = c'ψ / √(c'(M'WM)⁻¹c) with ψ from ordinary least squares and W the inverse residual
@@ -153,13 +153,6 @@ class Welch(Student):
             fit.degrees_of_freedom[part] = 1 / spread.sum(axis=0)
         fit.score[:] = self.to_score(fit.statistic)
         return fit
-
-    def to_score(self, statistic: np.ndarray) -> np.ndarray:
-        return statistic * np.abs(statistic)
-
-    def to_statistic(self, score: np.ndarray) -> np.ndarray:
-        score = np.asarray(score)
-        return np.copysign(np.sqrt(np.abs(score)), score)
 
     def forming_threshold(self, p: float, two_sided: bool) -> float:
         from scipy.special import stdtrit
