@@ -26,6 +26,7 @@ def test_a_path_with_a_space_is_one_word_for_the_shell():
     assert shlex.split(Own().get_python_executable()) == [Own.path]
     command = Own()._execute_cmd("{py_exec} -m this", py_exec=Own.path)
     assert shlex.split(command) == [Own.path, "-m", "this"]
+    assert Own()._execute_cmd("echo $PATH", read=True) == "echo $PATH"
 
 
 def test_snakemake_still_has_what_is_mended():

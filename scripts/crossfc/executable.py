@@ -36,7 +36,9 @@ def _quote_argument(owner: Any, name: str, argument: str) -> None:
     if not hasattr(found, "quoted"):
 
         def quoting(self: Any, command: str, **given: Any) -> Any:
-            return found(self, command, **given | {argument: shlex.quote(given[argument])})
+            if argument in given:  # not where it asks an environment for its PATH or version
+                given[argument] = shlex.quote(given[argument])
+            return found(self, command, **given)
 
         quoting.quoted = True
         setattr(owner, name, quoting)
