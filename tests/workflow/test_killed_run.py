@@ -83,8 +83,7 @@ def test_killed_run_goes_on_with_one_plain_command(study):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["main", "terminal"])
-def test_killed_at_any_moment(study, tmp_path, how):
+def test_killed_at_any_moment(study, tmp_path):
     """kill -9 of Snakemake alone, and a terminal that closes with all that runs in it."""
     # Everything but the trial's tables and the clinic is made anew.
     study.set_config(pipelines__primary__fwhm_mm=7, pipelines__gsr__fwhm_mm=7)
@@ -92,8 +91,8 @@ def test_killed_at_any_moment(study, tmp_path, how):
     began = time.monotonic()
     assert reference.snakemake().returncode == 0
     seconds = time.monotonic() - began
-    moments = random.Random(how)
-    for i in range(3):
+    moments = random.Random("moments")
+    for i, how in enumerate(("main", "terminal", "main", "terminal")):
         killed = study.copy(tmp_path / f"killed_{i}")
         run = start(killed)
         time.sleep(moments.uniform(0.1, 0.95) * seconds)
