@@ -112,10 +112,20 @@ def test_one_bad_scan_stops_no_other_of_its_batch(interrupted):
     values[3, 3, 3, 3] = np.nan
     header.set_data_dtype(np.float32)
     atomic.save_image(scans[0], nibabel.Nifti1Image(values, image.affine, header))
-    assert interrupted.run("connectivity", *HASTE, "--retries", "1") == 1
-    assert sum(interrupted.ended().values()) == 8
+    # And one that is gone when its batch leaves the queue.
+    cluster, gone = interrupted.cluster, interrupted.folder / "gone.nii.gz"
+    cluster.ask("scontrol", "update", f"partitionname={PARTITION}", "state=down")
+    try:
+        process = interrupted.start("connectivity", *HASTE, "--retries", "1")
+        wait_for(lambda: submissions(interrupted), 120, "the batch to be submitted")
+        scans[5].rename(gone)
+    finally:
+        cluster.ask("scontrol", "update", f"partitionname={PARTITION}", "state=up")
+    assert process.wait(400) == 1
+    assert sum(interrupted.ended().values()) == 7
+    gone.rename(scans[5])
     said = interrupted.said()
-    assert "crossfc: " in said and scans[0].name in said
+    assert "crossfc: " in said and scans[0].name in said and scans[5].name in said
     # Where to look: what the cluster kept, and the rule's own log.
     assert "logs/slurm/group_sessions_connectivity_session/" in said
     assert "results/small/logs/connectivity_session/sub-" in said

@@ -16,7 +16,7 @@ def preprocessed_inputs(kind):
         if workflow.is_main_process:
             refused(plan.require_sound_derivatives)
         own = wildcards.participant, wildcards.session
-        return refused(plan.preprocessed_inputs, *own, kind)
+        return refused_alone(plan.preprocessed_inputs, *own, kind)
 
     return of_wildcards
 

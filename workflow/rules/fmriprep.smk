@@ -66,7 +66,7 @@ if plan.preprocessing_tool == "fmriprep-run":
     # derived from the output is not compared when Snakemake asks whether a job must run again.
     rule fmriprep_subject:
         input:
-            files=lambda w: refused(files_of, w.participant),
+            files=lambda w: refused_alone(files_of, w.participant),
             image=ancient(plan.file("fmriprep", "image.json")),
         output:
             plan.file("fmriprep", "sub-{participant}.html"),

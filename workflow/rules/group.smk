@@ -33,7 +33,7 @@ def sound_maps(wildcards):
     """Ask for ready maps; first refuse those at fault, of all people, before any job is run."""
     if workflow.is_main_process:
         refused(plan.require_sound_maps, wildcards.pipeline)
-    return refused(plan.ready_maps, wildcards.pipeline)
+    return refused_alone(plan.ready_maps, wildcards.pipeline)
 
 
 def pairing_sizes(wildcards, input):

@@ -15,7 +15,7 @@ def of_sound_scans(function, *labels):
         # Headers are looked at once, not again in every job of a cluster.
         if workflow.is_main_process:
             refused(plan.require_sound_scans)
-        return refused(function, *(wildcards[label] for label in labels))
+        return refused_alone(function, *(wildcards[label] for label in labels))
 
     return of_wildcards
 

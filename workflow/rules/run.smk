@@ -184,9 +184,11 @@ def run_or_fail(self, job):
         gone = [str(path) for path in job.input if not os.path.exists(path)]
         if not gone:
             raise
-        tell(
-            f"{job.rule.name}: {gone[0]} was there when the run was planned, and is gone; restore it"
+        reason = lost.get(
+            gone[0],
+            f"{gone[0]} was there when the run was planned, and is gone; restore it",
         )
+        tell(f"{job.rule.name}: {reason}")
         self.report_job_error(SubmittedJobInfo(job))
 
 

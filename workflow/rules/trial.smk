@@ -27,6 +27,26 @@ def refused(function, *arguments, **options):
         raise SystemExit(f"crossfc: {fault}") from None
 
 
+# Name given to an input that cannot be told any more, to the reason.
+lost = {}
+
+
+def refused_alone(function, *arguments):
+    """Call for the input files of one job.
+
+    What became at fault while a job waited in a queue fails that job, not its whole batch: its input
+    is then a file that does not exist (`run_or_fail` in run.smk tells the reason).
+    """
+    if workflow.is_main_process:
+        return refused(function, *arguments)
+    try:
+        return function(*arguments)
+    except Fault as fault:
+        name = f"input_at_fault_{len(lost) + 1}"
+        lost[name] = str(fault)
+        return [name]
+
+
 if workflow.is_main_process:
     planned.disregard()
 elif (before := planned.config()) is not None:
