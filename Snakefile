@@ -54,7 +54,7 @@ rule all:
         on_sheets(plan.require_scans),
         rules.report.output,
         on_sheets(report_inputs),
-        on_sheets(lambda: plan.session_folders() if plan.has_edges else []),
+        on_sheets(lambda: plan.connectivity.folders() if plan.has_edges else []),
         rules.provenance.output,
 
 
@@ -67,7 +67,7 @@ rule preprocess:
 # Every session's maps, edges and quality record.
 rule connectivity:
     input:
-        on_sheets(lambda: plan.require_scans(both=False) + plan.session_folders()),
+        on_sheets(lambda: plan.require_scans(both=False) + plan.connectivity.folders()),
 
 
 # Every analysis of every pipeline, the mixed model and the comparison of pipelines.

@@ -43,24 +43,26 @@ def measure() -> dict[str, float]:
         simulate_session(
             person,
             name,
-            plan.truth()["sessions"][person][name],
-            plan.seed_rows("primary"),
-            plan.target_rows(),
+            plan.twin.truth()["sessions"][person][name],
+            plan.regions.seed_rows("primary"),
+            plan.regions.target_rows(),
             paths,
             scan=scan,
             volumes=200,
             resolution_mm=3,
         )
         outputs = {
-            p: layout.connectivity(person, name, "rest", folder, config["space"], p, plan.seeds(p))
+            p: layout.connectivity(
+                person, name, "rest", folder, config["space"], p, plan.regions.seeds(p)
+            )
             for p in plan.pipelines
         }
         given = {
             "participant_id": person,
             "session_id": name,
             "runs": [{"scan": scan} | {k: str(paths[k]) for k in ("bold", "mask", "confounds")}],
-            "pipelines": plan.pipeline_choices(),
-            "targets": plan.target_rows(),
+            "pipelines": plan.connectivity.pipeline_choices(),
+            "targets": plan.regions.target_rows(),
             "outputs": json.loads(json.dumps(outputs, default=str)),
             "carpet_path": f"{folder}/carpet.png",
         } | plan.config["connectivity"]

@@ -98,7 +98,7 @@ def _simulate(bids_dir: Path) -> tuple:
 
     os.chdir(ROOT)
     plan = Plan(yaml.safe_load((ROOT / "config/config.yaml").read_text()), ROOT)
-    planted = plan.truth()["sessions"][PERSON]["ses-placebo"]
+    planted = plan.twin.truth()["sessions"][PERSON]["ses-placebo"]
     planted = planted | {"mean_fd": {SCAN: 0.2}}
     scanner.write_dataset(bids_dir, [])
     scanner.simulate_raw_anatomy(PERSON, bids_dir / T1W)
@@ -107,8 +107,8 @@ def _simulate(bids_dir: Path) -> tuple:
         PERSON,
         "ses-placebo",
         planted,
-        plan.seed_rows("primary"),
-        plan.target_rows(),
+        plan.regions.seed_rows("primary"),
+        plan.regions.target_rows(),
         paths,
         scan=SCAN,
         slices=45,

@@ -67,9 +67,9 @@ def simulate(config: dict, scan: str, paths: dict[str, Path]) -> None:
     twin_bold.simulate_session(
         person,
         session,
-        plan.truth()["sessions"][person][session],
-        plan.seed_rows(plan.primary),
-        plan.target_rows(),
+        plan.twin.truth()["sessions"][person][session],
+        plan.regions.seed_rows(plan.primary),
+        plan.regions.target_rows(),
         paths,
         scan=scan,
         volumes=160,

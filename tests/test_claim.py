@@ -129,40 +129,40 @@ def test_a_twin_key_left_in_the_config(study, tmp_path, entry, linked):
     keys = {"derivatives_dir" if entry == "fmriprep" else "bids_dir": folder}
     plan = study(entry=entry, **keys)
     with pytest.raises(Fault, match=f"key twin: .*{folder} was not made.*delete the key twin"):
-        plan.require_own_places()
+        plan.places.require_own()
     # Both remedies work; without the twin real derivatives are only read.
-    study(entry=entry, **dict.fromkeys(keys, "new")).require_own_places()
-    study(entry=entry, twin=None, **keys).require_own_places()
+    study(entry=entry, **dict.fromkeys(keys, "new")).places.require_own()
+    study(entry=entry, twin=None, **keys).places.require_own()
 
 
 def test_the_bids_folder_is_not_touched_by_a_twin_of_derivatives(study, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/README").write_text("mine")
     plan = study(entry="fmriprep", bids_dir="data")
-    plan.require_own_places()
-    assert list(plan.made_places()) == ["twin"]
-    folder, _, files = plan.made_places()["twin"]
+    plan.places.require_own()
+    assert list(plan.places.made()) == ["twin"]
+    folder, _, files = plan.places.made()["twin"]
     assert all(Path(path).is_relative_to(folder) for path in files()) and len(files()) > 300
-    plan.claim_places([*files(), plan.file("report.html")])
+    plan.places.claim([*files(), plan.file("report.html")])
     assert files_below(tmp_path / "data") == {str(tmp_path / "data/README"): "mine"}
     assert claim.kind_of("derived") == claim.TWIN
     assert claim.kind_of("results/demo") == claim.RESULTS
-    plan.require_own_places()
+    plan.places.require_own()
     # A lab adds a person of its own to the sheet and to the twin's folder.
     real = tmp_path / files()[0]
     real.parent.mkdir(parents=True)
     real.write_text("real")
     with pytest.raises(Fault, match=f"key twin: .*{real.name}.*not made by crossfc"):
-        plan.require_own_places()
+        plan.places.require_own()
     with claim.making(real):
         real.write_text("simulated")
-    plan.require_own_places()
+    plan.places.require_own()
 
 
 def test_a_raw_twin_knows_all_that_it_writes(study):
     plan = study(entry="raw", bids_dir="raw", derivatives_dir=None)
-    assert list(plan.made_places()) == ["twin", "derivatives_dir"]
-    twin = {Path(path).name for path in plan.made_places()["twin"][2]()}
+    assert list(plan.places.made()) == ["twin", "derivatives_dir"]
+    twin = {Path(path).name for path in plan.places.made()["twin"][2]()}
     assert {
         "README",
         "participants.tsv",
@@ -171,7 +171,7 @@ def test_a_raw_twin_knows_all_that_it_writes(study):
     } <= twin
     scan = "sub-T01_ses-placebo_task-rest_run-01"
     assert {f"{scan}_{end}" for end in ("bold.nii.gz", "bold.json", "truth.json")} <= twin
-    made = {Path(path).name for path in plan.made_places()["derivatives_dir"][2]()}
+    made = {Path(path).name for path in plan.places.made()["derivatives_dir"][2]()}
     space = "space-MNI152NLin2009aSym"
     assert {f"{scan}_{space}_desc-preproc_bold.nii.gz", "dataset_description.json",
             f"sub-T01_{space}_desc-preproc_T1w.nii.gz"} <= made  # fmt: skip
@@ -197,52 +197,52 @@ def test_preprocessing_spares_derivatives_that_are_there(study, tmp_path, twin):
     ):
         plan = study(entry="raw", twin=twin, **keys)
         with pytest.raises(Fault, match="key derivatives_dir: .*name a new folder"):
-            plan.require_own_places()
-    study(entry="raw", twin=twin, derivatives_dir=None).require_own_places()
+            plan.places.require_own()
+    study(entry="raw", twin=twin, derivatives_dir=None).places.require_own()
 
 
 def test_results_do_not_come_among_somebodys_data(study, tmp_path):
     (tmp_path / "data/sub-01").mkdir(parents=True)
     (tmp_path / "data/participants.tsv").write_text("participant_id\nsub-01\n")
     with pytest.raises(Fault, match=r"key study: data, .*\(participants.tsv\); choose another"):
-        study(study="data", results_dir=".", bids_dir="raw").require_own_places()
-    study(study="data", results_dir="results").require_own_places()
-    study(study="crossfc", results_dir="data").require_own_places()
+        study(study="data", results_dir=".", bids_dir="raw").places.require_own()
+    study(study="data", results_dir="results").places.require_own()
+    study(study="crossfc", results_dir="data").places.require_own()
     # Ours, by an earlier version and by this one.
     folder = tmp_path / "results/demo"
     folder.mkdir(parents=True)
     (folder / "README").write_text("")
     with pytest.raises(Fault, match="README"):
-        study().require_own_places()
+        study().places.require_own()
     said = {"GeneratedBy": [{"Name": "crossfc", "Version": "0.1.0"}]}
     (folder / "dataset_description.json").write_text(json.dumps(said))
-    study().require_own_places()
+    study().places.require_own()
     (folder / "dataset_description.json").write_text(json.dumps(said | {"Name": "x, preprocessed"}))
     with pytest.raises(Fault, match="dataset_description.json"):
-        study().require_own_places()
+        study().places.require_own()
     # A claim does not make another's data set ours.
     claim.make(folder, claim.RESULTS)
     (folder / "dataset_description.json").write_text('{"Name": "mine"}')
     with pytest.raises(Fault, match="dataset_description.json"):
-        study().require_own_places()
+        study().places.require_own()
 
 
 def test_simulated_scans_do_not_come_over_preprocessed_ones_of_ours(study):
     """Nor results among either: a session's folder of results is made as a whole."""
     native = study(entry="raw", twin=None)
-    files = native.made_places()["derivatives_dir"][2]()
-    native.claim_places(files)
+    files = native.places.made()["derivatives_dir"][2]()
+    native.places.claim(files)
     bold = next(path for path in files if path.endswith("preproc_bold.nii.gz"))
     with claim.making(bold):
         Path(bold).parent.mkdir(parents=True)
         Path(bold).write_text("hours of work")
-    native.require_own_places()
+    native.places.require_own()
     with pytest.raises(Fault, match="derived was made by crossfc for preprocessed scans"):
-        study(entry="fmriprep").require_own_places()
-    study(entry="fmriprep", twin=None).require_own_places()
+        study(entry="fmriprep").places.require_own()
+    study(entry="fmriprep", twin=None).places.require_own()
     with pytest.raises(Fault, match=r"key study: derived, .*\(preprocessed scans\)"):
         study(entry="raw", twin=None, study="derived", results_dir=".",
-              derivatives_dir=None).require_own_places()  # fmt: skip
+              derivatives_dir=None).places.require_own()  # fmt: skip
 
 
 def test_a_twin_has_no_ready_maps(study):

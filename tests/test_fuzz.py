@@ -231,26 +231,51 @@ def use(plan):
         return
     folder = os.path.abspath(plan.config["results_dir"])
     assert os.path.abspath(plan.study_dir).startswith(folder.rstrip("/") + "/")
-    for session_folder in plan.session_folders():
+    for session_folder in plan.connectivity.folders():
         assert os.path.abspath(session_folder).startswith(str(Path(folder) / plan.study_dir.name))
-    plan.trial.left(), plan.trial.counts(), plan.participant_rows(), plan.session_rows()
-    plan.people(), plan.score_rows(), plan.design(), plan.analyses(), plan.families()
-    [plan.test_choices(name) for name in plan.analyses()], plan.correlation_choices()
     (
-        plan.scored_people(plan.correlated_groups()),
-        plan.group_data_mb(),
-        plan.target_rows(),
-        plan.pipeline_choices(),
+        plan.trial.left(),
+        plan.trial.counts(),
+        plan.people.participants(),
+        plan.people.sessions_of_people(),
     )
-    plan.choices(), plan.report(), plan.scale_rows(), plan.session_pattern(), plan.carpets()
-    plan.registrations(), plan.preprocessing_versions(), plan.anatomy(), plan.native_pattern()
+    (
+        plan.people.rows(),
+        plan.clinic.scores(),
+        plan.design(),
+        plan.group.analyses(),
+        plan.group.families(),
+    )
+    (
+        [plan.group.test_choices(name) for name in plan.group.analyses()],
+        plan.clinic.correlation_choices(),
+    )
+    (
+        plan.people.scored(plan.clinic.correlated_groups()),
+        plan.group.data_mb(),
+        plan.regions.target_rows(),
+        plan.connectivity.pipeline_choices(),
+    )
+    (
+        plan.report.choices(),
+        plan.report.contents(),
+        plan.clinic.scales(),
+        plan.connectivity.folder_pattern(),
+        plan.connectivity.carpets(),
+    )
+    (
+        plan.preprocess.registrations(),
+        plan.preprocess.versions(),
+        plan.preprocess.anatomy(),
+        plan.preprocess.native_pattern(),
+    )
     if plan.config["twin"] is not None and plan.entry != "maps":
-        plan.twin_scans(), plan.truth()
+        plan.twin.scans(), plan.twin.truth()
     for pipeline in plan.pipelines:
-        plan.pair_choices(pipeline)
+        plan.group.pair_choices(pipeline)
         for looked_up in (
-            lambda p=pipeline: plan.region_files([p]),
-            lambda p=pipeline: plan.ready_maps(p),
+            lambda p=pipeline: plan.regions.files([p]),
+            lambda p=pipeline: plan.group.ready_maps(p),
         ):
             try:
                 looked_up()

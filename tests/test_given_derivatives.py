@@ -89,7 +89,7 @@ class Study:
 
     def faults(self, **config) -> list[str]:
         with pytest.raises(Fault) as caught:
-            self.plan(**config).require_sound_derivatives()
+            self.plan(**config).connectivity.require_sound()
         return str(caught.value).splitlines()
 
 
@@ -101,13 +101,13 @@ def study(tmp_path, root, monkeypatch):
 
 def test_sound_derivatives_pass_and_are_the_inputs(study):
     plan = study.plan()
-    plan.require_sound_derivatives()
-    (bold,) = plan.preprocessed_inputs("02", "a", "bold")
+    plan.connectivity.require_sound()
+    (bold,) = plan.connectivity.inputs("02", "a", "bold")
     assert bold == str(study.file("preproc_bold.nii.gz"))
-    assert plan.preprocessed_inputs("02", "a", "bold_sidecar") == [bold.replace(".nii.gz", ".json")]
-    assert plan.preprocessed_inputs("02", "a", "confounds_sidecar") == []
-    assert plan.used_scans("02", "a") == [study.scan("sub-02", "a")]
-    assert plan.passed_over("02", "a") == []
+    assert plan.connectivity.inputs("02", "a", "bold_sidecar") == [bold.replace(".nii.gz", ".json")]
+    assert plan.connectivity.inputs("02", "a", "confounds_sidecar") == []
+    assert plan.scans.used_scans("02", "a") == [study.scan("sub-02", "a")]
+    assert plan.scans.passed_over("02", "a") == []
 
 
 def cut(path: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_byte_order_mark_and_empty_lines_change_nothing(study):
     for ending in ("preproc_bold.json", "timeseries.tsv"):
         path = study.file(ending)
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes() + b"\r\n\n")
-    study.plan().require_sound_derivatives()
+    study.plan().connectivity.require_sound()
 
 
 def test_an_inherited_dangling_sidecar_is_told(study):
@@ -205,7 +205,7 @@ def test_an_accepted_orientation_goes_on(study):
     unoriented(study.file("preproc_bold.nii.gz"))
     unoriented(study.file("brain_mask.nii.gz"))
     assert len(study.faults()) == 2
-    study.plan(derivatives={"accept_unoriented": True}).require_sound_derivatives()
+    study.plan(derivatives={"accept_unoriented": True}).connectivity.require_sound()
 
 
 def test_people_on_another_grid_are_named_before_any_job(study):
@@ -223,12 +223,12 @@ def test_an_unusable_repeat_is_passed_over_by_name(study):
     study.sessions.loc[study.sessions["scan"] == whole, "scan"] = f"{whole};{repeat}"
     cut(study.file("run-2_space-*preproc_bold.nii.gz"))
     plan = study.plan()
-    plan.require_sound_derivatives()
-    assert plan.used_scans("02", "a") == [whole]
-    (left,) = plan.passed_over("02", "a")
+    plan.connectivity.require_sound()
+    assert plan.scans.used_scans("02", "a") == [whole]
+    (left,) = plan.scans.passed_over("02", "a")
     assert left["scan"] == repeat and "is truncated" in left["reason"]
     assert str(study.root) not in left["reason"]
-    assert len(plan.preprocessed_inputs("02", "a", "bold")) == 1
+    assert len(plan.connectivity.inputs("02", "a", "bold")) == 1
     cut(study.file("rest_space-*preproc_bold.nii.gz"))
     assert all("row 4: " in line for line in study.faults())
 
@@ -250,14 +250,14 @@ def test_versions_that_invent_voxels_are_refused_unless_accepted(study, version,
     (line,) = study.faults()
     assert f"are of fMRIPrep {version}, which fills voxels that were never scanned" in line
     accepted = {"accept_fmriprep_versions": [version]}
-    study.plan(derivatives=accepted).require_sound_derivatives()
+    study.plan(derivatives=accepted).connectivity.require_sound()
 
 
 @pytest.mark.parametrize("version", ["25.0.0", "25.1.5", "25.1.40", "25.2.0", "20.2.7", None])
 def test_other_versions_pass(study, version):
     content = DESCRIPTION | {"GeneratedBy": [{"Name": "fMRIPrep", "Version": version}]}
     (study.root / "deriv/dataset_description.json").write_text(json.dumps(content))
-    study.plan().require_sound_derivatives()
+    study.plan().connectivity.require_sound()
 
 
 @pytest.mark.parametrize("space", ["T1w", "func", "fsaverage", "MNIPediatricAsym", "OASIS30ANTs"])

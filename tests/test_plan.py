@@ -47,7 +47,7 @@ def refusal(config, root, **options):
 
 
 def test_the_small_study_is_sound(study, root):
-    found = Plan(study, root).analyses()
+    found = Plan(study, root).group.analyses()
     assert found[:3] == ["drug_TRD", "drug_HV", "drug_TRD_pooled"] and "group_by_drug" in found
 
 
@@ -56,13 +56,13 @@ def test_a_study_of_healthy_people_alone_needs_no_patients(study, root, tmp_path
     (tmp_path / "participants.tsv").write_text(PEOPLE.replace("TRD", "HV"))
     plan = Plan(study | {"groups": {role: "HV"}}, root)
     within = ["drug_HV", "drug_HV_pooled", "drug_HV_by_subregion"]
-    assert plan.analyses() == [*within, "carryover"]
-    assert "patients" not in str(plan.analyses()) and plan.checked_trial().groups == ["HV"]
+    assert plan.group.analyses() == [*within, "carryover"]
+    assert "patients" not in str(plan.group.analyses()) and plan.checked_trial().groups == ["HV"]
 
 
 def test_a_study_of_healthy_people_alone_has_a_twin(study, root, tmp_path):
     (tmp_path / "participants.tsv").write_text(PEOPLE.replace("TRD", "HV"))
-    truth = Plan(study | {"groups": {"controls": "HV"}, "twin": {}}, root).truth()
+    truth = Plan(study | {"groups": {"controls": "HV"}, "twin": {}}, root).twin.truth()
     assert "None" not in str(list(truth["edges"][0])) and "drug_None" not in str(truth)
 
 
@@ -94,7 +94,7 @@ def test_types_of_covariates_go_to_the_analyses(study, root, tmp_path):
     )
     given = {"covariates": [{"name": "site", "type": "categorical"}]}
     plan = Plan(study | given, root)
-    choices = plan.test_choices("group_by_drug")
+    choices = plan.group.test_choices("group_by_drug")
     assert choices["covariates"] == {"site": "categorical"}
     assert choices["people"] == [
         {"participant_id": "sub-01", "site": "1"},
@@ -188,19 +188,19 @@ def test_an_analysis_is_given_what_it_uses_and_no_more(study, root, tmp_path):
     scored = {"score_MADRS_active": 12.0, "score_MADRS_control": 12.0}
 
     def given(analysis):
-        return plan.test_choices(analysis)["people"]
+        return plan.group.test_choices(analysis)["people"]
 
     assert given("drug_TRD") == [one]
     assert given("drug_HV") == [other]
     assert given("carryover") == [one, other]
     assert given("change_MADRS") == [one | scored]
     assert given("group_by_drug") == [one | {"age": 41.0}, other | {"age": 33.5}]
-    assert "drug_arrangement" in plan.test_choices("drug_TRD")
-    assert "drug_arrangement" not in plan.test_choices("group_by_drug")
-    assert plan.test_choices("carryover")["covariates"] == {}
-    assert plan.scored_people(["TRD"]) == [{"participant_id": "sub-01"} | scored]
+    assert "drug_arrangement" in plan.group.test_choices("drug_TRD")
+    assert "drug_arrangement" not in plan.group.test_choices("group_by_drug")
+    assert plan.group.test_choices("carryover")["covariates"] == {}
+    assert plan.people.scored(["TRD"]) == [{"participant_id": "sub-01"} | scored]
     assert all(set(row) == {"participant_id", "group", "sequence", "sequence_code", "sessions"}
-               for row in plan.people())  # fmt: skip
+               for row in plan.people.rows())  # fmt: skip
 
 
 def test_configurations_that_say_the_same_are_the_same(study, root):
@@ -215,17 +215,17 @@ def test_configurations_that_say_the_same_are_the_same(study, root):
         "exclusion": {"maximum_censored_share": 0.4, "maximum_mean_fd_mm": 0.5},
         "connectivity": {"minimum_seed_tsnr": 10.0},
         "clinical": {"seed": 0, "groups": ["TRD"]},
-        "group": {"analyses": one.analyses()[::-1], "tfce": True, "permutations": 5000.0},
+        "group": {"analyses": one.group.analyses()[::-1], "tfce": True, "permutations": 5000.0},
     }
     other = Plan(study | {"pipelines": swapped} | written, root)
     for asked in (
-        lambda plan: plan.pipeline_choices(),
-        lambda plan: plan.pair_choices("gsr"),
+        lambda plan: plan.connectivity.pipeline_choices(),
+        lambda plan: plan.group.pair_choices("gsr"),
         lambda plan: plan.config["exclusion"],
         lambda plan: plan.config["connectivity"],
-        lambda plan: plan.correlation_choices(),
-        lambda plan: plan.test_choices("drug_TRD"),
-        lambda plan: plan.analyses(),
+        lambda plan: plan.clinic.correlation_choices(),
+        lambda plan: plan.group.test_choices("drug_TRD"),
+        lambda plan: plan.group.analyses(),
         lambda plan: plan.pipelines,
     ):
         # Snakemake compares texts.
@@ -239,10 +239,18 @@ def test_sorted_sheets_are_the_same_sheets(study, root, tmp_path):
         head, *rows = (tmp_path / sheet).read_text().splitlines()
         (tmp_path / sheet).write_text("\n".join([head, *rows[::-1]]) + "\n")
     after = Plan(study, root)
-    for asked in ("people", "session_rows", "score_rows", "participant_rows", "session_folders",
-                  "runs", "truth", "report"):  # fmt: skip
-        assert repr(getattr(before, asked)()) == repr(getattr(after, asked)()), asked
-    assert repr(before.trial.left()) == repr(after.trial.left())
+    asked = {
+        "people": ("rows", "sessions_of_people", "participants"),
+        "clinic": ("scores",),
+        "connectivity": ("folders",),
+        "scans": ("runs",),
+        "twin": ("truth",),
+        "report": ("contents",),
+    }
+    for stage, names in asked.items():
+        for name in names:
+            one, other = (getattr(getattr(plan, stage), name)() for plan in (before, after))
+            assert repr(one) == repr(other), (stage, name)
 
 
 def trial_of(tmp_path, n, **columns):
@@ -289,13 +297,13 @@ def test_blocks_may_be_the_group_or_the_order_but_no_other_part_of_the_design(
 ):
     trial_of(tmp_path, 4)
     plan = Plan(study | {"group": {"blocks": "group"}}, root)
-    assert [row["group"] for row in plan.people()] == ["TRD", "HV", "TRD", "HV"]
-    assert plan.test_choices("carryover")["people"][1] == {
+    assert [row["group"] for row in plan.people.rows()] == ["TRD", "HV", "TRD", "HV"]
+    assert plan.group.test_choices("carryover")["people"][1] == {
         "participant_id": "sub-01",
         "group": "HV",
     }
     plan = Plan(study | {"group": {"blocks": "sequence"}}, root)
-    assert plan.people_of("drug_TRD")[0]["sequence"] == "ketamine-placebo"
+    assert plan.group.people_of("drug_TRD")[0]["sequence"] == "ketamine-placebo"
     said = refusal(study | {"group": {"blocks": "participant_id"}}, root)
     assert (
         "config key group.blocks: participant_id is part of the design and names no blocks" in said
@@ -306,7 +314,7 @@ def test_families_of_analyses_that_cannot_be_one_are_told_before_any_job(study, 
     trial_of(tmp_path, 12)
 
     def families(*family):
-        return Plan(study | {"group": {"families": [list(family)]}}, root).families()
+        return Plan(study | {"group": {"families": [list(family)]}}, root).group.families()
 
     assert families("change_MADRS", "change_SHAPS") == [["change_MADRS", "change_SHAPS"]]
     assert families("group_by_drug", "group_by_drug_pooled", "group_by_drug_by_subregion")

@@ -149,7 +149,7 @@ def write_study(folder: Path, root: Path, people: tuple[int, int] = (5, 4)) -> S
     os.chdir(folder)
     try:
         plan = Plan(study.config | {"twin": {"volumes": 60}}, folder)
-        truth = plan.truth()
+        truth = plan.twin.truth()
         for session in plan.sessions():
             simulate(plan, truth, session)
     finally:
@@ -164,9 +164,9 @@ def simulate(plan: Plan, truth: dict, session) -> None:
             session.participant_id,
             session.session_id,
             truth["sessions"][session.participant_id][session.session_id],
-            plan.seed_rows("primary"),
-            plan.target_rows(),
-            {k: Path(v) for k, v in plan.preprocessed(scan).items()},
+            plan.regions.seed_rows("primary"),
+            plan.regions.target_rows(),
+            {k: Path(v) for k, v in plan.scans.preprocessed(scan).items()},
             scan=scan,
             volumes=60,
             resolution_mm=6,

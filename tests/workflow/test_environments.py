@@ -144,7 +144,8 @@ def test_planning_needs_what_the_environment_of_snakemake_has(root):
     ]
     assert {"pandas", "scipy", "nilearn"} <= set(hidden)
     modules = set()
-    for node in ast.walk(ast.parse((root / "scripts/crossfc/plan.py").read_text())):
+    parts = [ast.parse(path.read_text()) for path in root.glob("scripts/crossfc/plan/*.py")]
+    for node in (node for part in parts for node in ast.walk(part)):
         if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "crossfc":
             whole = (root / "scripts" / node.module.replace(".", "/")).is_dir()
             names = [f"{node.module}.{alias.name}" for alias in node.names]

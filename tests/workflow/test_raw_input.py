@@ -280,8 +280,8 @@ def test_repeats_that_cannot_be_used_are_passed_over(study):
     os.chdir(study.folder)
     try:
         plan = Plan(study.config, study.folder)
-        assert plan.used_scans("02", "b") == [first]
-        short, torn_too = plan.passed_over("02", "b")
+        assert plan.scans.used_scans("02", "b") == [first]
+        short, torn_too = plan.scans.passed_over("02", "b")
     finally:
         os.chdir(here)
     assert short["scan"] == repeats[0] and "has 10 volumes, fewer than 20" in short["reason"]

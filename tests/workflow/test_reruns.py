@@ -163,8 +163,8 @@ def test_added_person_runs_its_sessions_and_the_group(study):
         for session in plan.sessions():
             if session.participant_id == "sub-H99":
                 for scan in session.scans:
-                    old = plan.preprocessed(scan.replace("H99", "H01"))
-                    for kind, path in plan.preprocessed(scan).items():
+                    old = plan.scans.preprocessed(scan.replace("H99", "H01"))
+                    for kind, path in plan.scans.preprocessed(scan).items():
                         Path(path).parent.mkdir(parents=True, exist_ok=True)
                         shutil.copy(old[kind], path)
     finally:
@@ -383,11 +383,11 @@ def test_corrected_slice_timing_reruns_that_run(tmp_path, root):
         plan = Plan(config, study.folder)
         run = "T02", "ketamine", "T02_ses-ketamine_task-rest"
         (folder := Path("raw/sub-T02/ses-ketamine/func")).mkdir(parents=True)
-        assert plan.sidecars(*run) == []
+        assert plan.scans.sidecars(*run) == []
         Path("raw/task-rest_bold.json").write_text("{}")
         (folder / "sub-T02_ses-ketamine_task-rest_bold.json").write_text("{}")
         (folder / "._sub-T02_ses-ketamine_task-rest_bold.json").write_text("junk")
-        assert [Path(p).name for p in plan.sidecars(*run)] == [
+        assert [Path(p).name for p in plan.scans.sidecars(*run)] == [
             "task-rest_bold.json",
             "sub-T02_ses-ketamine_task-rest_bold.json",
         ]

@@ -25,7 +25,7 @@ rule clinical_change:
     conda:
         "../../envs/analysis.yaml"
     params:
-        scores=on_sheets(lambda: plan.score_rows()),
+        scores=on_sheets(lambda: plan.clinic.scores()),
         design=on_sheets(lambda: plan.design()),
         code=code("clinical_change"),
     script:
@@ -35,7 +35,7 @@ rule clinical_change:
 # Change on change at a-priori edges, given the order: permutation p, interval, false discovery rate.
 rule clinical_correlation:
     input:
-        pairs=on_sheets(lambda: plan.pairs_with_edges(plan.primary)),
+        pairs=on_sheets(lambda: plan.group.pairs_with_edges(plan.primary)),
     output:
         correlation=plan.file("clinical", "correlation.tsv"),
         points=plan.file("clinical", "points.tsv"),
@@ -49,8 +49,8 @@ rule clinical_correlation:
         **needs("table"),
     params:
         design=on_sheets(lambda: plan.design()),
-        clinical=on_sheets(lambda: plan.correlation_choices()),
-        scores=on_sheets(lambda: plan.scored_people(plan.correlated_groups())),
+        clinical=on_sheets(lambda: plan.clinic.correlation_choices()),
+        scores=on_sheets(lambda: plan.people.scored(plan.clinic.correlated_groups())),
         code=code("clinical_correlation"),
     script:
         "../../scripts/clinical_correlation.py"

@@ -14,19 +14,19 @@ def preprocessed_inputs(kind):
     def of_wildcards(wildcards):
         # Headers are looked at once, not again in every job of a cluster.
         if workflow.is_main_process:
-            refused(plan.require_sound_derivatives)
+            refused(plan.connectivity.require_sound)
         own = wildcards.participant, wildcards.session
-        return refused_alone(plan.preprocessed_inputs, *own, kind)
+        return refused_alone(plan.connectivity.inputs, *own, kind)
 
     return of_wildcards
 
 
 def own_scans(wildcards):
-    return refused(plan.used_scans, wildcards.participant, wildcards.session)
+    return refused(plan.scans.used_scans, wildcards.participant, wildcards.session)
 
 
 def passed_over(wildcards):
-    return refused(plan.passed_over, wildcards.participant, wildcards.session)
+    return refused(plan.scans.passed_over, wildcards.participant, wildcards.session)
 
 
 if plan.entry != "maps" and plan.trial:
@@ -38,9 +38,9 @@ if plan.entry != "maps" and plan.trial:
             confounds=preprocessed_inputs("confounds"),
             sidecars=preprocessed_inputs("bold_sidecar"),
             confounds_sidecars=preprocessed_inputs("confounds_sidecar"),
-            regions=lambda w: refused(plan.region_files, plan.pipelines),
+            regions=lambda w: refused(plan.regions.files, plan.pipelines),
         output:
-            directory(plan.session_pattern()),
+            directory(plan.connectivity.folder_pattern()),
         log:
             plan.file(
                 "logs", "connectivity_session", "sub-{participant}_ses-{session}.log"
@@ -56,11 +56,11 @@ if plan.entry != "maps" and plan.trial:
         params:
             scans=own_scans,
             passed_over=passed_over,
-            derivatives=plan.derivative_choices(),
+            derivatives=plan.connectivity.derivative_choices(),
             task=plan.config["task"],
             space=plan.config["space"],
-            pipelines=plan.pipeline_choices(),
-            targets=plan.target_rows(),
+            pipelines=plan.connectivity.pipeline_choices(),
+            targets=plan.regions.target_rows(),
             limits=plan.config["connectivity"],
             code=code("connectivity_session"),
         script:

@@ -14,7 +14,9 @@ from crossfc.session.fieldmap import field_map_files
 
 def scans_of(participant):
     """List the runs of a person that the sheets use."""
-    return [scan for scan in plan.runs() if scan.startswith(f"sub-{participant}/")]
+    return [
+        scan for scan in plan.scans.runs() if scan.startswith(f"sub-{participant}/")
+    ]
 
 
 def files_of(participant):
@@ -24,14 +26,14 @@ def files_of(participant):
     for session in plan.sessions():
         if session.participant_id == f"sub-{participant}":
             label = session.session_id.removeprefix("ses-")
-            for scan in plan.used_scans(participant, label):
+            for scan in plan.scans.used_scans(participant, label):
                 own = Path(scan).name.rsplit("_", 1)[0].removeprefix("sub-")
-                found.append(plan.scan_path(participant, label, own))
-                found += plan.sidecars(participant, label, own)
+                found.append(plan.scans.scan_path(participant, label, own))
+                found += plan.scans.sidecars(participant, label, own)
     maps = [
         str(path) for path in field_map_files(bids_dir, f"sub-{participant}/func/x")
     ]
-    return list(dict.fromkeys([plan.raw_t1w(participant), *found, *maps]))
+    return list(dict.fromkeys([plan.scans.raw_t1w(participant), *found, *maps]))
 
 
 def t1w_of(participant):
@@ -97,7 +99,7 @@ if plan.preprocessing_tool == "fmriprep-run":
         input:
             plan.file("fmriprep", "sub-{participant}.html"),
         output:
-            **plan.preprocessed_pattern(),
+            **plan.preprocess.derivative_pattern(),
         log:
             plan.file(
                 "logs", "fmriprep_scan", "sub-{participant}_ses-{session}_{scan}.log"
@@ -106,7 +108,7 @@ if plan.preprocessing_tool == "fmriprep-run":
         conda:
             "../../envs/connectivity.yaml"
         params:
-            scan=lambda w: plan.raw_scan(w.participant, w.session, w.scan),
+            scan=lambda w: plan.scans.raw_scan(w.participant, w.session, w.scan),
             space=plan.config["space"],
             res=plan.config["res"],
             code=code("fmriprep_scan"),

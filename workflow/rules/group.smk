@@ -10,14 +10,14 @@ GROUP = plan.file("group", "{pipeline}")
 
 
 def analyses():
-    return plan.analyses() if plan.has_images else []
+    return plan.group.analyses() if plan.has_images else []
 
 
 def group_results():
     if not plan.has_images:
         return []
     tests = expand(GROUP + "/{analysis}", pipeline=plan.pipelines, analysis=analyses())
-    if plan.families():
+    if plan.group.families():
         tests += expand(GROUP + "/family.tsv", pipeline=plan.pipelines)
     if not plan.has_edges:
         return tests
@@ -32,13 +32,13 @@ def quality_results():
 def sound_maps(wildcards):
     """Ask for ready maps; first refuse those at fault, of all people, before any job is run."""
     if workflow.is_main_process:
-        refused(plan.require_sound_maps, wildcards.pipeline)
-    return refused_alone(plan.ready_maps, wildcards.pipeline)
+        refused(plan.group.require_sound_maps, wildcards.pipeline)
+    return refused_alone(plan.group.ready_maps, wildcards.pipeline)
 
 
 def pairing_sizes(wildcards, input):
     each = need.image_mb(need.first_map(input))
-    number = len(plan.sessions()) * len(plan.seeds(wildcards.pipeline))
+    number = len(plan.sessions()) * len(plan.regions.seeds(wildcards.pipeline))
     return {"map": each, "maps": each * number}
 
 
@@ -46,7 +46,7 @@ def test_sizes(wildcards, input):
     people, seeds, voxels = need.array_shape(f"{input.pairs}/delta.npy")
     maps = 4e-6 * seeds * voxels
     return {
-        "data": min(people * maps, plan.group_data_mb()),
+        "data": min(people * maps, plan.group.data_mb()),
         "maps": maps,
         "sweeps": maps * plan.config["group"]["permutations"],
     }
@@ -55,9 +55,9 @@ def test_sizes(wildcards, input):
 # Everybody's maps under both treatments in one array; sessions of poor quality leave by name.
 rule pair_sessions:
     input:
-        sessions=on_sheets(lambda: plan.session_folders()),
+        sessions=on_sheets(lambda: plan.connectivity.folders()),
         maps=sound_maps,
-        regions=lambda w: refused(plan.region_files, [w.pipeline]),
+        regions=lambda w: refused(plan.regions.files, [w.pipeline]),
     output:
         directory(GROUP + "/pairs"),
     log:
@@ -68,12 +68,12 @@ rule pair_sessions:
     resources:
         **needs("pair_sessions", pairing_sizes),
     params:
-        people=on_sheets(lambda: plan.people()),
-        sessions=on_sheets(lambda: plan.session_rows()),
+        people=on_sheets(lambda: plan.people.rows()),
+        sessions=on_sheets(lambda: plan.people.sessions_of_people()),
         task=plan.config["task"],
         space=plan.config["space"],
-        seeds=lambda w: plan.seed_rows(w.pipeline),
-        choices=lambda w: plan.pair_choices(w.pipeline),
+        seeds=lambda w: plan.regions.seed_rows(w.pipeline),
+        choices=lambda w: plan.group.pair_choices(w.pipeline),
         code=code("pair_sessions"),
     script:
         "../../scripts/pair_sessions.py"
@@ -95,11 +95,11 @@ rule group_test:
     # Not params: how much memory and how many threads there are changes no result.
     resources:
         **needs("group_test", test_sizes),
-        data_mb=plan.group_data_mb(),
+        data_mb=plan.group.data_mb(),
     params:
         # One parameter, not ten: Snakemake compares values without their names, so two that change
         # places would rerun nothing.
-        choices=lambda w: refused(plan.test_choices, w.analysis),
+        choices=lambda w: refused(plan.group.test_choices, w.analysis),
         code=code("group_test"),
     script:
         "../../scripts/group_test.py"
@@ -111,7 +111,7 @@ rule group_family:
         lambda w: expand(
             GROUP + "/{analysis}",
             pipeline=w.pipeline,
-            analysis=dict.fromkeys(sum(refused(plan.families), [])),
+            analysis=dict.fromkeys(sum(refused(plan.group.families), [])),
         ),
     output:
         GROUP + "/family.tsv",
@@ -121,7 +121,7 @@ rule group_family:
     conda:
         "../../envs/analysis.yaml"
     params:
-        families=on_sheets(lambda: plan.families()),
+        families=on_sheets(lambda: plan.group.families()),
         code=code("group_family"),
     script:
         "../../scripts/group_family.py"
@@ -130,7 +130,7 @@ rule group_family:
 # Everybody with at least one session: group x drug + period on the a-priori edges.
 rule mixed_model:
     input:
-        pairs=lambda w: refused(plan.pairs_with_edges, w.pipeline),
+        pairs=lambda w: refused(plan.group.pairs_with_edges, w.pipeline),
     output:
         GROUP + "/mixed.tsv",
     log:
@@ -176,9 +176,9 @@ rule robustness:
 # Motion of change, exclusions, and whether motion explains changes in connectivity.
 rule quality_group:
     input:
-        folders=on_sheets(lambda: plan.session_folders()),
-        pairs=on_sheets(lambda: plan.pairs_with_edges(plan.primary)),
-        boldrefs=on_sheets(lambda: list(plan.boldrefs().values())),
+        folders=on_sheets(lambda: plan.connectivity.folders()),
+        pairs=on_sheets(lambda: plan.group.pairs_with_edges(plan.primary)),
+        boldrefs=on_sheets(lambda: list(plan.scans.boldrefs().values())),
     output:
         sessions=plan.file("quality", "sessions.tsv"),
         motion=plan.file("quality", "motion.tsv"),
@@ -194,14 +194,14 @@ rule quality_group:
     resources:
         **needs("table"),
     params:
-        sessions=on_sheets(lambda: plan.session_rows()),
+        sessions=on_sheets(lambda: plan.people.sessions_of_people()),
         pipelines=plan.pipelines,
         task=plan.config["task"],
         space=plan.config["space"],
         labels=plan.labels(),
         limits=plan.config["exclusion"],
         # Their scans, in the order of the input: paths would make a moved data set another one.
-        boldrefs=on_sheets(lambda: list(plan.boldrefs())),
+        boldrefs=on_sheets(lambda: list(plan.scans.boldrefs())),
         code=code("quality_group"),
     script:
         "../../scripts/quality_group.py"
@@ -210,6 +210,6 @@ rule quality_group:
 rule quality:
     input:
         on_sheets(plan.require_scans),
-        on_sheets(lambda: plan.pairs_with_edges(plan.primary)),
+        on_sheets(lambda: plan.group.pairs_with_edges(plan.primary)),
         on_sheets(quality_results),
     localrule: True

@@ -14,7 +14,7 @@ def of_sound_scans(function, *labels):
     def of_wildcards(wildcards):
         # Headers are looked at once, not again in every job of a cluster.
         if workflow.is_main_process:
-            refused(plan.require_sound_scans)
+            refused(plan.preprocess.require_sound)
         return refused_alone(function, *(wildcards[label] for label in labels))
 
     return of_wildcards
@@ -24,7 +24,7 @@ def preprocessed_scans():
     if plan.entry != "raw":
         return []
     kinds = ("bold", "mask", "confounds")
-    scans = [plan.preprocessed(scan) for scan in plan.runs()]
+    scans = [plan.scans.preprocessed(scan) for scan in plan.scans.runs()]
     head = [str(plan.derivatives_dir / "dataset_description.json")]
     return head + [files[kind] for files in scans for kind in kinds]
 
@@ -42,7 +42,7 @@ if plan.entry == "raw":
             "../../envs/connectivity.yaml"
         params:
             study=plan.config["study"],
-            tools=plan.preprocessing_versions(),
+            tools=plan.preprocess.versions(),
             code=code("derivative_dataset"),
         script:
             "../../scripts/derivative_dataset.py"
@@ -53,9 +53,9 @@ if plan.preprocessing_tool == "native":
     # One anatomical reference per person: bias field, brain, tissues, SyN to the template.
     rule normalise_subject:
         input:
-            t1w=of_sound_scans(plan.raw_t1w, "participant"),
+            t1w=of_sound_scans(plan.scans.raw_t1w, "participant"),
         output:
-            **plan.anatomy(),
+            **plan.preprocess.anatomy(),
         log:
             plan.file("logs", "normalise_subject", "sub-{participant}.log"),
         conda:
@@ -67,7 +67,7 @@ if plan.preprocessing_tool == "native":
                 lambda wildcards, input: {"scan": need.image_mb(input.t1w)},
             ),
         params:
-            choices=plan.preprocessing("seed", "accept_unoriented"),
+            choices=plan.preprocessing_choices("seed", "accept_unoriented"),
             code=code("normalise_subject"),
         script:
             "../../scripts/normalise_subject.py"
@@ -75,11 +75,13 @@ if plan.preprocessing_tool == "native":
     # Slice timing, motion, coregistration and normalisation in one resampling; confounds.
     rule preprocess_session:
         input:
-            bold=of_sound_scans(plan.scan_path, "participant", "session", "scan"),
-            sidecars=of_sound_scans(plan.sidecars, "participant", "session", "scan"),
-            anatomy=list(plan.anatomy().values()),
+            bold=of_sound_scans(plan.scans.scan_path, "participant", "session", "scan"),
+            sidecars=of_sound_scans(
+                plan.scans.sidecars, "participant", "session", "scan"
+            ),
+            anatomy=list(plan.preprocess.anatomy().values()),
         output:
-            **plan.native_pattern(),
+            **plan.preprocess.native_pattern(),
         log:
             plan.file(
                 "logs",
@@ -99,7 +101,7 @@ if plan.preprocessing_tool == "native":
                 },
             ),
         params:
-            choices=plan.preprocessing(
+            choices=plan.preprocessing_choices(
                 "resolution_mm",
                 "slice_timing",
                 "accept_unoriented",

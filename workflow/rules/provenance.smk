@@ -36,9 +36,9 @@ rule provenance:
     params:
         # What decides about results. Where things lie and how many threads there are is recorded
         # too, from the configuration, but makes no new record of results that stay as they are.
-        choices=plan.choices(),
+        choices=plan.report.choices(),
         rules=lambda w: scripts_of_rules(),
-        planned=on_sheets(lambda: plan.job_labels()),
+        planned=on_sheets(lambda: plan.report.job_labels()),
         deployment=lambda w: sorted(
             method.name.lower()
             for method in workflow.deployment_settings.deployment_method

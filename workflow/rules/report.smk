@@ -29,8 +29,8 @@ rule report:
     resources:
         **needs("report"),
     params:
-        study=on_sheets(lambda: plan.report()),
+        study=on_sheets(lambda: plan.report.contents()),
         code=code("report"),
-        templates=content_digest(plan.templates()),
+        templates=content_digest(plan.report.templates()),
     script:
         "../../scripts/report.py"

@@ -140,7 +140,7 @@ onstart:
     for sentence in refused(run.end_left_over):
         tell(sentence)
     refused(
-        plan.claim_places,
+        plan.places.claim,
         [path for job in workflow.dag.needrun_jobs() for path in job.output],
     )
     # SLURM's executor gives all its jobs one name; others have theirs, and a local one has none.

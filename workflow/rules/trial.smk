@@ -67,7 +67,7 @@ plan = refused(
     read_sheets=not writes_sheets,
 )
 if workflow.is_main_process:
-    refused(plan.require_own_places)
+    refused(plan.places.require_own)
 # With its defaults, for the record of provenance.
 config.update(plan.config)
 
@@ -142,7 +142,7 @@ rule trial:
     params:
         left=on_sheets(lambda: plan.trial.left()),
         counts=on_sheets(lambda: plan.trial.counts()),
-        people=on_sheets(lambda: plan.participant_rows()),
+        people=on_sheets(lambda: plan.people.participants()),
         study=plan.config["study"],
         code=code("trial"),
     script:

@@ -6,7 +6,7 @@ Steps      plan the truth of every session -> simulate each session on its own
 """
 
 if plan.config["twin"] and plan.trial:
-    truth = plan.truth()
+    truth = plan.twin.truth()
 
     # What is planted where, beside the results, so that a finding can be held against it.
     rule truth:
@@ -26,7 +26,7 @@ if plan.config["twin"] and plan.trial:
     rule twin:
         input:
             plan.file("truth.json"),
-            plan.twin_scans(),
+            plan.twin.scans(),
 
 
 def twin_mb():
@@ -39,7 +39,7 @@ if plan.config["twin"] and plan.trial and plan.entry == "fmriprep":
     # One session as fMRIPrep would have left it.
     rule twin_session:
         output:
-            **plan.preprocessed_pattern(),
+            **plan.preprocess.derivative_pattern(),
         log:
             plan.file(
                 "logs", "twin_session", "sub-{participant}_ses-{session}_{scan}.log"
@@ -50,10 +50,10 @@ if plan.config["twin"] and plan.trial and plan.entry == "fmriprep":
         resources:
             **needs("twin_session", lambda wildcards, input: {"scan": twin_mb()}),
         params:
-            truth=lambda w: plan.session_truth(truth, w.participant, w.session),
-            scan=lambda w: plan.raw_scan(w.participant, w.session, w.scan),
-            seeds=plan.seed_rows(plan.primary),
-            targets=plan.target_rows(),
+            truth=lambda w: plan.twin.of_session(truth, w.participant, w.session),
+            scan=lambda w: plan.scans.raw_scan(w.participant, w.session, w.scan),
+            seeds=plan.regions.seed_rows(plan.primary),
+            targets=plan.regions.target_rows(),
             twin=plan.config["twin"],
             code=code("twin_session"),
         script:
@@ -65,14 +65,14 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
     # The head of the raw data set: its description and what all runs inherit.
     rule twin_dataset:
         output:
-            [plan.raw_path(name) for name in plan.raw_twin_head()],
+            [plan.scans.raw_path(name) for name in plan.twin.raw_head()],
         log:
             plan.file("logs", "twin_dataset.log"),
         localrule: True
         conda:
             "../../envs/connectivity.yaml"
         params:
-            people=plan.participant_rows(),
+            people=plan.people.participants(),
             task=plan.config["task"],
             twin=plan.config["twin"],
             code=code("twin_dataset"),
@@ -82,7 +82,7 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
     # A person's T1w in scanner space: head, bias field, noise, a known warp.
     rule twin_anatomy:
         output:
-            t1w=plan.raw_path("{folder}/sub-{participant}{rest}_T1w.nii.gz"),
+            t1w=plan.scans.raw_path("{folder}/sub-{participant}{rest}_T1w.nii.gz"),
         log:
             plan.file("logs", "twin_anatomy", "{folder}", "sub-{participant}{rest}.log"),
         wildcard_constraints:
@@ -100,9 +100,9 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
     # A raw run in scanner space, with known motion per volume.
     rule twin_scan:
         input:
-            plan.raw_path(f"task-{plan.config['task']}_bold.json"),
+            plan.scans.raw_path(f"task-{plan.config['task']}_bold.json"),
         output:
-            **plan.raw_twin_pattern(),
+            **plan.twin.raw_pattern(),
         log:
             plan.file("logs", "twin_scan", "sub-{participant}_ses-{session}_{scan}.log"),
         conda:
@@ -116,10 +116,10 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
                 },
             ),
         params:
-            truth=lambda w: plan.session_truth(truth, w.participant, w.session),
-            scan=lambda w: plan.raw_scan(w.participant, w.session, w.scan),
-            seeds=plan.seed_rows(plan.primary),
-            targets=plan.target_rows(),
+            truth=lambda w: plan.twin.of_session(truth, w.participant, w.session),
+            scan=lambda w: plan.scans.raw_scan(w.participant, w.session, w.scan),
+            seeds=plan.regions.seed_rows(plan.primary),
+            targets=plan.regions.target_rows(),
             twin=plan.config["twin"],
             code=code("twin_scan"),
         script:

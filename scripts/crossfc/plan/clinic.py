@@ -1,0 +1,90 @@
+"""The clinic: scores of every person, and which changes are held against each other."""
+
+from dataclasses import asdict
+from typing import Any
+
+from crossfc.fault import raise_all
+from crossfc.plan.region import Regions
+from crossfc.plan.study import Stage, Study
+from crossfc.trial import regions
+from crossfc.trial.design import Session
+from crossfc.trial.sheet import did_you_mean
+
+
+class Clinic(Stage):
+    """The clinic: scores of every person, and which changes are held against each other."""
+
+    def __init__(self, study: Study, regions: Regions):
+        super().__init__(study)
+        self._regions = regions
+
+    def check(self) -> None:
+        """Refuse words of the config key ``clinical`` that the sheets do not have."""
+        trial, clinical = self.study.checked_trial(), self.config["clinical"]
+        known = {
+            "groups": trial.groups,
+            "seed": self._regions.seeds(self.study.primary),
+            "target": regions.names(trial.targets),
+            "scales": list(trial.scales),
+        }
+        named = [("clinical.groups", "groups", group) for group in clinical["groups"] or ()]
+        for i, hypothesis in enumerate(clinical["hypotheses"], 1):
+            place = f"clinical.hypotheses, number {i}"
+            named += [(place, kind, hypothesis[kind]) for kind in ("seed", "target")]
+            named += [(place, "scales", scale) for scale in hypothesis.get("scales", ())]
+        raise_all(
+            [
+                f"config key {place}: {word!r} is none of {', '.join(known[kind])}"
+                f"{did_you_mean(word, known[kind])}; correct it"
+                for place, kind, word in named
+                if word not in known[kind]
+            ]
+        )
+
+    def correlated_groups(self) -> list[str]:
+        """Give the groups in which changes are correlated, in the order of the trial."""
+        groups = self.study.checked_trial().groups
+        wanted = self.config["clinical"]["groups"] or groups[:1]
+        return [group for group in groups if group in wanted]
+
+    def correlation_choices(self) -> dict[str, Any]:
+        """Give what correlations depend on besides the edges and the people.
+
+        Hypotheses stated beforehand change what the report shows, not what is computed.
+        """
+        own = {name: self.config["clinical"][name] for name in ("permutations", "seed")}
+        return own | {"groups": self.correlated_groups()}
+
+    def scores(self) -> list[dict[str, Any]]:
+        """Give one row per person and scale: both scores, and whether the pair is complete."""
+        trial = self.study.checked_trial()
+        kept: dict[str, dict[str, Session]] = {}
+        for session in trial.kept_sessions():
+            kept.setdefault(session.participant_id, {})[session.treatment] = session
+        rows = []
+        for scale in trial.scales:
+            for person in trial.participants.values():
+                if not trial.included(person.participant_id):
+                    continue
+                own = kept.get(person.participant_id, {})
+                scores = {
+                    role: own[label].scores.get(scale) if label in own else None
+                    for role, label in trial.treatments.items()
+                }
+                absent = [trial.treatments[role] for role, v in scores.items() if v is None]
+                rows.append(
+                    {
+                        "scale": scale,
+                        "group": person.group,
+                        "participant_id": person.participant_id,
+                        "sequence": person.sequence,
+                        **scores,
+                        "used": not absent,
+                        "reason": f"no score under {' and '.join(absent)}" if absent else None,
+                    }
+                )
+        return rows
+
+    def scales(self) -> list[dict[str, Any]]:
+        """Give the scales as plain rows."""
+        return [asdict(scale) for scale in self.study.checked_trial().scales.values()]

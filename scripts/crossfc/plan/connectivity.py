@@ -1,0 +1,151 @@
+"""Connectivity of a session: inputs, the folder that is made, and the choices it depends on."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from crossfc.fault import Fault, raise_all
+from crossfc.plan.pattern import SES, SUB, filled, pattern
+from crossfc.plan.region import Regions
+from crossfc.plan.scan import Scans
+from crossfc.plan.study import Stage, Study
+from crossfc.session import layout
+from crossfc.trial.path import LONGEST_NAME
+
+
+class Connectivity(Stage):
+    """Connectivity of a session: inputs, the folder that is made, and the choices it depends on."""
+
+    def __init__(self, study: Study, scans: Scans, regions: Regions):
+        super().__init__(study)
+        self._scans = scans
+        self._regions = regions
+
+    def check(self) -> None:
+        """Refuse labels that together make a file name longer than a file system allows."""
+        sessions = self.study.sessions()
+        if not sessions:
+            return
+        longest = max(sessions, key=lambda s: len(s.participant_id + s.session_id))
+        words = self.config["task"], self.study.study_dir, self.config["space"]
+        names: list[Path] = []
+        for pipeline in self.study.pipelines:
+            found = layout.connectivity(
+                longest.participant_id,
+                longest.session_id,
+                *words,
+                pipeline,
+                self._regions.seeds(pipeline),
+            )
+            names += found["maps"]
+        scan = max((scan for s in sessions for scan in s.scans), key=len, default=None)
+        if scan is not None:
+            names += map(Path, self._scans.preprocessed(scan).values())
+        name = max(names, key=lambda path: len(path.name))
+        # Files are written to a temporary name first, which is longer.
+        if len(name.name) + 40 > LONGEST_NAME:
+            raise Fault(
+                f"the name {name.name[:60]}… would have {len(name.name)} bytes, of "
+                f"{LONGEST_NAME - 40}; shorten the labels it is made of (person, session, task, "
+                "space, pipeline, seed)"
+            )
+
+    def inputs(self, participant: str, session: str, kind: str) -> list[str]:
+        """List one kind of file (bold, mask, confounds) over the repeat runs of a session.
+
+        Raises
+        ------
+        Fault
+            If one does not exist and no rule makes it.
+        """
+        own = self.study.session(participant, session)
+        scans = self._scans.used_scans(participant, session)
+        if not self.study.given_derivatives:
+            return [self._scans.preprocessed(scan)[kind] for scan in scans]
+        if kind == "bold_sidecar":
+            paths = [path for scan in scans for path in self._scans.matches.sidecars(scan)]
+            return list(dict.fromkeys(map(str, paths)))
+        tables = "confounds" if kind == "confounds_sidecar" else kind
+        try:
+            paths = [self._scans.matches.files(scan)[tables] for scan in scans]
+        except Fault as fault:
+            raise self._scans.in_row(own, fault) from None
+        if kind == "confounds_sidecar":
+            # Only strategies with CompCor need it, and say so themselves.
+            beside = [path.with_suffix(".json") for path in paths]
+            paths = [path for path in beside if path.is_file() or path.is_symlink()]
+        return list(map(str, paths))
+
+    def require_sound(self) -> None:
+        """Refuse given derivatives that cannot be analysed, before any job.
+
+        Files, headers, sizes, grids, and the rows and columns of tables are looked at, of all
+        people, once.
+
+        Raises
+        ------
+        Fault
+            One sentence per cause.
+        """
+        if self.study.given_derivatives:
+            raise_all(self._faults_of_derivatives)
+
+    @cached_property
+    def _faults_of_derivatives(self) -> list[str]:
+        from crossfc.session import check, origin
+
+        if not self.study.derivatives_dir.is_dir():
+            return [
+                f"config key derivatives_dir: {self.study.derivatives_dir} does not exist or is no "
+                "folder; correct the path"
+            ]
+        faults: list[str] = []
+        try:
+            accepted = self.config["derivatives"]["accept_fmriprep_versions"]
+            origin.refuse_known_faults(self.study.derivatives_dir, accepted)
+        except Fault as fault:
+            faults.append(str(fault))
+        for session in self.study.sessions():
+            own = [self._scans.fault_of(scan) for scan in session.scans]
+            if all(own):
+                faults += [str(self._scans.in_row(session, fault)) for fault in own]
+        apart = check.differing_grids(
+            [run for run in self._scans.headers.values() if run is not None]
+        )
+        return faults + ([apart] if apart else [])
+
+    def derivative_choices(self) -> dict[str, Any]:
+        """Give what reading derivatives depends on besides their files."""
+        accepted = self.config["derivatives"]["accept_unoriented"]
+        return {"given": self.study.given_derivatives, "accept_unoriented": accepted}
+
+    def folder_pattern(self) -> str:
+        """Name the folder of a session's connectivity, as a pattern."""
+        return pattern(layout.carpet(SUB, SES, self.config["task"], self.study.study_dir).parent)
+
+    def folders(self) -> list[str]:
+        """List the folders of all sessions' connectivity; with ready maps there are none."""
+        if self.study.entry == "maps":
+            return []
+        folder = self.folder_pattern()
+        return [filled(folder, session) for session in self.study.sessions()]
+
+    def carpets(self) -> list[str]:
+        """List the carpet plots of all sessions, below the study's results."""
+        carpet = pattern(layout.carpet(SUB, SES, self.config["task"], ""))
+        return [filled(carpet, session) for session in self.study.sessions()]
+
+    def pipeline_choices(self) -> dict[str, dict[str, Any]]:
+        """Give every pipeline with its strategy and seeds spelt out, in the order of names."""
+        return {
+            name: choices
+            | {
+                "strategy": {
+                    k: v
+                    for k, v in self.study.strategies[choices["strategy"]].items()
+                    if k != "methods"
+                },
+                "seeds": self._regions.seed_rows(name),
+            }
+            for name, choices in sorted(self.config["pipelines"].items())
+        }

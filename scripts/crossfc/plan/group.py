@@ -1,0 +1,300 @@
+"""The group: which analyses are run, of whom, and what each depends on."""
+
+from typing import Any
+
+from crossfc import content
+from crossfc.fault import Fault, raise_all
+from crossfc.group import question
+from crossfc.plan.people import People
+from crossfc.plan.region import Regions
+from crossfc.plan.study import Stage, Study
+from crossfc.trial.covariate import determined, without_values
+from crossfc.trial.design import Pair
+from crossfc.trial.path import is_file
+from crossfc.trial.sheet import did_you_mean, read_sheet
+
+
+class Group(Stage):
+    """The group: which analyses are run, of whom, and what each depends on."""
+
+    def __init__(self, study: Study, regions: Regions, people: People):
+        super().__init__(study)
+        self._regions = regions
+        self._people = people
+        self._checked_maps: list[str] | None = None
+
+    def check(self) -> None:
+        """Refuse an exchange of blocks that are not named, and an atlas that is not there."""
+        group = self.config["group"]
+        for key in ("atlas", "atlas_names"):
+            why = content.stand_in(group[key])
+            if why is not None:
+                raise Fault(f"config key group.{key}: {group[key]} {why}")
+            if not is_file(group[key]):
+                raise Fault(
+                    f"config key group.{key}: {group[key]} is no file; correct the path, or remove "
+                    "the key for the atlas that crossfc brings"
+                )
+        read_sheet(group["atlas_names"], ("index", "name"))
+        trial = self.study.checked_trial()
+        compared = any(
+            name.startswith(question.GROUP) for name in group["analyses"] or [question.GROUP]
+        )
+        if compared and len(trial.groups) > 1 and trial.covariate_types:
+            people = [trial.person_row(pair.participant) for pair in self.study.paired()]
+            sheet = self.config["sheets"]["participants"]
+            raise_all(without_values(people, trial.covariate_types, trial.groups, sheet))
+            if name := determined(people, trial.covariate_types):
+                raise Fault(
+                    f"config key covariates: {name} follows from the group and the other "
+                    "covariates among the people with both sessions (such as a site that has one "
+                    "group only), so that no model can tell them apart; leave it out"
+                )
+        if group["block_exchange"] == "whole" and group["blocks"] is None:
+            raise Fault(
+                "config key group.block_exchange: whole blocks are to be exchanged, but "
+                "group.blocks names no column of them; name one, or write within"
+            )
+
+    def ready_maps(self, pipeline: str) -> list[str]:
+        """List the ready maps: person by person, active then control, by seed."""
+        if self.study.entry != "maps":
+            return []
+        found, faults = [], []
+        for pair in self.study.paired():
+            try:
+                found += self._ready_maps(pair, pipeline)
+            except Fault as fault:
+                faults.append(str(fault))
+        raise_all(faults)
+        return found
+
+    def require_sound_maps(self, pipeline: str) -> None:
+        """Refuse ready maps that cannot be analysed, before any job.
+
+        Headers, sizes and grids of all are looked at, once, and the values of the first person's.
+
+        Raises
+        ------
+        Fault
+            One sentence per cause.
+        """
+        if self.study.entry == "maps":
+            raise_all(self._faults_of_maps(pipeline))
+
+    def _faults_of_maps(self, pipeline: str) -> list[str]:
+        if self._checked_maps is None:
+            from crossfc.group import kind
+
+            paths, maps = self.ready_maps(pipeline), self.config["maps"]
+            first = paths[: len(paths) // max(len(self.study.paired()), 1)]
+            self._checked_maps = kind.faults_of_maps(
+                paths, first, maps["kind"], maps["accept_unoriented"], maps["zero_is_missing"]
+            )
+        return self._checked_maps
+
+    def pairs_with_edges(self, pipeline: str) -> str:
+        """Give the folder of a pipeline's pairs, for what needs the edges of every session.
+
+        Raises
+        ------
+        Fault
+            If they are not known.
+        """
+        if not self.study.has_edges:
+            why = (
+                "ready maps (entry maps) come without"
+                if self.study.entry == "maps"
+                else "nobody has, as nobody has scans under both treatments"
+            )
+            raise Fault(
+                "correlations at chosen regions, the mixed model and the quality of sessions need "
+                f"the connectivity of regions in every session, which {why}; ask for another "
+                "target, such as group, clinical_change or report"
+            )
+        return self.study.file("group", pipeline, "pairs")
+
+    def people_of(self, analysis: str) -> list[dict[str, Any]]:
+        """Give what an analysis needs to know of the paired people besides their maps.
+
+        Returns
+        -------
+        list of dict
+            participant_id with the scores of the analysis' scale, the covariates of a comparison
+            of groups and the blocks, of the people of its group; empty where it needs none.
+        """
+        asked = self.study.question(analysis)
+        columns = list(self._covariates_of(analysis))
+        if blocks := self.config["group"]["blocks"]:
+            columns.append(blocks)
+        groups = None if asked.group is None else [asked.group]
+        return self._people.people_with(columns, [asked.scale] if asked.scale else [], groups)
+
+    def _covariates_of(self, analysis: str) -> dict[str, str]:
+        """Covariates are between people: they enter where people of two groups are compared."""
+        return (
+            self.study.checked_trial().covariate_types
+            if analysis.startswith(question.GROUP)
+            else {}
+        )
+
+    def _ready_maps(self, pair: Pair, pipeline: str) -> list[str]:
+        maps, sheets = self.config["maps"], self.config["sheets"]
+        person = pair.participant.participant_id
+        wanted = [
+            {"session_id": s.session_id, "treatment": s.treatment, "row": s.row}
+            for s in (pair.active, pair.control)
+            if s and maps["level"] == "session"
+        ] or [{}]
+        paths, faults = [], []
+        for session in wanted:
+            for seed in self._regions.seeds(pipeline):
+                try:
+                    name = maps["pattern"].format(participant_id=person, seed=seed, **session)
+                except (KeyError, IndexError, ValueError, AttributeError) as error:
+                    raise Fault(
+                        f"config key maps.pattern: {maps['pattern']!r} cannot be filled in for "
+                        f"maps of level {maps['level']} ({error}); use {{participant_id}}, "
+                        "{seed} and, per session, {session_id} or {treatment}"
+                    ) from None
+                path = self.study.derivatives_dir / name
+                row = f"{sheets['sessions']}, row {session['row']}" if session else person
+                remedy = (
+                    "correct derivatives_dir or maps.pattern in the config, or exclude it with a "
+                    "reason"
+                )
+                why = content.absence(path)
+                if why is not None:
+                    faults.append(content.refusal(path, why, f"which {row} needs", remedy))
+                paths.append(str(path))
+        raise_all(faults)
+        return paths
+
+    def test_choices(self, analysis: str) -> dict[str, Any]:
+        """Give what a group analysis depends on besides its name and the pairs."""
+        names = ["permutations", "seed", "blocks", "block_exchange"]
+        names += ["cluster_forming_p", "connectivity", "tfce", "tail"]
+        own = {name: self.config["group"][name] for name in names}
+        if analysis.startswith(f"{question.DRUG}_"):
+            own["drug_arrangement"] = self.config["group"]["drug_arrangement"]
+        covariates = self._covariates_of(analysis)
+        return own | {"covariates": covariates, "people": self.people_of(analysis)}
+
+    def pair_choices(self, pipeline: str) -> dict[str, Any]:
+        """Give what pairing depends on besides the maps."""
+        maps = self.config["maps"]
+        ready = self.study.entry == "maps"
+        return self.study.labels() | {
+            "pipeline": pipeline,
+            "primary": pipeline == self.study.primary,
+            "limits": self.config["exclusion"],
+            "fwhm_mm": maps["fwhm_mm"] if ready else self.config["pipelines"][pipeline]["fwhm_mm"],
+            "mask_seeds": maps["mask_seeds"] if ready else True,
+            "level": maps["level"] if ready else "session",
+            "zero_is_missing": maps["zero_is_missing"] if ready else False,
+            "accept_unoriented": maps["accept_unoriented"] if ready else False,
+            "ready_maps": ready,
+            "maps_kind": maps["kind"] if ready else None,
+        }
+
+    def analyses(self) -> list[str]:
+        """List the analyses to run.
+
+        Raises
+        ------
+        Fault
+            If the config asks for one that this trial does not allow.
+        """
+        first = question.group_labels(self.config["groups"])[0]
+        patients = [p for p in self.study.paired() if p.participant.group == first]
+        scored = [
+            scale
+            for scale in self.study.checked_trial().scales
+            if sum(_scored(pair, scale) for pair in patients) > 3
+        ]
+        known = question.names(
+            self.config["groups"],
+            scored,
+            n_seeds=len(self._regions.seeds(self.study.primary)),
+            sequence_known=any(p.participant.sequence for p in self.study.paired()),
+            has_total=self.study.entry != "maps" or self.config["maps"]["level"] == "session",
+        )
+        wanted = self.config["group"]["analyses"]
+        for name in wanted or ():
+            if name not in known:
+                raise Fault(
+                    f"config key group.analyses: this trial has no analysis {name}"
+                    f"{did_you_mean(name, known)}; it has {', '.join(known)}"
+                )
+        # In the order in which they are told, whichever they are named in.
+        return [name for name in known if name in (wanted or known)]
+
+    def families(self) -> list[list[str]]:
+        """List the analyses that are corrected together.
+
+        Raises
+        ------
+        Fault
+            If one of them is not run.
+        """
+        known = self.analyses()
+        families = self.config["group"]["families"]
+        for number, family in enumerate(families, 1):
+            place = f"config key group.families, number {number}"
+            for name in family:
+                if name not in known:
+                    raise Fault(
+                        f"{place}: {name} is none of the analyses that are "
+                        f"run{did_you_mean(name, known)}; they are {', '.join(known)}"
+                    )
+            self._check_family(place, family)
+        return families
+
+    def _check_family(self, place: str, family: list[str]) -> None:
+        """Refuse a family whose analyses are not of the same people under the same arrangements.
+
+        Raises
+        ------
+        Fault
+            Also where people lack the score of one scale: who is analysed follows from the sheets.
+        """
+        asked = [self.study.question(name) for name in family]
+        first = asked[0]
+        for other in asked[1:]:
+            # What moves under the null hypothesis: signs, orders of treatments, or people.
+            kinds = [q.kind if q.kind in (question.CARRYOVER, question.CHANGE) else ""
+                     for q in (first, other)]  # fmt: skip
+            groups = [q.group or "all groups" for q in (first, other)]
+            if kinds[0] != kinds[1]:
+                why = "people are rearranged in different ways"
+            elif groups[0] != groups[1]:
+                why = f"they are of different people ({groups[0]} and {groups[1]})"
+            else:
+                continue
+            raise Fault(
+                f"{place}: {first.name} and {other.name} cannot be corrected as one family, as "
+                f"{why}; put analyses of the same people and kind together, such as "
+                f"{question.GROUP} and its kin, or {question.CHANGE}_<scale> of several scales"
+            )
+        if first.kind == question.CHANGE:
+            own = [pair for pair in self.study.paired() if pair.participant.group == first.group]
+            scored = {q.scale: {p.participant.participant_id for p in own if _scored(p, q.scale)}
+                      for q in asked}  # fmt: skip
+            everywhere = set.intersection(*scored.values())
+            for scale, people in scored.items():
+                if only := sorted(people - everywhere):
+                    lacking = [other for other in scored if not set(only) <= scored[other]]
+                    has, whom = ("has", "that person") if len(only) == 1 else ("have", "them")
+                    raise Fault(
+                        f"{place}: the analyses are of different people: {', '.join(only)} "
+                        f"{has} a change of {scale} but not of {' or '.join(lacking)}; exclude "
+                        f"{whom}, or take the scale out of the family"
+                    )
+
+    def data_mb(self) -> int:
+        """Give the memory that an analysis may fill with data."""
+        return int(1000 * self.config["group"]["memory_gb"])
+
+
+def _scored(pair: Pair, scale: str) -> bool:
+    return all(s and s.scores.get(scale) is not None for s in (pair.active, pair.control))

@@ -1,0 +1,158 @@
+"""Native preprocessing and fMRIPrep: what each job reads, writes and depends on."""
+
+import glob
+import os
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from crossfc.bids import label
+from crossfc.fault import Fault, raise_all
+from crossfc.plan.pattern import SCAN, SES, SUB, pattern
+from crossfc.plan.scan import Scans
+from crossfc.plan.study import Stage, Study
+from crossfc.session import fmriprep, layout
+from crossfc.trial.person import scan_kind
+from crossfc.trial.tree import MULTI_ECHO
+
+
+class Preprocess(Stage):
+    """Native preprocessing and fMRIPrep: what each job reads, writes and depends on."""
+
+    def __init__(self, study: Study, scans: Scans):
+        super().__init__(study)
+        self._scans = scans
+
+    def check(self) -> None:
+        """Refuse raw runs that preprocessing has no names for, and what fMRIPrep cannot do."""
+        if self.study.preprocessing_tool == "fmriprep-run":
+            fmriprep.check(self.config)
+        if self.study.entry == "raw":
+            sheet = self.config["sheets"]["sessions"]
+            scans = [
+                (f"{sheet}, row {s.row}", scan) for s in self.study.sessions() for scan in s.scans
+            ]
+            faults = [
+                f"{row}: {scan} lies in no session folder, which entry raw needs; lay the data "
+                "set out as sub-*/ses-*/func"
+                for row, scan in scans
+                if len(Path(scan).parts) != 4
+            ]
+            raise_all(
+                faults
+                + [
+                    MULTI_ECHO.format(f"{row}, {scan}")
+                    for row, scan in scans
+                    if "echo" in scan_kind(scan)
+                ]
+            )
+        if self.study.entry == "raw" and self.config["twin"] is not None:
+            people = dict.fromkeys(
+                s.participant_id.removeprefix("sub-") for s in self.study.sessions()
+            )
+            raise_all(
+                [fault for person in people for fault in _faults(self._scans.raw_t1w, person)]
+            )
+
+    def versions(self) -> dict[str, str]:
+        """Give the tools besides crossfc that preprocessed the scans, with their versions."""
+        if self.study.preprocessing_tool != "fmriprep-run":
+            return {}
+        image = self.config["preprocessing"]["fmriprep"]["image"]
+        return {"fMRIPrep": fmriprep.version_of(image)}
+
+    def anatomy(self) -> dict[str, str]:
+        """Name the anatomical derivatives as a pattern over participants."""
+        found = layout.anatomy(SUB, self.study.derivatives_dir, self.config["space"])
+        return {key: pattern(path) for key, path in found.items()}
+
+    def derivative_pattern(self) -> dict[str, str]:
+        """Name fMRIPrep's files as a pattern over participants, sessions and scans."""
+        found = layout.preprocessed(
+            f"{SUB}/{SES}/func/{SCAN}_bold.nii.gz",
+            self.study.derivatives_dir,
+            self.config["space"],
+            self.config["res"],
+        )
+        return {key: pattern(path) for key, path in found.items()}
+
+    def native_pattern(self) -> dict[str, str]:
+        """Name what native preprocessing writes of a run: fMRIPrep's files and a picture."""
+        scan = f"{SUB}/{SES}/func/{SCAN}_bold.nii.gz"
+        figure = pattern(layout.run_figure(scan, self.study.derivatives_dir))
+        return self.derivative_pattern() | {"figure": figure}
+
+    def require_sound(self) -> None:
+        """Refuse raw scans that native preprocessing cannot take, before any job.
+
+        Sidecars, headers and file sizes of all runs and T1w images are looked at, once; those of a
+        twin are not, as they may not be made yet.
+
+        Raises
+        ------
+        Fault
+            One sentence per fault, of all people.
+        """
+        raise_all(self._faults_of_scans)
+
+    @cached_property
+    def _faults_of_scans(self) -> list[str]:
+        from crossfc.session import check
+
+        if self.config["twin"] is not None:
+            return []
+        choices = self.study.preprocessing_choices(
+            "slice_timing", "accept_unoriented", "field_maps"
+        )
+        oriented = self.study.preprocessing_choices("accept_unoriented")
+        faults: list[str] = []
+        people: dict[str, None] = {}
+        for session in self.study.sessions():
+            people[session.participant_id] = None
+            row = f"{self.config['sheets']['sessions']}, row {session.row}"
+            own = label(session.participant_id), label(session.session_id)
+            for scan in self._scans.used_scans(*own):
+                try:
+                    path = Path(self._scans.raw(scan, row))
+                    stem = glob.escape(path.name.partition("_bold.nii")[0])
+                    if any(path.parent.glob(f"{stem}_echo-*_bold.nii*")):
+                        raise Fault(MULTI_ECHO.format(f"{row}, {scan} has echoes beside it"))
+                    check.check_run(scan, self.config["bids_dir"], **choices)
+                except Fault as fault:
+                    faults += str(fault).splitlines()
+        for person in people:
+            try:
+                check.check_t1w(self._scans.raw_t1w(person.removeprefix("sub-")), **oriented)
+            except Fault as fault:
+                faults += str(fault).splitlines()
+        return list(dict.fromkeys(faults))
+
+    def registrations(self) -> list[dict[str, str]]:
+        """List the pictures and records of native preprocessing, as seen from the results."""
+        if self.study.preprocessing_tool != "native":
+            return []
+
+        def row(title: str, picture: Path, sidecar: Path) -> dict[str, str]:
+            place = {"picture": picture, "sidecar": sidecar}
+            return {"title": title} | {
+                key: os.path.relpath(path, self.study.study_dir) for key, path in place.items()
+            }
+
+        found = []
+        for participant in dict.fromkeys(s.participant_id for s in self.study.sessions()):
+            files = layout.anatomy(participant, self.study.derivatives_dir, self.config["space"])
+            found.append(row(participant, files["figure"], files["quality"]))
+        for scan in self._scans.runs():
+            figure = layout.run_figure(scan, self.study.derivatives_dir)
+            sidecar = Path(self._scans.preprocessed(scan)["bold_sidecar"])
+            found.append(row(Path(scan).name.removesuffix(".nii.gz"), figure, sidecar))
+        return found
+
+
+def _faults(function: Callable[..., object], *arguments: object) -> list[str]:
+    """Give what a call refuses, as sentences."""
+    try:
+        function(*arguments)
+    except Fault as fault:
+        return [str(fault)]
+    return []

@@ -1,0 +1,59 @@
+"""Seeds and targets: where they are, per pipeline, and the images they are taken from."""
+
+from functools import cached_property
+from typing import Any
+
+from crossfc import content
+from crossfc.plan.study import Stage
+
+
+class Regions(Stage):
+    """Seeds and targets: where they are, per pipeline, and the images they are taken from."""
+
+    def placed(self, row: dict[str, Any]) -> dict[str, Any]:
+        return row | {"file": self.study.found(row["file"])} if row["file"] else row
+
+    def _bare(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Give a region as computations need it: a better citation is for the report only."""
+        words = ("citation", "provenance")
+        return {key: value for key, value in self.placed(row).items() if key not in words}
+
+    def seed_rows(self, pipeline: str) -> list[dict[str, Any]]:
+        """Give the rows of a pipeline's seed set: where the seeds are, without their citations."""
+        return self._seeds[self.seed_set(pipeline)]
+
+    def seed_set(self, pipeline: str) -> str:
+        first = next(iter(self.config["pipelines"].values()))
+        return self.config["pipelines"].get(pipeline, first)["seed_set"]
+
+    @cached_property
+    def _seeds(self) -> dict[str, list[dict[str, Any]]]:
+        sets = self.study.checked_trial().seed_sets
+        return {name: [self._bare(row.as_dict("seed")) for row in sets[name]] for name in sets}
+
+    def seeds(self, pipeline: str) -> list[str]:
+        """Give the names of a pipeline's seeds."""
+        return list(dict.fromkeys(row["seed"] for row in self.seed_rows(pipeline)))
+
+    def files(self, pipelines: list[str]) -> list[str]:
+        """List the images that seeds (of these pipelines) and targets are taken from.
+
+        Raises
+        ------
+        Fault
+            If one does not exist.
+        """
+        rows = [row for name in pipelines for row in self.seed_rows(name)] + self.target_rows()
+        files = list(dict.fromkeys(row["file"] for row in rows if row["file"]))
+        sheets = f"{self.config['sheets']['seeds']} or {self.config['sheets']['targets']}"
+        for path in files:
+            content.require(path, f"which the column file of {sheets} names", "correct the path")
+        return files
+
+    def target_rows(self) -> list[dict[str, Any]]:
+        """Give the rows of the targets: where they are, without their citations."""
+        return self._targets
+
+    @cached_property
+    def _targets(self) -> list[dict[str, Any]]:
+        return [self._bare(row.as_dict("target")) for row in self.study.checked_trial().targets]

@@ -1,0 +1,110 @@
+"""The report: what the page is made from, and what results depend on."""
+
+from pathlib import Path
+from typing import Any
+
+from crossfc.plan.clinic import Clinic
+from crossfc.plan.connectivity import Connectivity
+from crossfc.plan.group import Group
+from crossfc.plan.people import People
+from crossfc.plan.preprocess import Preprocess
+from crossfc.plan.region import Regions
+from crossfc.plan.study import Stage, Study
+from crossfc.session import fmriprep
+from crossfc.trial.path import told
+
+
+class Report(Stage):
+    """The report: what the page is made from, and what results depend on."""
+
+    def __init__(
+        self,
+        study: Study,
+        regions: Regions,
+        people: People,
+        group: Group,
+        clinic: Clinic,
+        connectivity: Connectivity,
+        preprocess: Preprocess,
+    ):
+        super().__init__(study)
+        self._regions = regions
+        self._people = people
+        self._group = group
+        self._clinic = clinic
+        self._connectivity = connectivity
+        self._preprocess = preprocess
+
+    def templates(self) -> list[Path]:
+        """List the templates of the page."""
+        return sorted((self.study.home / "workflow" / "report").glob("*.j2"))
+
+    def choices(self) -> dict[str, Any]:
+        """Give the part of the configuration that results depend on.
+
+        Where things lie, and with how much they are done, says nothing about results; a moved data
+        set reruns no report.
+        """
+        places = {"bids_dir", "derivatives_dir", "results_dir", "sheets", "dataset"}
+        means = {"threads", "memory_gb"}
+        group = {k: v for k, v in self.config["group"].items() if k not in means}
+        for key in ("atlas", "atlas_names"):
+            group[key] = told(group[key], self.study.home)
+        found = {k: v for k, v in self.config.items() if k not in places} | {"group": group}
+        found["strategies"] = told(found["strategies"], self.study.home)
+        found["preprocessing"] = dict(found["preprocessing"])
+        del found["preprocessing"]["fmriprep"]
+        if self.study.preprocessing_tool == "fmriprep-run":
+            found["preprocessing"]["fmriprep"] = fmriprep.description(self.config)
+        return found
+
+    def contents(self) -> dict[str, Any]:
+        """Give what the page is made from: where the results are, and plain structures."""
+        folders = {"clinical_dir": "clinical", "trial_dir": "trial"}
+        if self.study.has_images:
+            folders["group_dir"] = "group"
+        if self.study.has_edges:
+            folders |= {"quality_dir": "quality", "robustness": "robustness.tsv"}
+        if self.config["twin"]:
+            folders["truth"] = "truth.json"
+        by_fmriprep = self.study.preprocessing_tool == "fmriprep-run"
+        trial = self.study.checked_trial()
+        seeds = trial.seed_sets[self._regions.seed_set(self.study.primary)]
+        return {
+            # To the reader of the page it does not matter who started fMRIPrep.
+            "config": self.choices() | ({"entry": "fmriprep"} if by_fmriprep else {}),
+            "analyses": self._group.analyses() if self.study.has_images else [],
+            "pipelines": self.study.pipelines,
+            "scales": self._clinic.scales(),
+            "seeds": [
+                self._regions.placed(row.as_dict("seed")) for row in seeds if self.study.has_images
+            ],
+            # Ready maps and the clinical arm alone use no targets.
+            "targets": [
+                self._regions.placed(row.as_dict("target"))
+                for row in trial.targets
+                if self.study.has_edges
+            ],
+            "strategies": self.study.strategies,
+            "covariates": self._people.people_with(list(trial.covariate_types), []),
+            "hypotheses": self.config["clinical"]["hypotheses"],
+            "carpets": self._connectivity.carpets() if self.study.has_edges else [],
+            "registrations": self._preprocess.registrations(),
+            "folders": folders,
+        }
+
+    def job_labels(self) -> list[str]:
+        """List the jobs of this study that are of no person, by their logs, without extension."""
+        found = ["sheets", "trial", "truth", "twin_dataset", "derivative_dataset", "fmriprep_image"]
+        found += ["report", "provenance"]
+        if scored := bool(self.study.checked_trial().scales):
+            found.append("clinical_change")
+        if self.study.has_edges:
+            found += ["quality_group", "robustness", f"mixed_model/{self.study.primary}"]
+            found += ["clinical_correlation"] if scored else []
+        if self.study.has_images:
+            for pipeline in self.study.pipelines:
+                found.append(f"pair_sessions/{pipeline}")
+                found += [f"group_test/{pipeline}_{name}" for name in self._group.analyses()]
+                found += [f"group_family/{pipeline}"] if self._group.families() else []
+        return found

@@ -1,0 +1,318 @@
+"""The study: its configuration, folders, sheets and sessions."""
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from crossfc import content, planned
+from crossfc.fault import Fault, raise_all
+from crossfc.group import question
+from crossfc.trial import command
+from crossfc.trial import config as configuration
+from crossfc.trial.design import Pair, Session, Trial, load
+from crossfc.trial.path import is_file
+from crossfc.trial.sheet import did_you_mean
+from crossfc.trial.strategy import read_strategies
+
+
+class Study:
+    """What a study is: its configuration as checked, its folders, its sheets and its sessions.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration as Snakemake merged it.
+    home : path
+        The folder of the Snakefile; files that are not found below the working directory are
+        taken from there (the seeds and strategies that crossfc ships).
+    configfiles : sequence of path
+        The files that the user gave as ``--configfile``, for the commands that sentences tell.
+    read_sheets : bool
+        False where `sheets` is to write them: those that lie there may be broken.
+
+    Raises
+    ------
+    Fault
+        If the configuration or the sheets are at fault.
+    """
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        home: str | Path,
+        configfiles: Sequence[str | Path] = (),
+        read_sheets: bool = True,
+    ):
+        self.home, self.configfiles = Path(home), configfiles
+        if set("{}") & set(str(home)):
+            raise Fault(
+                f"the workflow lies in {home}, and Snakemake takes {{ and }} for a wildcard, also "
+                "in its own scripts; move it to a folder without them"
+            )
+        schema = configuration.load_schema(self.home / "workflow/schemas/config.schema.yaml")
+        self.config = configuration.check(config, schema)
+        # `sheets` writes where the config says, not over what crossfc ships under that name.
+        self.sheets_as_given = dict(self.config["sheets"])
+        self._find_files()
+        self.study_dir = Path(self.config["results_dir"]) / self.config["study"]
+        _require_writable(self.study_dir)
+        self._check_places()
+        raise_all(
+            [
+                f"config key sheets.{key}: {path} "
+                + (
+                    content.stand_in(path)
+                    or "is no file; correct the path, or remove the key for the sheet that crossfc "
+                    "brings"
+                )
+                for key, path in self.config["sheets"].items()
+                if key not in ("participants", "sessions") and not is_file(path)
+            ]
+        )
+        self.trial: Trial | None = None
+        self.missing_sheets = [
+            path
+            for key in ("participants", "sessions")
+            if not is_file(path := self.config["sheets"][key])
+        ]
+        design = (*self.config["sheets"].values(), self.config["strategies"])
+        with planned.reading(design) as self.texts:
+            if read_sheets and not self.missing_sheets:
+                self._read_sheets()
+
+    def _read_sheets(self) -> None:
+        self.trial = load(self.config)
+        self.strategies = self._read_strategies()
+        self.check()
+
+    def check(self) -> None:
+        """Refuse sheets and configuration that do not fit each other; the parts of a plan do."""
+
+    def _check_places(self) -> None:
+        """Refuse inputs that lie where results are written: a session's folder is made anew."""
+        for key in ("bids_dir", "derivatives_dir"):
+            path = self.config[key]
+            if path and os.path.realpath(path) == os.path.realpath(self.study_dir):
+                raise Fault(
+                    f"config key {key}: {path} is where the results go (results_dir and study); "
+                    "choose another study name or results_dir"
+                )
+        if self.config["twin"] is not None and self.entry == "maps":
+            raise Fault(
+                "config key twin: scans are simulated for entry raw or fmriprep, and entry maps "
+                "takes ready maps; delete the key twin"
+            )
+        if self.entry == "raw":
+            raw, made = Path(self.config["bids_dir"]), self.derivatives_dir
+            if raw.resolve() == made.resolve():
+                raise Fault(
+                    f"config key derivatives_dir: {made} is bids_dir too, and preprocessed scans "
+                    "would come among the raw ones; name another folder, or leave the key out"
+                )
+
+    def for_sheets(self) -> dict[str, Any]:
+        """Give the configuration by which `sheets` writes participants.tsv and sessions.tsv."""
+        own = {key: self.sheets_as_given[key] for key in ("participants", "sessions")}
+        return self.config | {"sheets": self.config["sheets"] | own}
+
+    def _find_files(self) -> None:
+        """Take files from the workflow's folder where the working directory has none."""
+
+        sheets = self.config["sheets"]
+        for key in sheets:
+            sheets[key] = self.found(sheets[key])
+        self.config["strategies"] = self.found(self.config["strategies"])
+        for key in ("atlas", "atlas_names"):
+            self.config["group"][key] = self.found(self.config["group"][key])
+
+    def found(self, path: str) -> str:
+        if os.path.lexists(path) or not os.path.exists(self.home / path):
+            return path
+        return os.path.relpath(self.home / path)
+
+    def _read_strategies(self) -> dict[str, Any]:
+        path = self.config["strategies"]
+        schema = configuration.load_schema(self.home / "workflow/schemas/strategies.schema.yaml")
+        strategies = read_strategies(path, schema)
+        for name, choices in self.config["pipelines"].items():
+            if choices["strategy"] not in strategies:
+                raise Fault(
+                    f"config key pipelines.{name}.strategy: {path} has no strategy "
+                    f"{choices['strategy']}{did_you_mean(choices['strategy'], strategies)}; it has "
+                    f"{', '.join(strategies)}"
+                )
+        return strategies
+
+    @property
+    def entry(self) -> str:
+        """Where the way begins: raw, fmriprep or maps."""
+        return self.config["entry"]
+
+    @property
+    def preprocessing_tool(self) -> str | None:
+        """What preprocesses raw scans: native or fmriprep-run; None where the entry is not raw."""
+        return self.config["preprocessing"]["tool"] if self.entry == "raw" else None
+
+    @property
+    def pipelines(self) -> list[str]:
+        """Names of the pipelines, the primary one first."""
+        return ["maps"] if self.entry == "maps" else list(self.config["pipelines"])
+
+    @property
+    def primary(self) -> str:
+        """Name of the primary pipeline."""
+        return self.pipelines[0]
+
+    @property
+    def derivatives_dir(self) -> Path:
+        """Folder of the fMRIPrep-shaped derivatives."""
+        given = self.config["derivatives_dir"]
+        return Path(given) if given else self.study_dir / "preprocessed"
+
+    @property
+    def has_images(self) -> bool:
+        """Whether anybody has a pair of scans, so that there is more than the clinical arm."""
+        return bool(self.paired())
+
+    @property
+    def has_edges(self) -> bool:
+        """Whether the edges of every session are known (ready maps come without them)."""
+        return self.has_images and self.entry != "maps"
+
+    def require_scans(self, both: bool = True) -> list[str]:
+        """Give no file, or refuse a study of images in which nobody can be analysed.
+
+        Parameters
+        ----------
+        both : bool
+            Whether scans under both treatments are due, or any scan will do.
+
+        Raises
+        ------
+        Fault
+            If nobody has such scans (or ready maps).
+        """
+        if self.has_images or (self.sessions() and not both):
+            return []
+        sheet = self.config["sheets"]["sessions"]
+        if self.entry == "maps":
+            what, remedy = "nobody has a session under both treatments", "correct the sheet"
+        elif self.sessions():
+            what, remedy = "nobody has a scan under both treatments", "correct the column scan"
+        else:
+            what = "no session that is used has a scan"
+            remedy = "fill the column scan, or let the target sheets do so"
+        raise Fault(
+            f"{sheet}: {what}, so there is no connectivity to analyse; {remedy}; what needs no "
+            "image is made by its target: clinical_change, or report for a page of the clinic alone"
+        )
+
+    def checked_trial(self) -> Trial:
+        """Give the trial.
+
+        Raises
+        ------
+        Fault
+            If its sheets have not been written yet.
+        """
+        if self.trial is None and not self.missing_sheets:
+            self._read_sheets()
+        if self.trial is None:
+            why = content.stand_in(self.missing_sheets[0])
+            if why is not None:
+                raise Fault(f"{self.missing_sheets[0]} {why}")
+            raise Fault(
+                f"{self.missing_sheets[0]} does not exist; run "
+                f"`{command.snakemake('sheets', self.configfiles)}` to write the sheets from the "
+                "data set, or write them by hand"
+            )
+        return self.trial
+
+    def file(self, *parts: str) -> str:
+        """Give a path below the study's results."""
+        return str(self.study_dir.joinpath(*parts))
+
+    def sessions(self) -> list[Session]:
+        """Give the sessions whose connectivity is made: kept, with a scan."""
+        return self.checked_trial().scanned_sessions()
+
+    def paired(self) -> list[Pair]:
+        """Give the people with both sessions; with ready contrast maps, everybody."""
+        trial = self.checked_trial()
+        if self.entry != "maps":
+            return trial.pairs(self.sessions())
+        pairs = trial.pairs(trial.kept_sessions())
+        if self.config["maps"]["level"] == "session":
+            return pairs
+        known = {pair.participant.participant_id: pair for pair in pairs}
+        return [
+            known.get(name, Pair(person, None, None))
+            for name, person in sorted(trial.participants.items())
+            if trial.has_contrast(person)
+        ]
+
+    def session(self, participant: str, session: str) -> Session:
+        """Find a session by its labels."""
+        found = self._session_by_label.get((f"sub-{participant}", f"ses-{session}"))
+        if found is not None:
+            return found
+        raise Fault(
+            f"sub-{participant} ses-{session} has no scan in {self.config['sheets']['sessions']}, "
+            "or is excluded there"
+        )
+
+    @cached_property
+    def _session_by_label(self) -> dict[tuple[str, str], Session]:
+        # Asked several times for every session; a search each time would grow with its square.
+        return {(s.participant_id, s.session_id): s for s in self.sessions()}
+
+    @property
+    def given_derivatives(self) -> bool:
+        """Whether the derivatives are the user's, and not made by a rule."""
+        return self.entry == "fmriprep" and self.config["twin"] is None
+
+    def preprocessing_choices(self, *names: str) -> dict[str, Any]:
+        """Give some keys of the config's ``preprocessing``: those that one job depends on."""
+        return {name: self.config["preprocessing"][name] for name in names}
+
+    def labels(self) -> dict[str, Any]:
+        """Give the labels of groups and treatments."""
+        return {key: self.config[key] for key in ("groups", "treatments")}
+
+    def design(self) -> dict[str, Any]:
+        """Give the words of the design: groups, treatments, scales."""
+        return self.labels() | {"scales": list(self.checked_trial().scales)}
+
+    def question(self, analysis: str) -> question.Question:
+        return question.question(analysis, self.config["groups"], self.config["treatments"])
+
+
+class Stage:
+    """What one stage of a study asks and answers.
+
+    Parameters
+    ----------
+    study : Study
+        Read while it is asked, never before: its sheets may be written by a job.
+    """
+
+    def __init__(self, study: Study):
+        self.study = study
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration of the study, as checked."""
+        return self.study.config
+
+
+def _require_writable(folder: Path) -> None:
+    existing = folder
+    while not os.path.lexists(existing):
+        existing = existing.parent
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise Fault(
+            f"config key results_dir: {existing} is not a folder that can be written to; choose "
+            "another, or change its permissions"
+        )

@@ -1,0 +1,86 @@
+"""The digital twin: what is planted, and which files it consists of."""
+
+from pathlib import Path
+from typing import Any
+
+from crossfc.plan.pattern import SCAN, SES, SUB, pattern
+from crossfc.plan.region import Regions
+from crossfc.plan.scan import Scans
+from crossfc.plan.study import Stage, Study
+from crossfc.session import layout
+
+
+class Twin(Stage):
+    """The digital twin: what is planted, and which files it consists of."""
+
+    def __init__(self, study: Study, scans: Scans, regions: Regions):
+        super().__init__(study)
+        self._scans = scans
+        self._regions = regions
+
+    def truth(self) -> dict[str, Any]:
+        """Plan the truth of the digital twin."""
+        from crossfc.trial import twin_truth
+
+        trial, labels = self.study.checked_trial(), self.config["groups"]
+        people = [
+            {"participant_id": p.participant_id, "group": p.group, "sequence": p.sequence}
+            for p in trial.participants.values()
+            if trial.included(p.participant_id)
+        ]
+        sessions = [
+            {
+                "participant_id": s.participant_id,
+                "session_id": s.session_id,
+                "treatment": s.treatment,
+                "period": s.period,
+                "scan": ";".join(s.scans),
+            }
+            | s.scores
+            for s in self.study.sessions()
+        ]
+        return twin_truth.plan(
+            people,
+            sessions,
+            self._regions.seed_rows(self.study.primary),
+            self._regions.target_rows(),
+            groups=(labels["patients"], labels["controls"]),
+            treatments=(
+                self.config["treatments"]["active"],
+                self.config["treatments"]["control"],
+            ),
+            strengths=self.config["twin"]["strengths"],
+            seed=self.config["twin"]["seed"],
+        )
+
+    @staticmethod
+    def of_session(truth: dict[str, Any], participant: str, session: str) -> dict[str, Any]:
+        """Give what is planted in one session."""
+        return truth["sessions"][f"sub-{participant}"][f"ses-{session}"]
+
+    def raw_head(self) -> list[str]:
+        """List the files at the root of a raw twin."""
+        sidecar = f"task-{self.config['task']}_bold.json"
+        return ["dataset_description.json", "README", "participants.tsv", sidecar]
+
+    def raw_files(self, scan: str) -> dict[str, str]:
+        """Name the files of a raw simulated run."""
+        paths = layout.raw_twin(scan, self.config["bids_dir"])
+        return {key: str(path) for key, path in paths.items()}
+
+    def raw_pattern(self) -> dict[str, str]:
+        """Name the files of a raw simulated run, as patterns."""
+        found = self.raw_files(f"{SUB}/{SES}/func/{SCAN}_bold.nii.gz")
+        return {key: pattern(path) for key, path in found.items()}
+
+    def scans(self) -> list[str]:
+        """List the files that the twin consists of."""
+        sessions = self.study.sessions()
+        if self.study.entry == "fmriprep":
+            return [self._scans.preprocessed(scan)["bold"] for s in sessions for scan in s.scans]
+        root = Path(self.config["bids_dir"])
+        people = {s.participant_id for s in sessions}
+        anatomies = [
+            str(root / self.study.checked_trial().participants[p].t1w) for p in sorted(people)
+        ]
+        return anatomies + [str(root / scan) for s in sessions for scan in s.scans]
