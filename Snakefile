@@ -7,7 +7,7 @@ To change what is studied, edit config/; to change how, edit one file in workflo
 
 import sys
 
-sys.path.insert(0, workflow.basedir + "/scripts")
+sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from snakemake.utils import min_version
 
@@ -27,6 +27,7 @@ if not workflow.overwrite_configfiles and "study" not in config:
     configfile: "config/config.yaml"
 
 
+include: "workflow/rules/common.smk"
 include: "workflow/rules/trial.smk"
 include: "workflow/rules/twin.smk"
 include: "workflow/rules/preprocess.smk"
@@ -46,31 +47,31 @@ localrules:
     group,
 
 
-# Everything: the report, all it is made of, so that a result that was lost is made again, and the
-# record of how it was made.
 rule all:
+    """Everything: the report, all it is made of, so that a result that was lost is made again, and the
+    record of how it was made."""
     default_target: True
     input:
         on_sheets(plan.require_scans),
         rules.report.output,
-        on_sheets(report_inputs),
+        on_sheets(lambda: plan.report.inputs()),
         on_sheets(lambda: plan.connectivity.folders() if plan.has_edges else []),
         rules.provenance.output,
 
 
-# Every scan in template space (entry raw).
 rule preprocess:
+    """Every scan in template space (entry raw)."""
     input:
-        on_sheets(lambda: plan.require_scans(both=False) + preprocessed_scans()),
+        on_sheets(lambda: plan.require_scans(both=False) + plan.preprocess.results()),
 
 
-# Every session's maps, edges and quality record.
 rule connectivity:
+    """Every session's maps, edges and quality record."""
     input:
         on_sheets(lambda: plan.require_scans(both=False) + plan.connectivity.folders()),
 
 
-# Every analysis of every pipeline, the mixed model and the comparison of pipelines.
 rule group:
+    """Every analysis of every pipeline, the mixed model and the comparison of pipelines."""
     input:
-        on_sheets(lambda: plan.require_scans() + group_results()),
+        on_sheets(lambda: plan.require_scans() + plan.group.results()),

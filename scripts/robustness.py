@@ -1,5 +1,7 @@
 """Write how each pipeline's maps compare with the primary one's."""
 
+from pathlib import Path
+
 from crossfc.job import job, note
 
 with job(snakemake):
@@ -8,9 +10,10 @@ with job(snakemake):
 
     wanted = snakemake.params
     primary, *others = wanted.pipelines
+    group = f"{Path(snakemake.output[0]).parent}/group"
     table, notes = robustness(
-        f"{wanted.group_dir}/{primary}",
-        {name: f"{wanted.group_dir}/{name}" for name in others},
+        f"{group}/{primary}",
+        {name: f"{group}/{name}" for name in others},
         wanted.analyses,
     )
     atomic.write_table(snakemake.output[0], table)

@@ -6,19 +6,10 @@ Steps      clinical_change (no image needed) -> clinical_correlation
 """
 
 
-def clinical_results():
-    if not plan.checked_trial().scales:
-        return []
-    found = list(rules.clinical_change.output)
-    return found + (list(rules.clinical_correlation.output) if plan.has_edges else [])
-
-
-# Each scale's change: paired, period-adjusted, period and carry-over terms.
 rule clinical_change:
+    """Each scale's change: paired, period-adjusted, period and carry-over terms."""
     output:
-        change=plan.file("clinical", "change.tsv"),
-        scores=plan.file("clinical", "scores.tsv"),
-        between=plan.file("clinical", "between_groups.tsv"),
+        **plan.clinic.change_files(),
     log:
         plan.file("logs", "clinical_change.log"),
     localrule: True
@@ -32,14 +23,12 @@ rule clinical_change:
         "../../scripts/clinical_change.py"
 
 
-# Change on change at a-priori edges, given the order: permutation p, interval, false discovery rate.
 rule clinical_correlation:
+    """Change on change at a-priori edges, given the order: permutation p, interval, false discovery rate."""
     input:
         pairs=on_sheets(lambda: plan.group.pairs_with_edges(plan.primary)),
     output:
-        correlation=plan.file("clinical", "correlation.tsv"),
-        points=plan.file("clinical", "points.tsv"),
-        left=plan.file("clinical", "left.tsv"),
+        **plan.clinic.correlation_files(),
     log:
         plan.file("logs", "clinical_correlation.log"),
     conda:

@@ -7,38 +7,17 @@ Makes      <results>/<study>/sub-*/ses-*/func: Fisher-z maps, series, seed-by-ta
 Steps      choose the whole run of lowest motion -> project out confounds and stop band -> correlate
 """
 
-
-def preprocessed_inputs(kind):
-    """Ask for derivatives; first refuse those at fault, of all people, before any job is run."""
-
-    def of_wildcards(wildcards):
-        # Headers are looked at once, not again in every job of a cluster.
-        if workflow.is_main_process:
-            refused(plan.connectivity.require_sound)
-        own = wildcards.participant, wildcards.session
-        return refused_alone(plan.connectivity.inputs, *own, kind)
-
-    return of_wildcards
-
-
-def own_scans(wildcards):
-    return refused(plan.scans.used_scans, wildcards.participant, wildcards.session)
-
-
-def passed_over(wildcards):
-    return refused(plan.scans.passed_over, wildcards.participant, wildcards.session)
-
-
 if plan.entry != "maps" and plan.trial:
 
     rule connectivity_session:
+        """Read a session's scan once: Fisher-z maps, series, edges and quality of every pipeline."""
         input:
-            bold=preprocessed_inputs("bold"),
-            mask=preprocessed_inputs("mask"),
-            confounds=preprocessed_inputs("confounds"),
-            sidecars=preprocessed_inputs("bold_sidecar"),
-            confounds_sidecars=preprocessed_inputs("confounds_sidecar"),
-            regions=lambda w: refused(plan.regions.files, plan.pipelines),
+            bold=derivatives("bold"),
+            mask=derivatives("mask"),
+            confounds=derivatives("confounds"),
+            sidecars=derivatives("bold_sidecar"),
+            confounds_sidecars=derivatives("confounds_sidecar"),
+            regions=lambda wildcards: refused(plan.regions.files, plan.pipelines),
         output:
             directory(plan.connectivity.folder_pattern()),
         log:
@@ -54,8 +33,10 @@ if plan.entry != "maps" and plan.trial:
                 lambda wildcards, input: {"scan": need.image_mb(input.bold)},
             ),
         params:
-            scans=own_scans,
-            passed_over=passed_over,
+            scans=lambda w: refused(plan.scans.used_scans, w.participant, w.session),
+            passed_over=lambda w: refused(
+                plan.scans.passed_over, w.participant, w.session
+            ),
             derivatives=plan.connectivity.derivative_choices(),
             task=plan.config["task"],
             space=plan.config["space"],

@@ -7,32 +7,10 @@ Makes      <derivatives>/sub-*/anat, <derivatives>/sub-*/ses-*/func
 Steps      normalise_subject (T1w to template, once per person) -> preprocess_session (per run)
 """
 
-
-def of_sound_scans(function, *labels):
-    """Ask for raw files; first refuse scans at fault, of all people, before any job is run."""
-
-    def of_wildcards(wildcards):
-        # Headers are looked at once, not again in every job of a cluster.
-        if workflow.is_main_process:
-            refused(plan.preprocess.require_sound)
-        return refused_alone(function, *(wildcards[label] for label in labels))
-
-    return of_wildcards
-
-
-def preprocessed_scans():
-    if plan.entry != "raw":
-        return []
-    kinds = ("bold", "mask", "confounds")
-    scans = [plan.scans.preprocessed(scan) for scan in plan.scans.runs()]
-    head = [str(plan.derivatives_dir / "dataset_description.json")]
-    return head + [files[kind] for files in scans for kind in kinds]
-
-
 if plan.entry == "raw":
 
-    # The derivatives are a data set of their own.
     rule derivative_dataset:
+        """The derivatives are a data set of their own."""
         output:
             str(plan.derivatives_dir / "dataset_description.json"),
         log:
@@ -50,10 +28,10 @@ if plan.entry == "raw":
 
 if plan.preprocessing_tool == "native":
 
-    # One anatomical reference per person: bias field, brain, tissues, SyN to the template.
     rule normalise_subject:
+        """One anatomical reference per person: bias field, brain, tissues, SyN to the template."""
         input:
-            t1w=of_sound_scans(plan.scans.raw_t1w, "participant"),
+            t1w=sound(plan.preprocess.require_sound, plan.scans.raw_t1w, "participant"),
         output:
             **plan.preprocess.anatomy(),
         log:
@@ -72,12 +50,22 @@ if plan.preprocessing_tool == "native":
         script:
             "../../scripts/normalise_subject.py"
 
-    # Slice timing, motion, coregistration and normalisation in one resampling; confounds.
     rule preprocess_session:
+        """Slice timing, motion, coregistration and normalisation in one resampling; confounds."""
         input:
-            bold=of_sound_scans(plan.scans.scan_path, "participant", "session", "scan"),
-            sidecars=of_sound_scans(
-                plan.scans.sidecars, "participant", "session", "scan"
+            bold=sound(
+                plan.preprocess.require_sound,
+                plan.scans.scan_path,
+                "participant",
+                "session",
+                "scan",
+            ),
+            sidecars=sound(
+                plan.preprocess.require_sound,
+                plan.scans.sidecars,
+                "participant",
+                "session",
+                "scan",
             ),
             anatomy=list(plan.preprocess.anatomy().values()),
         output:

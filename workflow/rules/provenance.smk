@@ -10,16 +10,8 @@ from pathlib import Path
 from crossfc.provenance import sheet_paths
 
 
-def scripts_of_rules():
-    """Give the script of every rule that has one, but for this one, which looks at the others."""
-    scripts = {rule.name: rule.script for rule in workflow.rules if rule.script}
-    return {
-        name: Path(path).stem for name, path in scripts.items() if name != "provenance"
-    }
-
-
-# Made again whenever the report is.
 rule provenance:
+    """Made again whenever the report is."""
     input:
         rules.report.output,
     output:
@@ -37,7 +29,12 @@ rule provenance:
         # What decides about results. Where things lie and how many threads there are is recorded
         # too, from the configuration, but makes no new record of results that stay as they are.
         choices=plan.report.choices(),
-        rules=lambda w: scripts_of_rules(),
+        # The script of every rule that has one, but for this one, which looks at the others.
+        rules=lambda w: {
+            rule.name: Path(rule.script).stem
+            for rule in workflow.rules
+            if rule.script and rule.name != "provenance"
+        },
         planned=on_sheets(lambda: plan.report.job_labels()),
         deployment=lambda w: sorted(
             method.name.lower()

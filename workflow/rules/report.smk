@@ -4,21 +4,11 @@ Requires   whatever the study has: clinical tables alone, or everything
 Makes      <results>/<study>/report.html
 """
 
-from crossfc.code import content_digest
-
-
-def report_inputs():
-    twin = [plan.file("truth.json")] if plan.config["twin"] else []
-    trial = list(rules.trial.output)
-    native = preprocessed_scans()[:1]
-    results = clinical_results() + group_results() + quality_results()
-    pairs = expand(GROUP + "/pairs", pipeline=plan.pipelines if plan.has_images else [])
-    return trial + native + pairs + results + twin
-
 
 rule report:
+    """Write the page that answers the study's questions."""
     input:
-        on_sheets(report_inputs),
+        on_sheets(lambda: plan.report.inputs()),
     output:
         plan.file("report.html"),
     log:

@@ -8,8 +8,8 @@ Steps      plan the truth of every session -> simulate each session on its own
 if plan.config["twin"] and plan.trial:
     truth = plan.twin.truth()
 
-    # What is planted where, beside the results, so that a finding can be held against it.
     rule truth:
+        """What is planted where, beside the results, so that a finding can be held against it."""
         output:
             plan.file("truth.json"),
         log:
@@ -24,20 +24,16 @@ if plan.config["twin"] and plan.trial:
             "../../scripts/truth.py"
 
     rule twin:
+        """Every simulated scan, and what is planted in it."""
         input:
             plan.file("truth.json"),
             plan.twin.scans(),
 
 
-def twin_mb():
-    twin = plan.config["twin"]
-    return need.volumes_mb(twin["volumes"], twin["resolution_mm"])
-
-
 if plan.config["twin"] and plan.trial and plan.entry == "fmriprep":
 
-    # One session as fMRIPrep would have left it.
     rule twin_session:
+        """One session as fMRIPrep would have left it."""
         output:
             **plan.preprocess.derivative_pattern(),
         log:
@@ -48,7 +44,7 @@ if plan.config["twin"] and plan.trial and plan.entry == "fmriprep":
             "../../envs/connectivity.yaml"
         threads: 1
         resources:
-            **needs("twin_session", lambda wildcards, input: {"scan": twin_mb()}),
+            **needs("twin_session", lambda wildcards, input: plan.twin.sizes()),
         params:
             truth=lambda w: plan.twin.of_session(truth, w.participant, w.session),
             scan=lambda w: plan.scans.raw_scan(w.participant, w.session, w.scan),
@@ -62,8 +58,8 @@ if plan.config["twin"] and plan.trial and plan.entry == "fmriprep":
 
 if plan.config["twin"] and plan.trial and plan.entry == "raw":
 
-    # The head of the raw data set: its description and what all runs inherit.
     rule twin_dataset:
+        """The head of the raw data set: its description and what all runs inherit."""
         output:
             [plan.scans.raw_path(name) for name in plan.twin.raw_head()],
         log:
@@ -79,8 +75,8 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
         script:
             "../../scripts/twin_dataset.py"
 
-    # A person's T1w in scanner space: head, bias field, noise, a known warp.
     rule twin_anatomy:
+        """A person's T1w in scanner space: head, bias field, noise, a known warp."""
         output:
             t1w=plan.scans.raw_path("{folder}/sub-{participant}{rest}_T1w.nii.gz"),
         log:
@@ -97,8 +93,8 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
         script:
             "../../scripts/twin_anatomy.py"
 
-    # A raw run in scanner space, with known motion per volume.
     rule twin_scan:
+        """A raw run in scanner space, with known motion per volume."""
         input:
             plan.scans.raw_path(f"task-{plan.config['task']}_bold.json"),
         output:

@@ -8,10 +8,12 @@ from typing import Any
 
 from crossfc.plan.clinic import Clinic
 from crossfc.plan.connectivity import Connectivity
+from crossfc.plan.fmriprep import Fmriprep
 from crossfc.plan.group import Group
 from crossfc.plan.people import People
 from crossfc.plan.place import Places
 from crossfc.plan.preprocess import Preprocess
+from crossfc.plan.quality import Quality
 from crossfc.plan.region import Regions
 from crossfc.plan.report import Report
 from crossfc.plan.scan import Scans
@@ -31,7 +33,7 @@ class Plan(Study):
     ----------
     regions, scans, people, places
         What several stages ask: seeds and targets, files of scans, rows of people, folders filled.
-    twin, preprocess, connectivity, group, clinic, report
+    twin, preprocess, fmriprep, connectivity, group, clinic, quality, report
         The stages.
     """
 
@@ -45,6 +47,8 @@ class Plan(Study):
         self.group = Group(self, self.regions, self.people)
         self.clinic = Clinic(self, self.regions)
         self.places = Places(self, self.scans, self.twin)
+        self.quality = Quality(self)
+        self.fmriprep = Fmriprep(self, self.scans)
         self.report = Report(
             self,
             self.regions,
@@ -53,6 +57,7 @@ class Plan(Study):
             self.clinic,
             self.connectivity,
             self.preprocess,
+            self.quality,
         )
         super().__init__(*given, **named)
 

@@ -88,3 +88,20 @@ class Clinic(Stage):
     def scales(self) -> list[dict[str, Any]]:
         """Give the scales as plain rows."""
         return [asdict(scale) for scale in self.study.checked_trial().scales.values()]
+
+    def change_files(self) -> dict[str, str]:
+        """Name the tables of the scores' change."""
+        names = {"change": "change", "scores": "scores", "between": "between_groups"}
+        return {key: self.study.file("clinical", f"{name}.tsv") for key, name in names.items()}
+
+    def correlation_files(self) -> dict[str, str]:
+        """Name the tables of change with change."""
+        names = ("correlation", "points", "left")
+        return {name: self.study.file("clinical", f"{name}.tsv") for name in names}
+
+    def results(self) -> list[str]:
+        """List the tables of the clinic that this study has."""
+        if not self.study.checked_trial().scales:
+            return []
+        found = list(self.change_files().values())
+        return found + (list(self.correlation_files().values()) if self.study.has_edges else [])

@@ -1,8 +1,9 @@
 """The group: which analyses are run, of whom, and what each depends on."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from crossfc import content
+from crossfc import content, need
 from crossfc.fault import Fault, raise_all
 from crossfc.group import question
 from crossfc.plan.people import People
@@ -294,6 +295,40 @@ class Group(Stage):
     def data_mb(self) -> int:
         """Give the memory that an analysis may fill with data."""
         return int(1000 * self.config["group"]["memory_gb"])
+
+    def analyses_made(self) -> list[str]:
+        """List the analyses of a study that has images; none of the clinic alone."""
+        return self.analyses() if self.study.has_images else []
+
+    def results(self) -> list[str]:
+        """List the files and folders that the group consists of."""
+        if not self.study.has_images:
+            return []
+        group = self.study.study_dir / "group"
+        names = [*self.analyses(), *(["family.tsv"] if self.families() else [])]
+        found = [str(group / own / name) for own in self.study.pipelines for name in names]
+        if self.study.has_edges:
+            found += [
+                str(group / self.study.primary / "mixed.tsv"),
+                self.study.file("robustness.tsv"),
+            ]
+        return found
+
+    def pair_sizes(self, pipeline: str, inputs: Iterable[str]) -> dict[str, float]:
+        """Compute the size (MB) of one map and of all that pairing reads."""
+        each = need.image_mb(need.first_map(inputs))
+        number = len(self.study.sessions()) * len(self._regions.seeds(pipeline))
+        return {"map": each, "maps": each * number}
+
+    def test_sizes(self, pairs: str) -> dict[str, float]:
+        """Compute the sizes (MB) of what an analysis holds and of what it sweeps over."""
+        people, seeds, voxels = need.array_shape(f"{pairs}/delta.npy")
+        maps = 4e-6 * seeds * voxels
+        return {
+            "data": min(people * maps, self.data_mb()),
+            "maps": maps,
+            "sweeps": maps * self.config["group"]["permutations"],
+        }
 
 
 def _scored(pair: Pair, scale: str) -> bool:

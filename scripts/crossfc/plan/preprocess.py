@@ -148,6 +148,15 @@ class Preprocess(Stage):
             found.append(row(Path(scan).name.removesuffix(".nii.gz"), figure, sidecar))
         return found
 
+    def results(self) -> list[str]:
+        """List the preprocessed scans of a study that begins with raw ones."""
+        if self.study.entry != "raw":
+            return []
+        kinds = ("bold", "mask", "confounds")
+        scans = [self._scans.preprocessed(scan) for scan in self._scans.runs()]
+        head = [str(self.study.derivatives_dir / "dataset_description.json")]
+        return head + [files[kind] for files in scans for kind in kinds]
+
 
 def _faults(function: Callable[..., object], *arguments: object) -> list[str]:
     """Give what a call refuses, as sentences."""

@@ -8,10 +8,14 @@ from crossfc.plan.connectivity import Connectivity
 from crossfc.plan.group import Group
 from crossfc.plan.people import People
 from crossfc.plan.preprocess import Preprocess
+from crossfc.plan.quality import Quality
 from crossfc.plan.region import Regions
 from crossfc.plan.study import Stage, Study
 from crossfc.session import fmriprep
 from crossfc.trial.path import told
+
+# What rule trial makes below its own folder.
+_TRIAL = ("trial/left.tsv", "trial/counts.tsv")
 
 
 class Report(Stage):
@@ -26,6 +30,7 @@ class Report(Stage):
         clinic: Clinic,
         connectivity: Connectivity,
         preprocess: Preprocess,
+        quality: Quality,
     ):
         super().__init__(study)
         self._regions = regions
@@ -34,6 +39,7 @@ class Report(Stage):
         self._clinic = clinic
         self._connectivity = connectivity
         self._preprocess = preprocess
+        self._quality = quality
 
     def templates(self) -> list[Path]:
         """List the templates of the page."""
@@ -108,3 +114,12 @@ class Report(Stage):
                 found += [f"group_test/{pipeline}_{name}" for name in self._group.analyses()]
                 found += [f"group_family/{pipeline}"] if self._group.families() else []
         return found
+
+    def inputs(self) -> list[str]:
+        """List all that the page is made of."""
+        trial = [*_TRIAL, "participants.tsv", "dataset_description.json", ".bidsignore", "README"]
+        found = [self.study.file(name) for name in trial] + self._preprocess.results()[:1]
+        if self.study.has_images:
+            found += [self.study.file("group", name, "pairs") for name in self.study.pipelines]
+        found += self._clinic.results() + self._group.results() + self._quality.results()
+        return found + ([self.study.file("truth.json")] if self.config["twin"] else [])

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from crossfc import need
 from crossfc.plan.pattern import SCAN, SES, SUB, pattern
 from crossfc.plan.region import Regions
 from crossfc.plan.scan import Scans
@@ -84,3 +85,8 @@ class Twin(Stage):
             str(root / self.study.checked_trial().participants[p].t1w) for p in sorted(people)
         ]
         return anatomies + [str(root / scan) for s in sessions for scan in s.scans]
+
+    def sizes(self) -> dict[str, float]:
+        """Compute the size (MB) of a simulated scan in template space."""
+        twin = self.config["twin"]
+        return {"scan": need.volumes_mb(twin["volumes"], twin["resolution_mm"])}

@@ -1,0 +1,36 @@
+"""fMRIPrep in its container: what it reads of a person."""
+
+from pathlib import Path
+
+from crossfc.plan.scan import Scans
+from crossfc.plan.study import Stage, Study
+from crossfc.session.fieldmap import field_map_files
+
+
+class Fmriprep(Stage):
+    """What fMRIPrep reads of a person: runs, T1w, sidecars and field maps."""
+
+    def __init__(self, study: Study, scans: Scans):
+        super().__init__(study)
+        self._scans = scans
+
+    def scans(self, participant: str) -> list[str]:
+        """List the runs of a person that the sheets use."""
+        return [scan for scan in self._scans.runs() if scan.startswith(f"sub-{participant}/")]
+
+    def files(self, participant: str) -> list[str]:
+        """List what fMRIPrep reads of a person: a change of any of these runs it again."""
+        found = []
+        for session in self.study.sessions():
+            if session.participant_id == f"sub-{participant}":
+                label = session.session_id.removeprefix("ses-")
+                for scan in self._scans.used_scans(participant, label):
+                    own = Path(scan).name.rsplit("_", 1)[0].removeprefix("sub-")
+                    found.append(self._scans.scan_path(participant, label, own))
+                    found += self._scans.sidecars(participant, label, own)
+        maps = field_map_files(self.config["bids_dir"], f"sub-{participant}/func/x")
+        return list(dict.fromkeys([self._scans.raw_t1w(participant), *found, *map(str, maps)]))
+
+    def t1w(self, participant: str) -> str | None:
+        """Name a person's T1w image as the sheet does."""
+        return self.study.checked_trial().participants[f"sub-{participant}"].t1w
