@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-from crossfc import content, need
+from crossfc import content
 from crossfc.fault import Fault, raise_all
 from crossfc.group import question
+from crossfc.jobs import need
 from crossfc.plan.people import People
 from crossfc.plan.region import Regions
 from crossfc.plan.study import Stage, Study

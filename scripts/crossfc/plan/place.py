@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from crossfc import claim
 from crossfc.fault import raise_all
+from crossfc.jobs import claim
 from crossfc.plan.scan import Scans
 from crossfc.plan.study import Stage, Study
 from crossfc.plan.twin import Twin
@@ -90,7 +90,7 @@ class Places(Stage):
         return files[:1] + [path for path, other in pairs if not _same_file(path, other)]
 
     def require_own(self) -> None:
-        """Refuse to fill folders that hold what others made (see `crossfc.claim`).
+        """Refuse to fill folders that hold what others made (see `crossfc.jobs.claim`).
 
         Raises
         ------

@@ -6,9 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from crossfc import content, planned
+from crossfc import content
 from crossfc.fault import Fault, raise_all
 from crossfc.group import question
+from crossfc.jobs import planned
 from crossfc.trial import command
 from crossfc.trial import config as configuration
 from crossfc.trial.design import Pair, Session, Trial, load

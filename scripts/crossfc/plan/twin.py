@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from crossfc import need
+from crossfc.jobs import need
 from crossfc.plan.pattern import SCAN, SES, SUB, pattern
 from crossfc.plan.region import Regions
 from crossfc.plan.scan import Scans
