@@ -1,6 +1,6 @@
 """Write how each scale changed: within groups, and between them."""
 
-from crossfc.job import job, note
+from crossfc.jobs.job import job, note
 
 with job(snakemake):
     import pandas

@@ -1,6 +1,6 @@
 """Write whether changes in connectivity go with changes in scores, at a-priori edges."""
 
-from crossfc.job import job, note
+from crossfc.jobs.job import job, note
 
 with job(snakemake):
     import pandas

@@ -7,8 +7,8 @@ there is nothing to compare.
 import argparse
 import sys
 
-from crossfc.comparison import SHOWN, compare
 from crossfc.fault import Fault
+from crossfc.jobs.comparison import SHOWN, compare
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("first", help="a folder of results, such as results/demo")

@@ -2,7 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
-from crossfc.job import job
+from crossfc.jobs.job import job
 
 with job(snakemake):
     from crossfc import atomic

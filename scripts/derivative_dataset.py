@@ -1,10 +1,11 @@
 """Write the head of the data set that preprocessing makes."""
 
-from crossfc.job import job
+from crossfc.jobs.job import job
 
 with job(snakemake):
-    from crossfc import __version__, atomic, claim
+    from crossfc import __version__, atomic
     from crossfc.bids import dataset_description
+    from crossfc.jobs import claim
 
     head = dataset_description(f"{snakemake.params.study}, preprocessed", __version__)
     tools = [{"Name": k, "Version": v} for k, v in snakemake.params.tools.items()]

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from crossfc.job import job
+from crossfc.jobs.job import job
 
 with job(snakemake):
-    from crossfc import claim
+    from crossfc.jobs import claim
     from crossfc.session import fmriprep
 
     wanted, out = snakemake.params, Path(snakemake.input[0]).parent

@@ -2,7 +2,7 @@
 
 import time
 
-from crossfc.job import job, note
+from crossfc.jobs.job import job, note
 
 SECONDS = 5  # between two lines of progress, at least
 

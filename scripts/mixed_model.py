@@ -1,6 +1,6 @@
 """Write the mixed model of everybody with at least one session."""
 
-from crossfc.job import job
+from crossfc.jobs.job import job
 
 with job(snakemake):
     from crossfc import atomic

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from crossfc.job import job
+from crossfc.jobs.job import job
 
 with job(snakemake):
-    from crossfc import claim
+    from crossfc.jobs import claim
     from crossfc.session.anatomy import normalise_subject
 
     with claim.making(*snakemake.output):

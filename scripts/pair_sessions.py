@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from crossfc.job import job, note
+from crossfc.jobs.job import job, note
 
 with job(snakemake):
     import pandas

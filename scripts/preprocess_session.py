@@ -2,10 +2,10 @@
 
 from pathlib import Path, PurePath
 
-from crossfc.job import job, note
+from crossfc.jobs.job import job, note
 
 with job(snakemake):
-    from crossfc import claim
+    from crossfc.jobs import claim
     from crossfc.session.preprocess import preprocess_session
 
     # The scan's name in the sheet is the end of its path: sub-/ses-/func/file.

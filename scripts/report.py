@@ -4,7 +4,7 @@ from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
 
-from crossfc.job import job
+from crossfc.jobs.job import job
 
 PACKAGES = ("numpy", "scipy", "pandas", "nibabel", "nilearn", "numba", "statsmodels", "matplotlib")
 

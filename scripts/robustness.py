@@ -1,6 +1,6 @@
 """Write how each pipeline's maps compare with the primary one's."""
 
-from crossfc.job import job, note
+from crossfc.jobs.job import job, note
 
 with job(snakemake):
     from crossfc import atomic

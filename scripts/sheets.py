@@ -1,9 +1,9 @@
 """Write the sheets of a study from its BIDS data set, and say who would leave."""
 
-from crossfc.job import job, note
+from crossfc.jobs.job import job, note
 
 with job(snakemake):
-    from crossfc import planned
+    from crossfc.jobs import planned
     from crossfc.trial.dataset import write_sheets
 
     # It reads the sheets that lie there now, whatever the run was planned from.

@@ -1,6 +1,6 @@
 """Write who is in the trial, who leaves and why, and the head of the derivative data set."""
 
-from crossfc.job import job
+from crossfc.jobs.job import job
 
 with job(snakemake):
     import pandas

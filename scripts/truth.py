@@ -1,6 +1,6 @@
 """Write what a digital twin has planted in it."""
 
-from crossfc.job import job
+from crossfc.jobs.job import job
 
 with job(snakemake):
     from crossfc import atomic

@@ -1,9 +1,9 @@
 """Simulate a person's T1w image in scanner space."""
 
-from crossfc.job import job
+from crossfc.jobs.job import job
 
 with job(snakemake):
-    from crossfc import claim
+    from crossfc.jobs import claim
     from crossfc.trial.scanner import simulate_raw_anatomy
 
     path = snakemake.output.t1w

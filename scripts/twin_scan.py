@@ -1,9 +1,9 @@
 """Simulate one raw run in scanner space."""
 
-from crossfc.job import job
+from crossfc.jobs.job import job
 
 with job(snakemake):
-    from crossfc import claim
+    from crossfc.jobs import claim
     from crossfc.trial.scanner import simulate_raw_session
 
     wanted = snakemake.params

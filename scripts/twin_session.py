@@ -1,9 +1,9 @@
 """Simulate one session as fMRIPrep would have left it."""
 
-from crossfc.job import job
+from crossfc.jobs.job import job
 
 with job(snakemake):
-    from crossfc import claim
+    from crossfc.jobs import claim
     from crossfc.trial.twin_bold import simulate_session
 
     wanted = snakemake.params

@@ -1,6 +1,6 @@
 """Say why jobs would run, in words: python scripts/why.py [what you would give Snakemake].
 
-A dry run of Snakemake, with the reasons of `snakemake -n` told by row, key, file, module and
+A dry run of Snakemake, with the reasons of `snakemake -n` told by row, key, file, function and
 environment. Nothing is run. Such as: python scripts/why.py --configfile my_study.yaml -- group
 """
 
@@ -11,8 +11,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from snakemake.api import DAGApi
 from snakemake.cli import args_to_api, parse_args
 
-from crossfc import provenance, rerun
-from crossfc.fault import Fault
+from crossfc.jobs.why import Study, listing, planned
 from crossfc.trial.sheet import read_sheet
 
 
@@ -44,12 +43,7 @@ def main() -> None:
     workflow = dry_run(sys.argv[1:])
     plan, dag = workflow.globals["plan"], workflow.dag
     sheets = {name: read_sheet(path, ()) for name, path in plan.config["sheets"].items()}
-    try:
-        before = provenance.read(plan.study_dir)["config"]
-    except Fault:
-        before = None
-    study = rerun.Study(plan.config, sheets, before)
-    print("\n".join(rerun.listing(rerun.planned(dag), study)))
+    print("\n".join(listing(planned(dag), Study(plan.config, sheets))))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 
 from crossfc import provenance
 from crossfc.fault import Fault
-from crossfc.job import digest_of_lock, machine, software
+from crossfc.jobs.job import digest_of_lock, machine, software
 
 
 def job_record(folder, name, rule, **changes):

@@ -12,10 +12,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from crossfc import claim, content, planned
+from crossfc import content
 from crossfc.bids import label as _label
 from crossfc.fault import Fault, raise_all
 from crossfc.group import question
+from crossfc.jobs import claim, planned
 from crossfc.session import fmriprep, layout, match
 from crossfc.trial import command, regions
 from crossfc.trial import config as configuration
@@ -247,7 +248,7 @@ class Plan:
         return files[:1] + [path for path, other in pairs if not _same_file(path, other)]
 
     def require_own_places(self) -> None:
-        """Refuse to fill folders that hold what others made (see `crossfc.claim`).
+        """Refuse to fill folders that hold what others made (see `crossfc.jobs.claim`).
 
         Raises
         ------

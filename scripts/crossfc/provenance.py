@@ -12,9 +12,9 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from crossfc import code, planned
 from crossfc.fault import Fault
-from crossfc.job import digest_of_lock, machine
+from crossfc.jobs import code, planned
+from crossfc.jobs.job import digest_of_lock, machine
 from crossfc.session import origin
 from crossfc.trial.path import told
 
@@ -40,7 +40,7 @@ def provenance(
     rules : dict
         Name of each rule that runs a script, and the script's name.
     logs_dir : path
-        Where the jobs left their records (`crossfc.job`).
+        Where the jobs left their records (`crossfc.jobs.job`).
     sessions : iterable of (str, str)
         participant_id and session_id of the sessions in the study; records of others, left by
         earlier runs, do not count.
@@ -59,11 +59,12 @@ def provenance(
         of machine are equal.
     """
     home = Path(home)
-    modules = {rule: code.digests(home / f"scripts/{name}.py") for rule, name in rules.items()}
-    known = dict(sorted({k: v for own in modules.values() for k, v in own.items()}.items()))
+    found = {rule: code.read(home / f"scripts/{name}.py") for rule, name in rules.items()}
+    known = {k: v for own in found.values() for k, v in own.definitions.items()}
+    digests = {rule: own.digest for rule, own in found.items()}
     return versions | {
         "commit": _commit(home),
-        "code": hashlib.sha256(json.dumps(known).encode()).hexdigest(),
+        "code": hashlib.sha256(json.dumps(digests).encode()).hexdigest(),
         "lock": digest_of_lock(),
         "environments": _digests(home, "envs", ("*.yaml", "*.pin.txt")),
         "packages": packages(),
@@ -74,8 +75,11 @@ def provenance(
         "seeds": seeds(config),
         "sheets": sheet_digests(config),
         "jobs": jobs(logs_dir, rules, sessions, planned),
-        "modules": known,
-        "rules": {rule: list(own) for rule, own in modules.items()},
+        "definitions": dict(sorted(known.items())),
+        "rules": {
+            rule: {"code": own.digest, "definitions": sorted(own.definitions)}
+            for rule, own in found.items()
+        },
         "workflow": _digests(home, ".", ("Snakefile", "workflow/*/*", "profiles/default/*")),
     }
 

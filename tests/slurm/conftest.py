@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from crossfc import claim
+from crossfc.jobs import claim
 from crossfc.trial import twin
 from tests.slurm.cluster import ACCOUNT, PARTITION, Cluster, missing_packages, wait_for
 from tests.workflow.conftest import SMALL, Study, copy_product
@@ -21,7 +21,7 @@ from tests.workflow.conftest import SMALL, Study, copy_product
 # Only what makes a test wait; batches, resources, retries and the rest are the profile's own.
 HASTE = ("--slurm-init-seconds-before-status-checks", "5", "--max-status-checks-per-second", "1")
 
-# Appended to a copy's crossfc/job.py: every job says in diary.txt when it begins and has ended.
+# Appended to a copy's crossfc/jobs/job.py: a job says in diary.txt when it begins and has ended.
 DIARY = """
 
 _quiet_job = job
@@ -29,7 +29,7 @@ _quiet_job = job
 
 @contextmanager
 def job(snakemake):
-    path = Path(__file__).resolve().parents[2] / "diary.txt"
+    path = Path(__file__).resolve().parents[3] / "diary.txt"
 
     def tell(word):
         where = "/".join(snakemake.wildcards)
@@ -176,7 +176,7 @@ def scans(tmp_path_factory, root) -> Study:
     write_twin(folder, root, (2, 2))
     study = Study(folder)
     study.set_config(group__analyses=["drug_TRD"])
-    with open(folder / "scripts/crossfc/job.py", "a") as module:
+    with open(folder / "scripts/crossfc/jobs/job.py", "a") as module:
         module.write(DIARY)
     done = study.snakemake("twin")
     assert done.returncode == 0, done.stderr[-5000:]

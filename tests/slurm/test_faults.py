@@ -7,7 +7,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from crossfc import atomic, claim
+from crossfc import atomic
+from crossfc.jobs import claim
 from tests.slurm.cluster import PARTITION, wait_for
 from tests.slurm.conftest import HASTE, assert_whole, pause
 
@@ -46,8 +47,8 @@ def test_killed_node(interrupted):
 
 def test_over_its_memory(interrupted):
     # As if data needed far more than what was measured.
-    interrupted.edit("scripts/crossfc/need.py", "_CARRIERS_MB = 320", "_CARRIERS_MB = 30")
-    interrupted.edit("scripts/crossfc/need.py", "_ROOM = 1.5", "_ROOM = 1.1")
+    interrupted.edit("scripts/crossfc/jobs/need.py", "_CARRIERS_MB = 320", "_CARRIERS_MB = 30")
+    interrupted.edit("scripts/crossfc/jobs/need.py", "_ROOM = 1.5", "_ROOM = 1.1")
     assert interrupted.run("connectivity", *HASTE) == 0, interrupted.said()[-8000:]
     asked = [re.search(r"mem=(\d+)M", job["Tres"])[1] for job in interrupted.cluster.ended()]
     first, second = (int(mb) for mb in asked[-2:])

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 
-from crossfc import planned, provenance
+from crossfc import provenance
+from crossfc.jobs import planned
 from tests.workflow.test_why import edit_cell
 
 SCORES = "results/small/clinical/scores.tsv"

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, req
 import pytest
 import yaml
 
-from crossfc.code import reached
+from crossfc.jobs.code import reached
 
 CONDA_NAMES = {"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
 OWN = set(sys.stdlib_module_names) | {"crossfc"}
@@ -200,9 +200,9 @@ def test_scripts_stay_thin_and_the_package_free_of_snakemake(root):
     # What mends Snakemake itself is of Snakemake; the rules and why.py use it.
     machinery = {"persistence", "executable"}
     for module in (root / "scripts/crossfc").rglob("*.py"):
-        own = module.parent.name == "crossfc" and module.stem in machinery
-        words = r"snakemake" if own else rf"(snakemake|crossfc\.({'|'.join(machinery)}))"
-        words += rf"|from crossfc import .*\b({'|'.join(machinery)})\b"
+        own = module.parent.name == "jobs" and module.stem in machinery
+        words = r"snakemake" if own else rf"(snakemake|crossfc\.jobs\.({'|'.join(machinery)}))"
+        words += rf"|from crossfc.jobs import .*\b({'|'.join(machinery)})\b"
         imported = re.search(rf"^\s*(import|from) {words}", module.read_text(), re.MULTILINE)
         assert bool(imported) == own, f"{module} imports snakemake"
 

@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from crossfc.code import reached
+from crossfc.jobs.code import reached
 from tests.workflow import conda_stand_in
 from tests.workflow.conftest import Study, write_study
 from tests.workflow.test_environments import rules_of, script_and_environment

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from crossfc import process
+from crossfc.jobs import process
 from tests.workflow.conftest import Study
 
 

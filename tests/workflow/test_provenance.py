@@ -43,7 +43,8 @@ def test_record_names_all_that_went_in(finished):
     assert record["sheets"]["sessions"] == hashlib.sha256(sheet).hexdigest()
     kept = finished.folder / "results/small/trial/sheets/sessions.tsv"
     assert kept.read_bytes() == sheet
-    assert "crossfc/group/tail.py" in record["rules"]["group_test"]
+    used = record["rules"]["group_test"]["definitions"]
+    assert "crossfc.group.tail.tail_p" in used and set(used) <= record["definitions"].keys()
     # No time, no place, no host: another run of the same has the same record.
     assert str(finished.folder) not in text and socket.gethostname() not in record["machine"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from crossfc import claim
+from crossfc.jobs import claim
 from crossfc.plan import Plan
 from tests.workflow.conftest import Study, copy_product
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from crossfc import claim
+from crossfc.jobs import claim
 from tests.workflow.conftest import Study, copy_product
 
 pytestmark = pytest.mark.slow

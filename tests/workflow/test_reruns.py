@@ -1,5 +1,6 @@
 """A job reruns when its content changed, and for nothing else: asserted from the dry run."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -324,6 +325,42 @@ def test_edited_session_module_reruns_sessions(study):
     rules = by_rule(study.would_run())
     assert rules["connectivity_session"] == 19
     assert "clinical_change" not in rules
+
+
+def test_words_versions_and_places_rerun_nothing(study):
+    """Version, docstring, sentence of a fault, machinery, a function that moved."""
+    study.edit("scripts/crossfc/__init__.py", '__version__ = "', '__version__ = "9.')
+    study.edit(
+        "scripts/crossfc/session/smoothing.py",
+        '"""Smoothing inside a mask',
+        '"""Smoothing, inside it',
+    )
+    study.edit(
+        "scripts/crossfc/group/volume.py",
+        "carries no orientation (",
+        "says nothing of directions (",
+    )
+    study.edit("scripts/crossfc/jobs/job.py", "_STORAGE = {", "_EDITED = 1\n_STORAGE = {")
+    # A function of every session's job and the twin's.
+    (study.folder / "scripts/crossfc/expansion.py").rename(
+        study.folder / "scripts/crossfc/session/powers.py"
+    )
+    for path in (study.folder / "scripts").rglob("*.py"):
+        text = path.read_text()
+        if "crossfc.expansion" in text:
+            path.write_text(text.replace("crossfc.expansion", "crossfc.session.powers"))
+    assert not study.would_run()
+
+
+def test_values_that_change_places_rerun(study):
+    """Parameters of a job are compared by name."""
+    record = study.folder / "results/small/logs/records/quality/sessions.tsv.record"
+    content = json.loads(record.read_text())
+    named = content["parameters"]
+    assert named["task"] == "'rest'" and {"space", "labels", "code"} < named.keys()
+    named["task"], named["space"] = named["space"], named["task"]
+    record.write_text(json.dumps(content))
+    assert by_rule(study.would_run())["quality_group"] == 1
 
 
 def test_comment_or_docstring_reruns_nothing(study):

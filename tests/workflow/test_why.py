@@ -1,5 +1,6 @@
 """Why jobs would run, in a user's words: for each kind of change, on a finished study."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -132,8 +133,40 @@ def test_changed_code(study):
     study.edit(path, "_TRUNCATE = 4.0", "_TRUNCATE = 5.0")
     lines = why(study)
     assert lines[0].startswith("connectivity_session, 19 jobs")
-    assert lines[1] == f"  {path} was edited"
+    assert lines[1] == "  crossfc.session.smoothing._TRUNCATE was edited"
     assert len(lines) == 3
+
+
+def test_code_that_moved_is_not_named_beside_what_was_edited(study):
+    study.edit("scripts/crossfc/session/smoothing.py", "_TRUNCATE = 4.0", "_TRUNCATE = 5.0")
+    (study.folder / "scripts/crossfc/session/smoothing.py").rename(
+        study.folder / "scripts/crossfc/session/smooth.py"
+    )
+    for path in (study.folder / "scripts").rglob("*.py"):
+        text = path.read_text()
+        if "crossfc.session.smoothing" in text:
+            path.write_text(text.replace("crossfc.session.smoothing", "crossfc.session.smooth"))
+    lines = why(study)
+    assert lines[0].startswith("connectivity_session, 19 jobs")
+    assert lines[1:3] == [
+        "  the code uses crossfc.session.smooth._TRUNCATE, which it did not",
+        "  the code no longer uses crossfc.session.smoothing._TRUNCATE",
+    ]
+    assert len(lines) == 4
+
+
+def test_records_of_an_earlier_version(study):
+    """They have no names of parameters, and so it is said; nothing is guessed."""
+    for record in (study.folder / "results/small/logs/records/group/gsr").glob("drug*.record"):
+        content = json.loads(record.read_text())
+        content["record"]["params"] = ["'another'"]
+        del content["parameters"]
+        record.write_text(json.dumps(content))
+    assert why(study)[:2] == [
+        "group_test: gsr drug_TRD",
+        "  its record is of an earlier version of crossfc, without the names of parameters: what "
+        "changed cannot be said",
+    ]
 
 
 def test_missing_output(study):

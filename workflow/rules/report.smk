@@ -4,7 +4,7 @@ Requires   whatever the study has: clinical tables alone, or everything
 Makes      <results>/<study>/report.html
 """
 
-from crossfc.code import content_digest
+from crossfc.jobs.code import content_digest
 
 
 def report_inputs():

@@ -21,7 +21,7 @@ from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
-from crossfc import cluster, executable, persistence, process, run
+from crossfc.jobs import cluster, executable, persistence, process, run
 
 # A job ends with the process that started it: the run, or on a cluster the batch.
 process.starts_jobs()

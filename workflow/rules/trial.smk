@@ -8,8 +8,8 @@ Steps      check config -> check sheets -> trial; or `sheets`: data set -> sheet
 import sys
 from copy import deepcopy
 
-from crossfc import need, planned
-from crossfc.code import digests
+from crossfc.jobs import need, planned
+from crossfc.jobs.code import digest
 from crossfc.fault import Fault
 from crossfc.plan import Plan
 from crossfc.trial.document import load_yaml
@@ -83,11 +83,11 @@ def on_sheets(function):
 
 
 def code(script):
-    """Give the digests of a script and all it imports: the only thing that says code changed.
+    """Give the digest of all that a script can reach: the only thing that says code changed.
 
     Asked for by the jobs that are planned: a job of a cluster reads its own script's modules only.
     """
-    return lambda wildcards: digests(f"{workflow.basedir}/scripts/{script}.py")
+    return lambda wildcards: digest(f"{workflow.basedir}/scripts/{script}.py")
 
 
 def needs(job, sizes=lambda wildcards, input: {}):

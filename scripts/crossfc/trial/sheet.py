@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossfc import planned
 from crossfc.content import stand_in
 from crossfc.fault import Fault, at
+from crossfc.jobs import planned
 
 # The words for a missing value, the same wherever a user's table is read. BIDS has n/a; the others
 # are what spreadsheets, R and pandas write. "None" and "unknown" are none of them: either may be a

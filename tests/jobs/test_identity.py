@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crossfc.identity import Identities, listing
+from crossfc.jobs.identity import Identities, listing
 
 DAY = 86_400
 
@@ -88,12 +88,12 @@ def test_digest_is_read_once_and_remembered(tmp_path, monkeypatch):
     path = tmp_path / "confounds.tsv"
     path.write_text("trans_x\n0\n")
     # Long enough ago that another change would have another time.
-    monkeypatch.setattr("crossfc.identity.time.time", lambda: path.stat().st_ctime + 10)
+    monkeypatch.setattr("crossfc.jobs.identity.time.time", lambda: path.stat().st_ctime + 10)
     first = Identities(tmp_path / "memory.json")
     found = first.of(path)
     first.save()
     second = Identities(tmp_path / "memory.json")
-    monkeypatch.setattr("crossfc.identity.hashlib.file_digest", None)
+    monkeypatch.setattr("crossfc.jobs.identity.hashlib.file_digest", None)
     assert second.of(path) == found
     (tmp_path / "memory.json").write_text("{")
     with pytest.raises(TypeError):

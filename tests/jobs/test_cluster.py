@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from crossfc import cluster
+from crossfc.jobs import cluster
 
 # As Snakemake's executor for SLURM 2.8 hands on what sbatch 22.05 to 25.05 print.
 SAID = "SLURM sbatch failed. The error message was '{}'.\n    sbatch call:\n        sbatch -p x\n"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from crossfc import claim
 from crossfc.fault import Fault
+from crossfc.jobs import claim
 from crossfc.plan import Plan
 
 SCAN = "sub-01/ses-1/func/sub-01_ses-1_task-rest_bold.nii.gz"

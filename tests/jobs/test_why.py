@@ -1,11 +1,11 @@
-"""What a job was given before, told from what Snakemake keeps of it: values without names."""
+"""What a job was given before, told from what its record keeps of it, by name."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from crossfc.rerun import Job, Study, explain, listing
+from crossfc.jobs.why import Job, Study, explain, listing
 from crossfc.trial.sheet import Row, Sheet
 
 CONFIG = {
@@ -14,9 +14,10 @@ CONFIG = {
     "clinical": {"permutations": 500},
 }
 CHOICES = {"permutations": 500, "seed": 0, "tail": True, "tfce": True}
-NOW = {"choices": CHOICES, "code": {"group_test.py": "1"}}
-# As parameters of their own, whose names are not kept.
+NOW = {"choices": CHOICES, "code": "1"}
+# As parameters of their own.
 PLAIN = {"permutations": 500, "seed": 0}
+DEFINITIONS = {"scripts/group_test.py": "a", "crossfc.group.tail.fit": "b"}
 
 
 @pytest.fixture
@@ -27,8 +28,13 @@ def study() -> Study:
 
 
 def job(before: dict, now: dict, rule: str = "group_test", **known) -> Job:
-    recorded = {"params": [repr(v) for v in before.values()], "input": [], "environment": None}
-    return Job(rule, params=now, recorded=recorded, **known)
+    recorded = {
+        "parameters": {name: repr(value) for name, value in before.items()},
+        "input": [],
+        "environment": None,
+        "definitions": DEFINITIONS,
+    }
+    return Job(rule, params=now, recorded=recorded, **{"definitions": DEFINITIONS} | known)
 
 
 @pytest.mark.parametrize(
@@ -36,32 +42,66 @@ def job(before: dict, now: dict, rule: str = "group_test", **known) -> Job:
     [
         ({"choices": CHOICES | {"permutations": 99}}, "config key group.permutations: 99 → 500"),
         ({"choices": CHOICES | {"tail": False}}, "config key group.tail: false → true"),
-        ({"code": {"group_test.py": "0"}}, "scripts/group_test.py was edited"),
-        (
-            {"code": {"group_test.py": "1", "crossfc/old.py": "3"}},
-            "the code no longer uses crossfc/old.py",
-        ),
+        ({"old": 3}, "old is no longer asked for"),
     ],
 )
 def test_one_parameter(study, before, sentence):
     assert explain(job(NOW | before, NOW), study) == [sentence]
 
 
-def test_two_numbers_at_once_are_not_guessed(study):
-    """Without names, which of two numbers was which is not known, and is not claimed."""
-    found = explain(job(PLAIN | {"permutations": 7, "seed": 9}, PLAIN), study)
-    assert found == [
-        "config key group.permutations is now 500",
-        "config key group.seed is now 0",
+@pytest.mark.parametrize(
+    ("changed", "sentences"),
+    [
+        ({"scripts/group_test.py": "0"}, ["scripts/group_test.py was edited"]),
+        (
+            {"crossfc.group.tail.fit": "0", "crossfc.group.tail.far": "3"},
+            ["crossfc.group.tail.fit was edited", "the code no longer uses crossfc.group.tail.far"],
+        ),
+        # It has moved; something else must have changed.
+        ({"crossfc.group.tail.fit": None, "crossfc.group.far.fit": "b"}, ["its code was edited"]),
+    ],
+)
+def test_code(study, changed, sentences):
+    before = {k: v for k, v in (DEFINITIONS | changed).items() if v}
+    edited = job(NOW | {"code": "0"}, NOW)
+    edited.recorded["definitions"] = before
+    assert explain(edited, study) == sentences
+
+
+def test_code_whose_definitions_are_not_known(study):
+    edited = job(NOW | {"code": "0"}, NOW)
+    edited.recorded["definitions"] = {}
+    assert explain(edited, study) == ["its code was edited"]
+
+
+def test_two_numbers_at_once(study):
+    assert explain(job(PLAIN | {"permutations": 7, "seed": 9}, PLAIN), study) == [
+        "config key group.permutations: 7 → 500",
+        "config key group.seed: 9 → 0",
     ]
 
 
-def test_two_numbers_are_told_apart_by_the_last_record(study):
-    before = CONFIG | {"group": CONFIG["group"] | {"permutations": 7, "seed": 9}}
-    known = Study(CONFIG, study.sheets, before)
-    assert explain(job(PLAIN | {"permutations": 7, "seed": 9}, PLAIN), known) == [
-        "config key group.permutations: 7 → 500",
-        "config key group.seed: 9 → 0",
+def test_one_of_two_equal_values_changes(study):
+    same = {"permutations": 500, "seed": 500}
+    assert explain(job(same, PLAIN), study) == ["config key group.seed: 500 → 0"]
+    assert explain(job(same | {"permutations": 0, "seed": 0}, PLAIN), study) == [
+        "config key group.permutations: 0 → 500"
+    ]
+
+
+def test_values_that_change_places(study):
+    assert explain(job({"permutations": 0, "seed": 500}, PLAIN), study) == [
+        "config key group.permutations: 0 → 500",
+        "config key group.seed: 500 → 0",
+    ]
+
+
+def test_a_record_without_names_says_so_and_nothing_else(study):
+    old = job(NOW, NOW)
+    old.recorded["parameters"] = None
+    assert explain(old, study) == [
+        "its record is of an earlier version of crossfc, without the names of parameters: what "
+        "changed cannot be said"
     ]
 
 

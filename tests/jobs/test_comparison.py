@@ -7,7 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from crossfc.comparison import compare, file_difference, sheet_rows
+from crossfc.jobs.comparison import compare, file_difference, sheet_rows
 
 JOB = {
     "jobs": 4,
@@ -29,8 +29,8 @@ RECORD = {
     "seeds": {"group.seed": 0},
     "sheets": {"participants": "1"},
     "jobs": {"group_test": [JOB]},
-    "modules": {"crossfc/group/tail.py": "1"},
-    "rules": {"group_test": ["crossfc/group/tail.py"]},
+    "definitions": {"crossfc.group.tail.fit": "1", "crossfc.group.tie.tied": "5"},
+    "rules": {"group_test": {"code": "0", "definitions": ["crossfc.group.tail.fit"]}},
     "workflow": {"Snakefile": "1"},
 }
 
@@ -102,10 +102,21 @@ def test_results_of_two_locks_are_named(runs):
 
 
 def test_code_and_the_rules_that_use_it(runs):
-    record(runs[1], modules={"crossfc/group/tail.py": "2"}, workflow={"Snakefile": "2"})
+    changed = {"crossfc.group.tail.fit": "2", "crossfc.group.peak.tied": "5"}
+    record(runs[1], definitions=changed, workflow={"Snakefile": "2"})
     text = said(runs)
-    assert "crossfc/group/tail.py differs: used by group_test" in text
+    assert "crossfc.group.tail.fit differs: used by group_test" in text
     assert "Snakefile differs" in text
+    assert "tied" not in text  # it is the same in another module
+
+
+def test_code_of_a_record_of_an_earlier_version(runs):
+    path = runs[0] / "provenance.json"
+    before = json.loads(path.read_text())
+    before["modules"] = before.pop("definitions")
+    path.write_text(json.dumps(before | {"code": "9"}))
+    text = said(runs)
+    assert "the code differs; an earlier version of crossfc recorded it in another way" in text
 
 
 def test_threads_and_machines(runs):

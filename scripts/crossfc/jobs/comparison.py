@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from crossfc import claim, provenance
+from crossfc import provenance
+from crossfc.jobs import claim
 from crossfc.session import origin
 
 # What a run says of itself is compared by its meaning, not as files.
@@ -202,20 +203,33 @@ def _software(jobs: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def _code(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
-    for module in sorted(a["modules"].keys() | b["modules"].keys()):
-        if a["modules"].get(module) == b["modules"].get(module):
-            continue
-        rules = {rule for run in (a, b) for rule, own in run["rules"].items() if module in own} & (
-            a["jobs"].keys() | b["jobs"].keys()
-        )
-        used = f"used by {', '.join(sorted(rules))}" if rules else "used by no job of these runs"
-        if module in a["modules"] and module in b["modules"]:
-            yield f"{module} differs: {used}"
-        else:
-            yield f"{module} is in {'A' if module in a['modules'] else 'B'} only: {used}"
+    if "definitions" in a and "definitions" in b:
+        yield from _definitions(a, b)
+    elif a["code"] != b["code"]:
+        yield "the code differs; an earlier version of crossfc recorded it in another way"
     for name in sorted(a["workflow"].keys() | b["workflow"].keys()):
         if a["workflow"].get(name) != b["workflow"].get(name):
             yield f"{name} differs"
+
+
+def _definitions(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
+    """Say which functions, classes and constants differ; one that only moved does not."""
+    one, other = a["definitions"], b["definitions"]
+    moved = {one[k] for k in one.keys() - other} & {other[k] for k in other.keys() - one}
+    for name in sorted(one.keys() | other.keys()):
+        if one.get(name) == other.get(name) or one.get(name, other.get(name)) in moved:
+            continue
+        rules = {
+            rule
+            for run in (a, b)
+            for rule, own in run["rules"].items()
+            if name in own["definitions"] and rule in a["jobs"].keys() | b["jobs"].keys()
+        }
+        used = f"used by {', '.join(sorted(rules))}" if rules else "used by no job of these runs"
+        if name in one and name in other:
+            yield f"{name} differs: {used}"
+        else:
+            yield f"{name} is in {'A' if name in one else 'B'} only: {used}"
 
 
 def _threads(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:

@@ -8,7 +8,9 @@ it takes an input for changed only if its time stamp is newer. Here
   of a data set), written whole or not at all, with paths that hold after the folder was moved;
 - what has no record is made again;
 - an input is changed if its content is another than when its job began, whatever its time stamp;
-- an output is made again if part of it is gone, or has another size than when it was made.
+- an output is made again if part of it is gone, or has another size than when it was made;
+- parameters are kept by name, so two whose values change places are another, and it can be said
+  which changed; what the digest of a job's code was made of lies beside the records, once.
 
 All that reaches into Snakemake's own store is in this file. Written for Snakemake 9.27.
 """
@@ -32,9 +34,10 @@ from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord, ParamsC
 from snakemake.persistence.file import FilePersistence
 from snakemake.settings.types import RerunTrigger
 
-from crossfc import atomic, run
+from crossfc import atomic
 from crossfc.fault import Fault
-from crossfc.identity import Identities, listing
+from crossfc.jobs import code, run
+from crossfc.jobs.identity import Identities, listing
 
 # Where the records of what lies in a folder are, below it.
 PLACES = {"results": "logs/records", "derivatives": ".crossfc/records", "bids": ".crossfc/records"}
@@ -100,6 +103,14 @@ class Roots:
                 return Path(folder, PLACES[name], full[len(start) :] + ".record")
         return None
 
+    def definitions(self, path: str, digest: str) -> Path | None:
+        """Give the place of what a digest of an output's code was made of (`code.Code`)."""
+        full = os.path.abspath(path)
+        for name, folder, start in self._folders:
+            if name in PLACES and full.startswith(start):
+                return Path(folder, PLACES[name], "code", f"{digest}.definitions")
+        return None
+
 
 class Persistence(FilePersistence):
     """Snakemake's store with records beside the results."""
@@ -114,6 +125,7 @@ class Persistence(FilePersistence):
         self._begun: dict[Any, dict[str, str | None]] = {}
         self._ahead: set[str] = set()
         self._inputs: dict[str, dict[str, str | None]] = {}
+        self._parameters: dict[str, dict[str, str]] = {}
         # Snakemake would read every input once more as a whole when its job has ended.
         self.max_checksum_file_size = -1
         if self._plans:
@@ -151,8 +163,11 @@ class Persistence(FilePersistence):
             super()._write_record(key, record)
             return
         holds = listing(key) if os.path.exists(key) else {}
-        content = json.dumps({"record": dict(record.items()), "holds": holds})
-        atomic.write_text(place, content + "\n")
+        content: dict[str, Any] = {"record": dict(record.items()), "holds": holds}
+        named = self._parameters.pop(key, None)
+        if named is not None:
+            content["parameters"] = named
+        atomic.write_text(place, json.dumps(content) + "\n")
         # The next job of a batch tells its inputs by what was written here, not by what was before.
         self._clear_cache()
 
@@ -171,16 +186,59 @@ class Persistence(FilePersistence):
     def _params(self, job: Any) -> list[Any]:
         return [self.roots.in_text(text) for text in super()._params(job)]
 
+    def parameters(self, job: Any) -> dict[str, str]:
+        """Return the parameters of a job that its record keeps: name to text.
+
+        Those that follow from input, output, threads or resources are not kept, as in Snakemake's
+        own list.
+        """
+        kept = {id(value) for value in job.non_derived_params}
+        texts = set(self._params(job))
+        found = {}
+        for name, value in job.params.items():
+            if id(value) in kept:
+                text = self.roots.in_text(str(self._serialize_param(value)))
+                if text in texts:
+                    found[name] = text
+        return found
+
     def recorded(self, job: Any) -> dict[str, Any] | None:
-        """Give the record of a job's first output that has one, with paths as they are now."""
+        """Give the record of a job's first output that has one, with paths as they are now.
+
+        Returns
+        -------
+        dict or None
+            ``parameters`` (name to text; None in a record of an earlier version), ``input``,
+            ``conda_env`` and ``definitions`` (see `crossfc.jobs.code.Code`).
+        """
         for path in job.output:
             if record := self.metadata(path):
+                named = (self._content(self._get_key(path)) or {}).get("parameters")
                 return {
-                    "params": [self.roots.out_of_text(text) for text in record.params or ()],
+                    "parameters": named
+                    and {name: self.roots.out_of_text(text) for name, text in named.items()},
                     "input": [self.roots.found(told) for told in record.input or ()],
                     "conda_env": record.conda_env,
+                    "definitions": self._definitions(str(path), named or {}),
                 }
         return None
+
+    def _definitions(self, path: str, named: Mapping[str, str]) -> dict[str, str]:
+        digest = named.get("code", "").strip("'")
+        place = self.roots.definitions(path, digest) if digest.isalnum() else None
+        try:
+            return json.loads(place.read_text(encoding="utf-8")) if place else {}
+        except (OSError, ValueError):
+            return {}
+
+    def _keep_definitions(self, job: Any) -> None:
+        """Write what the digest of a job's code was made of, for `recorded`."""
+        digest = job.params.get("code")
+        known = code.definitions(digest) if isinstance(digest, str) else {}
+        for path in job.output if known else ():
+            place = self.roots.definitions(str(path), digest)
+            if place is not None and not place.exists():
+                atomic.write_text(place, json.dumps(known) + "\n")
 
     # Inputs -------------------------------------------------------------------------------------
 
@@ -203,6 +261,9 @@ class Persistence(FilePersistence):
             others = [path for path in job.input if self.roots.told(str(path)) not in read]
             read = self._identities_of(others) | read
             self._inputs |= {self._get_key(path): read for path in job.output}
+            named = self.parameters(job)
+            self._parameters |= {self._get_key(path): named for path in job.output}
+            self._keep_definitions(job)
         await super().finished(job)
 
     async def record_ahead(self, job: Any) -> None:
@@ -280,6 +341,18 @@ class Persistence(FilePersistence):
             and known != {self._identity_seen(str(path))}
         ]
 
+    def changed_parameters(self, job: Any) -> list[str]:
+        """List the parameters of a job that its record has another value of, or no value."""
+        found: dict[str, None] = {}
+        now = None
+        for path in job.output:
+            before = (self._content(self._get_key(path)) or {}).get("parameters")
+            if before is not None:
+                now = self.parameters(job) if now is None else now
+                names = [*before, *now]
+                found |= dict.fromkeys(n for n in names if before.get(n) != now.get(n))
+        return list(found)
+
     def has_metadata(self, job: Any) -> bool:
         """Have Snakemake ask `params_changed`, which says what there is no record of."""
         return self._plans or super().has_metadata(job)
@@ -292,6 +365,7 @@ class Persistence(FilePersistence):
         found = [f"no record of what {path} was made of" for path in self.unrecorded(job)]
         found += self.damaged(job)
         found += [f"{path} has another content" for path in self.changed_inputs(job)]
+        found += [f"parameter {name} is another" for name in self.changed_parameters(job)]
         if found:
             change |= ParamsChange(only_new=set(found), files=set(job.output))
         return change

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from crossfc import need
+from crossfc.jobs import need
 
 
 @pytest.mark.parametrize("kind", ["nii", "nii.gz", "img"])

@@ -1,7 +1,8 @@
-"""Why a job runs again, in the words of the study: which row, key, file, module or environment.
+"""Why a job runs again, in the words of the study: which row, key, file, function or environment.
 
-Snakemake records of every output the values of its job's parameters, without their names, and the
-checksums of its inputs. Held against what the job would be given now, they say what changed.
+A job's record keeps its parameters by name, the definitions that its code is made of, and what its
+inputs were (`crossfc.jobs.persistence`). Held against what the job would be given now, they say
+what changed.
 """
 
 import ast
@@ -11,7 +12,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from crossfc.comparison import leaves, say
+from crossfc.jobs import code
+from crossfc.jobs.comparison import leaves, say
 from crossfc.trial.sheet import Row, Sheet
 
 # What names a row, in the order in which it is said.
@@ -27,6 +29,10 @@ _SECTIONS = {
     "check_scan": ("preprocessing",),
 }
 _ABSENT = object()
+_NAMELESS = (
+    "its record is of an earlier version of crossfc, without the names of parameters: what changed "
+    "cannot be said"
+)
 _SHOWN = 12  # sentences of one job; labels of one group of jobs
 
 
@@ -40,12 +46,15 @@ class Job:
     labels : str
         Its wildcards, such as ``sub-01 ses-1``; empty where it has none.
     params : dict
-        Its parameters now, by name.
+        Its parameters now, by name; those that a record keeps.
+    definitions : dict
+        Those of its code now (`crossfc.jobs.code.Code`).
     inputs : list of str
         Its inputs now.
     recorded : dict or None
-        Snakemake's record of its first output: ``params`` (texts), ``input``, ``environment``
-        (text of the conda file); None where there is none.
+        The record of its first output: ``parameters`` (name to text; None in a record of an
+        earlier version, which has no names), ``input``, ``environment`` (text of the conda file),
+        ``definitions`` (of its code); None where there is none.
     forced : bool
         Asked for by the command line.
     missing, incomplete, updated, upstream : list of str
@@ -63,6 +72,7 @@ class Job:
     labels: str = ""
     params: dict[str, Any] = field(default_factory=dict)
     inputs: list[str] = field(default_factory=list)
+    definitions: dict[str, str] = field(default_factory=dict)
     recorded: dict[str, Any] | None = None
     forced: bool = False
     missing: list[str] = field(default_factory=list)
@@ -95,13 +105,15 @@ def _job(job: Any, dag: Any) -> Job:
     return Job(
         job.rule.name,
         " ".join(_label(*pair) for pair in job.wildcards_dict.items()),
-        dict(job.params.items()),
+        {name: job.params.get(name) for name in kept.parameters(job)},
         [str(path) for path in job.input],
+        code.definitions(str(job.params.get("code"))),
         record
         and {
-            "params": record["params"],
+            "parameters": record["parameters"],
             "input": record["input"],
             "environment": record["conda_env"] and b64decode(record["conda_env"]).decode(),
+            "definitions": record["definitions"],
         },
         forced=reason.forced,
         missing=sorted(reason.missing_output),
@@ -129,15 +141,10 @@ class Study:
         As resolved.
     sheets : dict
         Name (participants, sessions, …) to its sheet as read.
-    before : dict, optional
-        The configuration of the last complete run; tells apart what Snakemake's record leaves open.
     """
 
-    def __init__(
-        self, config: dict[str, Any], sheets: dict[str, Sheet], before: dict[str, Any] | None = None
-    ):
+    def __init__(self, config: dict[str, Any], sheets: dict[str, Sheet]):
         self.config = leaves(config)
-        self.before = leaves(before or {})
         self.sheets = sheets
         self.roles = {label: role for role, label in config["treatments"].items()}
         self._participants: dict[str, Row] = {}
@@ -184,11 +191,6 @@ class Study:
             found = own or [key for key in found if self.config[key] == value] or found
         return " or ".join(found) or None
 
-    def earlier(self, rule: str, name: str) -> Any:
-        """Give the value that a key had in the last complete run."""
-        key = self.key(rule, (name,), _ABSENT)
-        return self.before.get(key, _ABSENT) if key else _ABSENT
-
 
 def explain(job: Job, study: Study) -> list[str]:
     """Say why a job would run, apart from jobs before it that run.
@@ -207,8 +209,13 @@ def explain(job: Job, study: Study) -> list[str]:
     found += job.damaged
     found += [f"{path} has another content than when it was read" for path in job.updated]
     if job.recorded is not None:
-        for name, old, new in _changed(job, study):
-            found += _said(job.rule, name, old, new, study)
+        if job.recorded["parameters"] is None:
+            found.append(_NAMELESS)
+        for name, old, new in _changed(job):
+            if name == "code":
+                found += _code(job.recorded["definitions"], job.definitions)
+            else:
+                found += _said(job.rule, name, old, new, study)
         found += _inputs(job)
         found += _environment(job)
     return list(dict.fromkeys(found))
@@ -245,27 +252,15 @@ def listing(jobs: Iterable[Job], study: Study) -> list[str]:
 # Parameters ---------------------------------------------------------------------------------------
 
 
-def _changed(job: Job, study: Study) -> Iterator[tuple[str, Any, Any]]:
-    """Pair the parameters that changed with what they were: name, old and new."""
-    recorded = job.recorded["params"] or ()
-    now = {name: repr(value) for name, value in job.params.items()}
-    # The record holds a value once, however many parameters have it.
-    old = [_value(text) for text in recorded if text not in now.values()]
-    new = [(name, job.params[name]) for name, text in now.items() if text not in recorded]
-    for name, value in sorted(new, key=lambda item: _is_plain(item[1])):
-        # The record has no names. What a number was, the last complete run may tell.
-        earlier = study.earlier(job.rule, name)
-        if earlier in old:
-            found = old.index(earlier)
-        elif _is_plain(value):
-            rivals = [other for other, its in new if other != name and _likeness(its, value) == 1]
-            alike = [i for i, its in enumerate(old) if _likeness(its, value) == 1]
-            alike = alike or [i for i, its in enumerate(old) if _likeness(its, value) > 0]
-            found = alike[0] if len(alike) == 1 and not rivals else None
-        else:
-            found = max(range(len(old)), key=lambda i: _likeness(old[i], value), default=None)
-            found = found if found is not None and _likeness(old[found], value) > 0 else None
-        yield name, _ABSENT if found is None else old.pop(found), value
+def _changed(job: Job) -> Iterator[tuple[str, Any, Any]]:
+    """List the parameters that are another than in the record: name, old and new value."""
+    before = job.recorded["parameters"]
+    if before is None:
+        return
+    for name in dict.fromkeys([*job.params, *before]):
+        new = job.params.get(name, _ABSENT)
+        if name not in before or new is _ABSENT or before[name] != repr(new):
+            yield name, _value(before[name]) if name in before else _ABSENT, new
 
 
 def _value(text: str) -> Any:
@@ -273,34 +268,6 @@ def _value(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
-
-
-def _is_plain(value: Any) -> bool:
-    return not isinstance(value, dict | list)
-
-
-def _likeness(old: Any, new: Any) -> float:
-    """Say how likely a value is the earlier one of a parameter: of the same kind and build."""
-    if isinstance(old, bool) != isinstance(new, bool):
-        return 0.0
-    if isinstance(old, int | float) and isinstance(new, int | float):
-        return 1.0 if type(old) is type(new) else 0.5
-    if old is None or new is None:
-        return 0.1
-    if type(old) is not type(new):
-        return 0.0
-    if isinstance(old, dict):
-        return _shared(set(old), set(new))
-    if isinstance(old, list):
-        if not old or not new:
-            return 0.3
-        rows = [set(v[0]) if isinstance(v[0], dict) else {type(v[0])} for v in (old, new)]
-        return _shared(*rows)
-    return 1.0
-
-
-def _shared(a: set[Any], b: set[Any]) -> float:
-    return (len(a & b) + 0.5) / (len(a | b) + 0.5)
 
 
 def _differences(old: Any, new: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -339,14 +306,14 @@ def _by_identity(rows: list[dict[str, Any]]) -> dict[Any, tuple[dict[str, str], 
 
 
 def _said(rule: str, name: str, old: Any, new: Any, study: Study) -> list[str]:
-    if name == "code":
-        return list(_code(old, new))
     if name == "templates":
         return ["a template of the page was edited (workflow/report)"]
     if name in ("truth", "counts"):
         return [] if name == "counts" else ["the plan of the twin follows the sheets and seeds"]
     if name == "scans":
         return [f"its scans: {_shown(old)} → {_shown(new)} ({study.sheets['sessions'].path})"]
+    if new is _ABSENT:
+        return [f"{name} is no longer asked for"]
     if old is _ABSENT:
         key = study.key(rule, (name,), new)
         return [f"config key {key} is now {_shown(new)}" if key else f"{name} is now another"]
@@ -430,17 +397,20 @@ def _score(row: dict[str, str], column: str) -> tuple[str, str]:
     return "", ""
 
 
-def _code(old: Any, new: dict[str, str]) -> Iterator[str]:
-    if not isinstance(old, dict):
-        yield "the code was another"
-        return
-    for module in dict.fromkeys([*old, *new]):
-        if module not in new:
-            yield f"the code no longer uses {module}"
-        elif module not in old:
-            yield f"the code uses {module}, which it did not"
-        elif old[module] != new[module]:
-            yield f"scripts/{module} was edited"
+def _code(old: dict[str, str], new: dict[str, str]) -> Iterator[str]:
+    """Say which functions, classes and constants changed; one that only moved did not."""
+    moved = {old[n] for n in old.keys() - new} & {new[n] for n in new.keys() - old}
+    found = []
+    for name in dict.fromkeys([*new, *old]) if old and new else ():
+        if name not in new:
+            found += [] if old[name] in moved else [f"the code no longer uses {name}"]
+        elif name not in old:
+            found += [] if new[name] in moved else [f"the code uses {name}, which it did not"]
+        elif old[name] != new[name]:
+            found.append(f"{name} was edited")
+    # Edits come first: what else is used follows from them.
+    found.sort(key=lambda sentence: not sentence.endswith("edited"))
+    yield from found or ["its code was edited"]
 
 
 def _inputs(job: Job) -> Iterator[str]:

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from crossfc import planned, provenance
+from crossfc import provenance
+from crossfc.jobs import planned
 from crossfc.trial.sheet import read_text
 
 
@@ -45,7 +46,8 @@ def test_a_job_reads_what_the_run_was_planned_from(sheet, root, monkeypatch):
     sheet.write_text("participant_id\tMADRS\nsub-01\t59\n")
     os.symlink(sheet, "other.tsv")
     program = """
-from crossfc import planned, provenance
+from crossfc import provenance
+from crossfc.jobs import planned
 from crossfc.trial.sheet import read_text
 config = {"sheets": {"sessions": "sessions.tsv"}, "strategies": "none.yaml"}
 found = provenance.sheet_contents(config)

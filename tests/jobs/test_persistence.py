@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
 
-from crossfc.persistence import Persistence, Roots
+from crossfc.jobs.persistence import Persistence, Roots
 
 
 @pytest.fixture

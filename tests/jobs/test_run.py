@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from crossfc import process, run
 from crossfc.fault import Fault
+from crossfc.jobs import process, run
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_note_of_this_run_is_whole_at_every_moment(folder):
 # A run that starts a job, says its number and never ends; the job holds a result back.
 RUN = """
 import subprocess, sys
-from crossfc import process
+from crossfc.jobs import process
 process.starts_jobs()
 job = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=subprocess.DEVNULL)
 print(job.pid, flush=True)
@@ -174,7 +174,8 @@ job.wait()
 JOB = """
 import os, sys, time
 from types import SimpleNamespace
-from crossfc import atomic, job
+from crossfc import atomic
+from crossfc.jobs import job
 {patch}
 with job.job(SimpleNamespace(threads=1, log=[], rule="x", output=["result.txt"])):
     with atomic.writing("result.txt") as temporary:

@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from crossfc import process
 from crossfc.fault import Fault
+from crossfc.jobs import process
 
 NOTES = Path(".snakemake/crossfc_runs")
 _LOCKS = Path(".snakemake/locks")
@@ -32,7 +32,7 @@ def begin() -> None:
 
 
 def plan_file() -> Path:
-    """Name the file in which this run keeps what it was planned from (`crossfc.planned`)."""
+    """Name the file in which this run keeps what it was planned from (`crossfc.jobs.planned`)."""
     return _own_note().with_suffix(".plan")
 
 

@@ -3,7 +3,7 @@
 import shlex
 import sys
 
-from crossfc import executable
+from crossfc.jobs import executable
 
 
 class Runner:

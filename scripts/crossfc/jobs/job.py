@@ -14,8 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from crossfc import atomic, process
+from crossfc import atomic
 from crossfc.fault import Fault
+from crossfc.jobs import process
 
 # The packages that compute or start what computes, by the module they are imported as.
 PACKAGES = {
@@ -171,7 +172,7 @@ def _processor() -> str:
 
 def digest_of_lock() -> str | None:
     """Give the SHA-256 of ``uv.lock``, which pins every package; None where there is none."""
-    lock = Path(__file__).resolve().parents[2] / "uv.lock"
+    lock = Path(__file__).resolve().parents[3] / "uv.lock"
     return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None
 
 
