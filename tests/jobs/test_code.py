@@ -275,6 +275,8 @@ def test_a_local_name_is_no_function_of_the_package(written):
         "try:\n    from crossfc.extra import used\nexcept ImportError:\n    used = None\n"
         "def mean(mask):\n    return used()",
         "from .extra import used\ndef mean(mask):\n    return used()",
+        "from crossfc.deep import inside\ndef mean(mask):\n    return inside()",
+        "import crossfc.deep\ndef mean(mask):\n    return crossfc.deep.inside.real",
     ],
 )
 def test_every_way_to_reach_a_function(written, mean):
@@ -285,7 +287,13 @@ def test_every_way_to_reach_a_function(written, mean):
         class Base:
             def method(self): return _behind()
         """
-    files = {"crossfc/image.py": mean, "crossfc/extra.py": extra}
+    files = {
+        "crossfc/image.py": mean,
+        "crossfc/extra.py": extra,
+        # The folder's own name for a function is that of a module in it.
+        "crossfc/deep/__init__.py": "from crossfc.extra import used as inside",
+        "crossfc/deep/inside.py": "",
+    }
     before = digests(written(files))
     after = digests(
         written(files, [("crossfc/extra.py", "_behind(): return 1", "_behind(): return 2")])

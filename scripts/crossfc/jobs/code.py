@@ -344,9 +344,10 @@ class _Package:
 
         A name that is only imported there is followed to where it is from.
         """
-        if self.is_module(dotted):
-            return [dotted]
         source, _, name = dotted.rpartition(".")
+        if self.is_module(dotted):
+            # The folder's own __init__ may bind the name of one of its modules otherwise.
+            return [dotted, *self._bound_over(source, name)]
         if not source or dotted in _seen:
             return []
         module = self.module(source)
@@ -366,6 +367,16 @@ class _Package:
             if places := self.found(f"{star}.{name}", _seen | {dotted}):
                 return places
         return []
+
+    def _bound_over(self, source: str, name: str) -> list[Place | str]:
+        module = self.module(source) if source else None
+        if module is None:
+            return []
+        places: list[Place | str] = [(source, name)] if name in module.bound else []
+        for target in module.names.imports.get(name, ()):
+            if target != f"{source}.{name}" and target.startswith(PACKAGE + "."):
+                places += self.found(target)
+        return places
 
     def is_fault(self, place: Place) -> bool:
         """Tell whether a definition is the class of faults, or one made from it and made alike."""
@@ -679,6 +690,8 @@ class _Reader:
                 continue
             dotted, rest = target, list(attributes)
             while rest and self.package.is_module(dotted):
+                if len(rest) > 1:
+                    found += self.package._bound_over(dotted, rest[0])
                 dotted = f"{dotted}.{rest.pop(0)}"
             if dotted.startswith(MACHINERY + ".") and not self.package.is_module(dotted):
                 source, _, name = dotted.rpartition(".")
@@ -1040,7 +1053,8 @@ class _Effects:
             return self._harmless(called.func, names)
         meaning = self._reader.meaning(called, names)
         if isinstance(called, ast.Attribute) and called.attr in _HARMLESS_METHODS:
-            return meaning is None or not meaning.outside
+            # Of a value, not a function of a module that is called so.
+            return meaning is None or bool(meaning.rest and not meaning.outside)
         if meaning is None or meaning.local:
             return False
         outside = [".".join([name, *meaning.rest]) for name in meaning.outside]
