@@ -424,6 +424,7 @@ def test_a_moved_module_of_the_package(own, scripts):
             {"connectivity_session"},
         ),
         ("crossfc/provenance.py", 'RECORD = "', 'RECORD = "" + "', set()),
+        ("crossfc/provenance.py", '"machine": machine(),', '"host": machine(),', {"provenance"}),
         ("crossfc/expansion.py", "values**2", "values**3", {"preprocess_session", "twin_session"}),
         ("fmriprep_scan.py", "wanted.res)", "wanted.res or 1)", {"fmriprep_scan"}),
     ],

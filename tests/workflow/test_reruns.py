@@ -41,7 +41,7 @@ def test_threads_and_the_lock_make_no_new_record(study):
 
 
 def test_edited_provenance_makes_a_new_record_only(study):
-    study.edit("scripts/crossfc/provenance.py", 'RECORD = "', 'RECORD = "" + "')
+    study.edit("scripts/crossfc/provenance.py", '"machine": machine(),', '"host": machine(),')
     assert by_rule(study.would_run()) == {"provenance": 1, "all": 1}
 
 
@@ -314,7 +314,9 @@ def test_changed_exclusion_limit_reruns_pairs_not_sessions(study):
 
 def test_edited_module_reruns_the_rules_that_use_it(study):
     path = "scripts/crossfc/group/mixed.py"
+    # What no rule can reach is no edit.
     study.edit(path, "\nimport numpy as np\n", "\nimport numpy as np\n\n_EDITED = 1\n")
+    study.edit(path, "_ITERATIONS = 200", "_ITERATIONS = 201")
     rules = by_rule(study.would_run())
     assert rules == {"mixed_model": 1, "report": 1, "provenance": 1, "all": 1}
 

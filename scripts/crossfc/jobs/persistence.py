@@ -231,10 +231,14 @@ class Persistence(FilePersistence):
         except (OSError, ValueError):
             return {}
 
+    def definitions(self, job: Any) -> dict[str, str]:
+        """Return what the digest of a job's code is made of now (`crossfc.jobs.code.Code`)."""
+        digest = job.params.get("code")
+        return code.definitions(digest) if isinstance(digest, str) else {}
+
     def _keep_definitions(self, job: Any) -> None:
         """Write what the digest of a job's code was made of, for `recorded`."""
-        digest = job.params.get("code")
-        known = code.definitions(digest) if isinstance(digest, str) else {}
+        digest, known = job.params.get("code"), self.definitions(job)
         for path in job.output if known else ():
             place = self.roots.definitions(str(path), digest)
             if place is not None and not place.exists():

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from crossfc.jobs import code
 from crossfc.jobs.comparison import leaves, say
 from crossfc.trial.sheet import Row, Sheet
 
@@ -107,7 +106,7 @@ def _job(job: Any, dag: Any) -> Job:
         " ".join(_label(*pair) for pair in job.wildcards_dict.items()),
         {name: job.params.get(name) for name in kept.parameters(job)},
         [str(path) for path in job.input],
-        code.definitions(str(job.params.get("code"))),
+        kept.definitions(job),
         record
         and {
             "parameters": record["parameters"],
