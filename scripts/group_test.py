@@ -11,7 +11,6 @@ with job(snakemake):
 
     given, wanted = snakemake.input, dict(snakemake.params.choices)
     name = snakemake.wildcards.analysis
-    arrangement = wanted.pop("drug_arrangement", None)
     started = last = time.monotonic()
 
     def progress(done: int, total: int) -> None:
@@ -29,7 +28,7 @@ with job(snakemake):
         given.pairs,
         snakemake.output[0],
         n_permutations=wanted.pop("permutations"),
-        arrangement=None if arrangement == "automatic" else arrangement,
+        arrangement=wanted.pop("drug_arrangement", None),
         atlas={"image": given.atlas, "table": given.atlas_names},
         threads=snakemake.threads,
         memory_gb=snakemake.resources.data_mb / 1000,

@@ -141,6 +141,16 @@ def test_the_arrangement_can_be_chosen(people, name, chosen):
     np.testing.assert_array_equal(built.effect, default.effect)
 
 
+@pytest.mark.parametrize("name", names(GROUPS, ["MADRS"], sequence_known=True))
+def test_automatic_is_the_default_of_every_question(people, name):
+    people = pd.concat([people] * 3, ignore_index=True)
+    chosen, default = build(name, people, arrangement="automatic"), build(name, people)
+    assert chosen.arrangement == default.arrangement and chosen.notes == default.notes
+    assert (chosen.flip is None) == (default.flip is None)
+    if name == "drug_TRD":  # 18 people of both orders
+        assert chosen.arrangement == "shuffles" and chosen.flip is not None
+
+
 def test_an_arrangement_that_does_not_suit_is_refused(people):
     for chosen in ("shuffles", "sign flips and shuffles"):
         with pytest.raises(Fault, match="tests a mean.*use sign flips or re-randomisation"):

@@ -22,6 +22,7 @@ from crossfc.trial.sequence import sequence_code
 _ROUNDING = 1e-12
 
 FEWEST = 3
+_ALIKE = "the change does not vary among people of the same order"
 
 
 class Test(NamedTuple):
@@ -252,16 +253,15 @@ def clinical_change(
                 "treatments in the same order, so the drug cannot be told from the period"
             )
         else:
-            design = np.column_stack([np.ones(n_known), code[known]])
-            adjusted, period = _least_squares(design, delta[known])
+            adjusted, period = _by_order(delta, code)
             by_ranks = adjusted_wilcoxon_p(delta, code)
             # The slope on ±1 is half of control first minus active first.
-            half = _least_squares(design, total[known])[1]
+            half = _by_order(total, code)[1]
             carryover = Test(
                 -2 * half.estimate, -2 * half.high, -2 * half.low, -half.t, half.df, half.p
             )
             if np.isnan(adjusted.p):
-                because = "the change does not vary among people of the same order"
+                because = _ALIKE
         rows.append(
             {
                 **{"scale": scale, "group": group, "n": len(delta)},
@@ -409,14 +409,20 @@ def adjusted_change(
     because : str
         Why there is none.
     """
-    known, because = np.isfinite(code), no_order(code, treatments)
+    because = no_order(code, treatments)
     if because:
         return _NO_TEST, 0, because
-    design = np.column_stack([np.ones(int(known.sum())), code[known]])
-    test = _least_squares(design, delta[known])[0]
+    test = _by_order(delta, code)[0]
     if np.isnan(test.p):
-        return _NO_TEST, 0, "the change does not vary among people of the same order"
-    return test, int(known.sum()), ""
+        return _NO_TEST, 0, _ALIKE
+    return test, int(np.isfinite(code).sum()), ""
+
+
+def _by_order(values: np.ndarray, code: np.ndarray) -> list[Test]:
+    """Fit values ~ 1 + code to people of known order; both orders must be there."""
+    known = np.isfinite(code)
+    design = np.column_stack([np.ones(int(known.sum())), code[known]])
+    return _least_squares(design, values[known])
 
 
 def adjusted_difference(
@@ -463,7 +469,7 @@ def adjusted_difference(
     except Fault:
         return _NO_TEST, no_size, 0, "too few people of known order"
     if np.isnan(test.p):
-        because = "the change does not vary among people of the same order"
+        because = _ALIKE
         return _NO_TEST, no_size, 0, because
     return test, g, int(known.sum()), ""
 

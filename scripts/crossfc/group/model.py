@@ -11,6 +11,7 @@ from crossfc.group.arrangement import BOTH, SHUFFLES, SIGN_FLIPS, count_shuffles
 from crossfc.group.question import CARRYOVER, CHANGE, MEANS, Question, group_labels
 
 RERANDOMISATION = "re-randomisation"
+AUTOMATIC = "automatic"  # the default of the question
 # The smallest p that drawing the orders again must be able to give, or signs are flipped.
 _SMALLEST_P = 0.01
 WITHIN = "within"
@@ -146,9 +147,9 @@ def model(
     blocks : str, optional
         Column of exchangeability blocks (strata).
     arrangement : str, optional
-        Instead of the default above: ``sign flips``, or, for an effect between people,
-        ``shuffles`` or ``sign flips and shuffles``, or, for the mean of a group,
-        ``re-randomisation``.
+        ``automatic`` and None are the default above. Instead of it: ``sign flips``, or, for an
+        effect between people, ``shuffles`` or ``sign flips and shuffles``, or, for the mean of a
+        group, ``re-randomisation``.
     block_exchange : str
         ``within`` or ``whole``; see `Model`.
 
@@ -164,6 +165,7 @@ def model(
     Fault
         If a column is missing, or the arrangement does not suit the question.
     """
+    arrangement = None if arrangement == AUTOMATIC else arrangement
     wanted = list(covariates) + ([blocks] if blocks else [])
     score = f"delta_{question.scale}" if question.kind == CHANGE else None
     wanted += [score] if score else []
