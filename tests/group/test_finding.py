@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from crossfc.group.arrangement import sign_flips
 from crossfc.group.cluster import label, masses, neighbours
-from crossfc.group.finding import Analysed, Sessions, findings, no_findings
+from crossfc.group.finding import Analysed, Sessions, _weakest, findings, no_findings
 from crossfc.group.inference import Inference
 from crossfc.group.leave_one_out import LeaveOneOut, effect_of
 from crossfc.group.peak import peaks
@@ -213,6 +213,36 @@ def test_left_out_people_are_read_in_their_own_fold(data, sessions):
     assert set(largest) == {"+", "-"} and largest["+"]["n_folds"] == N
     assert largest["+"]["effect_in_sample"] == row["effect_in_sample"]
     assert largest["+"]["effect_loo"] == row["effect_loo"]  # its largest is the same cluster
+
+
+def test_without_each_person_the_effect_is_told_and_who_weakens_it_most(data, sessions):
+    delta = data[0].copy()
+    told, found, *_ = find(data, sessions)
+    row = told.clusters.iloc[0]
+    voxels = np.flatnonzero(found.clusters[0] == row["cluster"])
+    means = delta[:N, 0][:, voxels].mean(axis=1, dtype=float)
+    rest = [np.delete(means, person) for person in range(N)]
+    effect = np.array([values.mean() for values in rest])
+    p = np.array([stats.ttest_1samp(values, 0).pvalue for values in rest])
+    np.testing.assert_allclose(row["effect_without_min"], effect.min(), rtol=1e-6)
+    np.testing.assert_allclose(row["effect_without_max"], effect.max(), rtol=1e-6)
+    assert row["without_person"] == f"sub-{p.argmax():02}" and row["n_decisive"] == 0
+    np.testing.assert_allclose(row["effect_without_person"], effect[p.argmax()], rtol=1e-6)
+    np.testing.assert_allclose(row["p_without_person"], p.max(), rtol=1e-5)
+
+
+def test_who_decides_by_p_or_by_sign_is_counted():
+    ids = np.array(["sub-1", "sub-2", "sub-3", "sub-4"])
+    told = _weakest(
+        1.0, np.array([0.8, 0.4, -0.1, np.nan]), np.array([0.01, 0.2, 0.04, np.nan]), ids
+    )
+    assert told["n_decisive"] == 2  # one by its p, one by its sign
+    assert told["without_person"] == "sub-3" and told["p_without_person"] == 0.04
+    assert (told["effect_without_min"], told["effect_without_max"]) == (-0.1, 0.8)
+    told = _weakest(-1.0, np.array([-0.8, -0.4]), np.array([0.05, 0.0501]), ids[:2])
+    assert told["n_decisive"] == 1 and told["without_person"] == "sub-2"
+    told = _weakest(1.0, np.full(2, np.nan), np.full(2, np.nan), ids[:2])
+    assert told["n_decisive"] == 0 and told["without_person"] == ""
 
 
 def test_who_has_no_fold_is_counted(data, sessions):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from crossfc.group.cluster import label, neighbours
 from crossfc.group.hotelling import Hotelling
-from crossfc.group.leave_one_out import LeaveOneOut, effect_of
+from crossfc.group.leave_one_out import LeaveOneOut, effect_of, without_each
 from crossfc.group.slope import Slope
 from crossfc.group.statistic import Student
 from crossfc.group.welch import Welch
@@ -198,3 +198,48 @@ def test_the_largest_cluster_of_no_effect_holds_none(measures):
     assert too_high > 0.4 and 0.2 * too_high < less_so < 0.9 * too_high
     mean, error = mean_and_error(largest)
     assert error < 0.05 and abs(mean) < 2.5 * error
+
+
+@pytest.mark.parametrize("kind", ["mean", "slope", "robust slope", "groups", "seeds"])
+def test_without_each_is_the_test_of_the_others(kind):
+    rng = np.random.default_rng(5)
+    statistic = design(rng, 14, kind)
+    values = rng.standard_normal((14, 2, 3) if kind == "seeds" else (14, 3))
+    effect, p = without_each(statistic, values)
+    one_sided = without_each(statistic, values, two_sided=False)[1]
+    for person in range(14):
+        others = np.arange(14) != person
+        model = np.column_stack([statistic.effect, statistic.nuisance])[others]
+        slopes = np.linalg.lstsq(model, values[others].reshape(13, -1), rcond=None)[0][0]
+        if kind == "seeds":
+            slopes = np.linalg.norm(slopes.reshape(2, 3), axis=0)
+        np.testing.assert_allclose(effect[person], slopes)
+    if kind in ("mean", "slope"):
+        model = model[:, 1:], model
+        squares = [
+            np.square(values[:-1] - of @ np.linalg.lstsq(of, values[:-1], rcond=None)[0]).sum(0)
+            for of in model
+        ]
+        df = 13 - model[1].shape[1]
+        f = (squares[0] - squares[1]) / squares[1] * df
+        np.testing.assert_allclose(p[-1], stats.f.sf(f, 1, df))
+    if kind == "groups":
+        fit = Welch(statistic.effect[:-1], statistic.nuisance[:-1], statistic.groups[:-1]).fit(
+            values[:-1]
+        )
+        t = np.abs(fit.effect / fit.standard_error)
+        np.testing.assert_allclose(p[-1], 2 * stats.t.sf(t, fit.degrees_of_freedom))
+    if kind == "seeds":
+        f = Hotelling(statistic.effect[:-1], statistic.nuisance[:-1], 2).fit(values[:-1])
+        df = 13 - model.shape[1]
+        np.testing.assert_allclose(p[-1], stats.f.sf(f.statistic, 2, df - 1))
+        np.testing.assert_array_equal(p, one_sided)
+    else:
+        upwards = np.where(effect > 0, p / 2, 1 - p / 2)
+        np.testing.assert_allclose(one_sided, upwards, atol=1e-12)
+
+
+def test_without_whom_the_model_needs_there_is_no_number():
+    statistic = Student(np.ones(6), np.array([1.0, -1, -1, -1, -1, -1])[:, None])
+    effect, p = without_each(statistic, np.random.default_rng(0).standard_normal((6, 1)))
+    assert np.isnan(effect[0, 0]) and np.isnan(p[0, 0]) and np.isfinite(p[1:]).all()

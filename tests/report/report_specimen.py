@@ -381,7 +381,8 @@ class _Writer:
             "size_mm3", "mass", "p_fwe_cluster", "p_fwe_mass", "p_fwe_tfce", "p_fwe_peak",
             "q_fdr_peak", "extrapolated", "region", "region_share", "regions", "peak_region",
             "hedges_g", "hedges_g_low", "hedges_g_high", "partial_r2", "partial_r2_low",
-            "partial_r2_high", "effect_in_sample", "effect_loo", "n_folds", *means,
+            "partial_r2_high", "effect_in_sample", "effect_loo", "n_folds", "n_decisive",
+            "without_person", "effect_without_person", "p_without_person", *means,
         ]  # fmt: skip
         _write(folder / "clusters.tsv", pd.DataFrame(clusters, columns=columns))
         columns = [
@@ -495,7 +496,9 @@ class _Writer:
                     "hedges_g": g, "hedges_g_low": g - 0.5, "hedges_g_high": g + 0.5,
                     "partial_r2": 0.4, "partial_r2_low": 0.1, "partial_r2_high": 0.6,
                     "effect_in_sample": change, "effect_loo": 0.9 * change,
-                    "n_folds": len(people),
+                    "n_folds": len(people), "n_decisive": 0,
+                    "without_person": people["participant_id"][0],
+                    "effect_without_person": 0.8 * change, "p_without_person": 0.004,
                 }
                 | means
             )  # fmt: skip

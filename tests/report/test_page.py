@@ -119,6 +119,25 @@ def test_values_are_told_twice(found, found_page):
     assert "Esterman et al. 2010" in part
 
 
+def test_a_cluster_that_stands_on_one_person_is_said_to(found, found_page, tmp_path):
+    assert "stands on single people" not in found_page.text
+    group = tmp_path / "group"
+    shutil.copytree(found.folder / "group", group)
+    path = group / "primary/drug_TRD/clusters.tsv"
+    table = pd.read_csv(path, sep="\t").sort_values("p_fwe_cluster", ignore_index=True)
+    assert table["p_fwe_cluster"][0] < 0.05
+    person, whole = table["without_person"][0], table["effect_in_sample"][0]
+    table.loc[0, ["n_decisive", "effect_without_person", "p_without_person"]] = [2, whole / 2, 0.13]
+    table.to_csv(path, sep="\t", index=False, na_rep="n/a")
+    page = page_of(found, tmp_path / "page.html", group_dir=group)
+    part = _part(page.text.replace("−", "-"), "stands on single people", "people).")
+    assert f"without {person} alone the effect on its mean is {whole / 2:.2f}" in part
+    assert f"in place of {whole:.2f} (p = 0.13, uncorrected; so it is without any one of 2" in part
+    config = found.arguments["config"] | {"report": {"participant_ids": False}}
+    hidden = page_of(found, tmp_path / "hidden.html", group_dir=group, config=config)
+    assert "stands on single people" in hidden.text and person not in hidden.raw
+
+
 def test_families_have_their_table(found, found_page, tmp_path):
     assert not found_page.all("h3", id="families")
     group = tmp_path / "group"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from crossfc.group.cluster import neighbours
 from crossfc.group.inference import Inference
-from crossfc.group.leave_one_out import LeaveOneOut, effect_of
+from crossfc.group.leave_one_out import LeaveOneOut, effect_of, without_each
 from crossfc.group.peak import peaks
 from crossfc.group.region import Atlas
 from crossfc.group.statistic import Student
@@ -16,6 +16,7 @@ from crossfc.group.statistic import Student
 _MOST = 20  # clusters listed per map and sign
 _FURTHER = 3  # peaks of a cluster, beside its highest
 _APART_MM = 8.0  # between peaks, as SPM lists them
+_LEVEL = 0.05  # of the uncorrected p without one person
 _SHARE = 0.01  # of a cluster, from which on a region is named
 
 _CLUSTER_COLUMNS = [
@@ -23,7 +24,8 @@ _CLUSTER_COLUMNS = [
     "mass", "p_fwe_cluster", "p_fwe_mass", "p_fwe_tfce", "p_fwe_peak", "q_fdr_peak",
     "extrapolated", "region", "region_share", "regions", "peak_region", "hedges_g",
     "hedges_g_low", "hedges_g_high", "partial_r2", "partial_r2_low", "partial_r2_high",
-    "effect_in_sample", "effect_loo", "n_folds",
+    "effect_in_sample", "effect_loo", "n_folds", "effect_without_min", "effect_without_max",
+    "n_decisive", "without_person", "effect_without_person", "p_without_person",
 ]  # fmt: skip
 # The columns of standardised effects, by the name of their map.
 _SIZE_COLUMNS = {
@@ -132,6 +134,13 @@ class Findings:
         cluster was found; ``loo_mean_<group>_<treatment>`` and ``effect_loo`` of the same
         people, each read out where all others find the cluster, and ``n_folds`` counts those for
         whom the others find it. Who was not in the analysis is read out in the cluster itself.
+        ``effect_without_min`` and ``effect_without_max`` are the range of the effect on the
+        cluster's mean, its voxels as they are, when each person in turn is left out.
+        ``without_person`` is who weakens it most by being left out (by p, a changed sign first),
+        with the effect and the p without this person; ``n_decisive`` counts the people without
+        whom alone p is above 0.05 or the effect has another sign. This p is of the statistic's own
+        distribution, uncorrected, and of voxels that these people chose: too small to be a test,
+        and a warning where even so it is large.
     peaks : DataFrame
         The highest peak of each of these clusters, and up to three more local maxima that are
         8 mm apart from each other.
@@ -318,10 +327,36 @@ def _leave_one_out(
             "n_folds": int(np.isfinite(left_out).sum()),
         }
 
-    for one, left_out in zip(listed, values.T, strict=True):
+    means = np.stack([
+        np.stack([row[..., one.voxels].mean(axis=-1, dtype=float) for one in listed], axis=-1)
+        for row in map(np.asarray, analysed.maps[number])
+    ])  # fmt: skip
+    without = without_each(analysed.statistic, means, found.two_sided)
+    ids = sessions.people["participant_id"].to_numpy()[places]
+    for one, left_out, effect, p in zip(listed, values.T, without[0].T, without[1].T, strict=True):
         one.row |= effects(one, left_out)
+        one.row |= _weakest(one.row["effect_in_sample"], effect, p, ids)
     biggest = {one.sign: one for one in sorted(listed, key=lambda one: one.row["size_voxels"])}
     return {one.row["sign"]: effects(one, largest[sign]) for sign, one in biggest.items()}
+
+
+def _weakest(whole: float, effect: np.ndarray, p: np.ndarray, ids: np.ndarray) -> dict:
+    """Say what the effect is without each person, and without whom it is weakest."""
+    known = np.isfinite(p)
+    if not known.any():
+        return {"n_decisive": 0, "without_person": ""}
+    turned = known & ((p > _LEVEL) | (np.sign(effect) != np.sign(whole)))
+    # Another sign weakens more than any p of the same one.
+    other_sign = known & (np.sign(effect) != np.sign(whole))
+    most = np.argmax(np.where(known, p + 2 * other_sign, -1))
+    return {
+        "effect_without_min": float(effect[known].min()),
+        "effect_without_max": float(effect[known].max()),
+        "n_decisive": int(turned.sum()),
+        "without_person": str(ids[most]),
+        "effect_without_person": float(effect[most]),
+        "p_without_person": float(p[most]),
+    }
 
 
 def _place(point: np.ndarray) -> dict[str, float]:

@@ -265,6 +265,47 @@ def _others(statistic: Student, person: int) -> Student:
     return Student(*columns)
 
 
+def without_each(
+    statistic: Student, values: np.ndarray, two_sided: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the effect and its p without each person, of values that stay as they are.
+
+    Parameters
+    ----------
+    statistic : Student, Slope, Welch or Hotelling
+        Of all people.
+    values : ndarray, shape (n_people, n_clusters) or (n_people, n_measures, n_clusters)
+        Such as everybody's mean in each cluster of the whole sample.
+    two_sided : bool
+        Ignored for statistics without a sign.
+
+    Returns
+    -------
+    effect : float64 ndarray, shape (n_people, n_clusters)
+        Of all but this person; of several measures its length, as `LeaveOneOut.effect_in`.
+    p : float64 ndarray, shape (n_people, n_clusters)
+        Of the statistic's own distribution (t, or F), uncorrected. NaN, as the effect, where the
+        others do not allow the model.
+    """
+    from scipy.special import fdtrc, stdtr
+
+    effect, p = np.full((2, len(values), values.shape[-1]), np.nan)
+    for person in range(len(values)):
+        try:
+            others = _others(statistic, person)
+        except Fault:
+            continue
+        fit = others.fit(np.delete(values, person, axis=0))
+        effect[person] = fit.effect
+        if isinstance(others, Hotelling):
+            p[person] = fdtrc(others.df_effect, others.df_error, fit.statistic)
+        else:
+            t = -np.abs(fit.statistic) if two_sided else -fit.statistic
+            p[person] = stdtr(fit.degrees_of_freedom, t) * (2 if two_sided else 1)
+        effect[person, fit.flat] = p[person, fit.flat] = np.nan
+    return effect, p
+
+
 def effect_of(statistic: Student, values: np.ndarray) -> float:
     """Fit the model of an analysis to one value per person.
 

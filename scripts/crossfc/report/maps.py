@@ -161,11 +161,33 @@ def notes(analysis: Analysis) -> list[str]:
             "The order of treatments is not known for everybody, or does not vary: the effect is "
             "not adjusted for period."
         )
+    out += _single_people(analysis)
     left = analysis.record.get("left") or []
     if left:
         names = "; ".join(f"{r.get('participant_id')}: {r.get('reason')}" for r in left)
         out.append(f"Not in this analysis: {names}.")
     return out
+
+
+def _single_people(analysis: Analysis) -> list[str]:
+    """Say which significant clusters would not be there, even uncorrected, without one person."""
+    said = []
+    rows = analysis.significant()
+    if "n_decisive" not in rows:  # of an older version
+        return said
+    for row in rows[rows["n_decisive"] > 0].to_dict("records"):
+        count = int(row["n_decisive"])
+        others = f"; so it is without any one of {count} people" if count > 1 else ""
+        turned = row["effect_without_person"] * row["effect_in_sample"] < 0
+        said.append(
+            f"The cluster of {row['seed']} at ({', '.join(number.general(row[a]) for a in 'xyz')})"
+            f" stands on single people: without {row['without_person']} alone the effect on its "
+            f"mean is {number.fixed(row['effect_without_person'])} in place of "
+            f"{number.fixed(row['effect_in_sample'])}"
+            f"{', of the other sign' if turned else ''} "
+            f"({number.p_equals(row['p_without_person'])}, uncorrected{others})."
+        )
+    return said
 
 
 def seed_maps(results: Results, analysis: Analysis) -> tuple[str, list[SeedMap]]:
