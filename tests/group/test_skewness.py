@@ -53,6 +53,19 @@ def test_groups_of_unequal_spread_are_no_skewness():
     assert skewness(data, columns, groups=second) < 0.15
 
 
+def test_opposite_skewness_of_two_groups_does_not_cancel():
+    rng = np.random.default_rng(3)
+    second = np.arange(60) >= 30
+    data = rng.exponential(size=(60, 2000)) * np.where(second, -1, 1)[:, None]
+    columns = np.column_stack([np.ones(60), second])
+    assert skewness(data, columns) < 0.3
+    assert skewness(data, columns, groups=second) > 1
+    # One group alone is told as it is by itself.
+    data[second] = rng.standard_normal((30, 2000))
+    alone = skewness(data[~second], np.ones((30, 1)))
+    assert skewness(data, columns, groups=second) == pytest.approx(alone, abs=0.05)
+
+
 def test_nothing_to_tell_is_nan():
     assert np.isnan(skewness(np.ones((2, 3)), np.ones((2, 1))))
     assert np.isnan(skewness(np.ones((5, 3)), np.ones((5, 1)), flat=np.ones(3, dtype=bool)))

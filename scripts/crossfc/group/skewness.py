@@ -35,7 +35,9 @@ def skewness(
     flip : ndarray, shape (n_people,), optional
         +1 or -1, by which data and model were multiplied; the skewness is that before it.
     groups : ndarray, shape (n_people,), optional
-        Residuals are standardised within each of these variance groups.
+        Variance groups. Residuals are standardised within each, and the skewness is that of the
+        group where it is largest: what is skewed in one group alone, or in opposite ways in two,
+        makes a comparison wrong and would be less, or nothing, over all people.
     flat : bool ndarray, shape (n_voxels,), optional
         Voxels that are left out.
 
@@ -57,14 +59,18 @@ def skewness(
     basis = np.linalg.qr(model)[0]
     members = [groups == group for group in np.unique(groups)]
 
-    def squares(values: np.ndarray) -> float:
+    def squares(values: np.ndarray) -> np.ndarray:
+        """Mean square skewness over voxels, of each group."""
         e = values - basis @ (basis.T @ values)
+        found = []
         for own in members:
             spread = np.sqrt(np.mean(np.square(e[own]), axis=0))
-            e[own] /= np.where(spread > 0, spread, 1)
-        return float(np.mean(np.square(np.mean(e**3, axis=0))))
+            z = e[own] / np.where(spread > 0, spread, 1)
+            found.append(np.mean(np.square(np.mean(z**3, axis=0))))
+        return np.array(found)
 
     e = y - basis @ (basis.T @ y)
     rng = np.random.default_rng(0)
     chance = [squares(e * rng.choice([-1.0, 1.0], (n_people, 1))) for _ in range(_FLIPS)]
-    return float(np.sqrt(max(squares(y) - np.mean(chance), 0.0)))
+    beyond = squares(y) - np.mean(chance, axis=0)
+    return float(np.sqrt(max(beyond.max(), 0.0)))

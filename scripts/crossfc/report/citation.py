@@ -44,6 +44,12 @@ REFERENCES = {
         "brain. IEEE Transactions on Medical Imaging 1999;18:32–42.",
         "10.1109/42.750253",
     ),
+    "chen2026": Reference(
+        "Chen et al. 2026",
+        "Chen X, Weeda WD, Nichols TE, Goeman JJ. eTFCE: exact threshold-free cluster enhancement "
+        "via fast cluster retrieval. arXiv 2026;2603.03004.",
+        "10.48550/arXiv.2603.03004",
+    ),
     "diciccio2017": Reference(
         "DiCiccio & Romano 2017",
         "DiCiccio CJ, Romano JP. Robust permutation tests for correlation and regression "
