@@ -16,8 +16,8 @@ from scipy.interpolate import CubicSpline
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "scripts")]
 
-from crossfc.session import cleaning  # noqa: E402
-from crossfc.session.connectivity import clean  # noqa: E402
+from crossfc.session.connectivity import cleaning  # noqa: E402
+from crossfc.session.connectivity.seed_map import clean  # noqa: E402
 
 BAND = 0.008, 0.1
 TRUTH = 0.5

@@ -31,7 +31,7 @@ def measure() -> dict[str, float]:
 
     from crossfc.plan import Plan
     from crossfc.session import layout
-    from crossfc.trial.twin_bold import simulate_session
+    from crossfc.twin.bold import simulate_session
 
     os.chdir(ROOT)
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())

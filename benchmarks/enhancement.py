@@ -43,7 +43,7 @@ def measure() -> dict[str, float]:
     from nilearn.datasets import load_mni152_brain_mask
     from scipy import ndimage
 
-    from crossfc.group.tfce import Enhancer
+    from crossfc.group.inference.tfce import Enhancer
 
     mask = load_mni152_brain_mask(resolution=2).get_fdata() > 0
     random = np.random.default_rng(0)

@@ -21,16 +21,16 @@ from scipy.special import ndtr, ndtri
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "scripts")]
 
-from crossfc.group.change import (  # noqa: E402
+from crossfc.clinic.change import (  # noqa: E402
     adjusted_change,
     adjusted_wilcoxon_p,
     one_sample,
     wilcoxon_p,
 )
-from crossfc.group.effect import hedges_g, hedges_g_welch  # noqa: E402
-from crossfc.group.resampling import permutation_p, shuffles_of, shuffles_within  # noqa: E402
-from crossfc.group.studentised import Studentised, nuisance_basis  # noqa: E402
-from crossfc.group.welch import Welch  # noqa: E402
+from crossfc.clinic.shuffle import permutation_p, shuffles_of, shuffles_within  # noqa: E402
+from crossfc.clinic.studentised import Studentised, nuisance_basis  # noqa: E402
+from crossfc.group.inference.effect import hedges_g, hedges_g_welch  # noqa: E402
+from crossfc.group.inference.welch import Welch  # noqa: E402
 
 TREATMENTS = {"active": "ketamine", "control": "placebo"}
 SIZES = 12, 16, 24, 29
@@ -189,7 +189,7 @@ def changes(rng: np.random.Generator, sets: int) -> Iterator[dict]:
 def differences(rng: np.random.Generator, sets: int) -> Iterator[dict]:
     """Type I error of group by drug on a score, and coverage of the effect size.
 
-    All data sets at once, as maps are: what `crossfc.group.change.adjusted_difference` calls.
+    All data sets at once, as maps are: what `crossfc.clinic.change.adjusted_difference` calls.
     """
     for sizes in GROUPS:
         first = np.repeat([True, False], sizes)

@@ -19,15 +19,15 @@ from scipy import ndimage, stats
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "scripts")]
 
-from crossfc.group.arrangement import shuffles, sign_flips  # noqa: E402
-from crossfc.group.contrast import seed_contrasts  # noqa: E402
-from crossfc.group.hotelling import Hotelling  # noqa: E402
-from crossfc.group.inference import infer  # noqa: E402
-from crossfc.group.mixed import reml, reml_by_group, rotated  # noqa: E402
-from crossfc.group.skewness import skewness  # noqa: E402
-from crossfc.group.slope import Slope  # noqa: E402
-from crossfc.group.statistic import Student  # noqa: E402
-from crossfc.group.welch import Welch  # noqa: E402
+from crossfc.clinic.mixed import reml, reml_by_group, rotated  # noqa: E402
+from crossfc.group.design.arrangement import shuffles, sign_flips  # noqa: E402
+from crossfc.group.design.contrast import seed_contrasts  # noqa: E402
+from crossfc.group.inference.hotelling import Hotelling  # noqa: E402
+from crossfc.group.inference.permutation import infer  # noqa: E402
+from crossfc.group.inference.skewness import skewness  # noqa: E402
+from crossfc.group.inference.slope import Slope  # noqa: E402
+from crossfc.group.inference.statistic import Student  # noqa: E402
+from crossfc.group.inference.welch import Welch  # noqa: E402
 
 SIDE, EDGE = 5, 2
 MASK = np.ones((SIDE,) * 3, dtype=bool)

@@ -49,9 +49,9 @@ def measure() -> dict[str, float]:
     from nilearn.maskers import NiftiMasker
     from nilearn.mass_univariate import permuted_ols
 
-    from crossfc.group.arrangement import shuffles, sign_flips
-    from crossfc.group.inference import infer
-    from crossfc.group.statistic import Student
+    from crossfc.group.design.arrangement import shuffles, sign_flips
+    from crossfc.group.inference.permutation import infer
+    from crossfc.group.inference.statistic import Student
 
     image = _mask()
     mask = image.get_fdata() > 0
@@ -169,9 +169,9 @@ def _peak(case: str) -> float:
 
 def _use_memory(case: str, folder: str) -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-    from crossfc.group.arrangement import sign_flips
-    from crossfc.group.inference import infer
-    from crossfc.group.statistic import Student
+    from crossfc.group.design.arrangement import sign_flips
+    from crossfc.group.inference.permutation import infer
+    from crossfc.group.inference.statistic import Student
 
     mask = _mask().get_fdata() > 0
     people = MANY if case == "people" else PEOPLE

@@ -27,7 +27,7 @@ COPIED = ("Snakefile", "workflow", "scripts", "config", "envs", "profiles", "uv.
 
 def write_study(folder: Path) -> None:
     """Write a small twin of the demo's kind with the product in it."""
-    from crossfc.trial import twin
+    from crossfc.twin import design as twin
 
     folder.mkdir()
     for name in COPIED:

@@ -59,7 +59,7 @@ def measure() -> dict[str, float]:
         head, truth = _simulate(bids_dir)
         person = _run(
             folder,
-            "crossfc.session.anatomy",
+            "crossfc.session.preprocess.anatomy",
             "normalise_subject",
             t1w=str(bids_dir / T1W),
             derivatives_dir=str(derivatives_dir),
@@ -67,7 +67,7 @@ def measure() -> dict[str, float]:
         )
         session = _run(
             folder,
-            "crossfc.session.preprocess",
+            "crossfc.session.preprocess.run",
             "preprocess_session",
             scan=SCAN,
             bids_dir=str(bids_dir),
@@ -93,8 +93,8 @@ def _simulate(bids_dir: Path) -> tuple:
 
     from crossfc.plan import Plan
     from crossfc.session.layout import raw_twin
-    from crossfc.trial import scanner
-    from crossfc.trial.scanner_head import draw_head
+    from crossfc.twin import scanner
+    from crossfc.twin.head import draw_head
 
     os.chdir(ROOT)
     plan = Plan(yaml.safe_load((ROOT / "config/config.yaml").read_text()), ROOT)
@@ -140,8 +140,8 @@ def _errors(bids_dir: Path, derivatives_dir: Path, head, truth: dict, matrices: 
 
     from crossfc.session import template
     from crossfc.session.layout import anatomy, preprocessed, raw_twin
-    from crossfc.session.registration import transform_points
-    from crossfc.trial.twin_motion import PARAMETERS, rigid
+    from crossfc.session.preprocess.registration import transform_points
+    from crossfc.twin.motion import PARAMETERS, rigid
 
     moved = nibabel.affines.apply_affine
     mask = template.brain_mask(2)

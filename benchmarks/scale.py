@@ -26,7 +26,7 @@ def write_trial(folder: Path, people: int) -> Path:
         Of its configuration.
     """
     from crossfc.session import layout
-    from crossfc.trial import twin
+    from crossfc.twin import design as twin
 
     patients = people // 2
     design = twin.parametric_design(patients, people - patients, one_session=0)
@@ -60,7 +60,7 @@ def write_trial(folder: Path, people: int) -> Path:
 def simulate(config: dict, scan: str, paths: dict[str, Path]) -> None:
     """Simulate one session as the demo's twin does."""
     from crossfc.plan import Plan
-    from crossfc.trial import twin_bold
+    from crossfc.twin import bold as twin_bold
 
     plan = Plan(config | {"twin": {}}, ROOT)
     person, session = scan.split("/")[:2]

@@ -18,7 +18,7 @@ def measure() -> dict[str, float]:
     The second needs outputs with Snakemake's record of how they were made; the files are empty
     and `--touch` writes the records, as a run does.
     """
-    from crossfc.trial import twin
+    from crossfc.twin import design as twin
 
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     with tempfile.TemporaryDirectory() as folder:

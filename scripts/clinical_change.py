@@ -6,7 +6,7 @@ with job(snakemake):
     import pandas
 
     from crossfc import atomic
-    from crossfc.group.change import change_between_groups, clinical_change, paired_scores
+    from crossfc.clinic.change import change_between_groups, clinical_change, paired_scores
 
     made, design = snakemake.output, snakemake.params.design
     groups, scales = [g for g in design["groups"].values() if g], design["scales"]

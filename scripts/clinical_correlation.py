@@ -6,9 +6,9 @@ with job(snakemake):
     import pandas
 
     from crossfc import atomic
-    from crossfc.group.correlation import clinical_correlation
+    from crossfc.clinic.correlation import clinical_correlation
+    from crossfc.group.design.pairs import read_people, with_columns
     from crossfc.group.edges import read_edges
-    from crossfc.group.pairs import read_people, with_columns
 
     made, wanted = snakemake.output, snakemake.params
     pairs, design, choices = snakemake.input.pairs, wanted.design, wanted.clinical

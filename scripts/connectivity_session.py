@@ -6,8 +6,9 @@ from crossfc.jobs.job import job
 
 with job(snakemake):
     from crossfc import atomic
-    from crossfc.session import layout, origin, sidecar
-    from crossfc.session.derivative import connectivity_session
+    from crossfc.session import layout, sidecar
+    from crossfc.session.connectivity import origin
+    from crossfc.session.connectivity.derivative import connectivity_session
 
     given, wanted = snakemake.input, snakemake.params
     names = ("scan", "bold", "mask", "confounds", "sidecars")

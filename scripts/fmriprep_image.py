@@ -7,7 +7,7 @@ from crossfc.jobs.job import job
 with job(snakemake):
     from crossfc import atomic
     from crossfc.provenance import file_digest
-    from crossfc.session import fmriprep
+    from crossfc.session.preprocess import fmriprep
 
     wanted = snakemake.params
     if not Path(wanted.place).is_file():

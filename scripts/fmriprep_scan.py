@@ -6,7 +6,7 @@ from crossfc.jobs.job import job
 
 with job(snakemake):
     from crossfc.jobs import claim
-    from crossfc.session import fmriprep
+    from crossfc.session.preprocess import fmriprep
 
     wanted, out = snakemake.params, Path(snakemake.input[0]).parent
     made = dict(snakemake.output.items())

@@ -5,7 +5,7 @@ from pathlib import Path
 from crossfc.jobs.job import job
 
 with job(snakemake):
-    from crossfc.session import fmriprep
+    from crossfc.session.preprocess import fmriprep
 
     wanted = snakemake.params
     out = Path(snakemake.output[0]).parent

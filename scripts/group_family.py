@@ -6,7 +6,7 @@ from crossfc.jobs.job import job
 
 with job(snakemake):
     from crossfc import atomic
-    from crossfc.group.joint import joint_table
+    from crossfc.group.findings.joint import joint_table
 
     folders = {Path(path).name: path for path in snakemake.input}
     table = joint_table(snakemake.params.families, folders)

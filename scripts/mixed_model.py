@@ -4,8 +4,8 @@ from crossfc.jobs.job import job
 
 with job(snakemake):
     from crossfc import atomic
+    from crossfc.clinic.mixed import mixed_model
     from crossfc.group.edges import read_edges
-    from crossfc.group.mixed import mixed_model
 
     labels = snakemake.params.labels
     groups = [g for g in labels["groups"].values() if g]

@@ -6,7 +6,7 @@ from crossfc.jobs.job import job
 
 with job(snakemake):
     from crossfc.jobs import claim
-    from crossfc.session.anatomy import normalise_subject
+    from crossfc.session.preprocess.anatomy import normalise_subject
 
     with claim.making(*snakemake.output):
         normalise_subject(

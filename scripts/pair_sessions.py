@@ -8,11 +8,11 @@ with job(snakemake):
     import pandas
 
     from crossfc import atomic
+    from crossfc.group.design.kind import Judge
+    from crossfc.group.design.pairs import READING, no_pairs, pair_sessions
     from crossfc.group.edges import edge_rows
-    from crossfc.group.exclusion import nobody_stays, quality_table, split
-    from crossfc.group.kind import Judge
-    from crossfc.group.pairs import READING, no_pairs, pair_sessions
-    from crossfc.session.folder import finished_session
+    from crossfc.quality.exclusion import nobody_stays, quality_table, split
+    from crossfc.session.connectivity.folder import finished_session
     from crossfc.trial.design import LEFT_COLUMNS
 
     given, wanted, out = snakemake.input, snakemake.params, Path(snakemake.output[0])

@@ -6,7 +6,7 @@ from crossfc.jobs.job import job, note
 
 with job(snakemake):
     from crossfc.jobs import claim
-    from crossfc.session.preprocess import preprocess_session
+    from crossfc.session.preprocess.run import preprocess_session
 
     # The scan's name in the sheet is the end of its path: sub-/ses-/func/file.
     bold = PurePath(snakemake.input.bold)

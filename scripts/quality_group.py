@@ -6,12 +6,12 @@ from crossfc.jobs.job import job, note
 
 with job(snakemake):
     from crossfc import atomic
+    from crossfc.group.design.pairs import read_people
     from crossfc.group.edges import read_edges
-    from crossfc.group.exclusion import defective_volumes, quality_table
-    from crossfc.group.likeness import likeness
-    from crossfc.group.motion import excluded_sessions, motion, quality_connectivity
-    from crossfc.group.pairs import read_people
-    from crossfc.session.folder import finished_session
+    from crossfc.quality.exclusion import defective_volumes, quality_table
+    from crossfc.quality.likeness import likeness
+    from crossfc.quality.motion import excluded_sessions, motion, quality_connectivity
+    from crossfc.session.connectivity.folder import finished_session
 
     given, made, wanted = snakemake.input, snakemake.output, snakemake.params
     place = wanted.task, Path(made.sessions).parent.parent, wanted.space

@@ -6,7 +6,7 @@ from crossfc.jobs.job import job, note
 
 with job(snakemake):
     from crossfc import atomic
-    from crossfc.group.robustness import robustness
+    from crossfc.quality.robustness import robustness
 
     wanted = snakemake.params
     primary, *others = wanted.pipelines

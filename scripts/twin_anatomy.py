@@ -4,7 +4,7 @@ from crossfc.jobs.job import job
 
 with job(snakemake):
     from crossfc.jobs import claim
-    from crossfc.trial.scanner import simulate_raw_anatomy
+    from crossfc.twin.scanner import simulate_raw_anatomy
 
     path = snakemake.output.t1w
     with claim.making(path, path.replace(".nii.gz", ".json")):

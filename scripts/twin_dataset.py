@@ -6,7 +6,7 @@ from crossfc.jobs.job import job
 
 with job(snakemake):
     from crossfc.jobs import claim
-    from crossfc.trial.scanner import write_dataset
+    from crossfc.twin.scanner import write_dataset
 
     wanted = snakemake.params
     with claim.making(*snakemake.output):

@@ -4,7 +4,7 @@ from crossfc.jobs.job import job
 
 with job(snakemake):
     from crossfc.jobs import claim
-    from crossfc.trial.scanner import simulate_raw_session
+    from crossfc.twin.scanner import simulate_raw_session
 
     wanted = snakemake.params
     made = dict(snakemake.output.items())

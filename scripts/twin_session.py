@@ -4,7 +4,7 @@ from crossfc.jobs.job import job
 
 with job(snakemake):
     from crossfc.jobs import claim
-    from crossfc.trial.twin_bold import simulate_session
+    from crossfc.twin.bold import simulate_session
 
     wanted = snakemake.params
     choices = {k: v for k, v in wanted.twin.items() if k != "strengths"}

@@ -4,7 +4,7 @@ import pytest
 
 from crossfc import content
 from crossfc.fault import Fault
-from crossfc.group.volume import load
+from crossfc.group.design.volume import load
 from crossfc.session.scan import open_header, open_scan
 from crossfc.session.sidecar import read_sidecar, sidecar_paths
 from crossfc.trial.sheet import read_sheet

@@ -12,7 +12,7 @@ import pytest
 
 from crossfc.fault import Fault
 from crossfc.plan import Plan
-from crossfc.session.confounds import MOTION
+from crossfc.session.connectivity.confounds import MOTION
 
 SPACE, VOLUMES, TR = "MNI152NLin2009cAsym", 24, 2.5
 AFFINE = np.array([[-3.0, 0, 0, 30], [0, 3, 0, -20], [0, 0, 3, -10], [0, 0, 0, 1]])

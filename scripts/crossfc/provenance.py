@@ -15,7 +15,7 @@ from typing import Any
 from crossfc.fault import Fault
 from crossfc.jobs import code, planned
 from crossfc.jobs.job import digest_of_lock, machine
-from crossfc.session import origin
+from crossfc.session.connectivity import origin
 from crossfc.trial.path import told
 
 RECORD = "provenance.json"

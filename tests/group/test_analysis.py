@@ -14,10 +14,10 @@ from scipy import ndimage, stats
 
 from crossfc.fault import Fault
 from crossfc.group.analysis import analyse
-from crossfc.group.contrast import contrasts, parts, seed_contrasts
-from crossfc.group.joint import joint_table
-from crossfc.group.pairs import Pairs, pair_sessions, read_people
-from crossfc.group.question import names, question
+from crossfc.group.design.contrast import contrasts, parts, seed_contrasts
+from crossfc.group.design.pairs import Pairs, pair_sessions, read_people
+from crossfc.group.design.question import names, question
+from crossfc.group.findings.joint import joint_table
 
 SHAPE = (12, 13, 11)
 AFFINE = np.array([[-4.0, 0, 0, 24], [0, 4, 0, -24], [0, 0, 4, -20], [0, 0, 0, 1]])

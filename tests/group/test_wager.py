@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from crossfc.group.analysis import analyse
-from crossfc.group.pairs import pair_sessions
+from crossfc.group.design.pairs import pair_sessions
 
 # World mm to one-sample t, computed elsewhere with other software. The maps are Analyze 7.5 of
 # SPM, which do not say what is left: the values are those of the nearest voxel under nibabel's

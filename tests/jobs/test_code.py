@@ -418,7 +418,7 @@ def test_a_moved_module_of_the_package(own, scripts):
     ("path", "old", "new", "rules"),
     [
         (
-            "crossfc/session/smoothing.py",
+            "crossfc/session/connectivity/smoothing.py",
             "_TRUNCATE = 4.0",
             "_TRUNCATE = 5.0",
             {"connectivity_session"},

@@ -29,8 +29,8 @@ RECORD = {
     "seeds": {"group.seed": 0},
     "sheets": {"participants": "1"},
     "jobs": {"group_test": [JOB]},
-    "definitions": {"crossfc.group.tail.fit": "1", "crossfc.group.tie.tied": "5"},
-    "rules": {"group_test": {"code": "0", "definitions": ["crossfc.group.tail.fit"]}},
+    "definitions": {"crossfc.group.inference.tail.fit": "1", "crossfc.tie.tied": "5"},
+    "rules": {"group_test": {"code": "0", "definitions": ["crossfc.group.inference.tail.fit"]}},
     "workflow": {"Snakefile": "1"},
 }
 
@@ -102,10 +102,10 @@ def test_results_of_two_locks_are_named(runs):
 
 
 def test_code_and_the_rules_that_use_it(runs):
-    changed = {"crossfc.group.tail.fit": "2", "crossfc.group.peak.tied": "5"}
+    changed = {"crossfc.group.inference.tail.fit": "2", "crossfc.group.findings.peak.tied": "5"}
     record(runs[1], definitions=changed, workflow={"Snakefile": "2"})
     text = said(runs)
-    assert "crossfc.group.tail.fit differs: used by group_test" in text
+    assert "crossfc.group.inference.tail.fit differs: used by group_test" in text
     assert "Snakefile differs" in text
     assert "tied" not in text  # it is the same in another module
 

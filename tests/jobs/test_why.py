@@ -17,7 +17,7 @@ CHOICES = {"permutations": 500, "seed": 0, "tail": True, "tfce": True}
 NOW = {"choices": CHOICES, "code": "1"}
 # As parameters of their own.
 PLAIN = {"permutations": 500, "seed": 0}
-DEFINITIONS = {"scripts/group_test.py": "a", "crossfc.group.tail.fit": "b"}
+DEFINITIONS = {"scripts/group_test.py": "a", "crossfc.group.inference.tail.fit": "b"}
 
 
 @pytest.fixture
@@ -54,11 +54,17 @@ def test_one_parameter(study, before, sentence):
     [
         ({"scripts/group_test.py": "0"}, ["scripts/group_test.py was edited"]),
         (
-            {"crossfc.group.tail.fit": "0", "crossfc.group.tail.far": "3"},
-            ["crossfc.group.tail.fit was edited", "the code no longer uses crossfc.group.tail.far"],
+            {"crossfc.group.inference.tail.fit": "0", "crossfc.group.inference.tail.far": "3"},
+            [
+                "crossfc.group.inference.tail.fit was edited",
+                "the code no longer uses crossfc.group.inference.tail.far",
+            ],
         ),
         # It has moved; something else must have changed.
-        ({"crossfc.group.tail.fit": None, "crossfc.group.far.fit": "b"}, ["its code was edited"]),
+        (
+            {"crossfc.group.inference.tail.fit": None, "crossfc.group.far.fit": "b"},
+            ["its code was edited"],
+        ),
     ],
 )
 def test_code(study, changed, sentences):

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage, stats
 
-from crossfc.group.change import change_between_groups, clinical_change
-from crossfc.group.motion import COLUMNS as MOTION_COLUMNS
+from crossfc.clinic.change import change_between_groups, clinical_change
+from crossfc.quality.motion import COLUMNS as MOTION_COLUMNS
 from crossfc.report.results import Results
 from crossfc.report.study import read_results
 

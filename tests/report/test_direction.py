@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crossfc.group.analysis import analyse
-from crossfc.group.pairs import pair_sessions
+from crossfc.group.design.pairs import pair_sessions
 from crossfc.report.maps import facts, notes
 from crossfc.report.narrative import carryover_sentences, cluster_sentence, map_answer
 from crossfc.report.results import read_analysis

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crossfc.group.change import change_between_groups, clinical_change
+from crossfc.clinic.change import change_between_groups, clinical_change
 from crossfc.report import clinic
 from crossfc.report.narrative import FOUND, NONE, UNKNOWN
 from crossfc.report.outcome import clinical_answers, correlation_numbers

@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from crossfc.session.hdf5 import checksum, forget_times
-from crossfc.session.registration import load_ants, transform_points, write_matrix
+from crossfc.session.preprocess.registration import load_ants, transform_points, write_matrix
 
 
 def test_the_checksum_is_the_published_one():

@@ -14,16 +14,16 @@ import pytest
 from scipy import ndimage
 
 from crossfc.session import template
-from crossfc.session.anatomy import normalise_subject, working_head
-from crossfc.session.coregistration import coregister
 from crossfc.session.layout import anatomy, raw_twin
-from crossfc.session.motion import estimate_motion
-from crossfc.session.registration import load_ants, mask_dice, transform_points
+from crossfc.session.preprocess.anatomy import normalise_subject, working_head
+from crossfc.session.preprocess.coregistration import coregister
+from crossfc.session.preprocess.motion import estimate_motion
+from crossfc.session.preprocess.registration import load_ants, mask_dice, transform_points
 from crossfc.session.scan import open_scan
-from crossfc.trial.scanner import simulate_raw_anatomy, simulate_raw_session
-from crossfc.trial.scanner_head import Head, draw_head
-from crossfc.trial.twin import parametric_design
-from crossfc.trial.twin_truth import plan
+from crossfc.twin.design import parametric_design
+from crossfc.twin.head import Head, draw_head
+from crossfc.twin.scanner import simulate_raw_anatomy, simulate_raw_session
+from crossfc.twin.truth import plan
 from tests.trial.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 pytestmark = pytest.mark.slow

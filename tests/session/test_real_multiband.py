@@ -16,8 +16,8 @@ import pytest
 
 from crossfc.fault import Fault
 from crossfc.session.check import check_run
+from crossfc.session.preprocess.slice_timing import correct_slice_timing, read_slice_timing
 from crossfc.session.scan import open_scan
-from crossfc.session.slice_timing import correct_slice_timing, read_slice_timing
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from crossfc.jobs import claim
-from crossfc.trial import twin
+from crossfc.twin import design as twin
 from tests.slurm.cluster import ACCOUNT, PARTITION, Cluster, missing_packages, wait_for
 from tests.workflow.conftest import SMALL, Study, copy_product
 

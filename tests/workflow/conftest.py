@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from crossfc.plan import Plan
-from crossfc.trial import twin, twin_bold
+from crossfc.twin import bold as twin_bold
+from crossfc.twin import design as twin
 
 # Every kind of thing, little of each: two pipelines, three analyses, few permutations.
 SMALL = {

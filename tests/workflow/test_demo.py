@@ -84,7 +84,7 @@ def test_report_is_there(demo):
 
 
 def test_demo_sheets_are_the_twins_design(root, tmp_path):
-    from crossfc.trial import twin
+    from crossfc.twin import design as twin
 
     twin.write_sheets(tmp_path, *twin.parametric_design())
     for sheet in ("participants", "sessions"):

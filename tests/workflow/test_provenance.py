@@ -44,7 +44,9 @@ def test_record_names_all_that_went_in(finished):
     kept = finished.folder / "results/small/trial/sheets/sessions.tsv"
     assert kept.read_bytes() == sheet
     used = record["rules"]["group_test"]["definitions"]
-    assert "crossfc.group.tail.tail_p" in used and set(used) <= record["definitions"].keys()
+    assert (
+        "crossfc.group.inference.tail.tail_p" in used and set(used) <= record["definitions"].keys()
+    )
     # No time, no place, no host: another run of the same has the same record.
     assert str(finished.folder) not in text and socket.gethostname() not in record["machine"]
 

@@ -17,10 +17,10 @@ from scipy.spatial.transform import Rotation
 
 from crossfc.jobs import claim
 from crossfc.session import template
-from crossfc.session.coregistration import coregister
 from crossfc.session.layout import anatomy, preprocessed, run_figure
-from crossfc.session.motion import estimate_motion
-from crossfc.session.registration import mask_dice
+from crossfc.session.preprocess.coregistration import coregister
+from crossfc.session.preprocess.motion import estimate_motion
+from crossfc.session.preprocess.registration import mask_dice
 from crossfc.session.scan import open_scan
 from tests.workflow.conftest import Study, copy_product
 

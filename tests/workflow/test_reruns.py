@@ -313,7 +313,7 @@ def test_changed_exclusion_limit_reruns_pairs_not_sessions(study):
 
 
 def test_edited_module_reruns_the_rules_that_use_it(study):
-    path = "scripts/crossfc/group/mixed.py"
+    path = "scripts/crossfc/clinic/mixed.py"
     # What no rule can reach is no edit.
     study.edit(path, "\nimport numpy as np\n", "\nimport numpy as np\n\n_EDITED = 1\n")
     study.edit(path, "_ITERATIONS = 200", "_ITERATIONS = 201")
@@ -322,7 +322,7 @@ def test_edited_module_reruns_the_rules_that_use_it(study):
 
 
 def test_edited_session_module_reruns_sessions(study):
-    path = "scripts/crossfc/session/smoothing.py"
+    path = "scripts/crossfc/session/connectivity/smoothing.py"
     study.edit(path, "_TRUNCATE = 4.0", "_TRUNCATE = 5.0")
     rules = by_rule(study.would_run())
     assert rules["connectivity_session"] == 19
@@ -333,12 +333,12 @@ def test_words_versions_and_places_rerun_nothing(study):
     """Version, docstring, sentence of a fault, machinery, a function that moved."""
     study.edit("scripts/crossfc/__init__.py", '__version__ = "', '__version__ = "9.')
     study.edit(
-        "scripts/crossfc/session/smoothing.py",
+        "scripts/crossfc/session/connectivity/smoothing.py",
         '"""Smoothing inside a mask',
         '"""Smoothing, inside it',
     )
     study.edit(
-        "scripts/crossfc/group/volume.py",
+        "scripts/crossfc/group/design/volume.py",
         "carries no orientation (",
         "says nothing of directions (",
     )
@@ -366,7 +366,7 @@ def test_values_that_change_places_rerun(study):
 
 
 def test_comment_or_docstring_reruns_nothing(study):
-    path = "scripts/crossfc/session/smoothing.py"
+    path = "scripts/crossfc/session/connectivity/smoothing.py"
     study.edit(path, '"""Smoothing inside a mask', '# why not\n"""Smoothing inside the mask')
     assert not study.would_run()
 

@@ -129,28 +129,32 @@ def test_changed_key_of_a_pipeline(study):
 
 
 def test_changed_code(study):
-    path = "scripts/crossfc/session/smoothing.py"
+    path = "scripts/crossfc/session/connectivity/smoothing.py"
     study.edit(path, "_TRUNCATE = 4.0", "_TRUNCATE = 5.0")
     lines = why(study)
     assert lines[0].startswith("connectivity_session, 19 jobs")
-    assert lines[1] == "  crossfc.session.smoothing._TRUNCATE was edited"
+    assert lines[1] == "  crossfc.session.connectivity.smoothing._TRUNCATE was edited"
     assert len(lines) == 3
 
 
 def test_code_that_moved_is_not_named_beside_what_was_edited(study):
-    study.edit("scripts/crossfc/session/smoothing.py", "_TRUNCATE = 4.0", "_TRUNCATE = 5.0")
-    (study.folder / "scripts/crossfc/session/smoothing.py").rename(
+    study.edit(
+        "scripts/crossfc/session/connectivity/smoothing.py", "_TRUNCATE = 4.0", "_TRUNCATE = 5.0"
+    )
+    (study.folder / "scripts/crossfc/session/connectivity/smoothing.py").rename(
         study.folder / "scripts/crossfc/session/smooth.py"
     )
     for path in (study.folder / "scripts").rglob("*.py"):
         text = path.read_text()
-        if "crossfc.session.smoothing" in text:
-            path.write_text(text.replace("crossfc.session.smoothing", "crossfc.session.smooth"))
+        if "crossfc.session.connectivity.smoothing" in text:
+            path.write_text(
+                text.replace("crossfc.session.connectivity.smoothing", "crossfc.session.smooth")
+            )
     lines = why(study)
     assert lines[0].startswith("connectivity_session, 19 jobs")
     assert lines[1:3] == [
         "  the code uses crossfc.session.smooth._TRUNCATE, which it did not",
-        "  the code no longer uses crossfc.session.smoothing._TRUNCATE",
+        "  the code no longer uses crossfc.session.connectivity.smoothing._TRUNCATE",
     ]
     assert len(lines) == 4
 

@@ -8,7 +8,7 @@ Steps      fmriprep_image (once) -> fmriprep_subject (all sessions of a person, 
 
 from pathlib import Path
 
-from crossfc.session import fmriprep
+from crossfc.session.preprocess import fmriprep
 
 if plan.preprocessing_tool == "fmriprep-run":
     choices = plan.config["preprocessing"]["fmriprep"]

@@ -11,8 +11,8 @@ import pandas as pd
 from crossfc import atomic
 from crossfc.bids import bids_name
 from crossfc.fault import Fault
-from crossfc.group import question as questions
-from crossfc.group.arrangement import (
+from crossfc.group.design import question as questions
+from crossfc.group.design.arrangement import (
     BOTH,
     SIGN_FLIPS,
     Arrangements,
@@ -21,20 +21,20 @@ from crossfc.group.arrangement import (
     shuffles,
     sign_flips,
 )
-from crossfc.group.contrast import contrasts, parts
-from crossfc.group.effect import hedges_g, hedges_g_welch, partial_r_squared
-from crossfc.group.finding import Analysed, Findings, Sessions, findings, no_findings
-from crossfc.group.hotelling import Hotelling
-from crossfc.group.inference import Inference, infer
-from crossfc.group.model import WHOLE, WITHIN, Inestimable, Model, model
-from crossfc.group.pairs import Pairs, with_columns
-from crossfc.group.question import Question, question
-from crossfc.group.record import estimated, not_estimated
-from crossfc.group.region import Atlas
-from crossfc.group.skewness import skewness
-from crossfc.group.slope import Slope
-from crossfc.group.statistic import Student
-from crossfc.group.welch import Welch
+from crossfc.group.design.contrast import contrasts, parts
+from crossfc.group.design.model import WHOLE, WITHIN, Inestimable, Model, model
+from crossfc.group.design.pairs import Pairs, with_columns
+from crossfc.group.design.question import Question, question
+from crossfc.group.findings.finding import Analysed, Findings, Sessions, findings, no_findings
+from crossfc.group.findings.record import estimated, not_estimated
+from crossfc.group.findings.region import Atlas
+from crossfc.group.inference.effect import hedges_g, hedges_g_welch, partial_r_squared
+from crossfc.group.inference.hotelling import Hotelling
+from crossfc.group.inference.permutation import Inference, infer
+from crossfc.group.inference.skewness import skewness
+from crossfc.group.inference.slope import Slope
+from crossfc.group.inference.statistic import Student
+from crossfc.group.inference.welch import Welch
 
 _WRITTEN = ("clusters.tsv", "peaks.tsv", "cells.tsv", "null.tsv", "result.json")
 
@@ -82,8 +82,9 @@ def analyse(
     ====================================  =====================================================
 
     Tables are ``clusters.tsv``, ``peaks.tsv`` and ``cells.tsv`` (see
-    `crossfc.group.finding.Findings`), and ``null.tsv``: the largest value of each measure over
-    voxels and maps under every arrangement, the observed one first. ``result.json`` is the record.
+    `crossfc.group.findings.finding.Findings`), and ``null.tsv``: the largest value of each measure
+    over voxels and maps under every arrangement, the observed one first. ``result.json`` is the
+    record.
 
     Where the people who are left do not allow an estimate (a group is empty, too few people for
     the model, nobody who could change places), the record says so (``estimable``) with the reason
@@ -92,24 +93,25 @@ def analyse(
     Parameters
     ----------
     name : str
-        One of `crossfc.group.question.names`.
+        One of `crossfc.group.design.question.names`.
     pairs_dir, out_dir : path
     n_permutations : int
         Arrangements besides the identity; all there are, if they are not more than this.
     seed : int
         Seed of the random arrangements.
     cluster_forming_p, connectivity, two_sided, tfce, tail, threads, memory_gb
-        See `crossfc.group.inference.infer`.
+        See `crossfc.group.inference.permutation.infer`.
     covariates : sequence of str, or mapping
-        Columns of people.tsv to adjust for, with their types; see `crossfc.group.model.model`.
+        Columns of people.tsv to adjust for, with their types; see
+        `crossfc.group.design.model.model`.
     blocks : str, optional
         Column of exchangeability blocks.
     block_exchange, arrangement : str
-        See `crossfc.group.model.model`.
+        See `crossfc.group.design.model.model`.
     people : sequence of dict
         Further columns of people.tsv, by participant_id: scores, covariates, blocks.
     atlas : dict, optional
-        ``image`` and ``table`` that name regions; see `crossfc.group.region.Atlas`.
+        ``image`` and ``table`` that name regions; see `crossfc.group.findings.region.Atlas`.
     progress : callable, optional
         Called with (done, total).
 

@@ -69,8 +69,9 @@ class Code(NamedTuple):
     digest : str
         16 hexadecimal digits; another where the script can do another thing.
     definitions : dict
-        Name of each definition (such as ``crossfc.session.mask.brain_mask``, and the script's own)
-        to 8 digits of what it says itself, whatever it refers to. For telling what changed.
+        Name of each definition (such as ``crossfc.session.connectivity.mask.brain_mask``, and the
+        script's own) to 8 digits of what it says itself, whatever it refers to. For telling what
+        changed.
     """
 
     digest: str

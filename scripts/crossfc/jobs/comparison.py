@@ -10,7 +10,7 @@ from typing import Any
 
 from crossfc import provenance
 from crossfc.jobs import claim
-from crossfc.session import origin
+from crossfc.session.connectivity import origin
 
 # What a run says of itself is compared by its meaning, not as files.
 _SELF = (provenance.RECORD, "logs", "trial/sheets")

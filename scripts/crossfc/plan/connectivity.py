@@ -92,7 +92,8 @@ class Connectivity(Stage):
 
     @cached_property
     def _faults_of_derivatives(self) -> list[str]:
-        from crossfc.session import check, origin
+        from crossfc.session import check
+        from crossfc.session.connectivity import origin
 
         if not self.study.derivatives_dir.is_dir():
             return [

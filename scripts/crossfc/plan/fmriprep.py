@@ -4,7 +4,7 @@ from pathlib import Path
 
 from crossfc.plan.scan import Scans
 from crossfc.plan.study import Stage, Study
-from crossfc.session.fieldmap import field_map_files
+from crossfc.session.preprocess.fieldmap import field_map_files
 
 
 class Fmriprep(Stage):

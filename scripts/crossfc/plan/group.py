@@ -5,7 +5,7 @@ from typing import Any
 
 from crossfc import content
 from crossfc.fault import Fault, raise_all
-from crossfc.group import question
+from crossfc.group.design import question
 from crossfc.jobs import need
 from crossfc.plan.people import People
 from crossfc.plan.region import Regions
@@ -86,7 +86,7 @@ class Group(Stage):
 
     def _faults_of_maps(self, pipeline: str) -> list[str]:
         if self._checked_maps is None:
-            from crossfc.group import kind
+            from crossfc.group.design import kind
 
             paths, maps = self.ready_maps(pipeline), self.config["maps"]
             first = paths[: len(paths) // max(len(self.study.paired()), 1)]

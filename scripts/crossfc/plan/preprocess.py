@@ -11,7 +11,8 @@ from crossfc.fault import Fault, raise_all
 from crossfc.plan.pattern import SCAN, SES, SUB, pattern
 from crossfc.plan.scan import Scans
 from crossfc.plan.study import Stage, Study
-from crossfc.session import fmriprep, layout
+from crossfc.session import layout
+from crossfc.session.preprocess import fmriprep
 from crossfc.trial.person import scan_kind
 from crossfc.trial.tree import MULTI_ECHO
 

@@ -11,7 +11,7 @@ from crossfc.plan.preprocess import Preprocess
 from crossfc.plan.quality import Quality
 from crossfc.plan.region import Regions
 from crossfc.plan.study import Stage, Study
-from crossfc.session import fmriprep
+from crossfc.session.preprocess import fmriprep
 from crossfc.trial.path import told
 
 # What rule trial makes below its own folder.

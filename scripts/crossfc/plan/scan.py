@@ -8,7 +8,8 @@ from crossfc import content
 from crossfc.bids import label
 from crossfc.fault import Fault
 from crossfc.plan.study import Stage
-from crossfc.session import layout, match
+from crossfc.session import layout
+from crossfc.session.connectivity import match
 from crossfc.trial.design import Session
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from crossfc import content
 from crossfc.fault import Fault, raise_all
-from crossfc.group import question
+from crossfc.group.design import question
 from crossfc.jobs import planned
 from crossfc.trial import command
 from crossfc.trial import config as configuration

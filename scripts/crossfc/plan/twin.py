@@ -21,7 +21,7 @@ class Twin(Stage):
 
     def truth(self) -> dict[str, Any]:
         """Plan the truth of the digital twin."""
-        from crossfc.trial import twin_truth
+        from crossfc.twin import truth as twin_truth
 
         trial, labels = self.study.checked_trial(), self.config["groups"]
         people = [

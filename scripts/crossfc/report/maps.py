@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from crossfc.group.kind import words
+from crossfc.group.design.kind import words
 from crossfc.report import brain, figure, number
 from crossfc.report.clusters import cluster_table, peak_table, value_table
 from crossfc.report.narrative import (

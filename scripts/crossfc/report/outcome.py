@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from crossfc.group.change import FEWEST
+from crossfc.clinic.change import FEWEST
 from crossfc.report import number
 from crossfc.report.narrative import FOUND, NONE, UNKNOWN, Answer, map_answer
 from crossfc.report.results import SIGNIFICANT, Results

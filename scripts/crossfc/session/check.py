@@ -8,12 +8,17 @@ import numpy as np
 
 from crossfc import content
 from crossfc.fault import Fault, Gathering
-from crossfc.session.confounds import Confounds, columns_of, components_of, require_rows
-from crossfc.session.fieldmap import field_maps_for, refuse_field_maps
-from crossfc.session.mask import require_grid
+from crossfc.session.connectivity.confounds import (
+    Confounds,
+    columns_of,
+    components_of,
+    require_rows,
+)
+from crossfc.session.connectivity.mask import require_grid
+from crossfc.session.preprocess.fieldmap import field_maps_for, refuse_field_maps
+from crossfc.session.preprocess.slice_timing import read_slice_timing
 from crossfc.session.scan import ScanHeader, open_header, same_grid
 from crossfc.session.sidecar import check_sidecar, read_sidecar, sidecar_paths
-from crossfc.session.slice_timing import read_slice_timing
 from crossfc.trial.strategy import flat
 
 

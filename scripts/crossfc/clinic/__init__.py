@@ -1,0 +1,1 @@
+"""The clinic: scores, their change, and what goes with it."""

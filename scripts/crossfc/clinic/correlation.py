@@ -1,0 +1,461 @@
+"""Change with change: does connectivity change with the symptoms, over people?
+
+Both sides are active - control. Nothing is flipped by the direction of a scale: a positive r with
+a scale on which lower is better means that more connectivity went with worse symptoms.
+
+Both changes hold the period effect, with the sign of the person's order of treatments: where
+connectivity and scores both drift from the first session to the second, their changes correlate
+over people without any tie (Senn 2002, Cross-over Trials in Clinical Research, ch. 3). So the
+correlation that is told, its interval, p and q are given the order, where it is known and differs;
+the plain one stands beside it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from crossfc.clinic.change import connectivity_change, no_order, require
+from crossfc.clinic.robust_correlation import bend, skipped
+from crossfc.clinic.shuffle import (
+    TIE,
+    permutation_p,
+    shuffles_among,
+    shuffles_of,
+    shuffles_within,
+    unit,
+)
+from crossfc.clinic.studentised import FEWEST_FOR_INTERVAL, Studentised, nuisance_basis
+from crossfc.fault import Fault
+from crossfc.tie import rounded_columns
+from crossfc.trial.sequence import sequence_code
+
+FEWEST = 4
+
+# The skipped correlation looks for outliers anew in every shuffle, and everybody is left out in
+# turn; the first thousand shuffles resolve p to 0.001, which is enough for a number that only
+# checks another one.
+_FEWER_SHUFFLES = 1000
+
+_LEVEL = 0.05
+
+ORDER = "order of treatments"
+
+COLUMNS = [
+    *("seed", "target", "scale", "group", "n", "r", "ci_low", "ci_high", "p_permutation"),
+    *("q_fdr", "n_tests", "adjusted_for", "unadjusted_because", "no_interval_because"),
+    *("loo_min", "loo_max", "n_decisive", "decisive_person", "decisive_r", "decisive_p"),
+    *("spearman_rho", "spearman_p", "percentage_bend_r", "percentage_bend_p"),
+    *("skipped_r", "skipped_p", "partial_r", "partial_p", "partial_covariates"),
+    *("pearson_n", "pearson_r", "pearson_p"),
+]
+POINTS = [
+    *("seed", "target", "scale", "group", "participant_id", "sequence", "delta_fisher_z"),
+    *("delta_score", "adjusted_delta_fisher_z", "adjusted_delta_score"),
+]
+LEFT = ["participant_id", "group", "level", "what", "analysis", "reason"]
+
+_ESTIMATES = (
+    *("r", "ci_low", "ci_high", "p_permutation", "loo_min", "loo_max", "spearman_rho"),
+    *("spearman_p", "percentage_bend_r", "percentage_bend_p", "skipped_r", "skipped_p"),
+    *("partial_r", "partial_p"),
+)
+
+
+class ClinicalCorrelation(NamedTuple):
+    """What :func:`clinical_correlation` gives: three tables and notes."""
+
+    table: pd.DataFrame
+    points: pd.DataFrame
+    left: pd.DataFrame
+    notes: list[str]
+
+
+def clinical_correlation(
+    targets: pd.DataFrame,
+    people: pd.DataFrame,
+    treatments: Mapping[str, str],
+    groups: Sequence[str],
+    scales: Sequence[str],
+    pairs: Sequence[tuple[str, str]] | None = None,
+    covariates: Sequence[str] = ("sequence_code", "delta_mean_fd"),
+    n_permutations: int = 5000,
+    random_seed: int = 0,
+) -> ClinicalCorrelation:
+    """Correlate the change of connectivity with the change of scores, within each group.
+
+    One set of shuffles serves all tests; where a score is missing the same shuffles are taken of
+    who is left; where people can be arranged in no more than ``n_permutations`` ways all
+    arrangements are taken. Given the order of treatments, people change places within their order.
+
+    - ``r``, ``ci_low``, ``ci_high``, ``p_permutation``: the correlation that is told, with the
+      order of treatments in the model where it is known and differs among the people (who are
+      then those of known order; ``adjusted_for``, ``unadjusted_because``), with its interval of
+      95 % and p (`crossfc.clinic.studentised.Studentised`). Fewer than eight people have no
+      interval (``no_interval_because``).
+    - ``q_fdr`` after Benjamini & Hochberg (1995) on ``p_permutation`` over all seeds, targets and
+      scales of the group; ``n_tests`` is their number.
+    - ``loo_min``, ``loo_max``: the range of r when each person in turn is left out.
+      ``n_decisive``: how many people there are without whom alone p lies on the other side of
+      0.05; ``decisive_…``: who of them changes p most, and r and p without this person.
+    - Spearman's rho, the percentage-bend and the skipped correlation
+      (:mod:`crossfc.clinic.robust_correlation`), each with p by the same shuffles; where r is
+      adjusted, of changes from which the median of each order was taken, as an outlier would move
+      the mean. Their p are exact where one side is independent of the other.
+    - The partial correlation given the order and the covariates (``partial_covariates``), with p
+      as that of r. A covariate that is missing for someone, constant, or a sum of the others is
+      dropped and a note says so.
+    - ``pearson_r``, ``pearson_p``, ``pearson_n``: not adjusted, of everybody with both changes.
+
+    Parameters
+    ----------
+    targets : DataFrame
+        ``targets.tsv``: participant_id, treatment, seed, target, fisher_z (long).
+    people : DataFrame
+        ``people.tsv``: participant_id, group, sequence, the covariates and ``delta_<scale>``. The
+        people with both sessions; nobody else is looked up in ``targets``.
+    treatments : mapping
+        ``active`` and ``control`` to their names.
+    groups, scales : sequence of str
+        In the order wanted. A scale nobody of a group has a change of gives no rows there.
+    pairs : sequence of (seed, target), optional
+        What to test; all in ``targets`` by default.
+    covariates : sequence of str
+        Columns of ``people``.
+    n_permutations : int
+        Number of shuffles.
+    random_seed : int
+        The same number gives the same tables.
+
+    Returns
+    -------
+    ClinicalCorrelation
+        ``table`` (``clinical/correlation.tsv``), ``points`` (``clinical/points.tsv``; adjusted
+        changes are those without the difference of the orders' means), ``left`` (who is not in
+        which test, with the reason) and ``notes``. Numbers that cannot be computed are NaN (fewer
+        than four people, no variation, fewer than ten for the skipped correlation).
+
+    Raises
+    ------
+    Fault
+        If a column is missing, a pair is not in the table, or a person has two sessions alike.
+    """
+    deltas = [f"delta_{scale}" for scale in scales]
+    require(people, ["participant_id", "group", "sequence", *deltas], "the table of people")
+    connectivity = connectivity_change(targets, treatments)
+    pairs = list(connectivity.columns) if pairs is None else [tuple(pair) for pair in pairs]
+    unknown = [pair for pair in pairs if pair not in connectivity.columns]
+    if unknown:
+        raise Fault(
+            f"the table of targets has no seed {unknown[0][0]} with target {unknown[0][1]}; "
+            "take seeds and targets of seeds.tsv and targets.tsv"
+        )
+    rows, points, left, notes = [], [], [], []
+    for group in groups:
+        members = people[people["group"] == group]
+        if members.empty:
+            notes.append(f"{group}: nobody with both sessions is left; not tested")
+            continue
+        z = connectivity[pairs].reindex(members["participant_id"]).to_numpy(float)
+        scores = members[deltas].to_numpy(float)
+        code = np.array([sequence_code(s, treatments) for s in members["sequence"]], dtype=float)
+        for empty in np.flatnonzero(~np.isfinite(z).any(axis=0)):
+            notes.append(f"{group}: no change of {' to '.join(pairs[empty])} is known; not tested")
+        for empty in np.flatnonzero(~np.isfinite(scores).any(axis=0)):
+            notes.append(f"{group}: nobody has a change of {scales[empty]}; not tested")
+        left += _missing(members, group, z, scores, pairs, scales)
+        arrangements = _Arrangements(code, n_permutations, random_seed)
+        of_group: dict[tuple[int, int], dict] = {}
+        for columns_z, with_z in _patterns(np.isfinite(z)):
+            for columns_score, with_score in _patterns(np.isfinite(scores)):
+                both = with_z & with_score
+                named = [scales[j] for j in columns_score]
+                where = f"{group}, {', '.join(named)}"
+                because = no_order(code[both], treatments, FEWEST + 1)
+                who = both if because else both & np.isfinite(code)
+                if both.sum() < FEWEST:
+                    notes.append(f"{where}: {both.sum()} people are too few for a correlation")
+                elif because:
+                    notes.append(f"{where}: not adjusted for the {ORDER}, as {because}")
+                for person in members["participant_id"][both & ~who]:
+                    reason = f"the {ORDER} is not known, so not in what is adjusted for it"
+                    row = (person, group, "participant", "", "clinical_correlation", reason)
+                    left.append(dict(zip(LEFT, row, strict=True)))
+                known, names = _covariates(members[who], covariates, where, notes)
+                x, y = z[:, columns_z], scores[:, columns_score]
+                blocks = np.zeros(len(code)) if because else code
+                shuffles = arrangements.of(who, adjusted=not because)
+                statistics = correlate(x[who], y[who], known, shuffles, blocks[who])
+                plain = statistics["r"], statistics["p_permutation"]
+                if not because:
+                    every = np.zeros(int(both.sum()))
+                    plain = _tested(x[both], y[both], every, arrangements.of(both, adjusted=False))
+                ids = members["participant_id"].to_numpy()[who]
+                without = _without_one(x, y, blocks, who, arrangements, not because)
+                for a, i in enumerate(columns_z):
+                    for b, j in enumerate(columns_score):
+                        row = {
+                            "seed": pairs[i][0],
+                            "target": pairs[i][1],
+                            "scale": scales[j],
+                            "group": group,
+                            "n": int(who.sum()),
+                            "adjusted_for": "" if because else ORDER,
+                            "unadjusted_because": because,
+                            "partial_covariates": ", ".join(names),
+                            "pearson_n": int(both.sum()),
+                            "pearson_r": float(plain[0][a, b]),
+                            "pearson_p": float(plain[1][a, b]),
+                        }
+                        row |= {name: float(values[a, b]) for name, values in statistics.items()}
+                        row["no_interval_because"] = _no_interval(row)
+                        row |= _decisive(
+                            row["p_permutation"], ids, *(values[:, a, b] for values in without)
+                        )
+                        of_group[i, j] = row
+                        points.append(_points(members, row, z[:, i], scores[:, j], blocks, who))
+        ordered = sorted(of_group)
+        in_order = [of_group[key] for key in ordered]
+        _false_discovery(in_order)
+        rows += in_order
+    notes = list(dict.fromkeys(notes))
+    left = pd.DataFrame(left, columns=LEFT).drop_duplicates(ignore_index=True)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    keys = ["seed", "target", "scale", "group"]
+    points = pd.concat(points, ignore_index=True) if points else pd.DataFrame(columns=POINTS)
+    # In the order of the table, which patterns of missing scores are not.
+    points = table[keys].merge(points, on=keys, how="inner")
+    return ClinicalCorrelation(table, points[POINTS], left, notes)
+
+
+class _Arrangements:
+    """Arrangements of a group, within the orders of treatments and over all, shared by tests."""
+
+    def __init__(self, code: np.ndarray, wanted: int, random_seed: int) -> None:
+        self._wanted = wanted
+        self._code = code
+        self._known = np.isfinite(code)
+        self._all = shuffles_of(len(code), wanted, random_seed)
+        self._within = shuffles_within(code[self._known], wanted, random_seed)
+
+    def of(self, who: np.ndarray, adjusted: bool) -> np.ndarray:
+        """Give those of some people; adjusted: all of them are of known order."""
+        if not adjusted:
+            return shuffles_among(self._all, who, self._wanted)
+        known = self._known
+        return shuffles_among(self._within, who[known], self._wanted, self._code[known])
+
+
+def _tested(
+    x: np.ndarray, y: np.ndarray, blocks: np.ndarray, shuffles: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give r and p, NaN of too few people."""
+    if len(x) < FEWEST:
+        return (np.full((x.shape[1], y.shape[1]), np.nan),) * 2
+    found = Studentised(rounded_columns(x), rounded_columns(y), nuisance_basis(blocks), shuffles)
+    return found.r, found.p
+
+
+def _without_one(
+    x: np.ndarray,
+    y: np.ndarray,
+    blocks: np.ndarray,
+    who: np.ndarray,
+    arrangements: _Arrangements,
+    adjusted: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute r and p again without each person: two arrays (n, k, m)."""
+    r, p = np.full((2, int(who.sum()), x.shape[1], y.shape[1]), np.nan)
+    for number, person in enumerate(np.flatnonzero(who)):
+        others = who.copy()
+        others[person] = False
+        shuffles = arrangements.of(others, adjusted)[:_FEWER_SHUFFLES]
+        r[number], p[number] = _tested(x[others], y[others], blocks[others], shuffles)
+    return r, p
+
+
+def _decisive(p: float, ids: np.ndarray, r_without: np.ndarray, p_without: np.ndarray) -> dict:
+    """Say without whom alone p lies on the other side of 0.05, and what r and p are then."""
+    significant = p < _LEVEL
+    known = np.isfinite(p_without) & np.isfinite(p)
+    turned = np.flatnonzero(known & ((p_without < _LEVEL) != significant))
+    told = {"n_decisive": len(turned), "decisive_person": ""}
+    told |= {"decisive_r": np.nan, "decisive_p": np.nan}
+    if len(turned):
+        most = turned[(np.argmax if significant else np.argmin)(p_without[turned])]
+        told["decisive_person"] = str(ids[most])
+        told["decisive_r"], told["decisive_p"] = float(r_without[most]), float(p_without[most])
+    return told
+
+
+def _no_interval(row: dict) -> str:
+    if np.isfinite(row["ci_low"]) or not np.isfinite(row["r"]):
+        return ""
+    if row["n"] < FEWEST_FOR_INTERVAL:
+        return f"fewer than {FEWEST_FOR_INTERVAL} people"
+    return "all people lie on one line"
+
+
+def correlate(
+    x: np.ndarray,
+    y: np.ndarray,
+    covariates: np.ndarray,
+    shuffles: np.ndarray,
+    blocks: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """Correlate every column of x with every column of y over the same people.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, k)
+    y : ndarray, shape (n, m)
+    covariates : ndarray, shape (n, c)
+        For the partial correlation, without the constant; c may be 0.
+    shuffles : ndarray of int, shape (p, n)
+        Each row an arrangement of the people within their blocks, without the observed one where
+        it is exhaustive.
+    blocks : ndarray, shape (n,), optional
+        The order of treatments to adjust for; all alike by default.
+
+    Returns
+    -------
+    dict of ndarray, shape (k, m)
+        The numbers of the table, NaN where they cannot be computed.
+    """
+    from scipy import stats
+
+    n, shape = len(x), (x.shape[1], y.shape[1])
+    result = {name: np.full(shape, np.nan) for name in _ESTIMATES}
+    if n < FEWEST:
+        return result
+    blocks = np.zeros(n) if blocks is None else blocks
+    # Equal changes are to share a rank, and who lies as far from a median as others is no outlier.
+    x, y = rounded_columns(x), rounded_columns(y)
+    told = Studentised(x, y, nuisance_basis(blocks), shuffles)
+    result |= {"r": told.r, "p_permutation": told.p, "ci_low": told.low, "ci_high": told.high}
+    result["loo_min"] = told.without_one.min(axis=0)
+    result["loo_max"] = told.without_one.max(axis=0)
+    if covariates.shape[1]:
+        partial = Studentised(x, y, nuisance_basis(blocks, covariates), shuffles)
+        result |= {"partial_r": partial.r, "partial_p": partial.p}
+    x, y = _without_medians(x, blocks), _without_medians(y, blocks)
+    ranks = stats.rankdata(x, axis=0), stats.rankdata(y, axis=0)
+    ranked = tuple(unit(r - r.mean(axis=0), r) for r in ranks)
+    bent = tuple(unit(b, b) for b in (bend(x), bend(y)))
+    for name, p, (a, b) in (
+        ("spearman_rho", "spearman_p", ranked),
+        ("percentage_bend_r", "percentage_bend_p", bent),
+    ):
+        result[name] = a.T @ b
+        result[p] = permutation_p(a, b, shuffles)
+    few = shuffles[:_FEWER_SHUFFLES]
+    for i, j in np.ndindex(shape):
+        observed = float(skipped(x[:, i], y[:, j]))
+        result["skipped_r"][i, j] = observed
+        if np.isfinite(observed):
+            shuffled = np.abs(skipped(x[:, i], y[few, j]))
+            # A shuffle that leaves nothing to correlate counts against us.
+            reached = ~(shuffled < abs(observed) - TIE)
+            result["skipped_p"][i, j] = (1 + reached.sum()) / (1 + len(few))
+    return result
+
+
+def _without_medians(values: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """Take the median of each block out, where there are several."""
+    levels = np.unique(blocks)
+    if len(levels) < 2:
+        return values
+    values = values.copy()
+    for level in levels:
+        values[blocks == level] -= np.median(values[blocks == level], axis=0)
+    return rounded_columns(values)
+
+
+def _patterns(known: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Columns that are known for the same people, with these people; unknown columns left out."""
+    found: dict[bytes, list[int]] = {}
+    for column in np.flatnonzero(known.any(axis=0)):
+        found.setdefault(known[:, column].tobytes(), []).append(column)
+    return [(np.array(columns), known[:, columns[0]]) for columns in found.values()]
+
+
+def _covariates(
+    members: pd.DataFrame, names: Sequence[str], where: str, notes: list[str]
+) -> tuple[np.ndarray, list[str]]:
+    """Take the covariates that can be used for these people; say why others cannot."""
+    chosen, used = np.zeros((len(members), 0)), []
+    for name in names:
+        known = name in members.columns
+        values = members[name].to_numpy(float) if known else np.full(len(members), np.nan)
+        if not np.all(np.isfinite(values)):
+            notes.append(f"{where}: {name} is not known for everybody and is not partialled out")
+            continue
+        if len(values) < FEWEST:
+            continue
+        if values.std() <= 1e-12 * np.abs(values).max():
+            notes.append(f"{where}: {name} is the same for all and is not partialled out")
+            continue
+        wider = np.column_stack([chosen, values])
+        scaled = (wider - wider.mean(axis=0)) / wider.std(axis=0)
+        design = np.column_stack([np.ones(len(values)), scaled])
+        if np.linalg.matrix_rank(design, tol=1e-8 * np.sqrt(len(values))) < design.shape[1]:
+            notes.append(f"{where}: {name} follows from the other covariates and is left out")
+            continue
+        chosen = wider
+        used.append(name)
+    return chosen, used
+
+
+def _missing(members, group, z, scores, pairs, scales) -> list[dict]:
+    """Name who lacks a score that others of the group have, or a pair of seed and target."""
+    left = []
+    whats = [*scales, *(f"{seed} to {target}" for seed, target in pairs)]
+    for column, what in zip(np.column_stack([scores, z]).T, whats, strict=True):
+        if np.isfinite(column).any():
+            reason = f"no change of {what}: not known under both treatments"
+            for person in members["participant_id"][~np.isfinite(column)]:
+                row = (person, group, "participant", "", "clinical_correlation", reason)
+                left.append(dict(zip(LEFT, row, strict=True)))
+    return left
+
+
+def _points(
+    members: pd.DataFrame,
+    row: dict,
+    z: np.ndarray,
+    score: np.ndarray,
+    blocks: np.ndarray,
+    who: np.ndarray,
+) -> pd.DataFrame:
+    """List the people behind one row of the table."""
+    table = members[["participant_id", "sequence"]].assign(delta_fisher_z=z, delta_score=score)
+    table = table.assign(
+        adjusted_delta_fisher_z=_adjusted(z, blocks, who),
+        adjusted_delta_score=_adjusted(score, blocks, who),
+    )
+    table = table[np.isfinite(z) & np.isfinite(score)]
+    return table.assign(**{name: row[name] for name in ("seed", "target", "scale", "group")})
+
+
+def _adjusted(values: np.ndarray, blocks: np.ndarray, who: np.ndarray) -> np.ndarray:
+    """Move each order's mean to the mean of the orders' means; NaN of who is not in r."""
+    moved = np.where(who, values, np.nan)
+    means = {level: values[who & (blocks == level)].mean() for level in np.unique(blocks[who])}
+    if len(means) > 1:
+        for level, mean in means.items():
+            moved[who & (blocks == level)] += np.mean(list(means.values())) - mean
+    return moved
+
+
+def _false_discovery(rows: list[dict]) -> None:
+    """Add q and the number of tests, over the rows that have a p."""
+    from scipy import stats
+
+    p = np.array([row["p_permutation"] for row in rows], dtype=float)
+    tested = np.isfinite(p)
+    q = np.full(len(p), np.nan)
+    if tested.any():
+        q[tested] = stats.false_discovery_control(p[tested], method="bh")
+    for row, value in zip(rows, q, strict=True):
+        row |= {"q_fdr": float(value), "n_tests": int(tested.sum())}

@@ -1,0 +1,1 @@
+"""What an analysis tests: whose maps, which columns, and how people may be exchanged."""

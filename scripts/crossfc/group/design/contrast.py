@@ -1,0 +1,119 @@
+"""Contrasts: the within-person contrast maps that an analysis tests, read from the disk."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from crossfc.fault import Fault
+from crossfc.group.design import question as questions
+from crossfc.group.design.pairs import Pairs
+from crossfc.group.design.question import Question
+from crossfc.mapped import PEOPLE, release
+
+
+def parts(asked: Question, pairs: Pairs) -> dict[str, list[int]]:
+    """Name the maps of an analysis, and the seeds (by number) that each is made of.
+
+    Raises
+    ------
+    Fault
+        If the pairs do not hold what the question is about.
+    """
+    seeds = pairs.record["seeds"]
+    everything = list(range(len(seeds)))
+    if asked.kind == questions.CARRYOVER and pairs.total is None:
+        raise Fault("ready contrast maps hold no sum of sessions, so no carry-over")
+    if asked.kind in questions.OVER_SEEDS:
+        return {"pooled": everything}
+    if asked.kind in questions.BETWEEN_SEEDS:
+        if len(seeds) < 2:
+            raise Fault(f"{asked.name} compares seeds, but there is only one")
+        return {"subregion": everything}
+    return {seed: [column] for column, seed in enumerate(seeds)}
+
+
+def contrasts(
+    asked: Question, pairs: Pairs, rows: np.ndarray, flip: np.ndarray | None = None
+) -> "list[Contrast]":
+    """Give the data of each map of `parts`.
+
+    Parameters
+    ----------
+    asked : Question
+    pairs : Pairs
+    rows : int ndarray
+        Who is analysed.
+    flip : ndarray, shape (n_analysed,), optional
+        +1 or -1 for each of them, by which the data are multiplied.
+
+    Returns
+    -------
+    list of Contrast
+    """
+    data = pairs.total if asked.kind == questions.CARRYOVER else pairs.delta
+    n_seeds = data.shape[1]
+    if asked.kind in questions.OVER_SEEDS:
+        return [Contrast(data, rows, range(n_seeds), np.full(n_seeds, 1 / n_seeds), flip)]
+    if asked.kind in questions.BETWEEN_SEEDS:
+        return [Contrast(data, rows, range(n_seeds), seed_contrasts(n_seeds), flip)]
+    return [Contrast(data, rows, [column], None, flip) for column in range(n_seeds)]
+
+
+class Contrast:
+    """One map of everybody analysed, read in pieces: a person, or some voxels of all.
+
+    Of an array it knows ``shape``, ``[..., part]`` and ``[person]``.
+
+    Parameters
+    ----------
+    data : ndarray, shape (n_people, n_seeds, n_voxels)
+        May be memory-mapped.
+    rows : int ndarray
+        Who is analysed.
+    columns : sequence of int
+        The seeds that the map is made of.
+    weights : ndarray, shape (n_columns,) or (n_measures, n_columns), or None
+        How it is made of several seeds.
+    flip : ndarray, shape (n_analysed,), or None
+        What the data are multiplied by.
+    """
+
+    def __init__(
+        self,
+        data: np.ndarray,
+        rows: np.ndarray,
+        columns: Sequence[int],
+        weights: np.ndarray | None,
+        flip: np.ndarray | None,
+    ) -> None:
+        self._data, self._rows, self._columns = data, np.asarray(rows), np.array(columns)
+        self._weights = None if weights is None else weights.astype(np.float32)
+        self._flip = None if flip is None else np.asarray(flip, dtype=np.float32)
+        measures = () if weights is None else weights.shape[:-1]
+        self.shape = (len(self._rows), *measures, data.shape[-1])
+
+    def __getitem__(self, key: tuple | int) -> np.ndarray:
+        if isinstance(key, tuple):
+            return self._read(np.arange(len(self._rows)), key[-1])
+        return self._read(np.array([key]), slice(None))[0]
+
+    def _read(self, people: np.ndarray, part: slice) -> np.ndarray:
+        read = []
+        for first in range(0, len(people), PEOPLE):
+            some = people[first : first + PEOPLE]
+            values = np.asarray(self._data[self._rows[some][:, None], self._columns, part])
+            release(self._data)
+            values = values[:, 0] if self._weights is None else np.matmul(self._weights, values)
+            if self._flip is not None:
+                values *= self._flip[some].reshape(-1, *[1] * (values.ndim - 1))
+            read.append(values)
+        return np.concatenate(read)
+
+
+def seed_contrasts(n_seeds: int) -> np.ndarray:
+    """Orthonormal contrasts among seeds, shape (n_seeds - 1, n_seeds): each with those before."""
+    weights = np.zeros((n_seeds - 1, n_seeds))
+    for row in range(n_seeds - 1):
+        weights[row, : row + 1] = -1
+        weights[row, row + 1] = row + 1
+    return weights / np.linalg.norm(weights, axis=1, keepdims=True)

@@ -1,0 +1,401 @@
+"""Linear models of the group: who is analysed, and the columns of the design."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from crossfc.fault import Fault
+from crossfc.group.design.arrangement import BOTH, SHUFFLES, SIGN_FLIPS, count_shuffles
+from crossfc.group.design.question import CARRYOVER, CHANGE, MEANS, Question, group_labels
+
+RERANDOMISATION = "re-randomisation"
+AUTOMATIC = "automatic"  # the default of the question
+# The smallest p that drawing the orders again must be able to give, or signs are flipped.
+_SMALLEST_P = 0.01
+WITHIN = "within"
+WHOLE = "whole"
+CATEGORICAL, CONTINUOUS = "categorical", "continuous"
+
+
+class Inestimable(Fault):
+    """The people who are left do not allow an estimate, though nothing is wrong with the input.
+
+    Attributes
+    ----------
+    rows : int ndarray
+        Who would be analysed, as rows of the people table.
+    left : list of dict
+        People who are not analysed; see `Model`.
+    """
+
+    def __init__(self, reason: str, rows: np.ndarray, left: list[dict]) -> None:
+        super().__init__(reason)
+        self.rows, self.left = rows, left
+
+
+@dataclass
+class Model:
+    """The design of one analysis.
+
+    Attributes
+    ----------
+    rows : int ndarray, shape (n_analysed,)
+        Who is analysed, as rows of the people table.
+    effect : float ndarray, shape (n_analysed,)
+        The column under test, times ``flip``.
+    nuisance : float ndarray, shape (n_analysed, n_nuisance)
+        The other columns, times ``flip``.
+    nuisance_names : list of str
+    arrangement : str
+        ``sign flips``, ``shuffles`` or ``sign flips and shuffles``.
+    second : bool ndarray or None
+        Second variance group (controls), where groups are compared.
+    blocks : ndarray or None
+        Exchangeability block of each person.
+    block_exchange : str
+        ``within``: people change places within their block; ``whole``: blocks change places and
+        sign as wholes.
+    flip : float ndarray, shape (n_analysed,), or None
+        Multiply each person's data by this (+1 or -1) before the fit; for re-randomisation.
+    formula : str
+        The model as text.
+    sequence_adjusted : bool
+    covariates : list of str
+        Covariates that are in the model.
+    covariate_levels : dict
+        Covariate to its categories; an empty list where it is continuous.
+    left : list of dict
+        ``participant_id``, ``group``, ``reason`` of people who are not analysed.
+    notes : list of str
+    """
+
+    rows: np.ndarray
+    effect: np.ndarray
+    nuisance: np.ndarray
+    nuisance_names: list[str]
+    arrangement: str
+    second: np.ndarray | None
+    blocks: np.ndarray | None
+    formula: str
+    sequence_adjusted: bool
+    covariates: list[str]
+    left: list[dict] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    block_exchange: str = WITHIN
+    flip: np.ndarray | None = None
+    covariate_levels: dict[str, list[str]] = field(default_factory=dict)
+
+
+def model(
+    question: Question,
+    people: pd.DataFrame,
+    groups: dict[str, str | None],
+    covariates: Sequence[str] | Mapping[str, str] = (),
+    blocks: str | None = None,
+    arrangement: str | None = None,
+    block_exchange: str = WITHIN,
+) -> Model:
+    """Build the design of an analysis from the people table.
+
+    The sequence is coded -1 (active first) and +1 (control first) and not centred, so that an
+    intercept is the effect at equal shares of both orders, free of period effects; its slope on
+    the difference active - control is the effect of period 2 minus period 1 (Senn 2002,
+    Cross-over Trials in Clinical Research, ch. 3). Groups are coded ±1/2 and the order of
+    carry-over likewise, so that the coefficient is a difference. Covariates are centred among
+    the people analysed.
+
+    Whose order is not known leaves the analysis, as does who lacks a covariate. The sequence is
+    left out of the model, and everybody stays, only where the known orders are all the same or
+    nobody's is known (of two groups that are compared: nobody's in one of them).
+
+    Groups are compared by sign flips of the residuals. A flip keeps each person's own variance; a
+    shuffle mixes the groups' variances, and then even Welch's statistic exceeds its shuffled
+    maximum too often when the smaller group varies more (24 against 17 people, standard
+    deviations 1 and 2: 13 % family-wise error instead of 5 %, 28 % for Hotelling's T²; flips:
+    3 and 5 %). Flips stand on symmetric errors, which a difference of two sessions of the same
+    person has whenever its sessions are exchangeable. Slopes on a change of score are tested by
+    sign flips as well, which leave each person's variance with their score: where the variance
+    grows with the score's change, shuffles found a slope in 23 to 40 % of null studies even with a
+    standard error that allows for it, flips in 6 to 7 % (docs/statistics.md). Carry-over is
+    shuffled.
+
+    A mean can be tested by the trial's own randomisation too. If the drug changes nothing in
+    anybody, a person's period difference, period 2 - period 1, is the same whichever order was
+    drawn for them, and only the drawing decides about its sign in D (Fisher's randomisation
+    test). With s the sequence code it is s·D, and D ~ 1 + s multiplied by s is s·D ~ s + 1: the
+    intercept of the one is the slope of the other, with the same t, which is the two-sample t of
+    period differences in a two-period cross-over (Hills and Armitage 1979, Br J Clin Pharmacol
+    8:7; Senn 2002). To shuffle s among people is to draw the orders again, as many of each as
+    there were; strata of the randomisation are the blocks. No symmetry is assumed. With
+    covariates, which are multiplied by s too, shuffles of residuals are no longer exact
+    (Freedman and Lane 1983). Means are tested so where the drawing can give a p of 0.01 or less,
+    because sign flips are wrong where period differences are skewed and orders unbalanced
+    (docs/statistics.md); elsewhere signs are flipped, and a note says why.
+
+    Parameters
+    ----------
+    question : Question
+    people : DataFrame
+        people.tsv: participant_id, group, sequence_code, covariates, ``delta_<scale>``.
+    groups : dict
+        ``patients`` and ``controls`` to labels.
+    covariates : sequence of str, or mapping
+        Columns to adjust for; a mapping gives each its type, ``categorical`` or ``continuous``.
+        Without a type text is categorical and numbers are continuous.
+    blocks : str, optional
+        Column of exchangeability blocks (strata).
+    arrangement : str, optional
+        ``automatic`` and None are the default above. Instead of it: ``sign flips``, or, for an
+        effect between people, ``shuffles`` or ``sign flips and shuffles``, or, for the mean of a
+        group, ``re-randomisation``.
+    block_exchange : str
+        ``within`` or ``whole``; see `Model`.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    Inestimable
+        If nobody is left, all people have the same value of the effect, or orders are to be drawn
+        again where people of both orders are not known.
+    Fault
+        If a column is missing, or the arrangement does not suit the question.
+    """
+    arrangement = None if arrangement == AUTOMATIC else arrangement
+    wanted = list(covariates) + ([blocks] if blocks else [])
+    score = f"delta_{question.scale}" if question.kind == CHANGE else None
+    wanted += [score] if score else []
+    for column in [*wanted, "sequence_code"]:
+        if column not in people.columns:
+            raise Fault(
+                f'{question.name} needs the column "{column}", which people.tsv has not; add it '
+                "to the sheets or leave it out of the configuration"
+            )
+    intercept_only = question.kind in MEANS
+    default = SHUFFLES if question.kind == CARRYOVER else SIGN_FLIPS
+    _check_exchange(question, arrangement, blocks, block_exchange)
+    label = people[blocks].astype(str).to_numpy() if blocks else None
+    left: list[dict] = []
+    rows = np.arange(len(people))
+    if question.group is not None:
+        rows = rows[(people["group"] == question.group).to_numpy()]
+    notes: list[str] = []
+
+    def leave(column: str) -> np.ndarray:
+        missing = people[column].isna().to_numpy()[rows]
+        left.extend(
+            {
+                "participant_id": people["participant_id"].iloc[row],
+                "group": people["group"].iloc[row],
+                "reason": _reason(column, question),
+            }
+            for row in rows[missing]
+        )
+        return rows[~missing]
+
+    for column in dict.fromkeys(wanted):
+        rows = leave(column)
+    adjusted = question.kind != CARRYOVER and _with_sequence(people.iloc[rows], notes)
+    if adjusted or question.kind == CARRYOVER:
+        rows = leave("sequence_code")
+    if len(rows) == 0:
+        reason = f"{question.name}: nobody is left to analyse; see the reasons in left.tsv"
+        raise Inestimable(reason, rows, left)
+    if arrangement == RERANDOMISATION and not adjusted:
+        known = people["sequence_code"].iloc[rows].notna().any()
+        reason = (
+            f"{question.name}: {RERANDOMISATION} draws the orders of treatments again, but of the "
+            f"{len(rows)} people to analyse "
+            f"{'all known orders are the same' if known else 'no order is known'}; use "
+            f"{SIGN_FLIPS}"
+        )
+        raise Inestimable(reason, rows, left)
+    chosen = people.iloc[rows]
+    label = label[rows] if blocks else None
+    if intercept_only and arrangement is None:
+        arrangement = _arrangement_of_a_mean(
+            chosen["sequence_code"], adjusted, label, block_exchange, notes
+        )
+
+    is_patient = (chosen["group"] == group_labels(groups)[0]).to_numpy()
+    code = chosen["sequence_code"].to_numpy(dtype=float)
+    intercept = np.ones(len(rows))
+    nuisance: dict[str, np.ndarray] = {}
+    second = None
+    if intercept_only:
+        response, effect, terms = "D", intercept, ["1"]
+    else:
+        nuisance["intercept"] = intercept
+        terms = ["1"]
+        if question.kind == CHANGE:
+            response, term, arranged = "D", score, chosen[score].to_numpy(dtype=float)
+            effect = arranged - arranged.mean()
+        elif question.kind == CARRYOVER:
+            response, term, effect = "S", "sequence", -code / 2
+        else:
+            response, term, effect = "D", "group", np.where(is_patient, 0.5, -0.5)
+            second = ~is_patient
+        if np.ptp(effect) == 0:
+            reason = (
+                f"{question.name}: {term} is the same for all {len(rows)} people analysed, so it "
+                "has no effect that could be estimated"
+            )
+            raise Inestimable(reason, rows, left)
+        terms.append(term)
+    if question.kind == CARRYOVER:
+        if np.ptp(is_patient.astype(int)) > 0:
+            nuisance["group"] = np.where(is_patient, 0.5, -0.5)
+            terms.append("group")
+    elif adjusted:
+        nuisance["sequence"] = code
+        terms.append("sequence")
+    used, types = [], dict(covariates) if isinstance(covariates, Mapping) else {}
+    all_levels: dict[str, list[str]] = {}
+    for name in covariates:
+        columns, levels = _covariate(name, chosen[name], types.get(name))
+        if not columns:
+            notes.append(f"{name} is the same for everybody analysed and is not in the model")
+            continue
+        nuisance |= columns
+        used.append(name)
+        all_levels[name] = levels
+        terms.append(name)
+    matrix = np.column_stack(list(nuisance.values())) if nuisance else np.empty((len(rows), 0))
+    flip = None
+    if arrangement == RERANDOMISATION:
+        arrangement, flip = SHUFFLES, code
+        effect, matrix = effect * flip, matrix * flip[:, None]
+        if used:
+            notes.append(
+                "With covariates the re-randomisation shuffles residuals, which is not exact."
+            )
+    return Model(
+        rows=rows,
+        effect=effect,
+        nuisance=matrix,
+        nuisance_names=list(nuisance),
+        arrangement=arrangement or default,
+        second=second,
+        blocks=label,
+        formula=f"{response} ~ " + " + ".join(terms),
+        sequence_adjusted=adjusted,
+        covariates=used,
+        left=left,
+        notes=notes,
+        block_exchange=block_exchange,
+        flip=flip,
+        covariate_levels=all_levels,
+    )
+
+
+def _arrangement_of_a_mean(
+    codes: pd.Series,
+    adjusted: bool,
+    blocks: np.ndarray | None,
+    block_exchange: str,
+    notes: list[str],
+) -> str:
+    """Choose how the mean of a group is tested; a note says why orders are not drawn again."""
+    if not adjusted:  # and a note has said that orders are not known, or do not vary
+        return SIGN_FLIPS
+    code = codes.to_numpy(dtype=float)
+    possible = count_shuffles(code[:, None], blocks, block_exchange == WHOLE)
+    # Where all orders exchanged are one of the drawings, it has the same t with the other sign.
+    strata = np.zeros(len(code)) if blocks is None or block_exchange == WHOLE else blocks
+    sums = [code[strata == stratum].sum() for stratum in np.unique(strata)]
+    mirrored = not np.any(sums) and possible > 1
+    if (1 + mirrored) / possible <= _SMALLEST_P:
+        return RERANDOMISATION
+    first, second = int((code < 0).sum()), int((code > 0).sum())
+    notes.append(
+        f"The orders of treatments ({first} active first, {second} control first) can be drawn in "
+        f"{possible} way{'s' if possible > 1 else ''} only, so no p could be below "
+        f"{(1 + mirrored) / possible:.3g}; instead signs are flipped, which is right where the "
+        "differences are symmetric about their mean."
+    )
+    return SIGN_FLIPS
+
+
+def _check_exchange(
+    question: Question, arrangement: str | None, blocks: str | None, block_exchange: str
+) -> None:
+    """Refuse what does not suit the question or the blocks."""
+    known = (SIGN_FLIPS, SHUFFLES, BOTH, RERANDOMISATION)
+    if arrangement not in (None, *known):
+        raise Fault(f'arrangement is "{arrangement}"; use one of {", ".join(known)}')
+    if question.kind in MEANS and arrangement in (SHUFFLES, BOTH):
+        raise Fault(
+            f"{question.name} tests a mean, which shuffles leave as it is; use {SIGN_FLIPS} or "
+            f"{RERANDOMISATION}"
+        )
+    if question.kind not in MEANS and arrangement == RERANDOMISATION:
+        raise Fault(
+            f"{question.name} does not test the mean of a group, which is all that "
+            f"{RERANDOMISATION} can test; use {SIGN_FLIPS} or {SHUFFLES}"
+        )
+    if block_exchange not in (WITHIN, WHOLE):
+        raise Fault(f'block_exchange is "{block_exchange}"; use {WITHIN} or {WHOLE}')
+    if block_exchange == WHOLE and not blocks:
+        raise Fault(
+            f"{question.name} is to exchange whole blocks, but no column of blocks is named; name "
+            f"one or use {WITHIN}"
+        )
+
+
+def _reason(column: str, question: Question) -> str:
+    if column == f"delta_{question.scale}":
+        return f"no {question.scale} score in both sessions"
+    if column == "sequence_code":
+        return "order of treatments not known"
+    return f"{column} missing"
+
+
+def _with_sequence(people: pd.DataFrame, notes: list[str]) -> bool:
+    """Tell whether the model can have a sequence term; a note says why it cannot."""
+    code = people["sequence_code"].to_numpy(dtype=float)
+    known = np.isfinite(code)
+    # A group in which no order is known would leave altogether, and with it the comparison.
+    silent = [group for group, of in people[~known].groupby("group", sort=False)
+              if len(of) == (people["group"] == group).sum()]  # fmt: skip
+    both = len(np.unique(code[known])) > 1
+    if both and not silent:
+        return True
+    if known.all():
+        notes.append(
+            "Everybody analysed had the same order of treatments, so the model has no sequence "
+            "term and the effects of drug and period cannot be told apart."
+        )
+        return False
+    unknown = f"The order of treatments is not known for {(~known).sum()} of {len(code)} people"
+    if both:
+        unknown += f", among them everybody of {' and '.join(silent)}"
+    elif known.any():
+        unknown += " and the same for all others"
+    notes.append(
+        f"{unknown}, so the model has no sequence term and period effects are not adjusted for."
+    )
+    return False
+
+
+def _covariate(
+    name: str, values: pd.Series, kind: str | None
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Centred columns of a covariate, none if it is constant; and its categories."""
+    numeric = pd.api.types.is_numeric_dtype(values)
+    if kind == CONTINUOUS and not numeric:
+        raise Fault(f'the covariate "{name}" is declared {CONTINUOUS}, but has words; correct it')
+    if numeric and kind != CATEGORICAL:
+        column = values.to_numpy(dtype=float)
+        return ({name: column - column.mean()} if np.ptp(column) > 0 else {}), []
+    # A table gives codes back as 1.0, 2.0; `sorted` puts 10 behind 9 as the number it is.
+    levels = [f"{v:.15g}" if numeric else str(v) for v in sorted(values.unique())]
+    words = values.map(lambda v: f"{v:.15g}" if numeric else str(v))
+    if len(levels) == 2:
+        column = np.where(words == levels[1], 1.0, -1.0)
+        return {name: column - column.mean()}, levels
+    dummies = {f"{name}[{level}]": (words == level).to_numpy(float) for level in levels[1:]}
+    return {key: column - column.mean() for key, column in dummies.items()}, levels

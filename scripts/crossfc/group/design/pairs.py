@@ -1,0 +1,427 @@
+"""Pairs of sessions: one difference map per person and seed, all in one search volume."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+
+from crossfc import atomic
+from crossfc.fault import Fault
+from crossfc.group.design.kind import Judge
+from crossfc.group.design.volume import Grid, around_seeds
+from crossfc.tie import difference
+from crossfc.trial.sequence import sequence_code
+
+_MAPS = ("active", "control", "contrast")
+# Choices of `pair_sessions` that say how maps were made and are to be read.
+READING = ("fwhm_mm", "level", "accept_unoriented", "zero_is_missing")
+
+
+def pair_sessions(
+    people: Sequence[dict],
+    seeds: Sequence[str],
+    treatments: dict[str, str],
+    groups: dict[str, str | None],
+    pipeline: str,
+    out_dir: str | os.PathLike,
+    *,
+    seed_definitions: Sequence[dict] = (),
+    fwhm_mm: float = 0.0,
+    mask_file: str | os.PathLike | None = None,
+    level: str = "session",
+    accept_unoriented: bool = False,
+    zero_is_missing: bool = False,
+    judge: Judge | None = None,
+) -> dict:
+    """Subtract each person's control session from the active one, for every seed.
+
+    The search volume is what all maps of all people cover, minus the seeds and their smoothing
+    halo. Written to ``out_dir``: ``delta.npy`` (active - control, float32, people × seeds ×
+    voxels), ``total.npy`` (active + control), ``mask.nii.gz``, ``people.tsv``, ``pairs.json``.
+    With ``level="contrast"`` there is no ``total.npy``. Memory holds the maps of one person at a
+    time; while it runs, the disk of ``out_dir`` holds the arrays twice.
+
+    Parameters
+    ----------
+    people : sequence of dict
+        One per person with both sessions: ``participant_id``, ``group``, ``sequence``,
+        covariates, ``mean_fd_<active|control>``, ``score_<scale>_<active|control>``, and the
+        Fisher-z maps ``active`` and ``control`` (at level ``contrast``: ``contrast``), each a
+        list in the order of ``seeds`` or a dict from seed to path. ``sequence_code``,
+        ``delta_mean_fd`` and ``delta_<scale>`` are worked out where they are not given.
+    seeds : sequence of str
+    treatments : dict
+        ``active`` and ``control`` to labels.
+    groups : dict
+        ``patients`` and ``controls`` (or None) to labels.
+    pipeline : str
+    out_dir : path
+    seed_definitions : sequence of dict
+        Rows of the seeds table; none of them, and the seeds stay in the search volume.
+    fwhm_mm : float
+        Width of the halo left out around the seeds.
+    mask_file : path, optional
+        Analyse inside this mask only.
+    level : str
+        ``session``, or ``contrast`` for ready within-person contrast maps.
+    accept_unoriented, zero_is_missing : bool
+        See `crossfc.group.design.volume.Grid`.
+    judge : Judge, optional
+        Of ready maps: what their values are. Maps that crossfc made are not judged.
+
+    Returns
+    -------
+    dict
+        What ``pairs.json`` holds.
+
+    Raises
+    ------
+    Fault
+        If a map is missing, empty, on another grid or the same as its counterpart, a person is
+        listed twice, or no voxel is left.
+    """
+    people, seeds, out_dir = list(people), list(seeds), Path(out_dir)
+    if level not in ("session", "contrast"):
+        raise Fault(f'level is "{level}"; use session or contrast')
+    kinds = _MAPS[:2] if level == "session" else _MAPS[2:]
+    table = _people_table(people, treatments, groups)
+    grid = Grid(accept_unoriented, zero_is_missing)
+    out_dir.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        # Which voxels stay is known after the last person only. So everybody goes to the disk
+        # and from there into the arrays, and memory does not grow with the number of people.
+        scratch = [stack.enter_context(TemporaryFile(dir=out_dir.parent)) for _ in kinds]
+        coverage = candidates = first = constant = inside = None
+        for person in people:
+            maps = _read(person, kinds, seeds, grid, judge)
+            if judge is not None and seed_definitions and level == "session":
+                inside = inside or [
+                    around_seeds([seed], seed_definitions, 0.0, grid.shape, grid.affine).ravel()
+                    for seed in seeds
+                ]
+                for of_kind in maps:
+                    for values, own in zip(of_kind, inside, strict=True):
+                        judge.see_seed(values[own])
+            covered = np.isfinite(maps).all(axis=(0, 1))
+            if coverage is None:
+                coverage = _Coverage(len(covered))
+                candidates = np.flatnonzero(covered)
+            coverage.add(covered)
+            maps = maps[..., candidates]
+            delta = maps[0] - maps[1] if level == "session" else maps[0]
+            delta.tofile(scratch[0])
+            if level == "session":
+                (maps[0] + maps[1]).tofile(scratch[1])
+            if first is None:
+                first, constant = delta, np.ones(delta.shape, dtype=bool)
+            constant &= delta == first
+        if judge is not None:
+            judge.require_no_correlations(_paths(people[0], kinds[0], seeds)[0])
+        mask, left = coverage.everybody, {}
+        left["not covered in everybody"] = int(np.count_nonzero(coverage.anybody & ~mask))
+
+        def leave(out: np.ndarray, reason: str) -> None:
+            left[reason] = int(np.count_nonzero(mask & out))
+            mask[out] = False
+
+        if mask_file is not None:
+            leave(~grid.mask(mask_file).ravel(), "outside the given mask")
+        if seed_definitions:
+            near = around_seeds(seeds, seed_definitions, fwhm_mm, grid.shape, grid.affine)
+            leave(near.ravel(), "seed and its smoothing halo")
+        flat = np.zeros_like(mask)
+        flat[candidates[constant.any(axis=0)]] = len(people) > 1
+        leave(flat, "the same in everybody")
+        if not mask.any():
+            raise Fault(
+                f"no voxel is left to analyse in the maps of {len(people)} people ({left}); look "
+                "at their coverage"
+            )
+        shape = (len(people), len(seeds), len(candidates))
+        for name, file in zip(("delta.npy", "total.npy"), scratch, strict=False):
+            _save_array(out_dir / name, file, shape, mask[candidates])
+    image = grid.image(mask.reshape(grid.shape).astype(np.uint8))
+    atomic.save_image(out_dir / "mask.nii.gz", image)
+    atomic.write_table(out_dir / "people.tsv", table)
+    record = {
+        "seeds": seeds,
+        "treatments": dict(treatments),
+        "groups": dict(groups),
+        "pipeline": pipeline,
+        "level": level,
+        "n_people": len(people),
+        "n_voxels": int(np.count_nonzero(mask)),
+        "left_voxels": left,
+        "lost_to_one_person": {
+            person["participant_id"]: count
+            for person, count in zip(people, coverage.lost_to_one, strict=True)
+            if count
+        },
+        "fwhm_mm": fwhm_mm,
+        "maps_kind": None if judge is None else judge.kind,
+    }
+    atomic.write_json(out_dir / "pairs.json", record)
+    return record
+
+
+def no_pairs(
+    people: Sequence[dict],
+    seeds: Sequence[str],
+    treatments: dict[str, str],
+    groups: dict[str, str | None],
+    pipeline: str,
+    out_dir: str | os.PathLike,
+    fwhm_mm: float = 0.0,
+    because: str | None = None,
+) -> dict:
+    """Write the pairs of a pipeline that everybody left: nobody, and no voxel.
+
+    Its analyses then say that they cannot be estimated, and the study goes on without them.
+
+    Parameters
+    ----------
+    people, seeds, treatments, groups, pipeline, out_dir, fwhm_mm
+        As in `pair_sessions`; the people are those who left.
+    because : str, optional
+        Why nobody is there, for the record of each analysis.
+
+    Returns
+    -------
+    dict
+        What ``pairs.json`` holds.
+    """
+    out_dir = Path(out_dir)
+    still = dict.fromkeys(("mean_fd_active", "mean_fd_control"), np.nan)
+    table = _people_table([still | person for person in people], treatments, groups).iloc[:0]
+    nothing = np.empty((0, len(seeds), 0), dtype=np.float32)
+    for name in ("delta.npy", "total.npy"):
+        with atomic.writing(out_dir / name) as temporary, open(temporary, "wb") as out:
+            np.save(out, nothing)
+    image = nib.Nifti1Image(np.zeros((1, 1, 1), dtype=np.uint8), np.eye(4))
+    atomic.save_image(out_dir / "mask.nii.gz", image)
+    atomic.write_table(out_dir / "people.tsv", table)
+    record = {
+        "seeds": list(seeds),
+        "treatments": dict(treatments),
+        "groups": dict(groups),
+        "pipeline": pipeline,
+        "level": "session",
+        "n_people": 0,
+        "n_voxels": 0,
+        "left_voxels": {},
+        "lost_to_one_person": {},
+        "fwhm_mm": fwhm_mm,
+        "because": because,
+    }
+    atomic.write_json(out_dir / "pairs.json", record)
+    return record
+
+
+@dataclass
+class Pairs:
+    """What `pair_sessions` wrote.
+
+    Attributes
+    ----------
+    record : dict
+        pairs.json.
+    people : DataFrame
+    delta, total : memory-mapped float32 ndarray, shape (n_people, n_seeds, n_voxels)
+        Total is None for ready contrast maps.
+    mask : NIfTI image
+    """
+
+    record: dict
+    people: pd.DataFrame
+    delta: np.ndarray
+    total: np.ndarray | None
+    mask: nib.Nifti1Image
+
+    @classmethod
+    def read(cls, pairs_dir: str | os.PathLike) -> "Pairs":
+        """Open the folder; the arrays stay on the disk until they are used.
+
+        Raises
+        ------
+        Fault
+            If the files do not belong together.
+        """
+        folder = Path(pairs_dir)
+        if not (folder / "pairs.json").is_file():
+            raise Fault(f"{folder / 'pairs.json'} is not there; pair the sessions first")
+        record = json.loads((folder / "pairs.json").read_text(encoding="utf-8"))
+        delta = np.load(folder / "delta.npy", mmap_mode="r")
+        total = None
+        if record["level"] == "session":
+            total = np.load(folder / "total.npy", mmap_mode="r")
+        people, mask = read_people(folder / "people.tsv"), nib.load(folder / "mask.nii.gz")
+        n_voxels = int(np.count_nonzero(np.asarray(mask.dataobj)))
+        if delta.shape != (len(people), len(record["seeds"]), n_voxels):
+            raise Fault(
+                f"{folder}: delta.npy has shape {delta.shape}, but there are {len(people)} "
+                f"people, {len(record['seeds'])} seeds and {n_voxels} voxels; pair the sessions "
+                "again"
+            )
+        return cls(record, people, delta, total, mask)
+
+
+def read_people(path: str | os.PathLike) -> pd.DataFrame:
+    """Read people.tsv: identifiers and labels as text, ``n/a`` as missing."""
+    text = {"participant_id": str, "group": str, "sequence": str}
+    return pd.read_csv(path, sep="\t", dtype=text, na_values=["n/a", ""], keep_default_na=False)
+
+
+def _people_table(people: list[dict], treatments: dict, groups: dict) -> pd.DataFrame:
+    if not people:
+        raise Fault("nobody has both sessions, so there is nothing to pair; see the sheets")
+    labels = {label for label in groups.values() if label}
+    rows, seen = [], set()
+    for person in people:
+        name = person["participant_id"]
+        if name in seen:
+            raise Fault(f"{name} is listed twice; keep one row")
+        seen.add(name)
+        if person["group"] not in labels:
+            raise Fault(f'{name} is in group "{person["group"]}"; use one of {sorted(labels)}')
+        row = {key: value for key, value in person.items() if key not in _MAPS}
+        row.setdefault("sequence", np.nan)
+        row["sequence_code"] = sequence_code(row["sequence"], treatments)
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    first = ["participant_id", "group", "sequence", "sequence_code"]
+    return _with_changes(table[first + [c for c in table.columns if c not in first]])
+
+
+def with_columns(people: pd.DataFrame, rows: Sequence[Mapping]) -> pd.DataFrame:
+    """Return the table of people with further columns, and the changes of scores among them.
+
+    Parameters
+    ----------
+    people : DataFrame
+        people.tsv.
+    rows : sequence of dict
+        participant_id and further columns, of any people in any order; None where a value is
+        missing.
+
+    Returns
+    -------
+    DataFrame
+        A copy, in the order of ``people``. Words that are numbers throughout are numbers, as they
+        would be read from a table; ``delta_<scale>`` is active - control.
+    """
+    if not rows:
+        return people.copy()
+    columns = pd.DataFrame(list(rows)).set_index("participant_id").reindex(people["participant_id"])
+    found = people.copy()
+    for name in columns:
+        values, numbers = columns[name], pd.to_numeric(columns[name], errors="coerce")
+        plain = numbers.notna().sum() == values.notna().sum()
+        found[name] = (numbers if plain else values).to_numpy()
+        if name.startswith("score_") and name.endswith("_active"):
+            # Worked out anew below.
+            change = "delta_" + name[len("score_") : -len("_active")]
+            found = found.drop(columns=change, errors="ignore")
+    return _with_changes(found)
+
+
+def _with_changes(table: pd.DataFrame) -> pd.DataFrame:
+    starts = {"mean_fd": "delta_mean_fd"} | {
+        column.removesuffix("_active"): "delta_" + column[len("score_") : -len("_active")]
+        for column in table.columns
+        if column.startswith("score_") and column.endswith("_active")
+    }
+    for start, change in starts.items():
+        both = [f"{start}_active", f"{start}_control"]
+        if change not in table.columns and set(both) <= set(table.columns):
+            table[both] = table[both].apply(pd.to_numeric)
+            table[change] = difference(table[both[0]], table[both[1]])
+    return table
+
+
+def _paths(person: dict, kind: str, seeds: list[str]) -> list:
+    name = person["participant_id"]
+    if kind not in person:
+        raise Fault(f'{name} has no maps under "{kind}"')
+    given = person[kind]
+    if isinstance(given, str | os.PathLike):
+        given = [given]
+    if isinstance(given, dict):
+        missing = [seed for seed in seeds if seed not in given]
+        if missing:
+            raise Fault(f"{name}, {kind}: no map for seed {', '.join(missing)}")
+        return [given[seed] for seed in seeds]
+    if len(given) != len(seeds):
+        raise Fault(f"{name}, {kind}: {len(given)} maps for {len(seeds)} seeds; give one for each")
+    return list(given)
+
+
+def _read(
+    person: dict, kinds: Sequence[str], seeds: list[str], grid: Grid, judge: Judge | None
+) -> np.ndarray:
+    """Read the maps of one person: shape (n_kinds, n_seeds, voxels of the grid)."""
+
+    def values(path: str | os.PathLike) -> np.ndarray:
+        read = grid.read(path).ravel()
+        return read if judge is None else judge.read(read, path)
+
+    listed = [_paths(person, kind, seeds) for kind in kinds]
+    maps = np.array([[values(path) for path in paths] for paths in listed])
+    for column, seed in enumerate(seeds):
+        if len(kinds) > 1 and np.array_equal(*maps[:, column], equal_nan=True):
+            raise Fault(
+                f"{person['participant_id']}, seed {seed}: the maps of both sessions are the "
+                f"same ({listed[0][column]}, {listed[1][column]}); name each session's own"
+            )
+    return maps
+
+
+class _Coverage:
+    """Who covers which voxels, counted while the people come."""
+
+    def __init__(self, n_voxels: int) -> None:
+        self._n_people = 0
+        self._lacking = np.zeros(n_voxels, dtype=np.int32)  # how many people lack the voxel
+        self._last = np.zeros(n_voxels, dtype=np.int32)  # who is the last of them
+
+    def add(self, covered: np.ndarray) -> None:
+        """Count the next person."""
+        self._lacking[~covered] += 1
+        self._last[~covered] = self._n_people
+        self._n_people += 1
+
+    @property
+    def everybody(self) -> np.ndarray:
+        return self._lacking == 0
+
+    @property
+    def anybody(self) -> np.ndarray:
+        return self._lacking < self._n_people
+
+    @property
+    def lost_to_one(self) -> list[int]:
+        """For each person, the voxels that everybody else covers."""
+        alone = self._last[(self._lacking == 1) & (self._n_people > 1)]
+        return np.bincount(alone, minlength=self._n_people).tolist()
+
+
+def _save_array(
+    path: Path, scratch: BinaryIO, shape: tuple[int, int, int], keep: np.ndarray
+) -> None:
+    """Copy the kept voxels person by person."""
+    n_people, n_seeds, n_voxels = shape
+    scratch.seek(0)
+    with atomic.writing(path) as temporary, open(temporary, "wb") as out:
+        kept = (n_people, n_seeds, int(np.count_nonzero(keep)))
+        header = {"descr": "<f4", "fortran_order": False, "shape": kept}
+        np.lib.format.write_array_header_1_0(out, header)
+        for _ in range(n_people):
+            values = np.fromfile(scratch, np.float32, n_seeds * n_voxels)
+            values.reshape(n_seeds, n_voxels)[:, keep].tofile(out)

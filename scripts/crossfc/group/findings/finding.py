@@ -1,0 +1,413 @@
+"""Findings: the clusters of an analysis, where they are and what they hold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from crossfc.group.findings.leave_one_out import LeaveOneOut, effect_of, without_each
+from crossfc.group.findings.peak import peaks
+from crossfc.group.findings.region import Atlas
+from crossfc.group.inference.cluster import neighbours
+from crossfc.group.inference.permutation import Inference
+from crossfc.group.inference.statistic import Student
+
+_MOST = 20  # clusters listed per map and sign
+_FURTHER = 3  # peaks of a cluster, beside its highest
+_APART_MM = 8.0  # between peaks, as SPM lists them
+_LEVEL = 0.05  # of the uncorrected p without one person
+_SHARE = 0.01  # of a cluster, from which on a region is named
+
+_CLUSTER_COLUMNS = [
+    "analysis", "seed", "sign", "cluster", "x", "y", "z", "peak_stat", "size_voxels", "size_mm3",
+    "mass", "p_fwe_cluster", "p_fwe_mass", "p_fwe_tfce", "p_fwe_peak", "q_fdr_peak",
+    "extrapolated", "region", "region_share", "regions", "peak_region", "hedges_g",
+    "hedges_g_low", "hedges_g_high", "partial_r2", "partial_r2_low", "partial_r2_high",
+    "effect_in_sample", "effect_loo", "n_folds", "effect_without_min", "effect_without_max",
+    "n_decisive", "without_person", "effect_without_person", "p_without_person",
+]  # fmt: skip
+# The columns of standardised effects, by the name of their map.
+_SIZE_COLUMNS = {
+    "hedgesg": "hedges_g", "hedgesglow": "hedges_g_low", "hedgesghigh": "hedges_g_high",
+    "partialrsq": "partial_r2", "partialrsqlow": "partial_r2_low",
+    "partialrsqhigh": "partial_r2_high",
+}  # fmt: skip
+# The column of each measure's p.
+_P_COLUMNS = {
+    "extent": "p_fwe_cluster", "mass": "p_fwe_mass", "tfce": "p_fwe_tfce", "voxel": "p_fwe_peak",
+}  # fmt: skip
+_PEAK_COLUMNS = [
+    "analysis", "seed", "sign", "cluster", "peak", "x", "y", "z", "stat", "p_fwe_peak",
+    "p_fwe_tfce", "q_fdr", "region",
+]  # fmt: skip
+_CELL_COLUMNS = [
+    "analysis", "seed", "sign", "cluster", "map", "participant_id", "group", "sequence",
+    "active", "control", "delta", "loo_active", "loo_control", "loo_delta",
+]  # fmt: skip
+
+
+@dataclass
+class Sessions:
+    """The people's data in the search volume, for reading clusters out.
+
+    Attributes
+    ----------
+    people : DataFrame
+        People to read out, in the order of ``rows``.
+    rows : int ndarray
+        Their rows in the arrays.
+    delta, total : ndarray, shape (n_people, n_seeds, n_voxels)
+        Active - control and active + control; total is None for ready contrast maps.
+    groups, treatments : dict
+    """
+
+    people: pd.DataFrame
+    rows: np.ndarray
+    delta: np.ndarray
+    total: np.ndarray | None
+    groups: dict[str, str | None]
+    treatments: dict[str, str]
+
+    def read(self, columns: Sequence[int], voxels: np.ndarray) -> np.ndarray:
+        """Average everybody over the voxels: shape (n_people, n_columns, 3); see `read_row`."""
+        return np.stack([self.read_row(row, columns, voxels) for row in self.rows])
+
+    def read_row(self, row: int, columns: Sequence[int], voxels: np.ndarray) -> np.ndarray:
+        """Average one person over the voxels.
+
+        Parameters
+        ----------
+        row : int
+            In the arrays.
+        columns : sequence of int
+            Seeds.
+        voxels : int ndarray
+
+        Returns
+        -------
+        ndarray, shape (n_columns, 3)
+            Active, control and their difference.
+        """
+        delta = np.array([self.delta[row, column][voxels].mean(dtype=float) for column in columns])
+        total = np.full(len(delta), np.nan)
+        if self.total is not None:
+            total = [self.total[row, column][voxels].mean(dtype=float) for column in columns]
+        return np.column_stack([(total + delta) / 2, (total - delta) / 2, delta])
+
+
+@dataclass
+class Analysed:
+    """What was analysed, for doing it again without each person.
+
+    Attributes
+    ----------
+    statistic : Student, Welch or Hotelling
+    maps : sequence of array
+        The data of each map; see `crossfc.group.inference.permutation.infer`.
+    rows : int ndarray
+        Whose data these are, as rows of the arrays of `Sessions`.
+    cluster_forming_p : float
+    connectivity : int
+    """
+
+    statistic: Student
+    maps: Sequence[np.ndarray]
+    rows: np.ndarray
+    cluster_forming_p: float
+    connectivity: int
+
+
+@dataclass
+class Findings:
+    """The tables of an analysis.
+
+    Attributes
+    ----------
+    clusters : DataFrame
+        At most 20 per map and sign, by p and then size. ``p_fwe_tfce`` is the smallest in the
+        cluster; ``extrapolated`` names the columns whose p is from a fitted tail. ``region`` is
+        the one that holds most of the cluster and ``region_share`` the share of it (see
+        `crossfc.group.findings.region.Atlas.most`), ``regions`` are all, ``peak_region`` is that at
+        the peak. ``mean_<group>_<treatment>`` and ``effect_in_sample`` are of the people in whom
+        the cluster was found; ``loo_mean_<group>_<treatment>`` and ``effect_loo`` of the same
+        people, each read out where all others find the cluster, and ``n_folds`` counts those for
+        whom the others find it. Who was not in the analysis is read out in the cluster itself.
+        ``effect_without_min`` and ``effect_without_max`` are the range of the effect on the
+        cluster's mean, its voxels as they are, when each person in turn is left out.
+        ``without_person`` is who weakens it most by being left out (by p, a changed sign first),
+        with the effect and the p without this person; ``n_decisive`` counts the people without whom
+        alone p is above 0.05 or the effect has another sign. This p is of the statistic's own
+        distribution, uncorrected, and of voxels that these people chose: too small to be a test,
+        and a warning where even so it is large.
+    peaks : DataFrame
+        The highest peak of each of these clusters, and up to three more local maxima that are
+        8 mm apart from each other.
+    cells : DataFrame
+        Each person's mean in the significant clusters of each map, or in its largest one where
+        none is. Descriptive: testing these values again on the same people would be circular.
+    largest : dict
+        Map and sign to the effect in the map's largest cluster (``effect_in_sample``), in what
+        is largest without each person (``effect_loo``, wherever it lies), and ``n_folds``.
+    """
+
+    clusters: pd.DataFrame
+    peaks: pd.DataFrame
+    cells: pd.DataFrame
+    largest: dict[str, dict[str, dict]]
+
+
+@dataclass(eq=False)
+class _Cluster:
+    """One cluster: its row of the table, voxels, sign, and what was read in it."""
+
+    row: dict
+    voxels: np.ndarray
+    peak: int
+    sign: int
+    values: np.ndarray | None = None  # (n_people, n_columns, 3)
+    left_out: np.ndarray | None = None  # the same, each person left out
+
+
+def findings(
+    analysis: str,
+    maps: dict[str, list[int]],
+    found: Inference,
+    analysed: Analysed,
+    sessions: Sessions,
+    seeds: list[str],
+    mask: np.ndarray,
+    affine: np.ndarray,
+    sizes: Sequence[dict[str, np.ndarray]],
+    atlas: Atlas | None = None,
+    apart: bool = False,
+) -> Findings:
+    """List the clusters of an analysis and read them out of everybody's sessions.
+
+    Parameters
+    ----------
+    analysis : str
+    maps : dict
+        Name of each map of the analysis to the seeds (by number) that it is made of.
+    found : Inference
+    analysed : Analysed
+    sessions : Sessions
+    seeds : list of str
+    mask : bool ndarray, shape (i, j, k)
+    affine : ndarray, shape (4, 4)
+    sizes : sequence of dict
+        Per map, the maps of standardised effects by their names.
+    atlas : Atlas, optional
+        Names the regions.
+    apart : bool
+        Read the seeds of a map one by one into the cells (column ``map``), not their mean.
+
+    Returns
+    -------
+    Findings
+    """
+    places = np.argwhere(mask)
+    points = places @ affine[:3, :3].T + affine[:3, 3]
+    voxel_mm3 = float(abs(np.linalg.det(affine[:3, :3])))
+    before = neighbours(mask, analysed.connectivity)
+    tables = no_findings(sessions.groups, sessions.treatments)
+    clusters, tops, cells = [], [], []
+    for number, (name, columns) in enumerate(maps.items()):
+        listed = _listed(found, number, voxel_mm3)
+        if not listed:
+            continue
+        tables.largest[name] = _leave_one_out(
+            listed, found, number, analysed, sessions, columns, before
+        )
+        shown = [one for one in listed if one.row["p_fwe_cluster"] < 0.05] or listed[:1]
+        for one in listed:
+            one.row |= {"analysis": analysis, "seed": name} | _place(points[one.peak])
+            one.row |= {_SIZE_COLUMNS[key]: of[one.peak] for key, of in sizes[number].items()}
+            one.row |= _means(one.values, sessions, "mean")
+            one.row |= _means(one.left_out, sessions, "loo_mean")
+            if atlas:
+                shares = atlas.shares(points[one.voxels]).items()
+                named = [f"{share:.0%} {region}" for region, share in shares if share >= _SHARE]
+                region, share = atlas.most(points[one.voxels], points[one.peak])
+                one.row |= {"region": region, "region_share": share, "regions": "; ".join(named)}
+                one.row |= {"peak_region": atlas.name(*points[one.peak])}
+            clusters.append(one.row)
+            tops += _peaks(one, found, number, places, points, atlas)
+            if one in shown:
+                cells += _cells(one, sessions, name, [seeds[c] for c in columns], apart)
+    if clusters:
+        tables.clusters = pd.DataFrame(clusters, columns=tables.clusters.columns)
+        tables.peaks = pd.DataFrame(tops, columns=_PEAK_COLUMNS)
+        tables.cells = pd.concat(cells)[_CELL_COLUMNS]
+    return tables
+
+
+def no_findings(groups: dict[str, str | None], treatments: dict[str, str]) -> Findings:
+    """Give the tables of an analysis without clusters: columns and no rows."""
+    means = [
+        f"{kind}_{label}_{treatment}"
+        for kind in ("mean", "loo_mean")
+        for label in groups.values()
+        for treatment in treatments.values()
+        if label
+    ]
+    tables = (_CLUSTER_COLUMNS + means, _PEAK_COLUMNS, _CELL_COLUMNS)
+    return Findings(*(pd.DataFrame(columns=columns) for columns in tables), {})
+
+
+def _listed(found: Inference, number: int, voxel_mm3: float) -> list[_Cluster]:
+    """The clusters of a map that are reported, with what inference says of them."""
+    labels, statistic = found.clusters[number], found.statistic[number]
+    every = []
+    for cluster, size in enumerate(found.sizes[number], start=1):
+        voxels = np.flatnonzero(labels == cluster)
+        peak = voxels[np.argmax(np.abs(statistic[voxels]))]
+        sign = -1 if statistic[peak] < 0 else 1
+        row = {
+            "sign": "-" if sign < 0 else "+",
+            "cluster": cluster,
+            "peak_stat": statistic[peak],
+            "size_voxels": int(size),
+            "size_mm3": round(size * voxel_mm3, 3),
+            "mass": found.masses[number][cluster - 1],
+            "p_fwe_cluster": found.p_cluster[number, peak],
+            "p_fwe_mass": found.p_mass[number, peak],
+            "p_fwe_peak": found.p_voxel[number, peak],
+            "q_fdr_peak": found.q_fdr[number, peak],
+        }
+        where = {"extent": peak, "mass": peak, "voxel": peak}
+        if found.p_tfce is not None:
+            where["tfce"] = voxels[np.argmin(found.p_tfce[number, voxels])]
+            row["p_fwe_tfce"] = found.p_tfce[number, where["tfce"]]
+        beyond = [
+            _P_COLUMNS[measure]
+            for measure, voxel in where.items()
+            if measure in found.extrapolated and found.extrapolated[measure][number, voxel]
+        ]
+        every.append(_Cluster(row | {"extrapolated": ", ".join(beyond)}, voxels, peak, sign))
+    every.sort(key=lambda one: (one.row["p_fwe_cluster"], -one.row["size_voxels"]))
+    of_sign = {sign: [one for one in every if one.sign == sign][:_MOST] for sign in (1, -1)}
+    return [one for one in every if one in of_sign[one.sign]]
+
+
+def _leave_one_out(
+    listed: list[_Cluster],
+    found: Inference,
+    number: int,
+    analysed: Analysed,
+    sessions: Sessions,
+    columns: list[int],
+    before: np.ndarray,
+) -> dict[str, dict]:
+    """Read clusters out as they are and with each person left out; the largest ones besides."""
+    place_of = {row: place for place, row in enumerate(sessions.rows)}
+    places = [place_of[row] for row in analysed.rows]
+    for one in listed:
+        one.values = sessions.read(columns, one.voxels)
+        one.left_out = one.values.copy()
+        one.left_out[places] = np.nan
+    leave = LeaveOneOut(analysed.statistic, analysed.maps[number], found.flat[number])
+    values = np.full((len(places), len(listed)), np.nan)
+    largest = {sign: np.full(len(places), np.nan) for sign in (1, -1)}
+    clusters = [(one.voxels, one.sign) for one in listed]
+    for fold in leave.folds(clusters, before, analysed.cluster_forming_p, found.two_sided):
+        values[fold.person] = fold.values
+        for sign, value in fold.largest.items():
+            largest[sign][fold.person] = value
+        for one, region in zip(listed, fold.regions, strict=True):
+            if region is not None:
+                row = analysed.rows[fold.person]
+                one.left_out[places[fold.person]] = sessions.read_row(row, columns, region)
+
+    def effects(one: _Cluster, left_out: np.ndarray) -> dict:
+        return {
+            "effect_in_sample": leave.effect_in(one.voxels),
+            "effect_loo": effect_of(analysed.statistic, left_out),
+            "n_folds": int(np.isfinite(left_out).sum()),
+        }
+
+    means = np.stack([
+        np.stack([row[..., one.voxels].mean(axis=-1, dtype=float) for one in listed], axis=-1)
+        for row in map(np.asarray, analysed.maps[number])
+    ])  # fmt: skip
+    without = without_each(analysed.statistic, means, found.two_sided)
+    ids = sessions.people["participant_id"].to_numpy()[places]
+    for one, left_out, effect, p in zip(listed, values.T, without[0].T, without[1].T, strict=True):
+        one.row |= effects(one, left_out)
+        one.row |= _weakest(one.row["effect_in_sample"], effect, p, ids)
+    biggest = {one.sign: one for one in sorted(listed, key=lambda one: one.row["size_voxels"])}
+    return {one.row["sign"]: effects(one, largest[sign]) for sign, one in biggest.items()}
+
+
+def _weakest(whole: float, effect: np.ndarray, p: np.ndarray, ids: np.ndarray) -> dict:
+    """Say what the effect is without each person, and without whom it is weakest."""
+    known = np.isfinite(p)
+    if not known.any():
+        return {"n_decisive": 0, "without_person": ""}
+    turned = known & ((p > _LEVEL) | (np.sign(effect) != np.sign(whole)))
+    # Another sign weakens more than any p of the same one.
+    other_sign = known & (np.sign(effect) != np.sign(whole))
+    most = np.argmax(np.where(known, p + 2 * other_sign, -1))
+    return {
+        "effect_without_min": float(effect[known].min()),
+        "effect_without_max": float(effect[known].max()),
+        "n_decisive": int(turned.sum()),
+        "without_person": str(ids[most]),
+        "effect_without_person": float(effect[most]),
+        "p_without_person": float(p[most]),
+    }
+
+
+def _place(point: np.ndarray) -> dict[str, float]:
+    return dict(zip("xyz", point.round(3) + 0.0, strict=True))
+
+
+def _peaks(
+    one: _Cluster,
+    found: Inference,
+    number: int,
+    places: np.ndarray,
+    points: np.ndarray,
+    atlas: Atlas | None,
+) -> list[dict]:
+    """Rows of the peaks of a cluster."""
+    height = np.abs(found.statistic[number, one.voxels])
+    chosen = peaks(height, places[one.voxels], points[one.voxels], 1 + _FURTHER, _APART_MM)
+    same = {key: one.row[key] for key in ("analysis", "seed", "sign", "cluster")}
+    return [
+        same
+        | {"peak": rank, **_place(points[voxel]), "stat": found.statistic[number, voxel]}
+        | {
+            "p_fwe_peak": found.p_voxel[number, voxel],
+            "p_fwe_tfce": np.nan if found.p_tfce is None else found.p_tfce[number, voxel],
+            "q_fdr": found.q_fdr[number, voxel],
+            "region": atlas.name(*points[voxel]) if atlas else "",
+        }
+        for rank, voxel in enumerate(one.voxels[chosen], start=1)
+    ]
+
+
+def _means(values: np.ndarray, sessions: Sessions, kind: str) -> dict[str, float]:
+    """Mean over people of each group by treatment cell; NaN where nobody has a value."""
+    group, means = sessions.people["group"].to_numpy(), {}
+    for label in filter(None, sessions.groups.values()):
+        for place, treatment in enumerate(("active", "control")):
+            of = values[group == label, :, place].mean(axis=1)
+            of = of[np.isfinite(of)]
+            mean = of.mean() if len(of) else np.nan
+            means[f"{kind}_{label}_{sessions.treatments[treatment]}"] = mean
+    return means
+
+
+def _cells(
+    one: _Cluster, sessions: Sessions, name: str, seeds: list[str], apart: bool
+) -> list[pd.DataFrame]:
+    """Each person's values, of every seed or of their mean."""
+    people = sessions.people[["participant_id", "group", "sequence"]].reset_index(drop=True)
+    same = {key: one.row[key] for key in ("analysis", "seed", "sign", "cluster")}
+    both = np.concatenate([one.values, one.left_out], axis=2)
+    parts = dict(zip(seeds, both.swapaxes(0, 1), strict=True)) if apart else {name: both.mean(1)}
+    return [
+        people.assign(**same, map=part, **dict(zip(_CELL_COLUMNS[-6:], values.T, strict=True)))
+        for part, values in parts.items()
+    ]

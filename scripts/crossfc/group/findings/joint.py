@@ -1,0 +1,75 @@
+"""Families of analyses: their clusters, with p corrected over all of them together."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from crossfc.group.inference.family import joint_p, require_same_arrangements
+
+_COLUMNS = [
+    "family", "analysis", "seed", "measure", "sign", "cluster", "x", "y", "z", "region",
+    "p_within", "p_joint",
+]  # fmt: skip
+# The columns of null.tsv, and those of clusters.tsv that hold their p.
+_MEASURES = {
+    "extent": "p_fwe_cluster", "mass": "p_fwe_mass", "tfce": "p_fwe_tfce", "voxel": "p_fwe_peak",
+}  # fmt: skip
+
+
+def joint_table(
+    families: Sequence[Sequence[str]], folders: Mapping[str, str | os.PathLike]
+) -> pd.DataFrame:
+    """Correct the clusters of analyses for all analyses of their family.
+
+    Parameters
+    ----------
+    families : sequence of sequence of str
+        Names of analyses. One that could not be estimated is left out of its family.
+    folders : mapping
+        Name to the folder that `crossfc.group.analysis.analyse` wrote.
+
+    Returns
+    -------
+    DataFrame
+        One row per cluster and measure: ``family`` (from 1), ``measure`` (extent, mass, tfce or
+        voxel, which is the peak), ``p_within`` the analysis and ``p_joint`` over the family.
+
+    Raises
+    ------
+    Fault
+        If analyses of a family were not done with the same arrangements.
+    """
+    tables = []
+    for number, names in enumerate(families, start=1):
+        records = [_record(folders[name]) for name in names]
+        done = [Path(folders[record["analysis"]]) for record in records if record["estimable"]]
+        if not done:
+            continue
+        require_same_arrangements([record for record in records if record["estimable"]])
+        nulls = [pd.read_csv(folder / "null.tsv", sep="\t") for folder in done]
+        clusters = [_clusters(folder) for folder in done]
+        for measure, column in _MEASURES.items():
+            if any(measure not in null for null in nulls):
+                continue
+            within = [table[column].to_numpy(dtype=float) for table in clusters]
+            joint = joint_p(within, [null[measure].to_numpy() for null in nulls])
+            tables += [
+                table.assign(family=number, measure=measure, p_within=before, p_joint=after)
+                for table, before, after in zip(clusters, within, joint, strict=True)
+            ]
+    tables = [table for table in tables if len(table)]
+    return pd.concat(tables)[_COLUMNS] if tables else pd.DataFrame(columns=_COLUMNS)
+
+
+def _record(folder: str | os.PathLike) -> dict:
+    return json.loads((Path(folder) / "result.json").read_text(encoding="utf-8"))
+
+
+def _clusters(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(
+        folder / "clusters.tsv", sep="\t", na_values=["n/a"], keep_default_na=False,
+        dtype={"seed": str, "analysis": str},
+    )  # fmt: skip

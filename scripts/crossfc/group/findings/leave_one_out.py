@@ -1,0 +1,327 @@
+"""Leave one person out: what the others find, and the person's values in what they found.
+
+A cluster is made of the voxels in which the people in it happened to be high, so its mean in the
+same people is too far from zero (Kriegeskorte et al. 2009, Nat Neurosci 12:535). Here each person
+is read out in the cluster that the analysis of all others finds (Esterman et al. 2010, NeuroImage
+50:572).
+
+In the place of a cluster of the whole sample this takes away what the choice of its voxels adds.
+What the choice of the place adds stays: where there is no effect, a cluster is found because
+everybody is somewhat high there, whoever is left out. Free of both is only what does not look at
+the whole sample at all: the largest cluster of each fold, wherever it lies (`Fold.largest`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossfc.fault import Fault
+from crossfc.group.inference.cluster import label
+from crossfc.group.inference.hotelling import Hotelling
+from crossfc.group.inference.slope import Slope
+from crossfc.group.inference.statistic import FLOOR, Student, chunks
+from crossfc.group.inference.welch import Welch
+
+
+@dataclass
+class Others:
+    """The analysis of everybody but one.
+
+    Attributes
+    ----------
+    statistic : Student, Slope, Welch or Hotelling
+    values : float64 ndarray, shape (n_voxels,)
+        The statistic, as its ``fit`` would give it.
+    effect : float64 ndarray, shape (n_measures, n_voxels)
+    left : float64 ndarray, shape (n_measures, n_voxels)
+        Data of the person left out.
+    """
+
+    statistic: Student
+    values: np.ndarray
+    effect: np.ndarray
+    left: np.ndarray
+
+    def read(self, voxels: np.ndarray) -> float:
+        """Average the person left out; several measures along the direction of the effect."""
+        mean = self.left[:, voxels].mean(axis=1)
+        if len(mean) == 1:
+            return float(mean[0])
+        direction = self.effect[:, voxels].mean(axis=1)
+        return float(mean @ direction / np.linalg.norm(direction))
+
+
+@dataclass
+class Fold:
+    """One person left out.
+
+    Attributes
+    ----------
+    person : int
+        Row of the data.
+    regions : list of int ndarray or None
+        For each cluster of the whole sample the voxels of the fold's own cluster there; None
+        where there is none.
+    values : float64 ndarray, shape (n_clusters,)
+        The person's mean in each region (see `Others.read`); NaN where there is none.
+    largest : dict of int to float
+        Per sign, the person's mean in the fold's largest cluster of that sign; signs without a
+        cluster are not there.
+    """
+
+    person: int
+    regions: list[np.ndarray | None]
+    values: np.ndarray
+    largest: dict[int, float]
+
+
+class LeaveOneOut:
+    """One map of an analysis, fitted without each person in turn.
+
+    Coefficients and residual squares of the whole sample are downdated, which is the fit of the
+    others exactly and costs a few operations per voxel and person.
+
+    Parameters
+    ----------
+    statistic : Student, Slope, Welch or Hotelling
+        Of all people.
+    data : array, shape (n_people, n_voxels) or (n_people, n_measures, n_voxels)
+        Read by ``shape``, ``[..., part]`` and ``[person]`` only, so it may lie on the disk.
+    flat : bool ndarray, shape (n_voxels,)
+        Voxels that are left alone; the statistic is 0 there.
+    """
+
+    def __init__(self, statistic: Student, data: np.ndarray, flat: np.ndarray) -> None:
+        self._statistic, self._data, self._flat = statistic, data, flat
+        self._model = np.column_stack([statistic.effect, statistic.nuisance])
+        self._inverse = np.linalg.inv(self._model.T @ self._model)
+        n_columns, n_voxels = self._model.shape[1], data.shape[-1]
+        measures = data.shape[1] if len(data.shape) == 3 else 1
+        self._coefficients = np.empty((n_columns, measures, n_voxels))
+        self._precision = np.empty((measures, measures, n_voxels))  # inverse residual products
+        if isinstance(statistic, Welch):
+            # ASSUME: two variance groups, as all analyses have that have any.
+            self._members = np.array([statistic.groups == 0, statistic.groups == 1])
+            self._squares = np.empty((2, n_voxels))  # of each group's residuals
+            self._cross = np.empty((n_columns, n_voxels))  # model times residual, first group
+        for part in chunks(data.shape):
+            self._fit(part)
+
+    def _fit(self, part: slice) -> None:
+        y = np.asarray(self._data[..., part], dtype=float)
+        y = y.reshape(len(y), -1, y.shape[-1])
+        coefficients = np.tensordot(self._inverse @ self._model.T, y, 1)
+        e = y - np.tensordot(self._model, coefficients, 1)
+        products = np.einsum("nav,nbv->vab", e, e)
+        products[self._flat[part]] = np.eye(products.shape[-1])
+        self._coefficients[..., part] = coefficients
+        self._precision[..., part] = np.moveaxis(np.linalg.inv(products), 0, -1)
+        if isinstance(self._statistic, Welch):
+            first, second = (e[members, 0] for members in self._members)
+            self._squares[:, part] = np.square(first).sum(axis=0), np.square(second).sum(axis=0)
+            self._cross[:, part] = self._model[self._members[0]].T @ first
+
+    def effect_in(self, voxels: np.ndarray) -> float:
+        """Average the effect in the whole sample; of several measures its length."""
+        mean = self._coefficients[0][:, voxels].mean(axis=1)
+        return float(mean[0] if len(mean) == 1 else np.linalg.norm(mean))
+
+    def without(self, person: int) -> Others | None:
+        """Fit everybody but one; None if the others do not allow the model."""
+        try:
+            others = _others(self._statistic, person)
+        except Fault:
+            return None
+        row = self._model[person]
+        pull = self._inverse @ row
+        room = 1 - row @ pull  # one less the person's leverage
+        y = np.asarray(self._data[person], dtype=float).reshape(-1, self._data.shape[-1])
+        error = y - np.tensordot(row, self._coefficients, 1)
+        effect = self._coefficients[0] - pull[0] * error / room
+        weighed = np.einsum("abv,bv->av", self._precision, error)
+        # The share of the residual squares (their determinant) that is not the person's.
+        share = 1 - np.einsum("av,av->v", error, weighed) / room
+        flat = self._flat | (share <= 1e-10)
+        share[flat] = 1
+        # Sherman and Morrison: b'E⁻¹b when the person's products are taken off E.
+        explained = np.einsum("av,abv,bv->v", effect, self._precision, effect)
+        explained += np.square(np.einsum("av,av->v", effect, weighed)) / (room * share)
+        explained /= self._inverse[0, 0] + pull[0] ** 2 / room
+        if isinstance(others, Hotelling):
+            values = explained * others.df_error / others.measures
+        elif isinstance(others, Welch):
+            values = effect[0] / self._welch_error(others, person, error[0] / room, explained)
+        elif isinstance(others, Slope):
+            squares = share / self._precision[0, 0] * (1 + explained)
+            values = effect[0] / self._slope_error(others, person, squares)
+        else:
+            values = np.sign(effect[0]) * np.sqrt(explained * others.df)
+        return Others(others, np.where(flat, 0, values), effect, y)
+
+    def _welch_error(self, others, person, missed, explained) -> np.ndarray:
+        """Standard error of Welch's statistic, from the prediction error for the person."""
+        from scipy.linalg import eigh
+
+        pull = self._inverse @ self._model[person]
+        shift = 2 * missed * (pull @ self._cross)
+        squares = self._squares + np.stack([shift, -shift])
+        for group, members in enumerate(self._members):
+            lean = np.square(self._model[members] @ pull).sum() - members[person]
+            squares[group] += lean * np.square(missed)
+        total = squares.sum(axis=0) * (1 + explained)
+        squares = np.maximum(squares, FLOOR * total)  # as `Welch.fit` has it
+        squares[:, total <= 0] = 1
+        model = np.column_stack([others.effect, others.nuisance])
+        first = model[others.groups == 0]
+        # In this basis the groups' cross-products are diagonal, and add up to 1.
+        shares, basis = eigh(first.T @ first, model.T @ model)
+        freedom = np.bincount(others.groups) - [shares.sum(), (1 - shares).sum()]
+        weight = freedom[:, None] / squares
+        inverse = 1 / (np.outer(shares, weight[0]) + np.outer(1 - shares, weight[1]))
+        return np.sqrt(np.square(basis[0]) @ inverse)
+
+    def _slope_error(self, others, person, squares) -> np.ndarray:
+        """Robust standard error of the others' slope, from their residuals.
+
+        ``squares`` are those of the others' residuals without the effect.
+        """
+        keep = np.arange(len(self._model)) != person
+        pull = self._inverse @ self._model[person]
+        room = 1 - self._model[person] @ pull
+        variance = np.empty(len(squares))
+        for part in chunks(self._data.shape):
+            y = np.asarray(self._data[..., part], dtype=float)
+            rest = y - self._model @ self._coefficients[:, 0, part]
+            rest = rest[keep] + np.outer(self._model[keep] @ pull, rest[person] / room)
+            variance[part] = others.weights @ np.square(rest)
+        least = np.where(self._flat | (squares <= 0), 1, others.floor * squares)
+        return np.sqrt(np.maximum(variance, least) * others.effect_variance)
+
+    def folds(
+        self,
+        clusters: Sequence[tuple[np.ndarray, int]],
+        before: np.ndarray,
+        cluster_forming_p: float,
+        two_sided: bool,
+    ) -> Iterator[Fold]:
+        """Leave out each person, and find the others' clusters.
+
+        The region of a cluster of the whole sample is the cluster of the fold, of the same sign,
+        that shares most voxels with it.
+
+        Parameters
+        ----------
+        clusters : sequence of (int ndarray, int)
+            Voxels and sign of each cluster of the whole sample.
+        before : ndarray
+            From `crossfc.group.inference.cluster.neighbours`.
+        cluster_forming_p : float
+        two_sided : bool
+
+        Yields
+        ------
+        Fold
+            One per person.
+        """
+        for person in range(len(self._model)):
+            fold = Fold(person, [None] * len(clusters), np.full(len(clusters), np.nan), {})
+            others = self.without(person)
+            if others is not None:
+                threshold = others.statistic.forming_threshold(cluster_forming_p, two_sided)
+                values = others.values.astype(np.float32)
+                labels, sizes = label(values, threshold, before, two_sided)
+                self._read(fold, others, clusters, labels, len(sizes))
+            yield fold
+
+    @staticmethod
+    def _read(fold, others, clusters, labels, count) -> None:
+        beyond = np.flatnonzero(labels)
+        signs = np.zeros(count + 1)
+        signs[labels[beyond]] = np.sign(others.values[beyond])
+        for number, (voxels, sign) in enumerate(clusters):
+            shared = np.bincount(labels[voxels], minlength=count + 1)
+            shared[signs != sign] = 0
+            if shared.any():
+                region = beyond[labels[beyond] == np.argmax(shared)]
+                fold.regions[number] = region
+                fold.values[number] = others.read(region)
+        for sign in (1, -1):
+            if np.any(signs == sign):  # clusters are numbered by falling size
+                largest = beyond[labels[beyond] == np.argmax(signs == sign)]
+                fold.largest[sign] = others.read(largest)
+
+
+def _others(statistic: Student, person: int) -> Student:
+    """Give the statistic of everybody but one; a Fault if they do not allow it."""
+    keep = np.arange(len(statistic.effect)) != person
+    columns = statistic.effect[keep], statistic.nuisance[keep]
+    if isinstance(statistic, Welch):
+        return Welch(*columns, statistic.groups[keep])
+    if isinstance(statistic, Hotelling):
+        return Hotelling(*columns, statistic.measures)
+    if isinstance(statistic, Slope):
+        return Slope(*columns)
+    return Student(*columns)
+
+
+def without_each(
+    statistic: Student, values: np.ndarray, two_sided: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the effect and its p without each person, of values that stay as they are.
+
+    Parameters
+    ----------
+    statistic : Student, Slope, Welch or Hotelling
+        Of all people.
+    values : ndarray, shape (n_people, n_clusters) or (n_people, n_measures, n_clusters)
+        Such as everybody's mean in each cluster of the whole sample.
+    two_sided : bool
+        Ignored for statistics without a sign.
+
+    Returns
+    -------
+    effect : float64 ndarray, shape (n_people, n_clusters)
+        Of all but this person; of several measures its length, as `LeaveOneOut.effect_in`.
+    p : float64 ndarray, shape (n_people, n_clusters)
+        Of the statistic's own distribution (t, or F), uncorrected. NaN, as the effect, where the
+        others do not allow the model.
+    """
+    from scipy.special import fdtrc, stdtr
+
+    effect, p = np.full((2, len(values), values.shape[-1]), np.nan)
+    for person in range(len(values)):
+        try:
+            others = _others(statistic, person)
+        except Fault:
+            continue
+        fit = others.fit(np.delete(values, person, axis=0))
+        effect[person] = fit.effect
+        if isinstance(others, Hotelling):
+            p[person] = fdtrc(others.df_effect, others.df_error, fit.statistic)
+        else:
+            t = -np.abs(fit.statistic) if two_sided else -fit.statistic
+            p[person] = stdtr(fit.degrees_of_freedom, t) * (2 if two_sided else 1)
+        effect[person, fit.flat] = p[person, fit.flat] = np.nan
+    return effect, p
+
+
+def effect_of(statistic: Student, values: np.ndarray) -> float:
+    """Fit the model of an analysis to one value per person.
+
+    Parameters
+    ----------
+    statistic : Student, Slope, Welch or Hotelling
+    values : ndarray, shape (n_people,)
+        NaN for people without one, who are left out.
+
+    Returns
+    -------
+    float
+        The coefficient of the effect; NaN if those who have a value do not allow the model.
+    """
+    there = np.isfinite(values)
+    model = np.column_stack([statistic.effect, statistic.nuisance])[there]
+    if len(model) < model.shape[1] or np.linalg.matrix_rank(model) < model.shape[1]:
+        return float("nan")
+    return float(np.linalg.lstsq(model, values[there], rcond=None)[0][0])

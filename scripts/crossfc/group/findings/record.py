@@ -1,0 +1,232 @@
+"""The record of an analysis: what was asked, how it was done, and what came out, as JSON."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from crossfc.group.design.arrangement import SIGN_FLIPS
+from crossfc.group.design.model import RERANDOMISATION, WITHIN, Inestimable, Model
+from crossfc.group.design.pairs import Pairs
+from crossfc.group.design.question import CARRYOVER, CHANGE, Question
+from crossfc.group.inference.hotelling import Hotelling
+from crossfc.group.inference.permutation import Inference
+from crossfc.group.inference.slope import Slope
+from crossfc.group.inference.statistic import Student
+from crossfc.group.inference.welch import Welch
+
+# Skewness of the differences from which on the page tells it (docs/statistics.md).
+_SKEWED = 0.5
+_NAMES = {
+    "Student": "t",
+    "Slope": "t with robust standard error (HC2)",
+    "Welch": "Welch's t (G)",
+    "Hotelling": "Hotelling's T² as F",
+}
+
+
+def estimated(
+    asked: Question,
+    pairs: Pairs,
+    design: Model,
+    statistic: Student,
+    found: Inference,
+    maps: Sequence[str],
+    skewed: Sequence[float],
+) -> dict:
+    """Write down an analysis.
+
+    Parameters
+    ----------
+    asked : Question
+    pairs : Pairs
+    design : Model
+    statistic : Student, Slope, Welch or Hotelling
+    found : Inference
+    maps : sequence of str
+        Names of its maps.
+    skewed : sequence of float
+        Skewness of the differences in each of them; see `crossfc.group.inference.skewness`.
+
+    Returns
+    -------
+    dict
+        ``copies`` counts the arrangements that give the observed statistic again, whatever the
+        data. ``tail`` holds what is known of the fitted tail of each measure's null, and
+        ``extrapolated`` of each map the measures of which some p is from it. ``skewness`` is that
+        of the differences (of two groups, where it is larger), the root mean square over the maps.
+        ``arrangement_digest`` is the same for analyses of the same people under the same
+        arrangements.
+    """
+    arrangements = found.arrangements
+    mask = np.asarray(pairs.mask.dataobj) != 0
+    affine = pairs.mask.affine
+    points = np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]
+    degrees = statistic.df
+    if isinstance(statistic, Hotelling):
+        degrees = {"numerator": statistic.df_effect, "denominator": statistic.df_error}
+    elif isinstance(statistic, Slope):
+        degrees = statistic.robust_df
+    elif isinstance(statistic, Welch):
+        df = found.degrees_of_freedom
+        degrees = {"min": float(df.min()), "max": float(df.max())}
+    per_seed = {name: _summary(found, number, points) for number, name in enumerate(maps)}
+    for name, value in zip(maps, skewed, strict=True):
+        per_seed[name]["skewness"] = None if np.isnan(value) else round(value, 4)
+    of_all = float(np.sqrt(np.nanmean(np.square(skewed)))) if np.isfinite(skewed).any() else None
+    return _words(asked, pairs) | {
+        "estimable": True,
+        "model": design.formula,
+        "statistic": statistic.name,
+        "statistic_name": _NAMES[type(statistic).__name__],
+        "degrees_of_freedom": degrees,
+        "n": {label: n for label, n in _counts(pairs, design.rows).items() if n},
+        "n_voxels": len(points),
+        "n_permutations": len(arrangements) - (not arrangements.exhaustive),
+        "n_possible": arrangements.possible,
+        "copies": found.copies,
+        "exhaustive": arrangements.exhaustive,
+        "arrangement": RERANDOMISATION if design.flip is not None else arrangements.kind,
+        "arrangement_digest": _digest(pairs, design, found),
+        "block_exchange": design.block_exchange if _blocked(design) else None,
+        "two_sided": found.two_sided,
+        "forming_threshold": found.forming_threshold,
+        "seeds": list(maps),
+        "sequence_adjusted": design.sequence_adjusted,
+        "covariates": design.covariates,
+        "covariate_levels": design.covariate_levels,
+        "threshold_fwe_voxel": (
+            found.threshold_voxel if np.isfinite(found.threshold_voxel) else None
+        ),
+        "tfce": found.tfce is not None,
+        "tail": {measure: tail.record() for measure, tail in found.tails.items()},
+        "skewness": None if of_all is None else round(of_all, 4),
+        "per_seed": per_seed,
+        "left": design.left,
+        "notes": _notes(design, statistic, found) + _skewed(asked, design, of_all),
+    }
+
+
+def not_estimated(asked: Question, pairs: Pairs, reason: Inestimable) -> dict:
+    """Write down that an analysis could not be estimated, and why."""
+    counts = _counts(pairs, reason.rows)
+    return _words(asked, pairs) | {
+        "estimable": False,
+        "n": {label: n for label, n in counts.items() if asked.group in (None, label)},
+        "seeds": [],  # none was tested
+        "per_seed": {},
+        "left": reason.left,
+        "notes": [f"This analysis cannot be estimated. {pairs.record.get('because') or reason}."],
+    }
+
+
+def _words(asked: Question, pairs: Pairs) -> dict:
+    return {
+        "analysis": asked.name,
+        "kind": asked.kind,
+        "title": asked.title,
+        "question": asked.text,
+        "pipeline": pairs.record["pipeline"],
+    }
+
+
+def _counts(pairs: Pairs, rows: np.ndarray) -> dict[str, int]:
+    """People of each group among the rows."""
+    group = pairs.people["group"].iloc[rows]
+    return {label: int((group == label).sum())
+            for label in pairs.record["groups"].values() if label}  # fmt: skip
+
+
+def _digest(pairs: Pairs, design: Model, found: Inference) -> str:
+    people = pairs.people["participant_id"].iloc[design.rows]
+    total = hashlib.sha256("\n".join(people).encode())
+    for table in (found.arrangements.order, found.arrangements.signs, design.flip):
+        total.update(b"-" if table is None else np.ascontiguousarray(table).tobytes())
+    return total.hexdigest()[:16]
+
+
+def _blocked(design: Model) -> bool:
+    """Whether exchangeability blocks restrict who changes places or sign."""
+    flips_within = design.arrangement == SIGN_FLIPS and design.block_exchange == WITHIN
+    return design.blocks is not None and not flips_within
+
+
+def _summary(found: Inference, number: int, points: np.ndarray) -> dict:
+    """What there is to say of one map."""
+    values = found.statistic[number]
+    labels, first = np.unique(found.clusters[number], return_index=True)
+    p_clusters = found.p_cluster[number][first[labels > 0]]
+
+    def point(voxel: int) -> list[float]:
+        return (points[voxel].round(3) + 0.0).tolist()
+
+    summary = {
+        "max": float(values.max()),
+        "min": float(values.min()),
+        "peak_mm_max": point(int(values.argmax())),
+        "peak_mm_min": point(int(values.argmin())),
+        "p_fwe_voxel_min": float(found.p_voxel[number].min()),
+        "p_fwe_cluster_min": float(p_clusters.min(initial=1.0)),
+        "p_fwe_mass_min": float(found.p_mass[number].min()),
+        "q_fdr_min": float(found.q_fdr[number].min()),
+        "n_clusters": len(p_clusters),
+        "n_clusters_significant": int(np.count_nonzero(p_clusters < 0.05)),
+        "extrapolated": [
+            measure for measure, where in found.extrapolated.items() if where[number].any()
+        ],
+    }
+    if found.p_tfce is not None:
+        summary["p_fwe_tfce_min"] = float(found.p_tfce[number].min())
+    return summary
+
+
+def _skewed(asked: Question, design: Model, value: float | None) -> list[str]:
+    """Say that differences are skewed where tests of a mean are wrong by it."""
+    if value is None or value < _SKEWED or asked.kind in (CARRYOVER, CHANGE):
+        return []
+    said = (
+        f"The differences look skewed over people (skewness {value:.2f}, root mean square over "
+        f"voxels; told from {_SKEWED:g} on)."
+    )
+    if asked.group is None:
+        said += (
+            " It is that of the group where it is largest. Groups whose differences are not "
+            "equally skewed are called different in more than 5 % of studies though their means "
+            "are the same (simulated: 13 to 22 % where one group has a skewness of 1.5 and twice "
+            "the spread)."
+        )
+    else:
+        said += (
+            " A mean change of zero with differences so skewed is called significant in more than "
+            "5 % of studies (simulated: 15 to 25 % at a skewness of 1, 30 to 40 % at 1.5), by sign "
+            "flips and by orders drawn again."
+        )
+    if design.flip is not None:
+        said += " That nothing changes in anybody is still rejected in 5 % at most."
+    return [f"{said} Look at everybody's values before this is called a change of the mean."]
+
+
+def _notes(design: Model, statistic: Student, found: Inference) -> list[str]:
+    notes, n_arrangements = list(design.notes), len(found.arrangements)
+    if isinstance(statistic, Welch):
+        notes.append(
+            "The cluster-forming threshold is that of equal variances; the degrees of freedom of "
+            "Welch's statistic vary over voxels."
+        )
+    if isinstance(statistic, Slope):
+        notes.append(
+            "The degrees of freedom, which set the cluster-forming threshold, are those of the "
+            "robust standard error where variances are equal."
+        )
+    if n_arrangements <= 20:
+        notes.append(
+            f"There are only {n_arrangements} arrangements"
+            + (f", {found.copies} of which are alike" if found.copies > 1 else "")
+            + f", so no p can be below {found.copies / n_arrangements:.3g}."
+        )
+    if design.blocks is not None and not _blocked(design):
+        notes.append("Sign flips need no exchangeability blocks; the blocks were not used.")
+    if found.flat.any():
+        count = int(np.count_nonzero(found.flat.any(axis=0)))
+        notes.append(f"{count} voxels do not vary among the people analysed; their p is 1.")
+    return notes

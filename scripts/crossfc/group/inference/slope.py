@@ -1,0 +1,132 @@
+"""Slopes: an effect of one column with a standard error that allows unequal variances of people."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from crossfc.compiled import compiled
+from crossfc.group.design.arrangement import Arrangements
+from crossfc.group.inference.product import Products
+from crossfc.group.inference.statistic import FLOOR, Fit, OwnVariance, chunks
+
+
+class Slope(OwnVariance):
+    """The t of one column with White's standard error, for slopes on a measure of people.
+
+    Where the errors vary with the column under test (people with a large change of score have a
+    more variable change of connectivity), Student's t rejects too often, and its permutation does
+    so too: shuffles make errors and column independent, which is more than uncorrelated. A
+    statistic that is studentised for that is right in large samples whatever the variances, and
+    as exact as before where errors are exchangeable (DiCiccio and Romano 2017, J Am Stat Assoc
+    112:1211; Janssen 1997, Stat Probab Lett 36:9).
+
+    With x the column less what the others explain of it, scaled to length 1, the slope along it
+    is b = x'y, and its variance Σ x² r² / (1 - h), with r the residuals of the whole model and h
+    each person's leverage. This is HC2 (MacKinnon and White 1985, J Econom 29:305), which is
+    unbiased for equal variances; for two groups and no covariates b / √variance is Welch's t.
+
+    With w = x² / (1 - h), c the products of y with the model's orthonormal columns u, and y*
+    arranged data, Σ w r² = Σ w y*² - 2 Σ c (w u)'y* + c'(u'wu)c: one more product per column of
+    the model, and one with the squares of the data.
+
+    Parameters
+    ----------
+    effect, nuisance : ndarray
+        See `Student`.
+
+    Attributes
+    ----------
+    robust_df : float
+        Degrees of freedom of the variance under equal variances, (Σ w (1 - h))² / w'(M∘M)w with
+        M the residual-forming matrix (Bell and McCaffrey 2002, Surv Methodol 28:169). It serves
+        the cluster-forming threshold and depends on the design only.
+
+    Notes
+    -----
+    A variance below `FLOOR` of what equal variances would give if the model explained nothing
+    counts as rounding and is raised to it, as observed and in arrangements alike. Who has a
+    leverage of 1 has no residual and no weight.
+    """
+
+    # Variances are differences in single precision, as Welch's are.
+    tie = 1e-4
+
+    def __init__(self, effect: np.ndarray, nuisance: np.ndarray) -> None:
+        super().__init__(effect, nuisance)
+        columns = self._columns
+        room = 1 - np.square(columns).sum(axis=1)
+        alone = room < 1e-10
+        self.weights = np.where(alone, 0, np.square(self._direction) / np.where(alone, 1, room))
+        forming = np.eye(len(columns)) - columns @ columns.T
+        total = self.weights @ np.square(forming) @ self.weights
+        self.robust_df = float(np.square(self.weights @ np.diag(forming)) / total)
+        # Of the squared length of the data: the least variance that is no rounding.
+        self.floor = float(FLOOR) / self.df
+        weighed = columns * self.weights[:, None]
+        self._both = np.column_stack([columns, weighed])
+        self._cross = np.ascontiguousarray(columns.T @ weighed, dtype=np.float32)
+
+    def fit(self, data: np.ndarray, work: np.ndarray | None = None) -> Fit:
+        fit = super().fit(data, work)
+        for part in chunks(data.shape):
+            y = np.asarray(data[..., part], dtype=float)
+            e, length = self._residual(y)
+            rest = e - np.outer(self._direction, self._direction @ e)
+            flat = fit.flat[part]
+            variance = np.maximum(self.weights @ np.square(rest), self.floor * np.square(length))
+            error = np.sqrt(np.where(flat, 1, variance)) / self._length
+            fit.statistic[part] = np.where(flat, 0, fit.effect[part] / error)
+            fit.standard_error[part] = np.where(flat, 0, error)
+        fit.degrees_of_freedom[:] = self.robust_df
+        fit.score[:] = self.to_score(fit.statistic)
+        return fit
+
+    def forming_threshold(self, p: float, two_sided: bool) -> float:
+        from scipy.special import stdtrit
+
+        return float(-stdtrit(self.robust_df, p / 2 if two_sided else p))
+
+    def batch(self, arrangements: Arrangements) -> "_Batch":
+        weights = self.weights[:, None]
+        squares = None  # signs change no squares
+        if arrangements.order is not None:
+            squares = Products(weights, replace(arrangements, signs=None))
+        fixed = np.ascontiguousarray(weights.T, dtype=np.float32)
+        return _Batch(Products(self._both, arrangements), squares, fixed)
+
+    def scores(self, batch: "_Batch", work: np.ndarray, out: np.ndarray) -> None:
+        squared = np.square(work)
+        squares = batch.squares(squared) if batch.squares else (batch.fixed @ squared)[None]
+        _slope(batch.products(work), squares, self._cross, np.float32(self.floor), out)
+
+
+@dataclass
+class _Batch:
+    products: Products
+    squares: Products | None
+    fixed: np.ndarray
+
+
+@compiled
+def _slope(products, squares, cross, floor, out):
+    width, n_columns = out.shape[1], cross.shape[0]
+    variance = np.empty(width, dtype=np.float32)
+    two = np.float32(2)
+    for row in range(out.shape[0]):
+        whole = squares[row if squares.shape[0] > 1 else 0, 0]
+        for voxel in range(width):
+            variance[voxel] = whole[voxel]
+        for i in range(n_columns):
+            mine = products[row, i]
+            weighed = products[row, n_columns + i]
+            share = cross[i, i]
+            for voxel in range(width):
+                variance[voxel] += mine[voxel] * (share * mine[voxel] - two * weighed[voxel])
+            for j in range(i):
+                other = products[row, j]
+                shared = two * cross[i, j]
+                for voxel in range(width):
+                    variance[voxel] += shared * mine[voxel] * other[voxel]
+        along, score = products[row, 0], out[row]
+        for voxel in range(width):
+            score[voxel] = along[voxel] * abs(along[voxel]) / max(variance[voxel], floor)

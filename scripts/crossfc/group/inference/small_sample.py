@@ -1,0 +1,175 @@
+"""Statistics of few people in double precision, so that equivalent arrangements tie.
+
+With few people the model can explain nearly all of a voxel, t is then some hundreds, and single
+precision, which is enough for R², has lost what 1 - R² needs: the mirror image of an arrangement
+(all signs turned, or both orders of treatments exchanged) came out with another TFCE than the
+arrangement itself, and p of 1/32 where none below 2/32 is possible. Here the residual is not a
+difference but a sum of squares along directions of its own, and nothing is lost.
+"""
+
+import numpy as np
+
+from crossfc.compiled import compiled
+from crossfc.group.design.arrangement import SHUFFLES, Arrangements
+from crossfc.group.inference.fisher import Fisher
+from crossfc.group.inference.hotelling import Hotelling
+from crossfc.group.inference.slope import Slope
+from crossfc.group.inference.statistic import FLOOR, Fit, Student
+from crossfc.group.inference.welch import Welch
+
+# The matrix products here take several times the time of those in single precision. Up to so many
+# people all arrangements are done so; up to so many more where all are enumerated, which are not
+# many: among a few random ones of very many there is hardly one that is like another.
+FEW_PEOPLE = 8
+FEW_ENUMERATED = 12
+# Share of the sum of squares below which a residual counts as zero, as in `Student.fit`.
+_FLOOR = 1e-20
+_BLOCK = 4096  # voxels fitted at once
+_TOGETHER = 16  # arrangements done at once: their products then stay in a core's cache
+
+
+def precise(statistic: Student, arrangements: Arrangements) -> bool:
+    """Tell whether a statistic is to be computed in double precision.
+
+    So are all of few people, but for Welch's of three variance groups or more, which no analysis
+    has.
+    """
+    if isinstance(statistic, Welch) and statistic.groups.max() > 1:
+        return False
+    most = FEW_ENUMERATED if arrangements.exhaustive else FEW_PEOPLE
+    return len(statistic.effect) <= most
+
+
+class SmallSample:
+    """A statistic in double precision. Its score is the statistic itself.
+
+    Of a `Student` it has what `crossfc.group.inference.permutation` and
+    `crossfc.group.inference.sweep` use.
+
+    Parameters
+    ----------
+    statistic : Student, Slope, Welch, Fisher or Hotelling
+        See `precise`.
+    """
+
+    # What single precision, in which scores are kept, cannot tell apart.
+    tie = 1e-6
+    work_type = np.float64
+
+    def __init__(self, statistic: Student) -> None:
+        self._statistic = statistic
+        self.signed = statistic.signed
+        self.to_height = statistic.to_height
+        self.forming_threshold = statistic.forming_threshold
+        self.work_shape = statistic.work_shape
+        full = np.column_stack([statistic.effect, statistic.nuisance])
+        n_effect = full.shape[1] - statistic.nuisance.shape[1]
+        nuisance = np.linalg.qr(statistic.nuisance)[0]
+        effect = full[:, :n_effect] - nuisance @ (nuisance.T @ full[:, :n_effect])
+        effect = np.linalg.qr(effect)[0] * np.sign(np.diag(np.linalg.qr(effect)[1]))
+        model = np.column_stack([effect, nuisance])
+        if isinstance(statistic, Slope | Welch):
+            # The residual of each person, for squares that are weighed or of each group.
+            rest = np.eye(len(full)) - model @ model.T
+        else:
+            rest = np.linalg.svd(model, full_matrices=True)[0][:, model.shape[1] :]
+        self._n_effect = n_effect
+        self._columns = np.column_stack([effect, rest])
+
+    def to_score(self, statistic: np.ndarray) -> np.ndarray:
+        """Turn a statistic into a score: itself."""
+        return statistic
+
+    def to_statistic(self, score: np.ndarray) -> np.ndarray:
+        """Turn a score into a statistic: itself."""
+        return score
+
+    def fit(self, data: np.ndarray, work: np.ndarray) -> Fit:
+        """Fit the model as observed; see `Student.fit`.
+
+        The statistic is computed as those of arrangements are. Work is zero in flat voxels.
+        """
+        fit = self._statistic.fit(data, work)
+        work[..., fit.flat] = 0
+        order = np.arange(len(work), dtype=np.int32)[None]
+        identity = self.batch(Arrangements(SHUFFLES, order, None, False, 1))
+        for first in range(0, work.shape[-1], _BLOCK):
+            part = slice(first, min(first + _BLOCK, work.shape[-1]))
+            self.scores(identity, work[..., part], fit.statistic[None, part])
+        fit.score[:] = fit.statistic
+        return fit
+
+    def batch(self, arrangements: Arrangements) -> np.ndarray:
+        """Prepare a batch of arrangements: their columns, (n_arrangements, n_columns, n_people)."""
+        return arrangements.arranged(self._columns, np.float64)
+
+    def scores(self, batch: np.ndarray, work: np.ndarray, out: np.ndarray) -> None:
+        """Compute the scores of a batch of arrangements in some voxels; see `Student.scores`."""
+        flat = np.ascontiguousarray(work).reshape(len(work), -1)
+        for first in range(0, len(batch), _TOGETHER):
+            some = slice(first, first + _TOGETHER)
+            self._some_scores(batch[some], flat, out[some])
+
+    def _some_scores(self, batch: np.ndarray, flat: np.ndarray, out: np.ndarray) -> None:
+        statistic = self._statistic
+        products = (batch.reshape(-1, len(flat)) @ flat).reshape(*batch.shape[:2], -1)
+        effect, rest = products[:, : self._n_effect], products[:, self._n_effect :]
+        if isinstance(statistic, Welch):
+            out[:] = effect[:, 0] / np.sqrt(self._welch_variance(rest))
+        elif isinstance(statistic, Slope):
+            variance = np.einsum("n,anv->av", statistic.weights, np.square(rest))
+            out[:] = effect[:, 0] / np.sqrt(np.maximum(variance, statistic.floor))
+        elif isinstance(statistic, Hotelling):
+            shape = (len(batch), -1, statistic.measures, out.shape[1])
+            effect, rest = effect.reshape(shape)[:, 0], rest.reshape(shape)
+            share = _quadratic(effect, np.einsum("armv,arlv->amlv", rest, rest))
+            out[:] = share * (statistic.df_error / statistic.measures)
+        elif isinstance(statistic, Fisher):
+            explained = np.einsum("aev,aev->av", effect, effect)
+            squares = np.maximum(np.einsum("arv,arv->av", rest, rest), _FLOOR)
+            out[:] = explained / squares * (statistic.df_error / statistic.df_effect)
+        else:
+            _student(products, float(statistic.df), out)
+
+    def _welch_variance(self, residuals: np.ndarray) -> np.ndarray:
+        """Variance of the effect from everybody's residuals, as `Welch.fit` has it."""
+        squares = np.square(residuals)
+        variances = [
+            np.maximum(np.einsum("n,anv->av", members, squares), FLOOR) / df
+            for members, df in self._statistic.variance_groups()
+        ]
+        total = np.zeros_like(variances[0])
+        for group, weight in self._statistic.variance_alone():
+            total += weight * variances[group]
+        for share, weight in self._statistic.variance_shared():
+            total += weight / (share / variances[0] + (1 - share) / variances[1])
+        return total
+
+
+@compiled
+def _student(products, df, out):
+    squares = np.empty(out.shape[1])
+    for row in range(out.shape[0]):
+        for voxel in range(squares.size):
+            squares[voxel] = 0.0
+        for column in range(1, products.shape[1]):
+            along = products[row, column]
+            for voxel in range(squares.size):
+                squares[voxel] += along[voxel] * along[voxel]
+        effect, score = products[row, 0], out[row]
+        for voxel in range(squares.size):
+            score[voxel] = effect[voxel] * np.sqrt(df / max(squares[voxel], _FLOOR))
+
+
+def _quadratic(right: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """b'E⁻¹b by elimination, in place: b of shape (…, m, v), E of shape (…, m, m, v)."""
+    total = np.zeros_like(right[..., 0, :])
+    n_measures = right.shape[-2]
+    for i in range(n_measures):
+        pivot = np.maximum(left[..., i, i, :], _FLOOR)
+        total += np.square(right[..., i, :]) / pivot
+        for j in range(i + 1, n_measures):
+            factor = left[..., j, i, :] / pivot
+            right[..., j, :] -= factor * right[..., i, :]
+            left[..., j, i + 1 :, :] -= factor[..., None, :] * left[..., i, i + 1 :, :]
+    return total

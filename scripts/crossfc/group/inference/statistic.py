@@ -1,0 +1,248 @@
+"""Test statistics of one effect, for the data as observed and for batches of arrangements.
+
+Freedman and Lane (1983; Winkler et al. 2014, NeuroImage 92:381): with e the data after the
+nuisance Z is regressed out, an arrangement P (shuffle or sign flip) gives y* = P e, and the full
+model is fitted to y*. P keeps lengths, so every statistic follows from products of y* with a few
+fixed columns, and the columns can be arranged instead of the data: (P e)' u = e' (P' u); see
+`crossfc.group.inference.product`. Products are in single precision, on data scaled to unit length.
+The statistic as observed is computed in double precision from the residuals themselves.
+
+Inside the permutations a statistic is held as a *score*, a monotone function of it that needs no
+square roots: the signed squared partial correlation for t, R² for F, T²/(T² + df) for Hotelling's
+T², and the signed square of Welch's G (of few people the statistic itself, in double precision:
+`crossfc.group.inference.small_sample`). Cluster mass and TFCE need a *height*, on the scale of t:
+t and G themselves, and √F, which is |t| where F has one degree of freedom.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossfc.compiled import compiled
+from crossfc.fault import Fault
+from crossfc.group.design.arrangement import Arrangements
+from crossfc.group.inference.product import Products
+
+FLOOR = np.float32(1e-6)  # share of the sum of squares below which a residual counts as rounding
+_CHUNK = 2**18  # numbers handled at once in double precision
+
+
+@dataclass
+class Fit:
+    """One map as observed, and what the permutations need of it.
+
+    Attributes
+    ----------
+    statistic, effect, standard_error : float64 ndarray, shape (n_voxels,)
+        The effect is in units of the data per unit of the effect column.
+    t : float64 ndarray, shape (n_voxels,)
+        Student's t of the effect under equal variances (for effect sizes); NaN for Hotelling.
+    degrees_of_freedom : float64 ndarray, shape (n_voxels,)
+    score : float32 ndarray, shape (n_voxels,)
+    work : float ndarray
+        Residuals scaled to unit length.
+    flat : bool ndarray, shape (n_voxels,)
+        Voxels where the model leaves nothing to explain; statistic and score are 0 there.
+    """
+
+    statistic: np.ndarray
+    effect: np.ndarray
+    standard_error: np.ndarray
+    t: np.ndarray
+    degrees_of_freedom: np.ndarray
+    score: np.ndarray
+    work: np.ndarray
+    flat: np.ndarray
+
+
+class Student:
+    """Student's t of one column of a linear model.
+
+    Parameters
+    ----------
+    effect : ndarray, shape (n_people,)
+        The column under test.
+    nuisance : ndarray, shape (n_people, n_nuisance)
+        The other columns; may have none.
+
+    Raises
+    ------
+    Fault
+        If the model has no unique fit or leaves no degrees of freedom.
+    """
+
+    name = "t"
+    signed = True
+    tie = 1e-5
+    work_type = np.float32
+
+    def __init__(self, effect: np.ndarray, nuisance: np.ndarray) -> None:
+        self.effect = np.asarray(effect, dtype=float)
+        self.nuisance = np.asarray(nuisance, dtype=float).reshape(len(self.effect), -1)
+        full = np.column_stack([self.effect, self.nuisance])
+        self.df = len(full) - full.shape[1]
+        if np.linalg.matrix_rank(full) < full.shape[1]:
+            raise Fault(
+                "the columns of the model are not independent; leave out a covariate that the "
+                "others determine"
+            )
+        if self.df < 1:
+            raise Fault(
+                f"{len(full)} people are too few for a model with {full.shape[1]} columns; "
+                "leave covariates out or add people"
+            )
+        self._basis = np.linalg.qr(self.nuisance)[0]
+        left = self.effect - self._basis @ (self._basis.T @ self.effect)
+        self._length = np.linalg.norm(left)
+        self._direction = left / self._length
+        # Fixed columns: the effect's direction first, then the nuisance.
+        self._columns = np.column_stack([self._direction, self._basis])
+
+    @property
+    def design(self) -> np.ndarray:
+        """Whatever makes two rows of the design differ, for listing distinct shuffles."""
+        return np.column_stack([self.effect, self.nuisance])
+
+    @property
+    def effect_variance(self) -> float:
+        """Variance of the estimated effect in units of the error variance, c'(M'M)⁻¹c."""
+        return float(1 / self._length**2)
+
+    def work_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Give the shape of a fit's work space from the shape of the data."""
+        return shape
+
+    def fit(self, data: np.ndarray, work: np.ndarray | None = None) -> Fit:
+        """Fit the model as observed.
+
+        Parameters
+        ----------
+        data : ndarray, shape (n_people, n_voxels)
+            Read by ``data.shape`` and ``data[..., part]`` only, so it may lie on the disk.
+        work : float ndarray, optional
+            Where the scaled residuals go, of the shape that `work_shape` gives.
+
+        Returns
+        -------
+        Fit
+        """
+        fit = empty_fit(data.shape[-1], self.work_shape(data.shape), work)
+        for part in chunks(data.shape):
+            y = np.asarray(data[..., part], dtype=float)
+            e, length = self._residual(y)
+            along = self._direction @ e
+            rest = e - np.outer(self._direction, along)
+            squares = np.einsum("nv,nv->v", rest, rest)
+            flat = (length == 0) | (squares <= 1e-20 * length**2)
+            error = np.sqrt(squares / self.df)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                fit.statistic[part] = np.where(flat, 0, along / error)
+                fit.work[:, part] = np.where(length == 0, 0, e / length)
+            fit.effect[part] = along / self._length
+            fit.standard_error[part] = error / self._length
+            fit.flat[part] = flat
+        fit.t[:] = fit.statistic
+        fit.degrees_of_freedom[:] = self.df
+        fit.score[:] = self.to_score(fit.statistic)
+        return fit
+
+    def _residual(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        e = y - self._basis @ (self._basis.T @ y)
+        length = np.sqrt(np.einsum("nv,nv->v", e, e))
+        length[length <= 1e-10 * np.sqrt(np.einsum("nv,nv->v", y, y))] = 0
+        return e, length
+
+    def to_score(self, statistic: np.ndarray) -> np.ndarray:
+        """Turn a statistic into a score."""
+        return statistic * np.abs(statistic) / (statistic**2 + self.df)
+
+    def to_statistic(self, score: np.ndarray) -> np.ndarray:
+        """Turn a score into a statistic, in the precision of the score."""
+        score = np.asarray(score)
+        size = np.minimum(np.abs(score), 1 - np.finfo(score.dtype).eps)
+        return np.copysign(np.sqrt(self.df * (size / (1 - size))), score)
+
+    def to_height(self, statistic: np.ndarray) -> np.ndarray:
+        """Turn a statistic into the height of clusters: t itself."""
+        return statistic
+
+    def forming_threshold(self, p: float, two_sided: bool) -> float:
+        """Give the statistic with parametric probability ``p`` (halved per tail if two-sided)."""
+        # Not scipy.stats, whose import takes as long as a small analysis.
+        from scipy.special import stdtrit
+
+        return float(-stdtrit(self.df, p / 2 if two_sided else p))
+
+    def batch(self, arrangements: Arrangements) -> Products:
+        """Prepare a batch of arrangements, with work space of its own.
+
+        Parameters
+        ----------
+        arrangements : Arrangements
+
+        Returns
+        -------
+        object
+            For `scores`; one per thread.
+        """
+        return Products(self._columns, arrangements)
+
+    def scores(self, batch: Products, work: np.ndarray, out: np.ndarray) -> None:
+        """Compute the scores of a batch of arrangements in some voxels.
+
+        Parameters
+        ----------
+        batch
+            From `batch`.
+        work : float32 ndarray, last axis n_voxels
+            These voxels of `Fit.work`, contiguous.
+        out : float32 ndarray, shape (n_arrangements, n_voxels)
+            The scores go here.
+        """
+        _student(batch(work), out)
+
+
+class OwnVariance(Student):
+    """A t whose variance is not that of one residual sum of squares: its score is t², signed."""
+
+    def to_score(self, statistic: np.ndarray) -> np.ndarray:
+        return statistic * np.abs(statistic)
+
+    def to_statistic(self, score: np.ndarray) -> np.ndarray:
+        score = np.asarray(score)
+        return np.copysign(np.sqrt(np.abs(score)), score)
+
+
+def chunks(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Cut the last axis of data into pieces that are small, but not below a page of the disk."""
+    step = max(1024, _CHUNK // int(np.prod(shape[:-1])))
+    for first in range(0, shape[-1], step):
+        yield slice(first, min(first + step, shape[-1]))
+
+
+def empty_fit(n_voxels: int, work_shape: tuple[int, ...], work: np.ndarray | None = None) -> Fit:
+    """Make room for a fit of so many voxels, with work space of the given shape."""
+
+    def new() -> np.ndarray:
+        return np.empty(n_voxels)
+
+    if work is None:
+        work = np.empty(work_shape, dtype=np.float32)
+    score = np.empty(n_voxels, dtype=np.float32)
+    return Fit(new(), new(), new(), new(), new(), score, work, np.zeros(n_voxels, dtype=bool))
+
+
+@compiled
+def _student(products, out):
+    for row in range(out.shape[0]):
+        score = out[row]
+        along = products[row, 0]
+        for voxel in range(score.size):
+            score[voxel] = np.float32(1)
+        for column in range(1, products.shape[1]):
+            nuisance = products[row, column]
+            for voxel in range(score.size):
+                score[voxel] -= nuisance[voxel] * nuisance[voxel]
+        for voxel in range(score.size):
+            score[voxel] = along[voxel] * abs(along[voxel]) / max(score[voxel], FLOOR)

@@ -1,0 +1,271 @@
+"""The sweep of all arrangements over all voxels: counts of exceedances and null maxima."""
+
+import mmap
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+import numpy as np
+
+from crossfc.compiled import compiled
+from crossfc.fault import Fault
+from crossfc.group.design.arrangement import Arrangements
+from crossfc.group.inference.cluster import largest
+from crossfc.group.inference.statistic import Student
+from crossfc.group.inference.tfce import Enhancer
+from crossfc.mapped import release
+
+MEASURES = ("voxel", "extent", "mass", "tfce")
+_BATCH = 128  # arrangements handled at once
+_BLOCK = 512  # voxels handled at once: tables, products and scores then stay in a core's cache
+_SCAN = 64  # voxels that are passed over together where none is beyond the threshold
+
+
+class Sweep:
+    """Arrangements of the residuals of one or several maps.
+
+    Parameters
+    ----------
+    statistic : Student
+    works : list of float32 ndarray
+        Scaled residuals of each map, last axis voxels.
+    margins : list of float32 ndarray, shape (n_voxels,)
+        The score that an arrangement must reach in a voxel to be counted.
+    before : ndarray
+        From `crossfc.group.inference.cluster.neighbours`.
+    threshold : float32
+        The score that forms clusters.
+    two_sided : bool
+    enhancer : Enhancer or None
+        Does TFCE, if wanted.
+    """
+
+    def __init__(
+        self,
+        statistic: Student,
+        works: list[np.ndarray],
+        margins: list[np.ndarray],
+        before: np.ndarray,
+        threshold: np.float32,
+        two_sided: bool,
+        enhancer: Enhancer | None,
+    ) -> None:
+        self._statistic, self._works, self._margins = statistic, works, margins
+        self._before, self._threshold, self._two_sided = before, threshold, two_sided
+        self._enhancer = enhancer
+        self._measures = MEASURES if enhancer is not None else MEASURES[:-1]
+
+    def run(
+        self,
+        arrangements: Arrangements,
+        processes: int = 1,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Try all arrangements but the first, the identity.
+
+        An arrangement is done by one process from end to end, and what processes add up are
+        whole numbers, so it does not matter how many there are.
+
+        Parameters
+        ----------
+        arrangements : Arrangements
+        processes : int
+            With two or more, copies of this process that share its data.
+        progress : callable, optional
+            Called with (done, total).
+
+        Returns
+        -------
+        exceed : int ndarray, shape (n_maps, n_voxels)
+            How many arrangements, the identity among them, reach each voxel's margin.
+        maxima : dict of str to float64 ndarray, shape (n_maps, n_arrangements - 1)
+            Largest score, extent, mass and (if wanted) TFCE under each.
+
+        Raises
+        ------
+        Fault
+            If one of the processes is killed.
+        """
+        total = len(arrangements)
+        rows = [slice(first, min(first + _BATCH, total)) for first in range(1, total, _BATCH)]
+        processes = max(1, min(processes, len(rows)))
+        shape = (processes, len(self._works), len(self._before))
+        # Anonymous shared memory: zeros that copies of the process count in.
+        counts = np.frombuffer(mmap.mmap(-1, 4 * int(np.prod(shape))), dtype=np.int32)
+        counts = counts.reshape(shape)
+        maxima = {measure: np.empty((shape[1], total - 1)) for measure in self._measures}
+        batches = self._alone if processes == 1 else self._side_by_side
+        done = 1
+        for part, found in batches(arrangements, rows, counts):
+            for measure, values in found.items():
+                maxima[measure][:, part.start - 1 : part.stop - 1] = values
+            done += part.stop - part.start
+            if progress is not None:
+                progress(done, total)
+        return 1 + counts.sum(axis=0), maxima
+
+    def _alone(
+        self, arrangements: Arrangements, rows: list[slice], counts: np.ndarray
+    ) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
+        space = _Workspace(counts[0], self._enhancer)
+        for part in rows:
+            yield part, self.batch(arrangements.part(part), space)
+
+    def _side_by_side(
+        self, arrangements: Arrangements, rows: list[slice], counts: np.ndarray
+    ) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
+        # Threads would wait for each other: a batch is thousands of calls of some microseconds.
+        # ASSUME: a system that can copy a process (fork), as Linux and macOS can.
+        context = multiprocessing.get_context("fork")
+        numbers = context.SimpleQueue()
+        for number in range(len(counts)):
+            numbers.put(number)
+        given = (self, arrangements, counts, numbers, os.getpid())
+        with ProcessPoolExecutor(len(counts), context, _begin, given) as pool:
+            jobs = {pool.submit(_do, part): part for part in rows}
+            try:
+                for job in as_completed(jobs):
+                    yield jobs[job], job.result()
+            except BrokenProcessPool:
+                raise Fault(
+                    f"one of the {len(counts)} processes that do permutations was killed, as for "
+                    "want of memory; give the job more memory or fewer threads (group.threads)"
+                ) from None
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def batch(self, arrangements: Arrangements, space: "_Workspace") -> dict[str, np.ndarray]:
+        """Try a batch of arrangements; give their maxima, shape (n_maps, n_arrangements)."""
+        statistic, n = self._statistic, len(arrangements)
+        prepared = statistic.batch(arrangements)
+        found = {measure: np.empty((len(self._works), n)) for measure in self._measures}
+        for number, (work, margin) in enumerate(zip(self._works, self._margins, strict=True)):
+            space.maximum[:] = -np.inf
+            space.count[:] = 0
+            for first in range(0, work.shape[-1], _BLOCK):
+                part = slice(first, min(first + _BLOCK, work.shape[-1]))
+                scores = space.scores[: n * (part.stop - first)].reshape(n, -1)
+                statistic.scores(prepared, np.ascontiguousarray(work[..., part]), scores)
+                _tally(
+                    scores, margin[part], self._threshold, self._two_sided, first,
+                    space.exceed[number, part], space.maximum,
+                    space.listed, space.beyond, space.count,
+                )  # fmt: skip
+                if self._enhancer is not None:
+                    height = statistic.to_height(statistic.to_statistic(scores))
+                    space.heights[:n, part] = height
+            release(work)
+            found["voxel"][number] = space.maximum[:n]
+            found["extent"][number], found["mass"][number] = self._clusters(space, n)
+            if self._enhancer is not None:
+                self._enhancer.largest(space.heights[:n], space.enhancer, found["tfce"][number])
+        return found
+
+    def _clusters(self, space: "_Workspace", n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Largest extent and mass of each arrangement, from the voxels that were listed."""
+        starts = np.concatenate([[0], np.cumsum(space.count[:n])])
+        listed = np.concatenate([space.listed[row, : space.count[row]] for row in range(n)])
+        scores = np.concatenate([space.beyond[row, : space.count[row]] for row in range(n)])
+        heights = self._statistic.to_height(self._statistic.to_statistic(scores))
+        largest(
+            starts, listed, heights, self._before, space.parent, space.extent, space.mass,
+            space.found_extent, space.found_mass,
+        )  # fmt: skip
+        return space.found_extent[:n], space.found_mass[:n]
+
+
+# What a copy of the process works on; set once, when it begins.
+_own: dict[str, Any] = {}
+
+
+def _begin(sweep: Sweep, arrangements: Arrangements, counts, numbers, parent: int) -> None:
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _own["space"] = _Workspace(counts[numbers.get()], sweep._enhancer)
+    _own["sweep"], _own["arrangements"] = sweep, arrangements
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone, were it killed without a word."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def _do(part: slice) -> dict[str, np.ndarray]:
+    return _own["sweep"].batch(_own["arrangements"].part(part), _own["space"])
+
+
+class _Workspace:
+    """A process's memory, used again and again.
+
+    Parameters
+    ----------
+    exceed : int32 ndarray, shape (n_maps, n_voxels)
+        Where it counts.
+    enhancer : Enhancer or None
+    """
+
+    def __init__(self, exceed: np.ndarray, enhancer: Enhancer | None) -> None:
+        n_voxels = exceed.shape[1]
+        self.exceed = exceed
+        self.scores = np.empty(_BATCH * _BLOCK, dtype=np.float32)
+        self.maximum = np.empty(_BATCH, dtype=np.float32)
+        self.count = np.empty(_BATCH, dtype=np.int64)
+        # Only as much of these is ever touched, and so in memory, as there are voxels to list.
+        self.listed = np.empty((_BATCH, n_voxels), dtype=np.int32)
+        self.beyond = np.empty((_BATCH, n_voxels), dtype=np.float32)
+        self.parent = np.full(n_voxels, -1, dtype=np.int32)
+        self.extent = np.empty(n_voxels, dtype=np.int32)
+        self.mass = np.empty(n_voxels, dtype=np.float64)
+        self.found_extent = np.empty(_BATCH, dtype=np.int32)
+        self.found_mass = np.empty(_BATCH, dtype=np.float64)
+        if enhancer is not None:
+            self.heights = np.empty((_BATCH, n_voxels), dtype=np.float32)
+            self.enhancer = enhancer.workspace()
+
+
+@compiled
+def _tally(scores, margin, threshold, two_sided, first, exceed, maximum, listed, beyond, count):
+    """Compare a block of voxels with what was observed; list what is beyond the threshold."""
+    # Sizes of floats have the order of their bits, and the largest of many integers is found
+    # many at a time.
+    bits = scores.view(np.int32)
+    most = np.zeros(1, dtype=np.int32)
+    for row in range(scores.shape[0]):
+        score, bit = scores[row], bits[row]
+        if two_sided:
+            largest_bits = np.int32(0)
+            for voxel in range(score.size):
+                exceed[voxel] += abs(score[voxel]) >= margin[voxel]
+                largest_bits = max(largest_bits, bit[voxel] & np.int32(0x7FFFFFFF))
+            most[0] = largest_bits
+            best = most.view(np.float32)[0]
+        else:
+            best = score[0]
+            for voxel in range(score.size):
+                exceed[voxel] += score[voxel] >= margin[voxel]
+            for voxel in range(score.size):
+                best = max(best, score[voxel])
+        maximum[row] = max(maximum[row], best)
+        if best > threshold:
+            place = count[row]
+            for start in range(0, score.size, _SCAN):
+                stop = min(start + _SCAN, score.size)
+                here = np.int32(0)
+                for voxel in range(start, stop):
+                    here = max(here, bit[voxel] & np.int32(0x7FFFFFFF))
+                most[0] = here
+                if most.view(np.float32)[0] <= threshold:
+                    continue
+                for voxel in range(start, stop):
+                    if score[voxel] > threshold or (two_sided and score[voxel] < -threshold):
+                        listed[row, place] = first + voxel
+                        beyond[row, place] = score[voxel]
+                        place += 1
+            count[row] = place

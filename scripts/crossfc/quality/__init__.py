@@ -1,0 +1,1 @@
+"""Quality of the study: who leaves, motion, likeness, and other ways to clean."""

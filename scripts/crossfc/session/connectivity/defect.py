@@ -1,0 +1,273 @@
+"""Volumes that are no measurement, told from the data: blank, cut, repeated, spiked.
+
+A scan that was stopped by hand ends with volumes, or parts of one, that were never taken; a frozen
+reconstruction writes one volume again; a discharge brightens a volume or a slice. Realignment sees
+none of this, and one zero volume of 160 gives every voxel the same spike, so that all of them
+correlate. The limits below are several times what ordinary scans show (docs/preprocessing.md), and
+a spike has to stand out from both sides, so breaths, slow waves and steps of the signal are none.
+"""
+
+import numpy as np
+
+from crossfc.session.connectivity.confounds import Confounds, framewise_displacement
+
+# Voxels looked at: enough that one slice of forty has some hundred.
+_SAMPLE = 20_000
+# A voxel is lost where it falls below this share of what it usually has ...
+_LOST = 0.4
+# ... and a volume is cut where this share of the brain is lost (ordinary scans: none of it).
+_CUT_SHARE, _BLANK_SHARE = 0.02, 0.9
+# Likeness to the usual volume (r) that may be missing (ordinary scans: 0.01).
+_UNLIKE = 0.15
+# Change since the volume before, as a share of the usual one (ordinary scans: above 0.8).
+_REPEATED = 0.2
+_REPEATED_PART, _REPEATED_PLANES = 0.1, 0.15
+# Shares of the mean by which the brain, or a plane of it, stands out from both sides (ordinary
+# scans: 0.014, 0.03), and how many robust deviations that has to be.
+_SPIKE, _PLANE_SPIKE, _DEVIATIONS = 0.04, 0.10, 8
+# Shares of the mean by which the whole brain may be off its median over the run.
+_OFF = 0.3
+# Root mean square change against both neighbours, in medians of the run (ordinary scans: 1.5).
+_ROUGH = 4.0
+# What slice timing correction smears of a blank volume into those beside it.
+_SMEAR, _SMEAR_REACH = 0.02, 8
+_LEAST_PLANE = 60  # voxels of the sample
+
+
+def defects(
+    series: np.ndarray, mask: np.ndarray, steady: np.ndarray, confounds: Confounds
+) -> dict[int, str]:
+    """Say which volumes of a run are no measurement, and why.
+
+    Parameters
+    ----------
+    series : (t, z, y, x) float
+        The run, with its mean.
+    mask : (z, y, x) bool
+    steady : (t,) bool
+        Volumes in steady state; the others are dropped anyway, so they are looked at for lost
+        signal only.
+    confounds : Confounds
+        A volume whose framewise displacement is missing (after the first) counts as a defect.
+
+    Returns
+    -------
+    dict
+        Number of the volume, from 0, to the reason; in order.
+    """
+    where = np.flatnonzero(mask.ravel())
+    where = where[:: -(-len(where) // _SAMPLE)] if len(where) else where
+    own = series.reshape(len(series), -1)[:, where].astype(np.float64)
+    found: dict[int, str] = {}
+    if own.size and np.ptp(own) > 0:
+        found = _of_data(own, np.array(np.unravel_index(where, mask.shape)), steady)
+    lost = np.flatnonzero(~np.isfinite(framewise_displacement(confounds)))
+    found |= {int(t): "framewise displacement is missing" for t in lost if t not in found}
+    return dict(sorted(found.items()))
+
+
+def _of_data(own: np.ndarray, places: np.ndarray, steady: np.ndarray) -> dict[int, str]:
+    found: dict[int, str] = {}
+    usual, scaled = _usual(own, steady)
+    if scaled:
+        # Voxels without signal tell nothing; a voxel that comes and goes is no defect of volumes.
+        signal = usual > _LOST * np.median(usual)
+        own, usual, places = own[:, signal], usual[signal], places[:, signal]
+        found |= _lost(own / usual)
+    found |= {t: r for t, r in _repeated(own, places, steady).items() if t not in found}
+    sound = steady.copy()
+    sound[list(found)] = False
+    found |= {t: r for t, r in _unlike(own, usual, sound).items() if t not in found}
+    sound[list(found)] = False
+    # Where the mean was taken out, the spread stands for it: a spike is then told by roughness.
+    relative = own / usual if scaled else own
+    if scaled:
+        found |= _smeared(relative, places, found, sound)
+        sound[list(found)] = False
+        found |= _spikes(relative, places, sound)
+        sound[list(found)] = False
+    found |= _rough(relative, sound)
+    return found
+
+
+def _usual(own: np.ndarray, steady: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Give the median over the volumes that are bright, and whether the series has its mean."""
+    level = own.mean(axis=1)
+    taken = steady & (level > 0.5 * np.quantile(level[steady], 0.95)) if steady.any() else steady
+    if not taken.any():
+        return np.median(own, axis=0), False
+    usual = np.median(own[taken], axis=0)
+    spread = np.median(np.abs(own[taken] - usual), axis=0)
+    return usual, bool(np.median(usual) > 3 * np.median(spread))
+
+
+def _lost(relative: np.ndarray) -> dict[int, str]:
+    dark = relative < _LOST
+    share = dark.mean(axis=1)
+    # First the volumes that lost a quarter or more; what remains dark in more than a tenth of the
+    # others is a voxel that the field of view lost, not a volume.
+    far = share >= 0.25
+    if not far.all():
+        steady_voxels = dark[~far].mean(axis=0) <= 0.1
+        if steady_voxels.any():
+            share = np.where(far, share, dark[:, steady_voxels].mean(axis=1))
+    return {
+        int(t): "blank"
+        if share[t] >= _BLANK_SHARE
+        else f"{_percent(share[t])} of the brain without signal"
+        for t in np.flatnonzero(share >= _CUT_SHARE)
+    }
+
+
+def _repeated(own: np.ndarray, places: np.ndarray, steady: np.ndarray) -> dict[int, str]:
+    if len(own) < 3:
+        return {}
+    squared = np.diff(own, axis=0) ** 2
+    both = steady[1:] & steady[:-1]
+    change = np.sqrt(squared.mean(axis=1))
+    usual = np.median(change[both]) if both.any() else 0.0
+    found = {}
+    for t in np.flatnonzero(change <= _REPEATED * usual):
+        found[int(t) + 1] = "repeats the volume before"
+    # A volume may come again later: its picture is then the same to the last digits.
+    picture = own @ np.random.default_rng(0).standard_normal(own.shape[1])
+    order = np.argsort(picture, kind="stable")
+    close = np.diff(picture[order]) <= 1e-9 * np.abs(own).max() * np.sqrt(own.shape[1])
+    for first, second in zip(order[:-1][close], order[1:][close], strict=True):
+        if np.array_equal(own[first], own[second]):
+            earlier, later = sorted((int(first), int(second)))
+            found.setdefault(later, f"repeats volume {earlier}")
+    # A part of it: planes along one axis that do not change while the others do.
+    for planes in _planes(places):
+        parts = np.sqrt(_means(squared, planes))
+        ordinary = np.median(parts[both], axis=0) if both.any() else np.zeros(parts.shape[1])
+        still = (parts <= _REPEATED_PART * ordinary) @ np.array([len(p) for p in planes])
+        share = still / max(own.shape[1], 1)
+        for t in np.flatnonzero(share >= _REPEATED_PLANES):
+            reason = f"{_percent(share[t])} of the brain repeats the volume before"
+            found.setdefault(int(t) + 1, reason)
+    return found
+
+
+def _unlike(own: np.ndarray, usual: np.ndarray, sound: np.ndarray) -> dict[int, str]:
+    picture = usual - usual.mean()
+    length = np.linalg.norm(picture)
+    centred = own - own.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(centred, axis=1)
+    if length == 0 or not sound.any():
+        return {}
+    likeness = centred @ picture / (length * np.where(norms > 0, norms, np.inf))
+    ordinary = np.median(likeness[sound])
+    if ordinary < 0.9:  # pictures without contrast of their own (each voxel scaled) tell nothing
+        return {}
+    return {
+        int(t): "does not look like the other volumes"
+        for t in np.flatnonzero(sound & (likeness < ordinary - _UNLIKE))
+    }
+
+
+def _smeared(
+    relative: np.ndarray, places: np.ndarray, found: dict[int, str], sound: np.ndarray
+) -> dict[int, str]:
+    """Go outwards from lost volumes as long as some plane still shows them."""
+    lost = [t for t, reason in found.items() if "repeats" not in reason]
+    if not lost or sound.sum() < 5:
+        return {}
+    courses = np.column_stack([_means(relative, planes) for planes in _planes(places)])
+    middle = np.median(courses[sound], axis=0)
+    spread = _robust_deviation(courses[sound] - middle)
+    apart = np.abs(courses - middle)
+    shown = ((apart > _SMEAR) & (apart > 5 * spread)).any(axis=1)
+    smeared: dict[int, str] = {}
+    for t in lost:
+        for step in (-1, 1):
+            for reach in range(1, _SMEAR_REACH + 1):
+                beside = t + step * reach
+                if not 0 <= beside < len(relative) or not shown[beside]:
+                    break
+                if sound[beside]:
+                    smeared[beside] = "shows lost volumes near it (slice timing correction)"
+    return smeared
+
+
+def _spikes(relative: np.ndarray, places: np.ndarray, sound: np.ndarray) -> dict[int, str]:
+    found: dict[int, str] = {}
+    if sound.sum() < 5:
+        return found
+    whole = relative.mean(axis=1, keepdims=True)
+    off = whole[:, 0] / np.median(whole[sound]) - 1
+    for t in np.flatnonzero(sound & (np.abs(off) > _OFF)):
+        found[int(t)] = f"the brain is {_percent(abs(off[t]))} {_side(off[t])} than usual"
+    still = sound.copy()
+    still[list(found)] = False
+    for courses, limit, what in [(whole, _SPIKE, "the brain")] + [
+        (_means(relative, planes), _PLANE_SPIKE, "a part of the brain")
+        for planes in _planes(places)
+    ]:
+        if not courses.shape[1]:
+            continue
+        apart = _apart(courses, still)
+        # Of a difference to the mean of two, 1.5 times the variance of one.
+        spread = _robust_deviation(np.diff(courses[still], axis=0)) / np.sqrt(2)
+        hit = (np.abs(apart) > limit) & (np.abs(apart) > _DEVIATIONS * spread)
+        for t in np.flatnonzero(hit.any(axis=1) & still):
+            most = apart[t][np.argmax(np.abs(apart[t]))]
+            reason = f"spike: {what} is {_percent(abs(most))} {_side(most)} than beside it"
+            found.setdefault(int(t), reason)
+    return found
+
+
+def _apart(courses: np.ndarray, sound: np.ndarray) -> np.ndarray:
+    """Say by how much each volume stands out from both sides; 0 where it does from one only."""
+    numbers = np.flatnonzero(sound)
+    apart = np.zeros_like(courses)
+    for place, t in enumerate(numbers):
+        sides = [numbers[max(place - 2, 0) : place], numbers[place + 1 : place + 3]]
+        deltas = [courses[t] - np.median(courses[side], axis=0) for side in sides if len(side)]
+        if not deltas:
+            continue
+        smallest = np.min(np.abs(deltas), axis=0)
+        same = np.all(np.sign(deltas) == np.sign(deltas[0]), axis=0)
+        apart[t] = np.where(same, smallest * np.sign(deltas[0]), 0)
+    return apart
+
+
+def _rough(relative: np.ndarray, sound: np.ndarray) -> dict[int, str]:
+    numbers = np.flatnonzero(sound)
+    if len(numbers) < 5:
+        return {}
+    change = np.sqrt((np.diff(relative[numbers], axis=0) ** 2).mean(axis=1))
+    usual = np.median(change)
+    # At an end there is one side only.
+    least = np.minimum(np.append(change[0], change), np.append(change, change[-1]))
+    return {
+        int(numbers[i]): f"spike: changes {least[i] / usual:.0f} times as much as other volumes"
+        for i in np.flatnonzero(least > _ROUGH * usual)
+    }
+
+
+def _planes(places: np.ndarray) -> list[list[np.ndarray]]:
+    """Give, for each axis, the voxels of each plane that has enough of them."""
+    found = []
+    for axis in places:
+        order = np.argsort(axis, kind="stable")
+        parts = np.split(order, np.flatnonzero(np.diff(axis[order])) + 1)
+        found.append([part for part in parts if len(part) >= _LEAST_PLANE])
+    return found
+
+
+def _means(values: np.ndarray, planes: list[np.ndarray]) -> np.ndarray:
+    columns = [values[:, plane].mean(axis=1) for plane in planes]
+    return np.column_stack(columns) if columns else np.empty((len(values), 0))
+
+
+def _robust_deviation(values: np.ndarray) -> np.ndarray:
+    return 1.4826 * np.median(np.abs(values - np.median(values, axis=0)), axis=0)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _side(difference: float) -> str:
+    return "brighter" if difference > 0 else "darker"

@@ -1,0 +1,537 @@
+"""What one session gives to the group: maps, series, edges and a record, per pipeline."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crossfc import atomic
+from crossfc.fault import Fault
+from crossfc.session.connectivity import carpet, cleaning
+from crossfc.session.connectivity import scan_quality as quality
+from crossfc.session.connectivity import seed_map as connectivity
+from crossfc.session.connectivity.confounds import (
+    Confounds,
+    framewise_displacement,
+    non_steady_volumes,
+    read_confounds,
+    strategy_matrix,
+)
+from crossfc.session.connectivity.defect import defects
+from crossfc.session.connectivity.mask import open_mask
+from crossfc.session.connectivity.place import place
+from crossfc.session.connectivity.repeat import choose_repeat
+from crossfc.session.connectivity.smoothing import smooth_in_mask
+from crossfc.session.scan import Scan, open_scan
+from crossfc.session.sidecar import read_sidecar
+
+# Fewer volumes than this have no correlation.
+_LEAST_USABLE = 3
+
+
+class SessionData:
+    """One session, read once, in the order the products want: (t, z, y, x), cut to the mask.
+
+    Parameters
+    ----------
+    scan : Scan
+        The preprocessed BOLD.
+    mask : (x, y, z) bool
+        Brain mask; voxels without variance and voxels without signal are taken out and counted.
+    usable : (n_volumes,) bool, optional
+        Volumes that are measurements in steady state; mean and deviation are taken over these. All
+        where None.
+    minimum_signal : float
+        Least mean of a voxel with signal, as a share of the brain's median.
+    minimum_tsnr : float
+        Least mean over standard deviation in time of a voxel with signal.
+
+    Raises
+    ------
+    Fault
+        If no voxel of the mask has variance.
+
+    Attributes
+    ----------
+    has_mean : bool
+        Whether the series has kept its mean. Where it was taken out (demeaned or standardised
+        series), neither signal nor its ratio to noise can be judged, and no voxel is taken out.
+    """
+
+    def __init__(
+        self,
+        scan: Scan,
+        mask: np.ndarray,
+        usable: np.ndarray | None = None,
+        minimum_signal: float = 0.0,
+        minimum_tsnr: float = 0.0,
+    ):
+        self.shape, self.affine = mask.shape, scan.affine
+        self.voxel_mm = np.sqrt((scan.affine[:3, :3] ** 2).sum(axis=0))
+        whole = mask.T
+        filled = [np.flatnonzero(whole.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+        self._box = tuple(slice(int(f[0]), int(f[-1]) + 1) for f in filled)
+        # The scan's arrays run x fastest, so the transpose is a view; the subtraction copies.
+        box = scan.data.T[(slice(None), *self._box)]
+        every = usable is None or usable.all()
+        self.mean = (
+            (box if every else box[usable]).mean(axis=0, dtype=np.float64).astype(np.float32)
+        )
+        self.series = np.subtract(box, self.mean, order="C")
+        settled = self.series if every else self.series[usable]
+        power = np.einsum("tzyx,tzyx->zyx", settled, settled, optimize=False)
+        self.deviation = np.sqrt(power / len(settled))
+        varies = self.deviation > 1e-6 * np.maximum(np.abs(self.mean), 1e-6)
+        self.zero_variance_voxels = int((whole[self._box] & ~varies).sum())
+        self.box_mask = whole[self._box] & varies
+        if not self.box_mask.any():
+            raise Fault(
+                f"{scan.path} has no signal inside its brain mask; look at both, then write them "
+                "again or exclude the session with a reason"
+            )
+        weak = self._weak(minimum_signal, minimum_tsnr)
+        self.weak_voxels = int(weak.sum())
+        self._box_weak = weak
+        self.box_mask &= ~weak
+        self.mask = np.zeros(whole.shape, dtype=bool)
+        self.mask[self._box] = self.box_mask
+
+    def _weak(self, minimum_signal: float, minimum_tsnr: float) -> np.ndarray:
+        """Say which voxels of the mask have no signal; what is left of noise varies too."""
+        brightness = float(np.median(self.mean[self.box_mask]))
+        self.has_mean = brightness > float(np.median(self.deviation[self.box_mask]))
+        if not self.has_mean:
+            return np.zeros_like(self.box_mask)
+        dark = self.mean < minimum_signal * brightness
+        noisy = self.mean < minimum_tsnr * self.deviation
+        weak = self.box_mask & (dark | noisy)
+        # A scan of noise has seeds without signal, which is told where they are.
+        return weak if (self.box_mask & ~weak).any() else np.zeros_like(weak)
+
+    def region(self, rows: list[dict[str, Any]], name: str) -> tuple[np.ndarray, float, np.ndarray]:
+        """Give a region's voxels inside the mask (box order), its share inside, and the weak ones.
+
+        The last are those of its voxels that have no signal.
+        """
+        placed, size = place(rows, name, self.shape, self.affine)
+        covered = placed.T & self.mask
+        weak = placed.T[self._box] & self._box_weak
+        return covered[self._box], float(covered.sum() / size), weak
+
+    def region_series(self, inside: np.ndarray) -> np.ndarray:
+        """Give the mean series of a region over its voxels, not smoothed."""
+        return self.series[:, inside].mean(axis=1, dtype=np.float64)
+
+    def to_image(self, values: np.ndarray) -> Any:
+        """Put values per voxel of the mask back into the grid, NaN elsewhere."""
+        import nibabel
+
+        box = np.full(self.box_mask.shape, np.nan, dtype=np.float32)
+        box[self.box_mask] = values
+        grid = np.full(self.shape[::-1], np.nan, dtype=np.float32)
+        grid[self._box] = box
+        image = nibabel.Nifti1Image(grid.T, self.affine)
+        # 4: the coordinates are those of MNI space.
+        image.set_sform(self.affine, 4)
+        image.set_qform(self.affine, 4)
+        image.header.set_xyzt_units("mm", "sec")
+        return image
+
+
+def connectivity_session(
+    participant_id: str,
+    session_id: str,
+    runs: list[dict[str, Any]],
+    pipelines: dict[str, dict[str, Any]],
+    targets: list[dict[str, Any]],
+    outputs: dict[str, dict[str, Any]],
+    carpet_path: str | Path,
+    *,
+    minimum_seed_coverage: float,
+    minimum_residual_degrees_of_freedom: int,
+    minimum_seed_tsnr: float = 0.0,
+    minimum_voxel_signal: float = 0.0,
+    minimum_voxel_tsnr: float = 0.0,
+    accept_unoriented: bool = False,
+    preprocessed_by: str | None = None,
+    passed_over: Sequence[dict[str, str]] = (),
+) -> None:
+    """Read one session once and write its connectivity for every pipeline.
+
+    Volumes that are no measurement (`crossfc.session.connectivity.defect`) are left out everywhere.
+    Where a pipeline leaves too little of the session, or a seed has lost its signal, the session
+    leaves that pipeline: its record then says why (``exclusion_reasons``), and nothing else is
+    written for it.
+
+    Parameters
+    ----------
+    participant_id, session_id : str
+    runs : list of dict
+        Each with ``scan`` (its name in the sheet), the paths ``bold``, ``mask``, ``confounds``
+        and ``sidecars`` of the BOLD, from the root of the data set down; of several,
+        `choose_repeat` takes one.
+    pipelines : dict
+        Name to choices: ``strategy`` (the strategy itself), ``high_pass_hz``, ``low_pass_hz``,
+        ``censor_fd_mm``, ``censor_minimum_run``, ``censored_filter`` (interpolate or exact),
+        ``fwhm_mm``, ``seeds`` (rows of the sheet).
+    targets : list of dict
+        Rows of the sheet of targets.
+    outputs : dict
+        Pipeline to the paths of `crossfc.session.layout.connectivity`.
+    carpet_path : path
+        The carpet plot, a PNG.
+    minimum_seed_coverage : float
+        Share of a seed's voxels that must lie in the mask with signal; a target with less has no
+        edges.
+    minimum_residual_degrees_of_freedom : int
+        Fewest degrees of freedom after cleaning.
+    minimum_seed_tsnr : float
+        Least temporal signal-to-noise ratio of a seed, the mean over its voxels; a target with
+        less has no edges.
+    minimum_voxel_signal, minimum_voxel_tsnr : float
+        See `SessionData`.
+    accept_unoriented : bool
+        As in `crossfc.session.scan.open_scan`.
+    preprocessed_by : str, optional
+        The program that made the derivatives and its version, for the record.
+    passed_over : sequence of dict
+        Repeat runs that cannot be used (``scan``, ``reason``), for the record.
+
+    Raises
+    ------
+    Fault
+        If the scan, its mask or its confounds cannot be read or do not belong together; nothing
+        is written then.
+    """
+    index, opened, considered, further = choose_repeat(
+        runs, partial(_open, accept_unoriented=accept_unoriented), _measure
+    )
+    run, confounds, scan, mask = runs[index], opened.confounds, opened.scan, opened.mask
+    steady, sound, found = opened.steady, opened.sound, opened.defects
+    del opened
+    plans = {
+        name: _plan(choices, confounds, scan, steady & sound, minimum_residual_degrees_of_freedom)
+        for name, choices in pipelines.items()
+    }
+    data = SessionData(scan, mask, steady & sound, minimum_voxel_signal, minimum_voxel_tsnr)
+    repetition_time, notes = scan.repetition_time, list(scan.notes)
+    del scan
+    snr = quality.temporal_snr(data.mean, data.deviation) if data.has_mean else None
+    record = {
+        "participant_id": participant_id,
+        "session_id": session_id,
+        "scan": run["scan"],
+        **_coregistration(run),
+        "runs_considered": considered,
+        "runs_passed_over": [dict(run) for run in passed_over] + further,
+        "preprocessed_by": preprocessed_by,
+        "notes": notes,
+        "repetition_time": repetition_time,
+        "volumes": confounds.n_volumes,
+        "volumes_non_steady": int((~steady).sum()),
+        "volumes_defective": len(found),
+        "defective_volumes": [{"volume": t, "reason": reason} for t, reason in found.items()],
+        **quality.motion(confounds, sound),
+        "tsnr_median": None if snr is None else float(np.median(snr[data.box_mask])),
+        "mask_voxels": int(data.mask.sum()),
+        "mask_dice_template": quality.dice(data.mask, _template_mask(data)),
+        "zero_variance_voxels": data.zero_variance_voxels,
+        "voxels_without_signal": data.weak_voxels if data.has_mean else None,
+    }
+    limits = {"coverage": minimum_seed_coverage, "tsnr": minimum_seed_tsnr}
+    measured = _regions(data, snr, targets, "target", limits, run)
+    seeds = {
+        name: _regions(data, snr, choices["seeds"], "seed", limits, run)
+        for name, choices in pipelines.items()
+    }
+    for name, plan in plans.items():
+        plan["reasons"] += [seed["weakness"] for seed in seeds[name].values() if seed["weakness"]]
+        if not plan["reasons"]:
+            plan["reasons"] += _seeds_without_variance(plan, seeds[name])
+    _draw(carpet_path, data, confounds, sound, record)
+    voxels: dict[float, np.ndarray] = {}
+    for name in sorted(pipelines, key=lambda n: pipelines[n]["fwhm_mm"]):
+        own = (name, plans[name], seeds[name], measured, record, outputs[name])
+        if plans[name]["reasons"]:
+            _write_record(*own)
+            continue
+        fwhm = pipelines[name]["fwhm_mm"]
+        if fwhm not in voxels:
+            smoothed = smooth_in_mask(data.series, data.box_mask, fwhm, data.voxel_mm)
+            # One size of smoothing at a time: the series of a session are large.
+            voxels = {fwhm: smoothed[:, data.box_mask]}
+        plans[name]["variance_left"] = _write_maps(
+            plans[name], data, voxels[fwhm], seeds[name], measured, outputs[name]
+        )
+        # The record comes last: where it stands, the maps stand too.
+        _write_record(*own)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A run that was read: its volumes in steady state, and those that are measurements."""
+
+    confounds: Confounds
+    scan: Scan
+    mask: np.ndarray
+    steady: np.ndarray
+    sound: np.ndarray
+    defects: dict[int, str]
+
+
+def _open(run: dict[str, Any], accept_unoriented: bool = False) -> _Opened:
+    """Read a run: confounds, BOLD and mask."""
+    confounds = read_confounds(run["confounds"])
+    sidecar = read_sidecar(run.get("sidecars") or [])
+    scan = open_scan(
+        run["bold"], sidecar=sidecar, kind="derivative", accept_unoriented=accept_unoriented
+    )
+    mask = open_mask(run["mask"], scan, accept_unoriented=accept_unoriented)
+    # The number of rows is known to be right only now that the scan is open.
+    if confounds.n_volumes != scan.data.shape[3]:
+        read_confounds(run["confounds"], scan.data.shape[3])
+    steady = ~non_steady_volumes(confounds)
+    found = defects(scan.data.T, mask.T, steady, confounds)
+    sound = np.ones(len(steady), dtype=bool)
+    sound[list(found)] = False
+    if (sound & steady).sum() < _LEAST_USABLE:
+        first, reason = next(iter(found.items()), (0, "before steady state"))
+        raise Fault(
+            f"{run['bold']} has {int((sound & steady).sum())} volumes that are measurements in "
+            f"steady state (volume {first}, counted from 0: {reason}); exclude the session in the "
+            "sheet of sessions with this reason"
+        )
+    return _Opened(confounds, scan, mask, steady, sound, found)
+
+
+def _measure(opened: _Opened) -> tuple[int, float]:
+    """Give the number of usable volumes, and the mean framewise displacement (mm)."""
+    usable = int((opened.steady & opened.sound).sum())
+    return usable, quality.motion(opened.confounds, opened.sound)["mean_fd"]
+
+
+def _plan(
+    choices: dict[str, Any],
+    confounds: Confounds,
+    scan: Scan,
+    usable: np.ndarray,
+    minimum: int,
+) -> dict[str, Any]:
+    """Say what is kept and removed, and why the session leaves the pipeline if it does."""
+    matrix, columns = strategy_matrix(confounds, choices["strategy"])
+    kept = cleaning.kept_volumes(
+        framewise_displacement(confounds),
+        ~usable,
+        choices["censor_fd_mm"],
+        choices["censor_minimum_run"],
+    )
+    plan = {
+        "kept": kept, "columns": columns, "left": 0, "basis": None, "filter": None, "reasons": []
+    }  # fmt: skip
+    if kept.sum() < _LEAST_USABLE:
+        plan["reasons"] = [f"all but {int(kept.sum())} of {len(kept)} volumes censored"]
+        return plan
+    band = choices["high_pass_hz"], choices["low_pass_hz"]
+    told = f"{int(kept.sum())} of {len(kept)} volumes kept"
+    if cleaning.has_gaps(kept):
+        # Without an upper edge the stop band is a few slow cosines, which cost next to nothing.
+        plan["filter"] = cleaning.EXACT if band[1] is None else choices["censored_filter"]
+    if plan["filter"] == cleaning.INTERPOLATE:
+        found = cleaning.interpolated(matrix, scan.repetition_time, *band, kept)
+        # Effective ones: part of them, so rounded down.
+        plan |= {"basis": found, "left": int(found.degrees_of_freedom + 1e-6)}
+    else:
+        basis = cleaning.basis(matrix, scan.repetition_time, *band, kept)
+        plan |= {"basis": basis, "left": int(kept.sum()) - basis.shape[1]}
+        told += f", {basis.shape[1]} dimensions removed"
+    if plan["left"] < minimum:
+        plan["reasons"] = [
+            f"{plan['left']} residual degrees of freedom, fewer than {minimum} ({told})"
+        ]
+    return plan
+
+
+def _regions(
+    data: SessionData,
+    snr: np.ndarray | None,
+    rows: list[dict[str, Any]],
+    column: str,
+    limits: dict[str, float],
+    run: dict[str, Any],
+) -> dict[str, dict[str, Any]]:
+    """Measure regions: series, coverage, voxels, tSNR, and what is too little of these."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in dict.fromkeys(row[column] for row in rows):
+        own = [row for row in rows if row[column] == name]
+        try:
+            inside, coverage, weak = data.region(own, name)
+        except Fault as fault:
+            raise Fault(f"{run['bold']}: {fault}") from None
+        # Of a region that has lost all its signal, what is left is told.
+        told = inside if inside.any() else weak
+        tsnr = float(snr[told].mean()) if told.any() and snr is not None else None
+        weakness = None
+        if coverage < limits["coverage"] or not inside.any():
+            weakness = (
+                f"{coverage:.0%} of {column} {name} lies in the brain mask with signal, less than "
+                f"{limits['coverage']:.0%}"
+            )
+        elif tsnr is not None and tsnr < limits["tsnr"]:
+            weakness = (
+                f"temporal signal-to-noise ratio of {column} {name} {tsnr:.1f}, less than "
+                f"{limits['tsnr']:g}"
+            )
+        found[name] = {
+            "coverage": coverage,
+            "voxels": int(inside.sum()),
+            "tsnr": tsnr,
+            "weakness": weakness,
+            "series": data.region_series(inside) if inside.any() else None,
+            "inside": inside,
+        }
+    return found
+
+
+def _seeds_without_variance(plan: dict[str, Any], seeds: dict[str, dict[str, Any]]) -> list[str]:
+    reasons = []
+    for name, seed in seeds.items():
+        series = seed["series"][plan["kept"]]
+        left = np.linalg.norm(connectivity.clean(series[:, None], plan["basis"]))
+        if left <= 1e-6 * np.linalg.norm(series - series.mean()):
+            reasons.append(f"nothing is left of seed {name}, which follows from the confounds")
+    return reasons
+
+
+def _write_maps(
+    plan: dict[str, Any],
+    data: SessionData,
+    voxels: np.ndarray,
+    seeds: dict[str, dict[str, Any]],
+    targets: dict[str, dict[str, Any]],
+    output: dict[str, Any],
+) -> float | None:
+    """Write maps, edges and series; give the median share of variance that cleaning left."""
+    kept, basis = plan["kept"], plan["basis"]
+    names = {"seed": list(seeds), "target": [t for t in targets if targets[t]["voxels"]]}
+    # The constant is in the basis, but a mean left in float32 would cost digits.
+    own = voxels if kept.all() else voxels[kept] - voxels[kept].mean(axis=0)
+    seed_series = np.column_stack([seeds[s]["series"] for s in names["seed"]])[kept]
+    z, share = connectivity.seed_maps(own, seed_series, basis)
+    for path, values in zip(output["maps"], z, strict=True):
+        atomic.save_image(path, data.to_image(values))
+
+    series = [targets[t]["series"][kept] for t in names["target"]]
+    target_series = np.column_stack(series) if series else np.empty((int(kept.sum()), 0))
+    edges = connectivity.edge_table(seed_series, target_series, basis)
+    for j, t in enumerate(names["target"]):
+        if targets[t]["weakness"]:
+            edges[:, j] = np.nan
+        for i, s in enumerate(names["seed"]):
+            # A target that shares voxels with its seed correlates with itself.
+            if (seeds[s]["inside"] & targets[t]["inside"]).any():
+                edges[i, j] = np.nan
+    # Every target in the order of the sheet; one without voxels in the mask is n/a.
+    by_target = dict(zip(names["target"], edges.T, strict=True))
+    missing = np.full(len(edges), np.nan)
+    relmat = {"seed": names["seed"]} | {t: by_target.get(t, missing) for t in targets}
+    atomic.write_columns(output["relmat"], relmat)
+
+    columns = [f"seed_{s}" for s in names["seed"]] + [f"target_{t}" for t in names["target"]]
+    cleaned = np.full((len(kept), len(columns)), np.nan)
+    cleaned[kept] = connectivity.clean(np.hstack([seed_series, target_series]), basis)
+    named = dict(zip(columns, cleaned.T, strict=True))
+    atomic.write_columns(output["timeseries"], named)
+    return _finite_median(share)
+
+
+def _write_record(
+    name: str,
+    plan: dict[str, Any],
+    seeds: dict[str, dict[str, Any]],
+    targets: dict[str, dict[str, Any]],
+    record: dict[str, Any],
+    output: dict[str, Any],
+) -> None:
+    def plain(regions: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        kept_keys = ("coverage", "voxels", "tsnr")
+        return {r: {k: regions[r][k] for k in kept_keys} for r in regions}
+
+    kept = plan["kept"]
+    atomic.write_json(
+        output["qc"],
+        record
+        | {
+            "pipeline": name,
+            "exclusion_reasons": plan["reasons"],
+            "volumes_censored": int((~kept).sum()) - record["volumes_non_steady"],
+            "volumes_kept": int(kept.sum()),
+            "residual_degrees_of_freedom": plan["left"],
+            "censored_filter": plan["filter"],
+            "regressors": plan["columns"],
+            "variance_left_median": plan.get("variance_left"),
+            "seeds": plain(seeds),
+            "targets": plain(targets),
+            "targets_left_out": [t["weakness"] for t in targets.values() if t["weakness"]],
+        },
+    )
+
+
+def _coregistration(run: dict[str, Any]) -> dict[str, Any]:
+    """Repeat what native preprocessing says of the run's coregistration; fMRIPrep says nothing."""
+    said = read_sidecar([run["sidecar"]]).get("Registration") if run.get("sidecar") else None
+    said = said if isinstance(said, dict) else {}
+    return {
+        "boundary_cost": said.get("boundary_cost_taken"),
+        "left_right": said.get("left_right"),
+    }
+
+
+def _draw(
+    path: str | Path,
+    data: SessionData,
+    confounds: Confounds,
+    sound: np.ndarray,
+    record: dict[str, Any],
+) -> None:
+    fd = framewise_displacement(confounds)
+    said = "" if record["mean_fd"] is None else f"  mean FD {record['mean_fd']:.2f} mm"
+    if record["tsnr_median"] is not None:
+        said += f", median tSNR {record['tsnr_median']:.0f}"
+    if not sound.all():
+        said += f", {int((~sound).sum())} volumes are no measurement"
+    carpet.draw_carpet(
+        path,
+        data.series[:, data.box_mask],
+        fd,
+        (fd > 0.5) | non_steady_volumes(confounds) | ~sound,
+        f"{record['participant_id']} {record['session_id']}{said}",
+        record["repetition_time"],
+        sound,
+    )
+
+
+def _template_mask(data: SessionData) -> np.ndarray:
+    """Give the template's brain in the grid of the session, as (z, y, x).
+
+    The template is the ICBM 2009a that nilearn carries, cut at a fifth of its maximum as
+    nilearn.datasets.load_mni152_brain_mask does.
+    """
+    from crossfc.trial.template import load_template
+
+    template, affine = load_template("t1")
+    to_template = np.linalg.inv(affine) @ data.affine
+    grid = np.indices(data.shape).reshape(3, -1)
+    index = np.rint(to_template[:3, :3] @ grid + to_template[:3, 3:]).astype(int)
+    inside = ((index >= 0) & (index < np.array(template.shape)[:, None])).all(axis=0)
+    brain = np.zeros(inside.size, dtype=bool)
+    brain[inside] = template[tuple(index[:, inside])] > 0.2
+    return brain.reshape(data.shape).T
+
+
+def _finite_median(values: Iterable[float]) -> float | None:
+    median = float(np.nanmedian(np.asarray(values)))
+    return None if math.isnan(median) else median

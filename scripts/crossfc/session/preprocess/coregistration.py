@@ -1,0 +1,309 @@
+"""Laying a functional reference onto the same person's T1w: six parameters.
+
+Mutual information (ANTs) finds the pose from afar, the boundary of the white matter refines it
+(`crossfc.session.preprocess.boundary`), as fMRIPrep does with mri_coreg and bbregister. Nothing is
+resampled.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from crossfc.fault import Fault
+from crossfc.session.image import onto_grid
+from crossfc.session.preprocess.boundary import (
+    SWAPPED_MARGIN,
+    Boundary,
+    Refinement,
+    mirror,
+    mirror_plane,
+    refine_on_boundary,
+    white_boundary,
+)
+from crossfc.session.preprocess.registration import (
+    affine_of,
+    mask_dice,
+    mutual_information,
+    register_rigid,
+    to_ants,
+    transform_points,
+)
+
+_HEAD_MM = 2
+# Above this cost the boundary is not where the T1w has it: a scan's own T1w gives 0.43 to 0.48,
+# another person's 0.8 and more.
+POOR_COST = 0.7
+# Below this overlap the brain that the scan shows by itself is not where the T1w has it.
+POOR_DICE = 0.85
+
+
+@dataclass(frozen=True)
+class Coregistration:
+    """How a functional reference lies on the T1w.
+
+    Attributes
+    ----------
+    matrix : ndarray, shape (4, 4)
+        T1w point to point of the functional reference, mm, RAS+.
+    quality : dict
+        ``mutual_information`` of T1w and reference in the brain (nats, 32 bins), the same
+        ``mutual_information_start`` before, ``dice`` of the brain found in the reference by its
+        brightness and the T1w's brain as far as the field of view reaches, ``displacement_mm``
+        (how far the centre of the brain was moved in all), those of `boundary.Refinement`, and
+        ``boundary_cost_mirrored`` and ``left_right`` ("as the header says", "swapped?", or "not
+        told": the surface was laid on mirrored too, and costs less so, more so, or the same).
+    warnings : list of str
+        Sentences; such as that the boundary was not used and why.
+    """
+
+    matrix: np.ndarray
+    quality: dict[str, Any]
+    warnings: list[str] = field(default_factory=list)
+
+
+def coregister(
+    reference: np.ndarray,
+    reference_mask: np.ndarray,
+    affine: np.ndarray,
+    t1w: nib.Nifti1Image,
+    t1w_mask: nib.Nifti1Image,
+    white: nib.Nifti1Image | None = None,
+    transform: str | Path | None = None,
+    poor_cost: float = POOR_COST,
+) -> Coregistration:
+    """Register a functional reference to the T1w.
+
+    The reference is freed of its bias field (N4). Two starts are tried, the scanner's own
+    coordinates and the centres of the two brains, and the one with more mutual information is
+    refined on the whole picture with the metric looking inside the T1w's brain. From there the
+    boundary of the white matter decides (Greve and Fischl 2009). The boundary is refined in its
+    mirror image too, as one of the two pictures may have left and right swapped (the idea of
+    AFNI's check, Glen et al. 2020, Front Neuroinform 14:18).
+
+    Parameters
+    ----------
+    reference : ndarray, shape (x, y, z)
+    reference_mask : ndarray of bool, shape (x, y, z)
+    affine : ndarray, shape (4, 4)
+    t1w, t1w_mask : nibabel images
+        Bias-corrected T1w and its brain mask.
+    white : nibabel image, optional
+        Probability of white matter on the T1w's grid; without it the boundary is not used.
+    transform : path, optional
+        Of the anatomy, template point to T1w point; it tells where the halves of the brain meet.
+        Without it left and right are not looked at.
+    poor_cost : float
+        Cost of the boundary above which there is a warning.
+
+    Raises
+    ------
+    Fault
+        If the masks are empty.
+    """
+    import ants
+
+    if not reference_mask.any() or not np.asarray(t1w_mask.dataobj).any():
+        raise Fault("a brain mask is empty, so functional scan and T1w cannot be registered")
+    head, inside = _working_copies(t1w, t1w_mask)
+    region = ants.iMath(inside, "MD", 2)
+    raw = to_ants(reference, affine)
+    own = to_ants(reference_mask.astype(np.float32), affine)
+    bold = ants.n4_bias_field_correction(
+        raw, mask=ants.iMath(own, "MD", 2), shrink_factor=2,
+        convergence={"iters": [50, 50, 30], "tol": 1e-6},
+    )  # fmt: skip
+    brain, bold_brain = head * inside, bold * own
+    between = np.eye(4)
+    between[:3, 3] = _centroid(own) - _centroid(inside)
+    tried = []
+    for start in (np.eye(4), between):
+        if _mutual_information(brain, bold_brain, inside, start) <= 0:
+            continue  # the pictures do not meet
+        found = register_rigid(
+            brain, bold_brain, initial=start, metric="mattes", iterations=(200, 100),
+            shrink=(4, 2), smooth=(2, 1), sampling=0.25,
+        )  # fmt: skip
+        tried.append((_mutual_information(brain, bold_brain, inside, found), found))
+    if not tried:
+        raise Fault("the functional scan and the T1w do not show the same place; check that they "
+                    "are of the same person and oriented")  # fmt: skip
+    _, start = max(tried, key=lambda pair: pair[0])
+    matrix = register_rigid(
+        head, bold, initial=start, metric="mattes", iterations=(100, 50), shrink=(2, 1),
+        smooth=(1, 0), sampling=0.25, mask=region,
+    )  # fmt: skip
+    on_boundary: dict[str, Any] = {"boundary_refined": False, "boundary_cost_taken": None}
+    warnings = []
+    if white is not None:
+        matrix, on_boundary, reason = _refined(
+            bold.numpy(), affine, white, t1w_mask, matrix, transform
+        )
+        if reason:
+            warnings.append(
+                "the functional scan was laid onto the T1w by mutual information alone: "
+                f"refinement on the white matter's boundary was not taken, as {reason}; look at "
+                "the picture"
+            )
+    moved = (matrix @ [*_centroid(inside), 1])[:3] - _centroid(inside)
+    quality = {
+        "mutual_information": _mutual_information(head, bold, inside, matrix),
+        "mutual_information_start": _mutual_information(head, bold, inside, np.eye(4)),
+        "dice": _overlap(inside, reference_mask, affine, matrix),
+        "displacement_mm": float(np.linalg.norm(moved)),
+    }
+    quality |= on_boundary
+    return Coregistration(matrix, quality, warnings + doubts(quality, poor_cost))
+
+
+def _refined(
+    bold: np.ndarray,
+    affine: np.ndarray,
+    white: nib.Nifti1Image,
+    mask: nib.Nifti1Image,
+    start: np.ndarray,
+    transform: str | Path | None,
+) -> tuple[np.ndarray, dict[str, Any], str]:
+    """Refine on the boundary; give matrix, numbers and why it was not taken ("" where it was)."""
+    try:
+        boundary = white_boundary(white, mask)
+    except Fault as fault:
+        nothing = {"boundary_refined": False, "boundary_cost_taken": None}
+        return start, nothing, str(fault)
+    refined = refine_on_boundary(bold, affine, boundary, start)
+    quality = refined.quality
+    if transform is not None and quality["boundary_cost_taken"] is not None:
+        # The template's halves meet where x is 0.
+        between = np.stack(np.meshgrid(0.0, np.arange(-90.0, 70, 8), np.arange(-40.0, 75, 8)), -1)
+        reflection = mirror_plane(transform_points(between.reshape(-1, 3), transform))
+        quality = quality | compare_mirrored(bold, affine, boundary, refined, reflection)
+    return refined.matrix, quality, refined.reason
+
+
+def compare_mirrored(
+    bold: np.ndarray,
+    affine: np.ndarray,
+    boundary: Boundary,
+    refined: Refinement,
+    reflection: np.ndarray,
+) -> dict[str, Any]:
+    """Lay the mirrored boundary onto the scan too, from where the boundary itself came to lie.
+
+    Parameters
+    ----------
+    bold : ndarray, shape (x, y, z)
+        The functional reference.
+    affine : ndarray, shape (4, 4)
+        Its affine.
+    boundary : Boundary
+    refined : Refinement
+        Of that boundary.
+    reflection : ndarray, shape (4, 4)
+        From `boundary.mirror_plane`.
+
+    Returns
+    -------
+    dict
+        ``boundary_cost_mirrored`` and ``left_right`` (see `Coregistration`).
+    """
+    other = refine_on_boundary(bold, affine, mirror(boundary, reflection), refined.matrix)
+    own, mirrored = (
+        min(q["boundary_cost"], q["boundary_cost_start"]) for q in (refined.quality, other.quality)
+    )
+    told = "not told"
+    # Where neither fits, the difference is chance: studyforrest's run on another person's T1w costs
+    # 0.89, mirrored 0.84.
+    if min(own, mirrored) <= POOR_COST and abs(own - mirrored) >= SWAPPED_MARGIN:
+        told = "swapped?" if mirrored < own else "as the header says"
+    return {"boundary_cost_mirrored": mirrored, "left_right": told}
+
+
+def doubts(quality: dict[str, Any], poor_cost: float) -> list[str]:
+    """Say what speaks against a coregistration.
+
+    Parameters
+    ----------
+    quality : dict
+        Of `Coregistration`.
+    poor_cost : float
+        Cost of the boundary above which there is a sentence.
+
+    Returns
+    -------
+    list of str
+    """
+    said = []
+    cost, mirrored = quality["boundary_cost_taken"], quality.get("boundary_cost_mirrored")
+    swapped = quality.get("left_right") == "swapped?"
+    if swapped:
+        said.append(
+            "left and right may be swapped: the mirrored T1w fits the functional scan better "
+            f"(boundary's cost {mirrored:.2f}) than the T1w does ({cost:.2f}); one of the two has "
+            "left and right the wrong way round, find out which before anything is published"
+        )
+    # A poor fit that the mirror image mends has been explained.
+    if cost is not None and cost > poor_cost and not (swapped and mirrored <= poor_cost):
+        said.append(
+            "the white matter's boundary is not seen where the T1w has it (cost "
+            f"{cost:.2f}; a scan's own T1w gives about 0.45, another person's 0.8, 1 is chance): "
+            "the coregistration failed, or scan and T1w are of different people, or the scan has "
+            "hardly any contrast; look at the picture"
+        )
+    if quality["dice"] < POOR_DICE:
+        said.append(
+            "the brain that the functional scan shows is not where the T1w has it (Dice "
+            f"{quality['dice']:.2f}); look at the picture"
+        )
+    return said
+
+
+def _working_copies(t1w: nib.Nifti1Image, t1w_mask: nib.Nifti1Image) -> tuple[Any, Any]:
+    """T1w and its mask around the brain on a 2 mm grid, blurred to it."""
+    from scipy import ndimage
+
+    affine = t1w.affine
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    mask = np.asarray(t1w_mask.dataobj) > 0
+    margin = np.ceil(15 / sizes).astype(int)
+    box = tuple(
+        slice(max(s.start - m, 0), s.stop + m)
+        for s, m in zip(ndimage.find_objects(mask.astype(np.int8))[0], margin, strict=True)
+    )
+    values = np.asarray(t1w.dataobj[box], dtype=np.float32)
+    blur = np.sqrt(np.maximum(_HEAD_MM**2 - sizes**2, 0)) / 2.355 / sizes
+    values = ndimage.gaussian_filter(values, blur)
+    boxed = affine.copy()
+    boxed[:3, 3] += affine[:3, :3] @ [s.start for s in box]
+    grid = boxed @ np.diag([*(_HEAD_MM / sizes), 1.0])
+    shape = tuple(int(n) for n in np.ceil(np.array(values.shape) * sizes / _HEAD_MM))
+    head = onto_grid(values, boxed, grid, shape)
+    inside = onto_grid(mask[box].astype(np.float32), boxed, grid, shape) > 0.5
+    return to_ants(head, grid), to_ants(inside, grid)
+
+
+def _centroid(mask: Any) -> np.ndarray:
+    affine = affine_of(mask)
+    return affine[:3, :3] @ np.argwhere(mask.numpy() > 0).mean(axis=0) + affine[:3, 3]
+
+
+def _mutual_information(head: Any, bold: Any, inside: Any, matrix: np.ndarray) -> float:
+    """Mutual information in nats of both pictures in the T1w's brain; 32 by 32 bins."""
+    brain = inside.numpy() > 0
+    grid = affine_of(head)
+    seen = onto_grid(bold.numpy(), affine_of(bold), matrix @ grid, head.shape)
+    both = brain & (seen > 0)
+    if both.sum() < 0.1 * brain.sum():
+        return 0.0
+    return mutual_information(head.numpy()[both], seen[both])
+
+
+def _overlap(
+    inside: Any, reference_mask: np.ndarray, affine: np.ndarray, matrix: np.ndarray
+) -> float:
+    """Dice of both brains on the functional grid, in the field of view."""
+    carried = onto_grid(
+        inside.numpy(), affine_of(inside), np.linalg.inv(matrix) @ affine, reference_mask.shape
+    )
+    return mask_dice(carried > 0.5, reference_mask)

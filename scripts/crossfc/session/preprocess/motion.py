@@ -1,0 +1,418 @@
+"""Head motion: every volume realigned to a reference, and what that says of the run.
+
+Matrices. ``matrices[v]`` takes a point of the reference to the point of volume v that shows the
+same piece of head: x_v = M x_ref, world mm, RAS+. It is what resampling needs and it is also
+where the head went: a head that moved 1 mm to the right has +1 in the first row.
+
+Parameters. trans_x, y, z (mm) and rot_x, y, z (radians) in the convention of FSL's MCFLIRT, which
+fMRIPrep reports under these names. They say how a volume is brought back to the reference, along
+the axes of the scan's grid, so their signs are not those of the head's own movement:
+
+    u_ref = R (u_v - c) + c + t,   R = Rx Ry Rz, left-handed,
+
+u in mm along the grid's axes; the first axis is turned round where the affine has a positive
+determinant, so the axes are left-handed always; c is the reference's centre of brightness. On a
+grid along the world's axes (RAS or LAS), trans_x is positive where the head went to the right,
+trans_y where it went back, trans_z where it went down. On an oblique or sagittal grid x, y and z
+are the grid's axes, not the world's. Framewise displacement is of these six, as fMRIPrep's is.
+fMRIPrep 25 and later work the parameters out from the matrices by a formula that leaves MCFLIRT's
+in the second order (0.01 mm for a turn of 0.01 rad). `relative_rms` is taken about the middle of
+the field of view, as theirs.
+
+Volumes that are lost. Where a volume is empty, lacks a part of the head, repeats the volume before
+or shows no head that is like the others', the head's place is not known. The volume is given the
+place of a neighbour, so that matrices and parameters have no hole, but its framewise displacement
+is missing, and so is that of the next volume, as nobody knows how far the head went: a volume that
+moved by 0 mm would be the best of the run.
+
+Differences to fMRIPrep. The registration is ours (`realignment`), and the reference is the median
+of aligned volumes of the steady state. fMRIPrep knows no volume whose place is not known.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from crossfc.fault import Fault
+from crossfc.session.preprocess.loss import lost_shares, repeated
+from crossfc.session.preprocess.realignment import Pose, Target
+
+# Power et al. 2012, NeuroImage 59:2142: rotations as arcs on a sphere of 50 mm.
+HEAD_RADIUS_MM = 50.0
+# Jenkinson et al. 2002, NeuroImage 17:825 (rmsd): a sphere of 80 mm around the centre.
+BRAIN_RADIUS_MM = 80.0
+PARAMETERS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+_OF_REFERENCE = 20  # volumes the reference is made of
+# A volume does not show the head where its correlation with the reference is below the first and
+# what it lacks of 1 is also so many times what the run's volumes usually lack.
+_LIKE, _TIMES_USUAL = 0.75, 5.0
+# A head of which more is missing gives no place that could be relied on.
+_MOST_MISSING = 0.25
+
+_NO_HEAD = (
+    "no volume of the run shows a head that can be told from the background; look at the "
+    "picture and leave the session out if it is not usable"
+)
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Head motion of one run.
+
+    Attributes
+    ----------
+    matrices : ndarray, shape (volumes, 4, 4)
+        Reference point to volume point, mm, RAS+. A volume whose place is not known has the
+        matrix of its neighbour on the side of the run's middle.
+    reference : ndarray of float32, shape (x, y, z)
+        Median of aligned volumes, on the grid of the run.
+    mask : ndarray of bool, shape (x, y, z)
+        Where the reference holds a brain, judged by its brightness.
+    centre : ndarray, shape (3,)
+        Centre of brightness of the reference in mm: the point rotations turn about.
+    affine : ndarray, shape (4, 4)
+        Of the run's grid.
+    correlation_before, correlation : ndarray, shape (volumes,)
+        With the reference around the brain, before and after realignment; NaN where a volume
+        has the same value everywhere.
+    iterations : ndarray of int, shape (volumes,)
+        Steps of the search.
+    converged : ndarray of bool, shape (volumes,)
+        False where the head's place in a volume is not known.
+    losses : dict
+        Volume (from 0) to what is the matter with it, for those that are no pictures of the whole
+        head. The place may be known all the same, where little is missing.
+    """
+
+    matrices: np.ndarray
+    reference: np.ndarray
+    mask: np.ndarray
+    centre: np.ndarray
+    affine: np.ndarray = field(default_factory=lambda: np.eye(4))
+    correlation_before: np.ndarray = field(default_factory=lambda: np.empty(0))
+    correlation: np.ndarray = field(default_factory=lambda: np.empty(0))
+    iterations: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
+    converged: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
+    losses: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> np.ndarray:
+        """Which volumes are no pictures of the whole head (boolean per volume)."""
+        found = np.zeros(len(self.matrices), dtype=bool)
+        found[list(self.losses)] = True
+        return found
+
+    @property
+    def unknown_steps(self) -> np.ndarray:
+        """Which volumes have no known difference to the volume before (boolean per volume).
+
+        The lost ones, and those after a volume in which the head's place is not known.
+        """
+        known = self.converged if len(self.converged) else np.ones(len(self.matrices), dtype=bool)
+        return self.lost | ~known | np.concatenate([[False], ~known[:-1]])
+
+    @property
+    def framewise_displacement(self) -> np.ndarray:
+        """That of `parameters`, mm; NaN for the first volume and where the step is unknown."""
+        return np.where(self.unknown_steps, np.nan, framewise_displacement(self.parameters))
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """The six parameters of each volume as fMRIPrep reports them, (volumes, 6)."""
+        return motion_parameters(self.matrices, self.centre, grid_axes(self.affine))
+
+    @property
+    def rmsd(self) -> np.ndarray:
+        """`relative_rms` as fMRIPrep reports it, about the middle of the field of view."""
+        middle = (np.array(self.reference.shape) - 1) / 2
+        rms = relative_rms(self.matrices, self.affine[:3, :3] @ middle + self.affine[:3, 3])
+        return np.where(self.unknown_steps, np.nan, rms)
+
+    @property
+    def quality(self) -> dict[str, Any]:
+        """What a sidecar says of the realignment: plain numbers, null for what is not defined."""
+
+        def plain(values: np.ndarray) -> list[float | None]:
+            return [round(float(v), 4) if np.isfinite(v) else None for v in values]
+
+        return {
+            "correlation_before": plain(self.correlation_before),
+            "correlation": plain(self.correlation),
+            "iterations": self.iterations.tolist(),
+            "not_converged": np.flatnonzero(~self.converged).tolist(),
+            "lost": {str(volume): reason for volume, reason in sorted(self.losses.items())},
+        }
+
+
+def count_non_steady(
+    data: np.ndarray,
+    longest: int = 50,
+    threshold: float = 3.5,
+    lost: np.ndarray | None = None,
+) -> int:
+    """Count the bright volumes at the start, taken before the magnetisation was steady.
+
+    The global mean of the first volumes is judged by its modified z (Iglewicz & Hoaglin 1993:
+    0.6745 times the distance from the median over the median absolute deviation), as fMRIPrep
+    does; only volumes that are brighter count, as only these have not yet relaxed.
+
+    Parameters
+    ----------
+    data : ndarray, shape (x, y, z, volumes)
+    longest : int
+        Volumes looked at.
+    threshold : float
+        Modified z above which a volume is not steady.
+    lost : ndarray of bool, shape (volumes,), optional
+        Volumes that say nothing of it.
+    """
+    level = data[..., :longest].mean(axis=(0, 1, 2), dtype=np.float64)
+    whole = np.ones(len(level), dtype=bool) if lost is None else ~lost[: len(level)]
+    if not whole.any():
+        return 0
+    distance = level - np.median(level[whole])
+    deviation = np.median(np.abs(distance[whole]))
+    if deviation == 0:
+        return 0
+    bright = 0.6745 * distance / deviation > threshold
+    if (bright | ~whole).all():
+        return 0
+    # A lost volume between bright ones ends nothing.
+    start = np.flatnonzero(bright[: int(np.argmin(bright | ~whole))])
+    return int(start[-1]) + 1 if start.size else 0
+
+
+def estimate_motion(
+    data: np.ndarray, affine: np.ndarray, first: int = 0, missing: np.ndarray | None = None
+) -> Motion:
+    """Realign every volume to a reference.
+
+    The reference is made in two steps: up to 20 whole volumes spread over the run are realigned to
+    the one that is most like them all, and their median is taken. Each volume's search begins where
+    the last one was found. The result does not depend on the number of threads.
+
+    Parameters
+    ----------
+    data : ndarray, shape (x, y, z, volumes)
+        The raw series, before slice timing.
+    affine : ndarray, shape (4, 4)
+    first : int
+        First volume in the steady state; the reference is made of volumes from here on. Earlier
+        ones are realigned too.
+    missing : ndarray, shape (volumes,), optional
+        From `lost_shares`, where they are known already.
+
+    Raises
+    ------
+    Fault
+        If the run shows no brain, or too little of it inside the field of view.
+    """
+    volumes = data.shape[3]
+    missing = lost_shares(data, affine) if missing is None else missing
+    same = repeated(data)
+    whole = np.flatnonzero((missing == 0) & ~same)
+    whole = whole[whole >= first]
+    if not whole.size:
+        raise Fault(_NO_HEAD)
+    chosen = np.unique(np.linspace(0, len(whole) - 1, min(_OF_REFERENCE, len(whole))).astype(int))
+    chosen = whole[chosen]
+    series = [np.ascontiguousarray(data[..., v], dtype=np.float32) for v in chosen]
+    typical = _most_typical(series)
+    target = Target(series[typical], affine, brain_by_brightness(series[typical], affine))
+    poses = _outwards(target, series, typical)
+    kept = [(v, p.matrix) for v, p in zip(series, poses, strict=True) if p.converged]
+    if not kept:
+        raise Fault(_NO_HEAD)
+    reference = np.median([to_reference(v, affine, m) for v, m in kept], axis=0)
+    reference = reference.astype(np.float32)
+    mask = brain_by_brightness(reference, affine)
+    target = Target(reference, affine, mask)
+    target.weigh(*zip(*kept, strict=True))
+    middle = int(chosen[typical])
+    found = _outwards(target, (data[..., v] for v in range(volumes)), middle)
+    correlation = np.array([pose.correlation for pose in found])
+    converged = np.array([pose.converged for pose in found])
+    sound = converged & (missing == 0) & ~same
+    usual = 1 - np.median(correlation[sound]) if sound.any() else 0.0
+    with np.errstate(invalid="ignore"):
+        like = 1 - correlation <= max(1 - _LIKE, _TIMES_USUAL * usual)
+    known = converged & like & ~same & (missing <= _MOST_MISSING)
+    losses = {
+        int(v): _loss(missing[v], same[v], converged[v], like[v], correlation[v])
+        for v in np.flatnonzero(~known | (missing > 0))
+    }
+    return Motion(
+        _held(np.array([pose.matrix for pose in found]), known, middle),
+        reference,
+        mask,
+        _centre_of_brightness(reference, affine),
+        affine,
+        np.array([pose.correlation_before for pose in found]),
+        correlation,
+        np.array([pose.iterations for pose in found]),
+        known,
+        losses,
+    )
+
+
+def _loss(missing: float, same: bool, converged: bool, like: bool, correlation: float) -> str:
+    """Say what is the matter with a volume that does not show the whole head."""
+    if missing >= 1:
+        return "empty"
+    if same:
+        return "repeats the volume before"
+    if missing > 0:
+        return f"{missing:.0%} of the layers without signal"
+    if converged and not like:
+        return f"unlike the other volumes (correlation {correlation:.2f})"
+    return "head not found"
+
+
+def _held(matrices: np.ndarray, known: np.ndarray, middle: int) -> np.ndarray:
+    """Give volumes whose place is not known that of their neighbour towards the middle."""
+    held = matrices.copy()
+    for order in (range(middle + 1, len(held)), range(middle - 1, -1, -1)):
+        for v in order:
+            if not known[v]:
+                held[v] = held[v - order.step]
+    return held
+
+
+def to_reference(volume: np.ndarray, affine: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Resample a volume to the reference on the same grid, cubic; the edge is continued."""
+    index = np.linalg.inv(affine) @ matrix @ affine
+    return ndimage.affine_transform(
+        np.asarray(volume, dtype=np.float32), index[:3, :3], index[:3, 3], order=3, mode="nearest"
+    )
+
+
+def brain_by_brightness(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Find the brain of an EPI volume by its histogram (nilearn's compute_epi_mask).
+
+    Raises
+    ------
+    Fault
+        If nothing in the volume stands out from the background.
+    """
+    import warnings
+
+    import nibabel as nib
+    from nilearn.masking import compute_epi_mask
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an empty mask is told of below
+        image = compute_epi_mask(
+            nib.Nifti1Image(np.ascontiguousarray(volume, dtype=np.float32), affine)
+        )
+    mask = np.asarray(image.dataobj) > 0
+    if mask.sum() < 100:
+        raise Fault(
+            "no brain stands out from the background of the scan; look at the picture and leave "
+            "the session out if it is not usable"
+        )
+    return mask
+
+
+def grid_axes(affine: np.ndarray) -> np.ndarray:
+    """Give the axes of MCFLIRT's coordinates as rows, shape (3, 3): the grid's, left-handed."""
+    axes = (affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)).T
+    if np.linalg.det(axes) > 0:
+        axes[0] *= -1
+    return axes
+
+
+def motion_parameters(
+    matrices: np.ndarray, centre: np.ndarray, axes: np.ndarray | None = None
+) -> np.ndarray:
+    """Give the six parameters of each volume, in the order of `PARAMETERS`.
+
+    As MCFLIRT and fMRIPrep define them (see the module).
+
+    Parameters
+    ----------
+    matrices : ndarray, shape (volumes, 4, 4)
+    centre : ndarray, shape (3,)
+        mm; rotations turn about it.
+    axes : ndarray, shape (3, 3), optional
+        From `grid_axes`; without it those of a grid along the world's axes.
+
+    Returns
+    -------
+    ndarray, shape (volumes, 6)
+        mm and radians.
+    """
+    if axes is None:
+        axes = grid_axes(np.eye(4))
+    back = np.linalg.inv(matrices)
+    shift = (back[:, :3, :3] @ centre + back[:, :3, 3] - centre) @ axes.T
+    rotation = axes @ back[:, :3, :3] @ axes.T
+    # R = Rx Ry Rz, left-handed: R[0, 2] = -sin y, R[0, 1] = cos y sin z, R[1, 2] = sin x cos y.
+    about_x = np.arctan2(rotation[:, 1, 2], rotation[:, 2, 2])
+    about_y = np.arcsin(np.clip(-rotation[:, 0, 2], -1, 1))
+    about_z = np.arctan2(rotation[:, 0, 1], rotation[:, 0, 0])
+    return np.column_stack([shift, about_x, about_y, about_z])
+
+
+def framewise_displacement(parameters: np.ndarray, radius_mm: float = HEAD_RADIUS_MM) -> np.ndarray:
+    """Sum of the absolute changes of the six parameters, rotations as arcs (Power et al. 2012).
+
+    Parameters
+    ----------
+    parameters : ndarray, shape (volumes, 6)
+        mm and radians.
+
+    Returns
+    -------
+    ndarray, shape (volumes,)
+        mm; NaN for the first volume.
+    """
+    steps = np.abs(np.diff(parameters, axis=0)) * np.repeat([1.0, radius_mm], 3)
+    return np.concatenate([[np.nan], steps.sum(axis=1)])
+
+
+def relative_rms(
+    matrices: np.ndarray, centre: np.ndarray, radius_mm: float = BRAIN_RADIUS_MM
+) -> np.ndarray:
+    """Root mean square distance that a sphere moved from one volume to the next.
+
+    For D = inverse(M_(v-1)) M_v - 1 with linear part A and shift at the centre s, it is
+    sqrt(r² tr(AᵀA) / 5 + sᵀs) (Jenkinson 1999, FMRIB TR99MJ1; Jenkinson et al. 2002).
+
+    Returns
+    -------
+    ndarray, shape (volumes,)
+        mm; NaN for the first volume.
+    """
+    change = np.linalg.inv(matrices[:-1]) @ matrices[1:] - np.eye(4)
+    linear = change[:, :3, :3]
+    shift = linear @ centre + change[:, :3, 3]
+    square = radius_mm**2 / 5 * (linear**2).sum(axis=(1, 2)) + (shift**2).sum(axis=1)
+    return np.concatenate([[np.nan], np.sqrt(square)])
+
+
+def _most_typical(volumes: list[np.ndarray]) -> int:
+    """Index of the volume that is most like the median of all."""
+    coarse = np.stack([v[::2, ::2, ::2] for v in volumes]).astype(np.float64)
+    median = np.median(coarse, axis=0)
+    return int(np.argmin([np.abs(v - median).sum() for v in coarse]))
+
+
+def _outwards(target: Target, volumes: Iterable[np.ndarray], middle: int) -> list[Pose]:
+    """Find the head in volumes, from the middle out both ways: no start is far from its goal."""
+    series = list(volumes)
+    found: dict[int, Pose] = {}
+    for order in (range(middle, len(series)), range(middle - 1, -1, -1)):
+        last = np.eye(4)
+        for place in order:
+            found[place] = target.find(series[place], last)
+            last = found[place].matrix
+    return [found[place] for place in range(len(series))]
+
+
+def _centre_of_brightness(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Centre of gravity of a volume's brightness above its minimum, mm (FSL's)."""
+    index = np.array(ndimage.center_of_mass(volume.astype(np.float64) - volume.min()))
+    return affine[:3, :3] @ index + affine[:3, 3]

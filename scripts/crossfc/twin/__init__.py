@@ -1,0 +1,1 @@
+"""The digital twin: people, scans and scores whose truth is known."""

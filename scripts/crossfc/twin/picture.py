@@ -1,0 +1,105 @@
+"""What a scanner sees of a head: its picture, and how it changes in time, at any place."""
+
+import numpy as np
+from scipy import ndimage, sparse
+
+from crossfc.twin.anatomy import world
+from crossfc.twin.head import T2STAR_CONTRAST, Head, around_at, brain_at
+from crossfc.twin.signal import CONTRAST, SignalModel, dropout
+
+_FINE, _COARSE = 2.0, 4.0  # mm, grids of the head's picture and of the sources' loadings
+_REACH = 14.0  # mm beyond the field of view that motion may bring into it
+
+
+def apply(matrix: np.ndarray, xyz: np.ndarray) -> np.ndarray:
+    """Map places (n, 3) by a 4 by 4 matrix."""
+    return xyz @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def cover(
+    affine: np.ndarray, shape: tuple[int, int, int], step: float
+) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """Give a grid along the same axes that covers the field of view and a margin."""
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    extent = sizes * (np.array(shape) - 1) + 2 * _REACH
+    finer = tuple(int(n) for n in np.ceil(extent / step) + 1)
+    grid = np.eye(4)
+    grid[:3, :3] = affine[:3, :3] / sizes * step
+    grid[:3, 3] = affine[:3, 3] - affine[:3, :3] / sizes @ np.full(3, _REACH)
+    return grid, finer
+
+
+class Picture:
+    """The head at its reference position: its picture, and how it changes in time."""
+
+    def __init__(
+        self,
+        head: Head,
+        to_t1w: np.ndarray,
+        model: SignalModel,
+        affine: np.ndarray,
+        shape: tuple[int, int, int],
+    ) -> None:
+        self.fine, fine_shape = cover(affine, shape, _FINE)
+        mapped = head.to_template(apply(to_t1w, world(fine_shape, self.fine)))
+        mapped = mapped.astype(np.float32)
+        gm, wm, around = brain_at("gm", mapped), brain_at("wm", mapped), around_at(mapped)
+        inside = CONTRAST["gm"] * gm + CONTRAST["wm"] * wm
+        around["fluid"] *= 1 - np.clip(gm + wm, 0, 1)
+        value = inside + sum(T2STAR_CONTRAST[kind] * part for kind, part in around.items())
+        value = (value * dropout(mapped)).astype(np.float32).reshape(fine_shape)
+        # A voxel is the mean over its volume, which is larger than the grid of the picture.
+        value = ndimage.gaussian_filter(value, 0.6)
+        self.value = ndimage.spline_filter(value, order=3, output=np.float32)
+        self.coarse, self.coarse_shape = cover(affine, shape, _COARSE)
+        mapped = head.to_template(apply(to_t1w, world(self.coarse_shape, self.coarse)))
+        mapped = mapped.astype(np.float32)
+        gm, wm = brain_at("gm", mapped), brain_at("wm", mapped)
+        fluid = np.clip(around_at(mapped)["fluid"] - gm - wm, 0, 1)
+        loadings = model.loadings(mapped, gm, wm, fluid)
+        within = gm + wm + fluid > 0.02
+        self.loadings = np.ascontiguousarray((loadings * within).T)
+        self.within = within
+
+    def take(self, where: np.ndarray, now: np.ndarray, slice_of: np.ndarray) -> np.ndarray:
+        """Take one volume.
+
+        Parameters
+        ----------
+        where : ndarray, shape (n_voxels, 3)
+            Places of the head, at its reference position, that the voxels see (mm).
+        now : ndarray of float32, shape (n_slices, n_sources)
+        slice_of : ndarray of int, shape (n_voxels,)
+        """
+        inverse = np.linalg.inv(self.fine)
+        voxels = where @ inverse[:3, :3].T + inverse[:3, 3]
+        frame = ndimage.map_coordinates(
+            self.value, voxels.T, order=3, prefilter=False, output=np.float32
+        )
+        frame = np.maximum(frame, 0)
+        weights, rows = _trilinear(where, self.coarse, self.coarse_shape, self.within)
+        heard = weights @ self.loadings
+        frame[rows] *= 1 + 0.01 * np.einsum("vs,vs->v", heard, now[slice_of[rows]])
+        return frame
+
+
+def _trilinear(
+    where: np.ndarray, affine: np.ndarray, shape: tuple[int, int, int], within: np.ndarray
+) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """Interpolation as a sparse matrix, shared by all sources; rows near the brain only."""
+    inverse = np.linalg.inv(affine)
+    voxels = where @ inverse[:3, :3].T + inverse[:3, 3]
+    low = np.floor(voxels).astype(np.int64)
+    limit = np.array(shape) - 2
+    fits = ((low >= 0) & (low <= limit)).all(axis=1)
+    steps = np.array([shape[1] * shape[2], shape[2], 1])
+    base = np.where(fits, low @ steps, 0)
+    rows = np.flatnonzero(fits & within[base])
+    part = (voxels[rows] - low[rows]).astype(np.float32)
+    columns, values = [], []
+    for corner in np.ndindex(2, 2, 2):
+        columns.append(base[rows] + steps @ corner)
+        values.append(np.prod(np.where(corner, part, 1 - part), axis=1))
+    pointer = np.arange(0, 8 * len(rows) + 1, 8)
+    flat = np.stack(values, axis=1).ravel(), np.stack(columns, axis=1).ravel(), pointer
+    return sparse.csr_matrix(flat, shape=(len(rows), int(np.prod(shape)))), rows

@@ -1,0 +1,300 @@
+"""A scanner for digital people: raw BIDS scans whose geometry, motion and signal are known."""
+
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+import nibabel
+import numpy as np
+from scipy import ndimage
+
+from crossfc.atomic import save_image, write_json, write_text
+from crossfc.bids import bids_name, parse_name
+from crossfc.fault import Fault
+from crossfc.trial.sheet import format_sheet
+from crossfc.twin.anatomy import world
+from crossfc.twin.design import stream
+from crossfc.twin.head import T1_CONTRAST, Head, around_at, brain_at, draw_head
+from crossfc.twin.motion import PARAMETERS, rigid, simulate_motion
+from crossfc.twin.picture import Picture, apply
+from crossfc.twin.signal import CONTRAST, SignalModel
+
+_BRAIN_CENTRE = np.array([[0.0, -18.0, 8.0]])  # of the template, mm
+_FIELD_CENTRE = np.array([[0.0, -18.0, 17.0]])  # cerebellum is cut rather than the vertex
+_BRIGHT = 1600.0  # intensity of fluid in the EPI
+_NOISE = 1.1  # per cent of the intensity of grey matter
+_NON_STEADY = (0.20, 0.05, 0.01)
+
+
+def slice_times(slices: int, repetition_time: float) -> list[float]:
+    """Give when each slice is taken (s): ascending, every second slice first, from slice 0."""
+    order = [*range(0, slices, 2), *range(1, slices, 2)]
+    times = [0.0] * slices
+    for place, index in enumerate(order):
+        times[index] = round(place * repetition_time / slices, 6)
+    return times
+
+
+def write_dataset(
+    bids_dir: str | Path,
+    participants: Iterable[dict],
+    *,
+    repetition_time: float = 2.5,
+    task: str = "rest",
+) -> None:
+    """Write what a raw BIDS data set has at its root.
+
+    dataset_description.json, README, participants.tsv and the sidecar that all runs inherit.
+    """
+    folder = Path(bids_dir)
+    write_json(
+        folder / "dataset_description.json",
+        {
+            "Name": "crossfc digital twin, raw scans",
+            "BIDSVersion": "1.10.0",
+            "DatasetType": "raw",
+            "License": "CC0",
+            "Authors": ["crossfc"],
+            "Acknowledgements": "Simulated on the ICBM 2009a template; no person was scanned.",
+        },
+    )
+    write_text(
+        folder / "README",
+        "Simulated scans of a drug-crossover trial. What was planted is in sourcedata/truth.\n",
+    )
+    columns = ["participant_id", "age", "sex", "group"]
+    write_text(folder / "participants.tsv", format_sheet(columns, participants))
+    write_json(
+        folder / f"task-{task}_bold.json",
+        {
+            "TaskName": task,
+            "RepetitionTime": repetition_time,
+            "EchoTime": 0.03,
+            "FlipAngle": 80,
+            "MagneticFieldStrength": 3,
+            "Manufacturer": "simulated",
+        },
+    )
+
+
+def simulate_raw_anatomy(
+    participant_id: str,
+    path: str | Path,
+    truth_path: str | Path | None = None,
+    *,
+    voxel_mm: float = 1.2,
+    seed: int = 2024,
+) -> None:
+    """Simulate a T1-weighted scan of a whole head, oblique, with bias field and noise.
+
+    Parameters
+    ----------
+    participant_id : str
+    path : path
+        The ``_T1w.nii.gz`` to write; its sidecar is written beside it.
+    truth_path : path, optional
+        Where to write the map from this head to the template (JSON).
+    voxel_mm : float
+        Isotropic, between 0.7 and 4.
+    seed : int
+
+    Raises
+    ------
+    Fault
+        If the voxel size is out of range.
+    """
+    if not 0.7 <= voxel_mm <= 4:
+        raise Fault(f"twin: T1w voxels of {voxel_mm} mm; choose between 0.7 and 4")
+    head = draw_head(participant_id, seed)
+    random = stream(seed, participant_id, "T1w")
+    shape = tuple(int(np.ceil(field / voxel_mm)) for field in (192, 246, 240))
+    turn = rigid(np.concatenate([np.zeros(3), random.normal(scale=0.03, size=3)]))[:3, :3]
+    middle = head.from_template(_BRAIN_CENTRE)[0] + [0, 0, -18]  # more neck than air
+    affine = _grid(turn * voxel_mm, shape, middle + random.normal(scale=2, size=3))
+    xyz = world(shape, affine)
+    image = np.empty(len(xyz), np.float32)
+    # In slabs, so that the whole head at 1 mm does not need gigabytes.
+    for start in range(0, len(xyz), 1_000_000):
+        slab = head.to_template(xyz[start : start + 1_000_000])
+        brain = brain_at("t1", slab)
+        around = around_at(slab)
+        other = sum(T1_CONTRAST[kind] * fraction for kind, fraction in around.items())
+        image[start : start + len(slab)] = np.where(brain > 0.15, brain, other)
+    image *= _bias(random, xyz - affine[:3, :3] @ (np.array(shape) / 2) - affine[:3, 3], 0.18)
+    image = _rician(random, image, 0.018).reshape(shape)
+    image = ndimage.gaussian_filter(image, 0.35)
+    _write_image(path, np.rint(1000 * image).astype(np.int16), affine)
+    entities, suffix, _ = parse_name(Path(path).name)
+    write_json(
+        Path(path).with_name(bids_name(entities, suffix, ".json")),
+        {"MagneticFieldStrength": 3, "Manufacturer": "simulated", "RepetitionTime": 2.3},
+    )
+    if truth_path is not None:
+        write_json(truth_path, {"t1w_to_template": head.describe()})
+
+
+def simulate_raw_session(
+    participant_id: str,
+    session_id: str,
+    truth: dict,
+    seeds: Iterable[dict],
+    targets: Iterable[dict],
+    paths: dict[str, Path],
+    *,
+    scan: str | None = None,
+    matrix: int = 64,
+    slices: int = 36,
+    voxel_mm: float | tuple[float, float, float] = 3.5,
+    orientation: str = "axial",
+    volumes: int = 120,
+    repetition_time: float = 2.5,
+    non_steady_volumes: int = 2,
+    seed: int = 2024,
+) -> None:
+    """Simulate one raw resting run in the scanner's space, with head motion and slice timing.
+
+    The signal is that of `crossfc.twin.bold.simulate_session`, carried through the map
+    from the head to the template, and taken at the time of each slice.
+
+    Parameters
+    ----------
+    participant_id, session_id, truth, seeds, targets, scan, seed
+        As there.
+    paths : dict
+        ``bold``, ``sidecar``, ``motion`` (TSV), ``truth`` (JSON).
+    matrix, slices : int
+        The image is matrix by matrix by slices.
+    voxel_mm : float or tuple of float
+        Isotropic, or along each axis of the matrix.
+    orientation : {"axial", "sagittal"}
+        Direction of the slices; axial ones are tilted.
+    volumes : int
+    repetition_time : float
+        Seconds.
+    non_steady_volumes : int
+        Brighter volumes at the start, 0 to 3.
+
+    Raises
+    ------
+    Fault
+        If the orientation is unknown or a region is no sphere.
+    """
+    seeds, targets = list(seeds), list(targets)
+    scan = scan or next(iter(truth["mean_fd"]))
+    key = (seed, participant_id, session_id, scan)
+    head = draw_head(participant_id, seed)
+    random = stream(*key, "scanner")
+    # The person lies otherwise than for the T1w: scanner (mm) to T1w (mm).
+    lie = np.concatenate([random.normal(scale=4, size=3), random.normal(scale=0.035, size=3)])
+    middle = head.from_template(_BRAIN_CENTRE)
+    to_t1w = rigid(lie, centre=middle[0])
+    centre = apply(np.linalg.inv(to_t1w), head.from_template(_FIELD_CENTRE))[0]
+    shape = (matrix, matrix, slices)
+    axes = _axes(orientation, random) * np.asarray(voxel_mm, float)
+    affine = _grid(axes, shape, centre + random.normal(scale=3, size=3))
+    timing = slice_times(slices, repetition_time)
+    middles = (np.arange(volumes) + 0.5) * repetition_time
+    motion = simulate_motion(
+        stream(*key, "motion"), volumes, repetition_time, truth["mean_fd"][scan]
+    )
+    model = SignalModel(truth, seeds, targets, key, middles)
+    picture = Picture(head, to_t1w, model, affine, shape)
+    places = world(shape, affine).astype(float)
+    coil = _bias(random, places - centre, 0.15)
+    noise = stream(*key, "thermal")
+    slice_of = np.tile(np.arange(slices), matrix * matrix)
+    data = np.empty((*shape, volumes), np.int16, order="F")
+    for volume in range(volumes):
+        where = apply(np.linalg.inv(rigid(motion[volume], centre)), places)
+        now = model.courses(volume * repetition_time + np.array(timing))
+        frame = picture.take(where, now.astype(np.float32), slice_of) * coil
+        if volume < non_steady_volumes:
+            frame *= 1 + _NON_STEADY[volume]
+        frame = _rician(noise, frame, 0.01 * _NOISE * CONTRAST["gm"])
+        data[..., volume] = np.rint(_BRIGHT * frame).astype(np.int16).reshape(shape)
+    _write_image(paths["bold"], data, affine, repetition_time)
+    write_json(
+        paths["sidecar"],
+        {
+            "TaskName": parse_name(PurePosixPath(scan).name)[0].get("task", "rest"),
+            "RepetitionTime": repetition_time,
+            "SliceTiming": timing,
+            "PhaseEncodingDirection": "j",
+            "EchoTime": 0.03,
+        },
+    )
+    rows = [dict(zip(PARAMETERS, map(repr, row.tolist()), strict=True)) for row in motion]
+    write_text(paths["motion"], format_sheet(list(PARAMETERS), rows))
+    write_json(paths["truth"], _describe(head, to_t1w, centre, model, truth))
+
+
+def _axes(orientation: str, random: np.random.Generator) -> np.ndarray:
+    """Directions of the voxel axes as columns."""
+    if orientation == "axial":
+        tilt = np.array([-0.25 + random.normal(scale=0.04), *random.normal(scale=0.03, size=2)])
+        return rigid(np.concatenate([np.zeros(3), tilt]))[:3, :3]
+    if orientation == "sagittal":
+        # As dcm2niix writes the scans of ds005917: anterior to posterior, upwards, sideways.
+        columns = np.array([[0, 0, 1], [-1, 0, 0], [0, 1, 0]], float)
+        tilt = random.normal(scale=0.02, size=3)
+        return rigid(np.concatenate([np.zeros(3), tilt]))[:3, :3] @ columns
+    raise Fault(f'twin: slices are "axial" or "sagittal", not "{orientation}"')
+
+
+def _grid(axes: np.ndarray, shape: tuple[int, ...], centre: np.ndarray) -> np.ndarray:
+    """Affine with the given axes (columns, mm) whose middle voxel is at ``centre``."""
+    affine = np.eye(4)
+    affine[:3, :3] = axes
+    affine[:3, 3] = centre - axes @ ((np.array(shape) - 1) / 2)
+    return affine
+
+
+def _bias(random: np.random.Generator, offset: np.ndarray, strength: float) -> np.ndarray:
+    """Smooth sensitivity of the coil at places relative to its middle (mm), about 1."""
+    x, y, z = (np.asarray(offset, np.float32) / np.float32(100)).T
+    a, b, c, d, e, f = random.normal(scale=strength, size=6).astype(np.float32)
+    return np.exp(a * x + b * y + c * z + d * x * y + e * (y * y - z * z) + f * x * z)
+
+
+def _rician(random: np.random.Generator, image: np.ndarray, spread: float) -> np.ndarray:
+    """Noise of a magnitude image (Gudbjartsson and Patz 1995, Magn Reson Med 34:910)."""
+    real, imaginary = spread * random.standard_normal((2, *image.shape), np.float32)
+    return np.hypot(image + real, imaginary)
+
+
+def _write_image(
+    path: str | Path, data: np.ndarray, affine: np.ndarray, repetition_time: float | None = None
+) -> None:
+    image = nibabel.Nifti1Image(data, affine)
+    image.set_sform(affine, code=1)  # 1: scanner
+    image.set_qform(affine, code=1)
+    image.header.set_xyzt_units("mm", "sec")
+    if repetition_time is not None:
+        image.header.set_zooms((*image.header.get_zooms()[:3], repetition_time))
+    save_image(path, image)
+
+
+def _describe(
+    head: Head, to_t1w: np.ndarray, centre: np.ndarray, model: SignalModel, truth: dict
+) -> dict:
+    landmarks = {}
+    for name, (places, _) in model.regions.items():
+        native = head.from_template(places)
+        landmarks[name] = {
+            "template_mm": places.tolist(),
+            "t1w_mm": native.tolist(),
+            "scanner_mm": apply(np.linalg.inv(to_t1w), native).tolist(),
+        }
+    return {
+        "t1w_to_template": head.describe(),
+        "scanner_to_t1w": to_t1w.tolist(),
+        "motion": {
+            "convention": (
+                "a point of the head at reference position p (scanner world, mm, RAS+) is, during "
+                "a volume, at centre + trans + Rz Ry Rx (p - centre); trans in mm, rot in rad, "
+                "right-handed; the first volume is the reference"
+            ),
+            "centre": centre.tolist(),
+        },
+        "landmarks": landmarks,
+        "planted": truth,
+    }

@@ -1,0 +1,284 @@
+"""The signal of a twin: sources, where in the brain each is heard, and how it goes in time.
+
+One model serves the fMRIPrep-shaped session and the raw one. Every course is a sum of sinusoids
+with known coefficients, so it can be sampled at any moment: at the time of a volume, or of each
+slice.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossfc.fault import Fault
+from crossfc.twin.design import stream
+
+# ASSUME: approximate centres (MNI mm) of large-scale systems, enough to give every seed map a
+# familiar background; nothing is measured against them.
+NETWORKS: dict[str, tuple[tuple[int, int, int], ...]] = {
+    "default": ((0, -54, 28), (0, 54, 22), (-46, -66, 32), (48, -64, 32), (-60, -18, -16),
+                (60, -18, -16)),
+    "salience": ((0, 18, 40), (-36, 16, 2), (36, 16, 2), (-28, 44, 30), (28, 44, 30)),
+    "frontoparietal": ((-44, 26, 30), (44, 26, 30), (-38, -56, 46), (40, -56, 46)),
+    "visual": ((-10, -90, 0), (10, -90, 0), (-28, -80, 14), (28, -80, 14)),
+    "somatomotor": ((-38, -24, 58), (38, -24, 58), (0, -18, 62), (-56, -8, 30), (56, -8, 30)),
+    "limbic": ((-24, -6, -20), (24, -6, -20), (0, 24, -16), (-36, 8, -34), (36, 8, -34)),
+}  # fmt: skip
+_NETWORK_SD = 13.0  # mm
+_REGION_MARGIN = 4.0  # mm a region's signal reaches beyond its sphere before it falls off
+_ON_NETWORK = 0.5  # correlation of a region with the network it lies in
+
+# Intensity of each tissue in a T2*-weighted image, relative to fluid.
+CONTRAST = {"gm": 0.82, "wm": 0.68, "csf": 1.0}
+
+# Amplitudes in per cent of the local intensity.
+_NEURAL, _GLOBAL, _DRIFT, _FLUID, _WHITE = 1.2, 0.35, 0.6, 1.0, 0.5
+_SOURCES = {"global": 1, "fluid": 4, "white": 4, "drift": 2}  # of nuisance
+
+
+def dropout(xyz: np.ndarray) -> np.ndarray:
+    """Share of the signal that is left by the air in the sinuses, at template places in mm."""
+    # ASSUME: one patch below the orbitofrontal cortex; real scans lose some over the ears too.
+    squared = ((xyz - np.array([0, 38, -30], xyz.dtype)) ** 2).sum(axis=1)
+    return 1 - 0.55 * np.exp(-squared / (2 * 9.0**2))
+
+
+@dataclass(frozen=True)
+class Courses:
+    """Time courses as sums of sinusoids.
+
+    ``frequencies`` (n_frequencies,) in Hz; ``cosines`` and ``sines`` (n_frequencies, n_courses);
+    ``offset`` (n_courses,).
+    """
+
+    frequencies: np.ndarray
+    cosines: np.ndarray
+    sines: np.ndarray
+    offset: np.ndarray
+
+    def at(self, times: np.ndarray) -> np.ndarray:
+        """Sample at times (s), shape (n_times, n_courses)."""
+        phase = 2 * np.pi * np.asarray(times, float)[:, None] * self.frequencies
+        return np.cos(phase) @ self.cosines + np.sin(phase) @ self.sines - self.offset
+
+
+def draw_courses(
+    random: np.random.Generator,
+    correlation: np.ndarray,
+    times: np.ndarray,
+    band: tuple[float, float],
+) -> Courses:
+    """Draw time courses with a given correlation and an amplitude falling as f^-1/2.
+
+    Parameters
+    ----------
+    random : numpy.random.Generator
+    correlation : ndarray, shape (n, n)
+    times : ndarray, shape (n_times,)
+        Where mean 0 and variance 1 hold. The correlation of these samples is ``correlation``
+        exactly if the band leaves twice as many degrees of freedom as there are courses,
+        otherwise in expectation.
+    band : (float, float)
+        Hz.
+    """
+    count = len(correlation)
+    duration = times[-1] - times[0]
+    frequencies = np.arange(band[0], band[1], 1 / (1.6 * duration))
+    amplitude = frequencies[:, None] ** -0.5
+    cosines, sines = amplitude * random.normal(size=(2, len(frequencies), count))
+    courses = Courses(frequencies, cosines, sines, np.zeros(count))
+    sampled = courses.at(times)
+    offset = sampled.mean(axis=0)
+    sampled -= offset
+    if 2 * (band[1] - band[0]) * duration >= 2 * count:
+        unmix = np.linalg.inv(np.linalg.cholesky(sampled.T @ sampled / len(times))).T
+    else:
+        unmix = np.diag(1 / sampled.std(axis=0))
+    mix = unmix @ np.linalg.cholesky(correlation).T
+    return Courses(frequencies, cosines @ mix, sines @ mix, offset @ mix)
+
+
+def complete_correlation(fixed: dict[tuple[int, int], float], wanted: np.ndarray) -> np.ndarray:
+    """Give a positive definite correlation matrix that keeps the fixed entries to the letter.
+
+    The other entries are those wanted, drawn towards the product of the fixed ones along the
+    path between the two as far as needed. For fixed entries without a cycle that product is the
+    completion of greatest determinant (Grone et al. 1984, Linear Algebra Appl 58:109), so there
+    is always an answer.
+
+    Parameters
+    ----------
+    fixed : dict
+        (row, column) to correlation.
+    wanted : ndarray, shape (n, n)
+
+    Raises
+    ------
+    Fault
+        If the fixed entries contradict each other, which only a cycle of them can.
+    """
+    count = len(wanted)
+    neighbours: list[list[tuple[int, float]]] = [[] for _ in range(count)]
+    for (i, j), value in fixed.items():
+        neighbours[i].append((j, value))
+        neighbours[j].append((i, value))
+    safe = np.zeros((count, count))
+    for start in range(count):
+        safe[start, start] = 1.0
+        seen, queue = {start}, deque([start])
+        while queue:
+            here = queue.popleft()
+            for there, value in neighbours[here]:
+                if there not in seen:
+                    seen.add(there)
+                    safe[start, there] = safe[start, here] * value
+                    queue.append(there)
+    for share in np.linspace(0, 1, 21):
+        matrix = (1 - share) * wanted + share * safe
+        np.fill_diagonal(matrix, 1.0)
+        for (i, j), value in fixed.items():
+            matrix[i, j] = matrix[j, i] = value
+        if np.linalg.eigvalsh(matrix)[0] > 0.02:
+            return matrix
+    if np.linalg.eigvalsh(matrix)[0] > 1e-6:
+        return matrix
+    raise Fault("twin: the planted correlations contradict each other; plant fewer in a ring")
+
+
+class SignalModel:
+    """Sources of one run: regions, networks and nuisance.
+
+    Parameters
+    ----------
+    truth : dict
+        One session of `crossfc.twin.truth.plan`.
+    seeds, targets : list of dict
+        Rows of the sheets; spheres only. A name in both is one region.
+    key : tuple
+        Seed, person, session and run: what the random numbers derive from.
+    times : ndarray, shape (n_volumes,)
+        Middle of each volume, s.
+    """
+
+    def __init__(
+        self,
+        truth: dict,
+        seeds: Iterable[dict],
+        targets: Iterable[dict],
+        key: tuple,
+        times: np.ndarray,
+    ) -> None:
+        self.regions = _regions(seeds, targets)
+        self._names = [*self.regions, *NETWORKS]
+        planted = {}
+        for edge, value in truth["correlation"].items():
+            i, j = (self._names.index(name) for name in edge.split("-"))
+            planted[i, j] = value
+        self.correlation = complete_correlation(planted, self._background())
+        neural = stream(*key, "neural")
+        self._neural = draw_courses(neural, self.correlation, times, (0.01, 0.1))
+        nuisance = stream(*key, "nuisance")
+        self._global = draw_courses(nuisance, np.eye(_SOURCES["global"]), times, (0.01, 0.06))
+        self._fluid = draw_courses(
+            nuisance, np.eye(_SOURCES["fluid"] + _SOURCES["white"]), times, (0.01, 0.19)
+        )
+        self._drift = draw_courses(nuisance, np.eye(_SOURCES["drift"]), times, (0.0008, 0.005))
+        # Nuisance is uneven over the brain: a few slow waves of random direction.
+        count = sum(_SOURCES.values())
+        self._waves = nuisance.normal(scale=2 * np.pi / 150, size=(count, 3))
+        self._phases = nuisance.uniform(0, 2 * np.pi, size=count)
+
+    def courses(self, times: np.ndarray) -> np.ndarray:
+        """Sample all sources, shape (n_times, n_sources); each of about unit variance."""
+        parts = (self._neural, self._global, self._fluid, self._drift)
+        return np.concatenate([part.at(times) for part in parts], axis=1)
+
+    def loadings(
+        self, xyz: np.ndarray, gm: np.ndarray, wm: np.ndarray, csf: np.ndarray
+    ) -> np.ndarray:
+        """Give how strongly each source is heard at each place.
+
+        Parameters
+        ----------
+        xyz : ndarray, shape (n_voxels, 3)
+            Template space, mm.
+        gm, wm, csf : ndarray, shape (n_voxels,)
+            Tissue fractions.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_sources, n_voxels)
+            Per cent of the local intensity.
+        """
+        neural = self._weights(xyz) * (_NEURAL * (0.1 + 0.9 * gm))
+        waves = np.cos(self._waves.astype(np.float32) @ xyz.T + self._phases[:, None])
+        field = 0.5 + 0.5 * waves
+        field[: _SOURCES["global"]] = 1
+        heard = {
+            "global": np.full_like(gm, _GLOBAL),
+            "fluid": _FLUID * (csf + 0.12),
+            "white": _WHITE * (wm + 0.15),
+            "drift": np.full_like(gm, _DRIFT),
+        }
+        amplitude = np.stack([heard[kind] for kind, n in _SOURCES.items() for _ in range(n)])
+        return np.concatenate([neural, field * amplitude]).astype(np.float32)
+
+    def _weights(self, xyz: np.ndarray) -> np.ndarray:
+        weights = np.zeros((len(self._names), len(xyz)), np.float32)
+        for i, (centres, radius) in enumerate(self.regions.values()):
+            # Flat over the sphere, then a steep fall: the mean over the sphere is the source.
+            reach = (_squared_distance(xyz, centres) / (radius + _REGION_MARGIN) ** 2) ** 2
+            weights[i] = np.exp(-reach)
+        total = weights.sum(axis=0)
+        weights /= np.maximum(total, 1)
+        free = 1 - np.minimum(total, 1)
+        for i, centres in enumerate(NETWORKS.values(), len(self.regions)):
+            squared = _squared_distance(xyz, np.array(centres, float))
+            weights[i] = free * np.exp(-squared / (2 * _NETWORK_SD**2))
+        return weights
+
+    def _background(self) -> np.ndarray:
+        """Correlations nobody planted: regions go with the network they lie in."""
+        on = np.zeros((len(self._names), len(NETWORKS)))
+        for i, (centres, _) in enumerate(self.regions.values()):
+            for k, places in enumerate(NETWORKS.values()):
+                squared = _squared_distance(centres, np.array(places, float)).min()
+                on[i, k] = _ON_NETWORK * np.exp(-squared / (2 * _NETWORK_SD**2))
+        on[len(self.regions) :] = np.eye(len(NETWORKS))
+        between = 0.9 * np.eye(len(NETWORKS)) + 0.1
+        wanted = on @ between @ on.T
+        wanted[: len(self.regions), : len(self.regions)] += 0.08
+        np.fill_diagonal(wanted, 1.0)
+        return wanted
+
+
+def _squared_distance(xyz: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Squared distance (mm²) to the nearest of several centres, shape (n_voxels,)."""
+    xyz = np.asarray(xyz)
+    best = None
+    for centre in centres.astype(xyz.dtype):
+        squared = ((xyz - centre) ** 2).sum(axis=1)
+        best = squared if best is None else np.minimum(best, squared)
+    return best
+
+
+def _regions(seeds: Iterable[dict], targets: Iterable[dict]) -> dict[str, tuple[np.ndarray, float]]:
+    rows: dict[str, list[dict]] = {}
+    for column, table in (("seed", seeds), ("target", targets)):
+        here: dict[str, list[dict]] = {}
+        for row in table:
+            if row["kind"] != "sphere":
+                raise Fault(
+                    f"twin: {column} {row[column]} is a {row['kind']}; the twin plants its "
+                    "signal in spheres, so give it a set of spheres"
+                )
+            here.setdefault(row[column], []).append(row)
+        rows = here | rows  # a target of the same name as a seed is that seed
+    return {
+        name: (
+            np.array([[float(row[axis]) for axis in "xyz"] for row in parts]),
+            max(float(row["radius_mm"]) for row in parts),
+        )
+        for name, parts in rows.items()
+    }

@@ -1,0 +1,307 @@
+"""What is planted in a twin: which correlations, by which formula, in whom and how strongly."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from math import sqrt, tanh
+
+import numpy as np
+
+from crossfc.fault import Fault
+from crossfc.twin.design import SCORE_MODEL, number, stream
+
+# Spread of a session's measured Fisher z about the planted one, for two regions in 120 volumes
+# of 2.5 s cleaned with 24 motion parameters, aCompCor and 0.008-0.1 Hz. Used for the expected
+# effect sizes only; a test measures it.
+MEASUREMENT_SD = 0.22
+_LIMIT = 1.25  # Fisher z; beyond it a correlation of 0.85 would be no brain's
+
+FORMULA = (
+    "fisher_z = baseline + group[group] + person + active * drug[group] + (period - 1.5) * period"
+    " + sum over scales of sign * slope / 2 * (change - expected change of the group) + session;"
+    " active is 1 or 0, sign is +1 under the active treatment and -1 under the other; person and"
+    " session are normal with the standard deviations given; limited to ±1.25;"
+    " correlation = tanh(fisher_z)"
+)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A planted connection between a seed and a target; all values in Fisher z.
+
+    ``drug`` and ``group`` are (patients, controls); ``ties`` is scale to Fisher z per point of
+    the change in score (active minus control).
+    """
+
+    seed: str
+    target: str
+    meaning: str
+    baseline: float = 0.25
+    drug: tuple[float, float] = (0.0, 0.0)
+    group: tuple[float, float] = (0.0, 0.0)
+    period: float = 0.0
+    ties: dict[str, float] = field(default_factory=dict)
+    person_sd: float = 0.10
+    session_sd: float = 0.06
+
+    @property
+    def name(self) -> str:
+        """Such as ``pgACC-insulaR``."""
+        return f"{self.seed}-{self.target}"
+
+
+EDGES = (
+    Edge(
+        "pgACC", "insulaR", "group by drug, and tied to the change in depression",
+        baseline=0.25, drug=(-0.45, 0.25), group=(0.10, 0.0), ties={"MADRS": 0.024},
+    ),
+    Edge(
+        "sgACC", "ventralStriatum", "tied to the change in anhedonia, hardly a mean effect",
+        baseline=0.30, drug=(0.05, 0.0), ties={"SHAPS": -0.030, "TEPS_A": 0.030},
+    ),
+    Edge(
+        "dACC", "SMG", "group by drug, in the other direction",
+        baseline=0.10, drug=(0.45, -0.20), group=(-0.10, 0.0),
+    ),
+    Edge(
+        "pgACC", "PCC", "period 2 above period 1, no effect of the drug",
+        baseline=0.40, period=0.30,
+    ),
+    Edge("sgACC", "hippocampus", "no effect of anything: a null", baseline=0.25),
+    Edge(
+        "sgACC", "vmPFC", "group by drug common to the three subregions",
+        baseline=0.25, drug=(0.25, -0.12),
+    ),
+    Edge(
+        "pgACC", "vmPFC", "group by drug common to the three subregions",
+        baseline=0.25, drug=(0.25, -0.12),
+    ),
+    Edge(
+        "dACC", "vmPFC", "group by drug common to the three subregions",
+        baseline=0.05, drug=(0.25, -0.12),
+    ),
+)  # fmt: skip
+
+# Mean framewise displacement (mm) of a person under the control treatment: median, and spread of
+# its logarithm between people and between sessions; the active treatment multiplies it.
+_FD_MEDIAN, _FD_PERSON, _FD_SESSION, _FD_ACTIVE = 0.12, 0.25, 0.15, 1.25
+_FD_RANGE = (0.05, 0.40)
+_FD_REPEAT = 1.3  # a repeat run is made because the first was poor; here the second is the poorer
+
+
+def plan(
+    participants: Iterable[dict],
+    sessions: Iterable[dict],
+    seeds: Iterable[dict],
+    targets: Iterable[dict],
+    strengths: dict[str, float] | None = None,
+    *,
+    groups: Sequence[str | None],
+    treatments: Sequence[str],
+    edges: Sequence[Edge] = EDGES,
+    seed: int = 2024,
+) -> dict:
+    """Say what every session's correlations are.
+
+    What is planted in a person depends on that person's own rows only, so a changed row changes
+    the truth of one person.
+
+    Parameters
+    ----------
+    participants, sessions : list of dict
+        Rows of the sheets; people of other groups are left out.
+    seeds, targets : list of dict
+        Rows of the sheets (of seeds, those of one set); edges to regions that are not there are
+        not planted, and the truth says so.
+    strengths : dict, optional
+        Edge name (``pgACC-insulaR``), or ``all``, to a factor on its effects (drug, period,
+        ties); 0 makes it null.
+    groups : (str, str or None)
+        Patients, controls.
+    treatments : (str, str)
+        Active, control.
+    edges : sequence of Edge
+    seed : int
+
+    Returns
+    -------
+    dict
+        Plain enough for JSON: ``formula``, ``edges``, ``motion`` and ``sessions`` (person to
+        session to what `simulate_session` wants).
+
+    Raises
+    ------
+    Fault
+        If ``strengths`` names an edge that is not planted.
+    """
+    sessions = [dict(row) for row in sessions]
+    names = {row["seed"] for row in seeds}, {row["target"] for row in targets}
+    edges = _strengthen(edges, strengths or {})
+    planted = [e for e in edges if e.seed in names[0] and e.target in names[1]]
+    scales = _columns(sessions)
+    people = {p["participant_id"]: p for p in participants if p["group"] in groups}
+    by_person: dict[str, list[dict]] = {}
+    for row in sessions:
+        if row["participant_id"] in people and row["treatment"] in treatments:
+            by_person.setdefault(row["participant_id"], []).append(row)
+    return {
+        "formula": FORMULA,
+        "seed": int(seed),
+        "groups": {"patients": groups[0], "controls": groups[1]},
+        "treatments": {"active": treatments[0], "control": treatments[1]},
+        "measurement_sd": MEASUREMENT_SD,
+        "edges": [_describe(e, groups, scales) for e in planted],
+        "not_planted": [e.name for e in edges if e not in planted],
+        "motion": {
+            "formula": "mean FD = median * exp(person + session) * (active factor if active)",
+            "median_mm": _FD_MEDIAN,
+            "person_sd": _FD_PERSON,
+            "session_sd": _FD_SESSION,
+            "active_factor": _FD_ACTIVE,
+            "repeat_factor": _FD_REPEAT,
+            "limits_mm": list(_FD_RANGE),
+        },
+        "sessions": {
+            person: {
+                row["session_id"]: _session(
+                    row, rows, people[person], planted, scales, groups, treatments, seed
+                )
+                for row in rows
+            }
+            for person, rows in by_person.items()
+        },
+    }
+
+
+def _columns(sessions: list[dict]) -> dict[str, str]:
+    """Give the column of each instrument; ``MADRS_Total`` is a column of MADRS."""
+    found: dict[str, str] = {}
+    for column in sessions[0] if sessions else ():
+        for instrument in SCORE_MODEL:
+            if column == instrument or column.startswith(f"{instrument}_"):
+                found.setdefault(instrument, column)
+    return found
+
+
+def _strengthen(edges: Sequence[Edge], strengths: dict[str, float]) -> list[Edge]:
+    unknown = sorted(set(strengths) - {e.name for e in edges} - {"all"})
+    if unknown:
+        raise Fault(
+            f"twin strengths: there is no edge {', '.join(unknown)}; known are all, "
+            f"{', '.join(e.name for e in edges)}"
+        )
+    result = []
+    for edge in edges:
+        factor = float(strengths.get(edge.name, strengths.get("all", 1.0)))
+        result.append(
+            replace(
+                edge,
+                drug=(factor * edge.drug[0], factor * edge.drug[1]),
+                period=factor * edge.period,
+                ties={scale: factor * slope for scale, slope in edge.ties.items()},
+            )
+        )
+    return result
+
+
+def _describe(edge: Edge, groups: Sequence[str | None], scales: dict[str, str]) -> dict:
+    ties = {
+        scale: {
+            "slope_per_point": slope,
+            "planted": scale in scales,
+            "expected_change": {
+                g: SCORE_MODEL[scale][role][2] for role, g in enumerate(groups) if g
+            },
+        }
+        | (
+            {"column": scales[scale]}
+            if scale in scales
+            else {"why_not": "the design has no such scale"}
+        )
+        for scale, slope in edge.ties.items()
+    }
+    return {
+        "edge": edge.name,
+        "seed": edge.seed,
+        "target": edge.target,
+        "meaning": edge.meaning,
+        "baseline": edge.baseline,
+        "group": {g: edge.group[role] for role, g in enumerate(groups) if g},
+        "drug": {g: edge.drug[role] for role, g in enumerate(groups) if g},
+        "period": edge.period,
+        "ties": ties,
+        "person_sd": edge.person_sd,
+        "session_sd": edge.session_sd,
+        "hedges_g": _hedges(edge, groups, scales),
+    }
+
+
+def _change_sd(edge: Edge, role: int, scales: dict[str, str], measurement_sd: float) -> float:
+    # ASSUME: ties add up as if their scales were independent; they share some of their change.
+    variance = 2 * (edge.session_sd**2 + measurement_sd**2)
+    for scale in scales.keys() & edge.ties:
+        variance += (edge.ties[scale] * SCORE_MODEL[scale][role][3]) ** 2
+    return sqrt(variance)
+
+
+def _hedges(edge: Edge, groups: Sequence[str | None], scales: dict[str, str]) -> dict[str, float]:
+    """What Hedges' g estimates, with and without the error of measurement."""
+    result = {}
+    for word, error in (("true", 0.0), ("measured", MEASUREMENT_SD)):
+        patients, controls = (_change_sd(edge, role, scales, error) for role in (0, 1))
+        for role, label, spread in zip((0, 1), groups, (patients, controls), strict=True):
+            if label is not None:
+                result[f"drug_{label}_{word}"] = edge.drug[role] / spread
+        if None not in groups:
+            pooled = sqrt((patients**2 + controls**2) / 2)
+            result[f"group_by_drug_{word}"] = (edge.drug[0] - edge.drug[1]) / pooled
+    return {key: round(value, 3) for key, value in result.items()}
+
+
+def _session(
+    row: dict,
+    rows: list[dict],
+    person: dict,
+    edges: Sequence[Edge],
+    scales: dict[str, str],
+    groups: Sequence[str | None],
+    treatments: Sequence[str],
+    seed: int,
+) -> dict:
+    who, when = row["participant_id"], row["session_id"]
+    role = list(groups).index(person["group"])
+    active = row["treatment"] == treatments[0]
+    period = number(row.get("period"))
+    z = {}
+    for edge in edges:
+        value = edge.baseline + edge.group[role]
+        value += stream(seed, who, "edge", edge.name).normal(scale=edge.person_sd)
+        value += stream(seed, who, when, "edge", edge.name).normal(scale=edge.session_sd)
+        value += edge.drug[role] if active else 0.0
+        value += edge.period * (period - 1.5) if period is not None else 0.0
+        for scale in sorted(scales.keys() & edge.ties):
+            change = _change(rows, scales[scale], treatments)
+            if change is not None:
+                excess = change - SCORE_MODEL[scale][role][2]
+                value += (0.5 if active else -0.5) * edge.ties[scale] * excess
+        z[edge.name] = round(float(np.clip(value, -_LIMIT, _LIMIT)), 6)
+    fd = _FD_MEDIAN * (_FD_ACTIVE if active else 1.0)
+    fd *= np.exp(stream(seed, who, "fd").normal(scale=_FD_PERSON))
+    fd *= np.exp(stream(seed, who, when, "fd").normal(scale=_FD_SESSION))
+    scans = [s.strip() for s in str(row.get("scan") or "").split(";")]
+    return {
+        "group": person["group"],
+        "treatment": row["treatment"],
+        "period": None if period is None else int(period),
+        "fisher_z": z,
+        "correlation": {name: round(tanh(value), 6) for name, value in z.items()},
+        "mean_fd": {
+            scan: round(float(np.clip(fd * (_FD_REPEAT if again else 1.0), *_FD_RANGE)), 4)
+            for again, scan in enumerate(s for s in scans if s and s != "n/a")
+        },
+    }
+
+
+def _change(rows: list[dict], scale: str, treatments: Sequence[str]) -> float | None:
+    scores = {row["treatment"]: number(row.get(scale)) for row in rows}
+    active, control = scores.get(treatments[0]), scores.get(treatments[1])
+    return None if active is None or control is None else active - control
