@@ -406,7 +406,7 @@ def test_words_and_machinery_of_the_package(own, scripts):
 
 def test_a_moved_module_of_the_package(own, scripts):
     """All that name it are adjusted; the folder of faults moves as well."""
-    for old, new in (("session.smoothing", "group.smooth"), ("bids", "trial.bids")):
+    for old, new in (("session.connectivity.smoothing", "group.smooth"), ("bids", "trial.bids")):
         source, target = (f"crossfc/{name.replace('.', '/')}.py" for name in (old, new))
         (scripts / source).rename(scripts / target)
         for path in scripts.rglob("*.py"):
