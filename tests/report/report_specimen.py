@@ -59,7 +59,7 @@ TARGETS = [
     },
 ]
 READ = (
-    "config", "analyses", "pipelines", "made", "group_dir", "clinical_dir", "quality_dir",
+    "config", "analyses", "pipelines", "made", "group_dir", "clinic_dir", "quality_dir",
     "trial_dir", "robustness", "truth", "scales", "seeds", "targets",
 )  # fmt: skip
 SEED_PLACES = {"pgACC": (2, 43, 9), "dACC": (2, 26, 22), "sgACC": (1, 31, -5)}
@@ -124,7 +124,7 @@ def make(
     edges = _targets(rng, people, seeds, effect)
     _write(primary / "pairs" / "targets.tsv", edges)
     _mixed(rng, primary, seeds, groups)
-    _clinic(rng, study / "clinical", people, edges, seeds, groups, effect)
+    _clinic(rng, study / "clinic", people, edges, seeds, groups, effect)
     _quality(rng, study / "quality", people, seeds, edges)
     _write(study / "robustness.tsv", _robustness(rng, names, seeds))
     arguments: dict[str, Any] = {
@@ -133,7 +133,7 @@ def make(
         "pipelines": ["primary", "gsr"],
         "made": [study],
         "group_dir": study / "group",
-        "clinical_dir": study / "clinical",
+        "clinic_dir": study / "clinic",
         "quality_dir": study / "quality",
         "trial_dir": study / "trial",
         "robustness": study / "robustness.tsv",

@@ -161,7 +161,7 @@ def test_families_have_their_table(found, found_page, tmp_path):
 
 
 def test_every_point_of_a_correlation_is_drawn(found, found_page):
-    points = pd.read_csv(found.folder / "clinical/points.tsv", sep="\t")
+    points = pd.read_csv(found.folder / "clinic/points.tsv", sep="\t")
     n = points.groupby(["seed", "target", "scale"]).size().iloc[0]
     scatters = re.findall(r'<svg class="chart"[^>]*aria-label="Scatter of.*?</svg>', found_page.raw)
     assert len(scatters) >= 6
@@ -211,11 +211,11 @@ def test_clinical_only(found, tmp_path):
 
 
 def test_links_hold_without_the_scores_of_each_person(found, tmp_path):
-    clinic = tmp_path / "clinical"
-    shutil.copytree(found.folder / "clinical", clinic)
+    clinic = tmp_path / "clinic"
+    shutil.copytree(found.folder / "clinic", clinic)
     (clinic / "scores.tsv").unlink()
     (clinic / "points.tsv").unlink()
-    page = page_of(found, tmp_path / "page.html", clinical_dir=clinic)
+    page = page_of(found, tmp_path / "page.html", clinic_dir=clinic)
     ids = {a["id"] for _, a in page.tags if a.get("id")}
     assert {a["href"][1:] for a in page.all("a", href="#") if a["href"][0] == "#"} <= ids
     assert "was lower under ketamine than under placebo, the better direction" in page.text
@@ -226,7 +226,7 @@ def _ready_maps(found, folder) -> tuple[dict, pd.DataFrame]:
     shutil.copytree(found.folder / "group/primary", folder / "group/maps")
     for name in ("targets.tsv", "pairs/targets.tsv", "mixed.tsv"):
         (folder / "group/maps" / name).unlink(missing_ok=True)
-    gone = dict.fromkeys(("quality_dir", "robustness", "truth", "clinical_dir"))
+    gone = dict.fromkeys(("quality_dir", "robustness", "truth", "clinic_dir"))
     config = found.arguments["config"] | {"entry": "maps"}
     clusters = pd.read_csv(folder / "group/maps/drug_TRD/clusters.tsv", sep="\t")
     own = {"config": config, "pipelines": ["maps"], "group_dir": folder / "group", "carpets": []}
@@ -273,7 +273,7 @@ def test_what_the_plan_does_not_make_is_not_told(found, found_page, tmp_path):
     (study / "quality/qcfc_old.tsv").write_text("seed\tp\na\t0.5\n")
     (study / "sub-77/ses-1/func").mkdir(parents=True)
     places = {
-        "group_dir": study / "group", "clinical_dir": study / "clinical",
+        "group_dir": study / "group", "clinic_dir": study / "clinic",
         "quality_dir": study / "quality", "trial_dir": study / "trial",
         "robustness": study / "robustness.tsv", "truth": study / "truth.json",
         "carpets": [],
@@ -291,7 +291,7 @@ def test_what_the_plan_does_not_make_is_not_told(found, found_page, tmp_path):
                  "Families of analyses", "What was planted", "qcfc old"):  # fmt: skip
         assert gone not in text, gone
     named = _part(page.raw, "Left in the results by an earlier", "</details>")
-    for left in ("clinical/change.tsv", "group/old", "group/primary/drug_HV", "truth.json",
+    for left in ("clinic/change.tsv", "group/old", "group/primary/drug_HV", "truth.json",
                  "group/primary/family.tsv", "group/primary/mixed.tsv", "quality/qcfc_old.tsv",
                  "robustness.tsv", "sub-77/ses-1/func"):  # fmt: skip
         assert left in named, left
@@ -301,7 +301,7 @@ def test_what_the_plan_does_not_make_is_not_told(found, found_page, tmp_path):
 
 
 def test_no_clinic(found, tmp_path):
-    page = page_of(found, tmp_path / "maps.html", clinical_dir=None, scales=None)
+    page = page_of(found, tmp_path / "maps.html", clinic_dir=None, scales=None)
     assert "In TRD, the connectivity of pgACC was lower" in page.text
     assert not page.all("section", id="clinical")
     assert not page.all("section", id="correlations")

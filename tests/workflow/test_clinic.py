@@ -23,7 +23,7 @@ def test_clinical_change_of_the_real_trial(tmp_path, root):
     config = clone.folder / "config/ds005917.yaml"
     done = clone.snakemake("clinical_change", config=config)
     assert done.returncode == 0, done.stderr
-    table = pandas.read_csv(clone.folder / "results/ds005917/clinical/change.tsv", sep="\t")
+    table = pandas.read_csv(clone.folder / "results/ds005917/clinic/change.tsv", sep="\t")
     assert sorted(set(table["scale"])) == ["HAM17_Total", "HAMD_Bech", "MADRS_Total"]
     madrs = table.set_index(["scale", "group"]).loc[("MADRS_Total", "MDD")]
     assert madrs["n"] == 24

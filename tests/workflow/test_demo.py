@@ -43,7 +43,7 @@ def test_group_by_drug_where_planted(demo):
 
 
 def test_change_on_change_where_planted(demo):
-    found = table(demo, "clinical/correlation.tsv").set_index(["seed", "target", "scale"])
+    found = table(demo, "clinic/correlation.tsv").set_index(["seed", "target", "scale"])
     insula = found.loc[("pgACC", "insulaR", "MADRS")]
     assert insula["r"] > 0 and insula["p_permutation"] < 0.01
     striatum = found.loc["sgACC", "ventralStriatum"]

@@ -10,7 +10,7 @@ from crossfc import provenance
 from crossfc.jobs import planned
 from tests.workflow.test_why import edit_cell
 
-SCORES = "results/small/clinical/scores.tsv"
+SCORES = "results/small/clinic/scores.tsv"
 
 
 def score(study) -> str:

@@ -175,10 +175,10 @@ def test_records_of_an_earlier_version(study):
 
 def test_missing_output(study):
     shutil.rmtree(study.folder / "results/small/sub-T02/ses-placebo/func")
-    (study.folder / "results/small/clinical/change.tsv").unlink()
+    (study.folder / "results/small/clinic/change.tsv").unlink()
     lines = why(study)
     at = lines.index("clinical_change")
-    assert lines[at + 1] == "  results/small/clinical/change.tsv does not exist"
+    assert lines[at + 1] == "  results/small/clinic/change.tsv does not exist"
     at = lines.index("connectivity_session: sub-T02 ses-placebo")
     assert lines[at + 1] == "  results/small/sub-T02/ses-placebo/func does not exist"
     assert len(lines) == 5
@@ -191,7 +191,7 @@ def test_older_input_and_a_lost_record_without_snakemakes_folder(study):
     shutil.copy(other, bold)
     os.utime(bold, (10**9, 10**9))
     shutil.rmtree(study.folder / ".snakemake")
-    (study.folder / "results/small/logs/records/clinical/change.tsv.record").unlink()
+    (study.folder / "results/small/logs/records/clinic/change.tsv.record").unlink()
     study.set_config(group__permutations=199)
     lines = why(study)
 
@@ -202,7 +202,7 @@ def test_older_input_and_a_lost_record_without_snakemakes_folder(study):
     assert reason("connectivity_session: sub-T02 ses-placebo") == (
         f"  {place} has another content than when it was read"
     )
-    path = "results/small/clinical/change.tsv"
+    path = "results/small/clinic/change.tsv"
     assert reason("clinical_change") == f"  there is no record of what {path} was made of"
     assert reason("group_test, 6 jobs") == "  config key group.permutations: 99 → 199"
 

@@ -143,7 +143,7 @@ def paired_scores(
     -------
     DataFrame
         scale, group, participant_id, sequence, active, control, delta, used, reason: the table
-        ``clinical/scores.tsv``. A scale nobody of a group was scored on gives no rows there.
+        ``clinic/scores.tsv``. A scale nobody of a group was scored on gives no rows there.
 
     Raises
     ------
@@ -212,7 +212,7 @@ def clinical_change(
     Returns
     -------
     table : DataFrame
-        The table ``clinical/change.tsv``, one row per scale and group. NaN where a number cannot
+        The table ``clinic/change.tsv``, one row per scale and group. NaN where a number cannot
         be computed: fewer than three people (of known order, where it matters), no variation, an
         order of treatments that is the same for all; ``unadjusted_because`` then says why there
         is no adjusted test.

@@ -131,7 +131,7 @@ def clinical_correlation(
     Returns
     -------
     ClinicalCorrelation
-        ``table`` (``clinical/correlation.tsv``), ``points`` (``clinical/points.tsv``; adjusted
+        ``table`` (``clinic/correlation.tsv``), ``points`` (``clinic/points.tsv``; adjusted
         changes are those without the difference of the orders' means), ``left`` (who is not in
         which test, with the reason) and ``notes``. Numbers that cannot be computed are NaN (fewer
         than four people, no variation, fewer than ten for the skipped correlation).

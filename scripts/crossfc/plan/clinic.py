@@ -92,12 +92,12 @@ class Clinic(Stage):
     def change_files(self) -> dict[str, str]:
         """Name the tables of the scores' change."""
         names = {"change": "change", "scores": "scores", "between": "between_groups"}
-        return {key: self.study.file("clinical", f"{name}.tsv") for key, name in names.items()}
+        return {key: self.study.file("clinic", f"{name}.tsv") for key, name in names.items()}
 
     def correlation_files(self) -> dict[str, str]:
         """Name the tables of change with change."""
         names = ("correlation", "points", "left")
-        return {name: self.study.file("clinical", f"{name}.tsv") for name in names}
+        return {name: self.study.file("clinic", f"{name}.tsv") for name in names}
 
     def results(self) -> list[str]:
         """List the tables of the clinic that this study has."""

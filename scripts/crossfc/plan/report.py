@@ -66,7 +66,7 @@ class Report(Stage):
 
     def contents(self) -> dict[str, Any]:
         """Give what the page is made from: where the results are, and plain structures."""
-        folders = {"clinical_dir": "clinical", "trial_dir": "trial"}
+        folders = {"clinic_dir": "clinic", "trial_dir": "trial"}
         if self.study.has_images:
             folders["group_dir"] = "group"
         if self.study.has_edges:

@@ -37,7 +37,7 @@ def write_report(
     pipelines: Sequence[str],
     analyses: Sequence[str] = (),
     group_dir: str | os.PathLike | None = None,
-    clinical_dir: str | os.PathLike | None = None,
+    clinic_dir: str | os.PathLike | None = None,
     quality_dir: str | os.PathLike | None = None,
     trial_dir: str | os.PathLike | None = None,
     scales: Any = None,
@@ -73,7 +73,7 @@ def write_report(
         Names of the pipelines, the primary one first; with ready maps the one that they stand for.
     analyses : sequence of str
         Names of the group analyses, in the order to show them.
-    group_dir, clinical_dir, quality_dir, trial_dir : path or None
+    group_dir, clinic_dir, quality_dir, trial_dir : path or None
         Folders of the results; ``group_dir`` holds one folder per pipeline.
     scales, seeds, targets : path, DataFrame, list of dict or None
         The sheets; of seeds, the rows of the primary set.
@@ -106,7 +106,7 @@ def write_report(
         pipelines,
         made,
         _path(group_dir),
-        _path(clinical_dir),
+        _path(clinic_dir),
         _path(quality_dir),
         _path(trial_dir),
         _path(robustness),

@@ -11,7 +11,16 @@ from crossfc.report.results import Results, read_analysis, read_json, read_table
 
 QUALITY_TABLES = ("sessions", "motion", "excluded")
 # Where results lie below the folder of a study.
-PLACES = ("clinical/*", "group/*", "group/*/*", "quality/*", "sub-*/ses-*/*", "*.tsv", "truth.json")
+PLACES = (
+    "clinic/*",
+    "clinical/*",
+    "group/*",
+    "group/*/*",
+    "quality/*",
+    "sub-*/ses-*/*",
+    "*.tsv",
+    "truth.json",
+)
 
 
 class Planned:
@@ -47,7 +56,7 @@ def read_results(
     pipelines: Sequence[str],
     made: Iterable[str | Path],
     group_dir: Path | None,
-    clinical_dir: Path | None,
+    clinic_dir: Path | None,
     quality_dir: Path | None,
     trial_dir: Path | None,
     robustness: Path | None,
@@ -67,7 +76,7 @@ def read_results(
     pairs = base / "pairs" if base else None
     asked = [(name, base / name) for name in analyses] if base else []
     found = [read_analysis(name, folder) for name, folder in asked if planned.holds(folder)]
-    clinical = Path(clinical_dir) if clinical_dir else None
+    clinical = Path(clinic_dir) if clinic_dir else None
     quality = Path(quality_dir) if quality_dir else None
     trial = Path(trial_dir) if trial_dir else None
 

@@ -1,7 +1,7 @@
 """The clinic: how scores changed, and whether connectivity changed with them.
 
 Requires   scores in the sheet of sessions; for correlations the a-priori edges of all sessions
-Makes      <results>/<study>/clinical/
+Makes      <results>/<study>/clinic/
 Steps      clinical_change (no image needed) -> clinical_correlation
 """
 

@@ -1,0 +1,69 @@
+"""Quality: who leaves and why, motion, likeness, and whether other pipelines give the same answer.
+
+Requires   quality records of all sessions, pairs and analyses of every pipeline
+Makes      <results>/<study>/quality/, robustness.tsv
+Steps      quality_group, robustness
+"""
+
+
+rule robustness:
+    """Does the answer depend on the pipeline? Each one's maps beside the primary's."""
+    input:
+        tests=expand(
+            plan.file("group", "{pipeline}", "{analysis}"),
+            pipeline=plan.pipelines,
+            analysis=refused(plan.group.analyses_made) if plan.trial else [],
+        ),
+    output:
+        plan.file("robustness.tsv"),
+    log:
+        plan.file("logs", "robustness.log"),
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs("table"),
+    params:
+        pipelines=plan.pipelines,
+        analyses=on_sheets(lambda: plan.group.analyses_made()),
+        code=code("robustness"),
+    script:
+        "../../scripts/robustness.py"
+
+
+rule quality_group:
+    """Motion of change, exclusions, and whether motion explains changes in connectivity."""
+    input:
+        folders=on_sheets(lambda: plan.connectivity.folders()),
+        pairs=on_sheets(lambda: plan.group.pairs_with_edges(plan.primary)),
+        boldrefs=on_sheets(lambda: list(plan.scans.boldrefs().values())),
+    output:
+        **plan.quality.files(),
+    log:
+        plan.file("logs", "quality_group.log"),
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs("table"),
+    params:
+        sessions=on_sheets(lambda: plan.people.sessions_of_people()),
+        pipelines=plan.pipelines,
+        task=plan.config["task"],
+        space=plan.config["space"],
+        labels=plan.labels(),
+        limits=plan.config["exclusion"],
+        # Their scans, in the order of the input: paths would make a moved data set another one.
+        boldrefs=on_sheets(lambda: list(plan.scans.boldrefs())),
+        code=code("quality_group"),
+    script:
+        "../../scripts/quality_group.py"
+
+
+rule quality:
+    """Quality of sessions and people: motion, exclusions, likeness."""
+    input:
+        on_sheets(plan.require_scans),
+        on_sheets(lambda: plan.group.pairs_with_edges(plan.primary)),
+        on_sheets(lambda: plan.quality.results()),
+    localrule: True
