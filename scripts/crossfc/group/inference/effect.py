@@ -52,7 +52,8 @@ def _noncentral_t_quantile(share: float, df: float, noncentrality: np.ndarray) -
     """Compute quantiles of the noncentral t distribution, to ten digits.
 
     Not by scipy.stats.nct: the import of all distributions takes as long as a small analysis (a
-    test compares them). `nctdtrit` stops at six digits; a step of Newton's from there gives the rest.
+    test compares them). `nctdtrit` stops at six digits; a step of Newton's from there gives the
+    rest.
     """
     from scipy.special import nctdtr, nctdtrit
 
