@@ -90,7 +90,7 @@ def _validated(arguments: Sequence[str]) -> list[str]:
     left = trial.left()
     lines += ["", f"Who leaves a paired analysis, and why: {len(left) or 'nobody'}"]
     for row in left:
-        what = "" if row["what"] == row["participant_id"] else f" {row['what']}"
+        what = f" {row['what']}" if row["what"] else ""
         where = f" ({row['analysis']})" if row["analysis"] else ""
         lines.append(f"  {row['participant_id']}{what}{where}: {row['reason']}")
     if plan.has_images:
@@ -101,7 +101,7 @@ def _validated(arguments: Sequence[str]) -> list[str]:
         lines += ["", "Nobody has scans under both treatments: the clinic alone can be analysed."]
     lines += [f"Scales: {', '.join(trial.scales) or 'none'}"]
     jobs: dict[str, int] = {}
-    for job in workflow.dag.needrun_jobs():
+    for job in workflow.dag.needrun_jobs(exclude_finished=False):
         if job.rule.script:
             jobs[job.rule.name] = jobs.get(job.rule.name, 0) + 1
     counted = ", ".join(f"{name} ({number})" for name, number in sorted(jobs.items()))
