@@ -6,6 +6,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3.11
 CORES ?= 2
 VENV := .venv
+export UV_PROJECT_ENVIRONMENT := $(VENV)
 BIN := $(VENV)/bin
 # One process a core; the tests of a file stay together, as they share what they made.
 SIDE_BY_SIDE := --numprocesses $(CORES) --dist loadfile

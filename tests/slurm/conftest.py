@@ -92,7 +92,7 @@ class ClusterStudy(Study):
         self.started.append(process)
         return process
 
-    def run(self, *arguments: str, timeout: float = 600) -> int:
+    def run(self, *arguments: str, timeout: float = 1500) -> int:
         """Run Snakemake to its end and give its exit code."""
         return self.start(*arguments).wait(timeout)
 
@@ -114,7 +114,7 @@ class ClusterStudy(Study):
         """Count how often each job has ended."""
         return Counter(" ".join(entry[1:]) for entry in self.diary("end"))
 
-    def freeze_one(self, after: int, timeout: float = 240) -> int:
+    def freeze_one(self, after: int, timeout: float = 600) -> int:
         """Stop the process of a running script once some have ended, and give its number."""
         wait_for(lambda: len(self.diary("end")) >= after, timeout, f"{after} jobs to end")
         seen = {process for process, *_ in self.diary("begin")}

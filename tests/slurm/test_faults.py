@@ -30,7 +30,7 @@ def test_cancelled_job(interrupted):
     interrupted.freeze_one(after=2)
     interrupted.cluster.ask("scancel", batch_at_work(interrupted)["job"])
     # The run itself submits the rest once more.
-    assert process.wait(300) == 0, interrupted.said()[-8000:]
+    assert process.wait(900) == 0, interrupted.said()[-8000:]
     assert len(submissions(interrupted)) == 2
     assert_whole(interrupted)
 
@@ -40,7 +40,7 @@ def test_killed_node(interrupted):
     process = interrupted.start("connectivity", *HASTE)
     interrupted.freeze_one(after=2)
     cluster.kill_node(batch_at_work(interrupted)["node"])
-    assert process.wait(400) == 0, interrupted.said()[-8000:]
+    assert process.wait(900) == 0, interrupted.said()[-8000:]
     assert "the rest is submitted anew" in interrupted.said()
     assert_whole(interrupted)
 
@@ -62,7 +62,7 @@ def test_over_its_time(interrupted):
     interrupted.freeze_one(after=2)
     job = batch_at_work(interrupted)["job"]
     interrupted.cluster.ask("scontrol", "update", f"JobId={job}", "TimeLimit=1")
-    assert process.wait(400) == 0, interrupted.said()[-8000:]
+    assert process.wait(900) == 0, interrupted.said()[-8000:]
     assert "DUE TO TIME LIMIT" in interrupted.said()
     first, second = (int(job["TimeLimit"]) for job in interrupted.cluster.ended()[-2:])
     assert first == 1 and second == 2 * 9 * 2, "twice two minutes for each of nine"
@@ -72,14 +72,14 @@ def test_over_its_time(interrupted):
 def test_restarted_controller(interrupted):
     cluster = interrupted.cluster
     process = interrupted.start("connectivity", *HASTE)
-    wait_for(lambda: len(interrupted.diary("end")) >= 2, 240, "two jobs to end")
+    wait_for(lambda: len(interrupted.diary("end")) >= 2, 600, "two jobs to end")
     cluster.stop_controller()
     # Longer than several questions about the jobs.
     pause(20)
     assert process.poll() is None, interrupted.said()[-8000:]
     cluster.start_controller()
     # The next job of a batch cannot begin without a controller; what is left is submitted again.
-    assert process.wait(300) == 0, interrupted.said()[-8000:]
+    assert process.wait(900) == 0, interrupted.said()[-8000:]
     assert_whole(interrupted)
 
 
@@ -90,7 +90,7 @@ def test_killed_snakemake(interrupted):
     frozen = interrupted.freeze_one(after=2)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    wait_for(lambda: len(cluster.queue()) == 1, 120, "the other batch to end")
+    wait_for(lambda: len(cluster.queue()) == 1, 600, "the other batch to end")
     before = interrupted.ended()
     assert 2 < sum(before.values()) < 9
     half = [entry for entry in interrupted.diary("begin") if entry[0] == str(frozen)]
@@ -118,11 +118,11 @@ def test_one_bad_scan_stops_no_other_of_its_batch(interrupted):
     cluster.ask("scontrol", "update", f"partitionname={PARTITION}", "state=down")
     try:
         process = interrupted.start("connectivity", *HASTE, "--retries", "1")
-        wait_for(lambda: submissions(interrupted), 120, "the batch to be submitted")
+        wait_for(lambda: submissions(interrupted), 600, "the batch to be submitted")
         scans[5].rename(gone)
     finally:
         cluster.ask("scontrol", "update", f"partitionname={PARTITION}", "state=up")
-    assert process.wait(400) == 1
+    assert process.wait(900) == 1
     assert sum(interrupted.ended().values()) == 7
     gone.rename(scans[5])
     said = interrupted.said()
@@ -155,8 +155,8 @@ def test_why_jobs_wait_is_said(interrupted):
     try:
         process = interrupted.start("connectivity", *HASTE)
         words = "crossfc: job [0-9]+ waits in SLURM's queue, and squeue says why: PartitionDown"
-        wait_for(lambda: re.search(words, interrupted.said()), 120, "the reason")
+        wait_for(lambda: re.search(words, interrupted.said()), 600, "the reason")
     finally:
         cluster.ask("scontrol", "update", f"partitionname={PARTITION}", "state=up")
-    assert process.wait(300) == 0, interrupted.said()[-8000:]
+    assert process.wait(900) == 0, interrupted.said()[-8000:]
     assert_whole(interrupted, again=False)
