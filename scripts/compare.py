@@ -1,4 +1,4 @@
-"""Say in words how two runs differ: python scripts/compare.py results/a results/b.
+"""Describe in words how two runs differ: python scripts/compare.py results/a results/b.
 
 Ends with 0 where all results are equal byte by byte, with 1 where some differ, with 2 where
 there is nothing to compare.

@@ -1,4 +1,4 @@
-"""Give what fMRIPrep made of one run its place in the derivatives."""
+"""Return what fMRIPrep made of one run its place in the derivatives."""
 
 from pathlib import Path
 

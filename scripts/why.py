@@ -1,4 +1,4 @@
-"""Say why jobs would run, in words: python scripts/why.py [what you would give Snakemake].
+"""Explain why jobs would run, in words: python scripts/why.py [what you would give Snakemake].
 
 A dry run of Snakemake, with the reasons of `snakemake -n` told by row, key, file, function and
 environment. Nothing is run. Such as: python scripts/why.py --configfile my_study.yaml -- group

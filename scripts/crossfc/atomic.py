@@ -25,7 +25,7 @@ permission: Callable[[], None] = _granted
 
 @contextmanager
 def writing(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary path in the same folder; rename it to ``path`` when the block succeeds.
+    """Return a temporary path in the same folder; rename it to ``path`` when the block succeeds.
 
     The temporary name ends as the real one does, so writers that look at the extension
     (nibabel, matplotlib) do the right thing. If the block raises, nothing is left behind; what a
@@ -49,7 +49,7 @@ def writing(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextmanager
 def writing_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """Give an empty folder beside ``path`` that takes its place when the block succeeds.
+    """Return an empty folder beside ``path`` that takes its place when the block succeeds.
 
     What was in ``path`` before is then gone. If the block raises, or the process is killed,
     ``path`` is as it was; what a killed process leaves is ``.part<number>_<name>`` beside it, which

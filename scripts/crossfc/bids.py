@@ -79,12 +79,12 @@ def parse_name(name: str) -> tuple[dict[str, str], str, str]:
 
 
 def label(identifier: str) -> str:
-    """Give the label of an identifier: ``01`` of ``sub-01``, ``d2`` of ``ses-d2``."""
+    """Return the label of an identifier: ``01`` of ``sub-01``, ``d2`` of ``ses-d2``."""
     return identifier.split("-", 1)[1] if "-" in identifier else identifier
 
 
 def dataset_description(name: str, version: str) -> dict[str, object]:
-    """Give the dataset_description.json of a derivative data set (BIDS 1.10)."""
+    """Return the dataset_description.json of a derivative data set (BIDS 1.10)."""
     return {
         "Name": name,
         "BIDSVersion": "1.10.0",

@@ -18,7 +18,7 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 
 
 def absence(path: str | Path) -> str | None:
-    """Say why a file's content cannot be read here, and what to do about it.
+    """Explain why a file's content cannot be read here, and what to do about it.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def require(path: str | Path, needed_by: str = "", remedy: str = "") -> None:
 
 
 def refusal(path: str | Path, why: str, needed_by: str = "", remedy: str = "") -> str:
-    """Give the sentence for a file whose content is not here (see `absence`, `require`)."""
+    """Return the sentence for a file whose content is not here (see `absence`, `require`)."""
     what, _, own = why.partition("; ")
     needed = f", {needed_by}" if needed_by else ""
     given = own or remedy or "restore the file"

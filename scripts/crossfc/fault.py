@@ -65,7 +65,7 @@ class Gathering:
 
 
 def at(file: object, row: int | None = None, column: str | None = None) -> str:
-    """Say where a fault is, as ``file, row 3, column "period"``.
+    """Describe where a fault is, as ``file, row 3, column "period"``.
 
     Rows are counted as a spreadsheet does: the header is row 1.
     """
@@ -90,7 +90,7 @@ def raise_all(faults: Sequence[str]) -> None:
 
 
 def causes(faults: Sequence[str]) -> list[str]:
-    """Give one line for each cause.
+    """Return one line for each cause.
 
     Sentences that differ only in their row, person, session, file or numbers are one fault that
     was made once and found many times, such as a treatment that is spelt otherwise in every row.
@@ -118,7 +118,7 @@ def causes(faults: Sequence[str]) -> list[str]:
 
 
 def _kind(place: re.Match[str]) -> str:
-    """Give what a place is: of a file its suffix (such as bold.nii.gz), of others nothing."""
+    """Return what a place is: of a file its suffix (such as bold.nii.gz), of others nothing."""
     name = place[0].rpartition("/")[2]  # an underscore in a folder's name says nothing of a file
     _, underscore, suffix = name.rpartition("_")
     return f"\0{suffix}" if underscore else "\0"

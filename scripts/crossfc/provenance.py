@@ -85,7 +85,7 @@ def provenance(
 
 
 def _told(config: dict[str, Any], home: Path) -> dict[str, Any]:
-    """Give the configuration without the folders of somebody's disk (see `crossfc.trial.path`)."""
+    """Return the configuration without the folders of somebody's disk (see `crossfc.trial.path`)."""
     found = copy.deepcopy(config)
     keys = ("bids_dir", "derivatives_dir", "results_dir", "strategies")
     places = [(found, key) for key in keys]
@@ -107,7 +107,7 @@ def _derivatives(config: dict[str, Any]) -> list[dict[str, str | None]] | None:
 
 
 def packages() -> dict[str, str]:
-    """Give the version of every package of this process's environment."""
+    """Return the version of every package of this process's environment."""
     found = {dist.name.lower().replace("_", "-"): dist.version for dist in distributions()}
     return {"python": platform.python_version()} | dict(sorted(found.items()))
 
@@ -118,12 +118,12 @@ def _digests(home: Path, folder: str, patterns: Iterable[str]) -> dict[str, str 
 
 
 def sheet_paths(config: dict[str, Any]) -> dict[str, str]:
-    """Give the files that are the design, by what they are."""
+    """Return the files that are the design, by what they are."""
     return config["sheets"] | {"strategies": config["strategies"]}
 
 
 def sheet_contents(config: dict[str, Any]) -> dict[str, bytes | None]:
-    """Give what the files that are the design held when the run was planned.
+    """Return what the files that are the design held when the run was planned.
 
     They may have been edited since. None where there is no such file.
     """
@@ -136,7 +136,7 @@ def sheet_contents(config: dict[str, Any]) -> dict[str, bytes | None]:
 
 
 def sheet_digests(config: dict[str, Any]) -> dict[str, str | None]:
-    """Give the SHA-256 of the files that are the design (see `sheet_contents`)."""
+    """Return the SHA-256 of the files that are the design (see `sheet_contents`)."""
     return {
         name: None if text is None else hashlib.sha256(text).hexdigest()
         for name, text in sheet_contents(config).items()
@@ -144,7 +144,7 @@ def sheet_digests(config: dict[str, Any]) -> dict[str, str | None]:
 
 
 def file_digest(path: str | Path) -> str | None:
-    """Give a file's SHA-256, as ``sha256sum`` prints it; None where there is no such file."""
+    """Return a file's SHA-256, as ``sha256sum`` prints it; None where there is no such file."""
     path = Path(path)
     if not path.is_file():
         return None
@@ -153,7 +153,7 @@ def file_digest(path: str | Path) -> str | None:
 
 
 def seeds(config: dict[str, Any], path: str = "") -> dict[str, int]:
-    """Give every random seed of a configuration by its key.
+    """Return every random seed of a configuration by its key.
 
     A ``seed`` that is a word is a region of the brain.
     """
@@ -219,7 +219,7 @@ def read(results: str | Path) -> dict[str, Any]:
 
 
 def _commit(home: Path) -> str | None:
-    """Give the commit of the workflow's folder; None where it is no clone, or git is missing."""
+    """Return the commit of the workflow's folder; None where it is no clone, or git is missing."""
     try:
         head = _git(home, "rev-parse", "HEAD")
         code = ("Snakefile", "workflow", "scripts", "envs", "profiles", "uv.lock")

@@ -68,7 +68,7 @@ def kind_of(root: str | os.PathLike) -> str | None:
 
 
 def first_file(root: str | os.PathLike) -> str | None:
-    """Give a file of a folder as seen from it; None where there is none, as in no folder.
+    """Return a file of a folder as seen from it; None where there is none, as in no folder.
 
     Hidden files do not count (a version control's, a desktop's), but ``.bidsignore``, which is a
     data set's own.
@@ -78,7 +78,7 @@ def first_file(root: str | os.PathLike) -> str | None:
 
 
 def is_result(root: str | os.PathLike) -> bool:
-    """Tell whether a folder's ``dataset_description.json`` is that of crossfc's results."""
+    """Return whether a folder's ``dataset_description.json`` is that of crossfc's results."""
     said = _read(Path(root) / "dataset_description.json")
     if not isinstance(said, dict) or str(said.get("Name")).endswith(", preprocessed"):
         return False
@@ -109,7 +109,7 @@ def making(*paths: str | os.PathLike) -> Iterator[None]:
 
 
 def fault(root: str | os.PathLike, kind: str, files: Iterable[str | os.PathLike]) -> str:
-    """Say what forbids to make files in a folder: what is there and is not ours.
+    """Describe what forbids to make files in a folder: what is there and is not ours.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def _records(root: Path) -> dict[str, list[Any]]:
-    """Give what jobs took down: name of a file to its states; None of one that was begun."""
+    """Return what jobs took down: name of a file to its states; None of one that was begun."""
     found: dict[str, list[Any]] = {}
     for folder, _, names in os.walk(root / _FILES):
         for name in names:
@@ -199,7 +199,7 @@ def _state(path: Path) -> dict[str, Any]:
 
 
 def _digest(path: Path) -> str:
-    """Give the SHA-256 of a file; of the two ends of a large one, so that planning stays quick."""
+    """Return the SHA-256 of a file; of the two ends of a large one, so that planning stays quick."""
     size = path.stat().st_size
     with open(path, "rb") as content:
         if size <= _WHOLE:
@@ -211,7 +211,7 @@ def _digest(path: Path) -> str:
 
 
 def _root_of(path: Path) -> Path:
-    """Give the data set's root from one of its files: where the person's folder lies."""
+    """Return the data set's root from one of its files: where the person's folder lies."""
     person = path.name.partition("_")[0]
     if person.startswith("sub-"):
         for folder in path.parents:
@@ -225,7 +225,7 @@ def _place(root: Path) -> dict[str, Any]:
 
 
 def _bound(root: Path) -> bool:
-    """Tell whether a claim was made in this very folder, moved or not."""
+    """Return whether a claim was made in this very folder, moved or not."""
     said = _read(root / _CLAIM)
     if not isinstance(said, dict):
         return False

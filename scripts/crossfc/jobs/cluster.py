@@ -38,12 +38,12 @@ _TURN = {"None", "Priority", "Resources", "Dependency", "BeginTime", "Cleaning",
 
 
 def passes(message: str) -> bool:
-    """Say whether what sbatch refused will be taken later, unchanged."""
+    """Return whether what sbatch refused will be taken later, unchanged."""
     return bool(_PASSING.search(message))
 
 
 def refusal(said: str, what: str) -> str | None:
-    """Give one sentence for a job that was not accepted; None where it failed otherwise.
+    """Return one sentence for a job that was not accepted; None where it failed otherwise.
 
     Parameters
     ----------

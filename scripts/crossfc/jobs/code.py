@@ -340,7 +340,7 @@ class _Package:
         return self._modules[name]
 
     def is_module(self, name: str) -> bool:
-        """Tell whether a dotted name is a module, or a folder of modules, of the package."""
+        """Return whether a dotted name is a module, or a folder of modules, of the package."""
         if self.file(name) is not None:
             return True
         inside = name == PACKAGE or name.startswith(PACKAGE + ".")
@@ -388,7 +388,7 @@ class _Package:
         return places
 
     def is_fault(self, place: Place) -> bool:
-        """Tell whether a definition is the class of faults, or one made from it and made alike."""
+        """Return whether a definition is the class of faults, or one made from it and made alike."""
         if place == FAULT:
             return True
         module = self.module(place[0])
@@ -682,7 +682,7 @@ class _Reader:
         return [], [], local, local
 
     def meaning(self, node: ast.expr, names: _Names) -> _Meaning | None:
-        """Say what a name with its attributes stands for; None where it begins with no name."""
+        """Describe what a name with its attributes stands for; None where it begins with no name."""
         attributes: list[str] = []
         while isinstance(node, ast.Attribute):
             attributes.insert(0, node.attr)
@@ -1025,7 +1025,7 @@ class _Effects:
         return False
 
     def _hooked(self, base: ast.expr) -> bool:
-        """Tell whether a class of the package is told of those that are made from it."""
+        """Return whether a class of the package is told of those that are made from it."""
         for place in self._reader.places(base, self.module.names):
             if not isinstance(place, tuple):
                 continue
@@ -1057,7 +1057,7 @@ class _Effects:
         return False
 
     def _harmless(self, called: ast.expr, names: _Names) -> bool:
-        """Tell whether calling this changes nothing but the value that it gives."""
+        """Return whether calling this changes nothing but the value that it gives."""
         if isinstance(called, ast.Call):
             return self._harmless(called.func, names)
         meaning = self._reader.meaning(called, names)
@@ -1080,7 +1080,7 @@ class _Effects:
         )
 
     def _simple(self, place: Place) -> bool:
-        """Tell whether a definition of the package only makes a value when it is called."""
+        """Return whether a definition of the package only makes a value when it is called."""
         module = self.package.module(place[0])
         if module is None or place in self._asked:
             return False

@@ -71,7 +71,7 @@ def _cut(found: list[str], shown: int | None) -> list[str]:
 
 
 def leaves(value: Any, path: str = "") -> dict[str, Any]:
-    """Give the values of nested dictionaries by their dotted key; lists are values."""
+    """Return the values of nested dictionaries by their dotted key; lists are values."""
     if not isinstance(value, dict) or not value:
         return {path: value}
     found: dict[str, Any] = {}
@@ -102,7 +102,7 @@ def _dictionaries(a: dict[str, Any], b: dict[str, Any], what: str) -> list[str]:
 
 
 def say(value: Any) -> str:
-    """Give a value as a config file has it."""
+    """Return a value as a config file has it."""
     return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
 
 
@@ -121,7 +121,7 @@ def _sheets(first: Path, second: Path, a: dict[str, Any], b: dict[str, Any]) -> 
 
 
 def sheet_rows(first: Path, second: Path) -> Iterator[str]:
-    """Say which rows of a sheet differ, in which columns and from what to what."""
+    """Return which rows of a sheet differ, in which columns and from what to what."""
     (columns_a, a), (columns_b, b) = (_rows(path) for path in (first, second))
     for column in dict.fromkeys([*columns_a, *columns_b]):
         if (column in columns_a) != (column in columns_b):
@@ -142,7 +142,7 @@ def sheet_rows(first: Path, second: Path) -> Iterator[str]:
 
 
 def _rows(path: Path) -> tuple[list[str], dict[tuple[str, ...], dict[str, str]]]:
-    """Give a sheet's columns, and its rows by what names them; of several alike, by number too."""
+    """Return a sheet's columns, and its rows by what names them; of several alike, by number too."""
     with open(path, encoding="utf-8-sig", newline="") as lines:
         table = csv.DictReader(lines, delimiter="\t")
         rows = list(table)
@@ -213,7 +213,7 @@ def _code(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
 
 
 def _definitions(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
-    """Say which functions, classes and constants differ; one that only moved does not."""
+    """Return which functions, classes and constants differ; one that only moved does not."""
     one, other = a["definitions"], b["definitions"]
     moved = {one[k] for k in one.keys() - other} & {other[k] for k in other.keys() - one}
     for name in sorted(one.keys() | other.keys()):
@@ -281,7 +281,7 @@ def _files(folder: Path) -> set[str]:
 
 
 def file_difference(first: Path, second: Path) -> str:
-    """Say how two files differ; for numbers, the largest difference and where it is.
+    """Describe how two files differ; for numbers, the largest difference and where it is.
 
     Returns
     -------
@@ -380,7 +380,7 @@ def _json_difference(a: dict[str, Any], b: dict[str, Any]) -> str:
 
 
 def _value_difference(cells: Iterator[tuple[str, str, str]]) -> str:
-    """Say where two lists of cells are furthest apart, numbers by size and words by their place."""
+    """Describe where two lists of cells are furthest apart, numbers by size and words by their place."""
     largest, numbers, words = 0.0, "", ""
     n = 0
     for place, x, y in cells:

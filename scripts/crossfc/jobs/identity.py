@@ -38,7 +38,7 @@ class Identities:
         self._known: dict[str, list] = known if isinstance(known, dict) else {}
 
     def of(self, path: str | Path) -> str | None:
-        """Give what tells a file's content from another; None where there is no such file.
+        """Return what tells a file's content from another; None where there is no such file.
 
         Equal for equal content, whatever the time stamp; of a folder, by the names and sizes of
         what it holds.
@@ -82,7 +82,7 @@ class Identities:
 
 
 def listing(path: str | Path) -> dict[str, int]:
-    """Give the sizes of what a file or folder holds, by name below it; a file's own name is empty.
+    """Return the sizes of what a file or folder holds, by name below it; a file's own name is empty.
 
     Hidden files do not count: time stamps of Snakemake's, what desktops and network disks leave.
     """
@@ -104,7 +104,7 @@ def listing(path: str | Path) -> dict[str, int]:
 
 
 def _gzip(path: str | Path, size: int) -> str | None:
-    """Give a compressed file's identity; None where its last bytes do not tell of all of it."""
+    """Return a compressed file's identity; None where its last bytes do not tell of all of it."""
     if size < _FIXED + _TRAILER:
         return None
     with open(path, "rb", buffering=0) as content:

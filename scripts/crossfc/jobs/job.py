@@ -144,7 +144,7 @@ def _leave() -> None:
 
 
 def software() -> dict[str, str]:
-    """Give the versions of Python and of the packages that this process has imported."""
+    """Return the versions of Python and of the packages that this process has imported."""
     from importlib.metadata import version
 
     used = {package for module, package in PACKAGES.items() if module in sys.modules}
@@ -171,7 +171,7 @@ def _processor() -> str:
 
 
 def digest_of_lock() -> str | None:
-    """Give the SHA-256 of ``uv.lock``, which pins every package; None where there is none."""
+    """Return the SHA-256 of ``uv.lock``, which pins every package; None where there is none."""
     lock = Path(__file__).resolve().parents[3] / "uv.lock"
     return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None
 
@@ -191,7 +191,7 @@ def _say(text: str, log: Path | None) -> None:
 
 
 def _storage_fault(error: OSError, snakemake: Any) -> str | None:
-    """Say in a sentence what kept the results from being written, if that is what failed."""
+    """Describe in a sentence what kept the results from being written, if that is what failed."""
     # NumPy counts what it could write and forgets why.
     short = error.errno is None and "requested and" in str(error) and "written" in str(error)
     reason = _STORAGE.get(errno.ENOSPC if short else error.errno)

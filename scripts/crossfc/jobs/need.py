@@ -110,7 +110,7 @@ def _sum(needs: Mapping[str, float], sizes: Mapping[str, float]) -> float:
 
 
 def image_mb(paths: str | Iterable[str]) -> float:
-    """Give the size of the largest of some images as 4-byte numbers, by their headers.
+    """Return the size of the largest of some images as 4-byte numbers, by their headers.
 
     Raises
     ------
@@ -141,13 +141,13 @@ def first_map(paths: Iterable[str]) -> str:
 
 
 def resampled_mb(paths: str | Iterable[str], voxel_mm: float) -> float:
-    """Give the size (MB) that the longest of some scans has in template space."""
+    """Return the size (MB) that the longest of some scans has in template space."""
     volumes = max((*_shape(path), 1, 1, 1, 1)[3] for path in _listed(paths))
     return volumes_mb(volumes, voxel_mm)
 
 
 def volumes_mb(volumes: int, voxel_mm: float) -> float:
-    """Give the size (MB) of so many volumes in template space."""
+    """Return the size (MB) of so many volumes in template space."""
     return 4e-6 * volumes * _TEMPLATE_MM3 / voxel_mm**3
 
 

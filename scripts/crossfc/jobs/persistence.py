@@ -70,7 +70,7 @@ class Roots:
         return path
 
     def found(self, told: str) -> str:
-        """Give the path that is told so here and now."""
+        """Return the path that is told so here and now."""
         name, colon, rest = told.partition(":")
         for known, path, _ in self._folders:
             if colon and known == name:
@@ -96,7 +96,7 @@ class Roots:
         return text
 
     def record(self, path: str) -> Path | None:
-        """Give the place of an output's record; None where it lies in none of the folders."""
+        """Return the place of an output's record; None where it lies in none of the folders."""
         full = os.path.abspath(path)
         for name, folder, start in self._folders:
             if name in PLACES and full.startswith(start):
@@ -104,7 +104,7 @@ class Roots:
         return None
 
     def definitions(self, path: str, digest: str) -> Path | None:
-        """Give the place of what a digest of an output's code was made of (`code.Code`)."""
+        """Return the place of what a digest of an output's code was made of (`code.Code`)."""
         full = os.path.abspath(path)
         for name, folder, start in self._folders:
             if name in PLACES and full.startswith(start):
@@ -203,7 +203,7 @@ class Persistence(FilePersistence):
         return found
 
     def recorded(self, job: Any) -> dict[str, Any] | None:
-        """Give the record of a job's first output that has one, with paths as they are now.
+        """Return the record of a job's first output that has one, with paths as they are now.
 
         Returns
         -------
@@ -312,7 +312,7 @@ class Persistence(FilePersistence):
         return [path for path in there if self._read_record(path) is None]
 
     def damaged(self, job: Any) -> list[str]:
-        """Say of the outputs of a job what is gone, or has another size than when it was made."""
+        """Describe of the outputs of a job what is gone, or has another size than when it was made."""
         found = []
         for path in map(str, job.output):
             held = (self._content(path) or {"holds": {}})["holds"]

@@ -50,7 +50,7 @@ def reading(paths: Iterable[str | Path]) -> Iterator[dict[str, bytes]]:
 
 
 def content(path: str | Path) -> bytes | None:
-    """Give what a file of the design held when the run was planned; None for any other file."""
+    """Return what a file of the design held when the run was planned; None for any other file."""
     return _planned().get(os.path.abspath(path))
 
 
@@ -65,7 +65,7 @@ def save(path: str | Path, config: dict[str, Any], texts: dict[str, bytes]) -> N
 
 
 def config() -> dict[str, Any] | None:
-    """Give the configuration that the run of this job was planned from; None in no such job."""
+    """Return the configuration that the run of this job was planned from; None in no such job."""
     found = _kept()
     return found and found["config"]
 

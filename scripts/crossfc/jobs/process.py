@@ -22,7 +22,7 @@ _PATIENCE = 60  # seconds until killed processes must be gone
 
 
 def identity(process: int | None = None) -> dict[str, Any]:
-    """Say who a process is, for `dead`.
+    """Return who a process is, for `dead`.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def _place() -> str:
 
 
 def born(process: int) -> str | None:
-    """Say when a process began, since which start of the machine; None where it is gone."""
+    """Return when a process began, since which start of the machine; None where it is gone."""
     fields = _stat(process)
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
@@ -68,7 +68,7 @@ def born(process: int) -> str | None:
 
 
 def _stat(process: int) -> list[str]:
-    """Give what the kernel says of a process from its state on; nothing where it is gone."""
+    """Return what the kernel says of a process from its state on; nothing where it is gone."""
     try:
         return (_PROC / f"{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -76,7 +76,7 @@ def _stat(process: int) -> list[str]:
 
 
 def dead(who: dict[str, Any]) -> bool | None:
-    """Say whether a process has ended; None where that cannot be known from here."""
+    """Return whether a process has ended; None where that cannot be known from here."""
     if who.get("place") != _place():
         return None
     now = born(who["process"])
@@ -99,7 +99,7 @@ def _answers(process: int) -> bool:
 
 
 def starter() -> dict[str, Any] | None:
-    """Give the `identity` of who started this process; None where nobody said."""
+    """Return the `identity` of who started this process; None where nobody said."""
     return _parsed(os.environ.get(STARTER))
 
 

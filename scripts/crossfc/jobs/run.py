@@ -99,7 +99,7 @@ def free_lock() -> None:
 
 
 def refuse_lock() -> None:
-    """Say who holds the lock, if a note tells.
+    """Return who holds the lock, if a note tells.
 
     Raises
     ------

@@ -157,7 +157,7 @@ class Study:
                 self._sessions.setdefault((person, role), row)
 
     def place(self, sheet: str, person: str, session: str | None, column: str | None) -> str:
-        """Say where a cell is: file, row and column."""
+        """Describe where a cell is: file, row and column."""
         row = self.row(sheet, person, session)
         if session is not None:
             session = row["session_id"] if row else session
@@ -176,7 +176,7 @@ class Study:
         return self._sessions.get((person, session or ""))
 
     def known(self, person: str, session: str | None = None) -> bool:
-        """Say whether a person, or a session, has a row now."""
+        """Return whether a person, or a session, has a row now."""
         if session is None:
             return person in self._participants
         return (person, session) in self._sessions
@@ -192,7 +192,7 @@ class Study:
 
 
 def explain(job: Job, study: Study) -> list[str]:
-    """Say why a job would run, apart from jobs before it that run.
+    """Explain why a job would run, apart from jobs before it that run.
 
     Returns
     -------
@@ -221,7 +221,7 @@ def explain(job: Job, study: Study) -> list[str]:
 
 
 def listing(jobs: Iterable[Job], study: Study) -> list[str]:
-    """Say of all jobs that would run why they do: those with the same reasons together."""
+    """Describe of all jobs that would run why they do: those with the same reasons together."""
     alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     following: dict[str, int] = {}
     for job in jobs:
@@ -387,7 +387,7 @@ def _row_sentence(
 
 
 def _score(row: dict[str, str], column: str) -> tuple[str, str]:
-    """Give the scale and the treatment's role that a column of a job's rows is of, if it is."""
+    """Return the scale and the treatment's role that a column of a job's rows is of, if it is."""
     if column.startswith("score_"):
         scale, _, role = column.removeprefix("score_").rpartition("_")
         return scale, role
@@ -397,7 +397,7 @@ def _score(row: dict[str, str], column: str) -> tuple[str, str]:
 
 
 def _code(old: dict[str, str], new: dict[str, str]) -> Iterator[str]:
-    """Say which functions, classes and constants changed; one that only moved did not."""
+    """Return which functions, classes and constants changed; one that only moved did not."""
     moved = {old[n] for n in old.keys() - new} & {new[n] for n in new.keys() - old}
     found = []
     for name in dict.fromkeys([*new, *old]) if old and new else ():

@@ -174,7 +174,7 @@ def _check_rows(path: str | Path, volumes: int | None) -> list[str]:
 
 
 def differing_grids(runs: Sequence[ScanHeader]) -> str | None:
-    """Say which runs do not lie on the grid that most of them have.
+    """Return which runs do not lie on the grid that most of them have.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ def forget_times(path: str | Path) -> None:
 
 
 def _end_of_header(content: bytearray, at: int) -> int | None:
-    """Give where the checksum of a header with times begins, None where there is no such header."""
+    """Return where the checksum of a header with times begins, None where there is no such header."""
     if len(content) < at + 32 or content[at + 4] != 2 or not content[at + 5] & _HAS_TIMES:
         return None
     flags = content[at + 5]
@@ -47,7 +47,7 @@ def _end_of_header(content: bytearray, at: int) -> int | None:
 
 
 def checksum(data: bytes) -> int:
-    """Give Jenkins's lookup3 hash (hashlittle, initial value 0), the checksum of HDF5 metadata.
+    """Return Jenkins's lookup3 hash (hashlittle, initial value 0), the checksum of HDF5 metadata.
 
     http://burtleburtle.net/bob/c/lookup3.c
     """

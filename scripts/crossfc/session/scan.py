@@ -179,7 +179,7 @@ def require_whole(path: str | Path) -> None:
 
 
 def farthest_mm(shape: Sequence[int], first: np.ndarray, second: np.ndarray) -> float:
-    """Give how far two affines put the same voxel of a grid apart at most, in mm.
+    """Return how far two affines put the same voxel of a grid apart at most, in mm.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def farthest_mm(shape: Sequence[int], first: np.ndarray, second: np.ndarray) -> 
 def same_grid(
     shape: Sequence[int], affine: np.ndarray, other_shape: Sequence[int], other: np.ndarray
 ) -> bool:
-    """Say whether two grids are one: no voxel more than a tenth of its edge off.
+    """Return whether two grids are one: no voxel more than a tenth of its edge off.
 
     Programs round affines, so that equality to the digit would part what belongs together.
     """
@@ -242,7 +242,7 @@ def _start_of_file(path: Path) -> bytes:
 
 
 def _size(path: Path, header: Any) -> int:
-    """Give the number of bytes in the file, decompressed."""
+    """Return the number of bytes in the file, decompressed."""
     if not path.name.endswith(".gz"):
         return path.stat().st_size
     with _readable(path), open(path, "rb") as stream:
@@ -311,7 +311,7 @@ def _offset(header: Any) -> int:
 
 
 def _due(header: Any) -> int:
-    """Give the number of bytes that the header says the file has, decompressed."""
+    """Return the number of bytes that the header says the file has, decompressed."""
     count = int(np.prod(header.get_data_shape(), dtype=np.int64))
     return _offset(header) + count * header.get_data_dtype().itemsize
 
@@ -338,7 +338,7 @@ def _check_size(size: int, header: Any, path: Path) -> None:
 
 
 def _voxels(raw: bytes, header: Any) -> np.ndarray:
-    """Give the values as float32 in the file's order, without a copy where that is possible."""
+    """Return the values as float32 in the file's order, without a copy where that is possible."""
     count = int(np.prod(header.get_data_shape(), dtype=np.int64))
     values = np.frombuffer(raw, header.get_data_dtype(), count, _offset(header))
     data = values.astype(np.float32, copy=False)
@@ -411,7 +411,7 @@ def _orientation(
 
 
 def _unmarked_affine(header: Any, path: Path) -> tuple[np.ndarray, list[str]]:
-    """Give the matrix of a header that does not vouch for it, where it is one."""
+    """Return the matrix of a header that does not vouch for it, where it is one."""
     affine = np.asarray(header.get_sform(), dtype=np.float64)
     if np.isfinite(affine).all():
         sizes = np.linalg.norm(affine[:3, :3], axis=0)

@@ -131,12 +131,12 @@ def check_sidecar(sidecar: Mapping[str, Any], scan: object) -> None:
 
 
 def is_number(value: object) -> bool:
-    """Say whether a value of a sidecar is a finite number; JSON's true and false are none."""
+    """Return whether a value of a sidecar is a finite number; JSON's true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def texts(value: object) -> list[str]:
-    """Give the texts of a field that holds one or a list of them."""
+    """Return the texts of a field that holds one or a list of them."""
     items = value if isinstance(value, list) else [value]
     return [item for item in items if isinstance(item, str)]
 
@@ -171,7 +171,7 @@ def shown(value: object) -> str:
 
 
 def _sidecar_entities(name: str, suffix: str) -> dict[str, str] | None:
-    """Give the entities of a sidecar's name; None for files that only look like one (``._…``)."""
+    """Return the entities of a sidecar's name; None for files that only look like one (``._…``)."""
     if name == f"{suffix}.json":
         return {}
     try:

@@ -17,7 +17,7 @@ SPACE = TEMPLATE_SPACE
 
 
 def brain(resolution_mm: float = 3) -> nib.Nifti1Image:
-    """Give the template, 0 to 1; its grid is the one all native results lie on.
+    """Return the template, 0 to 1; its grid is the one all native results lie on.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ def brain(resolution_mm: float = 3) -> nib.Nifti1Image:
 
 
 def brain_mask(resolution_mm: float = 3) -> nib.Nifti1Image:
-    """Give the template's brain mask, ventricles and outer CSF included (uint8)."""
+    """Return the template's brain mask, ventricles and outer CSF included (uint8)."""
     image = brain(resolution_mm)
     return nib.Nifti1Image((image.get_fdata() > 0.2).astype(np.uint8), image.affine)
 
 
 def tissues(resolution_mm: float = 2) -> dict[str, nib.Nifti1Image]:
-    """Give the template's tissue probabilities: ``csf``, ``gm``, ``wm``, adding to 1 in the brain.
+    """Return the template's tissue probabilities: ``csf``, ``gm``, ``wm``, adding to 1 in the brain.
 
     nilearn bundles grey and white matter; CSF is what remains of the brain.
     """

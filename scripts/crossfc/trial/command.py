@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def snakemake(target: str, configfiles: Iterable[str | Path] = ()) -> str:
-    """Give the command that makes a target of the study at hand.
+    """Return the command that makes a target of the study at hand.
 
     The target comes before ``--configfile``, which takes all words that follow it for files.
 
@@ -23,7 +23,7 @@ def snakemake(target: str, configfiles: Iterable[str | Path] = ()) -> str:
 
 
 def _short(path: Path) -> str:
-    """Give the path from here where the file is below, else as it stands."""
+    """Return the path from here where the file is below, else as it stands."""
     try:
         return str(path.relative_to(os.getcwd()))
     except ValueError:

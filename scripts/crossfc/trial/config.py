@@ -105,7 +105,7 @@ def _primary_first(config: dict[str, Any]) -> None:
 
 
 def _tool(config: dict[str, Any]) -> str:
-    """Give the tool of preprocessing, of a configuration that may be at fault still."""
+    """Return the tool of preprocessing, of a configuration that may be at fault still."""
     preprocessing = config.get("preprocessing")
     found = preprocessing.get("tool") if isinstance(preprocessing, dict) else None
     return "native" if found is None else str(found)
@@ -277,7 +277,7 @@ def _from_text(text: str, schema: dict[str, Any]) -> Any:
 
 
 def _canonical(value: Any, schema: dict[str, Any]) -> Any:
-    """Give one form to configurations that say the same, as what a job uses is compared as text.
+    """Return one form to configurations that say the same, as what a job uses is compared as text.
 
     Known keys come in the order of the schema and others (pipelines) as they are written; 6.0 is
     6, which JSON Schema takes for a whole number too.
@@ -383,7 +383,7 @@ def _fill(value: Any, schema: dict[str, Any]) -> None:
 
 
 def reference(schema: dict[str, Any]) -> str:
-    """Give the reference of all keys as Markdown, from the schema alone."""
+    """Return the reference of all keys as Markdown, from the schema alone."""
     lines = [
         "# Configuration",
         "",

@@ -25,7 +25,7 @@ _MADE_STARTS = ("score_", "delta_", "mean_fd_")
 
 
 def declared(config: dict[str, Any]) -> dict[str, str | None]:
-    """Give the covariates of a checked configuration with their declared types, or None."""
+    """Return the covariates of a checked configuration with their declared types, or None."""
     return {
         item if isinstance(item, str) else item["name"]: (
             None if isinstance(item, str) else item.get("type")
@@ -35,14 +35,14 @@ def declared(config: dict[str, Any]) -> dict[str, str | None]:
 
 
 def is_taken(column: str) -> bool:
-    """Say whether a column of the group's tables has this name already."""
+    """Return whether a column of the group's tables has this name already."""
     return column in _MADE or column.startswith(_MADE_STARTS)
 
 
 def covariate_type(
     sheet: Sheet, column: str, rows: list[Row], given: str | None, faults: list[str]
 ) -> str:
-    """Tell the type of a covariate; what speaks against it becomes a fault.
+    """Return the type of a covariate; what speaks against it becomes a fault.
 
     Parameters
     ----------

@@ -264,7 +264,7 @@ def read_dataset(
 def _people_rows(
     table: list[dict[str, str | None]], tree: Tree, config: dict[str, Any]
 ) -> tuple[list[dict[str, object]], dict[str, list[str | None]]]:
-    """Give the rows of participants.tsv, and everybody's order of treatments."""
+    """Return the rows of participants.tsv, and everybody's order of treatments."""
     mapping = config["dataset"]
     anatomies = find_anatomies(tree.files)
     rows: list[dict[str, object]] = []
@@ -530,7 +530,7 @@ def _people_table(
 
 
 def _nearby(root: Path) -> str:
-    """Give ``; did you mean …?`` where a folder below holds the data set."""
+    """Return ``; did you mean …?`` where a folder below holds the data set."""
     below = sorted(p.name for p in root.iterdir() if p.is_dir() and any(p.glob("sub-*")))
     below = [name for name in below if not name.startswith(("sub-", "."))]
     return f"; did you mean {root / below[0]}?" if below else ""
@@ -598,7 +598,7 @@ def _reference_anatomy(
 def _anatomies_said(
     tree: Tree, people: list[dict[str, object]], sessions: list[dict[str, object]]
 ) -> list[str]:
-    """Say whose analysed sessions have a T1w in one but not in the other, and who has several."""
+    """Return whose analysed sessions have a T1w in one but not in the other, and who has several."""
     anatomies = find_anatomies(tree.files)
     said, several, none = [], [], []
     scanned = {str(s["participant_id"]) for s in sessions if s["scan"]}
@@ -632,7 +632,7 @@ def _folder(path: str) -> str:
 
 
 def _group(cells: dict[str, str | None], config: dict[str, Any]) -> tuple[str, str | None]:
-    """Give a person's group, and why they are not part of the study where they are not."""
+    """Return a person's group, and why they are not part of the study where they are not."""
     mapping = config["dataset"]["group"]
     column, values = mapping.get("column"), mapping.get("values", {})
     if _OUTSIDE in cells:
@@ -650,7 +650,7 @@ def _group(cells: dict[str, str | None], config: dict[str, Any]) -> tuple[str, s
 
 
 def _order(cells: dict[str, str | None], config: dict[str, Any]) -> list[str | None]:
-    """Give the treatments of period 1 and 2, from columns or from sessions with a period."""
+    """Return the treatments of period 1 and 2, from columns or from sessions with a period."""
     mapping = config["dataset"]
     columns = mapping["sequence"].get("columns", [])
     if not columns:
@@ -675,7 +675,7 @@ def _treatment(session: str, cells: dict[str, str | None], config: dict[str, Any
 
 
 def _told(cells: dict[str, str | None], column: str, config: dict[str, Any]) -> str | None:
-    """Give the treatment that a column tells, None where it holds nothing."""
+    """Return the treatment that a column tells, None where it holds nothing."""
     value = cells.get(column)
     values = config["dataset"]["sequence"].get("values", {})
     treatments = [*config["treatments"].values(), *config["unused"]["treatments"]]

@@ -57,20 +57,20 @@ class Trial:
         return self.config["treatments"]
 
     def included(self, participant_id: str) -> bool:
-        """Say whether a person belongs to the study's groups and is not excluded."""
+        """Return whether a person belongs to the study's groups and is not excluded."""
         person = self.participants[participant_id]
         return not person.exclude and person.group in self.groups
 
     def kept_sessions(self) -> list[Session]:
-        """Give the sessions of people in the study that are not excluded by hand."""
+        """Return the sessions of people in the study that are not excluded by hand."""
         return [s for s in self.sessions if self.included(s.participant_id) and not s.exclude]
 
     def scanned_sessions(self) -> list[Session]:
-        """Give the kept sessions that have a scan."""
+        """Return the kept sessions that have a scan."""
         return [s for s in self.kept_sessions() if s.scans]
 
     def pairs(self, sessions: list[Session] | None = None) -> list[Pair]:
-        """Give the people with both treatments among ``sessions`` (default: those scanned)."""
+        """Return the people with both treatments among ``sessions`` (default: those scanned)."""
         sessions = self.scanned_sessions() if sessions is None else sessions
         by_person: dict[str, dict[str, Session]] = {}
         for session in sessions:
@@ -146,7 +146,7 @@ class Trial:
         return self._ready_maps and self.config["maps"]["level"] == "contrast"
 
     def has_contrast(self, person: Participant) -> bool:
-        """Say whether a ready contrast map of a person is used: no session is excluded."""
+        """Return whether a ready contrast map of a person is used: no session is excluded."""
         own = self._sessions_of.get(person.participant_id, [])
         return self.included(person.participant_id) and not any(s.exclude for s in own)
 
@@ -155,7 +155,7 @@ class Trial:
         return "map" if self._ready_maps else f"{self.config['task']} scan"
 
     def _usable(self, session: Session) -> bool:
-        """Say whether a session has what is analysed; ready maps need no scan in the sheet."""
+        """Return whether a session has what is analysed; ready maps need no scan in the sheet."""
         return bool(session.scans) or self._ready_maps
 
     def _why_absent(self, own: list[Session], treatment: str) -> str:
@@ -169,7 +169,7 @@ class Trial:
         return f"no {self._material} under {treatment}"
 
     def person_row(self, person: Participant) -> dict[str, object]:
-        """Give a person's row for the group floor: a plain dictionary."""
+        """Return a person's row for the group floor: a plain dictionary."""
         types = dict(self.covariate_types)
         if blocks := self.config["group"]["blocks"]:
             types.setdefault(blocks, CATEGORICAL)

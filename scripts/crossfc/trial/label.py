@@ -25,7 +25,7 @@ class Labels:
             self._alike.setdefault(self._bare(identifier), []).append(identifier)
 
     def _bare(self, text: str) -> str:
-        """Give what is left of a label without prefix, case and leading zeros."""
+        """Return what is left of a label without prefix, case and leading zeros."""
         text = re.sub(rf"^{self.entity}[-_ ]?", "", text.strip().casefold())
         # Spreadsheets and pandas write 1.0 for 1; no BIDS label has a full stop.
         text = re.sub(r"^(\d+)\.0+$", r"\1", text)
@@ -36,7 +36,7 @@ class Labels:
         return self._alike.get(self._bare(text), [])
 
     def find(self, text: str) -> str | None:
-        """Give the identifier that a table means, or None where there is none.
+        """Return the identifier that a table means, or None where there is none.
 
         Raises
         ------
@@ -53,7 +53,7 @@ class Labels:
 
 
 def some(names: Iterable[object], most: int = 3) -> str:
-    """Give the first few of many in words: ``a, b, c and 4 more``."""
+    """Return the first few of many in words: ``a, b, c and 4 more``."""
     names = [str(name) for name in names]
     if len(names) <= most + 1:
         return ", ".join(names)

@@ -13,7 +13,7 @@ _VARIABLE = re.compile(r"\$(?:\w+|\{\w*\})|^~")
 
 
 def path_fault(path: str) -> str | None:
-    """Say what is wrong with a path, with the remedy; None where nothing is.
+    """Describe what is wrong with a path, with the remedy; None where nothing is.
 
     Nothing is looked up. Variables are not filled in: a job on another machine may have another
     value of them than the plan that it belongs to.
@@ -67,7 +67,7 @@ def told(path: str, home: str | Path) -> str:
 
 
 def is_file(path: str | Path) -> bool:
-    """Say whether a file is there; a path that can be none, or is out of reach, is not."""
+    """Return whether a file is there; a path that can be none, or is out of reach, is not."""
     try:
         return Path(path).is_file()
     except (OSError, ValueError):

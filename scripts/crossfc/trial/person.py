@@ -122,7 +122,7 @@ def _absent_labels(sheet: Sheet, column: str, config: dict[str, Any], faults: li
 
 
 def _foreign_sequences(sheet: Sheet, config: dict[str, Any], faults: list[str]) -> bool:
-    """Say in one sentence that the sheet writes orders in other words altogether."""
+    """Describe in one sentence that the sheet writes orders in other words altogether."""
     used = [
         row
         for row in sheet.rows
@@ -152,7 +152,7 @@ def _some(words: list[str]) -> str:
 
 
 def _sequence_of_two(sequence: str | None, config: dict[str, Any]) -> str | None:
-    """Give the order of the two treatments, without those that are not used."""
+    """Return the order of the two treatments, without those that are not used."""
     if sequence is None or sequence in _orders(config):
         return sequence
     shorter = sequence
@@ -202,7 +202,7 @@ def _unusable_columns(sheet: Sheet, config: dict[str, Any], known: set[str]) -> 
 def covariate_types(
     sheet: Sheet, people: dict[str, Participant], config: dict[str, Any], faults: list[str]
 ) -> dict[str, str]:
-    """Tell the type of every covariate, and check the words of covariates and blocks."""
+    """Return the type of every covariate, and check the words of covariates and blocks."""
     rows = [
         row
         for row in sheet.rows
@@ -359,7 +359,7 @@ def _other_task(sheet: Sheet, config: dict[str, Any], faults: list[str]) -> bool
 
 
 def scan_kind(scan: str) -> dict[str, str]:
-    """Give what says how a scan was taken: the entities of its name but for those of the run.
+    """Return what says how a scan was taken: the entities of its name but for those of the run.
 
     What fMRIPrep adds to the name of a run says nothing of how it was taken.
     """
@@ -371,7 +371,7 @@ def scan_kind(scan: str) -> dict[str, str]:
 
 
 def _differing(first: dict[str, str], second: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """Give the entities in which two scans differ, with both labels in words."""
+    """Return the entities in which two scans differ, with both labels in words."""
 
     def shown(key: str, kind: dict[str, str]) -> str:
         return f"{key}-{kind[key]}" if key in kind else f"no {key}"
@@ -519,7 +519,7 @@ def check_crossover(
 
 
 def _orders(config: dict[str, Any]) -> dict[str | None, dict[int, str]]:
-    """Give the two sequences by their labels, each with the treatment of every period."""
+    """Return the two sequences by their labels, each with the treatment of every period."""
     a, b = config["treatments"]["active"], config["treatments"]["control"]
     return {f"{a}-{b}": {1: a, 2: b}, f"{b}-{a}": {1: b, 2: a}}
 

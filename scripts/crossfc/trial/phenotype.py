@@ -83,7 +83,7 @@ def read_scores(
 
 
 def _tables(root: Path, mapping: dict[str, Any]) -> dict[str, list[Path]]:
-    """Give the tables of each pattern of the config key ``dataset.phenotype``."""
+    """Return the tables of each pattern of the config key ``dataset.phenotype``."""
     tables: dict[str, list[Path]] = {}
     for pattern in mapping["phenotype"]:
         if not pattern or PurePosixPath(pattern).is_absolute():
@@ -126,7 +126,7 @@ class _Match:
         self._otherwise: dict[tuple[str, str], None] = {}
 
     def rows(self, sheet: Sheet) -> list[tuple[Row, tuple[str, str]]]:
-        """Give the rows of the study's people and sessions, each with (person, session).
+        """Return the rows of the study's people and sessions, each with (person, session).
 
         Raises
         ------
@@ -160,7 +160,7 @@ class _Match:
         return found
 
     def notes(self, tables: str) -> list[str]:
-        """Say what was taken for something else than it is written as, and what was not used."""
+        """Describe what was taken for something else than it is written as, and what was not used."""
         said = []
         if self._otherwise:
             taken = some(f"{word} as {meant}" for word, meant in self._otherwise)
@@ -177,7 +177,7 @@ class _Match:
 
 
 def _person(sheet: Sheet, row: Row) -> str:
-    """Give the person of a row; the table of one person has them in its name."""
+    """Return the person of a row; the table of one person has them in its name."""
     if "participant_id" not in sheet.columns:
         first = sheet.path.name.split("_")[0]
         if first.startswith("sub-"):

@@ -42,7 +42,7 @@ class Predecessor:
             self._rows.setdefault(tuple(row[k] for k in keys), row)
 
     def _salvaged(self, fault: Fault) -> Sheet:
-        """Give the rows of a broken sheet that can be told apart; the others are named."""
+        """Return the rows of a broken sheet that can be told apart; the others are named."""
         lines = [line.split("\t") for line in (self.text or "").splitlines()]
         columns = [cell.strip().strip('"') for cell in lines[0]] if lines else []
         rows, lost = [], []

@@ -36,7 +36,7 @@ class Region:
     provenance: str | None
 
     def as_dict(self, name_column: str) -> dict[str, object]:
-        """Give a plain dictionary with the name under ``seed`` or ``target``."""
+        """Return a plain dictionary with the name under ``seed`` or ``target``."""
         plain = asdict(self)
         return {name_column: plain.pop("name")} | plain
 
@@ -68,7 +68,7 @@ def read_targets(path: str | Path) -> list[Region]:
 
 
 def choose_set(sets: dict[str, list[Region]], name: str, pipeline: str, path: str) -> list[Region]:
-    """Give one seed set by name.
+    """Return one seed set by name.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def choose_set(sets: dict[str, list[Region]], name: str, pipeline: str, path: st
 
 
 def names(regions: list[Region]) -> list[str]:
-    """Give the names in order, each once."""
+    """Return the names in order, each once."""
     return list(dict.fromkeys(region.name for region in regions))
 
 

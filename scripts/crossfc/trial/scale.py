@@ -93,7 +93,7 @@ def read_score(sheet: Sheet, row: Row, scale: Scale, faults: list[str]) -> float
 
 
 def number(text: str | None) -> float | None:
-    """Give a finite number, or None: n/a, words, and what only Python takes for a number."""
+    """Return a finite number, or None: n/a, words, and what only Python takes for a number."""
     try:
         value = float(text) if text is not None and "_" not in text else math.nan
     except ValueError:

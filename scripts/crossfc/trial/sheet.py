@@ -40,7 +40,7 @@ class Row:
         return self.cells[column]
 
     def get(self, column: str) -> str | None:
-        """Give a cell, or None where it is missing (`MISSING`, or no such column)."""
+        """Return a cell, or None where it is missing (`MISSING`, or no such column)."""
         value = self.cells.get(column, "")
         return None if value in MISSING else value
 
@@ -54,7 +54,7 @@ class Sheet:
     rows: list[Row]
 
     def at(self, row: Row | None = None, column: str | None = None) -> str:
-        """Say where a cell is, as ``config/sessions.tsv, row 3, column "period"``."""
+        """Describe where a cell is, as ``config/sessions.tsv, row 3, column "period"``."""
         return at(self.path, None if row is None else row.number, column)
 
 
@@ -142,13 +142,13 @@ def read_text(path: str | Path) -> str:
 
 
 def _short(path: str | Path) -> str:
-    """Give a path as it can be printed: not over many lines."""
+    """Return a path as it can be printed: not over many lines."""
     text = str(path)
     return text if len(text) <= 120 else f"{text[:100]}… ({len(text)} characters)"
 
 
 def _cells(path: Path) -> list[tuple[int, list[str]]]:
-    """Give the rows that hold anything, with their numbers."""
+    """Return the rows that hold anything, with their numbers."""
     lines = csv.reader(io.StringIO(read_text(path), newline=""), delimiter="\t", strict=True)
     table: list[tuple[int, list[str]]] = []
     number = 0
@@ -202,7 +202,7 @@ def _check_columns(
 
 
 def format_sheet(columns: list[str], rows: Iterable[dict[str, object]]) -> str:
-    """Give rows as tab-separated text with ``n/a`` where a cell is None or empty.
+    """Return rows as tab-separated text with ``n/a`` where a cell is None or empty.
 
     A line break inside a cell becomes a space, so that every row stays one line.
     """
@@ -216,6 +216,6 @@ def format_sheet(columns: list[str], rows: Iterable[dict[str, object]]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Give ``; did you mean X?``, or nothing where no known word is close."""
+    """Return ``; did you mean X?``, or nothing where no known word is close."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""

@@ -42,7 +42,7 @@ _WHY = {
 
 
 def problem(space: str, *, unversioned: bool = False) -> str | None:
-    """Say why MNI coordinates do not hold in a space.
+    """Explain why MNI coordinates do not hold in a space.
 
     Parameters
     ----------

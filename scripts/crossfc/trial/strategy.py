@@ -57,7 +57,7 @@ def read_strategies(path: str | Path, schema: dict[str, Any]) -> dict[str, dict[
 
 
 def flat(columns: Any) -> list[str]:
-    """Give nested lists of names as one list; YAML anchors nest them."""
+    """Return nested lists of names as one list; YAML anchors nest them."""
     if columns is None:
         return []
     if isinstance(columns, list):
@@ -81,7 +81,7 @@ def _contradiction(strategy: dict[str, Any]) -> str | None:
 
 
 def _sentences(error: Any, strategies: Any) -> Iterable[str]:
-    """Say in words what the schema refuses."""
+    """Describe in words what the schema refuses."""
     path = list(error.absolute_path)
     if not path:
         yield (

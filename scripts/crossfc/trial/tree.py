@@ -50,12 +50,12 @@ class Tree:
 
     @property
     def people(self) -> set[str]:
-        """Give the people in whose folders files lie."""
+        """Return the people in whose folders files lie."""
         return {path.parts[0] for path in self.files}
 
     @property
     def sessions(self) -> set[tuple[str, str]]:
-        """Give person and session of every session folder in which files lie."""
+        """Return person and session of every session folder in which files lie."""
         return {p.parts[:2] for p in self.files if len(p.parts) > 2 and p.parts[1][:4] == "ses-"}
 
 
@@ -137,7 +137,7 @@ class _Walk:
         return sorted(entries, key=lambda e: e.name)
 
     def _is_folder(self, entry: os.DirEntry) -> bool:
-        """Say whether what must be a folder is one; a fault where it is not."""
+        """Return whether what must be a folder is one; a fault where it is not."""
         if entry.is_dir():
             return True
         what, remedy = "is a file where a folder is due", "rename it"
@@ -215,7 +215,7 @@ class Run:
 
     @property
     def kind(self) -> dict[str, str]:
-        """Give what must be the same in repeats: all entities but those of the run itself."""
+        """Return what must be the same in repeats: all entities but those of the run itself."""
         return {k: v for k, v in self.entities.items() if k not in ("sub", "ses", "run")}
 
     @property
@@ -339,7 +339,7 @@ def _runs(
 
 
 def _index(label: str) -> int | None:
-    """Give the number of a run or echo (01 is 1); None where it is none."""
+    """Return the number of a run or echo (01 is 1); None where it is none."""
     return int(label) if label.isascii() and label.isdecimal() else None
 
 
@@ -348,7 +348,7 @@ def _number(run: Run) -> int | None:
 
 
 def _filters(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Give what a scan must be, each with the config key that says so."""
+    """Return what a scan must be, each with the config key that says so."""
     mapping = config["dataset"]["scan"]
     for key, value in ({"task": config["task"]} | mapping.get("entities", {})).items():
         yield key, lambda run, key=key, value=value: _same(key, run.entities.get(key), value)
@@ -371,7 +371,7 @@ def _say_filtered(
     config: dict[str, Any],
     notes: list[str],
 ) -> None:
-    """Say which sessions lose all their scans by a choice of the config.
+    """Return which sessions lose all their scans by a choice of the config.
 
     Raises
     ------
@@ -454,7 +454,7 @@ def _check_repeats(scans: Iterable[list[Run]]) -> None:
 
 
 def _say_kinds(scans: Iterable[list[Run]], notes: list[str]) -> None:
-    """Say where the scans of the study are not all of one kind."""
+    """Describe where the scans of the study are not all of one kind."""
     scans = [runs for runs in scans if runs]
     for key in sorted({key for runs in scans for key in runs[0].kind} - {"task", "echo", "part"}):
         places: dict[str, list[str]] = {}

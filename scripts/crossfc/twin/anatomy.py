@@ -41,7 +41,7 @@ def coarsen(data: np.ndarray, step: int) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def tissue(resolution_mm: int = 4) -> dict[str, np.ndarray]:
-    """Give the tissue fractions of the template on a coarser grid.
+    """Return the tissue fractions of the template on a coarser grid.
 
     Parameters
     ----------
@@ -74,6 +74,6 @@ def tissue(resolution_mm: int = 4) -> dict[str, np.ndarray]:
 
 
 def world(shape: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
-    """Give the world coordinates of every voxel, shape (n_voxels, 3), mm, C order."""
+    """Return the world coordinates of every voxel, shape (n_voxels, 3), mm, C order."""
     grid = np.indices(shape, dtype=np.float32).reshape(3, -1)
     return (affine[:3, :3].astype(np.float32) @ grid + affine[:3, 3:].astype(np.float32)).T

@@ -14,7 +14,7 @@ _FD_OUTLIER, _DVARS_OUTLIER = 0.5, 1.5  # fMRIPrep's defaults
 
 
 def cosines(volumes: int, repetition_time: float, skipped: int = 0) -> np.ndarray:
-    """Give the discrete cosines below 1/128 Hz without the constant, shape (volumes, n).
+    """Return the discrete cosines below 1/128 Hz without the constant, shape (volumes, n).
 
     As SPM: ``floor(2 * duration / 128)`` functions over the volumes in steady state (nipype makes
     one fewer), zero in the first ``skipped``.
@@ -186,7 +186,7 @@ def _compcor(prefix: str, found: dict, mask: str | None) -> tuple[dict, dict]:
 
 
 def format_confounds(columns: dict[str, np.ndarray]) -> str:
-    """Give the table as tab-separated text, ``n/a`` for NaN, nine significant digits."""
+    """Return the table as tab-separated text, ``n/a`` for NaN, nine significant digits."""
     lines = ["\t".join(columns)]
     for row in zip(*(values.tolist() for values in columns.values()), strict=True):
         lines.append("\t".join("n/a" if cell != cell else f"{cell:.9g}" for cell in row))

@@ -66,7 +66,7 @@ _PERIOD_EFFECT = 0.12  # improvement from period 1 to 2, in standard deviations 
 
 
 def stream(seed: int, *words: object) -> np.random.Generator:
-    """Give the random numbers of one thing, such as (seed, person, session, "motion").
+    """Return the random numbers of one thing, such as (seed, person, session, "motion").
 
     Each thing has its own stream, so that it comes out the same alone and in any order.
     """
@@ -260,7 +260,7 @@ def _score(
 
 
 def number(cell: object) -> float | None:
-    """Give a cell as a number, None where it is missing."""
+    """Return a cell as a number, None where it is missing."""
     if cell is None or str(cell) in MISSING or cell != cell:
         return None
     return float(cell)

@@ -72,7 +72,7 @@ class Head:
         return place
 
     def describe(self) -> dict:
-        """Give the map as plain numbers for a truth file."""
+        """Return the map as plain numbers for a truth file."""
         return {
             "convention": (
                 "template_mm = affine @ t1w_mm + sum of shift * exp(-|t1w_mm - centre|^2 / "
@@ -137,12 +137,12 @@ _loaded = lru_cache(maxsize=3)(load_template)
 
 
 def brain_at(kind: str, xyz: np.ndarray) -> np.ndarray:
-    """Give one piece of the template ("t1", "gm", "wm") at template places (n, 3)."""
+    """Return one piece of the template ("t1", "gm", "wm") at template places (n, 3)."""
     return sample(*_loaded(kind), xyz)
 
 
 def around_at(xyz: np.ndarray) -> dict[str, np.ndarray]:
-    """Give what is around the brain at template places (n, 3): one fraction per tissue.
+    """Return what is around the brain at template places (n, 3): one fraction per tissue.
 
     Returns
     -------

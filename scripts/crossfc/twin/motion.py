@@ -71,7 +71,7 @@ def framewise_displacement(motion: np.ndarray) -> np.ndarray:
 
 
 def rigid(parameters: np.ndarray, centre: np.ndarray | None = None) -> np.ndarray:
-    """Give the 4 by 4 matrix of one volume's six parameters.
+    """Return the 4 by 4 matrix of one volume's six parameters.
 
     A point p of the head at its reference position is found at
     ``centre + translation + Rz Ry Rx (p - centre)`` (world, mm, RAS+; right-handed rotations).

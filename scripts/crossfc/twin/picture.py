@@ -19,7 +19,7 @@ def apply(matrix: np.ndarray, xyz: np.ndarray) -> np.ndarray:
 def cover(
     affine: np.ndarray, shape: tuple[int, int, int], step: float
 ) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """Give a grid along the same axes that covers the field of view and a margin."""
+    """Return a grid along the same axes that covers the field of view and a margin."""
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     extent = sizes * (np.array(shape) - 1) + 2 * _REACH
     finer = tuple(int(n) for n in np.ceil(extent / step) + 1)

@@ -26,7 +26,7 @@ _NON_STEADY = (0.20, 0.05, 0.01)
 
 
 def slice_times(slices: int, repetition_time: float) -> list[float]:
-    """Give when each slice is taken (s): ascending, every second slice first, from slice 0."""
+    """Return when each slice is taken (s): ascending, every second slice first, from slice 0."""
     order = [*range(0, slices, 2), *range(1, slices, 2)]
     times = [0.0] * slices
     for place, index in enumerate(order):

@@ -100,7 +100,7 @@ def draw_courses(
 
 
 def complete_correlation(fixed: dict[tuple[int, int], float], wanted: np.ndarray) -> np.ndarray:
-    """Give a positive definite correlation matrix that keeps the fixed entries to the letter.
+    """Return a positive definite correlation matrix that keeps the fixed entries to the letter.
 
     The other entries are those wanted, drawn towards the product of the fixed ones along the
     path between the two as far as needed. For fixed entries without a cycle that product is the
@@ -197,7 +197,7 @@ class SignalModel:
     def loadings(
         self, xyz: np.ndarray, gm: np.ndarray, wm: np.ndarray, csf: np.ndarray
     ) -> np.ndarray:
-        """Give how strongly each source is heard at each place.
+        """Return how strongly each source is heard at each place.
 
         Parameters
         ----------

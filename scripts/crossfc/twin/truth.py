@@ -100,7 +100,7 @@ def plan(
     edges: Sequence[Edge] = EDGES,
     seed: int = 2024,
 ) -> dict:
-    """Say what every session's correlations are.
+    """Describe what every session's correlations are.
 
     What is planted in a person depends on that person's own rows only, so a changed row changes
     the truth of one person.
@@ -173,7 +173,7 @@ def plan(
 
 
 def _columns(sessions: list[dict]) -> dict[str, str]:
-    """Give the column of each instrument; ``MADRS_Total`` is a column of MADRS."""
+    """Return the column of each instrument; ``MADRS_Total`` is a column of MADRS."""
     found: dict[str, str] = {}
     for column in sessions[0] if sessions else ():
         for instrument in SCORE_MODEL:

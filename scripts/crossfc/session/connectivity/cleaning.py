@@ -51,7 +51,7 @@ class Interpolated:
 def stop_band(
     n_volumes: int, repetition_time: float, high_pass_hz: float, low_pass_hz: float | None
 ) -> np.ndarray:
-    """Give the discrete cosines outside the pass band, the constant among them.
+    """Return the discrete cosines outside the pass band, the constant among them.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def basis(
     low_pass_hz: float | None,
     kept: np.ndarray,
 ) -> np.ndarray:
-    """Give an orthonormal basis of everything that cleaning removes.
+    """Return an orthonormal basis of everything that cleaning removes.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def basis(
 
 
 def has_gaps(kept: np.ndarray) -> bool:
-    """Say whether volumes are censored between kept ones; at the ends there is nothing to fill."""
+    """Return whether volumes are censored between kept ones; at the ends there is nothing to fill."""
     inside = np.flatnonzero(kept)
     return bool(inside.size) and not kept[inside[0] : inside[-1] + 1].all()
 
@@ -126,7 +126,7 @@ def interpolated(
     low_pass_hz: float,
     kept: np.ndarray,
 ) -> Interpolated:
-    """Give the cleaning that fills censored volumes in for the filter alone.
+    """Return the cleaning that fills censored volumes in for the filter alone.
 
     A censored value is filled with what the kept ones let expect (kriging; Wiener 1949): drift
     below the pass band fits freely, the pass band has a fixed multiple of the power of the rest.
@@ -166,7 +166,7 @@ def interpolated(
 
 
 def _filling(kept: np.ndarray, drift: np.ndarray, passed: np.ndarray) -> np.ndarray:
-    """Give the matrix (n_volumes, n_kept) that keeps what is kept and fills in what is not."""
+    """Return the matrix (n_volumes, n_kept) that keeps what is kept and fills in what is not."""
     covariance = (_SIGNAL_TO_NOISE - 1) * passed @ passed.T
     covariance[np.diag_indices_from(covariance)] += 1
     within = np.linalg.inv(covariance[np.ix_(kept, kept)])
@@ -181,7 +181,7 @@ def _filling(kept: np.ndarray, drift: np.ndarray, passed: np.ndarray) -> np.ndar
 
 
 def _orthonormal(columns: np.ndarray) -> np.ndarray:
-    """Give an orthonormal basis of what columns span."""
+    """Return an orthonormal basis of what columns span."""
     left, singular, _ = _decomposed(columns)
     rank = int((singular > singular[0] * max(left.shape) * np.finfo(float).eps).sum())
     return left[:, :rank]
@@ -203,7 +203,7 @@ def kept_volumes(
     censor_fd_mm: float | None,
     minimum_run: int = 1,
 ) -> np.ndarray:
-    """Say which volumes stay.
+    """Return which volumes stay.
 
     Parameters
     ----------

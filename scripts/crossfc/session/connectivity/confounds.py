@@ -119,7 +119,7 @@ def _component_masks(path: Path) -> dict[str, str]:
 
 
 def framewise_displacement(confounds: Confounds) -> np.ndarray:
-    """Give the framewise displacement per volume in mm, the first one 0.
+    """Return the framewise displacement per volume in mm, the first one 0.
 
     Taken from the table; from the six motion parameters where the table has no such column, as
     the sum of absolute differences with rotations on a sphere of 50 mm (Power et al. 2012,
@@ -148,14 +148,14 @@ def framewise_displacement(confounds: Confounds) -> np.ndarray:
 
 
 def _may_be_missing(confounds: Confounds) -> np.ndarray:
-    """Say where a sound scan may miss a value: at its first volume, before steady state."""
+    """Describe where a sound scan may miss a value: at its first volume, before steady state."""
     may = non_steady_volumes(confounds)
     may[0] = True
     return may
 
 
 def non_steady_volumes(confounds: Confounds) -> np.ndarray:
-    """Say which volumes fMRIPrep marked as not yet in steady state (boolean per volume)."""
+    """Return which volumes fMRIPrep marked as not yet in steady state (boolean per volume)."""
     marked = [v for n, v in confounds.columns.items() if n.startswith("non_steady_state_outlier")]
     if not marked:
         return np.zeros(confounds.n_volumes, dtype=bool)
@@ -213,7 +213,7 @@ def _named(columns: Any) -> list[str]:
 
 
 def columns_of(known: Collection[str], wanted: str, path: object) -> list[str]:
-    """Give the columns that one entry of a strategy names.
+    """Return the columns that one entry of a strategy names.
 
     Parameters
     ----------
@@ -259,7 +259,7 @@ def _is_pattern(wanted: str) -> bool:
 
 
 def _may_find_nothing(wanted: str) -> bool:
-    """Say whether an entry is a pattern for columns of which a run may have none."""
+    """Return whether an entry is a pattern for columns of which a run may have none."""
     if not _is_pattern(wanted):
         return False
     numbers = [f"{k:02d}" for k in range(100)] + ["100"]
@@ -268,7 +268,7 @@ def _may_find_nothing(wanted: str) -> bool:
 
 
 def _without_hole(confounds: Confounds, name: str) -> np.ndarray:
-    """Give a column with 0 where a value may be missing; refuse it where one may not."""
+    """Return a column with 0 where a value may be missing; refuse it where one may not."""
     values = confounds.columns[name]
     missing = ~np.isfinite(values)
     # A volume without framewise displacement is no measurement, and is left out everywhere.
@@ -283,7 +283,7 @@ def _without_hole(confounds: Confounds, name: str) -> np.ndarray:
 
 
 def components_of(confounds: Confounds, tissue: object, count: object) -> list[str]:
-    """Give the names of a tissue's first aCompCor components.
+    """Return the names of a tissue's first aCompCor components.
 
     Raises
     ------

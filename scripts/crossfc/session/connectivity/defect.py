@@ -37,7 +37,7 @@ _LEAST_PLANE = 60  # voxels of the sample
 def defects(
     series: np.ndarray, mask: np.ndarray, steady: np.ndarray, confounds: Confounds
 ) -> dict[int, str]:
-    """Say which volumes of a run are no measurement, and why.
+    """Return which volumes of a run are no measurement, and why.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def _of_data(own: np.ndarray, places: np.ndarray, steady: np.ndarray) -> dict[in
 
 
 def _usual(own: np.ndarray, steady: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Give the median over the volumes that are bright, and whether the series has its mean."""
+    """Return the median over the volumes that are bright, and whether the series has its mean."""
     level = own.mean(axis=1)
     taken = steady & (level > 0.5 * np.quantile(level[steady], 0.95)) if steady.any() else steady
     if not taken.any():

@@ -101,7 +101,7 @@ class SessionData:
         self.mask[self._box] = self.box_mask
 
     def _weak(self, minimum_signal: float, minimum_tsnr: float) -> np.ndarray:
-        """Say which voxels of the mask have no signal; what is left of noise varies too."""
+        """Return which voxels of the mask have no signal; what is left of noise varies too."""
         brightness = float(np.median(self.mean[self.box_mask]))
         self.has_mean = brightness > float(np.median(self.deviation[self.box_mask]))
         if not self.has_mean:
@@ -113,7 +113,7 @@ class SessionData:
         return weak if (self.box_mask & ~weak).any() else np.zeros_like(weak)
 
     def region(self, rows: list[dict[str, Any]], name: str) -> tuple[np.ndarray, float, np.ndarray]:
-        """Give a region's voxels inside the mask (box order), its share inside, and the weak ones.
+        """Return a region's voxels inside the mask (box order), its share inside, and the weak ones.
 
         The last are those of its voxels that have no signal.
         """
@@ -123,7 +123,7 @@ class SessionData:
         return covered[self._box], float(covered.sum() / size), weak
 
     def region_series(self, inside: np.ndarray) -> np.ndarray:
-        """Give the mean series of a region over its voxels, not smoothed."""
+        """Return the mean series of a region over its voxels, not smoothed."""
         return self.series[:, inside].mean(axis=1, dtype=np.float64)
 
     def to_image(self, values: np.ndarray) -> Any:
@@ -309,7 +309,7 @@ def _open(run: dict[str, Any], accept_unoriented: bool = False) -> _Opened:
 
 
 def _measure(opened: _Opened) -> tuple[int, float]:
-    """Give the number of usable volumes, and the mean framewise displacement (mm)."""
+    """Return the number of usable volumes, and the mean framewise displacement (mm)."""
     usable = int((opened.steady & opened.sound).sum())
     return usable, quality.motion(opened.confounds, opened.sound)["mean_fd"]
 
@@ -321,7 +321,7 @@ def _plan(
     usable: np.ndarray,
     minimum: int,
 ) -> dict[str, Any]:
-    """Say what is kept and removed, and why the session leaves the pipeline if it does."""
+    """Describe what is kept and removed, and why the session leaves the pipeline if it does."""
     matrix, columns = strategy_matrix(confounds, choices["strategy"])
     kept = cleaning.kept_volumes(
         framewise_displacement(confounds),
@@ -515,7 +515,7 @@ def _draw(
 
 
 def _template_mask(data: SessionData) -> np.ndarray:
-    """Give the template's brain in the grid of the session, as (z, y, x).
+    """Return the template's brain in the grid of the session, as (z, y, x).
 
     The template is the ICBM 2009a that nilearn carries, cut at a fifth of its maximum as
     nilearn.datasets.load_mni152_brain_mask does.

@@ -43,5 +43,5 @@ def finished_session(
 
 
 def _left(record: Path) -> bool:
-    """Say whether a session left its pipeline, so that nothing but the record was written."""
+    """Return whether a session left its pipeline, so that nothing but the record was written."""
     return bool(json.loads(record.read_text(encoding="utf-8")).get("exclusion_reasons"))

@@ -42,7 +42,7 @@ class _Candidate:
 
 
 def own_entities(scan: str) -> dict[str, str]:
-    """Give the entities of the run that a name is of, with numbers as numbers are written.
+    """Return the entities of the run that a name is of, with numbers as numbers are written.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def _candidates(names: Iterable[str], kind: str) -> list[_Candidate]:
 
 
 def _fits(own: dict[str, str], wanted: dict[str, str]) -> bool:
-    """Say whether a file is of a run: all entities alike, but for those that combining drops."""
+    """Return whether a file is of a run: all entities alike, but for those that combining drops."""
     if any(wanted.get(key) != label for key, label in own.items()):
         return False
     return all(key in own or key in _COMBINED for key in wanted)
@@ -202,7 +202,7 @@ def _instead(
     space: str | None,
     res: str | None,
 ) -> str:
-    """Say what lies there in place of a file, and what to do."""
+    """Describe what lies there in place of a file, and what to do."""
     leave = "or exclude the session with a reason"
     if not folder.is_dir():
         return f"{_missing_folder(root, folder)}, {leave}"
@@ -220,7 +220,7 @@ def _instead(
 
 
 def _other_place(places: list[tuple[str, str | None]], wanted: str | None) -> str:
-    """Say how the config can name a space that is there, or how to have the wanted one made."""
+    """Describe how the config can name a space that is there, or how to have the wanted one made."""
     fitting = [p for p in places if p[0] == wanted] or [p for p in places if not problem(p[0])]
     if not fitting:
         return f"run fMRIPrep with --output-spaces {wanted}"
@@ -233,7 +233,7 @@ def _other_place(places: list[tuple[str, str | None]], wanted: str | None) -> st
 
 
 def _missing_folder(root: Path, folder: Path) -> str:
-    """Say which part of a path is not there, and what lies beside it."""
+    """Return which part of a path is not there, and what lies beside it."""
     missing = folder
     while missing != root and not missing.parent.is_dir():
         missing = missing.parent
@@ -282,7 +282,7 @@ class Matches:
         self._sidecar_names = lru_cache(maxsize=4096)(names_of_sidecars)
 
     def files(self, scan: str) -> dict[str, Path]:
-        """Give the BOLD, mask and confounds table of a run.
+        """Return the BOLD, mask and confounds table of a run.
 
         Raises
         ------

@@ -46,7 +46,7 @@ def programs(derivatives_dir: str | Path) -> list[dict[str, str | None]]:
 
 
 def told(made_by: list[dict[str, str | None]]) -> str:
-    """Give the programs in words, such as ``fMRIPrep 23.2.3``."""
+    """Return the programs in words, such as ``fMRIPrep 23.2.3``."""
     if not made_by:
         return f"version not known: no program is named in {DESCRIPTION}"
     return ", ".join(

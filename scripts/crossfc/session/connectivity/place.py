@@ -11,7 +11,7 @@ from crossfc.session.scan import open_scan
 def region_mask(
     rows: list[dict[str, Any]], name: str, shape: tuple[int, ...], affine: np.ndarray
 ) -> np.ndarray:
-    """Give the voxels of a region, the union of its rows.
+    """Return the voxels of a region, the union of its rows.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def region_mask(
 def place(
     rows: list[dict[str, Any]], name: str, shape: tuple[int, ...], affine: np.ndarray
 ) -> tuple[np.ndarray, int]:
-    """Give the voxels of a region, and how many it has with those beyond the edge of the grid.
+    """Return the voxels of a region, and how many it has with those beyond the edge of the grid.
 
     A sphere that the field of view cuts is thus known to be cut. Parameters and errors are those
     of `region_mask`.

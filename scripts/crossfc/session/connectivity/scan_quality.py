@@ -45,12 +45,12 @@ def _finite_mean(values: np.ndarray) -> float | None:
 
 
 def temporal_snr(mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-    """Give the temporal signal-to-noise ratio, mean over standard deviation in time."""
+    """Return the temporal signal-to-noise ratio, mean over standard deviation in time."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(deviation > 0, mean / deviation, 0)
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
-    """Give the overlap of two masks (Dice 1945, Ecology 26:297-302)."""
+    """Return the overlap of two masks (Dice 1945, Ecology 26:297-302)."""
     both = a.sum() + b.sum()
     return float(2 * (a & b).sum() / both) if both else 0.0

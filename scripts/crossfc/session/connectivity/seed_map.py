@@ -14,7 +14,7 @@ _LARGEST_R = 1 - 1e-7
 
 
 def fisher_z(r: np.ndarray) -> np.ndarray:
-    """Give Fisher's z = artanh r (Fisher 1915, Biometrika 10:507-521), finite at |r| = 1."""
+    """Return Fisher's z = artanh r (Fisher 1915, Biometrika 10:507-521), finite at |r| = 1."""
     return np.arctanh(np.clip(r, -_LARGEST_R, _LARGEST_R))
 
 

@@ -6,7 +6,7 @@ _TRUNCATE = 4.0
 
 
 def gaussian_matrix(n: int, sigma: float) -> np.ndarray:
-    """Give the matrix that smooths a line of ``n`` voxels with a Gaussian, cut at 4 sigma.
+    """Return the matrix that smooths a line of ``n`` voxels with a Gaussian, cut at 4 sigma.
 
     Weights and cut are those of scipy.ndimage.gaussian_filter1d.
 

@@ -170,7 +170,7 @@ def normalise_subject(
 
 
 def working_head(scan: Scan) -> Any:
-    """Give the head as an ANTs image of 1.5 mm voxels, blurred to them.
+    """Return the head as an ANTs image of 1.5 mm voxels, blurred to them.
 
     Its axes run as nearly right, front and up as whole turns and flips of the scan's allow, so
     that the order in which the scan stores its axes makes no difference to any later step.

@@ -79,7 +79,7 @@ def mirror(boundary: Boundary, reflection: np.ndarray) -> Boundary:
 
 
 def mirror_plane(points: np.ndarray) -> np.ndarray:
-    """Give the reflection at the plane through points, by least squares.
+    """Return the reflection at the plane through points, by least squares.
 
     Parameters
     ----------
@@ -245,7 +245,7 @@ def refine_on_boundary(
 
 
 def pose(parameters: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Give the rigid matrix of three shifts (mm) and three turns (mm of arc) about a centre."""
+    """Return the rigid matrix of three shifts (mm) and three turns (mm of arc) about a centre."""
     from scipy.spatial.transform import Rotation
 
     matrix = np.eye(4)

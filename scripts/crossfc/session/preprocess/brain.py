@@ -139,7 +139,7 @@ def lay_template(head: Any, template: Any, region: Any) -> tuple[np.ndarray, flo
 
 
 def coverage(head: Any, template: Any, matrix: np.ndarray, margin_mm: float = 0.0) -> np.ndarray:
-    """Say which voxels of the template lie inside the picture of the head.
+    """Return which voxels of the template lie inside the picture of the head.
 
     Parameters
     ----------

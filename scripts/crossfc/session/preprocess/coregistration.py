@@ -221,7 +221,7 @@ def compare_mirrored(
 
 
 def doubts(quality: dict[str, Any], poor_cost: float) -> list[str]:
-    """Say what speaks against a coregistration.
+    """Describe what speaks against a coregistration.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ _TEMPLATES, _FILTER = "/templateflow", "/work/bids_filter.json"
 
 
 def version_of(image: str) -> str:
-    """Give the fMRIPrep version that an image's name tells, such as 25.2.7.
+    """Return the fMRIPrep version that an image's name tells, such as 25.2.7.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def version_of(image: str) -> str:
 
 
 def is_file(image: str) -> bool:
-    """Say whether an image is a file, and not the address of one."""
+    """Return whether an image is a file, and not the address of one."""
     return "://" not in image
 
 
@@ -114,7 +114,7 @@ def bids_filter(task: str, scans: Sequence[str], t1w: str) -> dict[str, dict[str
 
 
 def arguments(participant_id: str, config: dict[str, Any]) -> list[str]:
-    """Give fMRIPrep's arguments for one person, as inside the container.
+    """Return fMRIPrep's arguments for one person, as inside the container.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def work_dir(participant_id: str, config: dict[str, Any]) -> Path:
 
 
 def command(participant_id: str, config: dict[str, Any], out: str | Path) -> list[str]:
-    """Give the whole command line: container, what it may see, fMRIPrep's arguments.
+    """Return the whole command line: container, what it may see, fMRIPrep's arguments.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def command(participant_id: str, config: dict[str, Any], out: str | Path) -> lis
 
 
 def description(config: dict[str, Any]) -> dict[str, Any]:
-    """Give what decides about results: version and arguments, without threads and memory."""
+    """Return what decides about results: version and arguments, without threads and memory."""
     means = {"--nthreads", "--mem-mb"}
     words = arguments("sub-", config)
     kept = [w for w, before in zip(words, ["", *words], strict=False) if not {w, before} & means]
@@ -255,7 +255,7 @@ def _run(command: list[str], log: str | Path | None, sentence: str) -> None:
 
 
 def link(scan: str, out: str | Path, targets: dict[str, str], space: str, res: str | None) -> None:
-    """Give fMRIPrep's files of a run their place in the derivatives; no bytes are copied.
+    """Return fMRIPrep's files of a run their place in the derivatives; no bytes are copied.
 
     Parameters
     ----------

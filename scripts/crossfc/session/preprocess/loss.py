@@ -15,7 +15,7 @@ _LEFT, _REACH_MM = 0.3, 10.0
 
 
 def lost_shares(data: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Say how much of the head each volume lacks.
+    """Describe how much of the head each volume lacks.
 
     The contrast of a layer of voxels is the standard deviation over it, so that zeros, any other
     constant and faint noise are all nothing. Layers are looked at along all three axes, as the
@@ -58,6 +58,6 @@ def lost_shares(data: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 def repeated(data: np.ndarray) -> np.ndarray:
-    """Say which volumes are the volume before, to the last voxel (boolean per volume)."""
+    """Return which volumes are the volume before, to the last voxel (boolean per volume)."""
     same = [np.array_equal(data[..., v], data[..., v - 1]) for v in range(1, data.shape[3])]
     return np.array([False, *same])

@@ -259,7 +259,7 @@ def estimate_motion(
 
 
 def _loss(missing: float, same: bool, converged: bool, like: bool, correlation: float) -> str:
-    """Say what is the matter with a volume that does not show the whole head."""
+    """Describe what is the matter with a volume that does not show the whole head."""
     if missing >= 1:
         return "empty"
     if same:
@@ -272,7 +272,7 @@ def _loss(missing: float, same: bool, converged: bool, like: bool, correlation: 
 
 
 def _held(matrices: np.ndarray, known: np.ndarray, middle: int) -> np.ndarray:
-    """Give volumes whose place is not known that of their neighbour towards the middle."""
+    """Return volumes whose place is not known that of their neighbour towards the middle."""
     held = matrices.copy()
     for order in (range(middle + 1, len(held)), range(middle - 1, -1, -1)):
         for v in order:
@@ -317,7 +317,7 @@ def brain_by_brightness(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 def grid_axes(affine: np.ndarray) -> np.ndarray:
-    """Give the axes of MCFLIRT's coordinates as rows, shape (3, 3): the grid's, left-handed."""
+    """Return the axes of MCFLIRT's coordinates as rows, shape (3, 3): the grid's, left-handed."""
     axes = (affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)).T
     if np.linalg.det(axes) > 0:
         axes[0] *= -1
@@ -327,7 +327,7 @@ def grid_axes(affine: np.ndarray) -> np.ndarray:
 def motion_parameters(
     matrices: np.ndarray, centre: np.ndarray, axes: np.ndarray | None = None
 ) -> np.ndarray:
-    """Give the six parameters of each volume, in the order of `PARAMETERS`.
+    """Return the six parameters of each volume, in the order of `PARAMETERS`.
 
     As MCFLIRT and fMRIPrep define them (see the module).
 

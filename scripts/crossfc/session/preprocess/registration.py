@@ -45,7 +45,7 @@ def load_ants(threads: int = 1, seed: int = 1) -> Any:
 
 
 def settings() -> dict[str, int]:
-    """Give ``seed`` and ``threads`` that registrations of this process run with, for the record.
+    """Return ``seed`` and ``threads`` that registrations of this process run with, for the record.
 
     Where `load_ants` was not called, ITK takes all processors and ANTs the time as its seed, so
     there is nothing to give.
@@ -80,7 +80,7 @@ def to_ants(data: np.ndarray, affine: np.ndarray) -> Any:
 
 
 def affine_of(image: Any) -> np.ndarray:
-    """Give the RAS+ affine of an ANTs image, shape (4, 4)."""
+    """Return the RAS+ affine of an ANTs image, shape (4, 4)."""
     affine = np.eye(4)
     affine[:3, :3] = np.asarray(image.direction) * np.asarray(image.spacing)
     affine[:3, 3] = image.origin

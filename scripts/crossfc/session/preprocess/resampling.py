@@ -17,7 +17,7 @@ from crossfc.session.preprocess.registration import transform_points
 def points_in_reference(
     grid: nib.Nifti1Image, transform: str | Path, coregistration: np.ndarray
 ) -> np.ndarray:
-    """Say where each voxel of the output grid lies in the functional reference.
+    """Describe where each voxel of the output grid lies in the functional reference.
 
     Parameters
     ----------

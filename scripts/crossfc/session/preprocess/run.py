@@ -242,7 +242,7 @@ def _require_volumes(path: Path, non_steady: int, lost: np.ndarray) -> None:
 
 
 def _listed(losses: dict[int, str], most: int = 10) -> str:
-    """Say which volumes are lost and why: "116 to 155 empty, 12 repeats the volume before"."""
+    """Return which volumes are lost and why: "116 to 155 empty, 12 repeats the volume before"."""
     stretches: list[list[Any]] = []
     for volume, reason in sorted(losses.items()):
         if stretches and stretches[-1][1:] == [volume - 1, reason]:
@@ -286,7 +286,7 @@ def _quality(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def _anatomical_reference(anat: dict[str, Path], scan: str) -> str | None:
-    """Say which T1w the run was laid onto, and where that is one of another session."""
+    """Return which T1w the run was laid onto, and where that is one of another session."""
     try:
         source = str(json.loads(anat["quality"].read_text())["source"])
         taken, own = (parse_name(PurePosixPath(n).name)[0].get("ses") for n in (source, scan))
