@@ -1,4 +1,4 @@
-"""The anatomy a twin is built on: the template at the twin's resolution, and its tissues."""
+"""Anatomy of the twin: the template at the twin's resolution, and its tissues."""
 
 from functools import lru_cache
 
@@ -9,18 +9,18 @@ from crossfc.trial.template import load_template
 
 
 def coarsen(data: np.ndarray, step: int) -> np.ndarray:
-    """Take every ``step``-th voxel after a triangular filter of that half-width.
+    """Smooth with a triangular filter of half-width ``step``, then take every ``step``-th voxel.
 
     Parameters
     ----------
     data : ndarray, shape (i, j, k)
     step : int
-        1 gives the data back.
+        Voxels; 1 returns the data unchanged.
 
     Returns
     -------
     ndarray of float32, shape (ceil(i / step), ceil(j / step), ceil(k / step))
-        Voxel 0 stays where it was, so the origin of the affine does not move.
+        Voxel 0 keeps its position, so the origin of the affine does not change.
     """
     result = np.asarray(data, np.float32)
     if step == 1:
@@ -51,13 +51,13 @@ def tissue(resolution_mm: int = 4) -> dict[str, np.ndarray]:
     Returns
     -------
     dict
-        ``brain``, ``gm``, ``wm``, ``csf`` (fractions between 0 and 1, float32, one shape) and
-        ``affine``.
+        ``brain``, ``gm``, ``wm``, ``csf`` (fractions between 0 and 1, float32, all of the same
+        3D shape) and ``affine`` (4, 4; voxel indices to mm).
 
     Raises
     ------
     Fault
-        If the resolution is no whole number of millimetres between 1 and 8.
+        If the resolution is not a whole number of millimetres between 1 and 8.
     """
     step = int(resolution_mm)
     if step != resolution_mm or not 1 <= step <= 8:
