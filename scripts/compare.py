@@ -1,7 +1,7 @@
 """Describe in words how two runs differ: python scripts/compare.py results/a results/b.
 
-Ends with 0 where all results are equal byte by byte, with 1 where some differ, with 2 where
-there is nothing to compare.
+The exit code is 0 if all results are equal byte by byte, 1 if some differ, and 2 if there is
+nothing to compare.
 """
 
 import argparse

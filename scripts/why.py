@@ -1,7 +1,7 @@
-"""Explain why jobs would run, in words: python scripts/why.py [what you would give Snakemake].
+"""Explain in words why jobs would run: python scripts/why.py [arguments of Snakemake].
 
-A dry run of Snakemake, with the reasons of `snakemake -n` told by row, key, file, function and
-environment. Nothing is run. Such as: python scripts/why.py --configfile my_study.yaml -- group
+This is a dry run of Snakemake: nothing is run. The reasons name the row, config key, file, function
+or environment that changed. Example: python scripts/why.py --configfile my_study.yaml -- group
 """
 
 import io
@@ -16,7 +16,7 @@ from crossfc.trial.sheet import read_sheet
 
 
 def dry_run(arguments: list[str]):
-    """Plan as Snakemake's command line does, and give the workflow as it then is."""
+    """Plan jobs as Snakemake's command line does, and return the workflow after planning."""
     found = []
     execute = DAGApi.execute_workflow
 
@@ -31,7 +31,7 @@ def dry_run(arguments: list[str]):
             parser, args = parse_args(["--dry-run", "--cores", "1", *arguments])
             done = args_to_api(args, parser)
     except SystemExit as end:
-        # A fault of the input: its sentence, not what Snakemake said before it.
+        # If the input is at fault, print its sentence only, without the output of Snakemake.
         sys.exit(end.code if isinstance(end.code, str) else said.getvalue())
     if not done or not found:
         sys.exit(said.getvalue())
@@ -39,7 +39,7 @@ def dry_run(arguments: list[str]):
 
 
 def main() -> None:
-    """Print the listing."""
+    """Print the reasons of all jobs that would run."""
     workflow = dry_run(sys.argv[1:])
     plan, dag = workflow.globals["plan"], workflow.dag
     sheets = {name: read_sheet(path, ()) for name, path in plan.config["sheets"].items()}
