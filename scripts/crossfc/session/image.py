@@ -38,14 +38,35 @@ def scaled_image(
 
 
 def mask_image(mask: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:
-    """Store a mask, shape (x, y, z), as 0 and 1 (uint8); ``affine`` maps voxel indices to mm."""
+    """Store a mask as 0 and 1.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (x, y, z)
+    affine : ndarray, shape (4, 4)
+        Voxel indices to world coordinates, mm.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
+        uint8.
+    """
     return _image(mask.astype(np.uint8), affine)
 
 
 def probability_image(probability: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:
-    """Store probabilities (0 to 1), shape (x, y, z), in steps of 1/255.
+    """Store probabilities in steps of 1/255.
 
-    ``affine`` maps voxel indices to mm.
+    Parameters
+    ----------
+    probability : ndarray, shape (x, y, z)
+        0 to 1; values outside are clipped.
+    affine : ndarray, shape (4, 4)
+        Voxel indices to world coordinates, mm.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
     """
     stored = np.rint(np.clip(probability, 0, 1) * 255).astype(np.uint8)
     image = _image(stored, affine)

@@ -47,10 +47,19 @@ def brain_mask(resolution_mm: float = 3) -> nib.Nifti1Image:
 
 
 def tissues(resolution_mm: float = 2) -> dict[str, nib.Nifti1Image]:
-    """Return the tissue probabilities of the template: ``csf``, ``gm`` and ``wm``.
+    """Return the tissue probabilities of the template.
 
-    They add up to 1 within the brain mask and are 0 outside. nilearn bundles grey and white
-    matter; CSF is the rest of the brain.
+    nilearn bundles grey and white matter; CSF is the rest of the brain.
+
+    Parameters
+    ----------
+    resolution_mm : float
+        As in `brain`.
+
+    Returns
+    -------
+    dict of nibabel.Nifti1Image
+        ``csf``, ``gm`` and ``wm``, which add up to 1 within the brain mask and are 0 outside.
     """
     from nilearn.datasets import load_mni152_gm_template, load_mni152_wm_template
 

@@ -74,6 +74,18 @@ def tissue(resolution_mm: int = 4) -> dict[str, np.ndarray]:
 
 
 def world(shape: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
-    """Return the world coordinates of every voxel, shape (n_voxels, 3), mm, C order."""
+    """Return the world coordinates of every voxel of a grid.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+    affine : ndarray, shape (4, 4)
+        Voxel indices to mm.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_voxels, 3)
+        mm; voxels in C order.
+    """
     grid = np.indices(shape, dtype=np.float32).reshape(3, -1)
     return (affine[:3, :3].astype(np.float32) @ grid + affine[:3, 3:].astype(np.float32)).T

@@ -202,7 +202,10 @@ def _compcor(prefix: str, found: dict, mask: str | None) -> tuple[dict, dict]:
 
 
 def format_confounds(columns: dict[str, np.ndarray]) -> str:
-    """Format the table as tab-separated text, with ``n/a`` for NaN and nine significant digits."""
+    """Format the table as tab-separated text, with ``n/a`` for NaN and nine significant digits.
+
+    ``columns`` maps names to values, shape (volumes,).
+    """
     lines = ["\t".join(columns)]
     for row in zip(*(values.tolist() for values in columns.values()), strict=True):
         lines.append("\t".join("n/a" if cell != cell else f"{cell:.9g}" for cell in row))

@@ -161,7 +161,20 @@ _loaded = lru_cache(maxsize=3)(load_template)
 
 
 def brain_at(kind: str, xyz: np.ndarray) -> np.ndarray:
-    """Interpolate an image of the template ("t1", "gm", "wm") at places (n, 3) in it, mm."""
+    """Interpolate an image of the template at places in it.
+
+    Parameters
+    ----------
+    kind : {"t1", "gm", "wm"}
+        As in `load_template`.
+    xyz : ndarray, shape (n, 3)
+        mm.
+
+    Returns
+    -------
+    ndarray of float32, shape (n,)
+        0 to 1; 0 outside the template.
+    """
     return sample(*_loaded(kind), xyz)
 
 

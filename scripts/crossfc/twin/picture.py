@@ -12,7 +12,19 @@ _REACH = 14.0  # mm of margin around the field of view, for what motion may brin
 
 
 def apply(matrix: np.ndarray, xyz: np.ndarray) -> np.ndarray:
-    """Map places, shape (n, 3), by a matrix, shape (4, 4)."""
+    """Map places by an affine matrix.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (4, 4)
+    xyz : ndarray, shape (n, 3)
+        mm.
+
+    Returns
+    -------
+    ndarray, shape (n, 3)
+        mm.
+    """
     return xyz @ matrix[:3, :3].T + matrix[:3, 3]
 
 

@@ -164,7 +164,18 @@ class SessionData:
         return self.series[:, inside].mean(axis=1, dtype=np.float64)
 
     def to_image(self, values: np.ndarray) -> Any:
-        """Return an image with one value per voxel of the mask, (n_voxels,), and NaN elsewhere."""
+        """Return an image on the grid of the session from one value per voxel of the mask.
+
+        Parameters
+        ----------
+        values : (n_voxels,) float
+            In the order of ``box_mask``.
+
+        Returns
+        -------
+        nibabel.Nifti1Image
+            float32; NaN outside the mask.
+        """
         import nibabel
 
         box = np.full(self.box_mask.shape, np.nan, dtype=np.float32)

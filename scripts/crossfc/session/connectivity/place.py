@@ -40,14 +40,22 @@ def place(
 ) -> tuple[np.ndarray, int]:
     """Return the voxels of a region, and its size including voxels outside the grid.
 
-    The size shows whether a sphere is cut by the field of view. Parameters and errors are those
-    of `region_mask`.
+    The size shows whether a sphere is cut by the field of view.
+
+    Parameters
+    ----------
+    As `region_mask`.
 
     Returns
     -------
     mask : (nx, ny, nz) bool
     size : int
         Number of voxels, including those of spheres that lie outside the grid.
+
+    Raises
+    ------
+    Fault
+        As `region_mask`.
     """
     mask = np.zeros(shape, dtype=bool)
     beyond: set[tuple[int, ...]] = set()

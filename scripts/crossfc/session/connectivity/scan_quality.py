@@ -62,6 +62,17 @@ def temporal_snr(mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the Dice overlap of two boolean masks, 0 to 1 (Dice 1945, Ecology 26:297-302)."""
+    """Return the overlap of two masks (Dice 1945, Ecology 26:297-302).
+
+    Parameters
+    ----------
+    a, b : ndarray of bool
+        Of one shape.
+
+    Returns
+    -------
+    float
+        0 to 1; 0 if both masks are empty.
+    """
     both = a.sum() + b.sum()
     return float(2 * (a & b).sum() / both) if both else 0.0

@@ -100,7 +100,7 @@ def confounds_of(
     }
     for name, series in signals.items():
         if not series.shape[1]:
-            continue  # leave the column out; a column of NaN would be less clear to readers
+            continue  # leave the column out, so that its readers report that it is missing
         mean = series.mean(axis=1, dtype=np.float64)
         # Signals of masks that only serve the components get no derivatives and squares.
         columns |= {name: mean} if name in ("csf_wm", "tcompcor") else expanded(name, mean)

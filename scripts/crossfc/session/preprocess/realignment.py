@@ -225,7 +225,7 @@ class _Level:
         self._inverse = self._inverse_of(self.weights)
 
     def read(self, volume: np.ndarray) -> np.ndarray:
-        """Average a volume over the blocks of this level."""
+        """Average a volume, shape (x, y, z), over the blocks of this level."""
         # The same order in memory for all volumes, so that sums are added in the same order.
         volume = np.ascontiguousarray(volume, dtype=np.float32)
         if self._block == (1, 1, 1):
@@ -237,6 +237,13 @@ class _Level:
 
     def sample(self, picture: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Interpolate a volume at the places of the reference picture, moved by ``matrix``.
+
+        Parameters
+        ----------
+        picture : ndarray, shape (x, y, z)
+            The volume, averaged over blocks (`read`).
+        matrix : ndarray, shape (4, 4)
+            Reference point to volume point, mm.
 
         Returns
         -------
@@ -253,14 +260,20 @@ class _Level:
         return values, np.clip(depth - 0.5, 0, 1)
 
     def missed(self, values: np.ndarray) -> np.ndarray:
-        """Return the residuals of interpolated values, relative to the reference picture's mean."""
+        """Return the residuals of interpolated values, shape (places,).
+
+        They are relative to the mean of the reference picture.
+        """
         # A median, so that lost slices do not make all other slices look too bright.
         brightness = np.median(values[self._bright] / self._values[self._bright])
         with np.errstate(divide="ignore", invalid="ignore"):  # `fit` handles an empty volume
             return values / brightness - self._values
 
     def correlation(self, values: np.ndarray, shown: np.ndarray) -> float:
-        """Return the weighted correlation of interpolated values with the reference picture."""
+        """Return the weighted correlation of interpolated values with the reference picture.
+
+        ``values`` and ``shown`` are from `sample`. NaN if either is constant.
+        """
         weights = self.weights * shown
         total = max(weights.sum(), np.finfo(float).tiny)
         one, other = (v - (weights * v).sum() / total for v in (values, self._values))
@@ -270,7 +283,19 @@ class _Level:
     def fit(
         self, picture: np.ndarray, matrix: np.ndarray, tolerance: float, robust: bool = False
     ) -> Pose:
-        """Run Gauss-Newton from a start; the correlation is that before the last step."""
+        """Run Gauss-Newton from a start; the correlation is that before the last step.
+
+        Parameters
+        ----------
+        picture : ndarray, shape (x, y, z)
+            The volume, averaged over blocks (`read`).
+        matrix : ndarray, shape (4, 4)
+            The start: reference point to volume point, mm.
+        tolerance : float
+            The search has converged if no parameter changes by more than this, mm.
+        robust : bool
+            Whether places that fit badly get less weight.
+        """
         inverse, length = self._inverse, np.inf
         for step in range(1, _MOST_STEPS + 1):
             values, shown = self.sample(picture, matrix)

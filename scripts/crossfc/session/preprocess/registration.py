@@ -227,7 +227,15 @@ def transform_points(points: np.ndarray, transform: str | Path) -> np.ndarray:
 def mask_dice(first: np.ndarray, second: np.ndarray) -> float:
     """Return the overlap of two masks: twice the intersection over the sum (Dice 1945).
 
-    0 if both masks are empty.
+    Parameters
+    ----------
+    first, second : ndarray of bool
+        Of one shape.
+
+    Returns
+    -------
+    float
+        0 to 1; 0 if both masks are empty.
     """
     first, second = first.astype(bool), second.astype(bool)
     total = int(first.sum()) + int(second.sum())
