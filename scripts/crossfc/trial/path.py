@@ -4,8 +4,8 @@ import os
 import re
 from pathlib import Path
 
-# Longest name and longest path in bytes. The system's limit for paths is higher; the rest is kept
-# for the names of files that are written below such a path.
+# Linux and macOS: longest name and longest path in bytes. A part of the limit for paths is kept for
+# the names of files that are written below (a session's maps, and their temporary names).
 LONGEST_NAME, LONGEST_PATH = 255, 3500
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")

@@ -107,8 +107,8 @@ def read_sheet(
 def read_text(path: str | Path) -> str:
     """Read UTF-8 text, with or without a byte-order mark.
 
-    In a cluster job, the configuration and the sheets are returned as they were when the run was
-    planned, even if the files were edited since.
+    In a job of a run, the files from which the run was planned are returned as they were then,
+    even if they were edited since.
 
     Raises
     ------
