@@ -75,7 +75,7 @@ def parse_name(name: str) -> tuple[dict[str, str], str, str]:
     Raises
     ------
     Fault
-        If it is not a BIDS name (as are resource forks such as ``._sub-01_bold.nii.gz``), or has
+        If it is not a BIDS name (resource forks such as ``._sub-01_bold.nii.gz`` are not), or has
         an entity twice.
     """
     match = _NAME.fullmatch(name)

@@ -74,9 +74,10 @@ def job(snakemake: Any) -> Iterator[None]:
     The process ends with the block. If a Fault is raised or a result cannot be written, its
     sentence is printed and written to the log, and the exit code is 1. Any other exception is a
     bug, and its traceback is printed and written to the log. A job that succeeds writes a record
-    beside its log (such as `software`), from which the provenance of the study is compiled. If the
-    run is killed, its jobs end as well. They then no longer rename temporary files to results,
-    because the next run may already be making the same results from other inputs.
+    of its rule, threads, `software` and `machine` beside its log, from which the provenance of the
+    study is compiled. If the run is killed, its jobs end as well. They then no longer rename
+    temporary files to results, because the next run may already be making the same results from
+    other inputs.
     """
     _end_with_run()
     for variable in _THREAD_VARIABLES:
