@@ -12,7 +12,7 @@ from crossfc.bids import bids_name, label, parse_name
 def preprocessed(
     scan: str, derivatives_dir: str | Path, space: str, res: str | None = None
 ) -> dict[str, Path]:
-    """Name the files that fMRIPrep makes of one BOLD run.
+    """Name the files that fMRIPrep makes from one BOLD run.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ HEAD_RADIUS_MM = 50.0
 # Jenkinson et al. 2002, NeuroImage 17:825 (rmsd): a sphere of 80 mm around the centre.
 BRAIN_RADIUS_MM = 80.0
 PARAMETERS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
-_OF_REFERENCE = 20  # volumes the reference is made of
+_OF_REFERENCE = 20  # largest number of volumes from which the reference is computed
 # A volume does not show the head if its correlation with the reference is below the first number,
 # and 1 minus this correlation is also more than so many times what is usual in the run.
 _LIKE, _TIMES_USUAL = 0.75, 5.0
