@@ -1,8 +1,8 @@
 """crossfc: what a drug changed in the connectivity of the anterior cingulate cortex.
 
-The way through: sheets -> trial -> (preprocess) -> connectivity -> group -> clinical -> report,
-and a record of all that went in (provenance).
-To change what is studied, edit config/; to change how, edit one file in workflow/rules/.
+The steps are: sheets -> trial -> (preprocess) -> connectivity -> group -> clinical -> report, and
+a record of inputs and software (provenance).
+To change what is studied, edit config/; to change how, edit the files in workflow/rules/.
 """
 
 import sys
@@ -14,14 +14,15 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 if any(word.split("=")[0] == "--archive" for word in sys.argv):
-    # It packs what git tracks and environments of conda, which it would have to make first.
+    # --archive of Snakemake packs what git tracks, and conda environments, which it first creates.
     raise SystemExit(
         "crossfc: --archive of Snakemake leaves out the scans and the records of results; copy this "
         "folder and those of results and data instead: records lie beside the results, and uv.lock "
         "and envs/ pin the software"
     )
 
-# Another study brings its own file with --configfile, and nothing of the demo then leaks into it.
+# The demo's configuration is only loaded if no other is given, so that none of its keys get into
+# another study.
 if not workflow.overwrite_configfiles and "study" not in config:
 
     configfile: "config/config.yaml"
@@ -49,8 +50,8 @@ localrules:
 
 
 rule all:
-    """Everything: the report, all it is made of, so that a result that was lost is made again, and the
-    record of how it was made."""
+    """Everything: the report, all results that it uses (so that a lost one is made again), and the
+    record of provenance."""
     default_target: True
     input:
         on_sheets(plan.require_scans),

@@ -25,12 +25,12 @@ PAIRS, RUNS = 300, 5
 
 
 def cosines(n: int) -> np.ndarray:
-    """Give all n cosines, as columns."""
+    """Return all n cosines, as columns."""
     return cleaning.stop_band(n, 1.0, np.inf, None)
 
 
 def pairs(rng: np.random.Generator, n: int, repetition_time: float) -> tuple:
-    """Give series that correlate by the truth in the pass band, with a spectrum that falls."""
+    """Return series that correlate by the truth in the pass band, with a spectrum that falls."""
     frequency = np.arange(n) / (2 * n * repetition_time)
     passed = (frequency >= BAND[0]) & (frequency <= BAND[1])
     amplitude = 1 / np.sqrt(np.maximum(frequency, 0.003) / 0.03) + 0.35
@@ -40,7 +40,7 @@ def pairs(rng: np.random.Generator, n: int, repetition_time: float) -> tuple:
 
 
 def confounds(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Give 24 columns like motion and 10 like components."""
+    """Return 24 columns like motion and 10 like components."""
     motion = rng.normal(size=(n, 6)).cumsum(axis=0) + 0.3 * rng.normal(size=(n, 6))
     change = np.diff(motion, axis=0, prepend=motion[:1])
     tissue = rng.normal(size=(n, 10))
@@ -49,7 +49,7 @@ def confounds(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def censored(rng: np.random.Generator, n: int, share: float, length: int) -> np.ndarray:
-    """Say which volumes stay."""
+    """Return which volumes stay."""
     kept = np.ones(n, dtype=bool)
     while (left := round(share * n) - int((~kept).sum())) > 0:
         start, stretch = rng.integers(0, n), min(rng.geometric(1 / length), left)
@@ -70,7 +70,7 @@ def by_splines(kept: np.ndarray, *_: np.ndarray) -> np.ndarray:
 
 
 def measure_one(repetition_time: float, n: int, share: float, length: int) -> dict[str, tuple]:
-    """Give degrees of freedom, bias and standard error of each way; None where nothing is left."""
+    """Return degrees of freedom, bias and standard error of each way; None where nothing is left."""
     expected, found = cleaning._filling, {}
     ways = {"exact": None, "lines": by_lines, "cubic splines": by_splines, "expected": expected}
     for way, filling in ways.items():

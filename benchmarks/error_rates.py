@@ -42,7 +42,7 @@ PERIOD = 0.6  # effect of the period on a change, in its standard deviations
 
 
 def order(n: int, balanced: bool) -> np.ndarray:
-    """Give orders of treatments: equally many, or three of four active first."""
+    """Return orders of treatments: equally many, or three of four active first."""
     return np.where(np.arange(n) < round(n * (0.5 if balanced else 0.75)), -1.0, 1.0)
 
 
@@ -68,7 +68,7 @@ KINDS = "normal", "heavy tails", "one outlier", "heteroscedastic", "skewed"
 
 
 def bca(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """Give Efron's BCa interval of r, as the page had it: weights are bootstrap counts."""
+    """Return Efron's BCa interval of r, as the page had it: weights are bootstrap counts."""
 
     def r_of(w: np.ndarray) -> np.ndarray:
         total = w.sum(axis=1)
@@ -89,7 +89,7 @@ def bca(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float
 
 
 def plain_r(x: np.ndarray, y: np.ndarray, shuffles: np.ndarray) -> float:
-    """Give the permutation p of Pearson's r, as the page had it."""
+    """Return the permutation p of Pearson's r, as the page had it."""
     a, b = ((v - v.mean()) / np.linalg.norm(v - v.mean()) for v in (x, y))
     return permutation_p(a[:, None], b[:, None], shuffles)[0, 0]
 
@@ -131,7 +131,7 @@ def correlations(rng: np.random.Generator, sets: int) -> Iterator[dict]:
 
 
 def freedman_lane(x: np.ndarray, y: np.ndarray, basis: np.ndarray, shuffles: np.ndarray) -> float:
-    """Give the p of the partial correlation after Freedman and Lane, as the page had it."""
+    """Return the p of the partial correlation after Freedman and Lane, as the page had it."""
     a, b = (v - basis @ (basis.T @ v) for v in (x, y))
     shuffled = b[np.vstack([np.arange(len(b)), shuffles])]
     shuffled = shuffled - (shuffled @ basis) @ basis.T
@@ -216,7 +216,7 @@ def differences(rng: np.random.Generator, sets: int) -> Iterator[dict]:
 
 
 def group_model(first: np.ndarray, code: np.ndarray) -> Welch:
-    """Give the comparison of groups with the order in the model."""
+    """Return the comparison of groups with the order in the model."""
     nuisance = np.column_stack([np.ones(len(first)), code])
     return Welch(np.where(first, 0.5, -0.5), nuisance, ~first)
 
@@ -267,7 +267,7 @@ def wide(rows: list[dict]) -> str:
 
 
 def cell(row: dict) -> str:
-    """Give before and after; of intervals with their median widths."""
+    """Return before and after; of intervals with their median widths."""
     told = [f"{row[side]:.3f}".lstrip("0") for side in ("before", "after")]
     if np.isfinite(row.get("width before", np.nan)):
         told = [

@@ -37,7 +37,7 @@ PERMUTATIONS = 199
 
 
 def noise(rng: np.random.Generator, n: int, skew: float = 0.0) -> np.ndarray:
-    """Give smooth maps of mean 0 and variance 1, normal or of a gamma distribution."""
+    """Return smooth maps of mean 0 and variance 1, normal or of a gamma distribution."""
     wide = rng.standard_normal((n, *[SIDE + 2 * EDGE] * 3))
     inner = slice(EDGE, -EDGE)
     smooth = ndimage.gaussian_filter(wide, (0, 0.8, 0.8, 0.8))[:, inner, inner, inner]
@@ -55,14 +55,14 @@ SPREAD = float(np.sqrt(np.square(ndimage.gaussian_filter(_SQUARE, 0.8)).sum()))
 
 
 def tested(maps, statistic, arrangements) -> tuple[bool, bool]:
-    """Tell whether anything is significant: by voxel, by cluster extent."""
+    """Return whether anything is significant: by voxel, by cluster extent."""
     maps = [np.asarray(each, dtype=np.float32) for each in maps]
     found = infer(maps, statistic, arrangements, MASK, cluster_forming_p=0.01)
     return bool(found.p_voxel.min() <= 0.05), bool(found.p_cluster.min() <= 0.05)
 
 
 def orders(n: int, share: float) -> np.ndarray:
-    """Give sequence codes: a share of active first."""
+    """Return sequence codes: a share of active first."""
     return np.where(np.arange(n) < round(share * n), -1.0, 1.0)
 
 
@@ -234,7 +234,7 @@ def rates(measure: Callable, scenario: object, size: object, n_sets: int) -> dic
 
 
 def lines(part: str, n_sets: int) -> Iterator[str]:
-    """Give the table of one part, line by line."""
+    """Return the table of one part, line by line."""
     measure, scenarios, sizes = PARTS[part]
     head = None
     for name, scenario in scenarios.items():

@@ -29,7 +29,7 @@ def fresh(command: list[str], **options: object) -> tuple[float, float, int, str
 
 
 def peak() -> float:
-    """Give the largest memory (GB) of this process since it became this program."""
+    """Return the largest memory (GB) of this process since it became this program."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 2**20

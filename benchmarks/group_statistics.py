@@ -45,7 +45,7 @@ class Comparison:
         self.df = self.members @ np.diag(self.forming)
 
     def statistics(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        """Give Welch's t, and Johnson's (1978) and Hall's (1992), of values (…, n, voxels)."""
+        """Return Welch's t, and Johnson's (1978) and Hall's (1992), of values (…, n, voxels)."""
         residual = self.forming @ values
         effect = np.einsum("n,...nv->...v", self.weights, values)
         squared = residual * residual
@@ -84,7 +84,7 @@ class Comparison:
         yield "bootstrap-t within groups", whole[drawn]
 
     def p(self, rng: np.random.Generator, data: np.ndarray) -> dict[tuple[str, str], float]:
-        """Give the smallest corrected p by scheme and statistic."""
+        """Return the smallest corrected p by scheme and statistic."""
         observed, found = self.statistics(data), {}
         for scheme, samples in self.samples(rng, data):
             for name, null in self.statistics(samples).items():

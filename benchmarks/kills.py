@@ -56,7 +56,7 @@ def write_study(folder: Path) -> None:
 
 
 def start(folder: Path) -> subprocess.Popen:
-    """Give the plain command."""
+    """Return the plain command."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with open(folder / "run.log", "a") as log:
         return subprocess.Popen(
@@ -80,7 +80,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def records(folder: Path) -> dict[str, int]:
-    """Give the time of the record of every job that has ended."""
+    """Return the time of the record of every job that has ended."""
     found = (folder / "results").rglob("*.record")
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in found}
 

@@ -79,7 +79,7 @@ def simulate(config: dict, scan: str, paths: dict[str, Path]) -> None:
 
 
 def planned(config: Path, *arguments: str) -> tuple[float, float, str]:
-    """Give CPU seconds, the largest memory (MB) and what was said by a dry run on one core."""
+    """Return CPU seconds, the largest memory (MB) and what was said by a dry run on one core."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     command = [sys.executable, "-m", "snakemake", "-n", "--cores", "1", *arguments]
     command += ["--configfile", str(config)]

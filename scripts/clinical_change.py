@@ -1,4 +1,4 @@
-"""Write how each scale changed: within groups, and between them."""
+"""Write the change of each scale, within groups and between groups."""
 
 from crossfc.jobs.job import job, note
 

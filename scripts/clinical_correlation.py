@@ -1,4 +1,4 @@
-"""Write whether changes in connectivity go with changes in scores, at a-priori edges."""
+"""Write correlations between changes in connectivity (a-priori edges) and changes in scores."""
 
 from crossfc.jobs.job import job, note
 

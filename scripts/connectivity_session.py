@@ -12,9 +12,9 @@ with job(snakemake):
 
     given, wanted = snakemake.input, snakemake.params
     names = ("scan", "bold", "mask", "confounds", "sidecars")
-    # The root of the derivatives: as many folders above a run as its name in the sheet has.
+    # The root of the derivatives: so many folders up as there are in the run's path in the sheet.
     root = Path(given.bold[0]).parents[len(PurePosixPath(wanted.scans[0]).parent.parts)]
-    # A lab may have lost a sidecar; then the header alone tells the repetition time.
+    # Some sidecars may be missing; then the repetition time is read from the header alone.
     sidecars = [
         [p for p in sidecar.sidecar_paths(root, run) if str(p) in given.sidecars]
         for run in (Path(bold).relative_to(root) for bold in given.bold)

@@ -1,4 +1,4 @@
-"""Write the head of the data set that preprocessing makes."""
+"""Write dataset_description.json of the data set that preprocessing makes."""
 
 from crossfc.jobs.job import job
 

@@ -1,4 +1,4 @@
-"""Have fMRIPrep's image in a file, and take down which it is."""
+"""Fetch fMRIPrep's container image if needed, and record its version and digest."""
 
 from pathlib import Path
 

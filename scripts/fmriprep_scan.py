@@ -1,4 +1,4 @@
-"""Give what fMRIPrep made of one run its place in the derivatives."""
+"""Link the files that fMRIPrep made from one run to their paths in the derivatives."""
 
 from pathlib import Path
 

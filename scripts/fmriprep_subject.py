@@ -1,4 +1,4 @@
-"""Run fMRIPrep on one person, all sessions together."""
+"""Run fMRIPrep on all sessions of one person together."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Correct families of analyses together: one table of their clusters."""
+"""Correct families of analyses together, and write one table of their clusters."""
 
 from pathlib import Path
 

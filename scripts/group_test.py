@@ -1,10 +1,10 @@
-"""Do one analysis of the group: statistic, effect and corrected p maps, clusters, cells."""
+"""Run one group analysis: maps of statistic, effect and corrected p; clusters; cell means."""
 
 import time
 
 from crossfc.jobs.job import job, note
 
-SECONDS = 5  # between two lines of progress, at least
+SECONDS = 5  # shortest time between two lines about progress
 
 with job(snakemake):
     from crossfc.group.analysis import analyse
@@ -14,7 +14,7 @@ with job(snakemake):
     started = last = time.monotonic()
 
     def progress(done: int, total: int) -> None:
-        """Write how far the permutations are, and how long the rest may take."""
+        """Log how many permutations are done, and how long the others may take."""
         global last
         now = time.monotonic()
         if now - last < SECONDS and done < total:

@@ -1,4 +1,4 @@
-"""Write the mixed model of everybody with at least one session."""
+"""Fit the mixed model to all people with at least one session, and write its table."""
 
 from crossfc.jobs.job import job
 

@@ -1,4 +1,4 @@
-"""Normalise one person's T1w image to the template."""
+"""Normalise the T1w image of one person to the template."""
 
 from pathlib import Path
 

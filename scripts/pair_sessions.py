@@ -1,4 +1,4 @@
-"""Pair everybody's sessions into arrays; sessions of poor quality leave by name."""
+"""Write the paired maps of all people as arrays, and list sessions excluded for poor quality."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Bring one raw run to template space, with its confounds."""
+"""Preprocess one raw run to template space, and compute its confounds."""
 
 from pathlib import Path, PurePath
 
@@ -8,7 +8,7 @@ with job(snakemake):
     from crossfc.jobs import claim
     from crossfc.session.preprocess.run import preprocess_session
 
-    # The scan's name in the sheet is the end of its path: sub-/ses-/func/file.
+    # The scan's path in the sheet is the last four parts: sub-/ses-/func/file.
     bold = PurePath(snakemake.input.bold)
     with claim.making(*snakemake.output):
         record = preprocess_session(

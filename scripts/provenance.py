@@ -1,4 +1,4 @@
-"""Write what the results were made of and with, and keep the sheets beside it."""
+"""Write from what and with which software the results were made, and copies of the sheets."""
 
 from pathlib import Path
 

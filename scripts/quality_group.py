@@ -1,4 +1,4 @@
-"""Write the quality of the group: sessions, motion of change, exclusions, motion and change."""
+"""Write the quality tables: sessions, exclusions, motion, and its relation to connectivity."""
 
 from pathlib import Path
 

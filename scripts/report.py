@@ -1,4 +1,4 @@
-"""Write the page that answers the study's questions."""
+"""Write the report, a page that answers the study's questions."""
 
 from importlib.metadata import version
 from pathlib import Path

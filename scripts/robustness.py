@@ -1,4 +1,4 @@
-"""Write how each pipeline's maps compare with the primary one's."""
+"""Compare the maps of each pipeline with those of the primary pipeline."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Write the sheets of a study from its BIDS data set, and say who would leave."""
+"""Write the sheets of a study from its BIDS data set, and list who would be left out."""
 
 from crossfc.jobs.job import job, note
 
@@ -6,7 +6,7 @@ with job(snakemake):
     from crossfc.jobs import planned
     from crossfc.trial.dataset import write_sheets
 
-    # It reads the sheets that lie there now, whatever the run was planned from.
+    # Read the current sheets, not those from which the run was planned.
     planned.disregard()
     lines, trial = write_sheets(snakemake.params.config)
     for row in trial.counts():

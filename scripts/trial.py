@@ -1,4 +1,4 @@
-"""Write who is in the trial, who leaves and why, and the head of the derivative data set."""
+"""Write who is in the trial, who is left out and why, and the files at the root of the results."""
 
 from crossfc.jobs.job import job
 

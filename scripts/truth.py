@@ -1,4 +1,4 @@
-"""Write what a digital twin has planted in it."""
+"""Write the planted truth of a digital twin."""
 
 from crossfc.jobs.job import job
 

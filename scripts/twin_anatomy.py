@@ -1,4 +1,4 @@
-"""Simulate a person's T1w image in scanner space."""
+"""Simulate the T1w image of one person in scanner space."""
 
 from crossfc.jobs.job import job
 

@@ -1,4 +1,4 @@
-"""Write the head of a raw simulated data set."""
+"""Write the files at the root of a simulated raw data set."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Simulate one session as fMRIPrep would have left it."""
+"""Simulate one session as if preprocessed by fMRIPrep."""
 
 from crossfc.jobs.job import job
 

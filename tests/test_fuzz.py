@@ -70,7 +70,7 @@ VALUES = st.recursive(
 
 
 def keys(schema, way=()):
-    """Give every key of the schema with its own part of it."""
+    """Return every key of the schema with its own part of it."""
     for key, inner in schema.get("properties", {}).items():
         yield (*way, key), inner
         yield from keys(inner, (*way, key))
@@ -150,7 +150,7 @@ DESIGN = design()
 
 
 def parts(value):
-    """Give every place in a structure, as what holds it and its key or index there."""
+    """Return every place in a structure, as what holds it and its key or index there."""
     found = value.items() if isinstance(value, dict) else enumerate(value)
     for key, inner in found:
         yield value, key
@@ -168,7 +168,7 @@ def spoilt_bytes(draw, raw):
 
 @st.composite
 def spoilt_configs(draw):
-    """Give a sound config with one to three keys set, added or removed."""
+    """Return a sound config with one to three keys set, added or removed."""
     config = copy.deepcopy(BASES[draw(st.sampled_from(sorted(BASES)))])
     for _ in range(draw(st.integers(1, 3))):
         if draw(st.booleans()):
@@ -193,7 +193,7 @@ def spoilt_configs(draw):
 
 @st.composite
 def spoilt_sheets(draw):
-    """Give a sheet's name and its bytes, with some cells, rows, columns or bytes changed."""
+    """Return a sheet's name and its bytes, with some cells, rows, columns or bytes changed."""
     name = draw(st.sampled_from(SHEETS))
     raw = DESIGN[name].encode("utf-8")
     if draw(st.integers(0, 7)) == 0:
@@ -346,7 +346,7 @@ def test_a_spoilt_config_is_a_plan_or_a_sentence(folder, config):
 
 @st.composite
 def spoilt_documents(draw):
-    """Give a shipped document with some bytes changed."""
+    """Return a shipped document with some bytes changed."""
     name = draw(st.sampled_from(["config", "ds005917", "strategies"]))
     return spoilt_bytes(draw, (ROOT / "config" / f"{name}.yaml").read_bytes())
 

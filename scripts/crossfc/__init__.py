@@ -1,7 +1,7 @@
 """crossfc: what a drug changed in the connectivity of the anterior cingulate cortex.
 
-Four floors, and data goes down only: ``trial`` (the design), ``session`` (one scan),
-``group`` (people together), ``report`` (the page). Nothing in here imports snakemake.
+The package has four levels, and each only uses results of those before it: ``trial`` (the design),
+``session`` (one scan), ``group`` (all people), ``report`` (the page).
 """
 
 __version__ = "0.1.0"

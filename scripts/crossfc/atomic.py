@@ -1,4 +1,4 @@
-"""Whole files or none: everything is written under a temporary name and then renamed."""
+"""Write files completely or not at all: under a temporary name, which is then renamed."""
 
 import json
 import math
@@ -16,21 +16,22 @@ if TYPE_CHECKING:
 
 
 def _granted() -> None:
-    """Nobody is asked."""
+    """Permit everything: the default outside of jobs."""
 
 
-# Asked before anything gets its name; raises where it may not. A job asks whether its run lives.
+# Called before a temporary file is renamed; raises an exception to prevent it. A job sets a
+# function here that checks whether its run is still alive.
 permission: Callable[[], None] = _granted
 
 
 @contextmanager
 def writing(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary path in the same folder; rename it to ``path`` when the block succeeds.
+    """Provide a temporary path in the same folder, which is renamed to ``path`` after the block.
 
-    The temporary name ends as the real one does, so writers that look at the extension
-    (nibabel, matplotlib) do the right thing. If the block raises, nothing is left behind; what a
-    killed process leaves, the next one removes. Two processes may not write the same file at the
-    same time.
+    The temporary name has the same extension, so that writers that choose the format by it
+    (nibabel, matplotlib) work. If the block raises an exception, the temporary file is removed; if
+    the process is killed, the next one removes it. Two processes must not write the same file at
+    the same time.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,15 +50,16 @@ def writing(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextmanager
 def writing_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """Give an empty folder beside ``path`` that takes its place when the block succeeds.
+    """Provide an empty temporary folder beside ``path``, which replaces ``path`` after the block.
 
-    What was in ``path`` before is then gone. If the block raises, or the process is killed,
-    ``path`` is as it was; what a killed process leaves is ``.part<number>_<name>`` beside it, which
-    the next one removes. Two processes may not write the same folder at the same time.
+    The former content of ``path`` is then deleted. If the block raises an exception or the process
+    is killed, ``path`` stays as it was. A killed process leaves ``.part<number>_<name>`` beside
+    it, which the next one removes. Two processes must not write the same folder at the same time.
     """
     path = Path(path).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    # One that goes on although its run was killed must not write into the next one's folder.
+    # The name contains the process number, so that a job that goes on although its run was killed
+    # does not write into the folder of the next job.
     temporary, old = (path.with_name(f".{w}{os.getpid()}_{path.name}") for w in ("part", "old"))
     for left in (*_left(path, "part"), *_left(path, "old")):
         shutil.rmtree(left, ignore_errors=True)
@@ -65,7 +67,7 @@ def writing_folder(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield temporary
         permission()
-        # A folder that holds something cannot be renamed over, so for a moment there is none.
+        # A folder that is not empty cannot be replaced in one step, so for a moment there is none.
         if path.exists():
             os.replace(path, old)
         os.replace(temporary, path)
@@ -75,13 +77,13 @@ def writing_folder(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def _left(path: Path, word: str) -> list[Path]:
-    """List what killed processes left of a file or folder, and not of one whose name ends alike."""
+    """List the temporary files that killed processes left for exactly this file or folder."""
     own = re.compile(rf"\.{word}[0-9]+_{re.escape(path.name)}")
     return [path.with_name(name) for name in os.listdir(path.parent) if own.fullmatch(name)]
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write text as UTF-8."""
+    """Write text to a file as UTF-8."""
     with writing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -89,23 +91,24 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 def write_json(path: str | os.PathLike, content: Any) -> None:
     """Write JSON, indented, with a final newline.
 
-    NumPy numbers are written as plain ones, and numbers that are NaN or infinite, which JSON does
-    not know, as null.
+    NumPy numbers and arrays are written as plain numbers and lists. NaN and infinite numbers, which
+    do not exist in JSON, are written as null.
     """
     text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
 
 
 def write_table(path: str | os.PathLike, table: "pandas.DataFrame") -> None:
-    """Write a table as BIDS does: tab-separated, ``n/a`` where a value is missing."""
+    """Write a table as in BIDS: tab-separated, with ``n/a`` for missing values."""
     with writing(path) as temporary:
         table.to_csv(temporary, sep="\t", na_rep="n/a", index=False)
 
 
 def write_columns(path: str | os.PathLike, columns: Mapping[str, Iterable[Any]]) -> None:
-    """Write columns of words and floats as `write_table` does, to the byte.
+    """Write columns of words and floats, giving the same bytes as `write_table`.
 
-    For jobs by the hundred that need pandas for nothing else: its import takes a tenth of a second.
+    It is meant for rules with hundreds of jobs that do not need pandas otherwise, because importing
+    pandas takes a tenth of a second.
     """
     values = [c.tolist() if hasattr(c, "tolist") else list(c) for c in columns.values()]
     lines = ["\t".join(columns)]
@@ -115,12 +118,16 @@ def write_columns(path: str | os.PathLike, columns: Mapping[str, Iterable[Any]])
 
 
 def save_image(path: str | os.PathLike, image: "nibabel.spatialimages.SpatialImage") -> None:
-    """Write an image; ``.nii.gz`` bytes depend on the content only, not on name or time."""
+    """Write an image; the bytes of a ``.nii.gz`` depend on its content only, not on name and time.
+
+    ``image`` is a nibabel image; the extension of ``path`` decides whether it is compressed.
+    """
     path = Path(path)
     if path.name.endswith(".nii.gz"):
         import zlib
 
-        # A gzip header made by hand: GzipFile would put the temporary name and the time into it.
+        # Compressed without GzipFile, which would write the temporary name and the time into the
+        # header.
         raw = image.to_bytes()
         deflate = zlib.compressobj(level=4, wbits=31)
         with writing(path) as temporary:

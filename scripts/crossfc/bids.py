@@ -1,4 +1,4 @@
-"""File names in the Brain Imaging Data Structure, built from entities and never glued."""
+"""Build and parse file names of the Brain Imaging Data Structure (BIDS)."""
 
 import re
 
@@ -7,14 +7,15 @@ from crossfc.fault import Fault
 # The template of native preprocessing and of the twin: ICBM 2009a nonlinear symmetric.
 TEMPLATE_SPACE = "MNI152NLin2009aSym"
 
-# The order of BIDS 1.10, with `seed` (ours; see the .bidsignore of a result) after `seg`.
+# The order of entities in BIDS 1.10. `seed` (a seed region; after `seg`) is not in BIDS, so names
+# with it are in the .bidsignore of results.
 ENTITY_ORDER = (
     "sub", "ses", "sample", "task", "tracksys", "acq", "ce", "trc", "stain", "rec", "dir", "run",
     "mod", "echo", "flip", "inv", "mt", "part", "proc", "hemi", "space", "split", "recording",
     "chunk", "seg", "seed", "res", "den", "label", "from", "to", "mode", "stat", "desc",
 )  # fmt: skip
 
-# What preprocessing adds to the name of the run that a file was made from.
+# Entities that preprocessing adds to the name of a run.
 DERIVED = ("hemi", "space", "seg", "res", "den", "label", "desc")
 
 _LABEL = "[A-Za-z0-9+]+"
@@ -27,7 +28,8 @@ def bids_name(entities: dict[str, object], suffix: str, extension: str) -> str:
     Parameters
     ----------
     entities : dict
-        Short entity names (``sub``, ``ses``, ``task``, …) to labels; None and "" are left out.
+        Short entity names (``sub``, ``ses``, ``task``, …) to labels. Entities whose label is None
+        or "" are left out.
     suffix : str
         Such as ``bold`` or ``boldmap``.
     extension : str
@@ -36,7 +38,7 @@ def bids_name(entities: dict[str, object], suffix: str, extension: str) -> str:
     Returns
     -------
     str
-        The entities in the order of BIDS, joined as the standard says.
+        The file name, with the entities in the order of BIDS.
 
     Raises
     ------
@@ -60,13 +62,21 @@ def bids_name(entities: dict[str, object], suffix: str, extension: str) -> str:
 
 
 def parse_name(name: str) -> tuple[dict[str, str], str, str]:
-    """Split a BIDS file name into (entities, suffix, extension).
+    """Split a BIDS file name.
+
+    Returns
+    -------
+    entities : dict
+        Short entity name to label.
+    suffix : str
+    extension : str
+        With the leading dot.
 
     Raises
     ------
     Fault
-        If it is no BIDS name (resource forks such as ``._sub-01_bold.nii.gz`` are not), or has an
-        entity twice.
+        If it is not a BIDS name (resource forks such as ``._sub-01_bold.nii.gz`` are not), or has
+        an entity twice.
     """
     match = _NAME.fullmatch(name)
     if match is None:
@@ -79,12 +89,12 @@ def parse_name(name: str) -> tuple[dict[str, str], str, str]:
 
 
 def label(identifier: str) -> str:
-    """Give the label of an identifier: ``01`` of ``sub-01``, ``d2`` of ``ses-d2``."""
+    """Return the label in an identifier: ``01`` in ``sub-01``, ``d2`` in ``ses-d2``."""
     return identifier.split("-", 1)[1] if "-" in identifier else identifier
 
 
 def dataset_description(name: str, version: str) -> dict[str, object]:
-    """Give the dataset_description.json of a derivative data set (BIDS 1.10)."""
+    """Return the content of dataset_description.json for a derivative data set (BIDS 1.10)."""
     return {
         "Name": name,
         "BIDSVersion": "1.10.0",
@@ -93,7 +103,7 @@ def dataset_description(name: str, version: str) -> dict[str, object]:
     }
 
 
-# Files of a result that BIDS has no names for yet: group results, quality records and seed maps.
+# Result files for which BIDS defines no names yet: group results, quality records and seed maps.
 BIDSIGNORE = """\
 group
 clinical

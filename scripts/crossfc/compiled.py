@@ -1,4 +1,4 @@
-"""Compiled kernels that also run where their machine code cannot be kept."""
+"""Compile numerical kernels with numba, also if the machine code cannot be cached on the disk."""
 
 from collections.abc import Callable
 
@@ -6,14 +6,14 @@ from numba import njit
 
 
 def compiled(function: Callable) -> Callable:
-    """Compile a numerical kernel with numba; keep the machine code on the disk if possible.
+    """Compile a numerical kernel with numba, and cache the machine code on the disk if possible.
 
-    Where neither NUMBA_CACHE_DIR, nor the folder of the module, nor the user's cache folder can
-    be written (a read-only container), numba refuses to cache; the kernel is then compiled
-    anew in every process.
+    If neither NUMBA_CACHE_DIR, nor the folder of the module, nor the user's cache folder can be
+    written to (a read-only container), numba refuses to cache. The kernel is then compiled in every
+    process.
 
-    Kernels are handed finite numbers only, so sums and maxima may be reordered to use vector
-    instructions.
+    Kernels must only get finite numbers, because ``fastmath`` assumes this to reorder sums and
+    maxima for vector instructions.
     """
     options = {"fastmath": True, "error_model": "numpy", "nogil": True}
     try:

@@ -1,8 +1,8 @@
-"""The content of a user's file: here, or only a link or a pointer to where it once was.
+"""Check whether the content of a user's file is present on this machine.
 
-DataLad, git-annex and Git LFS leave a stand-in for a file that was not fetched: a link to nowhere,
-or a short text. Whoever opens a user's file asks here first, so that such a file is named as what
-it is and never taken for one that does not exist, or for its own content.
+DataLad, git-annex and Git LFS leave a placeholder for a file that was not fetched: a broken link,
+or a short text (a pointer). Code that opens a user's file calls these functions first, so that the
+message says what the file is, and a placeholder is never taken for a missing file or for content.
 """
 
 import os
@@ -11,14 +11,14 @@ from pathlib import Path
 
 from crossfc.fault import Fault
 
-# git-annex takes files of up to 32 KiB for its pointers; those of Git LFS are shorter.
+# Pointer files of git-annex have up to 32 KiB; those of Git LFS are shorter.
 _LONGEST_POINTER = 32768
 _ANNEX = re.compile(rb"(/annex/objects/|(\.\./)*(\./)?\.git/annex/objects/)")
 _LFS = b"version https://git-lfs.github.com/spec/"
 
 
 def absence(path: str | Path) -> str | None:
-    """Say why a file's content cannot be read here, and what to do about it.
+    """Explain why the content of a file cannot be read, and what to do about it.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ def absence(path: str | Path) -> str | None:
     Returns
     -------
     str or None
-        What follows the file's name in a sentence, such as ``does not exist``, with a remedy
-        where the cause tells one; None where there is a file with content of its own.
+        A phrase to follow the file's name in a sentence, such as ``does not exist``, with a remedy
+        if the cause suggests one. None if the file has its content.
     """
     path = Path(path)
     why = stand_in(path)
@@ -39,7 +39,7 @@ def absence(path: str | Path) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return "does not exist"
     except (OSError, ValueError) as error:
-        # A loop of links, a name that is too long, a folder that may not be entered.
+        # Such as a loop of links, a name that is too long, or a folder without permission.
         reason = getattr(error, "strerror", None) or error
         return f"cannot be opened ({reason}); check its path and permissions"
     if path.is_dir():
@@ -48,7 +48,7 @@ def absence(path: str | Path) -> str | None:
 
 
 def stand_in(path: str | Path) -> str | None:
-    """Say that a file is a link to nowhere or a pointer, as in `absence`; None for any other."""
+    """Describe a broken link or a pointer file, as in `absence`; return None for other files."""
     path = Path(path)
     try:
         if 0 < os.stat(path).st_size <= _LONGEST_POINTER and not path.is_dir():
@@ -61,20 +61,20 @@ def stand_in(path: str | Path) -> str | None:
 
 
 def require(path: str | Path, needed_by: str = "", remedy: str = "") -> None:
-    """Refuse a file whose content is not here.
+    """Refuse a file whose content is not present.
 
     Parameters
     ----------
     path : path
     needed_by : str
-        Who needs it, such as ``which sessions.tsv, row 3 needs``.
+        Phrase that says who needs the file, such as ``which sessions.tsv, row 3 needs``.
     remedy : str
-        What to do where the file does not exist at all; a link or pointer has its own.
+        What to do if the file does not exist; broken links and pointers have their own remedies.
 
     Raises
     ------
     Fault
-        If the content is not here.
+        If the content is not present.
     """
     why = absence(path)
     if why is not None:
@@ -82,7 +82,7 @@ def require(path: str | Path, needed_by: str = "", remedy: str = "") -> None:
 
 
 def refusal(path: str | Path, why: str, needed_by: str = "", remedy: str = "") -> str:
-    """Give the sentence for a file whose content is not here (see `absence`, `require`)."""
+    """Return a sentence about a file whose content is not present (see `absence`, `require`)."""
     what, _, own = why.partition("; ")
     needed = f", {needed_by}" if needed_by else ""
     given = own or remedy or "restore the file"

@@ -1,4 +1,4 @@
-"""A confound with its derivative and the squares of both, named as fMRIPrep names them."""
+"""Expand a confound by its derivative and the squares of both, with fMRIPrep's column names."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def expanded(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
 
     Returns
     -------
-    dict
+    dict of ndarray, shape (volumes,)
         ``name``, ``name_derivative1`` (backward difference, NaN at the first volume),
         ``name_power2`` and ``name_derivative1_power2``.
     """

@@ -1,15 +1,16 @@
-"""A fault of the input: one clear sentence for the person who can mend it."""
+"""Faults of the input, each reported as one clear sentence to the person who can correct it."""
 
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-# A line of a message, in characters.
+# Longest line of a message, in characters.
 LONGEST = 1000
-# At most so many lines are said at once.
+# Largest number of lines in a message.
 MOST = 25
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:e[+-]?\d+)?")
-# What tells places of one cause apart: a row; a path, file, person or session of BIDS; a number.
+# Parts in which sentences about the same cause may differ: a row; a path, file, person or session
+# of BIDS; a number.
 _VARYING = re.compile(
     r"\brow \d+"
     r"|[^\s\"'(),;:]*\b(?:sub|ses)-[A-Za-z0-9]+[^\s\"'(),;:]*"
@@ -20,10 +21,10 @@ _VARYING = re.compile(
 class Fault(ValueError):
     """Input that cannot be analysed.
 
-    The message names the file, the row and column where there are such, what is wrong and what
-    to do about it. Scripts print it without a traceback. What it quotes may be anything: signs
-    that would move the cursor are written out, and a long line is cut in its middle, as its place
-    stands at the beginning and its remedy at the end.
+    The message says where the fault is (file and, if there are any, row and column), what is wrong
+    and what to do about it. Scripts print it without a traceback. As it may quote anything,
+    unprintable characters are escaped, and a long line is cut in the middle, because the place is
+    at the beginning and the remedy at the end.
     """
 
     def __init__(self, message: object) -> None:
@@ -38,36 +39,36 @@ def _readable(line: str) -> str:
 
 
 class Gathering:
-    """Calls whose faults are put aside, so that all of them are told together."""
+    """Collects the faults of several calls, so that all of them are reported together."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []
 
     def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Return what the function does, or None where it raises a Fault."""
+        """Call a function and return its result; keep a Fault that it raises, and return None."""
         try:
             return function(*arguments, **options)
         except Fault as fault:
-            # One fault may be met twice, as a repetition time in sidecar and scan.
+            # Two calls may find the same fault, such as one in the repetition time.
             lines = str(fault).splitlines()
             self.faults.extend(line for line in lines if line not in self.faults)
             return None
 
     def raise_all(self) -> None:
-        """Raise one Fault with every cause (see `raise_all`).
+        """Raise one Fault with all collected causes (see `raise_all`).
 
         Raises
         ------
         Fault
-            If there was one.
+            If any call raised one.
         """
         raise_all(self.faults)
 
 
 def at(file: object, row: int | None = None, column: str | None = None) -> str:
-    """Say where a fault is, as ``file, row 3, column "period"``.
+    """Describe where a fault is, such as ``file, row 3, column "period"``.
 
-    Rows are counted as a spreadsheet does: the header is row 1.
+    Rows are counted as in a spreadsheet: the header is row 1.
     """
     place = str(file)
     if row is not None:
@@ -78,7 +79,7 @@ def at(file: object, row: int | None = None, column: str | None = None) -> str:
 
 
 def raise_all(faults: Sequence[str]) -> None:
-    """Raise one Fault listing every cause once, so that a sheet is mended in one go.
+    """Raise one Fault that lists every cause once, so that all can be corrected together.
 
     Raises
     ------
@@ -90,22 +91,22 @@ def raise_all(faults: Sequence[str]) -> None:
 
 
 def causes(faults: Sequence[str]) -> list[str]:
-    """Give one line for each cause.
+    """Return one line for each cause.
 
-    Sentences that differ only in their row, person, session, file or numbers are one fault that
-    was made once and found many times, such as a treatment that is spelt otherwise in every row.
-    The first of them stays as it is, followed by where the first three are and how many.
+    Sentences that only differ in row, person, session, file or numbers have the same cause, such
+    as a treatment that is misspelt in every row. They are combined: the first sentence is kept,
+    followed by the number of occurrences and the first three places.
 
     Parameters
     ----------
     faults : sequence of str
-        Sentences, of which some may hold several lines.
+        Sentences; some may contain several lines.
 
     Returns
     -------
     list of str
-        In the order in which each cause was found first, at most `MOST`, with a last line that
-        says how many are not shown.
+        In the order in which the causes were found, at most `MOST`, and a last line that says how
+        many are not shown.
     """
     alike: dict[str, list[str]] = {}
     for sentence in dict.fromkeys(line for fault in faults for line in fault.split("\n")):
@@ -118,8 +119,8 @@ def causes(faults: Sequence[str]) -> list[str]:
 
 
 def _kind(place: re.Match[str]) -> str:
-    """Give what a place is: of a file its suffix (such as bold.nii.gz), of others nothing."""
-    name = place[0].rpartition("/")[2]  # an underscore in a folder's name says nothing of a file
+    """Return a placeholder for a varying part: with its suffix (bold.nii.gz) if it is a file."""
+    name = place[0].rpartition("/")[2]  # the file name alone, as folders may contain underscores
     _, underscore, suffix = name.rpartition("_")
     return f"\0{suffix}" if underscore else "\0"
 
@@ -129,7 +130,7 @@ def _together(sentences: list[str]) -> str:
         return sentences[0]
     found = [_VARYING.findall(sentence) for sentence in sentences]
     columns = [i for i, own in enumerate(zip(*found, strict=True)) if len(set(own)) > 1]
-    # A place is a row or a file; other numbers are what is wrong there.
+    # The place is a row or a file; numbers that differ are wrong values, not places.
     place = next((i for i in columns if not _NUMBER.fullmatch(found[0][i])), columns[0])
     places = list(dict.fromkeys(own[place] for own in found))
     shown = ", ".join(places[:3]) + (", …" if len(places) > 3 else "")

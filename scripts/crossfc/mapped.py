@@ -1,19 +1,19 @@
-"""Mapped files: arrays on the disk that are read in pieces and held in memory by none."""
+"""Memory-mapped arrays, which are read in pieces and must not stay in memory as a whole."""
 
 import mmap
 
 import numpy as np
 
-PEOPLE = 128  # people read at once; a touched page may bring its neighbourhood into memory
+PEOPLE = 128  # people read at once; reading a page may also load its neighbours into memory
 
 
 def release(data: np.ndarray) -> None:
-    """Let go of the memory that reading from a mapped file has filled; the file stays.
+    """Free the memory that reading from a memory-mapped file has used; the file is not changed.
 
     Parameters
     ----------
-    data : array
-        Nothing is done if it is not mapped.
+    data : ndarray
+        Nothing is done if it is not memory-mapped.
     """
     mapped = getattr(data, "_mmap", None)
     if mapped is not None:

@@ -1,4 +1,4 @@
-"""The provenance of results: which versions, code, configuration, sheets, seeds and threads."""
+"""Provenance of results: versions, code, configuration, sheets, random seeds and threads."""
 
 import copy
 import hashlib
@@ -30,33 +30,34 @@ def provenance(
     versions: dict[str, Any],
     planned: Collection[str] | None = None,
 ) -> dict[str, Any]:
-    """Gather what a study's results were made of, and with what.
+    """Collect from what inputs and with which software a study's results were made.
 
     Parameters
     ----------
     config : dict
-        The configuration as resolved: defaults filled in. Paths are recorded as seen from the
-        study's folder or the workflow's; of those elsewhere, the name alone.
+        The configuration with defaults filled in. Paths are recorded relative to the folder of the
+        study or of the workflow; of paths elsewhere only the name is recorded.
     rules : dict
-        Name of each rule that runs a script, and the script's name.
+        Name of each rule that runs a script, to the name of the script.
     logs_dir : path
-        Where the jobs left their records (`crossfc.jobs.job`).
+        Folder with the records that jobs wrote (`crossfc.jobs.job`).
     sessions : iterable of (str, str)
-        participant_id and session_id of the sessions in the study; records of others, left by
-        earlier runs, do not count.
+        participant_id and session_id of the sessions in the study. Records of other sessions, left
+        by earlier runs, are ignored.
     home : path
-        The folder of the workflow: its lock, environments and scripts.
+        The folder of the workflow, with its lock, environments and scripts.
     versions : dict
-        Versions that no job knows (crossfc), and how software was deployed.
+        Versions that jobs do not record (crossfc), and how software was deployed.
     planned : collection of str, optional
-        The jobs of the study that are of no person, by their logs below ``logs_dir``, without
-        extension; records of others, left by an earlier configuration, do not count.
+        The jobs of the study that do not belong to a person, as paths of their logs relative to
+        ``logs_dir``, without extension. Records of other such jobs, left by an earlier
+        configuration, are ignored.
 
     Returns
     -------
     dict
-        For `RECORD`. It holds no time and no host: two runs of one study on one lock and one kind
-        of machine are equal.
+        Content of the file `RECORD`. It contains no time and no host name, so that two runs of the
+        same study with the same lock on the same kind of machine are equal.
     """
     home = Path(home)
     found = {rule: code.read(home / f"scripts/{name}.py") for rule, name in rules.items()}
@@ -85,7 +86,7 @@ def provenance(
 
 
 def _told(config: dict[str, Any], home: Path) -> dict[str, Any]:
-    """Give the configuration without the folders of somebody's disk (see `crossfc.trial.path`)."""
+    """Return the configuration without private folders in its paths (see `crossfc.trial.path`)."""
     found = copy.deepcopy(config)
     keys = ("bids_dir", "derivatives_dir", "results_dir", "strategies")
     places = [(found, key) for key in keys]
@@ -100,14 +101,14 @@ def _told(config: dict[str, Any], home: Path) -> dict[str, Any]:
 
 
 def _derivatives(config: dict[str, Any]) -> list[dict[str, str | None]] | None:
-    """List what made the derivatives that a study began with; None where it made its own."""
+    """List the programs that made the derivatives given to a study; None if it has none."""
     if config.get("entry") != "fmriprep" or not config.get("derivatives_dir"):
         return None
     return origin.programs(config["derivatives_dir"])
 
 
 def packages() -> dict[str, str]:
-    """Give the version of every package of this process's environment."""
+    """Return the version of every package in the environment of this process."""
     found = {dist.name.lower().replace("_", "-"): dist.version for dist in distributions()}
     return {"python": platform.python_version()} | dict(sorted(found.items()))
 
@@ -118,14 +119,14 @@ def _digests(home: Path, folder: str, patterns: Iterable[str]) -> dict[str, str 
 
 
 def sheet_paths(config: dict[str, Any]) -> dict[str, str]:
-    """Give the files that are the design, by what they are."""
+    """Return the paths of the files that define the design: the sheets and the strategies."""
     return config["sheets"] | {"strategies": config["strategies"]}
 
 
 def sheet_contents(config: dict[str, Any]) -> dict[str, bytes | None]:
-    """Give what the files that are the design held when the run was planned.
+    """Return the contents of the files of the design when the run was planned.
 
-    They may have been edited since. None where there is no such file.
+    They may have been edited since. The content is None if there is no such file.
     """
     found = {}
     for name, path in sheet_paths(config).items():
@@ -136,7 +137,7 @@ def sheet_contents(config: dict[str, Any]) -> dict[str, bytes | None]:
 
 
 def sheet_digests(config: dict[str, Any]) -> dict[str, str | None]:
-    """Give the SHA-256 of the files that are the design (see `sheet_contents`)."""
+    """Return the SHA-256 of each file of the design (see `sheet_contents`)."""
     return {
         name: None if text is None else hashlib.sha256(text).hexdigest()
         for name, text in sheet_contents(config).items()
@@ -144,7 +145,7 @@ def sheet_digests(config: dict[str, Any]) -> dict[str, str | None]:
 
 
 def file_digest(path: str | Path) -> str | None:
-    """Give a file's SHA-256, as ``sha256sum`` prints it; None where there is no such file."""
+    """Return the SHA-256 of a file, as printed by ``sha256sum``; None if there is no such file."""
     path = Path(path)
     if not path.is_file():
         return None
@@ -153,9 +154,9 @@ def file_digest(path: str | Path) -> str | None:
 
 
 def seeds(config: dict[str, Any], path: str = "") -> dict[str, int]:
-    """Give every random seed of a configuration by its key.
+    """Return every random seed in a configuration, by its dotted key.
 
-    A ``seed`` that is a word is a region of the brain.
+    A key ``seed`` whose value is a word is a seed region and not included.
     """
     found: dict[str, int] = {}
     for key, value in config.items():
@@ -173,13 +174,16 @@ def jobs(
     sessions: Iterable[tuple[str, str]],
     planned: Collection[str] | None = None,
 ) -> dict[str, list[dict[str, Any]]]:
-    """Count the jobs of every rule by their threads and versions, from the records they left.
+    """Count the jobs of every rule by threads, versions and machine, from the records of jobs.
+
+    Parameters are as in `provenance`.
 
     Returns
     -------
     dict
-        Rule to a list of ``jobs`` (how many), ``threads``, ``software``, ``machine`` and ``lock``,
-        the most frequent first: one entry where all jobs were alike.
+        Rule to a list of dictionaries with ``jobs`` (their number), ``threads``, ``software``,
+        ``machine`` and ``lock``, the most frequent first. There is one entry if all jobs of a rule
+        were the same in these.
     """
     known = {label for person, session in sessions for label in (person, f"{person}_{session}")}
     alike: dict[str, Counter[str]] = {rule: Counter() for rule in rules}
@@ -202,12 +206,12 @@ def jobs(
 
 
 def read(results: str | Path) -> dict[str, Any]:
-    """Read the record of a folder of results.
+    """Read the provenance of a folder of results.
 
     Raises
     ------
     Fault
-        If there is none.
+        If the folder has none.
     """
     path = Path(results) / RECORD
     if not path.is_file():
@@ -219,7 +223,7 @@ def read(results: str | Path) -> dict[str, Any]:
 
 
 def _commit(home: Path) -> str | None:
-    """Give the commit of the workflow's folder; None where it is no clone, or git is missing."""
+    """Return the commit of the workflow's folder; None if it is not a clone or git is missing."""
     try:
         head = _git(home, "rev-parse", "HEAD")
         code = ("Snakefile", "workflow", "scripts", "envs", "profiles", "uv.lock")

@@ -1,42 +1,45 @@
-"""Ties: numbers that are equal as they were written down are equal here too.
+"""Ties: make numbers that are equal in decimal notation also equal in floating point.
 
-0.3 - 0.1 and 0.5 - 0.3 differ in floating point by their last bit, which is enough to give two
-equal changes two ranks. So differences are rounded at the precision of what they are made of.
+0.3 - 0.1 and 0.5 - 0.3 differ in floating point by their last bit, so that two equal changes would
+get different ranks. So differences are rounded to the precision of the numbers from which they were
+computed.
 """
 
 import numpy as np
 
-# What is smaller than this share of the numbers that were subtracted or averaged is rounding.
+# Differences below this share of the largest of the original numbers are rounding errors.
 _NOISE = 1e-12
 
-# More decimals than anybody writes down: such numbers were measured or computed.
+# Numbers with more decimals than this were not written down by hand but measured or computed.
 _MOST_DECIMALS = 9
 
-# Above so many differences that are not zero, ranks are summed in the normal approximation: the
+# With more nonzero differences than this, the normal approximation of the rank sum is used: the
 # exact distribution would take seconds and agrees to four digits.
 _MOST_RANKED = 400
 
-# The same of people in a sum of ranks, of which sums and counts make a table.
+# The same limit for the number of people in a two-sample rank sum, whose table of sums and counts
+# is larger.
 _MOST_SUMMED = 200
 
 
 def rounded(values: np.ndarray, of: np.ndarray | None = None) -> np.ndarray:
-    """Round at the precision at which numbers were written down.
+    """Round numbers to the precision with which they were written down.
 
     Parameters
     ----------
     values : ndarray
         NaN stay as they are.
     of : ndarray, optional
-        What the values were computed from by adding and subtracting; the values themselves by
-        default. Its decimals are what counts: as many as tell all numbers apart from rounding.
+        The numbers from which the values were computed by adding and subtracting; default the
+        values themselves. Values are rounded to the number of decimals that these numbers have.
 
     Returns
     -------
-    ndarray
-        Equal numbers, and equal sizes of opposite sign, are equal to the bit. Where there are more
-        than nine decimals, which nobody wrote down (mean scores of items, measured values),
-        nothing is rounded, but sizes that differ by rounding alone become the smallest of them.
+    ndarray, shape of ``values``
+        Equal numbers are equal to the last bit, and so are absolute values of opposite sign. If
+        the original numbers have more than nine decimals, they were not written down by hand (mean
+        scores of items, measured values). Then nothing is rounded, but absolute values that only
+        differ by rounding errors are set to the smallest of them.
     """
     values = np.asarray(values, dtype=float)
     of = values if of is None else np.asarray(of, dtype=float)
@@ -53,49 +56,55 @@ def rounded(values: np.ndarray, of: np.ndarray | None = None) -> np.ndarray:
 
 
 def rounded_columns(values: np.ndarray) -> np.ndarray:
-    """Round each column at its own precision; see `rounded`.
+    """Round each column to its own precision; see `rounded`.
 
     Parameters
     ----------
     values : ndarray, shape (n, k)
+
+    Returns
+    -------
+    ndarray, shape (n, k)
     """
     return np.column_stack([rounded(column) for column in np.asarray(values).T])
 
 
 def difference(active: np.ndarray, control: np.ndarray) -> np.ndarray:
-    """Subtract scores, so that equal changes are equal numbers.
+    """Subtract scores so that equal changes are equal numbers.
 
     Parameters
     ----------
     active, control : ndarray, shape (n,)
-        NaN where a score is missing.
+        Scores in points; NaN if missing.
 
     Returns
     -------
     ndarray, shape (n,)
+        Active minus control.
     """
     active, control = np.asarray(active, dtype=float), np.asarray(control, dtype=float)
     return rounded(active - control, np.concatenate([active, control]))
 
 
 def signed_rank_p(differences: np.ndarray) -> float:
-    """Test differences by Wilcoxon's signed ranks, two-sided and exact.
+    """Compute the two-sided exact p value of Wilcoxon's signed-rank test.
 
     Differences of zero are left out before ranking (Wilcoxon 1945, Biometrics Bulletin 1:80; not
-    Pratt's way, which ranks them first), equal ones share their mean rank, and p counts all flips
-    of the signs of what is left: the distribution of the sum of ranks, ties in it or not, is
-    added up person by person (Streitberg and Röhmel 1986, Statistical Software Newsletter 12:10).
+    Pratt's method, which ranks them first), and equal absolute values share their mean rank. The
+    null distribution consists of all flips of the signs of the remaining differences. It is exact
+    with and without ties, and is built up person by person (Streitberg and Röhmel 1986,
+    Statistical Software Newsletter 12:10).
 
     Parameters
     ----------
     differences : ndarray, shape (n,)
-        Rounded (`difference`), so that ties are seen.
+        Rounded (see `difference`), so that ties are recognised.
 
     Returns
     -------
     float
-        1 at most; 1 where every difference is zero. From 401 differences on that are not zero,
-        by the normal distribution with its variance corrected for ties.
+        At most 1; 1 if every difference is zero. With 401 or more nonzero differences, from the
+        normal approximation with its variance corrected for ties.
     """
     from scipy import stats
 
@@ -119,22 +128,24 @@ def signed_rank_p(differences: np.ndarray) -> float:
 
 
 def rank_sum_p(first: np.ndarray, second: np.ndarray) -> float:
-    """Test two samples by Wilcoxon's rank sum, two-sided and exact.
+    """Compute the two-sided exact p value of Wilcoxon's rank-sum test for two samples.
 
-    Equal numbers share their mean rank, and p counts all ways to choose the people of the first
-    sample: the distribution of their sum of ranks, ties in it or not, is added up person by person
-    (Streitberg and Röhmel 1986, Statistical Software Newsletter 12:10). Two-sided is how far the
-    sum lies from its mean.
+    Equal numbers share their mean rank. The null distribution consists of all ways to choose the
+    people of the first sample. It is exact with and without ties, and is built up person by person
+    (Streitberg and Röhmel 1986, Statistical Software Newsletter 12:10). Two-sided means that sums
+    of ranks count that are at least as far from the mean as the observed one.
 
     Parameters
     ----------
-    first, second : ndarray
-        Rounded, so that ties are seen.
+    first : ndarray, shape (n_first,)
+    second : ndarray, shape (n_second,)
+        Both rounded (see `rounded`), so that ties are recognised.
 
     Returns
     -------
     float
-        From 201 people on by the normal distribution with its variance corrected for ties.
+        At most 1. With 201 or more people, from the normal approximation with its variance
+        corrected for ties.
     """
     from scipy import stats
 
@@ -153,6 +164,6 @@ def rank_sum_p(first: np.ndarray, second: np.ndarray) -> float:
     for rank in ranks:
         ways[1:, rank:] += ways[:-1, : total + 1 - rank].copy()
     chance = ways[n_first] / ways[n_first].sum()
-    # Twice n times the distance from the mean is a whole number.
+    # The distance from the mean is multiplied by 2n, so that it is a whole number.
     far = np.abs(n * np.arange(total + 1) - n_first * total)
     return min(1.0, float(chance[far >= abs(n * observed - n_first * total)].sum()))

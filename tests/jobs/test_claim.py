@@ -102,7 +102,7 @@ def test_moved_and_copied(tmp_path, twin):
 
 @pytest.fixture
 def study(tmp_path, root, monkeypatch):
-    """Give a plan of the demo with other keys, in a folder of its own."""
+    """Return a plan of the demo with other keys, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(root / "config", tmp_path / "config")
     demo = yaml.safe_load((root / "config/config.yaml").read_text())

@@ -26,7 +26,7 @@ def sessions():
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    """Give a sound configuration in the working directory, with its two sheets."""
+    """Return a sound configuration in the working directory, with its two sheets."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "participants.tsv").write_text(PEOPLE)
     (tmp_path / "sessions.tsv").write_text(sessions())

@@ -281,7 +281,7 @@ class Cluster:
         (self.folder / f"run/{name}.pid").unlink(missing_ok=True)
 
     def _pid(self, name: str) -> int | None:
-        """Give the process of a daemon, if it is alive."""
+        """Return the process of a daemon, if it is alive."""
         if name in self._started:
             # One that ended stays in the table of processes until it is asked about.
             return None if self._started[name].poll() is not None else self._started[name].pid

@@ -101,7 +101,7 @@ class ClusterStudy(Study):
         return self.folder / "run.log"
 
     def said(self) -> str:
-        """Give what Snakemake said."""
+        """Return what Snakemake said."""
         return self.log.read_text()
 
     def diary(self, word: str) -> list[list[str]]:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slurm
 
 
 def batch_at_work(study) -> dict[str, str]:
-    """Give the one job of the cluster that runs."""
+    """Return the one job of the cluster that runs."""
     (job,) = [job for job in study.cluster.queue() if job["state"] == "RUNNING"]
     return job
 

@@ -20,7 +20,7 @@ def schema(root):
 
 
 def shipped(root, schema, name, bids_dir, out):
-    """Give a shipped configuration, with its sheets in another folder."""
+    """Return a shipped configuration, with its sheets in another folder."""
     config = yaml.safe_load((root / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
     config = configuration.check(config, schema) | {"bids_dir": str(bids_dir)}
     for key in ("participants", "sessions"):

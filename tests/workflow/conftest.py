@@ -80,7 +80,7 @@ class Study:
         )
 
     def would_run(self, *targets: str) -> Counter:
-        """Give the jobs of a dry run: rule, or rule with its person and session."""
+        """Return the jobs of a dry run: rule, or rule with its person and session."""
         done = self.snakemake("-n", *targets)
         assert done.returncode == 0, done.stderr + done.stdout
         return listed_jobs(done.stdout + done.stderr)

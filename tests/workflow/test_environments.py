@@ -97,7 +97,7 @@ def script_and_environment(body: str) -> tuple[str, str]:
 
 
 def brought_by(packages: set[str]) -> set[str]:
-    """Give packages with all that they need, as their own metadata say."""
+    """Return packages with all that they need, as their own metadata say."""
     found, waiting = set(), {CONDA_NAMES.get(name, name) for name in packages} - {"python"}
     while waiting:
         name = waiting.pop()

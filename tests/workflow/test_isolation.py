@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory, root):
-    """Give the PATH of a machine with envs/snakemake.yaml and the stand-in, and its Python."""
+    """Return the PATH of a machine with envs/snakemake.yaml and the stand-in, and its Python."""
     folder = tmp_path_factory.mktemp("host")
     conda = conda_stand_in.write_conda(folder / "conda", root)
     conda_stand_in.create(root / "envs/snakemake.yaml", folder / "snakemake", root / "uv.lock")

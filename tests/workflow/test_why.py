@@ -13,7 +13,7 @@ from tests.workflow.conftest import Study
 
 
 def why(study: Study, *targets: str) -> list[str]:
-    """Give the listing; it is all that the command prints."""
+    """Return the listing; it is all that the command prints."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
         [
@@ -36,7 +36,7 @@ def why(study: Study, *targets: str) -> list[str]:
 
 
 def following(lines: list[str]) -> set[str]:
-    """Give the rules that run because of others."""
+    """Return the rules that run because of others."""
     start = "then, because what they read is made again: "
     (line,) = [line for line in lines if line.startswith(start)]
     return {part.split()[0] for part in line.removeprefix(start).split(", ")}

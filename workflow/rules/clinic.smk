@@ -1,4 +1,4 @@
-"""The clinic: how scores changed, and whether connectivity changed with them.
+"""Clinical analyses: how scores changed, and whether connectivity changed with them.
 
 Requires   scores in the sheet of sessions; for correlations the a-priori edges of all sessions
 Makes      <results>/<study>/clinic/
@@ -7,7 +7,7 @@ Steps      clinical_change (no image needed) -> clinical_correlation
 
 
 rule clinical_change:
-    """Each scale's change: paired, period-adjusted, period and carry-over terms."""
+    """Test the change of each scale: paired, adjusted for period, period and carry-over effects."""
     output:
         **plan.clinic.change_files(),
     log:
@@ -24,7 +24,8 @@ rule clinical_change:
 
 
 rule clinical_correlation:
-    """Change on change at a-priori edges, given the order: permutation p, interval, false discovery rate."""
+    """Correlate changes in connectivity with changes in scores at a-priori edges, adjusted for the
+    order of treatments: permutation p, confidence interval, false discovery rate."""
     input:
         pairs=on_sheets(lambda: plan.group.pairs_with_edges(plan.primary)),
     output:

@@ -1,4 +1,4 @@
-"""What all rules ask: the plan of the study, and faults told as one sentence.
+"""What all rules use: the plan of the study, and faults reported as one sentence.
 
 Requires   config/*.yaml and the sheets it names
 Makes      plan (paths and parameters of every job), refused, on_sheets, sound, needs, code
@@ -16,10 +16,10 @@ from crossfc.trial.document import load_yaml
 
 
 def refused(function, *arguments, **options):
-    """Call; end with the sentence alone where the input is at fault.
+    """Call a function; if the input is at fault, exit with that sentence only.
 
-    An ordinary error from an input function is put aside where the job's output exists already:
-    a sheet that names a scan that is not there would then pass, with yesterday's results.
+    Snakemake ignores ordinary errors of an input function if the output of the job already exists.
+    A sheet that names a missing scan would then go unnoticed, with old results.
     """
     try:
         return function(*arguments, **options)
@@ -27,15 +27,16 @@ def refused(function, *arguments, **options):
         raise SystemExit(f"crossfc: {fault}") from None
 
 
-# Name given to an input that cannot be told any more, to the reason.
+# Made-up names of inputs that cannot be determined any more, to the reason (`refused_alone`).
 lost = {}
 
 
 def refused_alone(function, *arguments):
-    """Call for the input files of one job.
+    """Call a function that returns the input files of one job.
 
-    What became at fault while a job waited in a queue fails that job, not its whole batch: its input
-    is then a file that does not exist (`run_or_fail` in run.smk tells the reason).
+    If the input became faulty while the job waited in a queue, only this job must fail, not its
+    whole batch. So its input is then a file that does not exist, and `run_or_fail` in run.smk
+    reports the reason.
     """
     if workflow.is_main_process:
         return refused(function, *arguments)
@@ -50,14 +51,15 @@ def refused_alone(function, *arguments):
 if workflow.is_main_process:
     planned.disregard()
 elif (before := planned.config()) is not None:
-    # A job of a cluster: the run was planned from this, whatever the files say now.
+    # In a cluster job: use the configuration of the run, even if the files were edited since.
     config.clear()
     config.update(before)
 for path in workflow.configfiles if workflow.is_main_process else ():
     refused(load_yaml, path)
 as_given = deepcopy(dict(config))
-# Rules are read before the targets are known to Snakemake. `sheets` (its own job: `sheets:`) must
-# run where the sheets that lie there are broken; any other job asks for them again (`on_sheets`).
+# Rules are read before Snakemake knows the targets. The target `sheets` (its own job is called
+# `sheets:`) must also run if the existing sheets are broken; all other jobs check them later
+# (`on_sheets`).
 writes_sheets = {"sheets", "sheets:"} & set(sys.argv)
 plan = refused(
     Plan,
@@ -68,12 +70,15 @@ plan = refused(
 )
 if workflow.is_main_process:
     refused(plan.places.require_own)
-# With its defaults, for the record of provenance.
+# The configuration with its defaults, for the record of provenance.
 config.update(plan.config)
 
 
 def on_sheets(function):
-    """Ask only when a job is planned, so that `sheets` runs before there are any."""
+    """Return an input function that needs the sheets, which is only called when a job is planned.
+
+    So the target `sheets` also runs if there are no sheets yet.
+    """
 
     def of_wildcards(wildcards):
         refused(plan.checked_trial)
@@ -83,17 +88,18 @@ def on_sheets(function):
 
 
 def code(script):
-    """Give the digest of all that a script can reach: the only thing that says code changed.
+    """Return a function for the digest of all code that a script can reach.
 
-    Asked for by the jobs that are planned: a job of a cluster reads its own script's modules only.
+    This parameter alone makes jobs run again if code changed. It is a function so that the digest
+    is only computed for jobs that are planned: a cluster job reads the modules of its own script.
     """
     return lambda wildcards: digest(f"{workflow.basedir}/scripts/{script}.py")
 
 
 def needs(job, sizes=lambda wildcards, input: {}):
-    """Give the memory and time that a job asks a cluster for, by the size of its data.
+    """Return the memory and time that a job requests from a cluster, by the size of its data.
 
-    More on every attempt. Where the data are not there yet, Snakemake asks again when they are.
+    They increase with every attempt. If the data do not exist yet, Snakemake asks again later.
     """
 
     def asks(reckon):
@@ -105,10 +111,10 @@ def needs(job, sizes=lambda wildcards, input: {}):
 
 
 def sound(check, function, *labels):
-    """Ask for the files of one job; first refuse those at fault, of all people, before any job.
+    """Return an input function for the files of one job; it first checks the files of all people.
 
-    Headers are looked at once, not again in every job of a cluster. What `check` is given are the
-    labels that it asks for itself.
+    The check reads headers, so it is only made when the run is planned, not in every cluster job.
+    `check` may be a pair of a function and the names of the wildcards that it takes.
     """
     check, asked = check if isinstance(check, tuple) else (check, ())
 
@@ -121,7 +127,7 @@ def sound(check, function, *labels):
 
 
 def derivatives(kind):
-    """Ask for one kind of derivatives over the repeat runs of a session."""
+    """Return an input function for one kind of derivatives, of all repeat runs of a session."""
     ask = partial(plan.connectivity.inputs, kind=kind)
     return sound(plan.connectivity.require_sound, ask, "participant", "session")
 

@@ -1,16 +1,17 @@
-"""Connectivity: one job per session reads its scan once and serves every pipeline.
+"""Connectivity: one job per session reads its scan once, for all pipelines.
 
 Requires   preprocessed BOLD, brain mask and confounds of each session (fMRIPrep's names)
 Makes      <results>/<study>/sub-*/ses-*/func: Fisher-z maps, series, seed-by-target edges, quality,
-           a carpet plot; the folder is the output, whole or not at all: Snakemake keeps a record,
-           and reads the scan again for its checksum, for every single output
-Steps      choose the whole run of lowest motion -> project out confounds and stop band -> correlate
+           a carpet plot. The output is the folder, not the single files, because Snakemake would
+           keep a record, and read the scan again for its checksum, for every single output
+Steps      choose the complete run with least motion -> project out confounds and stop band ->
+           correlate
 """
 
 if plan.entry != "maps" and plan.trial:
 
     rule connectivity_session:
-        """Read a session's scan once: Fisher-z maps, series, edges and quality of every pipeline."""
+        """Read the scan of a session once; compute maps, series, edges and quality per pipeline."""
         input:
             bold=derivatives("bold"),
             mask=derivatives("mask"),

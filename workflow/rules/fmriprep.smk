@@ -1,4 +1,6 @@
-"""fMRIPrep in its container: raw BIDS to template space (entry raw, preprocessing.tool: fmriprep-run).
+"""fMRIPrep in its container: raw BIDS to template space.
+
+Used with entry raw and preprocessing.tool: fmriprep-run.
 
 Requires   T1w and BOLD below bids_dir, as the sheets name them; apptainer; a FreeSurfer licence
 Makes      <results>/<study>/fmriprep, and links to its files in <derivatives>/sub-*/ses-*/func
@@ -14,7 +16,7 @@ if plan.preprocessing_tool == "fmriprep-run":
     choices = plan.config["preprocessing"]["fmriprep"]
 
     rule fmriprep_image:
-        """The image itself: fetched once where it is an address, and its digest taken down."""
+        """Fetch the container image once if it is given as an address, and record its digest."""
         output:
             plan.file("fmriprep", "image.json"),
         log:
@@ -31,8 +33,8 @@ if plan.preprocessing_tool == "fmriprep-run":
             "../../scripts/fmriprep_image.py"
 
     rule fmriprep_subject:
-        """One person with all sessions. How many cores, and where things lie, is no parameter: what is
-        derived from the output is not compared when Snakemake asks whether a job must run again.
+        """Run fMRIPrep on one person with all sessions. Cores and paths are only in `command`,
+        which is derived from the output: if they change, Snakemake does not run the job again.
         """
         input:
             files=lambda w: refused_alone(plan.fmriprep.files, w.participant),
@@ -63,8 +65,9 @@ if plan.preprocessing_tool == "fmriprep-run":
             "../../scripts/fmriprep_subject.py"
 
     rule fmriprep_scan:
-        """A run where the next stage looks for it: fMRIPrep names its files itself, so a rule cannot
-        promise those of all runs of a person."""
+        """Link the files of one run to where the next stage expects them. fMRIPrep names its files
+        itself, so fmriprep_subject cannot list those of all runs of a person as its outputs.
+        """
         input:
             plan.file("fmriprep", "sub-{participant}.html"),
         output:

@@ -1,4 +1,4 @@
-"""The group: pairs of sessions, inference by permutation.
+"""Group analyses: pairs of sessions, inference by permutation.
 
 Requires   maps, edges and quality records of all sessions (or ready maps, entry maps)
 Makes      <results>/<study>/group/<pipeline>/
@@ -7,7 +7,8 @@ Steps      pair_sessions -> group_test per analysis -> group_family; mixed_model
 
 
 rule pair_sessions:
-    """Everybody's maps under both treatments in one array; sessions of poor quality leave by name."""
+    """Write the maps of all people under both treatments to one array, without sessions of poor
+    quality, which are listed."""
     input:
         sessions=on_sheets(lambda: plan.connectivity.folders()),
         maps=sound(
@@ -40,7 +41,7 @@ rule pair_sessions:
 
 
 rule group_test:
-    """One analysis: statistic, effect and corrected p maps, clusters, peaks, cells, null."""
+    """Run one analysis: maps of statistic, effect and corrected p, clusters, peaks, cells, null."""
     input:
         pairs=plan.file("group", "{pipeline}", "pairs"),
         atlas=plan.config["group"]["atlas"],
@@ -54,13 +55,13 @@ rule group_test:
     conda:
         "../../envs/analysis.yaml"
     threads: plan.config["group"]["threads"]
-    # Not params: how much memory and how many threads there are changes no result.
+    # Resources and not params, because the amount of memory and threads changes no result.
     resources:
         **needs("group_test", lambda w, input: plan.group.test_sizes(input.pairs)),
         data_mb=plan.group.data_mb(),
     params:
-        # One parameter, not ten: Snakemake compares values without their names, so two that change
-        # places would rerun nothing.
+        # One parameter instead of ten: Snakemake compares values without their names, so it would
+        # not notice if two of them exchanged their values.
         choices=lambda w: refused(plan.group.test_choices, w.analysis),
         code=code("group_test"),
     script:
@@ -68,7 +69,7 @@ rule group_test:
 
 
 rule group_family:
-    """Analyses that are corrected together: their clusters, with p within and over the family."""
+    """Correct analyses together: their clusters, with p within and across the family."""
     input:
         lambda w: expand(
             plan.file("group", "{pipeline}", "{analysis}"),
@@ -90,7 +91,7 @@ rule group_family:
 
 
 rule mixed_model:
-    """Everybody with at least one session: group x drug + period on the a-priori edges."""
+    """Fit group x drug + period to the a-priori edges, for all people with at least one session."""
     input:
         pairs=lambda w: refused(plan.group.pairs_with_edges, w.pipeline),
     output:

@@ -1,6 +1,6 @@
 """Native preprocessing: raw BIDS to template space, in fMRIPrep's layout (entry raw).
 
-fmriprep.smk is the other way (preprocessing.tool: fmriprep-run).
+The alternative is fmriprep.smk (preprocessing.tool: fmriprep-run).
 
 Requires   T1w and BOLD below bids_dir, as the sheets name them
 Makes      <derivatives>/sub-*/anat, <derivatives>/sub-*/ses-*/func
@@ -10,7 +10,7 @@ Steps      normalise_subject (T1w to template, once per person) -> preprocess_se
 if plan.entry == "raw":
 
     rule derivative_dataset:
-        """The derivatives are a data set of their own."""
+        """Write dataset_description.json, as the derivatives are a data set of their own."""
         output:
             str(plan.derivatives_dir / "dataset_description.json"),
         log:
@@ -29,7 +29,7 @@ if plan.entry == "raw":
 if plan.preprocessing_tool == "native":
 
     rule normalise_subject:
-        """One anatomical reference per person: bias field, brain, tissues, SyN to the template."""
+        """Make one anatomical reference per person: bias correction, brain, tissues, SyN."""
         input:
             t1w=sound(plan.preprocess.require_sound, plan.scans.raw_t1w, "participant"),
         output:
@@ -51,7 +51,8 @@ if plan.preprocessing_tool == "native":
             "../../scripts/normalise_subject.py"
 
     rule preprocess_session:
-        """Slice timing, motion, coregistration and normalisation in one resampling; confounds."""
+        """Correct slice timing; apply motion, coregistration and normalisation in one spatial
+        interpolation; compute confounds."""
         input:
             bold=sound(
                 plan.preprocess.require_sound,

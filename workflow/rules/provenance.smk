@@ -1,8 +1,8 @@
-"""Provenance: what the results were made of, and with what.
+"""Provenance: from which inputs and with which software the results were made.
 
 Requires   everything that the report needs, and the report
 Makes      <results>/<study>/provenance.json, and the sheets as they were in trial/sheets/
-Steps      gather the records that the jobs left beside their logs
+Steps      collect the records that jobs wrote beside their logs
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from crossfc.provenance import sheet_paths
 
 
 rule provenance:
-    """Made again whenever the report is."""
+    """Write the record; it is made again whenever the report is."""
     input:
         rules.report.output,
     output:
@@ -26,10 +26,10 @@ rule provenance:
     conda:
         "../../envs/analysis.yaml"
     params:
-        # What decides about results. Where things lie and how many threads there are is recorded
-        # too, from the configuration, but makes no new record of results that stay as they are.
+        # Only choices that can change results. Paths and numbers of threads are recorded too, from
+        # the configuration, but a change in them does not make a new record of the same results.
         choices=plan.report.choices(),
-        # The script of every rule that has one, but for this one, which looks at the others.
+        # The scripts of all rules except this one.
         rules=lambda w: {
             rule.name: Path(rule.script).stem
             for rule in workflow.rules

@@ -1,4 +1,4 @@
-"""Quality: who leaves and why, motion, likeness, and whether other pipelines give the same answer.
+"""Quality: exclusions, motion, likeness, and whether other pipelines give the same answer.
 
 Requires   quality records of all sessions, pairs and analyses of every pipeline
 Makes      <results>/<study>/quality/, robustness.tsv
@@ -7,7 +7,7 @@ Steps      quality_group, robustness
 
 
 rule robustness:
-    """Does the answer depend on the pipeline? Each one's maps beside the primary's."""
+    """Compare the maps of each pipeline with the primary one's: does the answer depend on it?"""
     input:
         tests=expand(
             plan.file("group", "{pipeline}", "{analysis}"),
@@ -32,7 +32,7 @@ rule robustness:
 
 
 rule quality_group:
-    """Motion of change, exclusions, and whether motion explains changes in connectivity."""
+    """Tabulate motion and exclusions, and test whether motion explains changes in connectivity."""
     input:
         folders=on_sheets(lambda: plan.connectivity.folders()),
         pairs=on_sheets(lambda: plan.group.pairs_with_edges(plan.primary)),
@@ -53,7 +53,8 @@ rule quality_group:
         space=plan.config["space"],
         labels=plan.labels(),
         limits=plan.config["exclusion"],
-        # Their scans, in the order of the input: paths would make a moved data set another one.
+        # The scans to which the input boldrefs belong. Not their paths, because jobs would run
+        # again if the data set were moved.
         boldrefs=on_sheets(lambda: list(plan.scans.boldrefs())),
         code=code("quality_group"),
     script:

@@ -1,12 +1,12 @@
-"""The run itself: what was killed, or failed half-way, is taken up where it stopped.
+"""The run itself: a run that was killed, or failed half-way, is continued where it stopped.
 
 Requires   nothing
-Makes      .snakemake/crossfc_runs: who is at work here
-Steps      free a dead run's lock -> end its jobs -> note beforehand what jobs are made from;
-           batches of equal size; of a batch that failed, what had ended well is kept
+Makes      .snakemake/crossfc_runs: notes of the runs that are active here
+Steps      remove the lock of a dead run -> end its jobs -> record the inputs of jobs before they
+           run; make batches of equal size; keep the jobs of a failed batch that succeeded
 
-Snakemake 9.27 and its executor of SLURM 2.8 do none of this by themselves; tests/slurm notices
-when a later version does, or does it differently.
+Snakemake 9.27 and its executor for SLURM 2.8 do not do this themselves; tests/slurm fails if a
+later version does, or does it differently.
 """
 
 import os
@@ -23,7 +23,7 @@ from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
 from crossfc.jobs import cluster, executable, persistence, process, run
 
-# A job ends with the process that started it: the run, or on a cluster the batch.
+# A job ends when the process that started it ends: the run, or on a cluster the batch.
 process.starts_jobs()
 executable.quoted()
 persistence.install(
@@ -38,13 +38,13 @@ persistence.install(
 if workflow.is_main_process:
     run.free_lock()
 elif workflow.remote_exec and os.environ.get("SLURM_RESTART_COUNT", "0") != "0":
-    # SLURM queued it again and starts all of it again; the run submits what had not ended well.
+    # SLURM requeued the whole batch. End it: the run itself submits the jobs that did not succeed.
     raise SystemExit(
         "crossfc: the node was lost or preempted; the rest is submitted anew"
     )
 
 if not workflow.is_main_process:
-    # One bad scan must not stop the others of its batch.
+    # A scan at fault must not stop the other jobs of its batch.
     JobScheduler.keepgoing = property(
         lambda scheduler: True, lambda scheduler, given: None
     )
@@ -56,8 +56,8 @@ def tell(sentence):
 
 executor = sys.modules.get("snakemake_executor_plugin_slurm")
 if executor and workflow.is_main_process:
-    # The executor asks the controller before every look at the jobs how long it remembers them.
-    # Without an answer it would turn to sacct, and where there is none, wait for it for ever.
+    # Before every look at the jobs, the executor asks the controller how long it remembers them.
+    # Without an answer it would use sacct, and without sacct wait for ever; keep the last answer.
     remembered, ask = [300], executor.get_min_job_age
 
     def minimum_age():
@@ -68,7 +68,8 @@ if executor and workflow.is_main_process:
     cluster.mend(executor, tell)
 
 
-# What a job was refused for: of a batch Snakemake does not say it, and it would be refused again.
+# Print why SLURM refused a job, which Snakemake does not do for a batch; and do not try again,
+# because it would be refused again.
 print_job_error = RemoteExecutor.print_job_error
 
 
@@ -89,7 +90,8 @@ def print_refusal(self, job_info, msg=None, **options):
     print_job_error(self, job_info, msg, **options)
 
 
-# Other queues than SLURM's name each job; a later run tells them where this one is killed.
+# In queues other than SLURM's every job has its own identifier. It is noted, so that a later run
+# can list the jobs if this run is killed.
 report_job_submission = RemoteExecutor.report_job_submission
 
 
@@ -100,7 +102,7 @@ def note_submission(self, job_info):
 
 
 def queue_of(executor):
-    """Name the queue of an executor that is neither local nor SLURM's."""
+    """Return the name of an executor that is neither local nor SLURM's, else None."""
     own = (
         type(executor)
         .__module__.removeprefix("snakemake_executor_plugin_")
@@ -115,10 +117,10 @@ if workflow.is_main_process:
 
 
 def record_ahead():
-    """Record parameters and inputs of jobs without output now.
+    """Record the parameters and inputs of jobs without output before they run.
 
-    Snakemake records them when it sees a job end. A job that ends on the cluster after its run was
-    killed would have no record, and no later change of a parameter would ever be noticed.
+    Snakemake records them when it sees a job end. If the run is killed and a job still ends on the
+    cluster, it would have no record.
     """
     for job in workflow.dag.needrun_jobs():
         if job.output and not any(os.path.exists(path) for path in job.output):
@@ -143,7 +145,7 @@ onstart:
         plan.places.claim,
         [path for job in workflow.dag.needrun_jobs() for path in job.output],
     )
-    # SLURM's executor gives all its jobs one name; others have theirs, and a local one has none.
+    # With SLURM's executor all jobs of a run have the same name; with others each has its own.
     own = workflow.scheduler._executor
     queue, remote = queue_of(own), isinstance(own, RemoteExecutor)
     run.note(jobs=own.run_uuid if remote and not queue else None, queue=queue)
@@ -163,7 +165,7 @@ onerror:
     for job in workflow.dag.needrun_jobs():
         if not workflow.dag.finished(job):
             for path in job.log:
-                # A log of an earlier run is of no job that failed now.
+                # A log that has not changed is from an earlier run, not from a job that failed now.
                 changed = state_of(path) != logs_before.get(path)
                 if changed and os.path.exists(path) and os.path.getsize(path):
                     print(
@@ -172,8 +174,8 @@ onerror:
                     )
 
 
-# What vanished since the run was planned fails the job that reads it, not the run: Snakemake would
-# start nothing more, whatever --keep-going says.
+# If an input vanished after the run was planned, only the job that reads it fails. Otherwise
+# Snakemake would start no more jobs, even with --keep-going.
 run_here = LocalExecutor.run_job
 
 
@@ -198,7 +200,7 @@ LocalExecutor.run_job = run_or_fail
 
 
 def equal_batches(most, jobs):
-    """Cut into batches of equal size in the order of names, so that no last one is alone."""
+    """Divide jobs, sorted by name, into batches of about equal size, so that none is small."""
     jobs = sorted(
         jobs, key=lambda job: min(path for each in job for path in each.output)
     )
@@ -208,9 +210,9 @@ def equal_batches(most, jobs):
 
 
 def ended_well(batch):
-    """List the jobs of a submitted batch whose outputs are all there and whole.
+    """List the jobs of a submitted batch whose outputs exist and are complete.
 
-    Outputs are marked when a batch is submitted; the job itself takes its marks away at its end.
+    Outputs are marked as incomplete when a batch is submitted; a job removes its marks at its end.
     """
     persistence = workflow.persistence
     persistence._clear_cache()
@@ -222,7 +224,7 @@ def ended_well(batch):
         for job in batch
         if all(os.path.exists(path) and path not in marked for path in job.output)
     ]
-    # At least one must run, or the batch could never end well itself.
+    # Leave out at least one job, because a batch without jobs could never succeed.
     return ended if len(ended) < len(batch) else ended[:-1]
 
 
@@ -231,7 +233,7 @@ register_all, postprocess_all = GroupJob.register, GroupJob.postprocess
 
 
 def wanted(batch):
-    """List the jobs of a batch that a submission runs: all, or what an earlier one left."""
+    """List the jobs of a batch that are to run: all, or those that did not succeed before."""
     return [job for job in batch if job not in kept.get(batch, ())]
 
 
@@ -259,6 +261,6 @@ GroupJob.get_target_spec, GroupJob.register, GroupJob.postprocess = (
     register,
     postprocess,
 )
-# A failed submission is reported with its rule; a batch has none, and the run would wait for ever.
+# A failed submission is reported with its rule; a batch has none, so the run would wait for ever.
 GroupJob.rule = property(lambda batch: next(iter(batch.jobs)).rule)
 snakemake.dag.group_into_chunks = equal_batches

@@ -1,4 +1,4 @@
-"""The trial: config and sheets checked as one, before any job.
+"""The trial: config and sheets are checked together, before any job runs.
 
 Requires   config/*.yaml and the sheets it names
 Makes      <results>/<study>/trial/
@@ -7,7 +7,7 @@ Steps      check config -> check sheets -> trial; or `sheets`: data set -> sheet
 
 
 rule sheets:
-    """Write participants.tsv and sessions.tsv from the BIDS data set. Runs whenever it is asked for."""
+    """Write participants.tsv and sessions.tsv from the BIDS data set, whenever it is asked for."""
     log:
         plan.file("logs", "sheets.log"),
     localrule: True
@@ -20,7 +20,7 @@ rule sheets:
 
 
 rule trial:
-    """Who is in the trial, and by name and reason who leaves the paired analyses."""
+    """Write who is in the trial, and who is left out of the paired analyses, with reasons."""
     output:
         left=plan.file("trial", "left.tsv"),
         counts=plan.file("trial", "counts.tsv"),

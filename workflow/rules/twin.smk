@@ -1,7 +1,7 @@
-"""The digital twin: scans with planted truth, made in place of real ones (config key twin).
+"""The digital twin: simulated scans with known effects, in place of real ones (config key twin).
 
 Requires   the sheets, seeds and targets
-Makes      truth.json, and fMRIPrep-shaped derivatives (entry fmriprep) or raw BIDS (entry raw)
+Makes      truth.json, and derivatives named as fMRIPrep's (entry fmriprep) or raw BIDS (entry raw)
 Steps      plan the truth of every session -> simulate each session on its own
 """
 
@@ -9,7 +9,7 @@ if plan.config["twin"] and plan.trial:
     truth = plan.twin.truth()
 
     rule truth:
-        """What is planted where, beside the results, so that a finding can be held against it."""
+        """Write the planted truth beside the results, so that findings can be compared with it."""
         output:
             plan.file("truth.json"),
         log:
@@ -24,7 +24,7 @@ if plan.config["twin"] and plan.trial:
             "../../scripts/truth.py"
 
     rule twin:
-        """Every simulated scan, and what is planted in it."""
+        """All simulated scans, and their truth."""
         input:
             plan.file("truth.json"),
             plan.twin.scans(),
@@ -33,7 +33,7 @@ if plan.config["twin"] and plan.trial:
 if plan.config["twin"] and plan.trial and plan.entry == "fmriprep":
 
     rule twin_session:
-        """One session as fMRIPrep would have left it."""
+        """Simulate one session as if preprocessed by fMRIPrep."""
         output:
             **plan.preprocess.derivative_pattern(),
         log:
@@ -59,7 +59,7 @@ if plan.config["twin"] and plan.trial and plan.entry == "fmriprep":
 if plan.config["twin"] and plan.trial and plan.entry == "raw":
 
     rule twin_dataset:
-        """The head of the raw data set: its description and what all runs inherit."""
+        """Write the files at the root of the raw data set: its description and common sidecar."""
         output:
             [plan.scans.raw_path(name) for name in plan.twin.raw_head()],
         log:
@@ -76,7 +76,7 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
             "../../scripts/twin_dataset.py"
 
     rule twin_anatomy:
-        """A person's T1w in scanner space: head, bias field, noise, a known warp."""
+        """Simulate a person's T1w in scanner space: head, bias field, noise, known deformation."""
         output:
             t1w=plan.scans.raw_path("{folder}/sub-{participant}{rest}_T1w.nii.gz"),
         log:
@@ -94,7 +94,7 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
             "../../scripts/twin_anatomy.py"
 
     rule twin_scan:
-        """A raw run in scanner space, with known motion per volume."""
+        """Simulate a raw run in scanner space, with known motion of every volume."""
         input:
             plan.scans.raw_path(f"task-{plan.config['task']}_bold.json"),
         output:

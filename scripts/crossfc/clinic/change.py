@@ -291,7 +291,7 @@ def clinical_change(
 
 
 def _numbers(test: Test, name: str) -> dict[str, float]:
-    """Give a test as columns of a table."""
+    """Return a test as columns of a table."""
     return {
         f"{name}_estimate": test.estimate,
         f"{name}_low": test.low,
@@ -303,7 +303,7 @@ def _numbers(test: Test, name: str) -> dict[str, float]:
 
 
 def no_order(code: np.ndarray, treatments: Mapping[str, str], fewest: int = FEWEST) -> str:
-    """Say why an effect cannot be adjusted for the order of treatments; empty where it can.
+    """Explain why an effect cannot be adjusted for the order of treatments; empty where it can.
 
     Parameters
     ----------

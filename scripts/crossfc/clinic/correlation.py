@@ -240,7 +240,7 @@ class _Arrangements:
         self._within = shuffles_within(code[self._known], wanted, random_seed)
 
     def of(self, who: np.ndarray, adjusted: bool) -> np.ndarray:
-        """Give those of some people; adjusted: all of them are of known order."""
+        """Return those of some people; adjusted: all of them are of known order."""
         if not adjusted:
             return shuffles_among(self._all, who, self._wanted)
         known = self._known
@@ -250,7 +250,7 @@ class _Arrangements:
 def _tested(
     x: np.ndarray, y: np.ndarray, blocks: np.ndarray, shuffles: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give r and p, NaN of too few people."""
+    """Return r and p, NaN of too few people."""
     if len(x) < FEWEST:
         return (np.full((x.shape[1], y.shape[1]), np.nan),) * 2
     found = Studentised(rounded_columns(x), rounded_columns(y), nuisance_basis(blocks), shuffles)

@@ -274,7 +274,7 @@ class _State:
         self._observed = 2 * average - self.expected
 
     def step(self) -> np.ndarray:
-        """Give the step to the maximum, in the logarithms of the variances."""
+        """Return the step to the maximum, in the logarithms of the variances."""
         both = np.outer(self.variances, self.variances)
         for information in (self._observed * both - np.diag(self.gradient), self.expected * both):
             if np.linalg.eigvalsh(information)[0] > 1e-8:
@@ -282,7 +282,7 @@ class _State:
         return np.linalg.pinv(information, hermitian=True) @ self.gradient
 
     def result(self) -> Reml:
-        """Give estimates with Kenward and Roger's errors and degrees of freedom."""
+        """Return estimates with Kenward and Roger's errors and degrees of freedom."""
         phi, spread = self.covariance, np.linalg.pinv(self.expected, hermitian=True)
         inner = self.second - np.einsum("kij,jm,lmn->klin", self.first, phi, self.first)
         adjusted = phi + 2 * phi @ np.einsum("kl,klij->ij", spread, inner) @ phi

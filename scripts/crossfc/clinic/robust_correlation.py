@@ -60,7 +60,7 @@ def bend(values: np.ndarray, bending: float = 0.2) -> np.ndarray:
 
 
 def percentage_bend(x: np.ndarray, y: np.ndarray, bending: float = 0.2) -> tuple[float, float]:
-    """Give the percentage-bend correlation and its p by Student's t with n - 2 degrees.
+    """Return the percentage-bend correlation and its p by Student's t with n - 2 degrees.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def percentage_bend(x: np.ndarray, y: np.ndarray, bending: float = 0.2) -> tuple
 
 
 def kept(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Say who is no outlier of two variables together, by projections.
+    """Return who is no outlier of two variables together, by projections.
 
     Both variables are scaled by their median absolute deviation, as one is a score and the other
     a Fisher z. Through the medians of both and through each person runs a line; everybody is
@@ -120,7 +120,7 @@ def kept(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def skipped(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Give Pearson's r of the people who are no outliers.
+    """Return Pearson's r of the people who are no outliers.
 
     Parameters
     ----------

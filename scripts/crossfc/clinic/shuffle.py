@@ -13,7 +13,7 @@ _BLOCK = 1000
 
 
 def shuffles_of(n: int, wanted: int, random_seed: int) -> np.ndarray:
-    """Give arrangements of n people.
+    """Return arrangements of n people.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def shuffles_of(n: int, wanted: int, random_seed: int) -> np.ndarray:
 
 
 def shuffles_within(blocks: np.ndarray, wanted: int, random_seed: int) -> np.ndarray:
-    """Give arrangements in which people change places within their block only.
+    """Return arrangements in which people change places within their block only.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def shuffles_within(blocks: np.ndarray, wanted: int, random_seed: int) -> np.nda
 def shuffles_among(
     shuffles: np.ndarray, who: np.ndarray, wanted: int, blocks: np.ndarray | None = None
 ) -> np.ndarray:
-    """Give the arrangements of some of the people, in the order they have in those of all.
+    """Return the arrangements of some of the people, in the order they have in those of all.
 
     The order of some in a random arrangement of all is a random arrangement of these, so tests on
     different people still share their shuffles.

@@ -183,7 +183,7 @@ class Studentised:
 
 
 def _stays(basis: np.ndarray, shuffles: np.ndarray) -> bool:
-    """Tell whether arrangements leave the basis as it is, so that residuals stay residuals."""
+    """Return whether arrangements leave the basis as it is, so that residuals stay residuals."""
     projection = basis @ basis.T
     blocks, member = np.unique(np.round(projection, 9), axis=0, return_inverse=True)
     if len(blocks) != basis.shape[1]:

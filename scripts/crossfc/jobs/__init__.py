@@ -1,4 +1,5 @@
-"""The machinery of jobs, which no scientist meets: what is in here changes no result.
+"""The machinery that runs jobs: nothing in this folder changes a result.
 
-The digests of code (`crossfc.jobs.code`) leave this folder out, so a change in it reruns nothing.
+Therefore the digests of code (`crossfc.jobs.code`) leave this folder out, and editing it does not
+make any job run again.
 """

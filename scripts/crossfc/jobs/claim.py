@@ -1,12 +1,13 @@
-"""Claims: the folders that crossfc fills, and the files in them that it made.
+"""Claims: a record of which folders and files were made by crossfc and may be overwritten.
 
-Scans of a twin and preprocessed scans have the names that a scanner's data set or fMRIPrep's
-derivatives have. A folder that a config names by mistake, or a file that somebody put among ours,
-must not be taken for something that may be written anew. A folder is ours when it held no file
-before the first run that filled it; that run leaves a claim in it. A file there is ours when the
-job that made it took it down, with its size and a digest. All else is never written to.
+Simulated and preprocessed scans are named like those of a scanner's data set or of fMRIPrep's
+derivatives. So a folder that the config names by mistake, or a file that somebody put into one of
+our folders, could be overwritten. To prevent this, a folder counts as made by crossfc only if it
+contained no file before the first run that filled it; that run writes a claim into it. A file in
+it counts as made by crossfc only if the job that made it recorded it, with its size and a digest.
+Nothing else is ever overwritten.
 
-Nothing here imports more than the standard library: every planning asks.
+Only the standard library is imported here, because this runs whenever jobs are planned.
 """
 
 import hashlib
@@ -31,19 +32,19 @@ RESULTS, TWIN, PREPROCESSED = "results", "simulated scans", "preprocessed scans"
 
 
 def make(root: str | os.PathLike, kind: str) -> None:
-    """Claim a folder, which is made if there is none. It has to be free or ours (`fault`).
+    """Claim a folder, and create it if needed. Check it with `fault` first.
 
     Parameters
     ----------
     root : path
     kind : str
-        What it is for: `RESULTS`, `TWIN` or `PREPROCESSED`. Simulated scans must not come over
-        preprocessed ones that are crossfc's as well.
+        What the folder is for: `RESULTS`, `TWIN` or `PREPROCESSED`. The kind is recorded so that
+        simulated scans, for example, never overwrite preprocessed ones.
 
     Raises
     ------
     Fault
-        If it cannot be written to.
+        If the folder cannot be written to.
     """
     root = Path(root)
     if _bound(root):
@@ -60,7 +61,7 @@ def make(root: str | os.PathLike, kind: str) -> None:
 
 
 def kind_of(root: str | os.PathLike) -> str | None:
-    """Tell what a folder is claimed for, by its own claim or one that was copied along."""
+    """Return what a folder is claimed for, even if it is a copy; None if it has no claim."""
     said = _read(Path(root) / _CLAIM)
     if not isinstance(said, dict):
         return None
@@ -68,17 +69,17 @@ def kind_of(root: str | os.PathLike) -> str | None:
 
 
 def first_file(root: str | os.PathLike) -> str | None:
-    """Give a file of a folder as seen from it; None where there is none, as in no folder.
+    """Return the relative path of a file in a folder; None if it has no file or does not exist.
 
-    Hidden files do not count (a version control's, a desktop's), but ``.bidsignore``, which is a
-    data set's own.
+    Hidden files (of version control, of the desktop) are ignored, except ``.bidsignore``, which
+    belongs to a data set.
     """
     found = next(_files(Path(root)), None)
     return None if found is None else str(found.relative_to(root))
 
 
 def is_result(root: str | os.PathLike) -> bool:
-    """Tell whether a folder's ``dataset_description.json`` is that of crossfc's results."""
+    """Test whether a folder's ``dataset_description.json`` is one of results of crossfc."""
     said = _read(Path(root) / "dataset_description.json")
     if not isinstance(said, dict) or str(said.get("Name")).endswith(", preprocessed"):
         return False
@@ -89,14 +90,15 @@ def is_result(root: str | os.PathLike) -> bool:
 
 @contextmanager
 def making(*paths: str | os.PathLike) -> Iterator[None]:
-    """Take down the files that the block makes, below one claimed folder.
+    """Record the files that the block writes, all of them in one claimed folder.
 
-    Their names are taken down before, so that a job that was killed half-way may be done again.
+    Their names are already recorded before the block, so that a job that was killed half-way can
+    run again and overwrite them.
 
     Parameters
     ----------
     *paths : path
-        All files that are made, those that the workflow does not know of as well.
+        All files that are written, including those that are not outputs in the workflow.
     """
     files = [Path(path) for path in paths]
     root = _root_of(files[0])
@@ -109,7 +111,7 @@ def making(*paths: str | os.PathLike) -> Iterator[None]:
 
 
 def fault(root: str | os.PathLike, kind: str, files: Iterable[str | os.PathLike]) -> str:
-    """Say what forbids to make files in a folder: what is there and is not ours.
+    """Describe why files must not be written into a folder: existing files not made by crossfc.
 
     Parameters
     ----------
@@ -118,12 +120,12 @@ def fault(root: str | os.PathLike, kind: str, files: Iterable[str | os.PathLike]
     kind : str
         What it would be claimed for (see `make`).
     files : iterable of path
-        All that may be made in it.
+        All files that may be written into it.
 
     Returns
     -------
     str
-        Half a sentence with the first places; empty where files may be made.
+        Part of a sentence that names the first such files; empty if files may be written.
     """
     root = Path(root)
     known = kind_of(root)
@@ -136,7 +138,8 @@ def fault(root: str | os.PathLike, kind: str, files: Iterable[str | os.PathLike]
         return f"{root} was made by crossfc for {known}"
     records = _records(root)
     if not _bound(root):
-        # Copied as a whole, it is ours still; a claim alone may have come to others' files.
+        # The claim was made elsewhere. If the whole folder was copied, all files in it are ours; if
+        # only the claim was copied, there are files of others.
         foreign = [path for path in _files(root) if not _is_ours(path, root, records)]
     else:
         foreign = [p for p in map(Path, files) if os.path.lexists(p)]
@@ -150,7 +153,7 @@ def fault(root: str | os.PathLike, kind: str, files: Iterable[str | os.PathLike]
 
 
 def _outside(root: Path, files: Iterable[str | os.PathLike]) -> list[Path]:
-    """List folders of files that are links to somewhere else."""
+    """List the folders of files that lie outside ``root``, because they are links."""
     inside = root.resolve()
     parents = dict.fromkeys(Path(path).parent for path in files)
     return [p for p in parents if not p.resolve().is_relative_to(inside)]
@@ -162,12 +165,12 @@ def _files(root: Path) -> Iterator[Path]:
         for name in sorted(names):
             if not name.startswith(".") or name == ".bidsignore":
                 yield Path(folder, name)
-        # A link to a folder is something that somebody put there.
+        # crossfc makes no links to folders, so somebody else made this one.
         yield from (Path(folder, name) for name in folders if Path(folder, name).is_symlink())
 
 
 def _records(root: Path) -> dict[str, list[Any]]:
-    """Give what jobs took down: name of a file to its states; None of one that was begun."""
+    """Return the records of jobs: file name to its states (None if the job did not finish)."""
     found: dict[str, list[Any]] = {}
     for folder, _, names in os.walk(root / _FILES):
         for name in names:
@@ -184,12 +187,12 @@ def _is_ours(path: Path, root: Path, records: dict[str, list[Any]]) -> bool:
         return False
     known = [state for state in states if isinstance(state, dict)]
     if len(known) < len(states):
-        return True  # begun, and the job was killed
+        return True  # the job that was writing it was killed
     status = path.stat()
     sized = [state for state in known if state.get("size") == status.st_size]
     if any(state.get("time") == status.st_mtime_ns for state in sized):
         return True
-    # A copy has another time.
+    # The file may be a copy with another modification time; then compare the content.
     return bool(sized) and _digest(path) in [state.get("digest") for state in sized]
 
 
@@ -199,7 +202,7 @@ def _state(path: Path) -> dict[str, Any]:
 
 
 def _digest(path: Path) -> str:
-    """Give the SHA-256 of a file; of the two ends of a large one, so that planning stays quick."""
+    """Return the SHA-256 of a file; for a large file of both ends only, to save time."""
     size = path.stat().st_size
     with open(path, "rb") as content:
         if size <= _WHOLE:
@@ -211,7 +214,7 @@ def _digest(path: Path) -> str:
 
 
 def _root_of(path: Path) -> Path:
-    """Give the data set's root from one of its files: where the person's folder lies."""
+    """Return the root of the data set that a file belongs to: the parent of the person's folder."""
     person = path.name.partition("_")[0]
     if person.startswith("sub-"):
         for folder in path.parents:
@@ -225,7 +228,7 @@ def _place(root: Path) -> dict[str, Any]:
 
 
 def _bound(root: Path) -> bool:
-    """Tell whether a claim was made in this very folder, moved or not."""
+    """Test whether the claim was made in this folder (which may have been moved), not in a copy."""
     said = _read(root / _CLAIM)
     if not isinstance(said, dict):
         return False

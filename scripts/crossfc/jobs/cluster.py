@@ -1,8 +1,8 @@
-"""What a cluster says of jobs, told where the executor keeps it to itself.
+"""Report problems of jobs on a SLURM cluster that Snakemake's executor does not show.
 
-Why sbatch refuses a job, which of a batch Snakemake does not print; whether that passes, as a limit
-on the number of jobs does, or would be the same at every retry; and why jobs wait in the queue.
-Written for version 2.8 of Snakemake's executor for SLURM.
+These are: why sbatch refused a job (Snakemake does not print this for batches); whether the reason
+is temporary, such as a limit on the number of jobs, or would be the same at every retry; and why
+jobs wait in the queue. Written for version 2.8 of Snakemake's executor for SLURM.
 """
 
 import re
@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 _MESSAGE = re.compile(r"The error message was '(.*?)'\.\n", re.DOTALL)
-# Of sbatch's reasons: more jobs of a user than may be there, and a controller that does not answer.
+# Temporary reasons of sbatch: the user has too many jobs, or the controller does not answer.
 _PASSING = re.compile(
     r"MaxSubmit|MaxJobCount|[Ss]ocket timed out|[Uu]nable to contact|temporarily unable|"
     r"Resource temporarily unavailable|Zero Bytes|Connection (refused|timed out)"
@@ -30,48 +30,53 @@ _REMEDIES = (
         "(--set-resources RULE:mem_mb=…, RULE:runtime=…)",
     ),
 )
-_BETWEEN = 30.0  # seconds until what was refused for a reason that passes is submitted again
-_LOOK = 60.0  # seconds between two looks at what waits
-_LONG = 1800.0  # seconds after which an ordinary wait is told
-# Reasons of squeue for a wait of one's turn.
+_BETWEEN = 30.0  # seconds until a job that was refused for a temporary reason is submitted again
+_LOOK = 60.0  # seconds between two looks at waiting jobs
+_LONG = 1800.0  # seconds after which an ordinary wait is reported
+# Reasons in squeue that mean an ordinary wait.
 _TURN = {"None", "Priority", "Resources", "Dependency", "BeginTime", "Cleaning", "(null)"}
 
 
 def passes(message: str) -> bool:
-    """Say whether what sbatch refused will be taken later, unchanged."""
+    """Test whether sbatch refused a job for a temporary reason, so that it may accept it later."""
     return bool(_PASSING.search(message))
 
 
 def refusal(said: str, what: str) -> str | None:
-    """Give one sentence for a job that was not accepted; None where it failed otherwise.
+    """Return one sentence about a job that SLURM refused; None if it failed in another way.
 
     Parameters
     ----------
     said : str
-        What the executor said of the job.
+        The executor's message about the job.
     what : str
-        The job, such as ``a batch of 10 (connectivity_session)``.
+        The job in words, such as ``a batch of 10 (connectivity_session)``.
+
+    Returns
+    -------
+    str or None
     """
     found = _MESSAGE.search(said + "\n")
     if "sbatch failed" not in said:
         return None
     lines = (found[1] if found else said).splitlines()
     lines = [line.strip().removeprefix("sbatch: ").removeprefix("error: ") for line in lines]
-    # SLURM's own reason follows the general one, or the other way round.
+    # sbatch prints a general and a specific reason, in either order; keep both.
     reason = "; ".join(dict.fromkeys(line for line in lines if line))
     remedy = next((words for pattern, words in _REMEDIES if re.search(pattern, reason)), None)
     return f"SLURM refused {what}: {reason}" + (f"; {remedy}" if remedy else "")
 
 
 class Patient:
-    """Stands for the module `subprocess`: what sbatch refuses for now is submitted again later.
+    """A replacement of the module `subprocess` that repeats submissions refused temporarily.
 
-    Snakemake would count every refusal as a failure of the job, and use up its retries in seconds.
+    Otherwise Snakemake would count every refusal as a failure of the job and use up its retries
+    within seconds.
 
     Parameters
     ----------
     say : callable
-        Is told once why submissions wait.
+        Called once for each reason, with a sentence that says why submissions wait.
     between : float
         Seconds between two attempts.
     """
@@ -85,15 +90,15 @@ class Patient:
         return getattr(subprocess, name)
 
     def stop(self) -> None:
-        """Submit nothing again from now on: the run ends."""
+        """Stop repeating submissions, because the run ends."""
         self._stopped.set()
 
     def Popen(self, *command: Any, **options: Any) -> "_Submission":  # noqa: N802 (subprocess' own)
-        """Start a process, and again while it is refused for a reason that passes."""
+        """Start a process; it is started again as long as it is refused for a temporary reason."""
         return _Submission(self, command, options)
 
     def wait(self, message: str) -> bool:
-        """Wait for the next attempt; False where the run ends."""
+        """Wait until the next attempt; return False if the run ends."""
         reason = (message.strip().splitlines() or [""])[0]
         if reason not in self._told:
             self._told.add(reason)
@@ -122,14 +127,16 @@ class _Submission:
 
 
 class Waiting:
-    """Tells why jobs wait in SLURM's queue: at once what does not pass by itself, else at length.
+    """Report why jobs wait in SLURM's queue.
+
+    A reason that may need action is reported at once, an ordinary wait only after half an hour.
 
     Parameters
     ----------
     say : callable
-        Is given each sentence.
+        Called with each sentence.
     clock : callable
-        Seconds that only grow.
+        Returns a monotonic time in seconds.
     """
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic):
@@ -139,7 +146,7 @@ class Waiting:
         self._told: set[str] = set()
 
     def look(self, name: str) -> None:
-        """Ask squeue about the jobs of a name, not more often than once a minute."""
+        """Ask squeue about the jobs with a name, at most once per minute, and report waits."""
         now = self._clock()
         if now - self._looked < _LOOK:
             return
@@ -178,13 +185,14 @@ def _pending(name: str) -> list[str]:
 
 
 def mend(executor: ModuleType, say: Callable[[str], None]) -> None:
-    """Have the executor for SLURM wait where it is refused for now, and tell why jobs wait.
+    """Patch the executor for SLURM: repeat submissions refused temporarily, report waiting jobs.
 
     Parameters
     ----------
     executor : module
         ``snakemake_executor_plugin_slurm``.
     say : callable
+        Called with each sentence.
     """
     patient, waiting = Patient(say), Waiting(say)
     executor.subprocess = patient

@@ -1,25 +1,25 @@
-"""The code a rule depends on: a digest of what its script can reach, wherever that is written.
+"""The code on which a rule depends: a digest of all code that its script can reach.
 
-Snakemake's own trigger looks at the script's time stamp, so a fresh clone reruns every subject and
-an edited module reruns nobody. The digest here changes when a line that the rule can reach does
-something else, and for nothing else. It is made of *definitions*: functions, classes and
-assignments at the top of a module. A definition's digest is that of its syntax tree, in which every
-name that stands for another definition of the package is replaced by that one's digest. So it
-does not matter in which module a definition is, how the module is called, or under what name it is
-imported; two functions of one name that change places do matter.
+Snakemake itself compares the time stamp of the script only, so that a fresh clone would run every
+job again, and editing a module would run none. The digest here changes if, and only if, code that
+the rule can reach does something different. It is computed from *definitions*: functions, classes
+and assignments at the top level of a module. The digest of a definition is that of its syntax tree,
+in which every name of another definition of the package is replaced by the digest of that
+definition. So it does not matter in which module a definition is, what the module is called, or
+under which name it is imported. But it does matter if two functions of the same name change places.
 
-Left out are comments, docstrings, type annotations (of a class's fields the names stay, and
-whether they are ``ClassVar``, ``InitVar`` or ``KW_ONLY``), import lines, ``__version__``, what a
-`crossfc.fault.Fault` says, lines that are printed or noted in a log, and the package
-``crossfc.jobs``. A sentence of a fault that a result keeps as a reason is in that result as it was
-worded when the result was made.
+Not included are comments, docstrings, type annotations (but the names of a class's fields are, and
+whether they are ``ClassVar``, ``InitVar`` or ``KW_ONLY``), import lines, ``__version__``, the
+message of a `crossfc.fault.Fault`, text that is printed or written to a log, and the package
+``crossfc.jobs``. Some results contain the message of a fault as a reason; there it keeps the
+wording of the time when the result was made.
 
-Where it cannot be known what is reached, more counts rather than less: a module that is handed on
-as a value, whose attributes are asked for by name or that is imported with a star counts whole;
-``globals``, ``eval`` and ``exec`` count their module whole, ``import_module`` and
-``__subclasses__`` the package. What a module does when it is imported, other than to define
-something (registering, changing another module, decorating with what is not known to be harmless),
-counts for every rule that imports it.
+If it is not certain what is reached, too much is included rather than too little. A whole module is
+included if it is used as a value, if its attributes are accessed by name, or if it is imported with
+a star. ``globals``, ``eval`` and ``exec`` include the whole module in which they are used,
+``import_module`` and ``__subclasses__`` the whole package. Statements of a module that do more at
+import than define something (registering, changing another module, decorators that are not known
+to be harmless) are included for every rule that imports the module.
 """
 
 import ast
@@ -39,7 +39,7 @@ NOTE = (f"{MACHINERY}.job", "note")
 VERSION = "__version__"
 _SCRIPT = "(script)"
 _WHOLE = "*"
-# What calls do at import that changes nothing but the value they give.
+# Functions whose call at import changes nothing and only returns a value.
 _HARMLESS = {
     "TypeVar", "abs", "all", "any", "bool", "bytes", "dict", "enumerate", "float", "frozenset",
     "functools.cache", "functools.lru_cache", "int", "isinstance", "len", "list", "max", "min",
@@ -58,21 +58,21 @@ _FIELD_MARKS = {"ClassVar", "InitVar", "KW_ONLY"}
 _OWN_MODULE = {"globals", "vars", "eval", "exec"}
 _PLACE = {"__file__", "__name__", "__package__", "__spec__"}
 
-# A place in the package: a module and a name in it, `_WHOLE` for all it holds.
+# A definition in the package: a module and a name in it, or `_WHOLE` for the whole module.
 Place = tuple[str, str]
 
 
 class Code(NamedTuple):
-    """What a script reaches.
+    """The code that a script can reach.
 
     Attributes
     ----------
     digest : str
-        16 hexadecimal digits; another where the script can do another thing.
+        16 hexadecimal digits, which differ if the script could do something different.
     definitions : dict
         Name of each definition (such as ``crossfc.session.connectivity.mask.brain_mask``, and the
-        script's own) to 8 digits of what it says itself, whatever it refers to. For telling what
-        changed.
+        script itself) to 8 digits of its own text, without the definitions to which it refers. It
+        shows which definition changed.
     """
 
     digest: str
@@ -80,25 +80,27 @@ class Code(NamedTuple):
 
 
 def digest(script: str | Path) -> str:
-    """Return the digest of all that a script can reach; see `Code`."""
+    """Return the digest of all code that a script can reach; see `Code`."""
     return read(script).digest
 
 
 @cache
 def read(script: str | Path) -> Code:
-    """Read what a script beside the package's folder can reach. Read once in a process.
+    """Read the code that a script can reach; the result is cached in the process.
 
     Parameters
     ----------
     script : path
+        It must lie beside the folder of the package.
 
     Returns
     -------
     Code
-        Not to be changed.
+        Shared by all callers, so it must not be changed.
     """
     script = Path(script).resolve()
-    # Trees are many objects that stay; looking through them for garbage takes a quarter of it.
+    # Syntax trees are many objects that are kept; garbage collection among them would take a
+    # quarter of the time.
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -114,12 +116,12 @@ _KNOWN: dict[str, dict[str, str]] = {}
 
 
 def definitions(digest: str) -> dict[str, str]:
-    """Return the definitions of a digest that this process has read (`Code`); none of others."""
+    """Return the definitions (see `Code`) of a digest; empty if this process has not read it."""
     return _KNOWN.get(digest, {})
 
 
 def content_digest(paths: Iterable[str | Path]) -> str:
-    """Return the digest of files' names and bytes, for templates and the like."""
+    """Return a digest of the names and contents of files, such as templates."""
     total = hashlib.sha256()
     for path in sorted(Path(p) for p in paths):
         total.update(path.name.encode())
@@ -128,7 +130,7 @@ def content_digest(paths: Iterable[str | Path]) -> str:
 
 
 def reached(script: str | Path) -> list[Path]:
-    """List the files that a script may import, itself first, whatever it uses of them."""
+    """List the files that a script imports directly or indirectly, the script itself first."""
     script = Path(script).resolve()
     package = _package(script.parent)
     found, waiting = {script}, [script]
@@ -157,7 +159,7 @@ def _imported(tree: ast.Module) -> Iterator[str]:
 
 
 class _Names:
-    """What names mean in one scope: what is imported, and what else is bound there."""
+    """The names bound in one scope, by imports and otherwise."""
 
     def __init__(self, kind: str, parent: "_Names | None", module: str):
         self.kind, self.parent, self.module = kind, parent, module
@@ -165,11 +167,11 @@ class _Names:
         self.imports: dict[str, list[str]] = {}
         self.stars: list[str] = []
         self.outer: set[str] = set()  # declared global
-        self.masked: set[str] = set()  # lists of sentences of faults
+        self.masked: set[str] = set()  # names of lists that hold messages of faults
 
 
 def _bind(names: _Names, nodes: Iterable[ast.AST], *, packaged: bool = False) -> None:
-    """Take down what statements bind, without going into functions and classes."""
+    """Record the names that statements bind, without those inside functions and classes."""
     waiting = list(nodes)
     while waiting:
         node = waiting.pop()
@@ -241,13 +243,13 @@ class _Module:
         self.name = name
         self.packaged = path.name == "__init__.py"
         text = path.read_text(encoding="utf-8")
-        self.raises_all = RAISE_ALL[1] in text  # else there is nothing to look for
+        self.raises_all = RAISE_ALL[1] in text  # if not, `_mask` has nothing to find
         tree = ast.parse(text, filename=str(path))
         self.docstring = ast.get_docstring(tree) or ""
         self.names = _Names("module", None, name)
         self.bound: dict[str, list[ast.stmt]] = {}
         self.statements: list[ast.stmt] = []
-        self.assigned: set[str] = set()  # bound otherwise than by an import
+        self.assigned: set[str] = set()  # names that are not bound by an import
         for statement in _undocumented(tree.body):
             if _for_types_only(statement):
                 continue
@@ -262,7 +264,7 @@ class _Module:
             if not isinstance(statement, ast.Import | ast.ImportFrom):
                 self.statements.append(statement)
                 if not own.local.issuperset(own.imports):
-                    # Such as `try: import x`: how it is imported is part of what the name means.
+                    # Such as `try: import x`: the whole statement decides what the name means.
                     for bound in own.imports:
                         self.bound.setdefault(bound, []).append(statement)
         self.names.local = set(self.bound)
@@ -270,7 +272,7 @@ class _Module:
 
 
 def _loads(statement: ast.AST, module: _Module) -> Iterator[str]:
-    """Name what a statement imports when its module is imported."""
+    """List the modules that a statement imports while its own module is being imported."""
     waiting = [statement]
     while waiting:
         node = waiting.pop()
@@ -297,12 +299,12 @@ def _for_types_only(statement: ast.AST) -> bool:
 
 
 def _undocumented(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Leave out docstrings and other constants that stand alone."""
+    """Return statements without docstrings and other constants that stand alone."""
     return [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
 
 
 class _Shape(NamedTuple):
-    """What a definition says itself, and in order the definitions that it refers to."""
+    """The text of a definition, the definitions to which it refers (in order), its imports."""
 
     text: bytes
     refers: tuple[Place, ...]
@@ -310,7 +312,7 @@ class _Shape(NamedTuple):
 
 
 class _Package:
-    """The modules below a folder, read as they are asked for."""
+    """The modules below a folder, each read when it is first needed."""
 
     def __init__(self, root: Path):
         self.root = root
@@ -322,7 +324,7 @@ class _Package:
         self._own: dict[Place, str] = {}
 
     def file(self, name: str) -> Path | None:
-        """Find the file of a module of the package; None where it is none."""
+        """Return the file of a module of the package; None if there is no such module."""
         if name not in self._files:
             found = None
             if name == PACKAGE or name.startswith(PACKAGE + "."):
@@ -333,14 +335,14 @@ class _Package:
         return self._files[name]
 
     def module(self, name: str) -> _Module | None:
-        """Read a module; None where there is none of that name."""
+        """Read a module; return None if there is none of that name."""
         if name not in self._modules:
             path = self.file(name)
             self._modules[name] = None if path is None else _Module(name, path)
         return self._modules[name]
 
     def is_module(self, name: str) -> bool:
-        """Tell whether a dotted name is a module, or a folder of modules, of the package."""
+        """Test whether a dotted name is a module, or a folder of modules, of the package."""
         if self.file(name) is not None:
             return True
         inside = name == PACKAGE or name.startswith(PACKAGE + ".")
@@ -349,13 +351,13 @@ class _Package:
     # What names stand for ---------------------------------------------------------------------
 
     def found(self, dotted: str, _seen: frozenset[str] = frozenset()) -> list[Place | str]:
-        """Find what a dotted name of the package stands for: definitions, or a module (its name).
+        """Find what a dotted name of the package refers to: definitions, or a module (its name).
 
-        A name that is only imported there is followed to where it is from.
+        A name that is only imported is followed to the module that defines it.
         """
         source, _, name = dotted.rpartition(".")
         if self.is_module(dotted):
-            # The folder's own __init__ may bind the name of one of its modules otherwise.
+            # The __init__ of the folder may bind the name of one of its modules to something else.
             return [dotted, *self._bound_over(source, name)]
         if not source or dotted in _seen:
             return []
@@ -388,7 +390,7 @@ class _Package:
         return places
 
     def is_fault(self, place: Place) -> bool:
-        """Tell whether a definition is the class of faults, or one made from it and made alike."""
+        """Test whether a definition is the class `Fault`, or a subclass without its own init."""
         if place == FAULT:
             return True
         module = self.module(place[0])
@@ -409,7 +411,7 @@ class _Package:
     # Shapes -------------------------------------------------------------------------------------
 
     def shape(self, place: Place) -> _Shape:
-        """Return what a definition says, read once."""
+        """Return the shape of a definition; it is read only once."""
         if place not in self._shapes:
             self._shapes[place] = self._shape(*place)
         return self._shapes[place]
@@ -431,7 +433,7 @@ class _Package:
         return reader.shape()
 
     def _whole(self, source: str, module: _Module | None) -> _Shape:
-        """Take a module as a value: all its names, and the modules below it."""
+        """Return the shape of a whole module: all its names, and the modules below it."""
         refers: list[Place] = []
         text = ["module"]
         names = [] if module is None else sorted(set(module.bound) | set(module.names.imports))
@@ -457,7 +459,7 @@ class _Package:
         return machinery or place[1] == VERSION
 
     def effects(self, name: str) -> list[Place]:
-        """List the statements of a module that do more, when it is imported, than to define."""
+        """List the statements of a module that do more at import than define something."""
         if name not in self._effects:
             module = self.module(name)
             found = []
@@ -470,7 +472,7 @@ class _Package:
     # A script -----------------------------------------------------------------------------------
 
     def code(self, script: Path) -> Code:
-        """Read a script with all that it reaches."""
+        """Read a script with all code that it reaches."""
         module = _Module(_SCRIPT, script)
         reader = _Reader(self, module)
         names = _Names("script", None, _SCRIPT)
@@ -503,7 +505,7 @@ class _Package:
         return self._own[place]
 
     def _closure(self, top: _Shape, script: _Module) -> tuple[set[Place], set[Place]]:
-        """Collect the definitions that are reached, and what imported modules do at import."""
+        """Collect the definitions that are reached, and the effects of modules at import."""
         places: set[Place] = set()
         effects: set[Place] = set()
         loaded: set[str] = set()
@@ -533,7 +535,10 @@ class _Package:
         return places, effects
 
     def _digest(self, places: set[Place]) -> None:
-        """Digest definitions with what they refer to; those that refer to each other together."""
+        """Compute the digests of definitions, each including those to which it refers.
+
+        Definitions that refer to each other are processed together.
+        """
         for group in _components(places - self._digests.keys(), self.shape):
             inside = dict.fromkeys(group, b"")
             turns = len(group) if len(group) > 1 or self._refers_to_itself(group[0]) else 0
@@ -557,7 +562,7 @@ def _short(text: bytes) -> str:
 
 
 def _components(places: set[Place], shape: Any) -> Iterator[list[Place]]:
-    """Group definitions that refer to each other (Tarjan 1972), those first that others need."""
+    """Group definitions that refer to each other (Tarjan 1972), in order of dependency."""
     index: dict[Place, int] = {}
     low: dict[Place, int] = {}
     stack: list[Place] = []
@@ -606,10 +611,11 @@ def _package(root: Path) -> _Package:
 
 
 class _Meaning(NamedTuple):
-    """What a name with its attributes stands for.
+    """What a name with its attributes refers to.
 
     ``places`` are definitions or modules of the package, ``outside`` dotted names of other
-    libraries and of Python, ``rest`` the attributes that are of no module.
+    libraries and of Python. ``local`` is true for a local variable. ``rest`` are the attributes
+    that follow after the last module.
     """
 
     places: list[Place | str]
@@ -619,7 +625,7 @@ class _Meaning(NamedTuple):
 
 
 class _Reader:
-    """Writes down syntax trees in a form that does not tell where a definition is."""
+    """Writes syntax trees in a form that does not depend on where a definition is."""
 
     def __init__(self, package: _Package, module: _Module):
         self.package, self.module = package, module
@@ -628,7 +634,7 @@ class _Reader:
         self._loads: set[str] = set()
 
     def shape(self) -> _Shape:
-        """Return what was written."""
+        """Return what was written so far."""
         text = "\0".join(self._out).encode("utf-8", "surrogatepass")
         return _Shape(text, tuple(self._refers), frozenset(self._loads))
 
@@ -637,7 +643,7 @@ class _Reader:
         self._out.append(text)
 
     def refer(self, place: Place) -> None:
-        """Write that a definition is used, by its number among those used."""
+        """Write a reference to a definition, as its number among those referred to."""
         if place[0] == MACHINERY or place[0].startswith(MACHINERY + "."):
             self.emit("machinery" if place[1] == _WHOLE else f"machinery {place[1]}")
         elif place[1] == VERSION:
@@ -646,7 +652,7 @@ class _Reader:
             self.emit(f"r{self._refers.setdefault(place, len(self._refers))}")
 
     def imported(self, target: str) -> None:
-        """Write what a name is that is imported, and bound otherwise as well."""
+        """Write the target of a name that is imported and also bound in another way."""
         own = target == PACKAGE or target.startswith(PACKAGE + ".")
         for place in self.package.found(target) if own else [f"={target}"]:
             if isinstance(place, tuple):
@@ -659,7 +665,19 @@ class _Reader:
     # Names --------------------------------------------------------------------------------------
 
     def _targets(self, name: str, names: _Names) -> tuple[list[str], list[Place], bool, bool]:
-        """Look a name up: imported as, defined in this module, local, and whether known at all."""
+        """Look up a name.
+
+        Returns
+        -------
+        targets : list of str
+            What the name is imported as.
+        places : list of Place
+            Its definition in this module.
+        local : bool
+            Whether it is (also) a local variable.
+        known : bool
+            Whether it is bound anywhere.
+        """
         scope: _Names | None = names
         local = False
         while scope is not None:
@@ -675,14 +693,14 @@ class _Reader:
             if not inner_class and f" {name}" not in scope.outer:
                 own = scope.imports.get(name, [])
                 if scope.kind == "class" and name in scope.local:
-                    local = True  # and until it is bound there, what it means outside
+                    local = True  # until it is bound in the class, the outer name is meant
                 elif own or name in scope.local:
                     return own, [], local or name in scope.local, True
             scope = scope.parent
         return [], [], local, local
 
     def meaning(self, node: ast.expr, names: _Names) -> _Meaning | None:
-        """Say what a name with its attributes stands for; None where it begins with no name."""
+        """Return what a name with its attributes refers to; None for any other expression."""
         attributes: list[str] = []
         while isinstance(node, ast.Attribute):
             attributes.insert(0, node.attr)
@@ -708,7 +726,7 @@ class _Reader:
                 continue
             own = self.package.found(dotted)
             if not own:
-                # Not there, or made in a way that cannot be seen: all of that module.
+                # It does not exist, or is created dynamically: include the whole module.
                 own = [(dotted.rpartition(".")[0], _WHOLE)]
             outside += [place[1:] for place in own if isinstance(place, str) and place[0] == "="]
             found += [p for p in own if isinstance(p, tuple) or p[0] != "="]
@@ -720,7 +738,7 @@ class _Reader:
         return _Meaning(found, outside, local, rest)
 
     def places(self, node: ast.expr, names: _Names) -> list[Place | str]:
-        """List the definitions that an expression names as a whole."""
+        """List the definitions that an expression refers to as a whole."""
         meaning = self.meaning(node, names)
         return [] if meaning is None or meaning.rest else meaning.places
 
@@ -744,7 +762,7 @@ class _Reader:
         if identifier == "__doc__" and not meaning.local:
             self.emit(f"d{self.module.docstring}")
         for place in meaning.places:
-            # A module that is a value of its own: whatever is in it may be used.
+            # A module that is used as a value: anything in it may be used.
             self.refer(place if isinstance(place, tuple) else (place, _WHOLE))
         for name in meaning.outside:
             whole = ".".join([name, *meaning.rest])
@@ -761,7 +779,7 @@ class _Reader:
     # Trees --------------------------------------------------------------------------------------
 
     def statement(self, node: ast.AST, names: _Names) -> None:
-        """Write a statement, or what is left of it."""
+        """Write a statement."""
         self.visit(node, names)
 
     def visit(self, node: ast.AST, names: _Names) -> None:
@@ -793,7 +811,7 @@ class _Reader:
         self.emit("]")
 
     def _nothing(self, node: ast.AST, names: _Names) -> None:
-        """Leave out what says nothing of its own."""
+        """Write nothing, for nodes that carry no information of their own."""
 
     _Load = _Store = _Del = _Pass = _Global = _Nonlocal = _nothing
 
@@ -941,7 +959,7 @@ class _Reader:
             self._fields(node, names)
 
     def _text(self, node: ast.expr, names: _Names) -> None:
-        """Write what is a sentence for people without its words."""
+        """Write an expression that is a message for people, without its words."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             self.emit("text")
         elif isinstance(node, ast.JoinedStr):
@@ -969,7 +987,7 @@ class _Reader:
 
 
 def _mask(reader: _Reader, names: _Names, body: list[Any]) -> None:
-    """Find the lists whose sentences a function hands to `crossfc.fault.raise_all`."""
+    """Find the lists of messages that a function passes to `crossfc.fault.raise_all`."""
     for statement in body if reader.module.raises_all else ():
         for node in ast.walk(statement):
             if isinstance(node, ast.Call) and len(node.args) == 1:
@@ -986,7 +1004,7 @@ def _mask(reader: _Reader, names: _Names, body: list[Any]) -> None:
 
 
 class _Effects:
-    """Tells whether a module's statement does more, when it is imported, than to define."""
+    """Decides whether a statement of a module does more at import than define something."""
 
     def __init__(self, package: _Package, module: _Module):
         self.package, self.module = package, module
@@ -994,7 +1012,7 @@ class _Effects:
         self._asked: set[Place] = set()
 
     def of(self, node: ast.AST) -> bool:
-        """Tell so of a statement of the module's, or of a class in it."""
+        """Test whether a statement of the module, or of a class in it, has such an effect."""
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             return self._decorated(node) or self._any(_defaults(node.args))
         if isinstance(node, ast.ClassDef):
@@ -1025,7 +1043,7 @@ class _Effects:
         return False
 
     def _hooked(self, base: ast.expr) -> bool:
-        """Tell whether a class of the package is told of those that are made from it."""
+        """Test whether a base class of the package runs code when it is subclassed."""
         for place in self._reader.places(base, self.module.names):
             if not isinstance(place, tuple):
                 continue
@@ -1057,12 +1075,12 @@ class _Effects:
         return False
 
     def _harmless(self, called: ast.expr, names: _Names) -> bool:
-        """Tell whether calling this changes nothing but the value that it gives."""
+        """Test whether calling this only returns a value and changes nothing else."""
         if isinstance(called, ast.Call):
             return self._harmless(called.func, names)
         meaning = self._reader.meaning(called, names)
         if isinstance(called, ast.Attribute) and called.attr in _HARMLESS_METHODS:
-            # Of a value, not a function of a module that is called so.
+            # It must be a method of a value, not a function of the same name in a module.
             return meaning is None or bool(meaning.rest and not meaning.outside)
         if meaning is None or meaning.local:
             return False
@@ -1080,7 +1098,7 @@ class _Effects:
         )
 
     def _simple(self, place: Place) -> bool:
-        """Tell whether a definition of the package only makes a value when it is called."""
+        """Test whether calling a definition of the package only returns a value."""
         module = self.package.module(place[0])
         if module is None or place in self._asked:
             return False

@@ -1,4 +1,7 @@
-"""What is asked about a study outside its run: validate, why, compare, reference."""
+"""The commands that answer questions about a study without a run.
+
+They are validate, why, compare and reference.
+"""
 
 import argparse
 import sys
@@ -15,18 +18,18 @@ _ROOT = Path(__file__).resolve().parents[3]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command.
+    """Run a command.
 
     Parameters
     ----------
     arguments : sequence of str
-        Without the program's name.
+        The command line without the name of the program.
 
     Returns
     -------
     int
-        Exit code: 0 where all is well (`compare`: all results are equal byte by byte), 1 where it
-        is not, 2 where there is nothing to compare.
+        Exit code: 0 on success (`compare`: if all results are equal byte by byte), 1 if results
+        differ, 2 if there is nothing to compare.
     """
     parser = argparse.ArgumentParser(
         prog="python scripts/crossfc", description="Ask about a study, without running it."
@@ -45,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     own.add_argument("second", help="another, called B")
     own.add_argument("--all", action="store_true", help="list every difference, not 20 of a kind")
     asked.add_parser("reference", help="write config/README.md from the schema (`make docs`)")
-    # Not by argparse: what comes first may be an option of Snakemake's.
+    # Not by argparse, because the first argument may be an option of Snakemake.
     if arguments and arguments[0] in ("validate", "why") and "-h" not in arguments[:2]:
         lines = _validated(arguments[1:]) if arguments[0] == "validate" else _why(arguments[1:])
         print("\n".join(lines))
@@ -66,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _why(arguments: Sequence[str]) -> list[str]:
     """Explain why jobs would run."""
-    # Imports Snakemake, which the other commands do not need.
+    # Imported here because it imports Snakemake, which other commands do not need.
     from crossfc.jobs.dry_run import dry_run
     from crossfc.jobs.why import Study, listing, planned
 
@@ -77,7 +80,7 @@ def _why(arguments: Sequence[str]) -> list[str]:
 
 
 def _validated(arguments: Sequence[str]) -> list[str]:
-    """Describe a study that can be run: who is analysed, who leaves and why, and which analyses."""
+    """Describe a study that can be run: who is analysed, who is left out and why, what analyses."""
     from crossfc.jobs.dry_run import dry_run
 
     workflow = dry_run(arguments)

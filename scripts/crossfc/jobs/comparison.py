@@ -1,4 +1,4 @@
-"""Two runs compared in words: what went in, and whether the results differ."""
+"""Compare two runs and describe in words how their inputs and results differ."""
 
 import csv
 import itertools
@@ -12,10 +12,10 @@ from crossfc import provenance
 from crossfc.jobs import claim
 from crossfc.session.connectivity import origin
 
-# What a run says of itself is compared by its meaning, not as files.
+# Records of the run itself are compared by their content, not as files.
 _SELF = (provenance.RECORD, "logs", "trial/sheets")
 _KEYS = ("participant_id", "session_id", "set", "seed", "target", "scale")
-SHOWN = 20  # of one kind
+SHOWN = 20  # differences of one kind that are listed
 
 
 def compare(
@@ -26,9 +26,9 @@ def compare(
     Parameters
     ----------
     first, second : path
-        Such as ``results/demo``; both with their provenance.
+        Folders such as ``results/demo``, each with its provenance.
     shown : int, optional
-        How many differences of a kind are listed; all where None.
+        How many differences of one kind are listed; all if None.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def compare(
     Raises
     ------
     Fault
-        If one of them has no provenance.
+        If a folder has no provenance.
     """
     a, b = (provenance.read(path) for path in (first, second))
     parts = {
@@ -71,7 +71,7 @@ def _cut(found: list[str], shown: int | None) -> list[str]:
 
 
 def leaves(value: Any, path: str = "") -> dict[str, Any]:
-    """Give the values of nested dictionaries by their dotted key; lists are values."""
+    """Flatten nested dictionaries to one with dotted keys; lists are kept as values."""
     if not isinstance(value, dict) or not value:
         return {path: value}
     found: dict[str, Any] = {}
@@ -102,7 +102,7 @@ def _dictionaries(a: dict[str, Any], b: dict[str, Any], what: str) -> list[str]:
 
 
 def say(value: Any) -> str:
-    """Give a value as a config file has it."""
+    """Format a value as in a config file."""
     return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
 
 
@@ -121,7 +121,7 @@ def _sheets(first: Path, second: Path, a: dict[str, Any], b: dict[str, Any]) -> 
 
 
 def sheet_rows(first: Path, second: Path) -> Iterator[str]:
-    """Say which rows of a sheet differ, in which columns and from what to what."""
+    """Describe which rows of a sheet differ, in which columns, with both values."""
     (columns_a, a), (columns_b, b) = (_rows(path) for path in (first, second))
     for column in dict.fromkeys([*columns_a, *columns_b]):
         if (column in columns_a) != (column in columns_b):
@@ -142,7 +142,10 @@ def sheet_rows(first: Path, second: Path) -> Iterator[str]:
 
 
 def _rows(path: Path) -> tuple[list[str], dict[tuple[str, ...], dict[str, str]]]:
-    """Give a sheet's columns, and its rows by what names them; of several alike, by number too."""
+    """Return the columns of a sheet, and its rows by their identifying cells.
+
+    If several rows have the same identifying cells, a number is added.
+    """
     with open(path, encoding="utf-8-sig", newline="") as lines:
         table = csv.DictReader(lines, delimiter="\t")
         rows = list(table)
@@ -176,7 +179,7 @@ def _versions(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
     for rule in a["jobs"].keys() & b["jobs"].keys():
         one, other = (_software(run["jobs"][rule]) for run in (a, b))
         for package in sorted(one.keys() | other.keys()):
-            # A package that one run did not import is no difference of versions.
+            # A package that only one run imported does not count as a difference of versions.
             if package in one and package in other and one[package] != other[package]:
                 line = f"{package} {one[package]} in A, {other[package]} in B"
                 of_rules.setdefault(line, []).append(rule)
@@ -213,7 +216,7 @@ def _code(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
 
 
 def _definitions(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
-    """Say which functions, classes and constants differ; one that only moved does not."""
+    """Describe which functions, classes and constants differ; those that only moved do not."""
     one, other = a["definitions"], b["definitions"]
     moved = {one[k] for k in one.keys() - other} & {other[k] for k in other.keys() - one}
     for name in sorted(one.keys() | other.keys()):
@@ -243,7 +246,7 @@ def _threads(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
 
 
 def _machines(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
-    """Say on what machines jobs ran, where that is not the same for both."""
+    """Describe the machines on which jobs ran, if they differ between the runs."""
     one, other = (
         sorted({alike["machine"] for own in run.values() for alike in own}) for run in (a, b)
     )
@@ -274,19 +277,19 @@ def _files(folder: Path) -> set[str]:
         for name in names
         if not any(name == own or name.startswith(f"{own}/") for own in _SELF)
         and not Path(name).name.startswith(".snakemake")
-        # Claims say where a folder lies.
+        # Claims contain the location of the folder.
         and claim.FOLDER not in Path(name).parts
         and claim.FOLDER not in Path(name).parts
     }
 
 
 def file_difference(first: Path, second: Path) -> str:
-    """Say how two files differ; for numbers, the largest difference and where it is.
+    """Describe how two files differ; for numbers, the largest difference and where it is.
 
     Returns
     -------
     str
-        Empty where the files are equal byte by byte.
+        Empty if the files are equal byte by byte.
     """
     if provenance.file_digest(first) == provenance.file_digest(second):
         return ""
@@ -321,11 +324,11 @@ def _array_difference(a: Any, b: Any, what: str) -> str:
     if a.shape != b.shape:
         return f"of shape {a.shape} in A, {b.shape} in B"
     largest, at, missing, n = 0.0, None, 0, 0
-    # Slab by slab: arrays of a large group do not fit in memory.
+    # Slab by slab, because arrays of a large group do not fit in memory.
     for i in range(len(a)):
         one, other = np.asarray(a[i], dtype=float), np.asarray(b[i], dtype=float)
         missing += int((np.isnan(one) != np.isnan(other)).sum())
-        # Equal infinities do not differ.
+        # Subtracting equal infinities would give NaN.
         distance = np.where(one == other, 0.0, np.abs(one - other))
         distance[np.isnan(distance)] = 0
         n += int((distance > 0).sum())
@@ -380,7 +383,7 @@ def _json_difference(a: dict[str, Any], b: dict[str, Any]) -> str:
 
 
 def _value_difference(cells: Iterator[tuple[str, str, str]]) -> str:
-    """Say where two lists of cells are furthest apart, numbers by size and words by their place."""
+    """Describe the largest difference between numbers, and the first difference between words."""
     largest, numbers, words = 0.0, "", ""
     n = 0
     for place, x, y in cells:

@@ -1,4 +1,4 @@
-"""A dry run of Snakemake inside this process, for what is asked of its plan afterwards."""
+"""Make a dry run of Snakemake inside this process, so that its plan can be examined afterwards."""
 
 import io
 import sys
@@ -11,23 +11,23 @@ from snakemake.cli import args_to_api, parse_args
 
 
 def dry_run(arguments: Sequence[str]) -> Any:
-    """Plan as Snakemake's command line does.
+    """Plan jobs as Snakemake's command line does, without running any.
 
     Parameters
     ----------
     arguments : sequence of str
-        What Snakemake would be given: targets, ``--configfile``, ``--config``, ….
+        The arguments for Snakemake: targets, ``--configfile``, ``--config``, ….
 
     Returns
     -------
     snakemake.workflow.Workflow
-        As it is after the dry run: ``globals["plan"]`` and ``dag``.
+        The workflow after the dry run, with ``globals["plan"]`` and ``dag``.
 
     Raises
     ------
     SystemExit
-        If the study cannot be planned: the sentences alone where the input is at fault, else what
-        Snakemake said.
+        If the study cannot be planned. The message holds only the sentences about faults, if the
+        input is at fault, and otherwise the output of Snakemake.
     """
     found = []
     execute = DAGApi.execute_workflow
@@ -43,7 +43,7 @@ def dry_run(arguments: Sequence[str]) -> Any:
             parser, args = parse_args(["--dry-run", "--cores", "1", *arguments])
             done = args_to_api(args, parser)
     except SystemExit as end:
-        # A fault of the input: its sentence, not what Snakemake said before it.
+        # If the input is at fault, print its sentences only, without the output of Snakemake.
         sys.exit(end.code if isinstance(end.code, str) else said.getvalue())
     finally:
         DAGApi.execute_workflow = execute

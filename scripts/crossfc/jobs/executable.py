@@ -1,7 +1,7 @@
-"""Python's own path in the commands that Snakemake has a shell run: quoted.
+"""Quote the path of Python in the shell commands of Snakemake.
 
-Snakemake 9.27 writes it as it stands, so in a folder with a space in its name (`OneDrive - Uni`)
-the shell looks for a program of the first word, and the first job fails.
+Snakemake 9.27 does not quote it. If the name of a folder in it contains a space (`OneDrive - Uni`),
+the shell takes the first word as the program, and the first job fails.
 """
 
 import shlex
@@ -9,8 +9,8 @@ from typing import Any
 
 
 def quoted() -> None:
-    """Have Snakemake quote it, for scripts and for jobs that are processes of their own."""
-    import snakemake.api  # noqa: F401 (before the others, which it imports in an order of its own)
+    """Patch Snakemake to quote the path of Python, for scripts and for jobs in own processes."""
+    import snakemake.api  # noqa: F401 (must be first, as it imports the others in a certain order)
     from snakemake.executors.local import Executor
     from snakemake.script import PythonScript
     from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
@@ -36,7 +36,7 @@ def _quote_argument(owner: Any, name: str, argument: str) -> None:
     if not hasattr(found, "quoted"):
 
         def quoting(self: Any, command: str, **given: Any) -> Any:
-            if argument in given:  # not where it asks an environment for its PATH or version
+            if argument in given:  # it is not, if Snakemake asks for the PATH or version only
                 given[argument] = shlex.quote(given[argument])
             return found(self, command, **given)
 

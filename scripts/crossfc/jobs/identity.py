@@ -1,9 +1,10 @@
-"""What a file holds, told cheaply: its time stamp tells when it was copied, not whether it changed.
+"""Identify the content of a file at low cost, without relying on its time stamp.
 
-A file that is replaced by an older version (rsync -a, tar, git-annex) has an older time stamp, and
-one that was only touched or copied has a newer one. A planning asks for thousands of files, so a
-compressed image is told by the checksum that gzip ends with (RFC 1952, section 2.3.1), and what
-must be read as a whole is read once: its digest is kept under what the file system says of it.
+A time stamp shows when a file was written or copied, not whether its content changed: a file
+replaced by an older version (rsync -a, tar, git-annex) has an older time stamp, and one that was
+only touched or copied has a newer one. Planning asks for thousands of files. Therefore a compressed
+image is identified by the checksum at the end of a gzip file (RFC 1952, section 2.3.1). Other files
+are read once, and their digest is remembered together with their inode, size and times.
 """
 
 import hashlib
@@ -13,19 +14,19 @@ import struct
 import time
 from pathlib import Path
 
-_FIXED = 10  # bytes of the header of gzip
-_TRAILER = 8  # CRC-32 and length of what was compressed
-_EXTRA = 4  # flag of a header with extra fields, as of blocked gzip, whose last block is empty
-_SETTLED = 2.0  # seconds after which a file system is sure to give another change another time
+_FIXED = 10  # bytes of the gzip header
+_TRAILER = 8  # bytes of the CRC-32 and the length of the uncompressed data
+_EXTRA = 4  # flag for extra fields in the header (blocked gzip, whose last block is empty)
+_SETTLED = 2.0  # seconds after which a further change is sure to get another time stamp
 
 
 class Identities:
-    """Identities of files; digests are remembered in a file from one run to the next.
+    """Identities of the contents of files; digests are remembered in a file between runs.
 
     Parameters
     ----------
     memory : path
-        May be lost at any time.
+        The file with the digests. It may be deleted at any time.
     """
 
     def __init__(self, memory: str | Path):
@@ -38,10 +39,10 @@ class Identities:
         self._known: dict[str, list] = known if isinstance(known, dict) else {}
 
     def of(self, path: str | Path) -> str | None:
-        """Give what tells a file's content from another; None where there is no such file.
+        """Return a text that identifies the content of a file; None if it cannot be read.
 
-        Equal for equal content, whatever the time stamp; of a folder, by the names and sizes of
-        what it holds.
+        Files with equal content have equal identities, whatever their time stamps. A folder is
+        identified by the names and sizes of the files in it.
         """
         try:
             status = os.stat(path)
@@ -52,11 +53,11 @@ class Identities:
                 return found
             return self._digest(os.fspath(path), status)
         except OSError:
-            # Missing, a link to nothing, or not to be read: its job says so.
+            # The file is missing, a broken link, or not readable; the job that reads it reports so.
             return None
 
     def save(self) -> None:
-        """Remember for the next run."""
+        """Write the digests to the file, for the next run."""
         if not self._changed:
             return
         temporary = self._path.with_name(f"{self._path.name}.part{os.getpid()}")
@@ -64,11 +65,11 @@ class Identities:
             temporary.write_text(json.dumps(self._known), encoding="ascii")
             os.replace(temporary, self._path)
         except OSError:
-            # A folder that cannot be written to can still be planned in.
+            # Planning also works in a folder that cannot be written to.
             return
 
     def _digest(self, path: str, status: os.stat_result) -> str:
-        # The time of the last change of a file's entry cannot be set back, other than its mtime.
+        # Unlike mtime, ctime cannot be set back by users.
         state = [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
         known = self._known.get(os.path.abspath(path))
         if known and known[:-1] == state:
@@ -82,9 +83,10 @@ class Identities:
 
 
 def listing(path: str | Path) -> dict[str, int]:
-    """Give the sizes of what a file or folder holds, by name below it; a file's own name is empty.
+    """Return the sizes (bytes) of the files in a folder, by relative path.
 
-    Hidden files do not count: time stamps of Snakemake's, what desktops and network disks leave.
+    For a single file, the only name is "". Hidden files are ignored: Snakemake's time stamps, and
+    files of desktops and network disks.
     """
     if not os.path.isdir(path):
         return {"": os.stat(path).st_size}
@@ -104,7 +106,7 @@ def listing(path: str | Path) -> dict[str, int]:
 
 
 def _gzip(path: str | Path, size: int) -> str | None:
-    """Give a compressed file's identity; None where its last bytes do not tell of all of it."""
+    """Return the identity of a gzip file from its last bytes; None if they do not cover it all."""
     if size < _FIXED + _TRAILER:
         return None
     with open(path, "rb", buffering=0) as content:

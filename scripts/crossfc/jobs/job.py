@@ -1,4 +1,4 @@
-"""A job: one script run by the workflow, with its threads, its log and its faults in order."""
+"""A job: run one script of the workflow, with its number of threads, its log and its faults."""
 
 import atexit
 import errno
@@ -18,7 +18,7 @@ from crossfc import atomic
 from crossfc.fault import Fault
 from crossfc.jobs import process
 
-# The packages that compute or start what computes, by the module they are imported as.
+# Packages that compute results or start computations: imported module to package name.
 PACKAGES = {
     "ants": "antspyx",
     "jinja2": "jinja2",
@@ -45,7 +45,7 @@ _THREAD_VARIABLES = (
 )
 
 
-# What the place of the results may refuse, and what its owner can do.
+# Errors when writing results, and what the user can do.
 _STORAGE = {
     errno.ENOSPC: "the disk is full; make room",
     errno.EDQUOT: "the quota is used up; make room, or ask for more",
@@ -59,29 +59,31 @@ _ORPHANED = (
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
-    """Run the body of a script with the threads it was given.
+    """Run the body of a script with the number of threads that Snakemake gives it.
 
-    Libraries read their number of threads when they are imported, so numerical modules are
+    Libraries read their number of threads when they are imported, so numerical modules must be
     imported inside the block.
 
     Parameters
     ----------
     snakemake : object
-        What Snakemake gives a script.
+        The object that Snakemake provides in a script.
 
     Notes
     -----
-    The process ends with the block. A Fault is printed as its sentence and ends it with exit code
-    1, and so does a place that cannot be written to. Anything else is a bug: its traceback goes to
-    the log too. A job that succeeds leaves a record beside its log (`software`), from which the
-    provenance of the study is gathered. A job whose run is killed ends too, and gives nothing that
-    it has made its name: the next run may be making the same from something else.
+    The process ends with the block. If a Fault is raised or a result cannot be written, its
+    sentence is printed and written to the log, and the exit code is 1. Any other exception is a
+    bug, and its traceback is printed and written to the log. A job that succeeds writes a record
+    of its rule, threads, `software` and `machine` beside its log, from which the provenance of the
+    study is compiled. If the run is killed, its jobs end as well. They then no longer rename
+    temporary files to results, because the next run may already be making the same results from
+    other inputs.
     """
     _end_with_run()
     for variable in _THREAD_VARIABLES:
         os.environ[variable] = str(snakemake.threads)
-    # Importing makes many lasting objects; looking through them all again and again for garbage
-    # takes a tenth of the time.
+    # Importing creates many objects that are kept; frequent garbage collection among them would
+    # take a tenth of the time.
     gc.set_threshold(50_000, 20, 20)
     log = Path(snakemake.log[0]) if snakemake.log else None
     try:
@@ -105,13 +107,13 @@ def job(snakemake: Any) -> Iterator[None]:
 
 
 def _end_with_run() -> None:
-    """End this process when the one that started it ends, and until then ask before each result."""
+    """End this process when the run that started it ends, and check that before each result."""
     started_by = process.starter()
     if started_by is None:
         return
 
     def permission() -> None:
-        # Libraries may keep the thread below from its turn for a long time.
+        # A long call of a library may block the watching thread below, so check here as well.
         if process.dead(started_by):
             raise SystemExit(_ORPHANED)
 
@@ -136,7 +138,7 @@ def _record(snakemake: Any) -> dict[str, Any]:
 
 
 def _leave() -> None:
-    """End the process at once: all is written, and taking the libraries down takes 0.2 s a job."""
+    """End the process at once, because a regular shutdown of the libraries takes 0.2 s per job."""
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -144,7 +146,7 @@ def _leave() -> None:
 
 
 def software() -> dict[str, str]:
-    """Give the versions of Python and of the packages that this process has imported."""
+    """Return the versions of Python and of the packages that this process has imported."""
     from importlib.metadata import version
 
     used = {package for module, package in PACKAGES.items() if module in sys.modules}
@@ -152,9 +154,9 @@ def software() -> dict[str, str]:
 
 
 def machine() -> str:
-    """Name what the last digits of floating-point numbers depend on: system, C library, processor.
+    """Describe the system, C library and processor, on which last digits of results may depend.
 
-    Numerical libraries choose their code by the processor, and with it the order of sums.
+    Numerical libraries choose their code, and with it the order of sums, by the processor.
     """
     libc = " ".join(platform.libc_ver())
     found = [f"{platform.system()} {platform.machine()}", libc, _processor()]
@@ -171,7 +173,7 @@ def _processor() -> str:
 
 
 def digest_of_lock() -> str | None:
-    """Give the SHA-256 of ``uv.lock``, which pins every package; None where there is none."""
+    """Return the SHA-256 of ``uv.lock``, which pins every package; None if it does not exist."""
     lock = Path(__file__).resolve().parents[3] / "uv.lock"
     return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None
 
@@ -184,15 +186,15 @@ def note(snakemake: Any, text: str) -> None:
 
 def _say(text: str, log: Path | None) -> None:
     print(text, file=sys.stderr, flush=True)
-    # Where the disk is full there may be no log; the cluster's own is elsewhere.
+    # If the disk is full, the log may not be writable; the log of the cluster is elsewhere.
     if log is not None:
         with suppress(OSError), open(log, "a", encoding="utf-8") as lines:
             lines.write(text.rstrip("\n") + "\n")
 
 
 def _storage_fault(error: OSError, snakemake: Any) -> str | None:
-    """Say in a sentence what kept the results from being written, if that is what failed."""
-    # NumPy counts what it could write and forgets why.
+    """Return a sentence if an error means that results could not be written; else None."""
+    # NumPy only reports how much it could write, without an error number.
     short = error.errno is None and "requested and" in str(error) and "written" in str(error)
     reason = _STORAGE.get(errno.ENOSPC if short else error.errno)
     if reason is None:

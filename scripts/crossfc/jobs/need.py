@@ -1,11 +1,13 @@
-"""What a job needs of memory and time: measured, and scaled by the size of its data.
+"""The memory and time that a job requests: measured values, scaled by the size of its data.
 
-A cluster gives a job what it asks for and ends it beyond. The rules that read scans or maps ask for
-what is reckoned here; what fails is tried again with twice, then three times as much.
+SLURM kills a job that exceeds the memory or time it requested. The rules that read scans or maps
+request the amounts computed here; a job that fails is tried again with twice, then three times as
+much.
 
-Measured: the largest resident memory of a rule's script and its CPU time, on one core of a server.
-Sizes are of uncompressed 4-byte numbers. The real scan is one person of studyforrest (T1w of
-0.7 mm; 156 volumes of 3 mm, and the first 78 of them); the others are twins and random maps.
+The table shows the largest resident memory of a rule's script and its CPU time, measured on one
+core of a server. Sizes are of uncompressed 4-byte numbers. The real scan is of one person of
+studyforrest (T1w of 0.7 mm; 156 volumes of 3 mm, and the first 78 of them); the other data are
+twins and random maps.
 
 ===================  ================================================  ========  =======
 job                  data                                              MB        s
@@ -31,7 +33,7 @@ report               the demo: 58 sessions, 27 analyses                307      
 other tables         the demo                                          170       2
 ===================  ================================================  ========  =======
 
-Two Snakemakes carry the script of a job on a cluster; each takes 152 MB.
+On a cluster two processes of Snakemake run around the script of a job; each takes 152 MB.
 """
 
 import ast
@@ -45,15 +47,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _CARRIERS_MB = 320
-_ROOM = 1.5  # of memory, for data unlike those measured
-_SLOW = 4  # a node may be slower, and its file system busy
-_SHORTEST = 2  # minutes; starting Python from a busy file system takes its time too
-_TEMPLATE_MM3 = 201 * 237 * 193  # of the box that preprocessed scans fill
+_ROOM = 1.5  # safety factor for memory, as data may differ from those measured
+_SLOW = 4  # safety factor for time: a node may be slower, and its file system busy
+_SHORTEST = 2  # minutes; even starting Python takes time on a busy file system
+_TEMPLATE_MM3 = 201 * 237 * 193  # volume of the grid of preprocessed scans
 
 
 @dataclass(frozen=True)
 class Need:
-    """Memory (MB) and CPU time (s): ``base``, and so much per MB of each kind of data."""
+    """Memory (MB) and CPU time (s): a ``base``, and an amount per MB of each kind of data."""
 
     memory: Mapping[str, float]
     seconds: Mapping[str, float]
@@ -61,34 +63,34 @@ class Need:
 
 MEASURED = {
     "normalise_subject": Need({"base": 1260, "scan": 6.4}, {"base": 110, "scan": 0.2}),
-    # The person's T1w and its warp are there for short scans too.
+    # The base includes the T1w and its deformation, which also short scans need.
     "preprocess_session": Need({"base": 1000, "scan": 1.8}, {"base": 40, "scan": 0.04}),
     "connectivity_session": Need({"base": 100, "scan": 2.25}, {"base": 1, "scan": 0.0085}),
     "pair_sessions": Need({"base": 160, "map": 19}, {"base": 1.5, "maps": 0.008}),
-    # data: of all people; maps: of one person; sweeps: maps × permutations.
+    # data: size of all people's maps; maps: of one person's; sweeps: maps × permutations.
     "group_test": Need({"base": 350, "data": 1, "maps": 145}, {"base": 11, "sweeps": 0.0075}),
     "twin_session": Need({"base": 190, "scan": 0.5}, {"base": 1, "scan": 0.01}),
     "twin_anatomy": Need({"base": 640}, {"base": 6}),
     "twin_scan": Need({"base": 310, "scan": 4.2}, {"base": 3, "scan": 0.13}),
     "report": Need({"base": 310}, {"base": 10}),
-    # What reads tables only: clinical correlations, mixed model, quality, robustness.
+    # Jobs that only read tables: clinical correlations, mixed model, quality, robustness.
     "table": Need({"base": 180}, {"base": 2}),
 }
 
 
 def memory_mb(job: str, sizes: Mapping[str, float], attempt: int = 1, threads: int = 1) -> int:
-    """Reckon the memory to ask for.
+    """Compute the memory that a job requests.
 
     Parameters
     ----------
     job : str
         Name of a rule in `MEASURED`.
     sizes : mapping
-        MB of each kind of data that the job's need depends on.
+        Size (MB) of each kind of data on which the need of the job depends.
     attempt : int
-        1 at first; what failed asks for as many times as much.
+        Number of the attempt, from 1; the amount is multiplied by it.
     threads : int
-        Each may hold what one does.
+        Number of threads; each may need as much memory as a single one.
 
     Returns
     -------
@@ -100,7 +102,7 @@ def memory_mb(job: str, sizes: Mapping[str, float], attempt: int = 1, threads: i
 
 
 def minutes(job: str, sizes: Mapping[str, float], attempt: int = 1, threads: int = 1) -> int:
-    """Reckon the time to ask for, in whole minutes; see `memory_mb`."""
+    """Compute the time that a job requests, in whole minutes; parameters as in `memory_mb`."""
     own = _SLOW * _sum(MEASURED[job].seconds, sizes) / threads / 60
     return attempt * max(_SHORTEST, math.ceil(own))
 
@@ -110,25 +112,25 @@ def _sum(needs: Mapping[str, float], sizes: Mapping[str, float]) -> float:
 
 
 def image_mb(paths: str | Iterable[str]) -> float:
-    """Give the size of the largest of some images as 4-byte numbers, by their headers.
+    """Return the size (MB) of the largest of some images as 4-byte numbers, from their headers.
 
     Raises
     ------
     FileNotFoundError
-        If one is not there yet.
+        If an image does not exist yet.
     """
     return max(4e-6 * math.prod(_shape(path)) for path in _listed(paths))
 
 
 def first_map(paths: Iterable[str]) -> str:
-    """Find the first map among files, and among the files of folders.
+    """Return the first map among files and folders.
 
-    Where all is there but no map, that is the first path: its job will say what is wrong.
+    If everything exists but there is no map, return the first path; the job will report the fault.
 
     Raises
     ------
     FileNotFoundError
-        If something is not there yet, before a map is found.
+        If a path does not exist yet and no map was found before it.
     """
     for path in paths:
         if Path(path).is_dir():
@@ -141,28 +143,33 @@ def first_map(paths: Iterable[str]) -> str:
 
 
 def resampled_mb(paths: str | Iterable[str], voxel_mm: float) -> float:
-    """Give the size (MB) that the longest of some scans has in template space."""
+    """Return the size (MB) of the longest of some scans after interpolation to template space."""
     volumes = max((*_shape(path), 1, 1, 1, 1)[3] for path in _listed(paths))
     return volumes_mb(volumes, voxel_mm)
 
 
 def volumes_mb(volumes: int, voxel_mm: float) -> float:
-    """Give the size (MB) of so many volumes in template space."""
+    """Return the size (MB) of a number of volumes in template space, as 4-byte numbers."""
     return 4e-6 * volumes * _TEMPLATE_MM3 / voxel_mm**3
 
 
 def array_shape(path: str) -> tuple[int, ...]:
-    """Read the shape of a NumPy array in a file, where Snakemake runs, which may have no NumPy.
+    """Read the shape of an array in a ``.npy`` file, without NumPy.
 
-    The header is a Python dictionary after a magic word, a version and a length (NumPy enhancement
-    proposal 1).
+    Snakemake's own environment may have no NumPy. The header is a Python dictionary after a magic
+    word, a version and a length (NumPy enhancement proposal 1).
+
+    Returns
+    -------
+    tuple of int
+        (1, 1, 1) if the file cannot be read; the job will report the fault.
 
     Raises
     ------
     FileNotFoundError
-        If its folder is not there yet.
+        If the folder of the file does not exist yet.
     """
-    # Snakemake waits for what an error names, if it is an input: the folder.
+    # The folder is the input; if an error names an input, Snakemake waits until it exists.
     Path(path).parent.stat()
     try:
         with open(path, "rb") as file:
@@ -171,7 +178,7 @@ def array_shape(path: str) -> tuple[int, ...]:
             length = struct.unpack(kind, file.read(size))[0]
             return ast.literal_eval(file.read(length).decode("latin1"))["shape"]
     except (OSError, IndexError, struct.error, SyntaxError, ValueError):
-        return (1, 1, 1)  # its job will say what is wrong with it
+        return (1, 1, 1)  # the job will report what is wrong with the file
 
 
 def _listed(paths: str | Iterable[str]) -> list[str]:
@@ -179,9 +186,9 @@ def _listed(paths: str | Iterable[str]) -> list[str]:
 
 
 def _shape(path: str) -> tuple[int, ...]:
-    """Read the dimensions of a NIfTI or Analyze image, which takes a thousandth of a second.
+    """Read the dimensions of a NIfTI or Analyze image from its header (about a millisecond).
 
-    An image that cannot be read counts as one voxel: its job will say what is wrong with it.
+    An image that cannot be read counts as one voxel; the job will report what is wrong with it.
     """
     head = path.removesuffix(".img") + ".hdr" if path.endswith(".img") else path
     opened = gzip.open if head.endswith(".gz") else open

@@ -1,18 +1,20 @@
-"""What Snakemake keeps of a run, mended: records beside the results, a lock that says whose it is.
+"""Replace Snakemake's store of records: keep records beside the results, and say who has the lock.
 
-Snakemake keeps what an output was made of in ``.snakemake``. Without that folder (deleted to get
-rid of a lock; results copied to another machine) it takes whatever lies there for up to date. And
-it takes an input for changed only if its time stamp is newer. Here
+Snakemake records in ``.snakemake`` from what an output was made. Without that folder (if it was
+deleted to remove a lock, or results were copied to another machine) Snakemake takes all existing
+outputs as up to date. Also, it notices a changed input only if its time stamp is newer. Here
 
-- a record lies beside what it is of (``logs/records`` of a study's results, ``.crossfc/records``
-  of a data set), written whole or not at all, with paths that hold after the folder was moved;
-- what has no record is made again;
-- an input is changed if its content is another than when its job began, whatever its time stamp;
-- an output is made again if part of it is gone, or has another size than when it was made;
-- parameters are kept by name, so two whose values change places are another, and it can be said
-  which changed; what the digest of a job's code was made of lies beside the records, once.
+- records are kept beside the outputs (``logs/records`` of a study's results, ``.crossfc/records``
+  of a data set), are never written in part, and stay valid if the folder is moved;
+- an output without a record is made again;
+- an input counts as changed if its content differs from that at the start of the job, whatever its
+  time stamp;
+- an output is made again if a part of it is missing, or has another size than when it was made;
+- parameters are recorded by name, so that it counts as a change if two of them exchange their
+  values, and it is known which parameter changed; the definitions behind the digest of a job's code
+  are kept beside the records, once for each digest.
 
-All that reaches into Snakemake's own store is in this file. Written for Snakemake 9.27.
+All code that changes Snakemake's own store is in this file. Written for Snakemake 9.27.
 """
 
 import atexit
@@ -24,7 +26,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import snakemake.api  # before the others, which it imports in an order of its own
+import snakemake.api  # must be first, as it imports the others in a certain order
 import snakemake.dag
 import snakemake.io
 import snakemake.workflow
@@ -39,30 +41,31 @@ from crossfc.fault import Fault
 from crossfc.jobs import code, run
 from crossfc.jobs.identity import Identities, listing
 
-# Where the records of what lies in a folder are, below it.
+# For each folder, where the records of its contents are, relative to it.
 PLACES = {"results": "logs/records", "derivatives": ".crossfc/records", "bids": ".crossfc/records"}
 _MEMORY = Path(".snakemake/crossfc_identities.json")
 
 
 class Roots:
-    """Folders of a study that may be moved, and paths told by them.
+    """The folders of a study, which may be moved, and paths expressed relative to them.
 
     Parameters
     ----------
     folders : dict
-        Name (those of `PLACES`, home) to the folder as the configuration has it; None is left out.
+        Name (those in `PLACES`, and home) to the folder as in the configuration; folders that are
+        None are left out.
     """
 
     def __init__(self, folders: Mapping[str, str | Path | None]):
         given = {name: str(Path(path)) for name, path in folders.items() if path}
-        # The deepest first: one may lie in another.
+        # The deepest folder first, because one may lie in another.
         self._folders = sorted(
             ((name, path, os.path.abspath(path) + os.sep) for name, path in given.items()),
             key=lambda folder: -len(folder[2]),
         )
 
     def told(self, path: str) -> str:
-        """Tell a path by the folder it lies in: ``results:sub-01/ses-1/func``."""
+        """Express a path relative to its folder, such as ``results:sub-01/ses-1/func``."""
         full = os.path.abspath(path)
         for name, _, start in self._folders:
             if full.startswith(start):
@@ -70,7 +73,7 @@ class Roots:
         return path
 
     def found(self, told: str) -> str:
-        """Give the path that is told so here and now."""
+        """Return the actual path from the form that `told` returns."""
         name, colon, rest = told.partition(":")
         for known, path, _ in self._folders:
             if colon and known == name:
@@ -82,7 +85,7 @@ class Roots:
         return told
 
     def in_text(self, text: str) -> str:
-        """Tell the paths of results in the text of a parameter."""
+        """Replace the paths of results in the text of a parameter by the form of `told`."""
         for name, path, _ in self._folders:
             if name == "results":
                 text = text.replace(f"'{path}/", f"'{name}:")
@@ -96,7 +99,7 @@ class Roots:
         return text
 
     def record(self, path: str) -> Path | None:
-        """Give the place of an output's record; None where it lies in none of the folders."""
+        """Return the file for the record of an output; None if it lies in none of the folders."""
         full = os.path.abspath(path)
         for name, folder, start in self._folders:
             if name in PLACES and full.startswith(start):
@@ -104,7 +107,10 @@ class Roots:
         return None
 
     def definitions(self, path: str, digest: str) -> Path | None:
-        """Give the place of what a digest of an output's code was made of (`code.Code`)."""
+        """Return the file for the definitions behind a digest of code (see `code.Code`).
+
+        None if the output ``path`` lies in none of the folders.
+        """
         full = os.path.abspath(path)
         for name, folder, start in self._folders:
             if name in PLACES and full.startswith(start):
@@ -113,7 +119,7 @@ class Roots:
 
 
 class Persistence(FilePersistence):
-    """Snakemake's store with records beside the results."""
+    """Snakemake's store of records, changed as described in the docstring of this module."""
 
     roots = Roots({})
 
@@ -126,7 +132,7 @@ class Persistence(FilePersistence):
         self._ahead: set[str] = set()
         self._inputs: dict[str, dict[str, str | None]] = {}
         self._parameters: dict[str, dict[str, str]] = {}
-        # Snakemake would read every input once more as a whole when its job has ended.
+        # Otherwise Snakemake would read every input completely again when its job has ended.
         self.max_checksum_file_size = -1
         if self._plans:
             atexit.register(self._identities.save)
@@ -149,7 +155,7 @@ class Persistence(FilePersistence):
             current = content["record"]["record_format_version"] == RECORD_FORMAT_VERSION
             return content if current and isinstance(content["holds"], dict) else None
         except (OSError, ValueError, KeyError, TypeError):
-            # None, half of one, or one of another version: what it is of is made again.
+            # No record, an incomplete one, or one of another version: the output is made again.
             return None
 
     def _clear_cache(self) -> None:
@@ -168,7 +174,7 @@ class Persistence(FilePersistence):
         if named is not None:
             content["parameters"] = named
         atomic.write_text(place, json.dumps(content) + "\n")
-        # The next job of a batch tells its inputs by what was written here, not by what was before.
+        # So that the next job of a batch compares its inputs with this record, not the old one.
         self._clear_cache()
 
     def _delete_record(self, key: str) -> bool:
@@ -187,10 +193,10 @@ class Persistence(FilePersistence):
         return [self.roots.in_text(text) for text in super()._params(job)]
 
     def parameters(self, job: Any) -> dict[str, str]:
-        """Return the parameters of a job that its record keeps: name to text.
+        """Return the parameters of a job that are recorded, as a dictionary from name to text.
 
-        Those that follow from input, output, threads or resources are not kept, as in Snakemake's
-        own list.
+        As in Snakemake itself, parameters that are derived from input, output, threads or
+        resources are not recorded.
         """
         kept = {id(value) for value in job.non_derived_params}
         texts = set(self._params(job))
@@ -203,13 +209,14 @@ class Persistence(FilePersistence):
         return found
 
     def recorded(self, job: Any) -> dict[str, Any] | None:
-        """Give the record of a job's first output that has one, with paths as they are now.
+        """Return the record of the first output of a job that has one, with current paths.
 
         Returns
         -------
         dict or None
             ``parameters`` (name to text; None in a record of an earlier version), ``input``,
-            ``conda_env`` and ``definitions`` (see `crossfc.jobs.code.Code`).
+            ``conda_env`` and ``definitions`` (see `crossfc.jobs.code.Code`). None if no output
+            has a record.
         """
         for path in job.output:
             if record := self.metadata(path):
@@ -232,12 +239,12 @@ class Persistence(FilePersistence):
             return {}
 
     def definitions(self, job: Any) -> dict[str, str]:
-        """Return what the digest of a job's code is made of now (`crossfc.jobs.code.Code`)."""
+        """Return the current definitions of a job's code (see `crossfc.jobs.code.Code`)."""
         digest = job.params.get("code")
         return code.definitions(digest) if isinstance(digest, str) else {}
 
     def _keep_definitions(self, job: Any) -> None:
-        """Write what the digest of a job's code was made of, for `recorded`."""
+        """Write the definitions of a job's code beside its outputs, for `recorded`."""
         digest, known = job.params.get("code"), self.definitions(job)
         for path in job.output if known else ():
             place = self.roots.definitions(str(path), digest)
@@ -247,21 +254,21 @@ class Persistence(FilePersistence):
     # Inputs -------------------------------------------------------------------------------------
 
     def started(self, job: Any, external_jobid: str | None = None) -> None:
-        """Take down what a job is going to read."""
+        """Note the identities of a job's inputs when it starts."""
         super().started(job, external_jobid)
         if not self._plans:
             return
         self._begun[job] = self._identities_of(self._own_inputs(job))
         for key in map(self._get_key, job.output):
-            # From now on the old one may be of something else than what lies there.
+            # From now on the old record may no longer describe the output.
             if key not in self._ahead:
                 self._delete_record(key)
 
     async def finished(self, job: Any) -> None:
-        """Write the record of what a job has made."""
+        """Write the records of a job's outputs."""
         if self._plans:
             read = self._begun.pop(job, {})
-            # What jobs before it made, perhaps in the same batch, was made when it began.
+            # Inputs made by earlier jobs, perhaps in the same batch, are only identified now.
             others = [path for path in job.input if self.roots.told(str(path)) not in read]
             read = self._identities_of(others) | read
             self._inputs |= {self._get_key(path): read for path in job.output}
@@ -271,17 +278,17 @@ class Persistence(FilePersistence):
         await super().finished(job)
 
     async def record_ahead(self, job: Any) -> None:
-        """Write the record of what a job is going to make, in case nobody sees it end."""
+        """Write the records of a job before it runs, in case the run is killed before it ends."""
         self._ahead |= {self._get_key(path) for path in job.output}
         await self.finished(job)
 
     def _own_inputs(self, job: Any) -> list[Any]:
-        """List the inputs of a job that no job makes: the user may change them at any time."""
+        """List the inputs of a job that no other job makes; users may change them at any time."""
         made = {path for files in self.dag.dependencies[job].values() for path in files}
         return [path for path in job.input if path not in made]
 
     def deactivate_cache(self) -> None:
-        """Look at files anew from now on, as jobs make them."""
+        """Forget the identities of files seen so far, because jobs now change files."""
         super().deactivate_cache()
         self._seen.clear()
 
@@ -295,7 +302,7 @@ class Persistence(FilePersistence):
     def _identity(self, path: str) -> str | None:
         content = self._content(path) if os.path.isdir(path) else None
         if content:
-            # A folder that was made anew may hold as many bytes as before.
+            # Names and sizes are not enough, because a folder that is made again may have the same.
             return f"made:{content['record']['starttime']}:{content['record']['endtime']}"
         return self._identities.of(path)
 
@@ -307,12 +314,12 @@ class Persistence(FilePersistence):
     # Why a job runs again -----------------------------------------------------------------------
 
     def unrecorded(self, job: Any) -> list[str]:
-        """List the outputs of a job that are there without a record of what they were made of."""
+        """List the existing outputs of a job that have no record."""
         there = [str(path) for path in job.output if os.path.exists(path)]
         return [path for path in there if self._read_record(path) is None]
 
     def damaged(self, job: Any) -> list[str]:
-        """Say of the outputs of a job what is gone, or has another size than when it was made."""
+        """Describe which parts of a job's outputs are missing or differ in size from the record."""
         found = []
         for path in map(str, job.output):
             held = (self._content(path) or {"holds": {}})["holds"]
@@ -328,12 +335,12 @@ class Persistence(FilePersistence):
         return found
 
     def changed_inputs(self, job: Any) -> list[str]:
-        """List the inputs of a job whose content is another than when it began."""
+        """List the inputs of a job whose content differs from that when the job began."""
         before: dict[str, set[str]] = {}
         for path in job.output:
             record = self._read_record(str(path))
             for told, identity in (record.input_checksums if record else None or {}).items():
-                # Not there yet when its run was killed on a cluster: nothing to hold it against.
+                # None: the input did not exist when the record was written, so nothing to compare.
                 if identity is not None:
                     before.setdefault(told, set()).add(identity)
         return [
@@ -346,7 +353,7 @@ class Persistence(FilePersistence):
         ]
 
     def changed_parameters(self, job: Any) -> list[str]:
-        """List the parameters of a job that its record has another value of, or no value."""
+        """List the parameters of a job whose value differs from that in its record."""
         found: dict[str, None] = {}
         now = None
         for path in job.output:
@@ -358,11 +365,11 @@ class Persistence(FilePersistence):
         return list(found)
 
     def has_metadata(self, job: Any) -> bool:
-        """Have Snakemake ask `params_changed`, which says what there is no record of."""
+        """Return True while planning, so that Snakemake calls `params_changed` for every job."""
         return self._plans or super().has_metadata(job)
 
     def params_changed(self, job: Any, file: Any = None) -> bool | ParamsChange:
-        """Add to changed parameters all else that a record tells."""
+        """Report changed parameters, and all other reasons to run a job that the record shows."""
         change = super().params_changed(job, file)
         if not self._plans or file is not None:
             return change
@@ -378,12 +385,12 @@ class Persistence(FilePersistence):
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the lock; first free it from runs that were killed.
+        """Hold the lock during the block, after removing locks of runs that were killed.
 
         Raises
         ------
         SystemExit
-            If another run holds it: the sentence that says which.
+            If another run holds the lock; with a sentence that says which.
         """
         if not self._plans:
             with super().lock():
@@ -408,7 +415,7 @@ class Persistence(FilePersistence):
 
 
 def install(folders: Mapping[str, str | Path | None]) -> None:
-    """Have Snakemake use this store, and contents where it would look at time stamps.
+    """Patch Snakemake to use this store, and to compare contents instead of time stamps.
 
     Parameters
     ----------
@@ -416,7 +423,7 @@ def install(folders: Mapping[str, str | Path | None]) -> None:
         See `Roots`.
     """
     Persistence.roots = Roots(folders)
-    # A database of Snakemake's would lie in .snakemake as well.
+    # Snakemake's database store is replaced as well, as it would also lie in .snakemake.
     snakemake.workflow.FilePersistence = snakemake.workflow.DbPersistence = Persistence
     by_time = snakemake.io._IOFile.is_newer
 
@@ -429,9 +436,9 @@ def install(folders: Mapping[str, str | Path | None]) -> None:
     snakemake.io._IOFile.is_newer = is_newer
 
     async def check_output_mtime(dag: Any, job: Any, expanded_output: Any) -> None:
-        """Let a job be done whose inputs have time stamps in the future: contents are what counts.
+        """Accept a job whose inputs have time stamps in the future, because contents are compared.
 
-        Snakemake would take its results away, as they would be older than what they are made of.
+        Snakemake would delete its results, because they are older than its inputs.
         """
 
     snakemake.dag.DAG.check_output_mtime = check_output_mtime
@@ -439,7 +446,7 @@ def install(folders: Mapping[str, str | Path | None]) -> None:
 
 
 def _say_more(workflow: Any) -> None:
-    """Tell after a dry run what to do about reasons; Snakemake's advice would make all anew."""
+    """Log advice after a dry run; following Snakemake's own would make all results again."""
     jobs = workflow.dag.needrun_jobs(exclude_finished=False)
     if any(workflow.dag.reason(job).is_provenance_triggered() for job in jobs):
         logger.info(

@@ -1,8 +1,9 @@
-"""What a run was planned from: configuration and sheets, read once and the same for all its jobs.
+"""Keep the configuration and sheets from which a run was planned, for all its jobs.
 
-A run may go on for days, and somebody corrects a score meanwhile. A job of a cluster reads the
-sheets again when it starts; it must find what the run was planned from, or results would hold the
-new value under a record of the old one. So a run keeps what it read, and its jobs read that.
+A run may take days, and somebody may correct a score meanwhile. A cluster job reads the sheets
+again when it starts. It must find them as they were when the run was planned; otherwise results
+would contain the new value but be recorded with the old one. So a run saves what it read, and its
+jobs read that.
 """
 
 import json
@@ -12,26 +13,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# In the environment of every job of a run: the file that `save` wrote.
+# Environment variable of every job of a run: the path of the file that `save` wrote.
 PLAN = "CROSSFC_PLAN"
 
-# By absolute path; None until asked for.
+# Contents by absolute path; None until first needed.
 _texts: dict[str, bytes] | None = None
 
 
 @contextmanager
 def reading(paths: Iterable[str | Path]) -> Iterator[dict[str, bytes]]:
-    """Read files once: within the block, `content` gives of each what it holds now.
+    """Read files once; within the block, `content` returns what was read.
 
     Parameters
     ----------
     paths : iterable of path
-        The files that are the design; those that cannot be read are left to who asks for them.
+        The files of the design. A file that cannot be read is skipped; whoever needs it reports
+        the error.
 
     Yields
     ------
     dict
-        Absolute path to content, for `save`. In a job of a run, what the run was planned from.
+        Absolute path to content, for `save`. In a job, the content when the run was planned.
     """
     global _texts
     before = _planned()
@@ -50,13 +52,13 @@ def reading(paths: Iterable[str | Path]) -> Iterator[dict[str, bytes]]:
 
 
 def content(path: str | Path) -> bytes | None:
-    """Give what a file of the design held when the run was planned; None for any other file."""
+    """Return the content of a file of the design when the run was planned; None for other files."""
     return _planned().get(os.path.abspath(path))
 
 
 def save(path: str | Path, config: dict[str, Any], texts: dict[str, bytes]) -> None:
-    """Keep a plan's configuration and texts for the jobs that this process will start."""
-    # Bytes that are no UTF-8 come back as they were.
+    """Save the configuration and the texts of a plan for the jobs that this process will start."""
+    # With surrogateescape, bytes that are not valid UTF-8 are restored exactly.
     kept = {name: text.decode("utf-8", "surrogateescape") for name, text in texts.items()}
     temporary = Path(f"{path}.part")
     temporary.write_text(json.dumps({"config": config, "texts": kept}), encoding="ascii")
@@ -65,13 +67,13 @@ def save(path: str | Path, config: dict[str, Any], texts: dict[str, bytes]) -> N
 
 
 def config() -> dict[str, Any] | None:
-    """Give the configuration that the run of this job was planned from; None in no such job."""
+    """Return the configuration from which the run of this job was planned; None outside a job."""
     found = _kept()
     return found and found["config"]
 
 
 def disregard() -> None:
-    """Read files as they are now: this process begins a run, or writes the sheets itself."""
+    """Use files as they are now, because this process starts a run or writes the sheets itself."""
     global _texts
     os.environ.pop(PLAN, None)
     _texts = None
@@ -92,5 +94,5 @@ def _kept() -> dict[str, Any] | None:
     try:
         return json.loads(Path(path).read_text(encoding="ascii"))
     except FileNotFoundError:
-        # A later run has ended this one, and will end its jobs.
+        # A later run has cleaned up after this one and will end its jobs.
         return None

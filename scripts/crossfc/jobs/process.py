@@ -1,8 +1,8 @@
-"""Processes told from later ones of the same number: who started a job, and whether that lives.
+"""Identify processes, also after their number was reused: who started a job, and is it alive.
 
-A run that is killed outright (kill -9, a closed terminal, a power cut) does not end its jobs. Each
-job therefore knows by its environment who started it, ends when that process ends, and is found by
-the next run if it did not.
+A run that is killed (kill -9, a closed terminal, a power cut) cannot end its jobs. Therefore an
+environment variable tells each job which process started it. The job ends when that process ends;
+if it does not, the next run finds it by this variable.
 """
 
 import json
@@ -15,25 +15,26 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-# In the environment of every job: `identity` of the Snakemake process that started it, as JSON.
+# Environment variable of every job: `identity` of the Snakemake process that started it, as JSON.
 STARTER = "CROSSFC_STARTED_BY"
 _PROC = Path("/proc")
-_PATIENCE = 60  # seconds until killed processes must be gone
+_PATIENCE = 60  # seconds to wait until killed processes are gone
 
 
 def identity(process: int | None = None) -> dict[str, Any]:
-    """Say who a process is, for `dead`.
+    """Return the identity of a process, for `dead`.
 
     Parameters
     ----------
     process : int, optional
-        This one where None.
+        Number of the process; default this one.
 
     Returns
     -------
     dict
-        ``host``; ``place``, within which process numbers mean something; ``process``; and
-        ``born``, which no later process of that number has (None where that is not known).
+        ``host``; ``place`` (see `_place`); ``process``, its number, which is only valid within
+        ``place``; and ``born``, which differs from that of any later process with the same number
+        (None if not known).
     """
     process = os.getpid() if process is None else process
     return {
@@ -45,7 +46,7 @@ def identity(process: int | None = None) -> dict[str, Any]:
 
 
 def _place() -> str:
-    """Name machine and space of process numbers; a container may have a space of its own."""
+    """Return the machine and the namespace of process numbers (a container may have its own)."""
     try:
         machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
     except OSError:
@@ -58,7 +59,7 @@ def _place() -> str:
 
 
 def born(process: int) -> str | None:
-    """Say when a process began, since which start of the machine; None where it is gone."""
+    """Return the start of the machine and the start time of a process; None if it is gone."""
     fields = _stat(process)
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
@@ -68,7 +69,7 @@ def born(process: int) -> str | None:
 
 
 def _stat(process: int) -> list[str]:
-    """Give what the kernel says of a process from its state on; nothing where it is gone."""
+    """Return the fields of ``/proc/<process>/stat`` from the state on; empty if it is gone."""
     try:
         return (_PROC / f"{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -76,14 +77,14 @@ def _stat(process: int) -> list[str]:
 
 
 def dead(who: dict[str, Any]) -> bool | None:
-    """Say whether a process has ended; None where that cannot be known from here."""
+    """Test whether a process has ended; None if that cannot be known on this machine."""
     if who.get("place") != _place():
         return None
     now = born(who["process"])
     if now is not None:
         return now != who["born"]
     if who["born"] is None or not _stat(who["process"]):
-        # No /proc here, or another user's process that is hidden: it may still answer.
+        # There is no /proc here, or a process of another user is hidden; it may still exist.
         return None if _answers(who["process"]) else True
     return True
 
@@ -99,7 +100,7 @@ def _answers(process: int) -> bool:
 
 
 def starter() -> dict[str, Any] | None:
-    """Give the `identity` of who started this process; None where nobody said."""
+    """Return the `identity` of the run that started this process; None if there is none."""
     return _parsed(os.environ.get(STARTER))
 
 
@@ -112,12 +113,12 @@ def _parsed(text: str | bytes | None) -> dict[str, Any] | None:
 
 
 def starts_jobs() -> None:
-    """Tell the jobs that this process will start who it is."""
+    """Set the environment variable that tells jobs that this process started them."""
     os.environ[STARTER] = json.dumps(identity())
 
 
 def await_end(who: dict[str, Any]) -> bool:
-    """Wait until a process has ended; at once False where that cannot be known from here."""
+    """Wait until a process has ended; return False at once if that cannot be known here."""
     try:
         handle = os.pidfd_open(who["process"])
     except (AttributeError, OSError):
@@ -132,7 +133,7 @@ def await_end(who: dict[str, Any]) -> bool:
                 waiting = select.poll()
                 waiting.register(handle, select.POLLIN)
                 waiting.poll()
-                # What has ended may be kept by its parent for a moment.
+                # An ended process may still exist for a moment until its parent notices.
                 time.sleep(0.01)
     finally:
         if handle is not None:
@@ -141,14 +142,14 @@ def await_end(who: dict[str, Any]) -> bool:
 
 
 def left_over() -> list[int]:
-    """List the processes here whose starter is dead, and all that they started in turn."""
+    """List the processes on this machine whose run is dead, with all their descendants."""
     orphans = []
     known: dict[bytes, bool] = {}
     for process in _numbers():
         try:
             environment = (_PROC / f"{process}/environ").read_bytes()
         except OSError:
-            # Somebody else's, or gone.
+            # The process belongs to another user, or is gone.
             continue
         for entry in environment.split(b"\0"):
             name, _, text = entry.partition(b"=")
@@ -169,7 +170,7 @@ def _numbers() -> list[int]:
 
 
 def descendants(processes: Iterable[int]) -> list[int]:
-    """List what processes have started, and what that started in turn."""
+    """List the child processes of some processes, and all their descendants."""
     children: dict[int, list[int]] = {}
     for process in _numbers():
         if fields := _stat(process):
@@ -184,12 +185,12 @@ def descendants(processes: Iterable[int]) -> list[int]:
 
 
 def kill(processes: Iterable[int]) -> list[int]:
-    """Kill processes, and wait until they are gone.
+    """Kill processes and wait until they are gone.
 
     Returns
     -------
     list of int
-        Those that do not end, as one that waits for a disk that does not answer.
+        Processes that do not end, such as one that waits for a disk that does not respond.
     """
     alive = {process: born(process) for process in processes}
     end = time.monotonic() + _PATIENCE

@@ -1,10 +1,11 @@
-"""The runs of the workflow in a folder: which is at work, and what a killed one left behind.
+"""The runs of the workflow in a folder: find those that are active, clean up after killed ones.
 
-A run that is killed outright (kill -9, a closed terminal, a login node that restarts) cannot tidy
-up. Snakemake's lock stays, so the next run is refused; and its jobs go on, so the next run would
-start them a second time beside themselves. Every run therefore leaves a note of who it is as long
-as it lives. The next one reads it: where the process is gone, the lock goes, and jobs that still
-wait or run are ended. What cannot be known, as of a run on another machine, is asked.
+A run that is killed (kill -9, a closed terminal, a login node that restarts) cannot clean up.
+Snakemake's lock remains, so that the next run is refused; and its jobs go on, so that the next run
+would start the same jobs a second time. Therefore every run keeps a note that identifies it, which
+is removed when it ends. The next run reads these notes: if the process of a note is dead, its lock
+is removed, and its jobs that still wait or run are ended. If this cannot be known, because the run
+was on another machine, the user is asked.
 """
 
 import atexit
@@ -21,18 +22,18 @@ from crossfc.jobs import process
 
 NOTES = Path(".snakemake/crossfc_runs")
 _LOCKS = Path(".snakemake/locks")
-_SHOWN = 20  # names of jobs in a sentence
-_PATIENCE = 120  # seconds until cancelled jobs must have left the queue
+_SHOWN = 20  # names of jobs that are listed in a sentence
+_PATIENCE = 120  # seconds to wait until cancelled jobs have left the queue
 
 
 def begin() -> None:
-    """Leave a note of this run, which goes when the process ends in order."""
+    """Write the note of this run; it is removed when the process ends normally."""
     note()
     atexit.register(_forget, _own_note())
 
 
 def plan_file() -> Path:
-    """Name the file in which this run keeps what it was planned from (`crossfc.jobs.planned`)."""
+    """Return the file in which this run saves its plan (see `crossfc.jobs.planned`)."""
     return _own_note().with_suffix(".plan")
 
 
@@ -47,18 +48,18 @@ def note(
     queue: str | None = None,
     submitted: str | None = None,
 ) -> None:
-    """Write the note of this run anew; what is not given stays as it was noted.
+    """Update the note of this run; values that are not given stay as they are.
 
     Parameters
     ----------
     jobs : str, optional
-        The name that all its jobs have in SLURM's queue; none for any other run.
-    queue : str, optional
-        The executor of a run that is neither local nor SLURM's (cluster-generic, lsf, …).
-    submitted : str, optional
-        What such a queue calls one more job of this run.
+        The name of all its jobs in SLURM's queue; None for runs without SLURM.
     locks : iterable of str, optional
-        The files of Snakemake's lock that are this run's.
+        The files of Snakemake's lock that belong to this run.
+    queue : str, optional
+        The executor, if it is neither local nor SLURM (cluster-generic, lsf, …).
+    submitted : str, optional
+        The identifier of one more job of this run in such a queue.
     """
     path = _own_note()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,12 +76,12 @@ def note(
 
 def _own_note() -> Path:
     own = process.identity()
-    # Absolute: a note goes at the end, wherever the process is then.
+    # The path is absolute, because the working directory may have changed when it is removed.
     return Path(f"{NOTES}/{own['host']}-{own['process']}.json").resolve()
 
 
 def free_lock() -> None:
-    """Remove the files of Snakemake's lock whose runs are dead."""
+    """Remove the files of Snakemake's lock that belong to dead runs."""
     notes = _notes().values()
     gone = [own for own in notes if process.dead(own)]
     others = [own for own in notes if not process.dead(own)]
@@ -89,22 +90,22 @@ def free_lock() -> None:
     held = {lock for own in others for lock in own["locks"] or ()}
     free = {lock for own in gone for lock in own["locks"] or ()} - held
     if any(own["locks"] is None for own in others):
-        # It is taking its lock this moment, and that may be any.
+        # Another run is taking its lock at this moment, and any file may be its own.
         return
     if any(own["locks"] is None for own in gone):
-        # Killed before it could note which files are its own: those that are nobody else's.
+        # The run was killed before it noted its lock files; they are those that no other run holds.
         free = {path.name for path in _LOCKS.glob("*.lock")} - held
     for lock in free:
         (_LOCKS / lock).unlink(missing_ok=True)
 
 
 def refuse_lock() -> None:
-    """Say who holds the lock, if a note tells.
+    """Raise a fault that says who holds the lock, if a note shows it.
 
     Raises
     ------
     Fault
-        If a run that is at work, or on another machine, has left its note here.
+        If there is a note of a run that is active, or that is on another machine.
     """
     for path, own in _notes().items():
         ended = process.dead(own)
@@ -120,18 +121,18 @@ def refuse_lock() -> None:
 
 
 def end_left_over() -> list[str]:
-    """End what dead runs left: jobs at work here, and in SLURM's queue.
+    """End the jobs that dead runs left on this machine and in SLURM's queue.
 
     Returns
     -------
     list of str
-        One sentence for each dead run that may have left jobs in another queue, which only its own
-        commands can end. They do no harm to results, which are written whole or not at all.
+        One sentence for each dead run that may have left jobs in a queue other than SLURM's, which
+        the user must end. Such jobs do no harm to results, which are never written in part.
 
     Raises
     ------
     Fault
-        If it cannot be known whether another run is dead, or its jobs do not end.
+        If it cannot be known whether a run is dead, or its jobs do not end.
     """
     staying = process.kill(process.left_over())
     if staying:
@@ -197,7 +198,7 @@ def _notes() -> dict[Path, dict[str, Any]]:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """Read a note; None where its run has ended this moment, or it is no note."""
+    """Read a note; None if its run has just ended and removed it, or if it is not a valid note."""
     try:
         own = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,8 +1,7 @@
-"""Why a job runs again, in the words of the study: which row, key, file, function or environment.
+"""Explain why a job runs again: which row, config key, file, function or environment changed.
 
-A job's record keeps its parameters by name, the definitions that its code is made of, and what its
-inputs were (`crossfc.jobs.persistence`). Held against what the job would be given now, they say
-what changed.
+The record of a job contains its parameters by name, the definitions of its code, and the identities
+of its inputs (`crossfc.jobs.persistence`). Comparing them with the current ones shows what changed.
 """
 
 import ast
@@ -15,11 +14,11 @@ from typing import Any
 from crossfc.jobs.comparison import leaves, say
 from crossfc.trial.sheet import Row, Sheet
 
-# What names a row, in the order in which it is said.
+# Columns that identify a row, in the order in which they are named.
 _IDENTITY = ("participant_id", "session_id", "what", "analysis", "scale", "set", "seed", "target")
-# Follows from other columns, which are named themselves.
+# Columns that are derived from other columns, whose changes are reported themselves.
 _DERIVED = {"sequence_code", "used", "reason", "sessions"}
-# Which part of the configuration a rule's parameters are from, where a key's name does not tell.
+# The section of the configuration from which a rule's parameters come, if several have the key.
 _SECTIONS = {
     "group_test": ("group",),
     "clinical_correlation": ("clinical",),
@@ -32,39 +31,39 @@ _NAMELESS = (
     "its record is of an earlier version of crossfc, without the names of parameters: what changed "
     "cannot be said"
 )
-_SHOWN = 12  # sentences of one job; labels of one group of jobs
+_SHOWN = 12  # number of sentences per job, and of labels per group of jobs, that are listed
 
 
 @dataclass
 class Job:
-    """What is known of one job that would run.
+    """What is known about one job that would run.
 
     Attributes
     ----------
     rule : str
     labels : str
-        Its wildcards, such as ``sub-01 ses-1``; empty where it has none.
+        Its wildcards, such as ``sub-01 ses-1``; empty if it has none.
     params : dict
-        Its parameters now, by name; those that a record keeps.
-    definitions : dict
-        Those of its code now (`crossfc.jobs.code.Code`).
+        Its current parameters by name (only those that are recorded).
     inputs : list of str
-        Its inputs now.
+        Its current inputs.
+    definitions : dict
+        The current definitions of its code (see `crossfc.jobs.code.Code`).
     recorded : dict or None
         The record of its first output: ``parameters`` (name to text; None in a record of an
         earlier version, which has no names), ``input``, ``environment`` (text of the conda file),
-        ``definitions`` (of its code); None where there is none.
+        ``definitions`` (of its code). None if there is no record.
     forced : bool
-        Asked for by the command line.
+        Whether the command line asks for it.
     missing, incomplete, updated, upstream : list of str
-        Outputs that do not exist or were left half-written; inputs whose content changed; inputs
-        that jobs before this one make.
+        Outputs that do not exist; outputs that were written in part; inputs whose content changed;
+        inputs that earlier jobs make.
     unrecorded, damaged : list of str
-        Outputs without a record; what is wrong with outputs that were changed, in words.
+        Outputs without a record; sentences about outputs that were changed.
     software : bool
-        Whether Snakemake found its environment to be another.
+        Whether Snakemake found that its environment changed.
     environment : str or None
-        Text of its conda file now.
+        Current text of its conda file.
     """
 
     rule: str
@@ -85,12 +84,17 @@ class Job:
 
 
 def planned(dag: Any) -> list[Job]:
-    """List the jobs that a graph of Snakemake's would run, those first that others wait for.
+    """List the jobs that would run, in the order of their dependencies.
 
     Parameters
     ----------
     dag : snakemake.dag.DAG
-        As it is after a dry run. Targets, which run nothing, are left out.
+        Snakemake's graph of jobs after a dry run.
+
+    Returns
+    -------
+    list of Job
+        Without target rules, which run no script.
     """
     jobs = (job for level in dag.toposorted() for job in level)
     return [_job(job, dag) for job in jobs if dag.needrun(job) and job.rule.script]
@@ -99,7 +103,7 @@ def planned(dag: Any) -> list[Job]:
 def _job(job: Any, dag: Any) -> Job:
     reason, kept = dag.reason(job), dag.workflow.persistence
     record = kept.recorded(job)
-    # What a job before this one makes is made anew, whatever it is now.
+    # Inputs that an earlier job makes will be made again, so changes in them are no reason.
     made = {str(path) for path in reason.updated_input_run}
     return Job(
         job.rule.name,
@@ -132,14 +136,14 @@ def _label(name: str, value: str) -> str:
 
 
 class Study:
-    """Where a study's words are from: its configuration, and its sheets by row.
+    """The configuration and sheets of a study, to find the place of a parameter in them.
 
     Parameters
     ----------
     config : dict
-        As resolved.
+        The configuration with defaults filled in.
     sheets : dict
-        Name (participants, sessions, …) to its sheet as read.
+        Name (participants, sessions, …) to its `Sheet`.
     """
 
     def __init__(self, config: dict[str, Any], sheets: dict[str, Sheet]):
@@ -157,7 +161,7 @@ class Study:
                 self._sessions.setdefault((person, role), row)
 
     def place(self, sheet: str, person: str, session: str | None, column: str | None) -> str:
-        """Say where a cell is: file, row and column."""
+        """Describe the place of a cell: file, row and column."""
         row = self.row(sheet, person, session)
         if session is not None:
             session = row["session_id"] if row else session
@@ -170,19 +174,19 @@ class Study:
         )
 
     def row(self, sheet: str, person: str, session: str | None) -> Row | None:
-        """Find a row; ``session`` is a session_id, or active or control."""
+        """Return a row, None if there is none; ``session`` is a session_id, active or control."""
         if sheet == "participants":
             return self._participants.get(person)
         return self._sessions.get((person, session or ""))
 
     def known(self, person: str, session: str | None = None) -> bool:
-        """Say whether a person, or a session, has a row now."""
+        """Test whether a person, or a session, has a row now."""
         if session is None:
             return person in self._participants
         return (person, session) in self._sessions
 
     def key(self, rule: str, path: tuple[str, ...], value: Any) -> str | None:
-        """Find the key of the configuration that a parameter is from; None where there is none."""
+        """Return the config key from which a parameter comes; None if there is none."""
         end = "." + ".".join(path)
         found = [key for key in self.config if f".{key}".endswith(end)]
         if len(found) > 1:
@@ -192,12 +196,12 @@ class Study:
 
 
 def explain(job: Job, study: Study) -> list[str]:
-    """Say why a job would run, apart from jobs before it that run.
+    """Explain why a job would run, in sentences.
 
     Returns
     -------
     list of str
-        Empty where the only reason is that a job before it runs.
+        Empty if the only reason is that an earlier job runs.
     """
     found = ["the command line asks for it"] if job.forced else []
     if job.recorded is None and job.missing:
@@ -221,7 +225,7 @@ def explain(job: Job, study: Study) -> list[str]:
 
 
 def listing(jobs: Iterable[Job], study: Study) -> list[str]:
-    """Say of all jobs that would run why they do: those with the same reasons together."""
+    """Describe why all jobs would run; jobs with the same reasons are listed together."""
     alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     following: dict[str, int] = {}
     for job in jobs:
@@ -252,7 +256,7 @@ def listing(jobs: Iterable[Job], study: Study) -> list[str]:
 
 
 def _changed(job: Job) -> Iterator[tuple[str, Any, Any]]:
-    """List the parameters that are another than in the record: name, old and new value."""
+    """List the parameters that differ from the record: name, old and new value."""
     before = job.recorded["parameters"]
     if before is None:
         return
@@ -270,9 +274,9 @@ def _value(text: str) -> Any:
 
 
 def _differences(old: Any, new: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Go down into both values as far as they agree in build: path, old and new of each leaf.
+    """List the differences between two nested values: path, old and new value of each leaf.
 
-    A step of the path is a key, or a dictionary that names a row.
+    A step of the path is a key, or a dictionary that identifies a row.
     """
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys([*old, *new]):
@@ -376,7 +380,7 @@ def _row_sentence(
     if scale:
         own = study.row("sessions", person, role)
         if new is None and own and own.get(scale) is not None:
-            # The score is there; the session is left out.
+            # The sheet still has the score, so the session is now left out.
             return f"{study.place('sessions', person, role, None)}: is no longer used"
         place = study.place("sessions", person, role, scale)
     elif session and column not in ("group", "sequence"):
@@ -387,7 +391,7 @@ def _row_sentence(
 
 
 def _score(row: dict[str, str], column: str) -> tuple[str, str]:
-    """Give the scale and the treatment's role that a column of a job's rows is of, if it is."""
+    """Return the scale and the role of the treatment of a column of scores; "" for others."""
     if column.startswith("score_"):
         scale, _, role = column.removeprefix("score_").rpartition("_")
         return scale, role
@@ -397,7 +401,7 @@ def _score(row: dict[str, str], column: str) -> tuple[str, str]:
 
 
 def _code(old: dict[str, str], new: dict[str, str]) -> Iterator[str]:
-    """Say which functions, classes and constants changed; one that only moved did not."""
+    """Describe which functions, classes and constants changed; those that only moved did not."""
     moved = {old[n] for n in old.keys() - new} & {new[n] for n in new.keys() - old}
     found = []
     for name in dict.fromkeys([*new, *old]) if old and new else ():
@@ -407,7 +411,7 @@ def _code(old: dict[str, str], new: dict[str, str]) -> Iterator[str]:
             found += [] if new[name] in moved else [f"the code uses {name}, which it did not"]
         elif old[name] != new[name]:
             found.append(f"{name} was edited")
-    # Edits come first: what else is used follows from them.
+    # Edited definitions come first, because other changes follow from them.
     found.sort(key=lambda sentence: not sentence.endswith("edited"))
     yield from found or ["its code was edited"]
 

@@ -42,13 +42,13 @@ class Clinic(Stage):
         )
 
     def correlated_groups(self) -> list[str]:
-        """Give the groups in which changes are correlated, in the order of the trial."""
+        """Return the groups in which changes are correlated, in the order of the trial."""
         groups = self.study.checked_trial().groups
         wanted = self.config["clinical"]["groups"] or groups[:1]
         return [group for group in groups if group in wanted]
 
     def correlation_choices(self) -> dict[str, Any]:
-        """Give what correlations depend on besides the edges and the people.
+        """Return what correlations depend on besides the edges and the people.
 
         Hypotheses stated beforehand change what the report shows, not what is computed.
         """
@@ -56,7 +56,7 @@ class Clinic(Stage):
         return own | {"groups": self.correlated_groups()}
 
     def scores(self) -> list[dict[str, Any]]:
-        """Give one row per person and scale: both scores, and whether the pair is complete."""
+        """Return one row per person and scale: both scores, and whether the pair is complete."""
         trial = self.study.checked_trial()
         kept: dict[str, dict[str, Session]] = {}
         for session in trial.kept_sessions():
@@ -86,7 +86,7 @@ class Clinic(Stage):
         return rows
 
     def scales(self) -> list[dict[str, Any]]:
-        """Give the scales as plain rows."""
+        """Return the scales as plain rows."""
         return [asdict(scale) for scale in self.study.checked_trial().scales.values()]
 
     def change_files(self) -> dict[str, str]:

@@ -116,7 +116,7 @@ class Connectivity(Stage):
         return faults + ([apart] if apart else [])
 
     def derivative_choices(self) -> dict[str, Any]:
-        """Give what reading derivatives depends on besides their files."""
+        """Return what reading derivatives depends on besides their files."""
         accepted = self.config["derivatives"]["accept_unoriented"]
         return {"given": self.study.given_derivatives, "accept_unoriented": accepted}
 
@@ -137,7 +137,7 @@ class Connectivity(Stage):
         return [filled(carpet, session) for session in self.study.sessions()]
 
     def pipeline_choices(self) -> dict[str, dict[str, Any]]:
-        """Give every pipeline with its strategy and seeds spelt out, in the order of names."""
+        """Return every pipeline with its strategy and seeds spelt out, in the order of names."""
         return {
             name: choices
             | {

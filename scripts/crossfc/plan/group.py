@@ -96,7 +96,7 @@ class Group(Stage):
         return self._checked_maps
 
     def pairs_with_edges(self, pipeline: str) -> str:
-        """Give the folder of a pipeline's pairs, for what needs the edges of every session.
+        """Return the folder of a pipeline's pairs, for what needs the edges of every session.
 
         Raises
         ------
@@ -117,7 +117,7 @@ class Group(Stage):
         return self.study.file("group", pipeline, "pairs")
 
     def people_of(self, analysis: str) -> list[dict[str, Any]]:
-        """Give what an analysis needs to know of the paired people besides their maps.
+        """Return what an analysis needs to know of the paired people besides their maps.
 
         Returns
         -------
@@ -173,7 +173,7 @@ class Group(Stage):
         return paths
 
     def test_choices(self, analysis: str) -> dict[str, Any]:
-        """Give what a group analysis depends on besides its name and the pairs."""
+        """Return what a group analysis depends on besides its name and the pairs."""
         names = ["permutations", "seed", "blocks", "block_exchange"]
         names += ["cluster_forming_p", "connectivity", "tfce", "tail"]
         own = {name: self.config["group"][name] for name in names}
@@ -183,7 +183,7 @@ class Group(Stage):
         return own | {"covariates": covariates, "people": self.people_of(analysis)}
 
     def pair_choices(self, pipeline: str) -> dict[str, Any]:
-        """Give what pairing depends on besides the maps."""
+        """Return what pairing depends on besides the maps."""
         maps = self.config["maps"]
         ready = self.study.entry == "maps"
         return self.study.labels() | {
@@ -295,7 +295,7 @@ class Group(Stage):
                     )
 
     def data_mb(self) -> int:
-        """Give the memory that an analysis may fill with data."""
+        """Return the memory that an analysis may fill with data."""
         return int(1000 * self.config["group"]["memory_gb"])
 
     def analyses_made(self) -> list[str]:

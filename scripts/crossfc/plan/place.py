@@ -21,7 +21,7 @@ class Places(Stage):
         self._twin = twin
 
     def made(self) -> dict[str, tuple[Path, str, Callable[[], list[str]]]]:
-        """Give the folders besides the results that rules fill, by the config key that does it.
+        """Return the folders besides the results that rules fill, by the config key that does it.
 
         Returns
         -------

@@ -56,7 +56,7 @@ class Preprocess(Stage):
             )
 
     def versions(self) -> dict[str, str]:
-        """Give the tools besides crossfc that preprocessed the scans, with their versions."""
+        """Return the tools besides crossfc that preprocessed the scans, with their versions."""
         if self.study.preprocessing_tool != "fmriprep-run":
             return {}
         image = self.config["preprocessing"]["fmriprep"]["image"]
@@ -160,7 +160,7 @@ class Preprocess(Stage):
 
 
 def _faults(function: Callable[..., object], *arguments: object) -> list[str]:
-    """Give what a call refuses, as sentences."""
+    """Return what a call refuses, as sentences."""
     try:
         function(*arguments)
     except Fault as fault:

@@ -14,12 +14,12 @@ class Regions(Stage):
         return row | {"file": self.study.found(row["file"])} if row["file"] else row
 
     def _bare(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Give a region as computations need it: a better citation is for the report only."""
+        """Return a region as computations need it: a better citation is for the report only."""
         words = ("citation", "provenance")
         return {key: value for key, value in self.placed(row).items() if key not in words}
 
     def seed_rows(self, pipeline: str) -> list[dict[str, Any]]:
-        """Give the rows of a pipeline's seed set: where the seeds are, without their citations."""
+        """Return the rows of a pipeline's seed set: where the seeds are, without their citations."""
         return self._seeds[self.seed_set(pipeline)]
 
     def seed_set(self, pipeline: str) -> str:
@@ -32,7 +32,7 @@ class Regions(Stage):
         return {name: [self._bare(row.as_dict("seed")) for row in sets[name]] for name in sets}
 
     def seeds(self, pipeline: str) -> list[str]:
-        """Give the names of a pipeline's seeds."""
+        """Return the names of a pipeline's seeds."""
         return list(dict.fromkeys(row["seed"] for row in self.seed_rows(pipeline)))
 
     def files(self, pipelines: list[str]) -> list[str]:
@@ -51,7 +51,7 @@ class Regions(Stage):
         return files
 
     def target_rows(self) -> list[dict[str, Any]]:
-        """Give the rows of the targets: where they are, without their citations."""
+        """Return the rows of the targets: where they are, without their citations."""
         return self._targets
 
     @cached_property

@@ -46,7 +46,7 @@ class Report(Stage):
         return sorted((self.study.home / "workflow" / "report").glob("*.j2"))
 
     def choices(self) -> dict[str, Any]:
-        """Give the part of the configuration that results depend on.
+        """Return the part of the configuration that results depend on.
 
         Where things lie, and with how much they are done, says nothing about results; a moved data
         set reruns no report.
@@ -65,7 +65,7 @@ class Report(Stage):
         return found
 
     def contents(self) -> dict[str, Any]:
-        """Give what the page is made from: where the results are, and plain structures."""
+        """Return what the page is made from: where the results are, and plain structures."""
         folders = {"clinic_dir": "clinic", "trial_dir": "trial"}
         if self.study.has_images:
             folders["group_dir"] = "group"

@@ -87,7 +87,7 @@ class Scans(Stage):
         ]
 
     def _fault_of_repeat(self, session: Session, scan: str) -> str | None:
-        """Say what is wrong with a run where there are others in its place."""
+        """Describe what is wrong with a run where there are others in its place."""
         if self.study.given_derivatives and len(session.scans) > 1:
             fault = self.fault_of(scan)
             return None if fault is None else str(fault)
@@ -117,7 +117,7 @@ class Scans(Stage):
         ]
 
     def boldrefs(self) -> dict[str, str]:
-        """Give the functional reference image of each scan in template space, where there is one.
+        """Return the functional reference image of each scan in template space, where there is one.
 
         Native preprocessing, fMRIPrep here and the twin make them; of other people's derivatives
         they are taken where they lie.
@@ -128,7 +128,7 @@ class Scans(Stage):
         return paths
 
     def raw(self, path: str, row: str) -> str:
-        """Give a raw file's path below bids_dir.
+        """Return a raw file's path below bids_dir.
 
         Raises
         ------
@@ -142,7 +142,7 @@ class Scans(Stage):
         return str(full)
 
     def raw_t1w(self, participant: str) -> str:
-        """Give the path of a person's T1w image (see `raw`)."""
+        """Return the path of a person's T1w image (see `raw`)."""
         person = self.study.checked_trial().participants[f"sub-{participant}"]
         sheet = self.config["sheets"]["participants"]
         if person.t1w is None:
@@ -153,7 +153,7 @@ class Scans(Stage):
         return self.raw(person.t1w, f"{sheet}, {person.participant_id}")
 
     def scan_path(self, participant: str, session: str, scan: str) -> str:
-        """Give the path of the run whose name starts as ``scan`` says (see `raw`)."""
+        """Return the path of the run whose name starts as ``scan`` says (see `raw`)."""
         own = self.study.session(participant, session)
         row = f"{self.config['sheets']['sessions']}, row {own.row}"
         return self.raw(self.raw_scan(participant, session, scan), row)
@@ -173,14 +173,14 @@ class Scans(Stage):
         return list(dict.fromkeys([*found, made]))
 
     def raw_scan(self, participant: str, session: str, scan: str) -> str:
-        """Give the name of a run in the sheet from the start of its file name."""
+        """Return the name of a run in the sheet from the start of its file name."""
         for path in self.study.session(participant, session).scans:
             if Path(path).name.rsplit("_", 1)[0] == f"sub-{scan}":
                 return path
         raise Fault(f"sub-{scan} is no run of sub-{participant} ses-{session} in the sheet")
 
     def raw_path(self, name: str) -> str:
-        """Give a path below bids_dir."""
+        """Return a path below bids_dir."""
         return str(Path(self.config["bids_dir"]) / name)
 
 

@@ -115,7 +115,7 @@ class Study:
                 )
 
     def for_sheets(self) -> dict[str, Any]:
-        """Give the configuration by which `sheets` writes participants.tsv and sessions.tsv."""
+        """Return the configuration by which `sheets` writes participants.tsv and sessions.tsv."""
         own = {key: self.sheets_as_given[key] for key in ("participants", "sessions")}
         return self.config | {"sheets": self.config["sheets"] | own}
 
@@ -184,7 +184,7 @@ class Study:
         return self.has_images and self.entry != "maps"
 
     def require_scans(self, both: bool = True) -> list[str]:
-        """Give no file, or refuse a study of images in which nobody can be analysed.
+        """Return no file, or refuse a study of images in which nobody can be analysed.
 
         Parameters
         ----------
@@ -212,7 +212,7 @@ class Study:
         )
 
     def checked_trial(self) -> Trial:
-        """Give the trial.
+        """Return the trial.
 
         Raises
         ------
@@ -233,15 +233,15 @@ class Study:
         return self.trial
 
     def file(self, *parts: str) -> str:
-        """Give a path below the study's results."""
+        """Return a path below the study's results."""
         return str(self.study_dir.joinpath(*parts))
 
     def sessions(self) -> list[Session]:
-        """Give the sessions whose connectivity is made: kept, with a scan."""
+        """Return the sessions whose connectivity is made: kept, with a scan."""
         return self.checked_trial().scanned_sessions()
 
     def paired(self) -> list[Pair]:
-        """Give the people with both sessions; with ready contrast maps, everybody."""
+        """Return the people with both sessions; with ready contrast maps, everybody."""
         trial = self.checked_trial()
         if self.entry != "maps":
             return trial.pairs(self.sessions())
@@ -276,15 +276,15 @@ class Study:
         return self.entry == "fmriprep" and self.config["twin"] is None
 
     def preprocessing_choices(self, *names: str) -> dict[str, Any]:
-        """Give some keys of the config's ``preprocessing``: those that one job depends on."""
+        """Return some keys of the config's ``preprocessing``: those that one job depends on."""
         return {name: self.config["preprocessing"][name] for name in names}
 
     def labels(self) -> dict[str, Any]:
-        """Give the labels of groups and treatments."""
+        """Return the labels of groups and treatments."""
         return {key: self.config[key] for key in ("groups", "treatments")}
 
     def design(self) -> dict[str, Any]:
-        """Give the words of the design: groups, treatments, scales."""
+        """Return the words of the design: groups, treatments, scales."""
         return self.labels() | {"scales": list(self.checked_trial().scales)}
 
     def question(self, analysis: str) -> question.Question:

@@ -56,7 +56,7 @@ class Twin(Stage):
 
     @staticmethod
     def of_session(truth: dict[str, Any], participant: str, session: str) -> dict[str, Any]:
-        """Give what is planted in one session."""
+        """Return what is planted in one session."""
         planted: dict[str, Any] = truth["sessions"][f"sub-{participant}"][f"ses-{session}"]
         return planted
 

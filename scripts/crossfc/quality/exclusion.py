@@ -33,7 +33,7 @@ _FLAT = (
 def quality_table(
     sessions: list[dict[str, Any]], records: Iterable[str | Path], limits: dict[str, float]
 ) -> pandas.DataFrame:
-    """Give one row per session: who, its quality, and whether it is excluded and why.
+    """Return one row per session: who, its quality, and whether it is excluded and why.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def quality_table(
 
 
 def exclusion_reasons(record: dict[str, Any], limits: dict[str, float]) -> list[str]:
-    """Say why a session leaves, or nothing.
+    """Explain why a session leaves, or nothing.
 
     Parameters
     ----------

@@ -84,7 +84,7 @@ def likeness(
 def _notes(
     row: dict[str, Any], others: np.ndarray, nearest: np.ndarray, costs: np.ndarray
 ) -> list[str]:
-    """Say what is odd about a session; ``others`` are the sessions of other people."""
+    """Describe what is odd about a session; ``others`` are the sessions of other people."""
     name = f"{row['participant_id']} {row['session_id']}"
     own, cost = row["own_correlation"], row["boundary_cost"]
     said = []

@@ -134,7 +134,7 @@ def motion(
 
 
 def _numbers(test: Test, n: int, because: str) -> dict[str, object]:
-    """Give an adjusted test as columns."""
+    """Return an adjusted test as columns."""
     numbers = {"difference": test.estimate, "t": test.t, "df": test.df, "p": test.p}
     told = {f"adjusted_{name}": value for name, value in numbers.items()}
     return told | {"adjusted_n": n, "unadjusted_because": because}

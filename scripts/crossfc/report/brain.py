@@ -79,7 +79,7 @@ def template() -> Volume:
 
 
 def plane(axis: str, at: float) -> np.ndarray:
-    """Give the points of a cut in mm, shape (3, height, width), superior or anterior on top."""
+    """Return the points of a cut in mm, shape (3, height, width), superior or anterior on top."""
     across, up = PLANES[axis]
     u = np.arange(BOX[across][0], BOX[across][1] + STEP_MM / 2, STEP_MM)
     v = np.arange(BOX[up][1], BOX[up][0] - STEP_MM / 2, -STEP_MM)
@@ -92,13 +92,13 @@ def plane(axis: str, at: float) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def underlay(axis: str, at: float) -> tuple[np.ndarray, np.ndarray]:
-    """Give grey values (0 to 255) of a cut through the template, and where the brain is."""
+    """Return grey values (0 to 255) of a cut through the template, and where the brain is."""
     grey = np.nan_to_num(template().sample(plane(axis, at)))
     return 40 + 190 * np.clip(grey / 0.95, 0, 1), grey > 0.12
 
 
 def colour(share: np.ndarray) -> np.ndarray:
-    """Give RGB of values from -1 to 1."""
+    """Return RGB of values from -1 to 1."""
     size = np.clip(np.abs(share), 0, 1)
     above = np.stack([np.interp(size, _SHARE, _ABOVE[:, c]) for c in range(3)], axis=-1)
     below = np.stack([np.interp(size, _SHARE, _BELOW[:, c]) for c in range(3)], axis=-1)
@@ -106,7 +106,7 @@ def colour(share: np.ndarray) -> np.ndarray:
 
 
 def opacity(values: np.ndarray, threshold: float) -> np.ndarray:
-    """Give full opacity from the threshold up, and (value / threshold)² times 0.8 below it."""
+    """Return full opacity from the threshold up, and (value / threshold)² times 0.8 below it."""
     size = np.abs(np.nan_to_num(values))
     if threshold <= 0:
         return np.where(np.isfinite(values), 1.0, 0.0)
@@ -115,7 +115,7 @@ def opacity(values: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def scale_limit(paths: Sequence[Path], threshold: float | None) -> float:
-    """Give the top of a colour scale shared by several maps: their 99.9th percentile, rounded."""
+    """Return the top of a colour scale shared by several maps: their 99.9th percentile, rounded."""
     tops = [threshold or 0.0]
     for path in paths:
         values = Volume.load(path).values
@@ -126,7 +126,7 @@ def scale_limit(paths: Sequence[Path], threshold: float | None) -> float:
 
 
 def extreme(path: Path) -> tuple[float, float, float]:
-    """Give the place in mm of the largest absolute value."""
+    """Return the place in mm of the largest absolute value."""
     volume = Volume.load(path)
     if not np.isfinite(volume.values).any():
         return (0.0, 0.0, 0.0)
@@ -250,7 +250,7 @@ def _word(x: float, y: float, text: Any, anchor: str) -> str:
 
 
 def png(rgba: np.ndarray) -> str:
-    """Give an image as a data address; what is not opaque is see-through.
+    """Return an image as a data address; what is not opaque is see-through.
 
     Colours are rounded to steps of `_COLOUR_STEP`: no eye sees it, and the picture is half as
     large. A palette made from the picture itself would be given to the many greys of the template

@@ -239,7 +239,7 @@ class Citations:
         self._cited: set[str] = set()
 
     def __call__(self, *keys: str) -> str:
-        """Give ``(Nichols & Holmes 2002; Winkler et al. 2014)`` and remember the works."""
+        """Return ``(Nichols & Holmes 2002; Winkler et al. 2014)`` and remember the works."""
         self._cited.update(keys)
         ordered = sorted((REFERENCES[key] for key in keys), key=lambda r: (r.short[-4:], r.short))
         return f"({'; '.join(r.short for r in ordered)})"
@@ -252,5 +252,5 @@ class Citations:
         return text
 
     def listed(self) -> list[Reference]:
-        """Give the works cited so far, by author."""
+        """Return the works cited so far, by author."""
         return sorted((REFERENCES[key] for key in self._cited), key=lambda r: r.full)

@@ -217,7 +217,7 @@ def correlation_table(results: Results) -> Table | None:
 
 
 def hypotheses_of(results: Results, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give the rows that were hypothesised beforehand, each with why.
+    """Return the rows that were hypothesised beforehand, each with why.
 
     A hypothesis names seed and target, and the scales it is about (all where it names none).
     """
@@ -291,7 +291,7 @@ def point_chart(results: Results, row: dict[str, Any]) -> str:
 
 
 def shape_of(results: Results, sequence: Any) -> str:
-    """Give the shape of a point: circle active first, triangle control first, else square."""
+    """Return the shape of a point: circle active first, triangle control first, else square."""
     if sequence == f"{results.active}-{results.control}":
         return "circle"
     return "triangle" if sequence == f"{results.control}-{results.active}" else "square"

@@ -37,7 +37,7 @@ class Frame:
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Give round numbers between two values: steps of 1, 2 or 5 times a power of ten."""
+    """Return round numbers between two values: steps of 1, 2 or 5 times a power of ten."""
     span = high - low
     if not span > 0:
         return [low]
@@ -54,7 +54,7 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def limits(values: Sequence[float], pad: float = 0.07) -> tuple[float, float]:
-    """Give the range of finite values with a margin; never an empty one."""
+    """Return the range of finite values with a margin; never an empty one."""
     array = np.asarray(list(values), dtype=float)
     array = array[np.isfinite(array)]
     if not len(array):
@@ -65,7 +65,7 @@ def limits(values: Sequence[float], pad: float = 0.07) -> tuple[float, float]:
 
 
 def inlined(png: bytes) -> str:
-    """Give a PNG as a data address, so that the page needs no file beside it."""
+    """Return a PNG as a data address, so that the page needs no file beside it."""
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
@@ -78,18 +78,18 @@ def svg(width: float, height: float, body: str, alt: str, css: str = "chart") ->
 
 
 def words(x: float, y: float, text: Any, anchor: str = "middle", css: str = "") -> str:
-    """Give a piece of text."""
+    """Return a piece of text."""
     css = f' class="{css}"' if css else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{css}>{escape(str(text))}</text>'
 
 
 def line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
-    """Give a straight line."""
+    """Return a straight line."""
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{css}"/>'
 
 
 def point(x: float, y: float, css: str, title: str = "", shape: str = "circle") -> str:
-    """Give a point; the title shows when it is hovered."""
+    """Return a point; the title shows when it is hovered."""
     inner = f"<title>{escape(title)}</title>" if title else ""
     if shape == "triangle":
         path = f"M{x:.1f} {y - 4.2:.1f}l4 7h-8z"
@@ -101,7 +101,7 @@ def point(x: float, y: float, css: str, title: str = "", shape: str = "circle") 
 
 
 def axis_y(frame: Frame, title: str, about: int = 5) -> str:
-    """Give the vertical axis with its grid and title."""
+    """Return the vertical axis with its grid and title."""
     out = []
     for tick in ticks(*frame.y, about):
         y = frame.py(tick)
@@ -117,7 +117,7 @@ def axis_y(frame: Frame, title: str, about: int = 5) -> str:
 
 
 def axis_x(frame: Frame, title: str, about: int = 5) -> str:
-    """Give the horizontal axis with its grid and title."""
+    """Return the horizontal axis with its grid and title."""
     out = []
     for tick in ticks(*frame.x, about):
         x = frame.px(tick)
@@ -128,7 +128,7 @@ def axis_x(frame: Frame, title: str, about: int = 5) -> str:
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Give mean and 95 % interval (Student's t); NaN bounds below two values."""
+    """Return mean and 95 % interval (Student's t); NaN bounds below two values."""
     array = np.asarray(list(values), dtype=float)
     array = array[np.isfinite(array)]
     if not len(array):

@@ -26,7 +26,7 @@ class Card:
 
 
 def cards(results: Results, answers: list[Answer]) -> list[Card]:
-    """Give every answer its small figures."""
+    """Return every answer its small figures."""
     return [Card(answer, WORDS[answer.verdict], _charts(results, answer)) for answer in answers]
 
 

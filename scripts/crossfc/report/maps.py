@@ -91,7 +91,7 @@ def section(results: Results, analysis: Analysis) -> MapSection:
 
 
 def facts(analysis: Analysis) -> list[tuple[str, str]]:
-    """Give model, numbers and thresholds in pairs of word and value."""
+    """Return model, numbers and thresholds in pairs of word and value."""
     record = analysis.record
     counts = ", ".join(f"{g} {number.whole(n)}" for g, n in (record.get("n") or {}).items())
     threshold = record.get("threshold_fwe_voxel")
@@ -152,7 +152,7 @@ def _statistic(record: dict) -> str:
 
 
 def notes(analysis: Analysis) -> list[str]:
-    """Give the remarks of the record, with who left this analysis."""
+    """Return the remarks of the record, with who left this analysis."""
     out = [str(note) for note in analysis.record.get("notes") or []]
     unadjusted = not analysis.record.get("sequence_adjusted", True)
     # The order is what carry-over is about, and the record's own reason is better than this one.
@@ -170,7 +170,7 @@ def notes(analysis: Analysis) -> list[str]:
 
 
 def _single_people(analysis: Analysis) -> list[str]:
-    """Say which significant clusters would not be there, even uncorrected, without one person."""
+    """Return which significant clusters would not be there, even uncorrected, without one person."""
     said = []
     rows = analysis.significant()
     if "n_decisive" not in rows:  # of an older version
@@ -276,7 +276,7 @@ def cell_plots(results: Results, analysis: Analysis) -> list[CellPlot]:
 
 
 def cells_of(analysis: Analysis, row: dict) -> pd.DataFrame:
-    """Give everybody's values in one cluster."""
+    """Return everybody's values in one cluster."""
     cells = analysis.cells
     same = (cells["seed"] == row["seed"]) & (cells["cluster"] == row["cluster"])
     return cells[same & (cells["sign"].astype(str) == str(row["sign"]))]

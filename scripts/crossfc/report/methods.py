@@ -134,7 +134,7 @@ def _pipelines(
 
 
 def band(choices: Mapping[str, Any]) -> str:
-    """Give the pass band in words."""
+    """Return the pass band in words."""
     high, low = choices.get("high_pass_hz"), choices.get("low_pass_hz")
     if high and low:
         return f"frequencies outside {number.general(high)}–{number.general(low)} Hz"
@@ -177,7 +177,7 @@ _OF_SEEDS = {"drug_pooled": "_pooled", "drug_by_subregion": "_by_subregion"}
 
 
 def model_clause(results: Results, *kinds: str) -> str:
-    """Say which further terms the models of these kinds had, after their records.
+    """Return which further terms the models of these kinds had, after their records.
 
     Returns
     -------
@@ -251,7 +251,7 @@ _NULLS = {
 
 
 def schemes(results: Results, cite: Citations) -> list[str]:
-    """Say what was flipped and what was shuffled, and how often, after the analyses' records."""
+    """Describe what was flipped and what was shuffled, and how often, after the analyses' records."""
     blocks = (results.config.get("group") or {}).get("blocks")
     out = []
     for arrangement, sentence in _SCHEMES.items():
@@ -386,7 +386,7 @@ def _mixed_terms(results: Results) -> str:
 
 
 def adjusted_correlations(results: Results) -> bool:
-    """Tell whether any correlation that is told is given the order of treatments."""
+    """Return whether any correlation that is told is given the order of treatments."""
     table = results.correlation
     return "adjusted_for" in table and bool(table["adjusted_for"].map(known).any())
 
@@ -446,5 +446,5 @@ def versions_table(versions: Mapping[str, str]) -> Table | None:
 
 
 def _estimated(results: Results) -> list[Analysis]:
-    """Give the analyses that could be estimated; no method was applied in the others."""
+    """Return the analyses that could be estimated; no method was applied in the others."""
     return [a for a in results.analyses if a.record.get("estimable", True)]

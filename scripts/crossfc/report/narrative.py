@@ -42,7 +42,7 @@ def seed_word(seed: str) -> str:
 
 
 def people_counted(analysis: Analysis) -> str:
-    """Give ``TRD n = 24, HV n = 17``."""
+    """Return ``TRD n = 24, HV n = 17``."""
     counts = analysis.record.get("n") or {}
     return ", ".join(f"{group} n = {number.whole(n)}" for group, n in counts.items())
 
@@ -63,7 +63,7 @@ def scale_of(results: Results, analysis: Analysis) -> str:
 
 
 def question_of(results: Results, analysis: Analysis) -> str:
-    """Give the question of an analysis for people."""
+    """Return the question of an analysis for people."""
     a, c = results.active, results.control
     if analysis.kind == "drug":
         return (
@@ -146,7 +146,7 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
 
 
 def cluster_sentence(results: Results, analysis: Analysis, row: dict) -> str:
-    """Say in one sentence what one cluster means.
+    """Describe in one sentence what one cluster means.
 
     Direction and effect are those of the model whose p is told. The plain means of the cells are
     told besides, and where they point the other way (orders or covariates that are not balanced)
@@ -236,7 +236,7 @@ def _at_peak(row: dict) -> str:
 
 
 def goes_with(results: Results, scale: str, positive: bool) -> str:
-    """Say what a positive or negative slope on the change in a scale means for people."""
+    """Describe what a positive or negative slope on the change in a scale means for people."""
     direction = "positive" if positive else "negative"
     clause = (
         f"a more positive change of connectivity went with a more {direction} change in {scale} "
@@ -250,7 +250,7 @@ def goes_with(results: Results, scale: str, positive: bool) -> str:
 
 
 def carryover_sentences(results: Results) -> list[str]:
-    """Say what the diagnostic of carry-over found, or why there is none."""
+    """Describe what the diagnostic of carry-over found, or why there is none."""
     answers = [map_answer(results, a) for a in results.of_kind("carryover")]
     if answers or not results.analyses:
         return [sentence for a in answers for sentence in (a.sentence, *a.details)]
@@ -311,7 +311,7 @@ def _adjusted_for(analysis: Analysis) -> list[str]:
 
 
 def _effect_text(analysis: Analysis, row: dict, name: str) -> str:
-    """Give the model's effect, averaged over the cluster."""
+    """Return the model's effect, averaged over the cluster."""
     effect = row.get("effect_in_sample")
     if number.missing(effect):
         return ""
@@ -342,7 +342,7 @@ def _cells_text(results: Results, analysis: Analysis, row: dict, groups: Iterabl
 
 
 def _reversed_text(results: Results, analysis: Analysis, row: dict, groups: Iterable[str]) -> str:
-    """Say where the plain means point the other way than the effect that is told."""
+    """Describe where the plain means point the other way than the effect that is told."""
     groups = list(groups)
     cells = _cells(results, row, groups)
     if not groups or len(cells) < len(groups):
@@ -374,7 +374,7 @@ def _subject(results: Results, analysis: Analysis) -> str:
 
 
 def _short(results: Results, analysis: Analysis, row: dict) -> str:
-    """Give a cluster in a few words: seed, region, direction, p."""
+    """Return a cluster in a few words: seed, region, direction, p."""
     up = str(row["sign"]) != "-"
     word = ("more positive", "more negative")
     if analysis.kind in ("drug", "drug_pooled"):

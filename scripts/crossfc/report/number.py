@@ -8,14 +8,14 @@ DAGGER = "†"  # marks a p that was extrapolated, not counted
 
 
 def missing(value: Any) -> bool:
-    """Tell whether a value is not there (None, NaN, empty)."""
+    """Return whether a value is not there (None, NaN, empty)."""
     if value is None or value == "":
         return True
     return isinstance(value, float) and math.isnan(value)
 
 
 def fixed(value: Any, digits: int = 2) -> str:
-    """Give a number with a fixed number of decimals and a true minus sign.
+    """Return a number with a fixed number of decimals and a true minus sign.
 
     A number that rounds to zero carries no sign.
     """
@@ -31,14 +31,14 @@ def fixed(value: Any, digits: int = 2) -> str:
 
 
 def signed(value: Any, digits: int = 2) -> str:
-    """Give a number with its sign, plus included."""
+    """Return a number with its sign, plus included."""
     text = fixed(value, digits)
     plain = text == MISSING or text.startswith("−") or not any(c in "123456789∞" for c in text)
     return text if plain else f"+{text}"
 
 
 def whole(value: Any) -> str:
-    """Give a whole number; from 10 000 up thousands are set apart by a thin space."""
+    """Return a whole number; from 10 000 up thousands are set apart by a thin space."""
     if missing(value):
         return MISSING
     rounded = round(float(value))
@@ -47,7 +47,7 @@ def whole(value: Any) -> str:
 
 
 def percent(share: Any) -> str:
-    """Give a share as a whole percentage; a small one is not 0."""
+    """Return a share as a whole percentage; a small one is not 0."""
     if missing(share):
         return MISSING
     told = 100 * float(share)
@@ -55,14 +55,14 @@ def percent(share: Any) -> str:
 
 
 def general(value: Any, digits: int = 4) -> str:
-    """Give a number with as many digits as it needs, up to ``digits`` significant ones."""
+    """Return a number with as many digits as it needs, up to ``digits`` significant ones."""
     if missing(value):
         return MISSING
     return f"{float(value):.{digits}g}".replace("-", "−")
 
 
 def probability(p: Any) -> str:
-    """Give a p value without its letter: ``0.21``, ``0.043``, ``0.0021``, ``1.2 × 10⁻⁵``.
+    """Return a p value without its letter: ``0.21``, ``0.043``, ``0.0021``, ``1.2 × 10⁻⁵``.
 
     Two decimals from 0.1 up, two significant digits below. A p beside 0.05 keeps the digits
     that tell on which side it lies.
@@ -85,7 +85,7 @@ def probability(p: Any) -> str:
 
 
 def smallest_p(n_permutations: Any, exhaustive: bool = False, copies: int = 1) -> float:
-    """Give the smallest p that the arrangements can give.
+    """Return the smallest p that the arrangements can give.
 
     (1 + 0) / (1 + n) of n random ones; of all n it is ``copies`` / n, the number of arrangements
     that give the observed statistic again, such as 2 for sign flips tested on both sides.
@@ -103,7 +103,7 @@ def p_equals(
     copies: int = 1,
     least: float | None = None,
 ) -> str:
-    """Give ``p = …``; where p is at the resolution of the permutations, say so.
+    """Return ``p = …``; where p is at the resolution of the permutations, say so.
 
     p = (1 + exceedances) / (1 + permutations) is never zero (Phipson & Smyth 2010). One that was
     extrapolated is marked; ``least`` is how far down that goes.
@@ -122,14 +122,14 @@ def p_equals(
 
 
 def interval(low: Any, high: Any, digits: int = 2) -> str:
-    """Give an interval in brackets."""
+    """Return an interval in brackets."""
     if missing(low) or missing(high):
         return MISSING
     return f"[{fixed(low, digits)}, {fixed(high, digits)}]"
 
 
 def place(x: Any, y: Any, z: Any) -> str:
-    """Give a coordinate in mm, ``(38, 12, −4)``."""
+    """Return a coordinate in mm, ``(38, 12, −4)``."""
     if missing(x) or missing(y) or missing(z):
         return MISSING
     parts = [fixed(v, 0 if float(v) == round(float(v)) else 1) for v in (x, y, z)]

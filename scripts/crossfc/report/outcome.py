@@ -113,7 +113,7 @@ def told_change(row: dict) -> Change:
 
 
 def change_sentence(results: Results, change: Change) -> str:
-    """Say whether a score changed, in the direction and numbers of the test whose p is told."""
+    """Return whether a score changed, in the direction and numbers of the test whose p is told."""
     row = change.row
     scale, group = row["scale"], row["group"]
     if number.missing(change.estimate):
@@ -141,7 +141,7 @@ def _meaning(results: Results, change: Change) -> str:
 
 
 def _no_p(change: Change) -> str:
-    """Say why there is no p."""
+    """Explain why there is no p."""
     if not number.missing(change.p):
         return ""
     n, spread = change.row.get("n"), change.row.get("sd")
@@ -152,7 +152,7 @@ def _no_p(change: Change) -> str:
 
 
 def _change_numbers(change: Change) -> str:
-    """Give estimate, interval, t, p and n of one model, and which it is."""
+    """Return estimate, interval, t, p and n of one model, and which it is."""
     row = change.row
     name = "period-adjusted difference" if change.adjusted else "mean difference"
     said = f"{name} {number.signed(change.estimate)}"
@@ -174,7 +174,7 @@ def _change_numbers(change: Change) -> str:
 
 
 def _other_model(results: Results, change: Change) -> str:
-    """Say where the mean that is not adjusted, which charts show, tells another story."""
+    """Describe where the mean that is not adjusted, which charts show, tells another story."""
     row = change.row
     if not change.adjusted or number.missing(row.get("mean")):
         return ""
@@ -253,12 +253,12 @@ def correlation_answers(results: Results) -> list[Answer]:
 
 
 def correlation_text(results: Results, row: dict) -> str:
-    """Give one correlation in words and numbers."""
+    """Return one correlation in words and numbers."""
     return f"{row['seed']}–{row['target']} with {row['scale']}: {correlation_numbers(results, row)}"
 
 
 def correlation_numbers(results: Results, row: dict) -> str:
-    """Give the numbers of one correlation: those that are told, then what else there is.
+    """Return the numbers of one correlation: those that are told, then what else there is.
 
     r, interval, p, q and n are of one model: given the order of treatments where it is known and
     differs, and said so.
@@ -280,12 +280,12 @@ def correlation_numbers(results: Results, row: dict) -> str:
 
 
 def known(value: object) -> bool:
-    """Tell whether a cell of words has any."""
+    """Return whether a cell of words has any."""
     return not number.missing(value) and str(value) not in ("", number.MISSING)
 
 
 def _decided(row: dict) -> str:
-    """Say where one person decides whether p is below 0.05."""
+    """Describe where one person decides whether p is below 0.05."""
     count, person = row.get("n_decisive"), row.get("decisive_person")
     if number.missing(count) or int(count) == 0:
         return ""
@@ -299,7 +299,7 @@ def _decided(row: dict) -> str:
 
 
 def _plain(row: dict, adjusted: bool) -> str:
-    """Give the correlation that is not adjusted where it tells another story."""
+    """Return the correlation that is not adjusted where it tells another story."""
     r, p = row.get("pearson_r"), row.get("pearson_p")
     if not adjusted or number.missing(r) or number.missing(p):
         return ""
@@ -315,7 +315,7 @@ def _plain(row: dict, adjusted: bool) -> str:
 
 
 def _partial(row: dict) -> str:
-    """Give the correlation with the covariates in the model; it may be another one."""
+    """Return the correlation with the covariates in the model; it may be another one."""
     r = row.get("partial_r")
     if number.missing(r):
         return ""
@@ -336,7 +336,7 @@ def _permutations(results: Results) -> int | None:
 
 
 def _short_change(change: Change) -> str:
-    """Give a change of score in a few words."""
+    """Return a change of score in a few words."""
     group = change.row["group"]
     if number.missing(change.p) or number.missing(change.estimate):
         return f"not comparable in {group}"

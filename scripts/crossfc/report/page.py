@@ -136,7 +136,7 @@ def write_report(
 
 
 def environment_of(templates: Path) -> Environment:
-    """Give the Jinja environment: everything escaped, unknown names refused."""
+    """Return the Jinja environment: everything escaped, unknown names refused."""
     environment = Environment(
         loader=FileSystemLoader(templates),
         autoescape=lambda name: name is not None and ".html" in name,
@@ -210,7 +210,7 @@ def content(
 
 
 def tally(results: Results, answers: list[narrative.Answer]) -> str:
-    """Say in one sentence how many people the page is about and what was found."""
+    """Describe in one sentence how many people the page is about and what was found."""
     counted = [f"{flow.paired} {flow.group}" for flow in people.flows(results)]
     found = sum(answer.verdict == narrative.FOUND for answer in answers)
     asked = sum(answer.verdict != narrative.UNKNOWN for answer in answers)

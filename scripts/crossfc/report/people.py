@@ -26,14 +26,14 @@ class Flow:
 
     @property
     def summary(self) -> str:
-        """Give ``24 people of TRD (12 ketamine then placebo, 12 placebo then ketamine)``."""
+        """Return ``24 people of TRD (12 ketamine then placebo, 12 placebo then ketamine)``."""
         noun = "person" if self.paired == 1 else "people"
         orders = ", ".join(f"{n} {sequence}" for sequence, n in self.by_sequence if n)
         return f"{self.paired} {noun} of {self.group}" + (f" ({orders})" if orders else "")
 
 
 def group_css(results: Results, group: str) -> str:
-    """Give the class of a group's colour."""
+    """Return the class of a group's colour."""
     return f"g{results.groups.index(group)}" if group in results.groups else "g2"
 
 
@@ -50,7 +50,7 @@ def everybody(results: Results) -> set[str]:
 
 
 def group_of(results: Results) -> dict[str, str]:
-    """Give everybody who is named anywhere, with their group."""
+    """Return everybody who is named anywhere, with their group."""
     found: dict[str, str] = {}
     for frame in (results.people, results.paired, results.left, results.targets, results.scores):
         if {"participant_id", "group"} <= set(frame.columns):
@@ -60,7 +60,7 @@ def group_of(results: Results) -> dict[str, str]:
 
 
 def pairs_table(results: Results) -> pd.DataFrame:
-    """Give the people with both sessions: those of the maps, else those with both scores."""
+    """Return the people with both sessions: those of the maps, else those with both scores."""
     if len(results.paired):
         return results.paired
     if results.scores.empty:
@@ -72,7 +72,7 @@ def pairs_table(results: Results) -> pd.DataFrame:
 
 
 def one_session(results: Results) -> pd.DataFrame:
-    """Give the people with a single analysed session: they inform the mixed model only."""
+    """Return the people with a single analysed session: they inform the mixed model only."""
     if results.targets.empty:
         return pd.DataFrame(columns=["participant_id", "group", "session_id", "treatment"])
     columns = ["participant_id", "group", "session_id", "treatment"]

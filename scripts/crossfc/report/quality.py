@@ -170,7 +170,7 @@ def sessions_table(results: Results) -> Table | None:
 
 
 def coverage_sentence(results: Results) -> str:
-    """Say what the poorest coverage of a seed was."""
+    """Describe what the poorest coverage of a seed was."""
     columns = [
         c for c in results.sessions.columns
         if c.startswith("coverage_") and results.sessions[c].dtype.kind in "fi"
@@ -269,7 +269,7 @@ def robustness_table(results: Results) -> Table | None:
 
 
 def robustness_sentence(results: Results) -> str:
-    """Say how alike the other pipelines' maps are, and whether a peak changed its sign."""
+    """Describe how alike the other pipelines' maps are, and whether a peak changed its sign."""
     frame = results.robustness
     if frame.empty:
         return ""

@@ -262,7 +262,7 @@ def read_analysis(name: str, folder: Path) -> Analysis | None:
 
 
 def _with_places(table: pd.DataFrame) -> pd.DataFrame:
-    """Give a place that is in no region of the atlas words that fit into sentences and titles."""
+    """Return a place that is in no region of the atlas words that fit into sentences and titles."""
     if "region" in table:
         table["region"] = table["region"].astype(object).fillna("an unnamed region")
     return table

@@ -37,7 +37,7 @@ class Planned:
         self.above = {parent for path in self.made for parent in path.parents}
 
     def holds(self, path: Path) -> bool:
-        """Tell whether a path is made, by itself or with a folder that it lies in."""
+        """Return whether a path is made, by itself or with a folder that it lies in."""
         return path in self.made or any(parent in self.made for parent in path.parents)
 
     def left_over(self, folder: Path) -> list[str]:

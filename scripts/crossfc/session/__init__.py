@@ -1,1 +1,1 @@
-"""The session: from one scan to seed connectivity maps and a record of its quality."""
+"""Session level: from one scan to seed connectivity maps and a quality record."""

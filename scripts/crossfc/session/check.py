@@ -1,4 +1,4 @@
-"""What can be known of scans before any work: sidecars and headers, in milliseconds a scan."""
+"""Checks of scans before any job runs: only sidecars and headers are read (milliseconds a scan)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,20 +30,20 @@ def check_run(
     accept_unoriented: bool = False,
     field_maps: str = "refuse",
 ) -> None:
-    """Check a raw run's sidecars, header, size and field maps.
+    """Check the sidecars, header, file size and field maps of a raw run.
 
     Parameters
     ----------
     scan : str
-        Path of the run below ``bids_dir``.
+        Path of the run relative to ``bids_dir``.
     bids_dir : path
-        Raw data set.
+        Root of the raw data set.
     slice_timing : {"require", "skip"}
         As in `read_slice_timing`.
     accept_unoriented : bool
         As in `open_header`.
     field_maps : {"refuse", "ignore"}
-        What to do where field maps were taken for the run.
+        What to do if field maps were acquired for the run.
 
     Raises
     ------
@@ -73,15 +73,25 @@ def check_run(
 
 
 def check_repeat(scan: str, bids_dir: str | Path, *, accept_unoriented: bool = False) -> None:
-    """Check whether a raw repeat run can be used at all, whatever its sidecars say.
+    """Check whether the image of a raw repeat run can be used, ignoring errors in its sidecars.
 
-    What is wrong with sidecars or field maps is for the user to mend; a run that was broken off
-    or is torn stays so.
+    Errors in sidecars or field maps can be corrected by the user; a run that was stopped early or
+    whose file is damaged cannot.
+
+    Parameters
+    ----------
+    scan : str
+        Path of the run relative to ``bids_dir``.
+    bids_dir : path
+        Root of the raw data set.
+    accept_unoriented : bool
+        As in `open_header`.
 
     Raises
     ------
     Fault
-        If the image itself is at fault. One that does not exist is none: its name is.
+        If the image cannot be used. A file that does not exist passes here, because then its
+        name in the sheet is wrong, which is reported elsewhere.
     """
     path = Path(bids_dir) / scan
     if not path.is_file():
@@ -89,7 +99,7 @@ def check_repeat(scan: str, bids_dir: str | Path, *, accept_unoriented: bool = F
     try:
         open_header(path, accept_unoriented=accept_unoriented)
     except Fault as fault:
-        # The repetition time may stand in the sidecar alone.
+        # The header may lack the repetition time; then try again with that of the sidecar.
         try:
             sidecar = read_sidecar(sidecar_paths(bids_dir, scan))
             open_header(path, sidecar=sidecar, accept_unoriented=accept_unoriented)
@@ -106,23 +116,26 @@ def check_derivative(
     *,
     accept_unoriented: bool = False,
 ) -> ScanHeader:
-    """Check a preprocessed run: headers, sizes, grid of the mask, sidecar, rows and columns.
+    """Check the files of a preprocessed run without reading voxels or confound values.
+
+    Checked are headers and file sizes, the grid of the mask, the sidecar, and the number of rows
+    and the columns of the confounds table.
 
     Parameters
     ----------
     bold, mask, confounds : path
         The files of one run.
     sidecars : sequence of path
-        Of the BOLD, from the root of the data set down.
+        Sidecars of the BOLD, from the root of the data set downwards.
     strategies : sequence of dict
-        Confound strategies whose columns the table must have.
+        Confound strategies; the table must have the columns that they name.
     accept_unoriented : bool
         As in `open_header`.
 
     Returns
     -------
     ScanHeader
-        Of the BOLD.
+        The header of the BOLD.
 
     Raises
     ------
@@ -133,7 +146,8 @@ def check_derivative(
     found = gathering.call
     kind = {"kind": "derivative", "accept_unoriented": accept_unoriented}
     sidecar = found(read_sidecar, sidecars)
-    # Without its sidecar the header's repetition time would be judged, which is not what is wrong.
+    # If the sidecar cannot be read, that is the fault to report. The 2.0 s stand in for it, so that
+    # the header's repetition time is not reported as a second fault.
     known = {"RepetitionTime": 2.0} if sidecar is None else sidecar
     run = found(open_header, bold, sidecar=known, **kind)
     brain = found(open_header, mask, dimensions=3, **kind)
@@ -147,7 +161,8 @@ def check_derivative(
     for strategy in strategies if columns else ():
         for wanted in flat(strategy.get("columns")):
             found(columns_of, columns, wanted, confounds)
-        # What the sidecar tells of the components of fMRIPrep 20.2 is read by the job: it is long.
+        # fMRIPrep 20.2 names the tissue of each component in the sidecar only. The sidecar is long,
+        # so it is left to the job to read it.
         if not described or any(name.startswith(("c_comp", "w_comp")) for name in columns):
             table = Confounds(Path(confounds), columns, {})
             for tissue, count in (strategy.get("compcor") or {}).items():
@@ -157,7 +172,7 @@ def check_derivative(
 
 
 def _check_rows(path: str | Path, volumes: int | None) -> list[str]:
-    """Count the rows of a confounds table, without reading its numbers; give its columns."""
+    """Return the columns of a confounds table, after checking its number of rows."""
     content.require(path)
     try:
         with open(path, "rb") as stream:
@@ -174,7 +189,7 @@ def _check_rows(path: str | Path, volumes: int | None) -> list[str]:
 
 
 def differing_grids(runs: Sequence[ScanHeader]) -> str | None:
-    """Say which runs do not lie on the grid that most of them have.
+    """Describe which runs do not lie on the grid that most runs lie on.
 
     Parameters
     ----------
@@ -183,7 +198,7 @@ def differing_grids(runs: Sequence[ScanHeader]) -> str | None:
     Returns
     -------
     str or None
-        One sentence with the first three files; None where all lie on one grid.
+        One sentence that names the first three such files; None if all runs lie on one grid.
     """
     grids: list[list[ScanHeader]] = []
     for run in runs:
@@ -214,7 +229,7 @@ def _grid(run: ScanHeader) -> str:
 
 
 def check_t1w(t1w: str | Path, *, accept_unoriented: bool = False) -> None:
-    """Check the header and the size of a T1-weighted image.
+    """Check the header and the file size of a T1-weighted image.
 
     Raises
     ------
@@ -225,12 +240,12 @@ def check_t1w(t1w: str | Path, *, accept_unoriented: bool = False) -> None:
 
 
 def require_orthogonal(scan: ScanHeader) -> None:
-    """Refuse shear: registration takes images with orthogonal axes only.
+    """Refuse an image whose axes are not orthogonal, because registration cannot handle shear.
 
     Raises
     ------
     Fault
-        If two axes are more than a thousandth off the right angle.
+        If the cosine of the angle between two axes is above 0.001.
     """
     axes = scan.affine[:3, :3] / scan.voxel_sizes
     if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-3:

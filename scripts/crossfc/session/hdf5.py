@@ -1,8 +1,9 @@
-"""HDF5 files without the clock in them.
+"""Remove time stamps from HDF5 files, so that the same job always writes the same bytes.
 
-ITK writes composite transforms as HDF5, whose library notes in every object header when it was
-made, so that two runs of one job differ by some bytes and a checksum. Nothing reads these times.
-The layout is that of the HDF5 File Format Specification 3.0, section IV.A.1.b.
+ITK writes composite transforms as HDF5. The HDF5 library stores the time of creation in every
+object header, so two runs of one job differ in these bytes and in the header's checksum. Nothing
+reads these times. The layout of the header is that of the HDF5 File Format Specification 3.0,
+section IV.A.1.b.
 """
 
 import struct
@@ -13,13 +14,13 @@ _HAS_TIMES, _HAS_LIMITS, _SIZE_BITS = 0x20, 0x10, 0x03
 
 
 def forget_times(path: str | Path) -> None:
-    """Set the times of all object headers of an HDF5 file to 0, and mend the headers' checksums.
+    """Set the times in all object headers of an HDF5 file to 0 and update their checksums.
 
     Parameters
     ----------
     path : path
-        Changed in place. What looks like a header and has no right checksum is left alone, and so
-        is a file that is no HDF5.
+        Changed in place. Bytes that look like a header but do not match their checksum are left
+        as they are, and so is a file that is not HDF5.
     """
     content = bytearray(Path(path).read_bytes())
     at = content.find(_SIGNATURE)
@@ -33,7 +34,7 @@ def forget_times(path: str | Path) -> None:
 
 
 def _end_of_header(content: bytearray, at: int) -> int | None:
-    """Give where the checksum of a header with times begins, None where there is no such header."""
+    """Return the offset of the checksum of a header with times; None if there is no such header."""
     if len(content) < at + 32 or content[at + 4] != 2 or not content[at + 5] & _HAS_TIMES:
         return None
     flags = content[at + 5]
@@ -47,7 +48,7 @@ def _end_of_header(content: bytearray, at: int) -> int | None:
 
 
 def checksum(data: bytes) -> int:
-    """Give Jenkins's lookup3 hash (hashlittle, initial value 0), the checksum of HDF5 metadata.
+    """Return Jenkins's lookup3 hash (hashlittle, initial value 0), the checksum of HDF5 metadata.
 
     http://burtleburtle.net/bob/c/lookup3.c
     """

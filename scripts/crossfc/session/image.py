@@ -1,4 +1,4 @@
-"""Images as they are written: small on the disk, with zero staying exactly zero."""
+"""Images in the form in which they are saved: small files in which zero stays exactly zero."""
 
 import nibabel as nib
 import numpy as np
@@ -12,15 +12,20 @@ def scaled_image(
 ) -> nib.Nifti1Image:
     """Store values as 16-bit integers with one slope and no intercept.
 
-    Rounding is to 1/32767 of the largest value, far below the noise of a scan, and zero stays
-    zero, which tells the voxels outside the field of view.
+    Values are rounded to 1/32767 of the largest one, which is far below the noise of a scan. Zero
+    stays exactly zero, so that voxels outside the field of view can still be recognised.
 
     Parameters
     ----------
-    data : ndarray, 3D or 4D
+    data : ndarray, shape (x, y, z) or (x, y, z, volumes)
     affine : ndarray, shape (4, 4)
+        Voxel indices to world coordinates, mm.
     repetition_time : float, optional
-        Seconds, for 4D.
+        Seconds; for 4D data.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
     """
     largest = float(max(data.max(), -data.min()))
     slope = np.float32(largest / 32767 if largest > 0 else 1.0)
@@ -33,12 +38,36 @@ def scaled_image(
 
 
 def mask_image(mask: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:
-    """Store a mask as 0 and 1."""
+    """Store a mask as 0 and 1.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (x, y, z)
+    affine : ndarray, shape (4, 4)
+        Voxel indices to world coordinates, mm.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
+        uint8.
+    """
     return _image(mask.astype(np.uint8), affine)
 
 
 def probability_image(probability: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:
-    """Store probabilities in steps of 1/255."""
+    """Store probabilities in steps of 1/255.
+
+    Parameters
+    ----------
+    probability : ndarray, shape (x, y, z)
+        0 to 1; values outside are clipped.
+    affine : ndarray, shape (4, 4)
+        Voxel indices to world coordinates, mm.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
+    """
     stored = np.rint(np.clip(probability, 0, 1) * 255).astype(np.uint8)
     image = _image(stored, affine)
     image.header.set_slope_inter(1 / 255, 0)
@@ -48,9 +77,23 @@ def probability_image(probability: np.ndarray, affine: np.ndarray) -> nib.Nifti1
 def onto_grid(
     values: np.ndarray, affine: np.ndarray, target_affine: np.ndarray, shape: tuple[int, ...]
 ) -> np.ndarray:
-    """Read a volume on another grid in the same space, trilinear, 0 outside.
+    """Interpolate a volume onto another grid in the same space (trilinear, 0 outside).
 
-    Only the part of the target that the volume's nonzero voxels reach is computed.
+    To save time, only the part of the new grid that nonzero voxels reach is computed.
+
+    Parameters
+    ----------
+    values : ndarray, shape (x, y, z)
+    affine : ndarray, shape (4, 4)
+        Voxel indices of ``values`` to mm.
+    target_affine : ndarray, shape (4, 4)
+        Voxel indices of the new grid to mm.
+    shape : tuple of int
+        Shape of the new grid.
+
+    Returns
+    -------
+    ndarray of float32, shape ``shape``
     """
     result = np.zeros(shape, dtype=np.float32)
     index = np.linalg.inv(affine) @ target_affine

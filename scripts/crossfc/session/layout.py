@@ -1,6 +1,6 @@
-"""Where the files of a session lie: fMRIPrep's names going in, BIDS derivative names coming out.
+"""Paths of a session's files: inputs named as by fMRIPrep, outputs named as BIDS derivatives.
 
-Only names are built here, nothing is looked up on the disk, so the workflow can be planned
+The functions only build names and never look at the disk, so that the workflow can be planned
 without touching the data set.
 """
 
@@ -12,7 +12,7 @@ from crossfc.bids import bids_name, label, parse_name
 def preprocessed(
     scan: str, derivatives_dir: str | Path, space: str, res: str | None = None
 ) -> dict[str, Path]:
-    """Name the files that fMRIPrep makes of one BOLD run.
+    """Name the files that fMRIPrep makes from one BOLD run.
 
     Parameters
     ----------
@@ -22,8 +22,8 @@ def preprocessed(
     derivatives_dir : path
         Root of the derivative data set.
     space, res : str
-        Labels of the entities ``space`` and ``res`` (fMRIPrep leaves ``res`` out at the
-        resolution of the scan).
+        Labels of the entities ``space`` and ``res`` (fMRIPrep leaves ``res`` out if the image
+        keeps the resolution of the scan).
 
     Returns
     -------
@@ -49,7 +49,7 @@ def preprocessed(
 
 
 def raw_twin(scan: str, bids_dir: str | Path) -> dict[str, Path]:
-    """Name the files of a simulated raw run and, below ``sourcedata/truth``, of its truth.
+    """Name the files of a simulated raw run, and those of its truth (in ``sourcedata/truth``).
 
     Returns
     -------
@@ -68,7 +68,7 @@ def raw_twin(scan: str, bids_dir: str | Path) -> dict[str, Path]:
 
 
 def run_figure(scan: str, derivatives_dir: str | Path) -> Path:
-    """Name the picture of a run in template space, beside the other files of the run."""
+    """Name the figure of a run in template space; it lies beside the other files of the run."""
     raw = PurePosixPath(scan)
     entities, suffix, _ = parse_name(raw.name)
     name = bids_name(entities | {"desc": "registration"}, suffix, ".png")
@@ -76,14 +76,14 @@ def run_figure(scan: str, derivatives_dir: str | Path) -> Path:
 
 
 def anatomy(participant_id: str, derivatives_dir: str | Path, space: str) -> dict[str, Path]:
-    """Name the anatomical files of one person, one reference for all sessions.
+    """Name the anatomical files of one person; all sessions share one T1w as the reference.
 
     Returns
     -------
     dict
         ``t1w`` (bias-corrected), ``mask``, ``t1w_template`` (T1w in the template's space),
         ``csf``, ``wm``, ``gm`` (probabilities in T1w space), ``transform`` (T1w to template,
-        ITK composite), ``quality`` (JSON).
+        ITK composite), ``quality`` (JSON), ``figure`` (PNG).
     """
     sub = label(participant_id)
     folder = Path(derivatives_dir) / participant_id / "anat"
@@ -113,13 +113,13 @@ def connectivity(
     pipeline: str,
     seeds: list[str],
 ) -> dict[str, Path | list[Path]]:
-    """Name what one session's connectivity job writes for one pipeline.
+    """Name the files that the connectivity job of one session writes for one pipeline.
 
     Returns
     -------
     dict
-        ``maps`` (one Fisher-z map per seed, in the order of ``seeds``), ``timeseries``,
-        ``relmat`` (seed by target), ``qc``.
+        ``maps`` (one Fisher-z map per seed, in the order of ``seeds``), ``timeseries`` (TSV),
+        ``relmat`` (TSV, seed by target), ``qc`` (JSON).
     """
     base = {"sub": label(participant_id), "ses": label(session_id), "task": task, "space": space}
     folder = Path(results_dir) / participant_id / session_id / "func"

@@ -1,4 +1,4 @@
-"""A scan on the disk: read once, checked before anything is computed from it."""
+"""Read NIfTI scans and check them before anything is computed from them."""
 
 import gzip
 import zlib
@@ -16,7 +16,7 @@ from crossfc import content
 from crossfc.fault import Fault
 from crossfc.session.sidecar import is_number, shown
 
-# Fewer volumes than this are no series.
+# A file with fewer volumes than this is not accepted as a time series.
 LEAST_VOLUMES = 20
 _SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 _LONGEST_HEADER = 544  # bytes, of NIfTI-2
@@ -24,7 +24,7 @@ _LONGEST_HEADER = 544  # bytes, of NIfTI-2
 
 @dataclass(frozen=True)
 class ScanHeader:
-    """What the header of a NIfTI image says, after the checks that need no voxels.
+    """Contents of a NIfTI header that passed the checks which need no voxel values.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class ScanHeader:
     repetition_time : float or None
         Seconds; None for a 3D image.
     notes : tuple of str
-        What a reader of the results should know (such as an accepted missing orientation).
+        Remarks for the reader of the results (such as a missing orientation that was accepted).
     """
 
     path: Path
@@ -49,7 +49,7 @@ class ScanHeader:
 
     @property
     def volumes(self) -> int:
-        """1 for a 3D image."""
+        """Number of volumes; 1 for a 3D image."""
         return self.shape[3] if len(self.shape) == 4 else 1
 
     @property
@@ -59,7 +59,7 @@ class ScanHeader:
 
     @property
     def slice_axis(self) -> int | None:
-        """Array axis of the slices as the header says (dim_info), None where it does not."""
+        """Array axis of the slices (0, 1 or 2), from the header's dim_info; None if not set."""
         return self.header.get_dim_info()[2]
 
 
@@ -70,7 +70,7 @@ class Scan(ScanHeader):
     Attributes
     ----------
     data : ndarray of float32, shape (x, y, z) or (x, y, z, volumes)
-        In the units of the file (after slope and intercept). May be read-only.
+        Values after the file's slope and intercept were applied. May be read-only.
     """
 
     data: np.ndarray
@@ -85,28 +85,30 @@ def open_scan(
     accept_unoriented: bool = False,
     least_volumes: int = LEAST_VOLUMES,
 ) -> Scan:
-    """Read a NIfTI file in one go and refuse it if it cannot be analysed.
+    """Read a whole NIfTI file and refuse it if it cannot be analysed.
 
     Parameters
     ----------
     path : path
         A ``.nii`` or ``.nii.gz`` file.
     dimensions : {3, 4}
-        What is due: one volume or a series.
+        What the file must hold: one volume (3) or a time series (4).
     sidecar : mapping, optional
-        Merged JSON of the scan (see `sidecar.read_sidecar`); its RepetitionTime is compared with
-        the header's and wins where the header has none.
+        Merged JSON of the scan (see `sidecar.read_sidecar`). Its RepetitionTime is compared with
+        that of the header, and is used if the header has none.
     kind : {"raw", "derivative", "region"}
-        A scan as it was converted, an image in template space that a program made of one, or the
-        image of a seed or target. In a derivative the sidecar's RepetitionTime wins against the
-        header's, with a note: programs lose the header's (fMRIPrep 23.2.0 wrote 1 s).
+        A scan as it was converted from the scanner, an image in template space that a program
+        computed from a scan, or the image of a seed or target. If header and sidecar of a
+        derivative disagree about the repetition time, that of the sidecar is used and a note is
+        made, because programs lose it from the header (fMRIPrep 23.2.0 wrote 1 s).
     accept_unoriented : bool
-        Go on where neither sform nor qform says how the image lies. The affine of a raw scan is
-        then nibabel's guess (first axis from right to left, origin in the middle); a derivative's
-        is the matrix that stands in its header unmarked, without which it is refused, because the
-        guessed origin lies elsewhere than the template's.
+        Accept an image whose orientation is unknown, that is, sform_code and qform_code are 0.
+        The affine of a raw scan is then nibabel's guess (first axis from right to left, origin in
+        the middle). The affine of a derivative is the sform matrix in its header, although the
+        header does not mark it as valid; a derivative without such a matrix is refused, because
+        the guessed origin is not that of the template.
     least_volumes : int
-        Fewer volumes than this are no series.
+        A series with fewer volumes than this is refused.
 
     Returns
     -------
@@ -115,11 +117,11 @@ def open_scan(
     Raises
     ------
     Fault
-        If the file is missing, truncated or corrupt (the whole stream is read, so the checksum
-        of a gz file is verified), has the wrong number of dimensions, too few volumes, voxels
-        that are NaN or infinite, the same value everywhere, no or contradictory orientation, or
-        a repetition time that is missing, looks like milliseconds or (in a raw scan) contradicts
-        the sidecar by more than 1 ms.
+        If the file is missing, truncated or corrupt (the whole file is read, so the checksum of
+        a gz file is verified), has the wrong number of dimensions, too few volumes, voxels that
+        are NaN or infinite, the same value everywhere, no orientation or two contradictory ones,
+        or a repetition time that is missing, looks like milliseconds or (in a raw scan) differs
+        from that of the sidecar by more than 1 ms.
     """
     path = _existing(path)
     raw = _whole_file(path)
@@ -141,7 +143,7 @@ def open_header(
     accept_unoriented: bool = False,
     least_volumes: int = LEAST_VOLUMES,
 ) -> ScanHeader:
-    """Read the header of a NIfTI file, in milliseconds, and make the checks that need no voxels.
+    """Read the header of a NIfTI file (in milliseconds) and make the checks that need no voxels.
 
     Parameters
     ----------
@@ -154,8 +156,8 @@ def open_header(
     Raises
     ------
     Fault
-        As `open_scan`, truncation told by the size of the file included; what is wrong with the
-        values or in the middle of a gz stream is not seen.
+        As `open_scan`. A truncated file is recognised by its size; wrong values, or damage in the
+        middle of a gz file, are not noticed.
     """
     path = _existing(path)
     header = _header(_start_of_file(path), path)
@@ -170,7 +172,7 @@ def require_whole(path: str | Path) -> None:
     Raises
     ------
     Fault
-        If it is, or its header cannot be read.
+        If the file is shorter, or its header cannot be read.
     """
     path = _existing(path)
     header = _header(_start_of_file(path), path)
@@ -179,14 +181,19 @@ def require_whole(path: str | Path) -> None:
 
 
 def farthest_mm(shape: Sequence[int], first: np.ndarray, second: np.ndarray) -> float:
-    """Give how far two affines put the same voxel of a grid apart at most, in mm.
+    """Return the largest distance between the positions that two affines give the same voxel.
 
     Parameters
     ----------
     shape : sequence of int
-        (x, y, z).
+        Shape of the grid, (x, y, z).
     first, second : ndarray, shape (4, 4)
         Voxel indices to mm.
+
+    Returns
+    -------
+    float
+        Distance in mm.
     """
     if np.array_equal(first, second):
         return 0.0
@@ -198,9 +205,20 @@ def farthest_mm(shape: Sequence[int], first: np.ndarray, second: np.ndarray) -> 
 def same_grid(
     shape: Sequence[int], affine: np.ndarray, other_shape: Sequence[int], other: np.ndarray
 ) -> bool:
-    """Say whether two grids are one: no voxel more than a tenth of its edge off.
+    """Test whether two grids are the same, to a tenth of the shortest voxel edge.
 
-    Programs round affines, so that equality to the digit would part what belongs together.
+    Programs round affines, so that files of the same grid seldom agree to the last digit.
+
+    Parameters
+    ----------
+    shape, other_shape : sequence of int
+        Shapes of the two grids; only the first three numbers are compared.
+    affine, other : ndarray, shape (4, 4)
+        Voxel indices to mm.
+
+    Returns
+    -------
+    bool
     """
     if tuple(shape[:3]) != tuple(other_shape[:3]):
         return False
@@ -218,7 +236,7 @@ def _existing(path: str | Path) -> Path:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turn what reading a file may raise into a fault."""
+    """Turn the errors that reading a file may raise into a `Fault`."""
     try:
         yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -242,16 +260,17 @@ def _start_of_file(path: Path) -> bytes:
 
 
 def _size(path: Path, header: Any) -> int:
-    """Give the number of bytes in the file, decompressed."""
+    """Return the decompressed size of the file in bytes."""
     if not path.name.endswith(".gz"):
         return path.stat().st_size
     with _readable(path), open(path, "rb") as stream:
         stream.seek(-4, 2)
-        # A gz stream ends with its decompressed size (modulo 2^32: RFC 1952).
+        # The last four bytes of a gz file are its decompressed size (modulo 2^32: RFC 1952).
         stated = int.from_bytes(stream.read(4), "little")
     if stated == _due(header) % 2**32:
         return _due(header)
-    # Truncated, or longer than its header says, or written in several pieces: read it.
+    # The file is truncated, longer than its header says, or a gz file of several parts; only
+    # decompressing all of it shows which.
     size = 0
     with _readable(path), gzip.open(path, "rb") as stream:
         while piece := stream.read(1 << 22):
@@ -284,7 +303,7 @@ def _described(
     while len(shape) > 3 and shape[-1] == 1:
         shape.pop()
     if dimensions == 4 and len(shape) == 5 and shape[3] == 1:
-        # Where NIfTI has vectors, some converters put time.
+        # Some converters put time on the fifth axis, which NIfTI reserves for vectors.
         shape, time_axis = [*shape[:3], shape[4]], 5
     if len(shape) != dimensions:
         raise Fault(
@@ -306,12 +325,12 @@ def _described(
 
 
 def _offset(header: Any) -> int:
-    # from_fileobj has read the header only; vox_offset 0 in a single file means "after it".
+    # A vox_offset of 0 in a single file means that the voxels follow right after the header.
     return int(header["vox_offset"]) or int(header.single_vox_offset)
 
 
 def _due(header: Any) -> int:
-    """Give the number of bytes that the header says the file has, decompressed."""
+    """Return the decompressed size in bytes that the file should have according to its header."""
     count = int(np.prod(header.get_data_shape(), dtype=np.int64))
     return _offset(header) + count * header.get_data_dtype().itemsize
 
@@ -338,7 +357,7 @@ def _check_size(size: int, header: Any, path: Path) -> None:
 
 
 def _voxels(raw: bytes, header: Any) -> np.ndarray:
-    """Give the values as float32 in the file's order, without a copy where that is possible."""
+    """Return the values as float32 in the order of the file, without copying if possible."""
     count = int(np.prod(header.get_data_shape(), dtype=np.int64))
     values = np.frombuffer(raw, header.get_data_dtype(), count, _offset(header))
     data = values.astype(np.float32, copy=False)
@@ -349,7 +368,7 @@ def _voxels(raw: bytes, header: Any) -> np.ndarray:
 
 
 def _check_values(data: np.ndarray, path: Path) -> None:
-    # One sum tells whether all is finite; only a faulty scan pays for finding the place.
+    # One sum shows whether all values are finite; only if not is the first bad voxel searched for.
     if not np.isfinite(data.sum(dtype=np.float64)):
         bad = ~np.isfinite(data)
         first = tuple(int(i) for i in np.argwhere(bad)[0])
@@ -361,7 +380,7 @@ def _check_values(data: np.ndarray, path: Path) -> None:
         raise Fault(f"{path} has the value {data.flat[0]:g} in every voxel; restore the scan")
 
 
-# The config key that lets a scan pass without a marked orientation; a region's image has none.
+# The config key that accepts a scan of unknown orientation; there is none for images of regions.
 _ACCEPT_KEY = {
     "raw": "preprocessing.accept_unoriented",
     "derivative": "derivatives.accept_unoriented",
@@ -411,7 +430,11 @@ def _orientation(
 
 
 def _unmarked_affine(header: Any, path: Path) -> tuple[np.ndarray, list[str]]:
-    """Give the matrix of a header that does not vouch for it, where it is one."""
+    """Return the sform matrix of a header whose sform_code is 0, with a note.
+
+    It is taken only if it is finite and has the voxel size that the header gives; otherwise the
+    image is refused.
+    """
     affine = np.asarray(header.get_sform(), dtype=np.float64)
     if np.isfinite(affine).all():
         sizes = np.linalg.norm(affine[:3, :3], axis=0)
@@ -426,7 +449,7 @@ def _unmarked_affine(header: Any, path: Path) -> tuple[np.ndarray, list[str]]:
     )
 
 
-# No series has volumes that are further apart than this (seconds); milliseconds are.
+# A larger repetition time (seconds) must be in milliseconds.
 _LONGEST_TR = 100.0
 
 
@@ -437,7 +460,7 @@ def _repetition_time(
     path: Path,
     kind: str,
 ) -> tuple[float, list[str]]:
-    """Reconcile the repetition time of header and sidecar, in seconds; give it with notes."""
+    """Return one repetition time (seconds) from header and sidecar, with notes."""
     _, unit = header.get_xyzt_units()
     if not np.isfinite(in_header) or in_header <= 0:
         in_header = None

@@ -1,4 +1,4 @@
-"""The JSON sidecars of a scan: found by the inheritance of BIDS, merged, checked field by field."""
+"""Find, merge and check the JSON sidecars of a scan (BIDS inheritance principle)."""
 
 import json
 import math
@@ -15,7 +15,7 @@ _AXES = ("i", "j", "k", "i-", "j-", "k-")
 
 
 def names_of_sidecars(folder: Path) -> list[str]:
-    """List the names in a folder that end as sidecars do; links to nowhere are among them."""
+    """List the file names in a folder that end in ``.json``, including broken links."""
     try:
         return sorted(name for name in os.listdir(folder) if name.endswith(".json"))
     except OSError:
@@ -29,18 +29,24 @@ def sidecar_paths(
 ) -> list[Path]:
     """List the JSON files that apply to a scan, from the root of the data set down.
 
-    The inheritance principle of BIDS: a JSON file applies when it has the scan's suffix, no
-    entity the scan lacks or has differently, and lies in a folder above the scan. Later files
-    win over earlier ones; in one folder the more specific one comes later.
+    By the inheritance principle of BIDS, a JSON file applies if it has the suffix of the scan,
+    all its entities are also in the name of the scan with the same label, and it lies in the
+    folder of the scan or in one above it. Later files in the list overrule earlier ones; within
+    a folder, the file with more entities comes later.
 
     Parameters
     ----------
     bids_dir : path
         Root of the raw data set.
     scan : path
-        Below the root, such as ``sub-01/func/sub-01_task-rest_bold.nii.gz``.
+        Path relative to the root, such as ``sub-01/func/sub-01_task-rest_bold.nii.gz``.
     listed : callable
-        Lists the sidecars' names of a folder; whoever asks for many scans keeps them.
+        Returns the names of the sidecars in a folder. Callers that ask for many scans pass a
+        function that caches the listings.
+
+    Returns
+    -------
+    list of Path
     """
     scan = PurePosixPath(scan)
     wanted, suffix, _ = parse_name(scan.name)
@@ -60,7 +66,7 @@ def sidecar_paths(
 
 
 def read_sidecar(paths: Sequence[str | Path]) -> dict[str, Any]:
-    """Merge sidecars, later ones winning.
+    """Read sidecars and merge them; fields of later files overrule those of earlier ones.
 
     Raises
     ------
@@ -79,7 +85,8 @@ def read_object(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     Fault
-        If the file's content is not here, it is no valid JSON, or no object.
+        If the file is missing or only a placeholder (git-annex, Git LFS), or if it does not hold
+        a valid JSON object.
     """
     content.require(path)
     try:
@@ -93,7 +100,7 @@ def read_object(path: str | Path) -> dict[str, Any]:
             f"{path} is no valid JSON (line {error.lineno}: {error.msg}); mend the file"
         ) from error
     except (ValueError, RecursionError) as error:
-        # A whole number of more than 4300 digits; brackets nested a thousand deep.
+        # Python refuses whole numbers of more than 4300 digits and very deeply nested brackets.
         raise Fault(f"{path} is no valid JSON ({error}); mend the file") from error
     if not isinstance(found, dict):
         raise Fault(f"{path} holds no JSON object {{…}}; mend the file")
@@ -101,21 +108,21 @@ def read_object(path: str | Path) -> dict[str, Any]:
 
 
 def check_sidecar(sidecar: Mapping[str, Any], scan: object) -> None:
-    """Refuse fields that preprocessing reads and that are not of the type BIDS gives them.
+    """Check the type and value of the sidecar fields that preprocessing reads.
 
     Parameters
     ----------
     sidecar : mapping
         Merged JSON of a BOLD run.
     scan : path
-        Named in faults.
+        The scan to name in error messages.
 
     Raises
     ------
     Fault
         One sentence per field: RepetitionTime, SliceTiming, SliceEncodingDirection,
         SliceTimingCorrected, MRAcquisitionType, TaskName or B0FieldSource of a wrong type or
-        value, or VolumeTiming, which says that volumes are not evenly spaced.
+        value, or VolumeTiming, which means that volumes are not evenly spaced.
     """
     faults = [
         f"the sidecar of {scan} has {name} {shown(sidecar[name])}; give {due}"
@@ -131,12 +138,12 @@ def check_sidecar(sidecar: Mapping[str, Any], scan: object) -> None:
 
 
 def is_number(value: object) -> bool:
-    """Say whether a value of a sidecar is a finite number; JSON's true and false are none."""
+    """Test whether a value of a sidecar is a finite number; true and false do not count as one."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def texts(value: object) -> list[str]:
-    """Give the texts of a field that holds one or a list of them."""
+    """Return the strings in a field that holds one string or a list of strings."""
     items = value if isinstance(value, list) else [value]
     return [item for item in items if isinstance(item, str)]
 
@@ -146,7 +153,7 @@ def _is_text_or_texts(value: object) -> bool:
     return bool(items) and len(texts(value)) == len(items)
 
 
-# What each field may be, and how to say so.
+# For each field: the test that its value must pass, and how a message describes a valid value.
 _FIELDS = {
     "RepetitionTime": (lambda v: is_number(v) and v > 0, "seconds above 0"),
     "SliceTiming": (
@@ -165,13 +172,13 @@ _FIELDS = {
 
 
 def shown(value: object) -> str:
-    """Write a value as JSON has it, shortened, for a sentence."""
+    """Format a value as JSON, cut to 60 characters, for an error message."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "…"
 
 
 def _sidecar_entities(name: str, suffix: str) -> dict[str, str] | None:
-    """Give the entities of a sidecar's name; None for files that only look like one (``._…``)."""
+    """Return the entities in a sidecar's name; None if it is not a sidecar (such as ``._…``)."""
     if name == f"{suffix}.json":
         return {}
     try:

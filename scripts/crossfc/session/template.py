@@ -1,7 +1,7 @@
-"""The template: nilearn's bundled MNI152, the ICBM 2009a nonlinear symmetric average brain.
+"""The template: the MNI152 bundled with nilearn (ICBM 2009a nonlinear symmetric average brain).
 
-Fonov et al. 2011, NeuroImage 54:313. It comes without skull; its mask is the template above 0.2,
-as nilearn's own brain mask.
+Fonov et al. 2011, NeuroImage 54:313. The template has no skull. Its brain mask is where the
+template is above 0.2, as in nilearn's own brain mask.
 """
 
 from collections.abc import Callable
@@ -17,18 +17,23 @@ SPACE = TEMPLATE_SPACE
 
 
 def brain(resolution_mm: float = 3) -> nib.Nifti1Image:
-    """Give the template, 0 to 1; its grid is the one all native results lie on.
+    """Return the template brain; all results of native preprocessing lie on its grid.
 
     Parameters
     ----------
     resolution_mm : float
-        A multiple of 0.5 mm from 1 to 6. Every grid begins at the same corner as the 1 mm one
-        and covers its field of view; those of whole millimetres are nilearn's own.
+        Voxel size: a multiple of 0.5 mm from 1 to 6. Every grid begins at the same corner as the
+        1 mm one and covers its field of view; grids of whole millimetres are nilearn's own.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
+        Intensities from 0 to 1.
 
     Raises
     ------
     Fault
-        If there is no such grid.
+        If the voxel size is not allowed.
     """
     from nilearn.datasets import load_mni152_template
 
@@ -36,15 +41,25 @@ def brain(resolution_mm: float = 3) -> nib.Nifti1Image:
 
 
 def brain_mask(resolution_mm: float = 3) -> nib.Nifti1Image:
-    """Give the template's brain mask, ventricles and outer CSF included (uint8)."""
+    """Return the brain mask of the template (uint8), which includes ventricles and outer CSF."""
     image = brain(resolution_mm)
     return nib.Nifti1Image((image.get_fdata() > 0.2).astype(np.uint8), image.affine)
 
 
 def tissues(resolution_mm: float = 2) -> dict[str, nib.Nifti1Image]:
-    """Give the template's tissue probabilities: ``csf``, ``gm``, ``wm``, adding to 1 in the brain.
+    """Return the tissue probabilities of the template.
 
-    nilearn bundles grey and white matter; CSF is what remains of the brain.
+    nilearn bundles grey and white matter; CSF is the rest of the brain.
+
+    Parameters
+    ----------
+    resolution_mm : float
+        As in `brain`.
+
+    Returns
+    -------
+    dict of nibabel.Nifti1Image
+        ``csf``, ``gm`` and ``wm``, which add up to 1 within the brain mask and are 0 outside.
     """
     from nilearn.datasets import load_mni152_gm_template, load_mni152_wm_template
 
@@ -62,7 +77,11 @@ def tissues(resolution_mm: float = 2) -> dict[str, nib.Nifti1Image]:
 
 
 def _on_grid(load: Callable[..., nib.Nifti1Image], resolution_mm: float) -> nib.Nifti1Image:
-    """Load one piece; between whole millimetres, resample it as nilearn does at them."""
+    """Load one image of the template with the given voxel size.
+
+    nilearn offers whole millimetres only; for half millimetres the image is interpolated in the
+    same way.
+    """
     if not 1 <= resolution_mm <= 6 or 2 * resolution_mm != int(2 * resolution_mm):
         raise Fault(
             f"preprocessing.resolution_mm is {resolution_mm:g}; choose a multiple of 0.5 from 1 "

@@ -1,1 +1,1 @@
-"""The trial: what was designed, who took part, and whether it can be what it says."""
+"""Trial level: the design and the people, read from sheets and checked for contradictions."""

@@ -1,4 +1,4 @@
-"""The command that a sentence tells somebody to type."""
+"""Commands to type, as they are quoted in messages."""
 
 import os
 import shlex
@@ -7,15 +7,19 @@ from pathlib import Path
 
 
 def snakemake(target: str, configfiles: Iterable[str | Path] = ()) -> str:
-    """Give the command that makes a target of the study at hand.
+    """Return the Snakemake command that makes a target of the current study.
 
-    The target comes before ``--configfile``, which takes all words that follow it for files.
+    The target comes before ``--configfile``, because that option takes all words after it as files.
 
     Parameters
     ----------
     target : str
     configfiles : iterable of path
-        What was given to Snakemake as ``--configfile``.
+        The files given to Snakemake as ``--configfile``.
+
+    Returns
+    -------
+    str
     """
     words = ["snakemake", "--cores", "1", target]
     files = [_short(Path(path)) for path in configfiles]
@@ -23,7 +27,7 @@ def snakemake(target: str, configfiles: Iterable[str | Path] = ()) -> str:
 
 
 def _short(path: Path) -> str:
-    """Give the path from here where the file is below, else as it stands."""
+    """Return a path relative to the working directory if it lies below, else unchanged."""
     try:
         return str(path.relative_to(os.getcwd()))
     except ValueError:

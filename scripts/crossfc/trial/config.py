@@ -1,4 +1,4 @@
-"""The configuration: checked key by key, defaults filled in, documented from its schema."""
+"""The configuration: check every key, fill in defaults, and document the keys from the schema."""
 
 import copy
 import math
@@ -14,11 +14,12 @@ from crossfc.trial.document import load_yaml
 from crossfc.trial.path import path_fault
 from crossfc.trial.sheet import MISSING, did_you_mean
 
-# A file is named after person, session, task, space, pipeline and seed together, in 255 bytes.
+# A file name of at most 255 bytes contains the labels of person, session, task, space, pipeline and
+# seed, so each must be short.
 _LONGEST_LABEL = 50
 
 
-# The largest number that a key can have: anything beyond is a slip, and some overflow.
+# The largest number allowed in a key: larger ones are mistakes, and some would overflow.
 _LARGEST = 1e12
 
 
@@ -36,20 +37,20 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     config : dict
-        As Snakemake gives it (files and ``--config`` merged). Not changed.
+        The configuration from Snakemake (files and ``--config`` merged). Not changed.
     schema : dict
         The schema, whose ``default`` values are used.
 
     Returns
     -------
     dict
-        A complete copy.
+        A copy with all defaults filled in.
 
     Raises
     ------
     Fault
-        One sentence per fault: unknown keys with the nearest known one, values of a wrong type
-        or out of range.
+        One sentence per fault: unknown keys (with the most similar known one), values of a wrong
+        type or out of range, paths that cannot be used, and keys that contradict each other.
     """
     from jsonschema import Draft202012Validator
 
@@ -72,7 +73,7 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     raise_all(faults)
     raise_all(_paths(config) + _contradictions(config))
     config = _canonical(config, schema)
-    # Whichever is written first: patients before controls, active before control.
+    # Whatever the order in the file: patients before controls, active before control.
     for key, roles in (("groups", ("patients", "controls")), ("treatments", ("active", "control"))):
         config[key] = {role: config[key][role] for role in roles}
     _primary_first(config)
@@ -80,12 +81,12 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _primary_first(config: dict[str, Any]) -> None:
-    """Name the primary pipeline and put it first, whatever the order of keys in the file.
+    """Find the primary pipeline and move it to the first place.
 
     Raises
     ------
     Fault
-        If the configuration does not tell which one it is.
+        If the configuration does not say which pipeline is the primary one.
     """
     pipelines, named = config["pipelines"], config["primary"]
     if named is not None and named not in pipelines:
@@ -105,14 +106,17 @@ def _primary_first(config: dict[str, Any]) -> None:
 
 
 def _tool(config: dict[str, Any]) -> str:
-    """Give the tool of preprocessing, of a configuration that may be at fault still."""
+    """Return the preprocessing tool from a configuration that has not been checked yet."""
     preprocessing = config.get("preprocessing")
     found = preprocessing.get("tool") if isinstance(preprocessing, dict) else None
     return "native" if found is None else str(found)
 
 
 def _unsound(value: Any, path: str) -> list[str]:
-    """List what YAML can hold and a configuration cannot: keys that are no text, NaN."""
+    """List values that are valid in YAML but not in a configuration.
+
+    These are keys that are not strings, NaN, infinite or very large numbers, and unprintable text.
+    """
     if isinstance(value, float) and not math.isfinite(value):
         return [f"config key {path}: {value} is no number; write one, or null"]
     if isinstance(value, int | float) and abs(value) > _LARGEST:
@@ -135,20 +139,20 @@ def _unsound(value: Any, path: str) -> list[str]:
             faults.append(f"config key {place}: a key is a word of one line; correct it")
             continue
         if not isinstance(key, str):
-            # YAML reads 1, 2.0, on, no and null as something else than text.
+            # YAML does not read 1, 2.0, on, no and null as strings.
             faults.append(f'config key {place}: a key must be text; write it in quotes: "{key}"')
         faults += _unsound(inner, place)
     return faults
 
 
 def _digits(value: int) -> str:
-    # Python writes no numbers of more than 4,300 digits.
+    # Python refuses to format whole numbers of more than 4,300 digits.
     n = int(abs(value).bit_length() * math.log10(2)) + 1
     return str(value) if n < 20 else f"{value // 10 ** (n - 10)}… ({n} digits)"
 
 
 def _paths(config: dict[str, Any]) -> list[str]:
-    """List paths that cannot be used as they stand."""
+    """List the keys whose paths cannot be used as they are written."""
     preprocessing = config["preprocessing"]["fmriprep"]
     places = {key: config[key] for key in ("bids_dir", "derivatives_dir", "results_dir")}
     places |= {f"sheets.{key}": path for key, path in config["sheets"].items()}
@@ -166,7 +170,7 @@ def _paths(config: dict[str, Any]) -> list[str]:
 
 
 def _contradictions(config: dict[str, Any]) -> list[str]:
-    """List what each key allows for itself but not together, or not in file names."""
+    """List values that contradict each other, or that cannot be part of file names."""
     faults = []
 
     def part_of_names(key: str, value: str, more: str = "") -> None:
@@ -247,9 +251,10 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
 
 
 def _values_from_text(value: Any, schema: dict[str, Any]) -> None:
-    """Turn "199" into 199 where a number is due, "false" into False and "null" into None.
+    """Convert strings to the type in the schema, such as "199", "false" and "null".
 
-    ``--config group={permutations: 199}`` arrives so: Snakemake reads values at the top only.
+    In ``--config group={permutations: 199}`` the inner value arrives as a string, because
+    Snakemake only converts values at the top level. ``value`` is changed in place.
     """
     if not isinstance(value, dict):
         return
@@ -277,10 +282,11 @@ def _from_text(text: str, schema: dict[str, Any]) -> Any:
 
 
 def _canonical(value: Any, schema: dict[str, Any]) -> Any:
-    """Give one form to configurations that say the same, as what a job uses is compared as text.
+    """Return one standard form for configurations with the same meaning.
 
-    Known keys come in the order of the schema and others (pipelines) as they are written; 6.0 is
-    6, which JSON Schema takes for a whole number too.
+    The parameters of a job are compared as text, so that another order of keys would run jobs
+    again. Known keys come in the order of the schema, others (names of pipelines) as written. 6.0
+    becomes 6, as JSON Schema accepts both as a whole number.
     """
     if isinstance(value, float) and value.is_integer():
         return int(value)
@@ -321,7 +327,8 @@ def _sentence(error: Any) -> str:
         remedy = _REMEDIES[kinds[0]]
         if kinds[0] in ("number", "integer") and isinstance(error.instance, str):
             if re.fullmatch(r"[+-]?[0-9.]+[eE][+-]?[0-9]+", error.instance):
-                # YAML 1.1 asks for a point and a sign: 1.0e-3.
+                # YAML 1.1 only reads a number with an exponent if it has a decimal point and a
+                # sign, such as 1.0e-3.
                 remedy = f"YAML takes this for text; write {float(error.instance):.15g}"
         elif kinds[0] == "string" and isinstance(error.instance, bool):
             remedy = "write it in quotes, as YAML takes yes, no, on and off for true and false"
@@ -383,7 +390,7 @@ def _fill(value: Any, schema: dict[str, Any]) -> None:
 
 
 def reference(schema: dict[str, Any]) -> str:
-    """Give the reference of all keys as Markdown, from the schema alone."""
+    """Return the reference of all keys as Markdown, generated from the schema."""
     lines = [
         "# Configuration",
         "",

@@ -1,8 +1,8 @@
-"""Covariates and blocks: which columns they are, and whether numbers in them count or name.
+"""Covariates and blocks: their columns, and whether they are categorical or continuous.
 
-A site coded 1, 2, 3 names three sites; taken for a number it would adjust for a straight line
-through them. So the type of a column is declared in the config or plain from its cells, and where
-it is neither, it is asked for.
+A site coded as 1, 2, 3 means three sites; if it were treated as a number, a straight line through
+the sites would be fitted. So the type of a column must be declared in the config or be clear from
+its cells; otherwise the user is asked to declare it.
 """
 
 from collections.abc import Iterable
@@ -13,11 +13,12 @@ from crossfc.trial.sheet import Row, Sheet
 
 CATEGORICAL, CONTINUOUS = "categorical", "continuous"
 
-# ASSUME: a whole number that takes as few values as this, some of them more than once, may be a
-# code (site, scanner, education); ages and weights of a trial take more.
+# ASSUME: a column of whole numbers with at most so many different values, some of them repeated,
+# may be a code (site, scanner, education); ages and weights in a trial have more.
 _FEW = 10
-# What programs write where there is no value, and `sheet.MISSING` does not take for it: in a text
-# column it would become a category of its own. "none" and "unknown" may be meant as one.
+# Words that programs write for a missing value and that are not in `sheet.MISSING`; in a text
+# column they would become a category. "none" and "unknown" are not here, because they may be meant
+# as a category.
 _NO_VALUE = {".", "-", "--", "?", "??", "null", "#null!", "#ref!", "#value!", "#name?", "#div/0!",
              "#num!", "missing"}  # fmt: skip
 _MADE = ("sequence_code", "sessions", "mean_fd", "delta_mean_fd")
@@ -25,7 +26,7 @@ _MADE_STARTS = ("score_", "delta_", "mean_fd_")
 
 
 def declared(config: dict[str, Any]) -> dict[str, str | None]:
-    """Give the covariates of a checked configuration with their declared types, or None."""
+    """Return the covariates of a checked configuration, each with its declared type or None."""
     return {
         item if isinstance(item, str) else item["name"]: (
             None if isinstance(item, str) else item.get("type")
@@ -35,14 +36,14 @@ def declared(config: dict[str, Any]) -> dict[str, str | None]:
 
 
 def is_taken(column: str) -> bool:
-    """Say whether a column of the group's tables has this name already."""
+    """Test whether the name is already used for a column of the group's tables."""
     return column in _MADE or column.startswith(_MADE_STARTS)
 
 
 def covariate_type(
     sheet: Sheet, column: str, rows: list[Row], given: str | None, faults: list[str]
 ) -> str:
-    """Tell the type of a covariate; what speaks against it becomes a fault.
+    """Return the type of a covariate, and add to ``faults`` every cell that contradicts it.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def covariate_type(
     given : str or None
         The type that the config declares.
     faults : list of str
-        One sentence is added per fault.
+        Changed in place: one sentence is added per fault.
 
     Returns
     -------
@@ -95,7 +96,10 @@ def covariate_type(
 
 
 def check_levels(sheet: Sheet, column: str, rows: Iterable[Row], faults: list[str]) -> None:
-    """Refuse two spellings of one category, and words that stand for no value."""
+    """Check the categories of a column; add a sentence to ``faults`` for each fault.
+
+    Faults are two spellings of one category, and words that mean a missing value.
+    """
     first: dict[object, str] = {}
     for row in rows:
         word = row.get(column)
@@ -108,7 +112,7 @@ def check_levels(sheet: Sheet, column: str, rows: Iterable[Row], faults: list[st
             )
             continue
         value = number(word)
-        # Read back from a table, 1, 01 and 1.0 are the same number.
+        # When they are read back from a table, 1, 01 and 1.0 are the same number.
         key: object = " ".join(word.lower().split()) if value is None else value
         spelt = first.setdefault(key, word)
         if spelt != word:
@@ -121,17 +125,19 @@ def check_levels(sheet: Sheet, column: str, rows: Iterable[Row], faults: list[st
 def without_values(
     rows: list[dict[str, Any]], types: dict[str, str], groups: list[str], sheet: object
 ) -> list[str]:
-    """List groups that would leave a comparison of groups whole, as nobody has the covariates.
+    """List groups in which nobody has values of all covariates.
+
+    Nobody of such a group would be left in a comparison of groups.
 
     Parameters
     ----------
     rows : list of dict
-        People with both sessions, their ``group`` and covariates.
+        People with both sessions, with their ``group`` and covariates.
     types : dict
-        Covariates that the groups are compared given.
+        The covariates for which the comparison of groups is adjusted.
     groups : list of str
     sheet : path
-        The sheet of people, for the sentences.
+        The sheet of people, to be named in the sentences.
 
     Returns
     -------
@@ -154,23 +160,30 @@ def without_values(
 
 
 def determined(rows: list[dict[str, Any]], types: dict[str, str]) -> str | None:
-    """Name the first covariate that follows from the group and the covariates before it.
+    """Return the first covariate that is determined by the group and the covariates before it.
 
-    Such as a site that has one group only: no model can tell the two apart.
+    An example is a site at which only one group was scanned: no model can separate the effects of
+    site and group (the design matrix is rank deficient).
 
     Parameters
     ----------
     rows : list of dict
-        People with their ``group`` and covariates, as the group's tables have them; who lacks a
-        covariate is passed over, as in the analysis.
+        People with their ``group`` and covariates. People who lack a covariate are left out, as
+        in the analysis.
     types : dict
         Covariate to ``categorical`` or ``continuous``.
+
+    Returns
+    -------
+    str or None
+        None if there is no such covariate.
     """
     rows = [row for row in rows if all(row[name] is not None for name in types)]
     basis: list[list[float]] = []
 
     def adds(column: list[float]) -> bool:
-        # Gram-Schmidt, twice for its rounding; planning has no NumPy.
+        # Gram-Schmidt, done twice to remove rounding errors; without NumPy, which would slow down
+        # the planning of jobs.
         scale = sum(value * value for value in column) ** 0.5 or 1.0
         left = [value / scale for value in column]
         for _ in range(2):
@@ -194,7 +207,7 @@ def determined(rows: list[dict[str, Any]], types: dict[str, str]) -> str | None:
         else:
             columns = [[float(value == level) for value in values] for level in levels[1:]]
         if len(basis) + len(columns) >= len(rows):
-            return None  # too few people, which the analysis itself says
+            return None  # too few people, which the analysis itself reports
         new = [adds(column) for column in columns]
         if not all(new) and name != "group":
             return name

@@ -1,7 +1,7 @@
-"""Sheets from a BIDS data set: which sessions, treatments, scans and scores it holds.
+"""Write the sheets of a study from a BIDS data set: its sessions, treatments, scans and scores.
 
-Reads names and tables only, never an image, so that it runs on a data set whose images are
-elsewhere (a listing of paths, or links into an annex that is not fetched).
+Only file names and tables are read, never an image, so that it works for a data set whose images
+are elsewhere (a listing of paths, or links of git-annex whose content was not fetched).
 """
 
 import re
@@ -27,7 +27,8 @@ from crossfc.trial.scale import Scale, read_scales
 from crossfc.trial.sheet import Sheet, did_you_mean, format_sheet, read_sheet
 from crossfc.trial.tree import Tree, find_anatomies, find_scans, read_tree
 
-# Reasons that `sheets` writes itself. An exclusion with another one was written by hand.
+# Reasons that the rule `sheets` writes itself. An exclusion with any other reason was written by
+# hand.
 _NO_ENTRY = 'no entry in column "{}" of the data set'
 _NOT_IN_STUDY = "group {} is not part of this study"
 _NOT_IN_TABLE = "has scans but no row in the data set's {}"
@@ -42,10 +43,10 @@ _OWN_REASONS = re.compile(
 def write_sheets(config: dict[str, Any]) -> tuple[list[str], Trial]:
     """Write participants.tsv and sessions.tsv from the data set and the config's ``dataset`` key.
 
-    What is written is checked first, as the trial will be: both sheets are written, or none. Those
-    that lie there may be broken or missing. Exclusions that people wrote into them (``exclude``
-    yes with a reason) and columns that they added are kept. A sheet whose content would not change
-    is not touched; of another, a copy is kept beside.
+    The new sheets are first checked as a trial; then both are written, or none. Existing sheets
+    may be broken or missing. Exclusions that people wrote into them (``exclude`` yes with a
+    reason) and columns that they added are kept. A sheet whose content would not change is not
+    written; of any other existing sheet, a copy is kept beside the new one.
 
     Parameters
     ----------
@@ -55,14 +56,15 @@ def write_sheets(config: dict[str, Any]) -> tuple[list[str], Trial]:
     Returns
     -------
     said : list of str
-        Sentences for the log: what was written, and what of the data set is not used.
+        Sentences for the log: what was written, and what in the data set is not used.
     trial : Trial
-        What was written, without seeds and targets.
+        The trial in the new sheets, without seeds and targets.
 
     Raises
     ------
     Fault
-        If the mapping does not fit the data set, or what would be written is no trial.
+        If the mapping does not fit the data set, the new sheets would not be a valid trial, or
+        they cannot be written.
     """
     if "dataset" not in config:
         raise Fault(
@@ -107,11 +109,11 @@ def write_sheets(config: dict[str, Any]) -> tuple[list[str], Trial]:
 
 
 def _check_places(config: dict[str, Any]) -> None:
-    """Refuse to write over what is no sheet of this study."""
+    """Refuse to overwrite files that are not the sheets of people and sessions of this study."""
     root, mapping = Path(config["bids_dir"]), config["dataset"]
     tables = [root / mapping["participants"]]
     for pattern in mapping["phenotype"]:
-        # What is no pattern has its own fault.
+        # An invalid pattern is reported elsewhere.
         with suppress(ValueError, NotImplementedError):
             tables += root.glob(pattern) if pattern else []
     taken = {f"table {path.name} of {root}": path for path in tables}
@@ -132,7 +134,7 @@ def _check_places(config: dict[str, Any]) -> None:
 
 
 def _scales(config: dict[str, Any]) -> dict[str, Scale]:
-    """Read the sheet of scales; where no score is asked for, it need not be sound."""
+    """Read the sheet of scales; its faults are ignored if the config asks for no scores."""
     try:
         return read_scales(
             config["sheets"]["scales"], (*SESSION_COLUMNS, *OPTIONAL_SESSION_COLUMNS)
@@ -146,12 +148,13 @@ def _scales(config: dict[str, Any]) -> dict[str, Scale]:
 def _checked(
     texts: dict[Path, str], config: dict[str, Any], scales: dict[str, Scale]
 ) -> tuple[dict[Path, Sheet], Trial]:
-    """Read what would be written as the trial will read it.
+    """Check the new sheets as a trial, before they are written.
 
     Raises
     ------
     Fault
-        If it is no trial; its sentences name people and sessions, as there is no file yet.
+        If they are not a valid trial. The sentences name people and sessions and not only rows,
+        because the file does not exist yet.
     """
     sheets: dict[Path, Sheet] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -189,21 +192,21 @@ def read_dataset(
     config : dict
         A checked configuration.
     scales : dict, optional
-        The sheet of scales, in whose ranges the scores must lie.
+        The sheet of scales; scores must lie within their ranges.
 
     Returns
     -------
     participants, sessions : (columns, rows)
-        As they go into the sheets.
+        Content of the two sheets.
     notes : list of str
-        What of the data set is not used, and what was taken for something else than it is
-        written as.
+        What in the data set is not used, and which labels were matched although they are written
+        differently.
 
     Raises
     ------
     Fault
-        If the data set is not there, the mapping names columns or values it does not have, or
-        nothing is found where something must be.
+        If the data set does not exist, the mapping names columns or values that it does not have,
+        or required data are not found.
     """
     root = Path(config["bids_dir"])
     if not root.is_dir():
@@ -233,7 +236,7 @@ def read_dataset(
             continue
         for session in mapping["sessions"]:
             own = scores.get((person, session), {})
-            # Ready maps need no scan.
+            # With ready maps (entry maps) a session needs no scan.
             there = config["entry"] == "maps" and (person, session) in tree.sessions
             scored = any(score.text is not None for score in own.values())
             if not (scans.get((person, session)) or scored or there):
@@ -264,7 +267,7 @@ def read_dataset(
 def _people_rows(
     table: list[dict[str, str | None]], tree: Tree, config: dict[str, Any]
 ) -> tuple[list[dict[str, object]], dict[str, list[str | None]]]:
-    """Give the rows of participants.tsv, and everybody's order of treatments."""
+    """Return the rows of participants.tsv, and the order of treatments of each person."""
     mapping = config["dataset"]
     anatomies = find_anatomies(tree.files)
     rows: list[dict[str, object]] = []
@@ -277,7 +280,7 @@ def _people_rows(
         try:
             order = _order(cells, config)
         except Fault as fault:
-            # Who is not part of the study may have had treatments that are not.
+            # People outside the study may have had other treatments, which is no fault.
             if not outside:
                 faults.append(str(fault))
         orders[person] = order
@@ -302,12 +305,12 @@ def _check_groups(
     config: dict[str, Any],
     notes: list[str],
 ) -> None:
-    """Refuse a group of the study in which nobody is, and orders that nobody has.
+    """Refuse groups and orders of treatments in the config that nobody in the data set has.
 
     Raises
     ------
     Fault
-        With what the data set has.
+        With the values that the data set has.
     """
     mapping = config["dataset"]
     column, values = mapping["group"].get("column"), mapping["group"].get("values", {})
@@ -365,12 +368,12 @@ def _check_sessions(
     mapping: dict[str, Any],
     notes: list[str],
 ) -> None:
-    """Refuse sessions of the config that nobody has, and say which are in no key of it.
+    """Refuse sessions in the config that nobody has; note sessions that the config does not name.
 
     Raises
     ------
     Fault
-        With the sessions that are there.
+        With the sessions that the data set has.
     """
     folders: dict[str, list[str]] = {}
     for person, session in sorted(tree.sessions):
@@ -409,12 +412,12 @@ def _check_sessions(
 def _check_something(
     rows: list[dict[str, object]], tree: Tree, config: dict[str, Any], notes: list[str]
 ) -> None:
-    """Refuse sheets without any session, and say where there is no scan at all.
+    """Refuse sheets without any session; note treatments without any scan.
 
     Raises
     ------
     Fault
-        With what is empty.
+        If there is no session; with the folders that are empty.
     """
     empty = (
         f"; the folders of {some(tree.empty)} are empty (datalad get -n fetches what they hold)"
@@ -441,7 +444,7 @@ def _check_something(
 
 
 def _check_mapping(config: dict[str, Any]) -> None:
-    """Check that the mapping leads to the groups and treatments of the study."""
+    """Check that the config key ``dataset`` uses the groups and treatments of the study."""
     mapping = config["dataset"]
     groups = [g for g in config["groups"].values() if g] + config["unused"]["groups"]
     treatments = [*config["treatments"].values(), *config["unused"]["treatments"]]
@@ -493,7 +496,7 @@ def _check_mapping(config: dict[str, Any]) -> None:
 def _people_table(
     root: Path, mapping: dict[str, Any], tree: Tree, notes: list[str]
 ) -> list[dict[str, str | None]]:
-    """Read the table of persons, or take the folders for them where there is none."""
+    """Read the data set's table of persons; if there is none, take the folders of people."""
     path = root / mapping["participants"]
     needed = {"dataset.group.column": [mapping["group"].get("column")]}
     needed["dataset.sequence.columns"] = mapping["sequence"].get("columns", [])
@@ -530,18 +533,18 @@ def _people_table(
 
 
 def _nearby(root: Path) -> str:
-    """Give ``; did you mean …?`` where a folder below holds the data set."""
+    """Return ``; did you mean …?`` if a folder below ``root`` holds the data set, else ""."""
     below = sorted(p.name for p in root.iterdir() if p.is_dir() and any(p.glob("sub-*")))
     below = [name for name in below if not name.startswith(("sub-", "."))]
     return f"; did you mean {root / below[0]}?" if below else ""
 
 
-# A key that no column can have: the person has files but no row in the data set's table.
+# Marks a person who has files but no row in the data set's table. No column can have this name.
 _OUTSIDE = "\t"
 
 
 def _check_people(sheet: Sheet, tree: Tree) -> None:
-    """Refuse rows that are no person's, repeated, or written otherwise than the folder."""
+    """Refuse rows with an invalid or repeated person, or one whose folder is spelt differently."""
     seen: dict[str, int] = {}
     faults = []
     if not sheet.rows:
@@ -571,11 +574,11 @@ def _reference_anatomy(
     order: list[str | None],
     config: dict[str, Any],
 ) -> str | None:
-    """Choose one T1w per person, blind to outcome, the same for both sessions.
+    """Choose one T1w per person for both sessions, by a rule that does not depend on the outcome.
 
-    The rule: a T1w without session; else the first run of the first analysed session (by period
-    where known) that has one; else the first by name. Numbers in names count as numbers, so run 2
-    comes before run 10.
+    The rule: a T1w without session; else the first run of the first analysed session that has one
+    (ordered by period if known); else the first by name. Numbers in names are compared as numbers,
+    so run 2 comes before run 10.
     """
     mapping = config["dataset"]
     sessions = list(mapping["sessions"])
@@ -598,7 +601,7 @@ def _reference_anatomy(
 def _anatomies_said(
     tree: Tree, people: list[dict[str, object]], sessions: list[dict[str, object]]
 ) -> list[str]:
-    """Say whose analysed sessions have a T1w in one but not in the other, and who has several."""
+    """Describe whose T1w is missing in a session or altogether, and who has several kinds."""
     anatomies = find_anatomies(tree.files)
     said, several, none = [], [], []
     scanned = {str(s["participant_id"]) for s in sessions if s["scan"]}
@@ -632,7 +635,7 @@ def _folder(path: str) -> str:
 
 
 def _group(cells: dict[str, str | None], config: dict[str, Any]) -> tuple[str, str | None]:
-    """Give a person's group, and why they are not part of the study where they are not."""
+    """Return a person's group, and why the person is not part of the study (None if they are)."""
     mapping = config["dataset"]["group"]
     column, values = mapping.get("column"), mapping.get("values", {})
     if _OUTSIDE in cells:
@@ -650,7 +653,7 @@ def _group(cells: dict[str, str | None], config: dict[str, Any]) -> tuple[str, s
 
 
 def _order(cells: dict[str, str | None], config: dict[str, Any]) -> list[str | None]:
-    """Give the treatments of period 1 and 2, from columns or from sessions with a period."""
+    """Return the treatments of periods 1 and 2, from columns or from sessions with a period."""
     mapping = config["dataset"]
     columns = mapping["sequence"].get("columns", [])
     if not columns:
@@ -675,13 +678,13 @@ def _treatment(session: str, cells: dict[str, str | None], config: dict[str, Any
 
 
 def _told(cells: dict[str, str | None], column: str, config: dict[str, Any]) -> str | None:
-    """Give the treatment that a column tells, None where it holds nothing."""
+    """Return the treatment in a column of the data set's table; None if the cell is empty."""
     value = cells.get(column)
     values = config["dataset"]["sequence"].get("values", {})
     treatments = [*config["treatments"].values(), *config["unused"]["treatments"]]
     if value is None:
         return None
-    # Without a mapping the column holds the treatments' own labels.
+    # Without a mapping of values, the column must hold the labels of the treatments.
     if value in values or (not values and value in treatments):
         return values.get(value, value)
     raise Fault(
@@ -700,5 +703,5 @@ def _period(
 ) -> int | None:
     if "period" in mapping["sessions"][session]:
         return mapping["sessions"][session]["period"]
-    # Where only one infusion is on record, its period is still known.
+    # The period is known even if only one of the two treatments is on record.
     return order.index(treatment) + 1 if treatment is not None and treatment in order else None

@@ -1,7 +1,8 @@
-"""The crossover design: who received what in which period, checked as one trial.
+"""The crossover design: who received which treatment in which period, checked as one trial.
 
-A two-period, two-treatment crossover (Senn 2002, Cross-over Trials in Clinical Research, ch. 3):
-each person has at most one session under each treatment, and the sequence says which came first.
+It is a two-period, two-treatment crossover (Senn 2002, Cross-over Trials in Clinical Research,
+ch. 3): each person has at most one session under each treatment, and the sequence says which came
+first.
 """
 
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ LEFT_COLUMNS = ["participant_id", "group", "level", "what", "analysis", "reason"
 
 @dataclass
 class Trial:
-    """A checked trial. `load` makes it; nothing in it is a surprise afterwards."""
+    """A checked trial, as returned by `load`."""
 
     config: dict[str, Any]
     participants: dict[str, Participant]
@@ -57,20 +58,20 @@ class Trial:
         return self.config["treatments"]
 
     def included(self, participant_id: str) -> bool:
-        """Say whether a person belongs to the study's groups and is not excluded."""
+        """Test whether a person belongs to the study's groups and is not excluded."""
         person = self.participants[participant_id]
         return not person.exclude and person.group in self.groups
 
     def kept_sessions(self) -> list[Session]:
-        """Give the sessions of people in the study that are not excluded by hand."""
+        """Return the sessions that are not excluded in the sheet, of people in the study."""
         return [s for s in self.sessions if self.included(s.participant_id) and not s.exclude]
 
     def scanned_sessions(self) -> list[Session]:
-        """Give the kept sessions that have a scan."""
+        """Return the kept sessions that have a scan."""
         return [s for s in self.kept_sessions() if s.scans]
 
     def pairs(self, sessions: list[Session] | None = None) -> list[Pair]:
-        """Give the people with both treatments among ``sessions`` (default: those scanned)."""
+        """Return the people with both treatments among ``sessions`` (default: scanned ones)."""
         sessions = self.scanned_sessions() if sessions is None else sessions
         by_person: dict[str, dict[str, Session]] = {}
         for session in sessions:
@@ -83,13 +84,13 @@ class Trial:
         ]
 
     def left(self) -> list[dict[str, str]]:
-        """List by name and reason everyone and every session that leaves the paired analyses.
+        """List all people and sessions that are left out of the paired analyses, with reasons.
 
         Returns
         -------
         list of dict
             Columns participant_id, group, level (participant or session), what, analysis,
-            reason, in the order of names.
+            reason; sorted by name.
         """
         rows = []
 
@@ -122,7 +123,7 @@ class Trial:
             if len(absent) == 2:
                 why = f"no {self._material} in either session"
                 if any(session.exclude for session in own):
-                    # Who was scanned and then excluded did not go without a scan.
+                    # A session that was scanned and then excluded does not lack a scan.
                     why = "; ".join(self._absence(own, treatment) for treatment in absent)
                 leaves(person, "participant", "", "all", why)
             elif absent:
@@ -146,7 +147,7 @@ class Trial:
         return self._ready_maps and self.config["maps"]["level"] == "contrast"
 
     def has_contrast(self, person: Participant) -> bool:
-        """Say whether a ready contrast map of a person is used: no session is excluded."""
+        """Test whether a person's ready contrast map is used (no session may be excluded)."""
         own = self._sessions_of.get(person.participant_id, [])
         return self.included(person.participant_id) and not any(s.exclude for s in own)
 
@@ -155,7 +156,7 @@ class Trial:
         return "map" if self._ready_maps else f"{self.config['task']} scan"
 
     def _usable(self, session: Session) -> bool:
-        """Say whether a session has what is analysed; ready maps need no scan in the sheet."""
+        """Test whether a session can be analysed; with ready maps it needs no scan in the sheet."""
         return bool(session.scans) or self._ready_maps
 
     def _why_absent(self, own: list[Session], treatment: str) -> str:
@@ -169,7 +170,7 @@ class Trial:
         return f"no {self._material} under {treatment}"
 
     def person_row(self, person: Participant) -> dict[str, object]:
-        """Give a person's row for the group floor: a plain dictionary."""
+        """Return a person's row in the tables of the group level, as a plain dictionary."""
         types = dict(self.covariate_types)
         if blocks := self.config["group"]["blocks"]:
             types.setdefault(blocks, CATEGORICAL)
@@ -186,7 +187,15 @@ class Trial:
         return f"{self.treatments[first]}-{self.treatments[second]}"
 
     def counts(self) -> list[dict[str, object]]:
-        """Count per group: people, sessions scanned per treatment, both, either, sequences."""
+        """Count, for each group, sessions scanned per treatment, people and sequences.
+
+        Returns
+        -------
+        list of dict
+            One row per group: scanned sessions under each treatment, people with both treatments
+            (``both``) and with at least one (``either``), and how many of the former had each
+            treatment first. With ready contrast maps only their number.
+        """
         table = []
         for group in self.groups:
             scanned = [
@@ -214,7 +223,7 @@ class Trial:
 
 
 def _by_person(sessions: list[Session]) -> dict[str, list[Session]]:
-    # A search for each person would grow with the square of the trial.
+    # One pass over all sessions; a search for each person would take quadratic time.
     found: dict[str, list[Session]] = {}
     for session in sessions:
         found.setdefault(session.participant_id, []).append(session)
@@ -287,7 +296,7 @@ def check_sheets(
         check_acquisitions(session_sheet, participants, sessions, config, faults)
     raise_all(faults)
     complete_order(participants, sessions, config)
-    # In one order, whichever the sheets have: to sort their rows changes nothing.
+    # Always in the same order, so that another order of rows in the sheets changes nothing.
     participants = dict(sorted(participants.items()))
     for rows in (sessions, unused):
         rows.sort(key=lambda session: (session.participant_id, session.session_id))

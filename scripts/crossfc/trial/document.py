@@ -1,4 +1,4 @@
-"""Documents that people write in YAML (or JSON): read so that nothing in them is lost silently."""
+"""Read YAML (or JSON) documents so that nothing in them is lost without a message."""
 
 import json
 from collections.abc import Hashable, Sequence
@@ -13,15 +13,14 @@ from crossfc.trial.sheet import read_text
 
 
 def load_yaml(path: str | Path) -> Any:
-    """Read a YAML document; JSON is taken too, as Snakemake does.
+    """Read a YAML or JSON document.
 
-    Of a key that stands twice YAML keeps the last value without a word, so that half of what
-    somebody wrote would be lost: such a key is refused.
+    If a key is repeated, YAML silently keeps only the last value; such a document is refused.
 
     Parameters
     ----------
     path : path
-        The file. UTF-8, with or without a byte-order mark.
+        The file, UTF-8 with or without a byte-order mark.
 
     Returns
     -------
@@ -31,8 +30,8 @@ def load_yaml(path: str | Path) -> Any:
     Raises
     ------
     Fault
-        If the file is missing, cannot be read, is no UTF-8 text or no YAML, is empty, or has a
-        key twice; with the line.
+        If the file is missing, cannot be read, is not UTF-8 text, is not valid YAML, is empty, or
+        has a key twice; with the line.
     """
     text = read_text(path)
     if not text.strip():
@@ -51,16 +50,21 @@ def load_yaml(path: str | Path) -> Any:
 
 
 def require_readable(arguments: Sequence[str]) -> None:
-    """End with one sentence if a file after ``--configfile`` cannot be read.
+    """Exit with one sentence if a file after ``--configfile`` cannot be read.
 
-    Snakemake reads these files before it reads any Snakefile, and what it cannot read it tells
-    with a traceback, or without file and line. The profile in profiles/default asks first.
+    Snakemake reads these files before any Snakefile. If it cannot, it prints a traceback, or a
+    message without file and line. Therefore profiles/default calls this function first.
 
     Parameters
     ----------
     arguments : sequence of str
-        The words of Snakemake's command line. Jobs (``--mode``) are started with files that were
-        read already.
+        The words of Snakemake's command line. With ``--mode``, which marks a job, the files were
+        read before and nothing is checked.
+
+    Raises
+    ------
+    SystemExit
+        With the sentence.
     """
     files: list[str] = []
     taking = False
@@ -117,12 +121,12 @@ def _indented_by_tab(text: str, line: int) -> bool:
 
 
 class _Repeated(yaml.constructor.ConstructorError):
-    """A key that stands twice in one mapping, or a part that holds itself."""
+    """A key that occurs twice in one mapping, or a part that contains itself."""
 
 
 @cache
 def _loader() -> type:
-    # libyaml's parser where PyYAML was built with it: every cluster job reads the documents again.
+    # libyaml's faster parser if PyYAML has it, because every cluster job reads the documents again.
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Any, Any]:
             if isinstance(node, yaml.MappingNode):
@@ -151,7 +155,10 @@ def _loader() -> type:
 
 
 def _refuse_loops(node: yaml.Node, above: set[int], done: set[int]) -> None:
-    """Refuse a part that an alias puts into itself: no walk over it would end."""
+    """Refuse a document in which an alias makes a part contain itself.
+
+    Any loop over such a part would never end.
+    """
     if isinstance(node, yaml.ScalarNode) or id(node) in done:
         return
     if id(node) in above:
@@ -165,7 +172,7 @@ def _refuse_loops(node: yaml.Node, above: set[int], done: set[int]) -> None:
 
 
 def _once(pairs: list[tuple[str, Any]], path: str | Path) -> dict[str, Any]:
-    """Make a mapping of JSON, with each key once."""
+    """Make a dictionary from the pairs of a JSON object; refuse a repeated key."""
     found = dict(pairs)
     if len(found) < len(pairs):
         key = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))

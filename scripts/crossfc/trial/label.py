@@ -1,4 +1,4 @@
-"""Labels of people and sessions as tables write them: 01, 1, SUB-01 and sub_01 for sub-01."""
+"""Match labels of people and sessions as written in tables, such as 1 or SUB-01 for sub-01."""
 
 import re
 from collections.abc import Iterable
@@ -7,7 +7,9 @@ from crossfc.fault import Fault
 
 
 class Labels:
-    """The identifiers that a data set has, found again however a table writes them.
+    """The identifiers of a data set, to be found from the way in which tables write them.
+
+    For ``sub-01`` a table may have 01, 1, SUB-01 or sub_01.
 
     Parameters
     ----------
@@ -25,23 +27,23 @@ class Labels:
             self._alike.setdefault(self._bare(identifier), []).append(identifier)
 
     def _bare(self, text: str) -> str:
-        """Give what is left of a label without prefix, case and leading zeros."""
+        """Return a label without its prefix and leading zeros, in lower case."""
         text = re.sub(rf"^{self.entity}[-_ ]?", "", text.strip().casefold())
-        # Spreadsheets and pandas write 1.0 for 1; no BIDS label has a full stop.
+        # Spreadsheets and pandas write 1.0 for 1; BIDS labels contain no full stop.
         text = re.sub(r"^(\d+)\.0+$", r"\1", text)
         return re.sub(r"[0-9]+", lambda digits: str(int(digits[0])), text)
 
     def alike(self, text: str) -> list[str]:
-        """List the known identifiers that differ from ``text`` in prefix, case or zeros only."""
+        """List the known identifiers that only differ from ``text`` in prefix, case or zeros."""
         return self._alike.get(self._bare(text), [])
 
     def find(self, text: str) -> str | None:
-        """Give the identifier that a table means, or None where there is none.
+        """Return the known identifier that a table means by ``text``; None if there is none.
 
         Raises
         ------
         Fault
-            If it may mean several.
+            If ``text`` may mean several.
         """
         for exact in (text.strip(), f"{self.entity}-{text.strip()}"):
             if exact in self._known:
@@ -53,7 +55,7 @@ class Labels:
 
 
 def some(names: Iterable[object], most: int = 3) -> str:
-    """Give the first few of many in words: ``a, b, c and 4 more``."""
+    """List the first few names in words, such as ``a, b, c and 4 more``."""
     names = [str(name) for name in names]
     if len(names) <= most + 1:
         return ", ".join(names)

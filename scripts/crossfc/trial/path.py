@@ -1,11 +1,11 @@
-"""Paths that people write in the config and in sheets: which of them can be used as they stand."""
+"""Check paths that people write in the config and in sheets."""
 
 import os
 import re
 from pathlib import Path
 
-# Linux and macOS: bytes of one name, and of a path as a whole; some are kept for our own names
-# below it (a session's maps, and the temporary names that they are written to first).
+# Linux and macOS: longest name and longest path in bytes. A part of the limit for paths is kept for
+# the names of files that are written below (a session's maps, and their temporary names).
 LONGEST_NAME, LONGEST_PATH = 255, 3500
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -13,10 +13,10 @@ _VARIABLE = re.compile(r"\$(?:\w+|\{\w*\})|^~")
 
 
 def path_fault(path: str) -> str | None:
-    """Say what is wrong with a path, with the remedy; None where nothing is.
+    """Describe what is wrong with a path, and the remedy; None if nothing is.
 
-    Nothing is looked up. Variables are not filled in: a job on another machine may have another
-    value of them than the plan that it belongs to.
+    Only the text of the path is checked, not the disk. Environment variables are refused, because
+    a job on another machine may have other values than the run that planned it.
     """
     if not path.strip():
         return "the path is empty; write one"
@@ -40,7 +40,7 @@ def path_fault(path: str) -> str | None:
             f"{path!r} has a line break, a tab or another sign that no path should have; rename it"
         )
     if len(os.fsencode(path)) <= LONGEST_NAME:
-        # Every cluster job looks at every scan's path; few are long.
+        # A short cut: every cluster job checks the paths of all scans, and few are long.
         return None
     longest = max(Path(path).parts, key=lambda part: len(os.fsencode(part)), default="")
     if len(os.fsencode(longest)) > LONGEST_NAME:
@@ -54,10 +54,11 @@ def path_fault(path: str) -> str | None:
 
 
 def told(path: str, home: str | Path) -> str:
-    """Tell a path to readers elsewhere: as seen from the study's or the workflow's folder.
+    """Return a path for readers on other machines.
 
-    Of a path that lies in neither, the name alone: the folders of somebody's disk are nobody's
-    business, and no other machine has them.
+    A path in the study's folder (the working directory) or in the workflow's (``home``) is given
+    relative to that folder. Of any other only the name is given, because the folders of a disk are
+    private and do not exist on other machines.
     """
     full = os.path.abspath(path)
     for folder in (os.getcwd(), os.path.abspath(home)):
@@ -67,7 +68,7 @@ def told(path: str, home: str | Path) -> str:
 
 
 def is_file(path: str | Path) -> bool:
-    """Say whether a file is there; a path that can be none, or is out of reach, is not."""
+    """Test whether a file exists; False for a path that is invalid or not accessible."""
     try:
         return Path(path).is_file()
     except (OSError, ValueError):

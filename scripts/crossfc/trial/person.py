@@ -1,4 +1,4 @@
-"""People and their sessions: the rows of the two sheets, checked against each other."""
+"""Read the sheets of people and sessions, and check them against each other."""
 
 import difflib
 import re
@@ -58,7 +58,13 @@ class Pair:
 def read_participants(
     sheet: Sheet, config: dict[str, Any], faults: list[str]
 ) -> dict[str, Participant]:
-    """Read the people of a trial; every fault is added to ``faults`` as one sentence."""
+    """Read the people of a trial; add one sentence to ``faults`` for each fault.
+
+    Returns
+    -------
+    dict
+        participant_id to `Participant`.
+    """
     groups = [g for g in config["groups"].values() if g]
     unused = config["unused"]["groups"]
     sequences = list(_orders(config))
@@ -103,9 +109,9 @@ def read_participants(
 
 
 def _absent_labels(sheet: Sheet, column: str, config: dict[str, Any], faults: list[str]) -> bool:
-    """Blame the config for a label that no row has, and say whether there is one.
+    """Add a fault for each label in the config that no row has; return whether there is one.
 
-    The rows are then not blamed for theirs.
+    If there is, the config is probably wrong, and the rows are not reported as faults as well.
     """
     key = f"{column}s"
     found = list(dict.fromkeys(row[column] for row in sheet.rows))
@@ -122,7 +128,7 @@ def _absent_labels(sheet: Sheet, column: str, config: dict[str, Any], faults: li
 
 
 def _foreign_sequences(sheet: Sheet, config: dict[str, Any], faults: list[str]) -> bool:
-    """Say in one sentence that the sheet writes orders in other words altogether."""
+    """Add one fault if no sequence in the sheet uses the config's treatments; return whether so."""
     used = [
         row
         for row in sheet.rows
@@ -152,7 +158,7 @@ def _some(words: list[str]) -> str:
 
 
 def _sequence_of_two(sequence: str | None, config: dict[str, Any]) -> str | None:
-    """Give the order of the two treatments, without those that are not used."""
+    """Return a sequence without the treatments that are not used."""
     if sequence is None or sequence in _orders(config):
         return sequence
     shorter = sequence
@@ -162,7 +168,7 @@ def _sequence_of_two(sequence: str | None, config: dict[str, Any]) -> str | None
 
 
 def _unusable_columns(sheet: Sheet, config: dict[str, Any], known: set[str]) -> list[str]:
-    """List covariates and blocks that are no columns, or columns of the design."""
+    """List faults of covariates and blocks: columns that do not exist or belong to the design."""
     faults = []
     blocks = config["group"]["blocks"]
     named = [("covariates", name) for name in declared(config)]
@@ -189,7 +195,7 @@ def _unusable_columns(sheet: Sheet, config: dict[str, Any], known: set[str]) -> 
             )
     used = {column for _, column in named}
     for column in sheet.columns:
-        # Any other column may be a covariate, so a misspelt one would exclude nobody, unseen.
+        # Further columns are allowed, so a misspelt "exclude" would silently exclude nobody.
         close = difflib.get_close_matches(column.lower(), ("exclude", "reason"), n=1, cutoff=0.8)
         if close and column not in known | used and close[0] not in sheet.columns:
             faults.append(
@@ -202,7 +208,10 @@ def _unusable_columns(sheet: Sheet, config: dict[str, Any], known: set[str]) -> 
 def covariate_types(
     sheet: Sheet, people: dict[str, Participant], config: dict[str, Any], faults: list[str]
 ) -> dict[str, str]:
-    """Tell the type of every covariate, and check the words of covariates and blocks."""
+    """Return the type of every covariate, and check the values of covariates and blocks.
+
+    One sentence is added to ``faults`` for each fault.
+    """
     rows = [
         row
         for row in sheet.rows
@@ -227,14 +236,14 @@ def read_sessions(
     config: dict[str, Any],
     faults: list[str],
 ) -> tuple[list[Session], list[Session]]:
-    """Read the sessions of a trial; every fault is added to ``faults`` as one sentence.
+    """Read the sessions of a trial; add one sentence to ``faults`` for each fault.
 
     Returns
     -------
     sessions : list of Session
-        Those of the crossover.
+        Sessions of the two treatments of the crossover.
     unused : list of Session
-        Those of further treatments, which the config leaves unused.
+        Sessions of further treatments (config key ``unused.treatments``).
     """
     treatments = list(config["treatments"].values())
     further = config["unused"]["treatments"]
@@ -325,7 +334,7 @@ def read_sessions(
 
 
 def _rank_periods(sessions: list[Session], unused: list[Session]) -> None:
-    """Number the periods of the two treatments 1 and 2 where there were others between them."""
+    """Renumber the periods of the two treatments as 1 and 2 if a person had further treatments."""
     known: dict[str, list[Session]] = {}
     for session in sessions:
         if session.period is not None and not session.exclude:
@@ -335,7 +344,7 @@ def _rank_periods(sessions: list[Session], unused: list[Session]) -> None:
     for person in among & known.keys():
         periods = sorted({s.period for s in known[person]})
         for session in known[person]:
-            # Of one session alone nobody knows whether the other came before it.
+            # With one session only, it is not known whether it was the first of the two.
             session.period = periods.index(session.period) + 1 if len(periods) == 2 else None
 
 
@@ -345,7 +354,7 @@ def _task(scan: str) -> str | None:
 
 
 def _other_task(sheet: Sheet, config: dict[str, Any], faults: list[str]) -> bool:
-    """Blame the config for a task that no scan of the sheet has, and say whether it is so."""
+    """Add a fault if no scan in the sheet has the task of the config; return whether so."""
     scans = [scan for row in sheet.rows for scan in (row.get("scan") or "").split(";")]
     found = list(dict.fromkeys(task for task in map(_task, scans) if task is not None))
     if not found or config["task"] in found:
@@ -359,9 +368,9 @@ def _other_task(sheet: Sheet, config: dict[str, Any], faults: list[str]) -> bool
 
 
 def scan_kind(scan: str) -> dict[str, str]:
-    """Give what says how a scan was taken: the entities of its name but for those of the run.
+    """Return the entities in a file name that describe how the scan was acquired.
 
-    What fMRIPrep adds to the name of a run says nothing of how it was taken.
+    These are all but sub, ses and run, and those that preprocessing adds to names.
     """
     try:
         entities, _, _ = parse_name(PurePosixPath(scan).name)
@@ -371,7 +380,7 @@ def scan_kind(scan: str) -> dict[str, str]:
 
 
 def _differing(first: dict[str, str], second: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """Give the entities in which two scans differ, with both labels in words."""
+    """Return the entities in which two scans differ, each with both labels in words."""
 
     def shown(key: str, kind: dict[str, str]) -> str:
         return f"{key}-{kind[key]}" if key in kind else f"no {key}"
@@ -384,7 +393,7 @@ def _differing(first: dict[str, str], second: dict[str, str]) -> dict[str, tuple
 
 
 def _check_repeats(sheet: Sheet, row: Row, scans: list[str], faults: list[str]) -> None:
-    """Check that the scans of one cell differ in the number of the run, and in nothing else."""
+    """Check that the scans in one cell differ in the number of the run only."""
     if len(scans) < 2:
         return
     where = sheet.at(row, "scan")
@@ -413,7 +422,11 @@ def check_acquisitions(
     config: dict[str, Any],
     faults: list[str],
 ) -> None:
-    """Check that the scans of one person were taken alike under both treatments."""
+    """Check that the scans of a person were acquired in the same way under both treatments.
+
+    Differences are compared by the entities in file names; one sentence is added to ``faults`` for
+    each.
+    """
     allowed = config["scans_may_differ_in"]
     first: dict[str, Session] = {}
     for session in sessions:
@@ -423,7 +436,7 @@ def check_acquisitions(
         earlier = first.setdefault(session.participant_id, session)
         different = _differing(scan_kind(earlier.scans[0]), scan_kind(session.scans[0]))
         for key, (before, now) in different.items():
-            # A task that is not the study's has its own fault.
+            # A wrong task is reported elsewhere.
             if key in allowed or key == "task" or earlier.treatment == session.treatment:
                 continue
             faults.append(
@@ -443,7 +456,7 @@ def _check_image(
     suffix: str,
     faults: list[str],
 ) -> None:
-    """Check that the name of an image is one of BIDS, below the data set, and of this person."""
+    """Check that an image has a BIDS name, a relative path, and entities that fit its row."""
     where = sheet.at(row, column)
     if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
         faults.append(f"{where}: write the path below the data set in place of {path}")
@@ -459,7 +472,7 @@ def _check_image(
     if found != suffix or extension not in (".nii", ".nii.gz"):
         faults.append(f"{where}: {path} is no image *_{suffix}.nii.gz; name one")
     for key, identifier in own.items():
-        # A data set without session folders has no such entity in its names.
+        # Names in a data set without session folders have no ses entity, which is no fault.
         if key in entities and f"{key}-{entities[key]}" != identifier:
             faults.append(
                 f"{where}: {path} is of {key}-{entities[key]} in a row of {identifier}; correct "
@@ -484,13 +497,16 @@ def check_crossover(
     config: dict[str, Any],
     faults: list[str],
 ) -> None:
-    """Check that nobody has a treatment or a period twice, or a period against the sequence."""
+    """Check that nobody has a treatment or period twice, or a period that contradicts the sequence.
+
+    One sentence is added to ``faults`` for each fault.
+    """
     orders = _orders(config)
     seen: dict[tuple[str, str], Session] = {}
     seen_period: dict[tuple[str, int], Session] = {}
     for session in sessions:
         person = participants[session.participant_id]
-        # A treatment that is none has its own fault already.
+        # An unknown treatment is reported elsewhere.
         known = session.treatment in config["treatments"].values()
         if person.exclude or session.exclude or not known:
             continue
@@ -519,7 +535,7 @@ def check_crossover(
 
 
 def _orders(config: dict[str, Any]) -> dict[str | None, dict[int, str]]:
-    """Give the two sequences by their labels, each with the treatment of every period."""
+    """Return the two possible sequences: label to a dictionary from period to treatment."""
     a, b = config["treatments"]["active"], config["treatments"]["control"]
     return {f"{a}-{b}": {1: a, 2: b}, f"{b}-{a}": {1: b, 2: a}}
 
@@ -527,7 +543,10 @@ def _orders(config: dict[str, Any]) -> dict[str | None, dict[int, str]]:
 def complete_order(
     participants: dict[str, Participant], sessions: list[Session], config: dict[str, Any]
 ) -> None:
-    """Fill in what one sheet leaves out and the other tells: sequence and period."""
+    """Fill in missing sequences from the periods of sessions, and missing periods from sequences.
+
+    ``participants`` and ``sessions`` are changed in place.
+    """
     orders = _orders(config)
     told: dict[str, set[tuple[int, str]]] = {}
     for session in sessions:

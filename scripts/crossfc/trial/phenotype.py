@@ -1,4 +1,4 @@
-"""Scores of a BIDS data set, from its phenotype tables."""
+"""Read the scores of a BIDS data set from its phenotype tables."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from crossfc.trial.sheet import Row, Sheet, did_you_mean, read_sheet
 
 @dataclass(frozen=True)
 class Score:
-    """A score as a table holds it, and where."""
+    """A score as written in a table, and the place of its cell for messages."""
 
     text: str | None
     place: str
@@ -29,15 +29,15 @@ def read_scores(
     people: Iterable[str],
     sessions: Iterable[str],
 ) -> tuple[dict[tuple[str, str], dict[str, Score]], list[str]]:
-    """Read the scores by person and session, as the tables hold them.
+    """Read the scores by person and session, as text.
 
-    A table may write people and sessions without their prefix, in another case or with other
-    zeros (``01``, ``1`` or ``SUB-01`` for ``sub-01``), as long as one only can be meant.
+    Tables may write people and sessions without their prefix, in another case or with other
+    leading zeros (``01``, ``1`` or ``SUB-01`` for ``sub-01``), as long as it is clear who is meant.
 
     Parameters
     ----------
     root : path
-        The data set.
+        Root of the data set.
     mapping : dict
         The config key ``dataset``.
     people, sessions : iterable of str
@@ -46,15 +46,16 @@ def read_scores(
     Returns
     -------
     scores : dict
-        (person, session) to scale to `Score`.
+        (person, session) to a dictionary from scale to `Score`.
     notes : list of str
-        Rows that are written otherwise, and rows that are nobody's or of no session.
+        Labels that are written differently, and rows whose person or session is not used.
 
     Raises
     ------
     Fault
-        If a table or column that the config names is not there, no row of a table is of the
-        study, a scale has no score in any session of the study, or two scores contradict.
+        If a table or column that the config names does not exist, no row of a table is of a
+        person in the data set, a scale has no score in any session of the study, or two scores of
+        one session differ.
     """
     known = Labels("sub", people), Labels("ses", [*mapping["sessions"], *sessions])
     scores: Scores = {}
@@ -83,7 +84,7 @@ def read_scores(
 
 
 def _tables(root: Path, mapping: dict[str, Any]) -> dict[str, list[Path]]:
-    """Give the tables of each pattern of the config key ``dataset.phenotype``."""
+    """Return the tables that match each pattern of the config key ``dataset.phenotype``."""
     tables: dict[str, list[Path]] = {}
     for pattern in mapping["phenotype"]:
         if not pattern or PurePosixPath(pattern).is_absolute():
@@ -109,12 +110,12 @@ def _tables(root: Path, mapping: dict[str, Any]) -> dict[str, list[Path]]:
 
 
 class _Match:
-    """Whose the rows of some tables are, and what is nobody's.
+    """Match the rows of tables to people and sessions, and collect those that match nobody.
 
     Parameters
     ----------
     known : (Labels, Labels)
-        Of people and of sessions.
+        The known people and sessions.
     sessions : set of str
         The sessions of the study.
     """
@@ -126,12 +127,12 @@ class _Match:
         self._otherwise: dict[tuple[str, str], None] = {}
 
     def rows(self, sheet: Sheet) -> list[tuple[Row, tuple[str, str]]]:
-        """Give the rows of the study's people and sessions, each with (person, session).
+        """Return the rows of the study's people and sessions, each with (person, session).
 
         Raises
         ------
         Fault
-            If no row is of a person of the data set, or one may be of several.
+            If no row belongs to a person of the data set, or a row may belong to several people.
         """
         found, of_people = [], 0
         for row in sheet.rows:
@@ -160,7 +161,7 @@ class _Match:
         return found
 
     def notes(self, tables: str) -> list[str]:
-        """Say what was taken for something else than it is written as, and what was not used."""
+        """Describe labels that were matched although written differently, and rows not used."""
         said = []
         if self._otherwise:
             taken = some(f"{word} as {meant}" for word, meant in self._otherwise)
@@ -177,7 +178,7 @@ class _Match:
 
 
 def _person(sheet: Sheet, row: Row) -> str:
-    """Give the person of a row; the table of one person has them in its name."""
+    """Return the person of a row; a table of a single person has the person in its file name."""
     if "participant_id" not in sheet.columns:
         first = sheet.path.name.split("_")[0]
         if first.startswith("sub-"):
@@ -214,18 +215,23 @@ def _check_scores(
 def check_ranges(
     scores: Scores, scales: dict[str, Scale], path: str, wanted: Iterable[str]
 ) -> None:
-    """Refuse scores that are no numbers or outside their scale, where the data set holds them.
+    """Check that scores are numbers within the range of their scale.
 
     Parameters
     ----------
     scores : dict
-        As `read_scores` gives it.
+        As returned by `read_scores`.
     scales : dict
-        The sheet of scales.
+        The content of the sheet of scales.
     path : str
-        Its name.
+        The name of that sheet.
     wanted : iterable of str
         The scales of the config key ``dataset.scales``.
+
+    Raises
+    ------
+    Fault
+        One sentence per fault, with the place in the data set.
     """
     raise_all(
         [

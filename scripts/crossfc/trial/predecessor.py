@@ -1,6 +1,6 @@
-"""The sheets that lie where `sheets` writes: what people wrote into them is kept, and never lost.
+"""Existing sheets that the rule `sheets` would replace: keep what people wrote into them.
 
-A sheet that lies there may be broken; that is a reason to write it anew.
+An existing sheet may be broken, which is a reason to write it again.
 """
 
 import os
@@ -15,13 +15,13 @@ from crossfc.trial.sheet import Row, Sheet, read_sheet, read_text
 
 
 class Predecessor:
-    """A sheet as it lay there before, read as far as it can be.
+    """An existing sheet, read as far as possible.
 
     Parameters
     ----------
     path : path
     keys : tuple of str
-        The columns that say whose a row is.
+        The columns that identify a row.
     """
 
     def __init__(self, path: Path, keys: tuple[str, ...]):
@@ -42,7 +42,7 @@ class Predecessor:
             self._rows.setdefault(tuple(row[k] for k in keys), row)
 
     def _salvaged(self, fault: Fault) -> Sheet:
-        """Give the rows of a broken sheet that can be told apart; the others are named."""
+        """Return the rows of a broken sheet that can be read; note those that cannot."""
         lines = [line.split("\t") for line in (self.text or "").splitlines()]
         columns = [cell.strip().strip('"') for cell in lines[0]] if lines else []
         rows, lost = [], []
@@ -63,14 +63,15 @@ class Predecessor:
         return Sheet(self.path, columns if rows else [], rows)
 
     def hand_over(self, rows: list[dict[str, object]], own_reasons: re.Pattern) -> None:
-        """Keep in new rows the exclusions that people wrote.
+        """Copy the exclusions that people wrote into the new rows.
 
         Parameters
         ----------
         rows : list of dict
-            Of the new sheet; changed in place.
+            Rows of the new sheet; changed in place.
         own_reasons : pattern
-            Reasons that `sheets` writes itself: an exclusion with another one was made by hand.
+            Matches reasons that the rule `sheets` writes itself; an exclusion with any other
+            reason was made by hand.
         """
         by_key = {tuple(str(row[k]) for k in self._keys): row for row in rows}
         for key, old in self._rows.items():
@@ -90,16 +91,16 @@ class Predecessor:
     def keep_columns(
         self, columns: list[str], rows: list[dict[str, object]], allowed: set[str] | None
     ) -> None:
-        """Keep columns that people added, which the data set does not give.
+        """Copy columns that people added to the sheet into the new one.
 
         Parameters
         ----------
         columns : list of str
-            Of the new sheet; added to in place, before ``exclude``.
+            Columns of the new sheet; changed in place (inserted before ``exclude``).
         rows : list of dict
-            Of the new sheet; changed in place.
+            Rows of the new sheet; changed in place.
         allowed : set of str or None
-            The columns that the sheet may have besides its own; None for any.
+            Additional columns that the sheet may have; None for any.
         """
         by_key = {tuple(str(row[k]) for k in self._keys): row for row in rows}
         for column in self.columns:
@@ -116,7 +117,7 @@ class Predecessor:
             )
 
     def differences(self, new: Sheet) -> list[str]:
-        """List in words what a new sheet says otherwise than the one that lay there."""
+        """Describe the differences between a new sheet and this one."""
         rows = {tuple(row[k] for k in self._keys): row for row in new.rows}
         said = []
         cells = [
@@ -140,7 +141,7 @@ class Predecessor:
 
 
 def replace_both(texts: dict[Path, str]) -> dict[Path, Path | None]:
-    """Write sheets, all or none; what lay there is kept beside, under a name of its own.
+    """Write several sheets, all or none; copies of existing files are kept beside them.
 
     Parameters
     ----------
@@ -150,12 +151,12 @@ def replace_both(texts: dict[Path, str]) -> dict[Path, Path | None]:
     Returns
     -------
     dict
-        Path to the copy of what lay there, None where nothing did.
+        Path to the copy of the existing file; None if there was none.
 
     Raises
     ------
     OSError
-        If one cannot be written; all are then as they were.
+        If a file cannot be written; all files are then as they were before.
     """
     copies: dict[Path, Path | None] = {}
     new: dict[Path, Path] = {}
@@ -188,7 +189,7 @@ def replace_both(texts: dict[Path, str]) -> dict[Path, Path | None]:
 
 
 def _copy(path: Path) -> Path:
-    """Copy a file beside itself under the first free number."""
+    """Copy a file to ``<name>.bak-<number>`` beside it, with the first free number."""
     number = 1
     while os.path.lexists(copy := path.with_name(f"{path.name}.bak-{number}")):
         number += 1

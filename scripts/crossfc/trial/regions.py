@@ -1,4 +1,4 @@
-"""Seeds and targets: rows of sheets that say where a region is."""
+"""Read the sheets of seeds and targets, whose rows say where regions are."""
 
 import re
 from dataclasses import asdict, dataclass
@@ -14,14 +14,17 @@ PLACE = ["kind", "x", "y", "z", "radius_mm", "file", "label", "space", "citation
 SEED_COLUMNS = ["set", "seed", *PLACE, "provenance"]
 TARGET_COLUMNS = ["target", *PLACE, "provenance"]
 
-# ASSUME: a template brain in MNI space fits in this box (mm); the exact test against the
-# session's mask comes with the data.
+# ASSUME: a template brain in MNI space fits in this box (mm). Whether a region lies in the mask of
+# a session is tested later.
 _BOX = {"x": (-80, 80), "y": (-115, 85), "z": (-75, 95)}
 
 
 @dataclass(frozen=True)
 class Region:
-    """One part of a region; a region of several rows is their union (such as both hemispheres)."""
+    """One row of the sheet. A region with several rows is their union (such as both hemispheres).
+
+    Coordinates are in mm (MNI152). ``kind`` is sphere, mask or label.
+    """
 
     name: str
     kind: str
@@ -36,7 +39,7 @@ class Region:
     provenance: str | None
 
     def as_dict(self, name_column: str) -> dict[str, object]:
-        """Give a plain dictionary with the name under ``seed`` or ``target``."""
+        """Return a plain dictionary with the name under ``seed`` or ``target``."""
         plain = asdict(self)
         return {name_column: plain.pop("name")} | plain
 
@@ -68,12 +71,12 @@ def read_targets(path: str | Path) -> list[Region]:
 
 
 def choose_set(sets: dict[str, list[Region]], name: str, pipeline: str, path: str) -> list[Region]:
-    """Give one seed set by name.
+    """Return one seed set by name.
 
     Raises
     ------
     Fault
-        If there is none of that name.
+        If there is no set of that name.
     """
     if name not in sets:
         raise Fault(
@@ -84,7 +87,7 @@ def choose_set(sets: dict[str, list[Region]], name: str, pipeline: str, path: st
 
 
 def names(regions: list[Region]) -> list[str]:
-    """Give the names in order, each once."""
+    """Return the names of regions in the order of the sheet, without repetitions."""
     return list(dict.fromkeys(region.name for region in regions))
 
 
@@ -99,7 +102,7 @@ def _regions(sheet: Sheet, column: str) -> list[tuple[Row, Region]]:
             )
             continue
         if row[column] == column:
-            # The tables of edges have a column of this name already.
+            # Tables of edges already have a column of this name.
             faults.append(f"{sheet.at(row, column)}: a region needs another name than {column!r}")
             continue
         if "set" in row.cells and row.get("set") is None:

@@ -1,4 +1,4 @@
-"""Rating scales: their range and direction live in a sheet, never in code."""
+"""Rating scales, whose range and direction are in a sheet and not in the code."""
 
 import math
 import re
@@ -9,13 +9,13 @@ from crossfc.fault import raise_all
 from crossfc.trial.sheet import Row, Sheet, read_sheet
 
 SCALE_COLUMNS = ["scale", "instrument", "lowest", "highest", "better"]
-# Further columns: what the scale measures, and where it is from.
+# Optional columns: what the scale measures, and its source.
 _TOLD = ["construct", "citation", "provenance", "note"]
 
 
 @dataclass(frozen=True)
 class Scale:
-    """An instrument: its range, and whether a higher score is better or worse."""
+    """A rating scale: its range, and whether a higher score is better or worse."""
 
     scale: str
     instrument: str
@@ -32,7 +32,12 @@ def read_scales(path: str | Path, taken: tuple[str, ...] = ()) -> dict[str, Scal
     ----------
     path : path
     taken : tuple of str
-        Columns of the sheet of sessions that are no scales.
+        Columns of the sheet of sessions that are not scales; no scale may have such a name.
+
+    Returns
+    -------
+    dict
+        Name to `Scale`.
 
     Raises
     ------
@@ -75,7 +80,10 @@ def read_scales(path: str | Path, taken: tuple[str, ...] = ()) -> dict[str, Scal
 
 
 def read_score(sheet: Sheet, row: Row, scale: Scale, faults: list[str]) -> float | None:
-    """Read a score; what is no number or out of the scale's range becomes a fault."""
+    """Return the score in a row, None if it is missing.
+
+    A sentence is added to ``faults`` if it is not a number or is outside the range of the scale.
+    """
     text = row.get(scale.scale)
     if text is None:
         return None
@@ -93,7 +101,7 @@ def read_score(sheet: Sheet, row: Row, scale: Scale, faults: list[str]) -> float
 
 
 def number(text: str | None) -> float | None:
-    """Give a finite number, or None: n/a, words, and what only Python takes for a number."""
+    """Convert text to a finite number; None for n/a, words, and notations such as 1_000."""
     try:
         value = float(text) if text is not None and "_" not in text else math.nan
     except ValueError:

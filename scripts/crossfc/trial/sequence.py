@@ -1,4 +1,4 @@
-"""The order of treatments as a number, the same for sheets, scores and maps."""
+"""The order of treatments as a number, used in the same way for sheets, scores and maps."""
 
 from collections.abc import Mapping
 
@@ -7,12 +7,13 @@ from crossfc.trial.sheet import MISSING
 
 
 def sequence_code(sequence: object, treatments: Mapping[str, str]) -> int | None:
-    """Code a sequence: -1 active first, +1 control first, None not known.
+    """Return the code of a sequence: -1 if active came first, +1 if control did, None if unknown.
 
-    With D = active - control, an active-first person has D = drug + period 1 - period 2 and a
-    control-first one D = drug + period 2 - period 1. So the slope of D on this code, which is not
-    centred, is the period effect (period 2 minus period 1) and the intercept the drug effect
-    without it (Jones and Kenward 2014, Design and Analysis of Cross-Over Trials, ch. 2).
+    Let D = active - control. If active came first, D = drug + period 1 - period 2; if control came
+    first, D = drug + period 2 - period 1. So in a regression of D on this code, which is not
+    centred, the slope is the period effect (period 2 minus period 1), and the intercept is the
+    drug effect adjusted for it (Jones and Kenward 2014, Design and Analysis of Cross-Over Trials,
+    ch. 2).
 
     Parameters
     ----------
@@ -24,9 +25,9 @@ def sequence_code(sequence: object, treatments: Mapping[str, str]) -> int | None
     Raises
     ------
     Fault
-        If the sequence is none of the trial's two.
+        If the sequence is not one of the two of the trial.
     """
-    # NaN is how a data frame says that a cell is missing; it alone differs from itself.
+    # A data frame marks a missing cell by NaN, which is the only value that differs from itself.
     if sequence is None or sequence in MISSING or sequence != sequence:
         return None
     active, control = treatments["active"], treatments["control"]

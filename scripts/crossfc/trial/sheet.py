@@ -1,7 +1,7 @@
-"""Sheets: tab-separated tables that people review, read so that a fault can be located.
+"""Sheets: tab-separated tables that people edit, read so that messages can name row and column.
 
-Read with the standard library and kept as text: every cluster job plans the workflow again, and
-pandas would cost each of them most of a second.
+They are read with the standard library and kept as text. Every cluster job plans the workflow
+again, and importing pandas would take most of a second each time.
 """
 
 import csv
@@ -16,9 +16,9 @@ from crossfc.content import stand_in
 from crossfc.fault import Fault, at
 from crossfc.jobs import planned
 
-# The words for a missing value, the same wherever a user's table is read. BIDS has n/a; the others
-# are what spreadsheets, R and pandas write. "None" and "unknown" are none of them: either may be a
-# category (such as of medication).
+# The words for a missing value in any table of the user. BIDS uses n/a; the others are written by
+# spreadsheets, R and pandas. "None" and "unknown" are not included, because they may be categories
+# (such as of medication).
 MISSING = frozenset(
     ["", "NaN", "-NaN"]
     + [
@@ -31,7 +31,7 @@ MISSING = frozenset(
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a sheet: its cells by column, and its number as a spreadsheet counts."""
+    """One row of a sheet: its cells by column, and its number (the header is row 1)."""
 
     number: int
     cells: dict[str, str]
@@ -40,21 +40,21 @@ class Row:
         return self.cells[column]
 
     def get(self, column: str) -> str | None:
-        """Give a cell, or None where it is missing (`MISSING`, or no such column)."""
+        """Return a cell; None if it is missing (see `MISSING`) or there is no such column."""
         value = self.cells.get(column, "")
         return None if value in MISSING else value
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table with its file name, for sentences that say where a fault is."""
+    """A table with its file name, which messages about faults need."""
 
     path: Path
     columns: list[str]
     rows: list[Row]
 
     def at(self, row: Row | None = None, column: str | None = None) -> str:
-        """Say where a cell is, as ``config/sessions.tsv, row 3, column "period"``."""
+        """Describe where a cell is, such as ``config/sessions.tsv, row 3, column "period"``."""
         return at(self.path, None if row is None else row.number, column)
 
 
@@ -68,11 +68,11 @@ def read_sheet(
     Parameters
     ----------
     path : path
-        The file. UTF-8, with or without a byte-order mark.
+        The file, UTF-8 with or without a byte-order mark.
     required : iterable of str
-        Columns that must be there.
+        Columns that the sheet must have.
     allowed : iterable of str, optional
-        All columns that may be there; None allows any.
+        All columns that the sheet may have; None allows any.
 
     Returns
     -------
@@ -81,9 +81,9 @@ def read_sheet(
     Raises
     ------
     Fault
-        If the file is missing, is no UTF-8 text, is not tab-separated, lacks a column, has one
-        that is unknown, repeated or without a name, or has a row with another number of cells
-        than the header.
+        If the file is missing, is not UTF-8 text, is not tab-separated, lacks a column, has a
+        column that is unknown, repeated or without a name, or has a row whose number of cells
+        differs from that of the header.
     """
     path, required = Path(path), list(required)
     table = _cells(path)
@@ -107,12 +107,13 @@ def read_sheet(
 def read_text(path: str | Path) -> str:
     """Read UTF-8 text, with or without a byte-order mark.
 
-    Of a file that the run of this job was planned from, what it held then.
+    In a job of a run, the files from which the run was planned are returned as they were then,
+    even if they were edited since.
 
     Raises
     ------
     Fault
-        If the file is missing, is a folder, cannot be read or is something else than UTF-8 text.
+        If the file is missing, is a folder, cannot be read or is not UTF-8 text.
     """
     why = stand_in(path)
     if why is not None:
@@ -123,7 +124,7 @@ def read_text(path: str | Path) -> str:
         with open(path, encoding="utf-8-sig", newline="") as lines:
             return lines.read()
     except UnicodeDecodeError as error:
-        # The position is one of a chunk, not of the file.
+        # The position is not reported, because it counts from the start of a chunk of the file.
         sign = error.object[error.start]
         raise Fault(
             f"{path} is no UTF-8 text (it has the byte 0x{sign:02x}); save it as UTF-8"
@@ -136,25 +137,25 @@ def read_text(path: str | Path) -> str:
     except PermissionError:
         raise Fault(f"{path} cannot be read; ask its owner for the permission") from None
     except (OSError, ValueError) as error:
-        # A name over 255 bytes, a loop of links, a NUL in the path.
+        # Such as a name over 255 bytes, a loop of links, or a NUL in the path.
         why = getattr(error, "strerror", None) or error
         raise Fault(f"{_short(path)} cannot be read ({why}); correct its path") from None
 
 
 def _short(path: str | Path) -> str:
-    """Give a path as it can be printed: not over many lines."""
+    """Return a path shortened for printing."""
     text = str(path)
     return text if len(text) <= 120 else f"{text[:100]}… ({len(text)} characters)"
 
 
 def _cells(path: Path) -> list[tuple[int, list[str]]]:
-    """Give the rows that hold anything, with their numbers."""
+    """Return the rows that are not empty, each with its number."""
     lines = csv.reader(io.StringIO(read_text(path), newline=""), delimiter="\t", strict=True)
     table: list[tuple[int, list[str]]] = []
     number = 0
     try:
         for number, cells in enumerate(lines, 1):
-            # A quotation mark that is not closed swallows the rows below it.
+            # If a quotation mark is not closed, the rows below become part of the cell.
             if any("\n" in cell or "\r" in cell for cell in cells):
                 raise Fault(
                     f"{at(path, number)} has a cell that goes over several lines; remove its "
@@ -202,9 +203,9 @@ def _check_columns(
 
 
 def format_sheet(columns: list[str], rows: Iterable[dict[str, object]]) -> str:
-    """Give rows as tab-separated text with ``n/a`` where a cell is None or empty.
+    """Format rows as tab-separated text, with ``n/a`` for cells that are None or empty.
 
-    A line break inside a cell becomes a space, so that every row stays one line.
+    A line break inside a cell becomes a space, so that every row is one line.
     """
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
@@ -216,6 +217,6 @@ def format_sheet(columns: list[str], rows: Iterable[dict[str, object]]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Give ``; did you mean X?``, or nothing where no known word is close."""
+    """Return ``; did you mean X?``, or "" if no known word is similar."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""

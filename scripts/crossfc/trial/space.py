@@ -1,16 +1,17 @@
-"""Spaces: which of the labels in file names mean one in which MNI coordinates hold.
+"""Decide by the label of a space whether MNI coordinates can be used in it.
 
-Seeds and targets are MNI152 coordinates. In another space the same numbers are another place: in
-a person's own space (T1w) 7 to 38 mm off. The versions of MNI152 differ from each other by some
-millimetres at most (Evans et al. 2012, NeuroImage 62:911-922), which smoothing and the size of a
-seed cover; what is further off, or of other brains, is refused.
+Seeds and targets are MNI152 coordinates. In another space the same numbers are another place: in a
+person's own space (T1w) 7 to 38 mm away. The versions of MNI152 differ from each other by some
+millimetres at most (Evans et al. 2012, NeuroImage 62:911-922), which is small compared with
+smoothing and the size of a seed. Spaces that differ more, or that are averages of other brains
+(such as children's), are refused.
 """
 
 import re
 
 from crossfc.trial.sheet import did_you_mean
 
-# Averages of adults, aligned to MNI152, as BIDS 1.10 and TemplateFlow spell them.
+# Templates of adults aligned to MNI152, as spelt in BIDS 1.10 and TemplateFlow.
 MNI = (
     "MNI152NLin2009cAsym",
     "MNI152NLin2009cSym",
@@ -22,10 +23,10 @@ MNI = (
     "MNI152NLin6ASym",
     "MNI152NLin6Sym",
     "MNI152Lin",
-    # SPM12's and CAT12's: 549 adults, normalised to MNI152.
+    # Template of SPM12 and CAT12: 549 adults, normalised to MNI152.
     "IXI549Space",
 )
-# Words that name no version; ready maps of other programs come with no better one.
+# Labels without a version, which are accepted for ready maps of other programs.
 UNVERSIONED = ("MNI152", "MNI")
 
 _WHY = {
@@ -42,19 +43,19 @@ _WHY = {
 
 
 def problem(space: str, *, unversioned: bool = False) -> str | None:
-    """Say why MNI coordinates do not hold in a space.
+    """Explain why MNI coordinates cannot be used in a space.
 
     Parameters
     ----------
     space : str
-        A label, as in the entity ``space`` of a file's name.
+        A label, as in the entity ``space`` of a file name.
     unversioned : bool
-        Take the words MNI152 and MNI as well.
+        Accept the labels MNI152 and MNI as well.
 
     Returns
     -------
     str or None
-        What follows the label in a sentence; None where they hold.
+        A phrase to follow the label in a sentence; None if MNI coordinates can be used.
     """
     known = MNI + (UNVERSIONED if unversioned else ())
     if space in known:

@@ -1,6 +1,7 @@
-"""Confound strategies: the file that says which columns are regressed out, checked key by key.
+"""Read and check the file of confound strategies, which says which columns are regressed out.
 
-A key that nobody reads would remove nothing while the methods text says that it did.
+Every key is checked: a misspelt key would remove nothing, although the methods text says that it
+did.
 """
 
 from collections.abc import Iterable
@@ -18,7 +19,7 @@ def read_strategies(path: str | Path, schema: dict[str, Any]) -> dict[str, dict[
     Parameters
     ----------
     path : path
-        YAML.
+        The YAML file.
     schema : dict
         The JSON Schema of such files.
 
@@ -26,14 +27,14 @@ def read_strategies(path: str | Path, schema: dict[str, Any]) -> dict[str, dict[
     -------
     dict
         Name to strategy: ``columns`` (nested lists of names and patterns), ``compcor`` (tissue to
-        number of components), ``methods`` (sentence), ``no_confounds``. Keys that are not in the
-        file are not added.
+        number of components), ``methods`` (sentence), ``no_confounds``. Only keys in the file are
+        included.
 
     Raises
     ------
     Fault
-        One sentence per fault: unknown keys with the nearest known one, values of a wrong type, a
-        strategy that removes nothing and does not say that it means to.
+        One sentence per fault: unknown keys (with the most similar known one), values of a wrong
+        type, or a strategy that removes nothing without ``no_confounds: true``.
     """
     from jsonschema import Draft202012Validator
 
@@ -50,14 +51,14 @@ def read_strategies(path: str | Path, schema: dict[str, Any]) -> dict[str, dict[
         ]
     )
     for strategy in strategies.values():
-        # JSON Schema takes 5.0 for a whole number.
+        # JSON Schema accepts 5.0 as a whole number.
         if strategy.get("compcor"):
             strategy["compcor"] = {k: int(v) for k, v in strategy["compcor"].items()}
     return strategies
 
 
 def flat(columns: Any) -> list[str]:
-    """Give nested lists of names as one list; YAML anchors nest them."""
+    """Flatten nested lists of names, which YAML anchors produce, into one list."""
     if columns is None:
         return []
     if isinstance(columns, list):
@@ -81,7 +82,7 @@ def _contradiction(strategy: dict[str, Any]) -> str | None:
 
 
 def _sentences(error: Any, strategies: Any) -> Iterable[str]:
-    """Say in words what the schema refuses."""
+    """Describe an error of the schema in sentences."""
     path = list(error.absolute_path)
     if not path:
         yield (
@@ -106,7 +107,7 @@ def _sentences(error: Any, strategies: Any) -> Iterable[str]:
     elif error.validator == "required":
         known = error.schema["properties"]
         if any(did_you_mean(str(k), known).endswith("methods?") for k in value if k not in known):
-            return  # misspelt, which is told already
+            return  # the key is misspelt, which is reported already
         yield (
             f"{where}: has no methods; write the sentence that the methods text is to print, which "
             "says what is regressed out"
@@ -129,7 +130,7 @@ def _sentences(error: Any, strategies: Any) -> Iterable[str]:
 
 
 def _odd(value: Any) -> str:
-    """Name the part of a list of columns that is no text; the whole where it is no list."""
+    """Return the first invalid entry of a list of columns; the whole value if it is no list."""
     if isinstance(value, list):
         return next((_odd(inner) for inner in value if not _is_column(inner)), repr(value))
     return repr(value)

@@ -1,7 +1,7 @@
-"""The template's pieces: the ICBM 2009a symmetric average brain that nilearn carries.
+"""Load the images of the template (ICBM 2009a symmetric average brain), bundled with nilearn.
 
-The files are found beside nilearn without importing it, because that import costs more than a
-session's connectivity.
+The files are read from nilearn's folder without importing nilearn, because the import takes longer
+than computing the connectivity of a session.
 """
 
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ _FILE = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
 
 
 def load_template(kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Load one piece of the template at 1 mm (Fonov et al. 2011, NeuroImage 54:313).
+    """Load one image of the template at 1 mm (Fonov et al. 2011, NeuroImage 54:313).
 
     Parameters
     ----------
@@ -28,7 +28,12 @@ def load_template(kind: str) -> tuple[np.ndarray, np.ndarray]:
     data : ndarray of float32, shape (197, 233, 189)
         Between 0 and 1.
     affine : ndarray, shape (4, 4)
-        Voxel to world (mm, RAS+).
+        Voxel indices to world coordinates (mm, RAS+).
+
+    Raises
+    ------
+    Fault
+        If nilearn is not installed or lacks the file.
     """
     spec = find_spec("nilearn")
     if spec is None or not spec.submodule_search_locations:
@@ -38,7 +43,7 @@ def load_template(kind: str) -> tuple[np.ndarray, np.ndarray]:
     if not path.is_file():
         raise Fault(f"{path} is missing; install nilearn 0.9 or newer, whole")
     image = nibabel.load(path)
-    # dataobj keeps the 8 bits, get_fdata would make 70 MB of doubles of it
+    # dataobj keeps the 8-bit values; get_fdata would make 70 MB of float64 from them.
     data = np.asanyarray(image.dataobj).astype(np.float32)
     data /= np.float32(255)
     return data, image.affine

@@ -1,7 +1,7 @@
-"""The files of a BIDS data set by name: which scans and anatomies it holds.
+"""Find the scans and anatomies of a BIDS data set by their names.
 
-Names only: a data set whose images are elsewhere (a listing of paths, or links into an annex that
-is not fetched) reads like any other. Folders that are links are gone into.
+Only names are read, so that images may be elsewhere (a listing of paths, or links of git-annex
+whose content was not fetched). Links to folders are followed.
 """
 
 import os
@@ -20,7 +20,7 @@ from crossfc.trial.sheet import did_you_mean, read_text
 _IMAGE = (".nii.gz", ".nii")
 _BESIDE = (".json", ".tsv", ".tsv.gz")
 
-# A sentence of `sheets` and of the plan.
+# Message used by the rule `sheets` and by the plan.
 MULTI_ECHO = (
     "{}: scans of several echoes are not preprocessed here, and one echo alone would be another "
     "measurement; preprocess them with fMRIPrep and use entry fmriprep (a scan of one echo needs "
@@ -30,17 +30,17 @@ MULTI_ECHO = (
 
 @dataclass
 class Tree:
-    """What lies in a data set.
+    """The files of a data set.
 
     Attributes
     ----------
     root : path
     files : list of path
-        Files in folders of people, below the root, without hidden ones.
+        Files in the folders of people, relative to the root, without hidden ones.
     empty : list of str
-        Folders of people in which nothing lies.
+        Folders of people without files.
     aside : list of str
-        Names of folders and images that look like part of the data set and are no BIDS names.
+        Folders and images that look like part of the data set but do not have BIDS names.
     """
 
     root: Path
@@ -50,29 +50,33 @@ class Tree:
 
     @property
     def people(self) -> set[str]:
-        """Give the people in whose folders files lie."""
+        """People whose folders contain files."""
         return {path.parts[0] for path in self.files}
 
     @property
     def sessions(self) -> set[tuple[str, str]]:
-        """Give person and session of every session folder in which files lie."""
+        """Person and session of every session folder that contains files."""
         return {p.parts[:2] for p in self.files if len(p.parts) > 2 and p.parts[1][:4] == "ses-"}
 
 
 def read_tree(root: Path, listing: str | None) -> Tree:
-    """Look through a data set's folders, or through a listing of its paths.
+    """Read the files of a data set from its folders, or from a listing of its paths.
 
     Parameters
     ----------
     root : path
     listing : str, optional
-        A file below ``root`` with one path per line, used where it exists.
+        A file below ``root`` with one path per line; it is used if it exists.
+
+    Returns
+    -------
+    Tree
 
     Raises
     ------
     Fault
-        If a folder of a person or session is a file, a link to nothing, cannot be read or is
-        written in another case, or if the listing has no path of a data set.
+        If a folder of a person or session is a file or a broken link, cannot be read or is written
+        in another case, or if the listing has no path of a data set.
     """
     if listing is not None and (root / listing).is_file():
         lines = read_text(root / listing).splitlines()
@@ -102,9 +106,9 @@ def _of_a_person(path: PurePosixPath) -> bool:
 
 
 class _Walk:
-    """Go through sub-*/[ses-*/]<data type>/, the only folders that hold scans.
+    """Walk through sub-*/[ses-*/]<data type>/, the only folders that contain scans.
 
-    derivatives/ and sourcedata/ hold files of the same names and are not gone into.
+    derivatives/ and sourcedata/ contain files with the same names and are skipped.
     """
 
     def __init__(self, root: Path):
@@ -137,7 +141,7 @@ class _Walk:
         return sorted(entries, key=lambda e: e.name)
 
     def _is_folder(self, entry: os.DirEntry) -> bool:
-        """Say whether what must be a folder is one; a fault where it is not."""
+        """Test whether an entry is a folder; add a fault if it is not."""
         if entry.is_dir():
             return True
         what, remedy = "is a file where a folder is due", "rename it"
@@ -148,7 +152,7 @@ class _Walk:
         return False
 
     def _misnamed(self, entry: os.DirEntry, entity: str, names: Collection[str]) -> None:
-        """Refuse sub-… or ses-… in another case, and put other such names aside."""
+        """Add a fault for a folder with sub or ses in another case; collect other odd names."""
         proper = re.sub(f"(?i)^{entity}[-_]", f"{entity}-", entry.name)
         right = re.fullmatch(f"{entity}-[A-Za-z0-9]+", proper) and proper not in names
         if entry.is_dir() and right:
@@ -169,7 +173,7 @@ class _Walk:
         self._types(person.path)
 
     def _types(self, folder: str) -> None:
-        """Take the files of a folder, and of its folders of data types."""
+        """Collect the files of a folder and of its subfolders (data types)."""
         entries = self._entries(folder)
         names = {e.name for e in entries}
         for entry in entries:
@@ -206,7 +210,7 @@ def _is_bids(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Run:
-    """A BOLD run by its name."""
+    """A BOLD run, described by its name."""
 
     path: str
     person: str
@@ -215,12 +219,12 @@ class Run:
 
     @property
     def kind(self) -> dict[str, str]:
-        """Give what must be the same in repeats: all entities but those of the run itself."""
+        """Entities that must be the same in repeat runs: all but sub, ses and run."""
         return {k: v for k, v in self.entities.items() if k not in ("sub", "ses", "run")}
 
     @property
     def place(self) -> str:
-        """Such as ``sub-01 ses-1``."""
+        """Person and session, such as ``sub-01 ses-1``."""
         return f"{self.person} {self.session}".strip()
 
 
@@ -235,20 +239,21 @@ def find_scans(
     config : dict
         A checked configuration.
     people : collection of str
-        Who is part of the study: what others' sessions hold cannot be at fault.
+        The people in the study; scans of others are ignored.
 
     Returns
     -------
     scans : dict
-        (person, session) to paths; several are repeats that differ in ``run`` only.
+        (person, session) to paths; several paths are repeats that only differ in ``run``.
     notes : list of str
-        What was not taken, by name and reason.
+        Which scans are not used, and why.
 
     Raises
     ------
     Fault
-        If no scan is the study's, with what is there; if scans of one session are no repeats; if
-        echoes are to be preprocessed; if a scan lies in another's folder.
+        If no scan fits the study (with what the data set has), if scans of one session are not
+        repeats of one another, if scans of several echoes would have to be preprocessed, or if a
+        scan lies in the folder of another person or session.
     """
     notes: list[str] = []
     faults: list[str] = []
@@ -281,7 +286,7 @@ def _runs(
     faults: list[str],
     notes: list[str],
 ) -> list[Run]:
-    """List the BOLD runs of people in the study; those of derivatives by their raw names."""
+    """List the BOLD runs of people in the study; derivatives are listed by their raw names."""
     found: dict[str, Run] = {}
     derived, loose, elsewhere, formats = [], [], [], []
     for path in tree.files:
@@ -339,7 +344,7 @@ def _runs(
 
 
 def _index(label: str) -> int | None:
-    """Give the number of a run or echo (01 is 1); None where it is none."""
+    """Return the number of a run or echo (1 for 01); None if the label is not a number."""
     return int(label) if label.isascii() and label.isdecimal() else None
 
 
@@ -348,7 +353,7 @@ def _number(run: Run) -> int | None:
 
 
 def _filters(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Give what a scan must be, each with the config key that says so."""
+    """Return the conditions that a scan must fulfil, each with its config key."""
     mapping = config["dataset"]["scan"]
     for key, value in ({"task": config["task"]} | mapping.get("entities", {})).items():
         yield key, lambda run, key=key, value=value: _same(key, run.entities.get(key), value)
@@ -371,12 +376,12 @@ def _say_filtered(
     config: dict[str, Any],
     notes: list[str],
 ) -> None:
-    """Say which sessions lose all their scans by a choice of the config.
+    """Note which sessions lose all their scans by a condition in the config.
 
     Raises
     ------
     Fault
-        If nobody's scan is left, or a label differs in case only.
+        If no scan is left at all, or a label differs from the config in case only.
     """
     scan = config["dataset"]["scan"]
     entity = "run" if key == "runs" else key
@@ -413,7 +418,7 @@ def _shown(key: str, value: str | None) -> str:
 
 
 def _one_echo(runs: list[Run], echoes: list[str]) -> list[Run]:
-    """Take the first of the echoes of a run; fMRIPrep names what it makes of them without echo."""
+    """Keep the first echo of each run, to stand for all: fMRIPrep combines the echoes."""
     if not any("echo" in run.entities for run in runs):
         return runs
     echoes.append(runs[0].place)
@@ -424,7 +429,7 @@ def _one_echo(runs: list[Run], echoes: list[str]) -> list[Run]:
 
 
 def _check_repeats(scans: Iterable[list[Run]]) -> None:
-    """Refuse scans of one session that differ in more than the number of the run."""
+    """Refuse scans of one session that differ in more than ``run``."""
     differing: dict[str, tuple[list[str], str]] = {}
     faults = []
     for runs in scans:
@@ -454,7 +459,7 @@ def _check_repeats(scans: Iterable[list[Run]]) -> None:
 
 
 def _say_kinds(scans: Iterable[list[Run]], notes: list[str]) -> None:
-    """Say where the scans of the study are not all of one kind."""
+    """Note the entities in which scans of the study differ."""
     scans = [runs for runs in scans if runs]
     for key in sorted({key for runs in scans for key in runs[0].kind} - {"task", "echo", "part"}):
         places: dict[str, list[str]] = {}
@@ -469,7 +474,7 @@ def _say_kinds(scans: Iterable[list[Run]], notes: list[str]) -> None:
 
 
 def find_anatomies(files: list[PurePosixPath]) -> dict[str, list[tuple[str, str]]]:
-    """List the T1w images by person, each as (session or "", path); derivatives are none."""
+    """List the T1w images of each person as (session or "", path), without derivatives."""
     found: dict[str, list[tuple[str, str]]] = {}
     for path in files:
         if len(path.parts) not in (3, 4) or path.parts[-2] != "anat":

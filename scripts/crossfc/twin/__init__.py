@@ -1,1 +1,1 @@
-"""The digital twin: people, scans and scores whose truth is known."""
+"""The digital twin: simulated people, scans and scores with known true effects."""

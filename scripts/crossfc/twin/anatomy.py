@@ -1,4 +1,4 @@
-"""The anatomy a twin is built on: the template at the twin's resolution, and its tissues."""
+"""Anatomy of the twin: the template at the twin's resolution, and its tissues."""
 
 from functools import lru_cache
 
@@ -9,18 +9,18 @@ from crossfc.trial.template import load_template
 
 
 def coarsen(data: np.ndarray, step: int) -> np.ndarray:
-    """Take every ``step``-th voxel after a triangular filter of that half-width.
+    """Smooth with a triangular filter of half-width ``step``, then take every ``step``-th voxel.
 
     Parameters
     ----------
     data : ndarray, shape (i, j, k)
     step : int
-        1 gives the data back.
+        Voxels; 1 returns the data unchanged.
 
     Returns
     -------
     ndarray of float32, shape (ceil(i / step), ceil(j / step), ceil(k / step))
-        Voxel 0 stays where it was, so the origin of the affine does not move.
+        Voxel 0 keeps its position, so the origin of the affine does not change.
     """
     result = np.asarray(data, np.float32)
     if step == 1:
@@ -41,7 +41,7 @@ def coarsen(data: np.ndarray, step: int) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def tissue(resolution_mm: int = 4) -> dict[str, np.ndarray]:
-    """Give the tissue fractions of the template on a coarser grid.
+    """Return the tissue fractions of the template on a coarser grid.
 
     Parameters
     ----------
@@ -51,13 +51,13 @@ def tissue(resolution_mm: int = 4) -> dict[str, np.ndarray]:
     Returns
     -------
     dict
-        ``brain``, ``gm``, ``wm``, ``csf`` (fractions between 0 and 1, float32, one shape) and
-        ``affine``.
+        ``brain``, ``gm``, ``wm``, ``csf`` (fractions between 0 and 1, float32, all of the same
+        3D shape) and ``affine`` (4, 4; voxel indices to mm).
 
     Raises
     ------
     Fault
-        If the resolution is no whole number of millimetres between 1 and 8.
+        If the resolution is not a whole number of millimetres between 1 and 8.
     """
     step = int(resolution_mm)
     if step != resolution_mm or not 1 <= step <= 8:
@@ -74,6 +74,18 @@ def tissue(resolution_mm: int = 4) -> dict[str, np.ndarray]:
 
 
 def world(shape: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
-    """Give the world coordinates of every voxel, shape (n_voxels, 3), mm, C order."""
+    """Return the world coordinates of every voxel of a grid.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+    affine : ndarray, shape (4, 4)
+        Voxel indices to mm.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_voxels, 3)
+        mm; voxels in C order.
+    """
     grid = np.indices(shape, dtype=np.float32).reshape(3, -1)
     return (affine[:3, :3].astype(np.float32) @ grid + affine[:3, 3:].astype(np.float32)).T

@@ -1,4 +1,4 @@
-"""A session of a twin as fMRIPrep leaves it: preprocessed BOLD, brain mask, confounds."""
+"""Simulate a session as if preprocessed by fMRIPrep: BOLD, brain mask, confounds."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,9 +16,9 @@ from crossfc.twin.signal import CONTRAST, SignalModel, dropout
 
 _BRIGHTEST = 10000.0
 _THERMAL = 1.0  # per cent of the mean intensity, at 4 mm
-_RESIDUAL = 0.12  # share of the motion that realignment leaves at edges
+_RESIDUAL = 0.12  # share of the effect of motion at edges that remains after realignment
 _SPIKE = 0.9  # per cent of signal lost per mm of framewise displacement
-_NON_STEADY = (0.14, 0.03, 0.01)  # excess brightness before the steady state
+_NON_STEADY = (0.14, 0.03, 0.01)  # extra brightness of the first volumes, as a share
 
 
 def simulate_session(
@@ -36,34 +36,36 @@ def simulate_session(
     non_steady_volumes: int = 2,
     seed: int = 2024,
 ) -> None:
-    """Simulate one run and write what fMRIPrep would leave of it.
+    """Simulate one run and write the files that fMRIPrep would make from it.
 
     Parameters
     ----------
     participant_id, session_id : str
-        Such as ``sub-T01``, ``ses-ketamine``; with ``seed`` and ``scan`` all that the random
-        numbers derive from.
+        Such as ``sub-T01``, ``ses-ketamine``. The random numbers depend only on these two, on
+        ``seed`` and on ``scan``.
     truth : dict
         ``plan(...)["sessions"][participant_id][session_id]``.
     seeds, targets : list of dict
-        Rows of the sheets, the seeds of one set.
+        Rows of the sheets of seeds (of one seed set) and targets.
     paths : dict
-        ``bold``, ``bold_sidecar``, ``mask``, ``boldref``, ``confounds``, ``confounds_sidecar``.
+        Where to write ``bold``, ``bold_sidecar``, ``mask``, ``boldref``, ``confounds`` and
+        ``confounds_sidecar``.
     scan : str, optional
-        Which run of the session, as named in the sheet; default the first.
+        The run, as named in the sheet; default the first of the session.
     resolution_mm : int
         Voxel size, whole millimetres.
     volumes : int
     repetition_time : float
         Seconds.
     non_steady_volumes : int
-        Brighter volumes at the start, 0 to 3.
+        Number of brighter volumes at the start, 0 to 3.
     seed : int
+        Random seed.
 
     Raises
     ------
     Fault
-        If a region is no sphere or the resolution no whole number.
+        If a region is not a sphere, or the resolution is not a whole number.
     """
     scan = scan or next(iter(truth["mean_fd"]))
     key = (seed, participant_id, session_id, scan)
@@ -72,7 +74,7 @@ def simulate_session(
     mask = _brain_mask(stream(*key, "mask"), anatomy)
     imaged = _field_of_view(stream(*key, "mask"), shape, resolution_mm)
     mask &= imaged
-    # The signal goes on a little beyond the mask, as it does in real data.
+    # There is signal a little beyond the mask, as in real data.
     inside = (anatomy["brain"] > 0.05) & imaged | mask
     gm, wm, csf = (anatomy[kind][inside] for kind in ("gm", "wm", "csf"))
     xyz = world(shape, affine)[inside.ravel()]
@@ -87,8 +89,8 @@ def simulate_session(
     relative += _motion_artefact(stream(*key, "artefact"), motion, baseline, inside, xyz, affine)
     noise = stream(*key, "thermal")
     thermal = noise.standard_normal(relative.shape, np.float32)
-    # ASSUME: noise goes with the side of the voxel, not with its volume: much of it is
-    # physiological.
+    # ASSUME: noise is inversely proportional to the side length of a voxel, not to its volume,
+    # because much of it is physiological.
     thermal *= np.float32(_THERMAL * 4 / resolution_mm) * (1 + csf).astype(np.float32)
     relative += thermal
     relative *= np.float32(0.01)
@@ -123,7 +125,7 @@ def simulate_session(
 
 
 def _brain_mask(random: np.random.Generator, anatomy: dict[str, np.ndarray]) -> np.ndarray:
-    """The brain, its edge a little different in each session."""
+    """Return a brain mask, (x, y, z) bool, whose edge differs a little between sessions."""
     xyz = world(anatomy["brain"].shape, anatomy["affine"])
     waves = random.normal(scale=2 * np.pi / 60, size=(4, 3)).astype(np.float32)
     phases = random.uniform(0, 2 * np.pi, size=(4, 1)).astype(np.float32)
@@ -135,7 +137,10 @@ def _brain_mask(random: np.random.Generator, anatomy: dict[str, np.ndarray]) -> 
 def _field_of_view(
     random: np.random.Generator, shape: tuple[int, int, int], resolution_mm: float
 ) -> np.ndarray:
-    """Slices that were imaged: the lowest 8 to 20 mm of the template are often missed."""
+    """Return which voxels were imaged, (x, y, z) bool.
+
+    The lowest 8 to 20 mm of the template are left out, as is common in real scans.
+    """
     height = np.arange(shape[2]) * resolution_mm
     tilt = random.normal(scale=0.03) * (np.arange(shape[1]) - shape[1] / 2) * resolution_mm
     lowest = random.uniform(8, 20) + tilt
@@ -159,13 +164,16 @@ def _motion_artefact(
     xyz: np.ndarray,
     affine: np.ndarray,
 ) -> np.ndarray:
-    """What realignment leaves: edges shining through, and signal lost in jerks (per cent)."""
+    """Return the effect of motion that remains after realignment, (volumes, voxels), per cent.
+
+    It consists of changes at edges and of signal loss during sudden movements.
+    """
     picture = np.zeros(inside.shape, np.float32)
     picture[inside] = baseline
     gradient = [g[inside] / baseline for g in np.gradient(picture, *np.diag(affine)[:3])]
     dx, dy, dz = (np.clip(g, -0.15, 0.15) for g in gradient)
     x, y, z = xyz.T
-    # Displacement by a small rotation r about the origin is r × p.
+    # A small rotation r about the origin displaces a point p by r × p.
     fields = np.stack([dx, dy, dz, y * dz - z * dy, z * dx - x * dz, x * dy - y * dx])
     edges = (-100 * _RESIDUAL) * motion.astype(np.float32) @ fields.astype(np.float32)
     fd = np.nan_to_num(framewise_displacement(motion))[:, None]
@@ -175,7 +183,7 @@ def _motion_artefact(
 
 
 def _core(fraction: np.ndarray, least: float) -> np.ndarray:
-    """Voxels of one tissue only; the purest 50 where the grid is too coarse for any."""
+    """Return the voxels with at least this fraction of a tissue; at least the purest 50."""
     enough = np.sort(fraction)[-min(50, len(fraction))]
     return fraction >= min(least, enough)
 
@@ -189,7 +197,7 @@ def _write_images(
     repetition_time: float,
     non_steady: int,
 ) -> None:
-    # NIfTI is written first index fastest: filled in that order, the file needs no transposing.
+    # In NIfTI the first index varies fastest; an array in this order can be written directly.
     data = np.zeros((*inside.shape, len(series)), np.int16, order="F")
     voxels = np.flatnonzero(inside.ravel(order="F"))
     by_f_order = inside.nonzero()

@@ -1,4 +1,4 @@
-"""The confounds table of a twin, made of its data as fMRIPrep makes it.
+"""The confounds table of a twin, computed from its data as fMRIPrep does.
 
 Column names and definitions: fMRIPrep 20.2 to 25.x, "Outputs of fMRIPrep: confounds".
 """
@@ -14,10 +14,22 @@ _FD_OUTLIER, _DVARS_OUTLIER = 0.5, 1.5  # fMRIPrep's defaults
 
 
 def cosines(volumes: int, repetition_time: float, skipped: int = 0) -> np.ndarray:
-    """Give the discrete cosines below 1/128 Hz without the constant, shape (volumes, n).
+    """Return the discrete cosines below 1/128 Hz without the constant, shape (volumes, n).
 
-    As SPM: ``floor(2 * duration / 128)`` functions over the volumes in steady state (nipype makes
-    one fewer), zero in the first ``skipped``.
+    As in SPM, there are ``floor(2 * duration / 128)`` functions over the volumes in the steady
+    state (nipype makes one fewer). They are zero in the first ``skipped`` volumes.
+
+    Parameters
+    ----------
+    volumes : int
+    repetition_time : float
+        Seconds.
+    skipped : int
+        Number of volumes before the steady state.
+
+    Returns
+    -------
+    ndarray, shape (volumes, n)
     """
     steady = volumes - skipped
     count = int(np.floor(2 * steady * repetition_time / _CUTOFF))
@@ -28,10 +40,10 @@ def cosines(volumes: int, repetition_time: float, skipped: int = 0) -> np.ndarra
 
 
 def dvars(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Root mean square change between volumes, raw and standardised.
+    """Compute DVARS, the root mean square change between volumes, raw and standardised.
 
-    Nichols 2013, "Notes on creating a standardized version of DVARS", as in nipype: robust
-    standard deviation by voxel from the interquartile range, lag-one autocorrelation.
+    Nichols 2013, "Notes on creating a standardized version of DVARS", as in nipype: with a robust
+    standard deviation of each voxel from the interquartile range, and lag-one autocorrelation.
 
     Parameters
     ----------
@@ -56,21 +68,22 @@ def dvars(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def components(series: np.ndarray, slow: np.ndarray, skipped: int) -> dict[str, np.ndarray]:
-    """Principal components of standardised series: CompCor (Behzadi et al. 2007).
+    """Compute principal components of standardised series: CompCor (Behzadi et al. 2007).
 
     Parameters
     ----------
     series : ndarray, shape (volumes, voxels)
-    slow : ndarray, shape (volumes, n)
-        Cosines, taken out first.
+    slow : ndarray, shape (volumes, n_cosines)
+        Cosines, which are removed first.
     skipped : int
-        Volumes not in steady state, left out and zero in the result.
+        Number of volumes before the steady state; they are left out, and 0 in the result.
 
     Returns
     -------
     dict
-        ``courses`` (volumes, n), ``singular_values`` (n,), ``explained`` (n,), ``retained``
-        (number of components that explain half of the variance, fMRIPrep's rule).
+        ``courses`` (volumes, n), ``singular_values`` (n,), ``explained`` (n,; share of the
+        variance) and ``retained`` (number of components that together explain half of the
+        variance, fMRIPrep's rule).
     """
     used = np.asarray(series[skipped:], np.float32)
     design = np.column_stack([np.ones(len(used)), slow[skipped:]])
@@ -81,7 +94,8 @@ def components(series: np.ndarray, slow: np.ndarray, skipped: int) -> dict[str, 
     values, vectors = np.linalg.eigh((used @ used.T).astype(float))
     order = np.argsort(values)[::-1][: len(values) - basis.shape[1]]
     values, vectors = np.maximum(values[order], 0), vectors[:, order]
-    # The sign of an eigenvector is arbitrary; fix it, so that the same data give the same table.
+    # The sign of an eigenvector is arbitrary; make its largest value positive, so that the same
+    # data give the same table.
     vectors *= np.where(vectors[np.abs(vectors).argmax(axis=0), range(len(order))] < 0, -1, 1)
     explained = values / values.sum()
     courses = np.zeros((len(series), len(order)))
@@ -102,26 +116,27 @@ def confounds(
     repetition_time: float,
     non_steady: int = 0,
 ) -> tuple[dict[str, np.ndarray], dict[str, dict]]:
-    """Make the table and its sidecar.
+    """Compute the confounds table and its sidecar.
 
     Parameters
     ----------
     series : ndarray, shape (volumes, voxels)
         The preprocessed data within the brain mask.
     wm, csf : ndarray of bool, shape (voxels,)
-        Deep white matter and ventricles.
+        Voxels of deep white matter and of ventricles.
     motion : ndarray, shape (volumes, 6)
+        As returned by `simulate_motion`, mm and rad.
     repetition_time : float
         Seconds.
     non_steady : int
-        Volumes at the start before the steady state.
+        Number of volumes at the start before the steady state.
 
     Returns
     -------
     columns : dict
-        Name to values (volumes,), NaN where there is none.
+        Name to values (volumes,), NaN if missing.
     sidecar : dict
-        Name to metadata, as fMRIPrep writes for CompCor.
+        Name to metadata of CompCor components, as in fMRIPrep.
     """
     volumes = len(series)
     columns: dict[str, np.ndarray] = {}
@@ -168,7 +183,8 @@ def _compcor(prefix: str, found: dict, mask: str | None) -> tuple[dict, dict]:
     method = "tCompCor" if prefix == "t" else "aCompCor"
     columns, sidecar = {}, {}
     cumulative = np.cumsum(found["explained"])
-    # ASSUME: real noise has more sources than the twin's; a run with fewer would be odd.
+    # ASSUME: at least this many are kept, because real noise has more sources than the twin's, and
+    # a run with fewer components would be unusual.
     kept = max(found["retained"], _LEAST_COMPONENTS)
     for i, value in enumerate(found["singular_values"]):
         retained = i < kept
@@ -186,7 +202,10 @@ def _compcor(prefix: str, found: dict, mask: str | None) -> tuple[dict, dict]:
 
 
 def format_confounds(columns: dict[str, np.ndarray]) -> str:
-    """Give the table as tab-separated text, ``n/a`` for NaN, nine significant digits."""
+    """Format the table as tab-separated text, with ``n/a`` for NaN and nine significant digits.
+
+    ``columns`` maps names to values, shape (volumes,).
+    """
     lines = ["\t".join(columns)]
     for row in zip(*(values.tolist() for values in columns.values()), strict=True):
         lines.append("\t".join("n/a" if cell != cell else f"{cell:.9g}" for cell in row))

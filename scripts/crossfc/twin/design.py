@@ -1,4 +1,7 @@
-"""The design of a digital twin: people, sequences, sessions and scores that can be published."""
+"""The design of a digital twin: simulated people, sequences, sessions and scores.
+
+As no real person is in it, it can be published.
+"""
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
@@ -48,27 +51,29 @@ SCALE_ROWS: Rows = [
     },
 ]
 
-# How people score, patients and then controls: mean and standard deviation under the control
-# treatment, mean and standard deviation of the change under the active one (score points).
+# Model of the scores, first of patients and then of controls: mean and standard deviation under
+# the control treatment, mean and standard deviation of the change under the active one (points).
 # ASSUME: MADRS as in ds005917 (mean change -6.75, SD 9.5, n = 24); the anhedonia scales within
-# the ranges that samples with depression and without report.
+# ranges reported for samples with and without depression.
 SCORE_MODEL: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "MADRS": ((27.0, 5.0, -7.0, 9.0), (1.5, 1.5, 0.0, 1.0)),
     "SHAPS": ((37.0, 5.0, -4.5, 5.5), (20.0, 3.0, 0.0, 2.5)),
     "TEPS_A": ((34.0, 6.0, 3.5, 5.0), (47.0, 4.5, 0.0, 2.5)),
     "TEPS_C": ((29.0, 5.0, 1.5, 4.0), (38.0, 4.0, 0.0, 2.5)),
 }
-# Share of the standard deviation of a change that is common to all scales, and common to the
-# anhedonia scales only; the rest belongs to the scale. Anhedonia is thus partly its own thing.
+# Share of the standard deviation of a change that is common to all scales (_COMMON), and that is
+# common to the anhedonia scales only; the rest is specific to each scale. So the change in
+# anhedonia is partly independent of that in depression.
 _COMMON = {"depression": 0.85, "anhedonia": 0.40}
 _ANHEDONIA = 0.65
 _PERIOD_EFFECT = 0.12  # improvement from period 1 to 2, in standard deviations of the change
 
 
 def stream(seed: int, *words: object) -> np.random.Generator:
-    """Give the random numbers of one thing, such as (seed, person, session, "motion").
+    """Return a random number generator for one purpose, such as (seed, person, session, "motion").
 
-    Each thing has its own stream, so that it comes out the same alone and in any order.
+    Every purpose has its own generator, so that the result does not depend on what else is
+    simulated or in which order.
     """
     name = "/".join(str(word) for word in (int(seed), *words))
     return np.random.default_rng(int.from_bytes(sha256(name.encode()).digest()[:16], "big"))
@@ -101,13 +106,14 @@ def parametric_design(
     scales : list of dict
         Rows of scales.tsv.
     seed : int
+        Random seed.
     active_first : (int, int), optional
-        How many of each group have the active treatment first. Default: one more than half of
-        the patients and one fewer than half of the controls, so not balanced.
+        How many patients and how many controls have the active treatment first. Default: one more
+        than half of the patients and one fewer than half of the controls, so not balanced.
     one_session : int
-        Further people who came once only, patients and controls in turn.
+        How many further people came only once, patients and controls in turn.
     repeat_runs : int
-        Sessions with a repeat run, one per person from the first patient on.
+        How many sessions have a repeat run: the first session of so many patients.
     session_labels : dict, optional
         Treatment to session label; default the treatment itself.
     task : str
@@ -120,7 +126,7 @@ def parametric_design(
     Raises
     ------
     Fault
-        If the numbers are not possible.
+        If the numbers of people contradict each other.
     """
     scales = [dict(row) for row in scales]
     session_labels = session_labels or {t: t for t in treatments}
@@ -200,11 +206,22 @@ def simulate_scores(
     treatments: Sequence[str],
     seed: int = 2024,
 ) -> Rows:
-    """Add the scores that a design lacks, leaving those it has.
+    """Simulate scores of the scales that have no column yet.
 
-    A scale whose column is there already is not touched, so real scores of one scale may stand
-    beside simulated ones of another. Simulated changes of several scales share what they have in
-    common with each other, not with real scores.
+    A scale whose column exists already is not changed, so there may be real scores of one scale
+    beside simulated scores of another. Simulated changes are correlated between simulated scales,
+    but not with real scores.
+
+    Parameters
+    ----------
+    participants, sessions, scales : list of dict
+        Rows of the sheets.
+    groups : (str, str or None)
+        Labels of patients and controls.
+    treatments : (str, str)
+        Labels of the active and the control treatment.
+    seed : int
+        Random seed.
 
     Returns
     -------
@@ -215,7 +232,7 @@ def simulate_scores(
     Raises
     ------
     Fault
-        If a scale is none that the twin knows how people score on.
+        If there is no model of the scores of a scale (`SCORE_MODEL`).
     """
     people = {row["participant_id"]: row for row in participants}
     rows = [dict(row) for row in sessions]
@@ -247,7 +264,7 @@ def _score(
     share = _COMMON["depression" if depression else "anhedonia"]
     second = 0.0 if depression else _ANHEDONIA
     better = 1.0 if scale["better"] == "higher" else -1.0
-    # A factor above zero is an improvement, whatever the direction of the scale.
+    # Values above 0 are improvements, whatever the direction of the scale.
     improvement = share * common + second * hedonic
     improvement += np.sqrt(1 - share**2 - second**2) * own[0]
     value = level + spread * own[1]
@@ -260,14 +277,14 @@ def _score(
 
 
 def number(cell: object) -> float | None:
-    """Give a cell as a number, None where it is missing."""
+    """Return a cell as a number; None if it is missing."""
     if cell is None or str(cell) in MISSING or cell != cell:
         return None
     return float(cell)
 
 
 def write_sheets(folder: str | Path, participants: Rows, sessions: Rows, scales: Rows) -> None:
-    """Write participants.tsv, sessions.tsv and scales.tsv, ``n/a`` where a cell is missing."""
+    """Write participants.tsv, sessions.tsv and scales.tsv, with ``n/a`` in missing cells."""
     for name, rows in (
         ("participants", participants),
         ("sessions", sessions),

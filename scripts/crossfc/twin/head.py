@@ -1,4 +1,4 @@
-"""The head of a simulated person: the template within a skull, bent to a shape of its own."""
+"""The head of a simulated person: the template with a skull, deformed to an individual shape."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,17 +14,18 @@ from crossfc.twin.motion import rigid
 _MARGIN = 44  # mm of air, skin and bone around the template's box
 _STEP = 2  # mm, grid of the distance from the brain
 
-# Depths outside the brain, mm: fluid up to the first, bone to the second, fat to the third.
+# Distances from the brain, mm: fluid up to the first, bone up to the second, fat up to the third.
 _LAYERS = (2.5, 8.0, 13.5)
-# Template places (mm) of what is no brain: face and neck of soft tissue, eyes and sinus in them.
+# Positions and radii in template space (mm) of face and neck (soft tissue) and of the eyes and the
+# sinus in them.
 _FACE, _FACE_RADII = (0.0, 48.0, -52.0), (56.0, 34.0, 44.0)
 _NECK, _NECK_RADIUS = (0.0, -32.0), 52.0
 _EYES, _EYE_RADIUS = ((-31.0, 60.0, -38.0), (31.0, 60.0, -38.0)), 12.0
 _SINUS, _SINUS_RADIUS = (0.0, 52.0, -44.0), 13.0
 
-# T1-weighted intensity of all but the brain, whose intensity is the template's.
+# T1-weighted intensity of everything but the brain, whose intensity is taken from the template.
 T1_CONTRAST = {"fluid": 0.20, "bone": 0.06, "marrow": 0.40, "fat": 0.95, "soft": 0.45, "eye": 0.18}
-# T2*-weighted and fat-saturated, relative to fluid.
+# Intensity in a T2*-weighted, fat-saturated image, relative to fluid.
 T2STAR_CONTRAST = {
     "fluid": 0.95,
     "bone": 0.04,
@@ -37,11 +38,17 @@ T2STAR_CONTRAST = {
 
 @dataclass(frozen=True)
 class Head:
-    """The map from a person's own space (world of the T1w, mm) to the template.
+    """The transform from a person's own space (world coordinates of the T1w, mm) to the template.
 
     ``place in template = affine @ place + sum over bumps of shift exp(-|place - centre|² / 2w²)``.
 
-    ``affine`` (4, 4); ``centres``, ``shifts`` (n_bumps, 3) mm; ``widths`` (n_bumps,) mm.
+    Attributes
+    ----------
+    affine : ndarray, shape (4, 4)
+    centres, shifts : ndarray, shape (n_bumps, 3)
+        mm.
+    widths : ndarray, shape (n_bumps,)
+        The w of each bump, mm.
     """
 
     affine: np.ndarray
@@ -50,7 +57,7 @@ class Head:
     widths: np.ndarray
 
     def to_template(self, xyz: np.ndarray) -> np.ndarray:
-        """Map places (n, 3) of the person to the template."""
+        """Map places of the person, shape (n, 3), mm, to the template."""
         kind = np.float32 if np.asarray(xyz).dtype == np.float32 else float
         xyz = np.asarray(xyz, kind)
         mapped = xyz @ self.affine[:3, :3].T.astype(kind) + self.affine[:3, 3].astype(kind)
@@ -60,7 +67,7 @@ class Head:
         return mapped
 
     def from_template(self, xyz: np.ndarray) -> np.ndarray:
-        """Map places (n, 3) of the template to the person, to within 0.001 mm."""
+        """Map places of the template, shape (n, 3), mm, to the person, to within 0.001 mm."""
         wanted = np.asarray(xyz, float)
         back = np.linalg.inv(self.affine[:3, :3]).T
         place = (wanted - self.affine[:3, 3]) @ back
@@ -72,7 +79,7 @@ class Head:
         return place
 
     def describe(self) -> dict:
-        """Give the map as plain numbers for a truth file."""
+        """Return the transform as plain numbers, to be written to a truth file."""
         return {
             "convention": (
                 "template_mm = affine @ t1w_mm + sum of shift * exp(-|t1w_mm - centre|^2 / "
@@ -86,16 +93,16 @@ class Head:
 
 
 def draw_head(participant_id: str, seed: int) -> Head:
-    """Draw the head of a person: size and shear, pose in the scanner, and eight gentle bumps.
+    """Draw a random head: size and shear, pose in the scanner, and eight smooth local shifts.
 
-    Each bump moves less than its width allows to fold (shift below a quarter of the width).
+    Each shift is below a quarter of its width, so that the deformation does not fold.
     """
     random = stream(seed, participant_id, "head")
     size = np.eye(4)
     size[:3, :3] += np.diag(random.normal(scale=0.035, size=3))
     size[[0, 1], [1, 2]] += random.normal(scale=0.02, size=2)
     pose = np.concatenate([random.normal(scale=5, size=3), random.normal(scale=0.07, size=3)])
-    # About the middle of the brain, so that a turn does not carry the head out of the scanner.
+    # Rotate about the middle of the brain, so that the head stays in the scanner.
     affine = size @ rigid(pose, centre=np.array([0.0, -18.0, 8.0]))
     count = 8
     centres = np.array([0, -18, 8]) + random.uniform(-1, 1, size=(count, 3)) * [55, 70, 55]
@@ -105,7 +112,7 @@ def draw_head(participant_id: str, seed: int) -> Head:
 
 @lru_cache(maxsize=1)
 def _distance() -> tuple[np.ndarray, np.ndarray]:
-    """Distance from the brain (mm, negative within) on a 2 mm grid with a margin, and affine."""
+    """Return the distance from the brain (mm, negative inside) on a 2 mm grid, and its affine."""
     t1, affine = load_template("t1")
     brain = coarsen(t1 > 0, _STEP) > 0.5
     pad = _MARGIN // _STEP
@@ -125,7 +132,24 @@ def _distance() -> tuple[np.ndarray, np.ndarray]:
 def sample(
     data: np.ndarray, affine: np.ndarray, xyz: np.ndarray, order: int = 1, outside: float = 0.0
 ) -> np.ndarray:
-    """Interpolate an image at world places, shape (n,)."""
+    """Interpolate an image at places in world coordinates.
+
+    Parameters
+    ----------
+    data : ndarray, shape (x, y, z)
+    affine : ndarray, shape (4, 4)
+        Voxel indices to mm.
+    xyz : ndarray, shape (n, 3)
+        mm.
+    order : int
+        Order of the spline; 1 is trilinear.
+    outside : float
+        Value outside the image.
+
+    Returns
+    -------
+    ndarray of float32, shape (n,)
+    """
     inverse = np.linalg.inv(affine)
     voxels = xyz @ inverse[:3, :3].T.astype(xyz.dtype) + inverse[:3, 3].astype(xyz.dtype)
     return ndimage.map_coordinates(
@@ -137,18 +161,36 @@ _loaded = lru_cache(maxsize=3)(load_template)
 
 
 def brain_at(kind: str, xyz: np.ndarray) -> np.ndarray:
-    """Give one piece of the template ("t1", "gm", "wm") at template places (n, 3)."""
+    """Interpolate an image of the template at places in it.
+
+    Parameters
+    ----------
+    kind : {"t1", "gm", "wm"}
+        As in `load_template`.
+    xyz : ndarray, shape (n, 3)
+        mm.
+
+    Returns
+    -------
+    ndarray of float32, shape (n,)
+        0 to 1; 0 outside the template.
+    """
     return sample(*_loaded(kind), xyz)
 
 
 def around_at(xyz: np.ndarray) -> dict[str, np.ndarray]:
-    """Give what is around the brain at template places (n, 3): one fraction per tissue.
+    """Return the fractions of the tissues around the brain at places in the template.
+
+    Parameters
+    ----------
+    xyz : ndarray, shape (n, 3)
+        mm.
 
     Returns
     -------
-    dict
-        ``fluid``, ``bone``, ``marrow``, ``fat``, ``soft``, ``eye``; their sum is 1 in the head
-        (the brain counts as fluid here: lay it on top) and 0 in the air.
+    dict of ndarray, shape (n,)
+        ``fluid``, ``bone``, ``marrow``, ``fat``, ``soft``, ``eye``. Their sum is 1 in the head and
+        0 in the air. The brain counts as fluid here; callers put the brain in its place.
     """
     xyz = np.asarray(xyz, np.float32)
     distance, affine = _distance()

@@ -1,4 +1,4 @@
-"""Head motion of a twin: six rigid parameters per volume, and the measures made of them."""
+"""Head motion of a twin: six rigid parameters per volume, and measures computed from them."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from crossfc.fault import Fault
 
 PARAMETERS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 _HEAD_RADIUS = 50.0  # mm, the sphere of Power et al. 2012
-# Pitch and the movement along z and y prevail in people lying in a scanner.
+# Relative size of the parameters: people lying in a scanner mostly move along z and y and by pitch.
 _SHARE = np.array([0.5, 0.8, 1.0, 1.0 / _HEAD_RADIUS, 0.5 / _HEAD_RADIUS, 0.6 / _HEAD_RADIUS])
 
 
 def simulate_motion(
     random: np.random.Generator, volumes: int, repetition_time: float, mean_fd: float
 ) -> np.ndarray:
-    """Draw the motion of one run: slow drift, a random walk, breathing, and a few jerks.
+    """Draw random motion of one run: slow drift, a random walk, breathing, a few sudden movements.
 
     Parameters
     ----------
@@ -22,8 +22,8 @@ def simulate_motion(
     repetition_time : float
         Seconds.
     mean_fd : float
-        Mean framewise displacement in mm; met exactly, since the displacement is homogeneous
-        of degree one in the parameters.
+        Mean framewise displacement in mm. It is reached exactly, because framewise displacement
+        is proportional to the size of the parameters.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def simulate_motion(
         raise Fault(f"twin: a run of {volumes} volumes is too short; give at least 6")
     times = np.arange(volumes) * repetition_time
     walk = np.cumsum(random.normal(size=(volumes, 6)), axis=0)
-    # A walk that is drawn back slowly, so that long runs do not leave the field of view.
+    # The random walk slowly returns to 0, so that the head stays in the field of view in long runs.
     kernel = np.exp(-np.arange(min(volumes, 60)) / 20.0)
     steps = np.diff(walk, axis=0, prepend=0)
     walk = np.stack([np.convolve(steps[:, i], kernel)[:volumes] for i in range(6)], axis=1)
@@ -58,12 +58,17 @@ def simulate_motion(
 
 
 def framewise_displacement(motion: np.ndarray) -> np.ndarray:
-    """Framewise displacement in mm, Power et al. 2012, NeuroImage 59:2142.
+    """Compute the framewise displacement (Power et al. 2012, NeuroImage 59:2142).
+
+    Parameters
+    ----------
+    motion : ndarray, shape (volumes, 6)
+        As returned by `simulate_motion`, mm and rad.
 
     Returns
     -------
     ndarray, shape (volumes,)
-        NaN at the first volume.
+        mm; NaN at the first volume.
     """
     change = np.abs(np.diff(motion, axis=0))
     fd = change[:, :3].sum(axis=1) + _HEAD_RADIUS * change[:, 3:].sum(axis=1)
@@ -71,10 +76,21 @@ def framewise_displacement(motion: np.ndarray) -> np.ndarray:
 
 
 def rigid(parameters: np.ndarray, centre: np.ndarray | None = None) -> np.ndarray:
-    """Give the 4 by 4 matrix of one volume's six parameters.
+    """Return the rigid matrix of the six parameters of one volume.
 
-    A point p of the head at its reference position is found at
+    It moves a point p of the head from its reference position to
     ``centre + translation + Rz Ry Rx (p - centre)`` (world, mm, RAS+; right-handed rotations).
+
+    Parameters
+    ----------
+    parameters : ndarray, shape (6,)
+        Three translations in mm and three rotations in rad.
+    centre : ndarray, shape (3,), optional
+        Point about which rotations turn, mm; default the origin.
+
+    Returns
+    -------
+    ndarray, shape (4, 4)
     """
     x, y, z = parameters[3:]
     cx, cy, cz = np.cos([x, y, z])
@@ -90,15 +106,22 @@ def rigid(parameters: np.ndarray, centre: np.ndarray | None = None) -> np.ndarra
 
 
 def relative_rms(motion: np.ndarray, radius: float = 80.0) -> np.ndarray:
-    """Root mean square displacement between neighbouring volumes, mm.
+    """Compute the root mean square displacement between neighbouring volumes.
 
     Jenkinson 1999 (FMRIB technical report TR99MJ1): over a sphere of 80 mm about the origin,
     ``sqrt(radius² / 5 trace(A'A) + t't)`` with A, t of ``T1 T0⁻¹ - 1``.
 
+    Parameters
+    ----------
+    motion : ndarray, shape (volumes, 6)
+        As returned by `simulate_motion`, mm and rad.
+    radius : float
+        Radius of the sphere, mm.
+
     Returns
     -------
     ndarray, shape (volumes,)
-        NaN at the first volume.
+        mm; NaN at the first volume.
     """
     matrices = [rigid(row) for row in motion]
     values = [np.nan]

@@ -1,4 +1,4 @@
-"""What a scanner sees of a head: its picture, and how it changes in time, at any place."""
+"""The image of a head as the scanner sees it, and its change in time, at any place."""
 
 import numpy as np
 from scipy import ndimage, sparse
@@ -8,18 +8,46 @@ from crossfc.twin.head import T2STAR_CONTRAST, Head, around_at, brain_at
 from crossfc.twin.signal import CONTRAST, SignalModel, dropout
 
 _FINE, _COARSE = 2.0, 4.0  # mm, grids of the head's picture and of the sources' loadings
-_REACH = 14.0  # mm beyond the field of view that motion may bring into it
+_REACH = 14.0  # mm of margin around the field of view, for what motion may bring into it
 
 
 def apply(matrix: np.ndarray, xyz: np.ndarray) -> np.ndarray:
-    """Map places (n, 3) by a 4 by 4 matrix."""
+    """Map places by an affine matrix.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (4, 4)
+    xyz : ndarray, shape (n, 3)
+        mm.
+
+    Returns
+    -------
+    ndarray, shape (n, 3)
+        mm.
+    """
     return xyz @ matrix[:3, :3].T + matrix[:3, 3]
 
 
 def cover(
     affine: np.ndarray, shape: tuple[int, int, int], step: float
 ) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """Give a grid along the same axes that covers the field of view and a margin."""
+    """Return a grid along the same axes that covers the field of view and a margin.
+
+    Parameters
+    ----------
+    affine : ndarray, shape (4, 4)
+        Voxel indices of the field of view to mm.
+    shape : (int, int, int)
+        Shape of the field of view.
+    step : float
+        Voxel size of the new grid, mm.
+
+    Returns
+    -------
+    affine : ndarray, shape (4, 4)
+        Of the new grid.
+    shape : (int, int, int)
+    """
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     extent = sizes * (np.array(shape) - 1) + 2 * _REACH
     finer = tuple(int(n) for n in np.ceil(extent / step) + 1)
@@ -30,7 +58,19 @@ def cover(
 
 
 class Picture:
-    """The head at its reference position: its picture, and how it changes in time."""
+    """The head at its reference position: its brightness, and how it changes in time.
+
+    Parameters
+    ----------
+    head : Head
+    to_t1w : ndarray, shape (4, 4)
+        Scanner (mm) to T1w (mm).
+    model : SignalModel
+    affine : ndarray, shape (4, 4)
+        Voxel indices of the scan to scanner mm.
+    shape : (int, int, int)
+        Shape of the scan.
+    """
 
     def __init__(
         self,
@@ -48,7 +88,7 @@ class Picture:
         around["fluid"] *= 1 - np.clip(gm + wm, 0, 1)
         value = inside + sum(T2STAR_CONTRAST[kind] * part for kind, part in around.items())
         value = (value * dropout(mapped)).astype(np.float32).reshape(fine_shape)
-        # A voxel is the mean over its volume, which is larger than the grid of the picture.
+        # A voxel of the scan is a mean over its volume, which is larger than a voxel of this grid.
         value = ndimage.gaussian_filter(value, 0.6)
         self.value = ndimage.spline_filter(value, order=3, output=np.float32)
         self.coarse, self.coarse_shape = cover(affine, shape, _COARSE)
@@ -62,14 +102,21 @@ class Picture:
         self.within = within
 
     def take(self, where: np.ndarray, now: np.ndarray, slice_of: np.ndarray) -> np.ndarray:
-        """Take one volume.
+        """Compute the brightness of one volume.
 
         Parameters
         ----------
         where : ndarray, shape (n_voxels, 3)
-            Places of the head, at its reference position, that the voxels see (mm).
+            The place of the head (at its reference position, mm) that each voxel shows.
         now : ndarray of float32, shape (n_slices, n_sources)
+            Values of the sources at the time of each slice.
         slice_of : ndarray of int, shape (n_voxels,)
+            The slice of each voxel.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_voxels,)
+            Relative to the brightness of fluid.
         """
         inverse = np.linalg.inv(self.fine)
         voxels = where @ inverse[:3, :3].T + inverse[:3, 3]
@@ -86,7 +133,14 @@ class Picture:
 def _trilinear(
     where: np.ndarray, affine: np.ndarray, shape: tuple[int, int, int], within: np.ndarray
 ) -> tuple[sparse.csr_matrix, np.ndarray]:
-    """Interpolation as a sparse matrix, shared by all sources; rows near the brain only."""
+    """Return trilinear interpolation as a sparse matrix, which is the same for all sources.
+
+    Returns
+    -------
+    matrix : csr_matrix, shape (n_rows, n_grid)
+    rows : ndarray of int, shape (n_rows,)
+        The places of ``where`` that are near the brain, to which the rows of the matrix belong.
+    """
     inverse = np.linalg.inv(affine)
     voxels = where @ inverse[:3, :3].T + inverse[:3, 3]
     low = np.floor(voxels).astype(np.int64)

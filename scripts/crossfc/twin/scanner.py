@@ -1,4 +1,4 @@
-"""A scanner for digital people: raw BIDS scans whose geometry, motion and signal are known."""
+"""A simulated scanner: raw BIDS scans whose geometry, motion and signal are known."""
 
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -19,14 +19,14 @@ from crossfc.twin.picture import Picture, apply
 from crossfc.twin.signal import CONTRAST, SignalModel
 
 _BRAIN_CENTRE = np.array([[0.0, -18.0, 8.0]])  # of the template, mm
-_FIELD_CENTRE = np.array([[0.0, -18.0, 17.0]])  # cerebellum is cut rather than the vertex
+_FIELD_CENTRE = np.array([[0.0, -18.0, 17.0]])  # so that cerebellum is cut off, not the vertex
 _BRIGHT = 1600.0  # intensity of fluid in the EPI
 _NOISE = 1.1  # per cent of the intensity of grey matter
 _NON_STEADY = (0.20, 0.05, 0.01)
 
 
 def slice_times(slices: int, repetition_time: float) -> list[float]:
-    """Give when each slice is taken (s): ascending, every second slice first, from slice 0."""
+    """Return the acquisition time of each slice, s: ascending, interleaved, starting at slice 0."""
     order = [*range(0, slices, 2), *range(1, slices, 2)]
     times = [0.0] * slices
     for place, index in enumerate(order):
@@ -41,9 +41,19 @@ def write_dataset(
     repetition_time: float = 2.5,
     task: str = "rest",
 ) -> None:
-    """Write what a raw BIDS data set has at its root.
+    """Write the files at the root of a raw BIDS data set.
 
-    dataset_description.json, README, participants.tsv and the sidecar that all runs inherit.
+    They are dataset_description.json, README, participants.tsv and the sidecar that all runs
+    inherit.
+
+    Parameters
+    ----------
+    bids_dir : path
+    participants : list of dict
+        Rows of the sheet.
+    repetition_time : float
+        Seconds.
+    task : str
     """
     folder = Path(bids_dir)
     write_json(
@@ -84,7 +94,7 @@ def simulate_raw_anatomy(
     voxel_mm: float = 1.2,
     seed: int = 2024,
 ) -> None:
-    """Simulate a T1-weighted scan of a whole head, oblique, with bias field and noise.
+    """Simulate a T1-weighted scan of a whole head: oblique, with a bias field and noise.
 
     Parameters
     ----------
@@ -92,10 +102,11 @@ def simulate_raw_anatomy(
     path : path
         The ``_T1w.nii.gz`` to write; its sidecar is written beside it.
     truth_path : path, optional
-        Where to write the map from this head to the template (JSON).
+        Where to write the transform from this head to the template (JSON).
     voxel_mm : float
-        Isotropic, between 0.7 and 4.
+        Isotropic voxel size, between 0.7 and 4.
     seed : int
+        Random seed.
 
     Raises
     ------
@@ -112,7 +123,7 @@ def simulate_raw_anatomy(
     affine = _grid(turn * voxel_mm, shape, middle + random.normal(scale=2, size=3))
     xyz = world(shape, affine)
     image = np.empty(len(xyz), np.float32)
-    # In slabs, so that the whole head at 1 mm does not need gigabytes.
+    # Computed in slabs, because a whole head at 1 mm would need gigabytes of memory.
     for start in range(0, len(xyz), 1_000_000):
         slab = head.to_template(xyz[start : start + 1_000_000])
         brain = brain_at("t1", slab)
@@ -150,40 +161,40 @@ def simulate_raw_session(
     non_steady_volumes: int = 2,
     seed: int = 2024,
 ) -> None:
-    """Simulate one raw resting run in the scanner's space, with head motion and slice timing.
+    """Simulate one raw resting-state run in scanner space, with head motion and slice timing.
 
-    The signal is that of `crossfc.twin.bold.simulate_session`, carried through the map
-    from the head to the template, and taken at the time of each slice.
+    The signal is that of `crossfc.twin.bold.simulate_session`. It is mapped from the template to
+    the head, and sampled at the time of each slice.
 
     Parameters
     ----------
     participant_id, session_id, truth, seeds, targets, scan, seed
-        As there.
+        As in `crossfc.twin.bold.simulate_session`.
     paths : dict
-        ``bold``, ``sidecar``, ``motion`` (TSV), ``truth`` (JSON).
+        Where to write ``bold``, ``sidecar``, ``motion`` (TSV) and ``truth`` (JSON).
     matrix, slices : int
-        The image is matrix by matrix by slices.
+        The shape of a volume is (matrix, matrix, slices).
     voxel_mm : float or tuple of float
-        Isotropic, or along each axis of the matrix.
+        Voxel size, isotropic or along each axis.
     orientation : {"axial", "sagittal"}
-        Direction of the slices; axial ones are tilted.
+        Orientation of the slices; axial ones are tilted.
     volumes : int
     repetition_time : float
         Seconds.
     non_steady_volumes : int
-        Brighter volumes at the start, 0 to 3.
+        Number of brighter volumes at the start, 0 to 3.
 
     Raises
     ------
     Fault
-        If the orientation is unknown or a region is no sphere.
+        If the orientation is unknown, or a region is not a sphere.
     """
     seeds, targets = list(seeds), list(targets)
     scan = scan or next(iter(truth["mean_fd"]))
     key = (seed, participant_id, session_id, scan)
     head = draw_head(participant_id, seed)
     random = stream(*key, "scanner")
-    # The person lies otherwise than for the T1w: scanner (mm) to T1w (mm).
+    # The head does not lie exactly as for the T1w: scanner (mm) to T1w (mm).
     lie = np.concatenate([random.normal(scale=4, size=3), random.normal(scale=0.035, size=3)])
     middle = head.from_template(_BRAIN_CENTRE)
     to_t1w = rigid(lie, centre=middle[0])
@@ -228,12 +239,13 @@ def simulate_raw_session(
 
 
 def _axes(orientation: str, random: np.random.Generator) -> np.ndarray:
-    """Directions of the voxel axes as columns."""
+    """Return the directions of the voxel axes as columns, shape (3, 3)."""
     if orientation == "axial":
         tilt = np.array([-0.25 + random.normal(scale=0.04), *random.normal(scale=0.03, size=2)])
         return rigid(np.concatenate([np.zeros(3), tilt]))[:3, :3]
     if orientation == "sagittal":
-        # As dcm2niix writes the scans of ds005917: anterior to posterior, upwards, sideways.
+        # The order of axes is that of dcm2niix for ds005917: anterior to posterior, upwards,
+        # sideways.
         columns = np.array([[0, 0, 1], [-1, 0, 0], [0, 1, 0]], float)
         tilt = random.normal(scale=0.02, size=3)
         return rigid(np.concatenate([np.zeros(3), tilt]))[:3, :3] @ columns
@@ -241,7 +253,7 @@ def _axes(orientation: str, random: np.random.Generator) -> np.ndarray:
 
 
 def _grid(axes: np.ndarray, shape: tuple[int, ...], centre: np.ndarray) -> np.ndarray:
-    """Affine with the given axes (columns, mm) whose middle voxel is at ``centre``."""
+    """Return the affine with the given axes (columns, mm) whose middle voxel is at ``centre``."""
     affine = np.eye(4)
     affine[:3, :3] = axes
     affine[:3, 3] = centre - axes @ ((np.array(shape) - 1) / 2)
@@ -249,14 +261,14 @@ def _grid(axes: np.ndarray, shape: tuple[int, ...], centre: np.ndarray) -> np.nd
 
 
 def _bias(random: np.random.Generator, offset: np.ndarray, strength: float) -> np.ndarray:
-    """Smooth sensitivity of the coil at places relative to its middle (mm), about 1."""
+    """Return a smooth coil sensitivity, about 1, (n,), at offsets from the coil's middle (n, 3)."""
     x, y, z = (np.asarray(offset, np.float32) / np.float32(100)).T
     a, b, c, d, e, f = random.normal(scale=strength, size=6).astype(np.float32)
     return np.exp(a * x + b * y + c * z + d * x * y + e * (y * y - z * z) + f * x * z)
 
 
 def _rician(random: np.random.Generator, image: np.ndarray, spread: float) -> np.ndarray:
-    """Noise of a magnitude image (Gudbjartsson and Patz 1995, Magn Reson Med 34:910)."""
+    """Add Rician noise to a magnitude image (Gudbjartsson and Patz 1995, Magn Reson Med 34:910)."""
     real, imaginary = spread * random.standard_normal((2, *image.shape), np.float32)
     return np.hypot(image + real, imaginary)
 

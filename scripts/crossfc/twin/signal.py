@@ -1,8 +1,8 @@
-"""The signal of a twin: sources, where in the brain each is heard, and how it goes in time.
+"""The signal of a twin: its sources, their weight at each place in the brain, their time courses.
 
-One model serves the fMRIPrep-shaped session and the raw one. Every course is a sum of sinusoids
-with known coefficients, so it can be sampled at any moment: at the time of a volume, or of each
-slice.
+The same model is used for sessions in the form of fMRIPrep's derivatives and for raw ones. Every
+time course is a sum of sinusoids with known coefficients, so it can be sampled at any moment: at
+the time of a volume, or of each slice.
 """
 
 from collections import deque
@@ -14,8 +14,8 @@ import numpy as np
 from crossfc.fault import Fault
 from crossfc.twin.design import stream
 
-# ASSUME: approximate centres (MNI mm) of large-scale systems, enough to give every seed map a
-# familiar background; nothing is measured against them.
+# ASSUME: approximate centres (MNI mm) of large-scale networks, which give seed maps a realistic
+# background; no result is compared with them.
 NETWORKS: dict[str, tuple[tuple[int, int, int], ...]] = {
     "default": ((0, -54, 28), (0, 54, 22), (-46, -66, 32), (48, -64, 32), (-60, -18, -16),
                 (60, -18, -16)),
@@ -26,20 +26,23 @@ NETWORKS: dict[str, tuple[tuple[int, int, int], ...]] = {
     "limbic": ((-24, -6, -20), (24, -6, -20), (0, 24, -16), (-36, 8, -34), (36, 8, -34)),
 }  # fmt: skip
 _NETWORK_SD = 13.0  # mm
-_REGION_MARGIN = 4.0  # mm a region's signal reaches beyond its sphere before it falls off
+_REGION_MARGIN = 4.0  # mm beyond its sphere at which a region's signal falls off
 _ON_NETWORK = 0.5  # correlation of a region with the network it lies in
 
 # Intensity of each tissue in a T2*-weighted image, relative to fluid.
 CONTRAST = {"gm": 0.82, "wm": 0.68, "csf": 1.0}
 
-# Amplitudes in per cent of the local intensity.
+# Amplitudes of the sources in per cent of the local intensity.
 _NEURAL, _GLOBAL, _DRIFT, _FLUID, _WHITE = 1.2, 0.35, 0.6, 1.0, 0.5
-_SOURCES = {"global": 1, "fluid": 4, "white": 4, "drift": 2}  # of nuisance
+_SOURCES = {"global": 1, "fluid": 4, "white": 4, "drift": 2}  # numbers of nuisance sources
 
 
 def dropout(xyz: np.ndarray) -> np.ndarray:
-    """Share of the signal that is left by the air in the sinuses, at template places in mm."""
-    # ASSUME: one patch below the orbitofrontal cortex; real scans lose some over the ears too.
+    """Return the share of the signal (n,) that remains near the air-filled sinuses.
+
+    ``xyz`` holds places in template space, (n, 3), mm.
+    """
+    # ASSUME: one patch below the orbitofrontal cortex; real scans also lose signal above the ears.
     squared = ((xyz - np.array([0, 38, -30], xyz.dtype)) ** 2).sum(axis=1)
     return 1 - 0.55 * np.exp(-squared / (2 * 9.0**2))
 
@@ -48,8 +51,14 @@ def dropout(xyz: np.ndarray) -> np.ndarray:
 class Courses:
     """Time courses as sums of sinusoids.
 
-    ``frequencies`` (n_frequencies,) in Hz; ``cosines`` and ``sines`` (n_frequencies, n_courses);
-    ``offset`` (n_courses,).
+    Attributes
+    ----------
+    frequencies : ndarray, shape (n_frequencies,)
+        Hz.
+    cosines, sines : ndarray, shape (n_frequencies, n_courses)
+        Amplitudes.
+    offset : ndarray, shape (n_courses,)
+        Subtracted from the sum.
     """
 
     frequencies: np.ndarray
@@ -58,7 +67,7 @@ class Courses:
     offset: np.ndarray
 
     def at(self, times: np.ndarray) -> np.ndarray:
-        """Sample at times (s), shape (n_times, n_courses)."""
+        """Return the values at times (n_times,), s, shape (n_times, n_courses)."""
         phase = 2 * np.pi * np.asarray(times, float)[:, None] * self.frequencies
         return np.cos(phase) @ self.cosines + np.sin(phase) @ self.sines - self.offset
 
@@ -69,18 +78,22 @@ def draw_courses(
     times: np.ndarray,
     band: tuple[float, float],
 ) -> Courses:
-    """Draw time courses with a given correlation and an amplitude falling as f^-1/2.
+    """Draw time courses with a given correlation and an amplitude that falls as f^-1/2.
 
     Parameters
     ----------
     random : numpy.random.Generator
     correlation : ndarray, shape (n, n)
     times : ndarray, shape (n_times,)
-        Where mean 0 and variance 1 hold. The correlation of these samples is ``correlation``
-        exactly if the band leaves twice as many degrees of freedom as there are courses,
-        otherwise in expectation.
+        Times (s) at which the samples have mean 0 and variance 1. Their correlation is exactly
+        ``correlation`` if the band has at least twice as many degrees of freedom as there are
+        courses; otherwise it is so in expectation.
     band : (float, float)
-        Hz.
+        Lowest and highest frequency, Hz.
+
+    Returns
+    -------
+    Courses
     """
     count = len(correlation)
     duration = times[-1] - times[0]
@@ -100,23 +113,28 @@ def draw_courses(
 
 
 def complete_correlation(fixed: dict[tuple[int, int], float], wanted: np.ndarray) -> np.ndarray:
-    """Give a positive definite correlation matrix that keeps the fixed entries to the letter.
+    """Return a positive definite correlation matrix in which the fixed entries are exact.
 
-    The other entries are those wanted, drawn towards the product of the fixed ones along the
-    path between the two as far as needed. For fixed entries without a cycle that product is the
-    completion of greatest determinant (Grone et al. 1984, Linear Algebra Appl 58:109), so there
-    is always an answer.
+    The other entries start from ``wanted``. As far as the matrix would not be positive definite,
+    they are shifted towards the product of the fixed entries along the path between the two
+    regions. If the fixed entries have no cycle, that product is the completion of greatest
+    determinant (Grone et al. 1984, Linear Algebra Appl 58:109), so a solution always exists.
 
     Parameters
     ----------
     fixed : dict
         (row, column) to correlation.
     wanted : ndarray, shape (n, n)
+        Correlations to approximate.
+
+    Returns
+    -------
+    ndarray, shape (n, n)
 
     Raises
     ------
     Fault
-        If the fixed entries contradict each other, which only a cycle of them can.
+        If the fixed entries contradict each other, which is only possible if they form a cycle.
     """
     count = len(wanted)
     neighbours: list[list[tuple[int, float]]] = [[] for _ in range(count)]
@@ -147,18 +165,18 @@ def complete_correlation(fixed: dict[tuple[int, int], float], wanted: np.ndarray
 
 
 class SignalModel:
-    """Sources of one run: regions, networks and nuisance.
+    """The signal sources of one run: regions, networks and nuisance.
 
     Parameters
     ----------
     truth : dict
         One session of `crossfc.twin.truth.plan`.
     seeds, targets : list of dict
-        Rows of the sheets; spheres only. A name in both is one region.
+        Rows of the sheets, all of them spheres. A name in both sheets is the same region.
     key : tuple
-        Seed, person, session and run: what the random numbers derive from.
+        Random seed, person, session and run, on which the random numbers depend.
     times : ndarray, shape (n_volumes,)
-        Middle of each volume, s.
+        Time of the middle of each volume, s.
     """
 
     def __init__(
@@ -184,20 +202,23 @@ class SignalModel:
             nuisance, np.eye(_SOURCES["fluid"] + _SOURCES["white"]), times, (0.01, 0.19)
         )
         self._drift = draw_courses(nuisance, np.eye(_SOURCES["drift"]), times, (0.0008, 0.005))
-        # Nuisance is uneven over the brain: a few slow waves of random direction.
+        # Nuisance varies over the brain, as slow waves in random directions.
         count = sum(_SOURCES.values())
         self._waves = nuisance.normal(scale=2 * np.pi / 150, size=(count, 3))
         self._phases = nuisance.uniform(0, 2 * np.pi, size=count)
 
     def courses(self, times: np.ndarray) -> np.ndarray:
-        """Sample all sources, shape (n_times, n_sources); each of about unit variance."""
+        """Return all sources at times (n_times,), s, shape (n_times, n_sources).
+
+        Each has a variance of about 1.
+        """
         parts = (self._neural, self._global, self._fluid, self._drift)
         return np.concatenate([part.at(times) for part in parts], axis=1)
 
     def loadings(
         self, xyz: np.ndarray, gm: np.ndarray, wm: np.ndarray, csf: np.ndarray
     ) -> np.ndarray:
-        """Give how strongly each source is heard at each place.
+        """Return the amplitude of each source at each place.
 
         Parameters
         ----------
@@ -227,7 +248,8 @@ class SignalModel:
     def _weights(self, xyz: np.ndarray) -> np.ndarray:
         weights = np.zeros((len(self._names), len(xyz)), np.float32)
         for i, (centres, radius) in enumerate(self.regions.values()):
-            # Flat over the sphere, then a steep fall: the mean over the sphere is the source.
+            # Flat over the sphere with a steep fall outside, so that the mean over the sphere is
+            # the source.
             reach = (_squared_distance(xyz, centres) / (radius + _REGION_MARGIN) ** 2) ** 2
             weights[i] = np.exp(-reach)
         total = weights.sum(axis=0)
@@ -239,7 +261,10 @@ class SignalModel:
         return weights
 
     def _background(self) -> np.ndarray:
-        """Correlations nobody planted: regions go with the network they lie in."""
+        """Return the correlations that are not planted, (n, n).
+
+        They follow from the networks in which regions lie.
+        """
         on = np.zeros((len(self._names), len(NETWORKS)))
         for i, (centres, _) in enumerate(self.regions.values()):
             for k, places in enumerate(NETWORKS.values()):
@@ -254,7 +279,7 @@ class SignalModel:
 
 
 def _squared_distance(xyz: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Squared distance (mm²) to the nearest of several centres, shape (n_voxels,)."""
+    """Return the squared distance (mm²) to the nearest of several centres, shape (n_voxels,)."""
     xyz = np.asarray(xyz)
     best = None
     for centre in centres.astype(xyz.dtype):
@@ -274,7 +299,7 @@ def _regions(seeds: Iterable[dict], targets: Iterable[dict]) -> dict[str, tuple[
                     "signal in spheres, so give it a set of spheres"
                 )
             here.setdefault(row[column], []).append(row)
-        rows = here | rows  # a target of the same name as a seed is that seed
+        rows = here | rows  # a target with the name of a seed is the same region
     return {
         name: (
             np.array([[float(row[axis]) for axis in "xyz"] for row in parts]),

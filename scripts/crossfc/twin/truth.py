@@ -1,4 +1,4 @@
-"""What is planted in a twin: which correlations, by which formula, in whom and how strongly."""
+"""The planted truth of a twin: the correlations of each session and how they are computed."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,11 +9,11 @@ import numpy as np
 from crossfc.fault import Fault
 from crossfc.twin.design import SCORE_MODEL, number, stream
 
-# Spread of a session's measured Fisher z about the planted one, for two regions in 120 volumes
-# of 2.5 s cleaned with 24 motion parameters, aCompCor and 0.008-0.1 Hz. Used for the expected
-# effect sizes only; a test measures it.
+# Standard deviation of a session's measured Fisher z about the planted one, for two regions in 120
+# volumes of 2.5 s, cleaned with 24 motion parameters, aCompCor and 0.008-0.1 Hz. Only used for the
+# expected effect sizes; a test measures it.
 MEASUREMENT_SD = 0.22
-_LIMIT = 1.25  # Fisher z; beyond it a correlation of 0.85 would be no brain's
+_LIMIT = 1.25  # Fisher z, a correlation of 0.85; larger ones do not occur in brains
 
 FORMULA = (
     "fisher_z = baseline + group[group] + person + active * drug[group] + (period - 1.5) * period"
@@ -28,8 +28,9 @@ FORMULA = (
 class Edge:
     """A planted connection between a seed and a target; all values in Fisher z.
 
-    ``drug`` and ``group`` are (patients, controls); ``ties`` is scale to Fisher z per point of
-    the change in score (active minus control).
+    ``drug`` and ``group`` are effects in (patients, controls). ``ties`` maps a scale to a slope:
+    Fisher z per point of the change in score (active minus control). ``person_sd`` and
+    ``session_sd`` are standard deviations between people and between sessions.
     """
 
     seed: str
@@ -45,7 +46,7 @@ class Edge:
 
     @property
     def name(self) -> str:
-        """Such as ``pgACC-insulaR``."""
+        """Name of the edge, such as ``pgACC-insulaR``."""
         return f"{self.seed}-{self.target}"
 
 
@@ -81,11 +82,12 @@ EDGES = (
     ),
 )  # fmt: skip
 
-# Mean framewise displacement (mm) of a person under the control treatment: median, and spread of
-# its logarithm between people and between sessions; the active treatment multiplies it.
+# Mean framewise displacement (mm) of a person under the control treatment: its median, the standard
+# deviations of its logarithm between people and between sessions, and the factor by which the
+# active treatment multiplies it.
 _FD_MEDIAN, _FD_PERSON, _FD_SESSION, _FD_ACTIVE = 0.12, 0.25, 0.15, 1.25
 _FD_RANGE = (0.05, 0.40)
-_FD_REPEAT = 1.3  # a repeat run is made because the first was poor; here the second is the poorer
+_FD_REPEAT = 1.3  # factor of the second run of a session, so that the first has less motion
 
 
 def plan(
@@ -100,38 +102,40 @@ def plan(
     edges: Sequence[Edge] = EDGES,
     seed: int = 2024,
 ) -> dict:
-    """Say what every session's correlations are.
+    """Compute the true correlations of every session.
 
-    What is planted in a person depends on that person's own rows only, so a changed row changes
-    the truth of one person.
+    The truth of a person depends only on the rows of that person, so a change of a row changes the
+    truth of one person only.
 
     Parameters
     ----------
     participants, sessions : list of dict
         Rows of the sheets; people of other groups are left out.
     seeds, targets : list of dict
-        Rows of the sheets (of seeds, those of one set); edges to regions that are not there are
-        not planted, and the truth says so.
+        Rows of the sheets (seeds of one seed set). Edges whose regions are not in the sheets are
+        not planted; they are listed in ``not_planted``.
     strengths : dict, optional
-        Edge name (``pgACC-insulaR``), or ``all``, to a factor on its effects (drug, period,
-        ties); 0 makes it null.
+        Edge name (``pgACC-insulaR``), or ``all``, to a factor for its effects (drug, period,
+        ties); 0 makes an edge without effects.
     groups : (str, str or None)
-        Patients, controls.
+        Labels of patients and controls.
     treatments : (str, str)
-        Active, control.
+        Labels of the active and the control treatment.
     edges : sequence of Edge
     seed : int
+        Random seed.
 
     Returns
     -------
     dict
-        Plain enough for JSON: ``formula``, ``edges``, ``motion`` and ``sessions`` (person to
-        session to what `simulate_session` wants).
+        In types that can be written as JSON: ``formula``, ``edges``, ``not_planted``, ``motion``
+        and ``sessions`` (person to session to the ``truth`` that `simulate_session` takes), and
+        the settings.
 
     Raises
     ------
     Fault
-        If ``strengths`` names an edge that is not planted.
+        If ``strengths`` names an edge that does not exist.
     """
     sessions = [dict(row) for row in sessions]
     names = {row["seed"] for row in seeds}, {row["target"] for row in targets}
@@ -173,7 +177,7 @@ def plan(
 
 
 def _columns(sessions: list[dict]) -> dict[str, str]:
-    """Give the column of each instrument; ``MADRS_Total`` is a column of MADRS."""
+    """Return the column of each scale, which may have an ending (``MADRS_Total`` for MADRS)."""
     found: dict[str, str] = {}
     for column in sessions[0] if sessions else ():
         for instrument in SCORE_MODEL:
@@ -236,7 +240,8 @@ def _describe(edge: Edge, groups: Sequence[str | None], scales: dict[str, str]) 
 
 
 def _change_sd(edge: Edge, role: int, scales: dict[str, str], measurement_sd: float) -> float:
-    # ASSUME: ties add up as if their scales were independent; they share some of their change.
+    # ASSUME: the variances of ties add up as if scales were independent, although their changes
+    # are correlated.
     variance = 2 * (edge.session_sd**2 + measurement_sd**2)
     for scale in scales.keys() & edge.ties:
         variance += (edge.ties[scale] * SCORE_MODEL[scale][role][3]) ** 2
@@ -244,7 +249,7 @@ def _change_sd(edge: Edge, role: int, scales: dict[str, str], measurement_sd: fl
 
 
 def _hedges(edge: Edge, groups: Sequence[str | None], scales: dict[str, str]) -> dict[str, float]:
-    """What Hedges' g estimates, with and without the error of measurement."""
+    """Return the true values that Hedges' g estimates, with and without measurement error."""
     result = {}
     for word, error in (("true", 0.0), ("measured", MEASUREMENT_SD)):
         patients, controls = (_change_sd(edge, role, scales, error) for role in (0, 1))

@@ -24,7 +24,7 @@ KINDS = {
 
 
 def described(action) -> dict:
-    """Give an action of the parser as plain values; an action of fMRIPrep's own stores."""
+    """Return an action of the parser as plain values; an action of fMRIPrep's own stores."""
     return {
         "options": action.option_strings,
         "dest": action.dest,

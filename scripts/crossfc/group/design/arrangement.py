@@ -71,7 +71,7 @@ class Arrangements:
         return self.signs if self.order is None else self.order
 
     def part(self, rows: slice | np.ndarray) -> "Arrangements":
-        """Give some of the arrangements; ``exhaustive`` and ``possible`` stay those of all."""
+        """Return some of the arrangements; ``exhaustive`` and ``possible`` stay those of all."""
         order = None if self.order is None else self.order[rows]
         signs = None if self.signs is None else self.signs[rows]
         return Arrangements(self.kind, order, signs, self.exhaustive, self.possible)
@@ -352,7 +352,7 @@ class _Units:
         return math.prod(ways) * 2 ** int(self.flips.sum())
 
     def identity(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Give arrangements that change nothing: units taken, and whether each is flipped."""
+        """Return arrangements that change nothing: units taken, and whether each is flipped."""
         taken = np.tile(np.arange(len(self.codes), dtype=np.int32), (count, 1))
         return taken, np.zeros(taken.shape, dtype=np.uint8)
 
@@ -366,7 +366,7 @@ class _Units:
         return taken, flipped
 
     def numbered(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Give arrangements by number, from 0 for the identity to `possible` - 1."""
+        """Return arrangements by number, from 0 for the identity to `possible` - 1."""
         taken, flipped = self.identity(len(numbers))
         n_flips = int(self.flips.sum())
         numbers, code = np.divmod(numbers, 2**n_flips)
@@ -434,7 +434,7 @@ def _multinomial(counts: np.ndarray) -> int:
 
 
 def _orders(numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Give orders of things of several kinds by number, lexicographically.
+    """Return orders of things of several kinds by number, lexicographically.
 
     Parameters
     ----------

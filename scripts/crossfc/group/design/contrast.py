@@ -35,7 +35,7 @@ def parts(asked: Question, pairs: Pairs) -> dict[str, list[int]]:
 def contrasts(
     asked: Question, pairs: Pairs, rows: np.ndarray, flip: np.ndarray | None = None
 ) -> "list[Contrast]":
-    """Give the data of each map of `parts`.
+    """Return the data of each map of `parts`.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ class Judge:
         self._largest_in_seed: list[float] = []
 
     def read(self, values: np.ndarray, path: str | Path) -> np.ndarray:
-        """Give the values to analyse.
+        """Return the values to analyse.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class Judge:
 
 
 def _no_fisher_z(values: np.ndarray, sizes: np.ndarray) -> str | None:
-    """Say why values cannot be Fisher z; None where they can."""
+    """Explain why values cannot be Fisher z; None where they can."""
     if len(sizes) == 0:
         return None
     median = float(np.median(sizes))
@@ -130,7 +130,7 @@ def _no_fisher_z(values: np.ndarray, sizes: np.ndarray) -> str | None:
 
 
 def words(kind: str | None) -> str:
-    """Give the quantity of the analysed maps in words."""
+    """Return the quantity of the analysed maps in words."""
     return "value" if kind == "other" else "Fisher z"
 
 

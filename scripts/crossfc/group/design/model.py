@@ -355,7 +355,7 @@ def _reason(column: str, question: Question) -> str:
 
 
 def _with_sequence(people: pd.DataFrame, notes: list[str]) -> bool:
-    """Tell whether the model can have a sequence term; a note says why it cannot."""
+    """Return whether the model can have a sequence term; a note says why it cannot."""
     code = people["sequence_code"].to_numpy(dtype=float)
     known = np.isfinite(code)
     # A group in which no order is known would leave altogether, and with it the comparison.

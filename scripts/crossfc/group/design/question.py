@@ -101,7 +101,7 @@ def names(
 
 
 def group_labels(groups: Mapping[str, str | None]) -> list[str]:
-    """Give the labels of the groups that the study has, patients first."""
+    """Return the labels of the groups that the study has, patients first."""
     return [label for label in map(groups.get, ("patients", "controls")) if label]
 
 

@@ -243,7 +243,7 @@ def findings(
 
 
 def no_findings(groups: dict[str, str | None], treatments: dict[str, str]) -> Findings:
-    """Give the tables of an analysis without clusters: columns and no rows."""
+    """Return the tables of an analysis without clusters: columns and no rows."""
     means = [
         f"{kind}_{label}_{treatment}"
         for kind in ("mean", "loo_mean")
@@ -340,7 +340,7 @@ def _leave_one_out(
 
 
 def _weakest(whole: float, effect: np.ndarray, p: np.ndarray, ids: np.ndarray) -> dict:
-    """Say what the effect is without each person, and without whom it is weakest."""
+    """Describe what the effect is without each person, and without whom it is weakest."""
     known = np.isfinite(p)
     if not known.any():
         return {"n_decisive": 0, "without_person": ""}

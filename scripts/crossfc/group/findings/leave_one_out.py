@@ -253,7 +253,7 @@ class LeaveOneOut:
 
 
 def _others(statistic: Student, person: int) -> Student:
-    """Give the statistic of everybody but one; a Fault if they do not allow it."""
+    """Return the statistic of everybody but one; a Fault if they do not allow it."""
     keep = np.arange(len(statistic.effect)) != person
     columns = statistic.effect[keep], statistic.nuisance[keep]
     if isinstance(statistic, Welch):

@@ -75,7 +75,7 @@ class Atlas:
         return f"near {self._names[int(box[tuple(places[best])])]}"
 
     def shares(self, points: np.ndarray) -> dict[str, float]:
-        """Give the share of points in each region.
+        """Return the share of points in each region.
 
         Parameters
         ----------

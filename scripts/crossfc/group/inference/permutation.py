@@ -376,7 +376,7 @@ def _check(maps, arrangements, mask, cluster_forming_p, threads) -> None:
 
 @contextmanager
 def _residuals(maps, statistic, memory_gb, scratch_dir) -> Iterator[list[np.ndarray]]:
-    """Give the room for the residuals of all maps: memory, or a file that is gone afterwards."""
+    """Return the room for the residuals of all maps: memory, or a file that is gone afterwards."""
     shapes = [statistic.work_shape(data.shape) for data in maps]
     kind = np.dtype(statistic.work_type)
     if sum(kind.itemsize * int(np.prod(shape)) for shape in shapes) <= memory_gb * _GIGABYTE:

@@ -29,7 +29,7 @@ _TOGETHER = 16  # arrangements done at once: their products then stay in a core'
 
 
 def precise(statistic: Student, arrangements: Arrangements) -> bool:
-    """Tell whether a statistic is to be computed in double precision.
+    """Return whether a statistic is to be computed in double precision.
 
     So are all of few people, but for Welch's of three variance groups or more, which no analysis
     has.

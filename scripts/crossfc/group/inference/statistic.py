@@ -110,7 +110,7 @@ class Student:
         return float(1 / self._length**2)
 
     def work_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Give the shape of a fit's work space from the shape of the data."""
+        """Return the shape of a fit's work space from the shape of the data."""
         return shape
 
     def fit(self, data: np.ndarray, work: np.ndarray | None = None) -> Fit:
@@ -168,7 +168,7 @@ class Student:
         return statistic
 
     def forming_threshold(self, p: float, two_sided: bool) -> float:
-        """Give the statistic with parametric probability ``p`` (halved per tail if two-sided)."""
+        """Return the statistic with parametric probability ``p`` (halved per tail if two-sided)."""
         # Not scipy.stats, whose import takes as long as a small analysis.
         from scipy.special import stdtrit
 

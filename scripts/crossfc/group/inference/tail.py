@@ -86,7 +86,7 @@ class Tail:
     posterior: "Posterior | None" = None
 
     def record(self) -> dict:
-        """Give what is worth writing down, as JSON takes it."""
+        """Return what is worth writing down, as JSON takes it."""
         if not self.fits:
             return {"fits": False, "reason": self.reason}
         names = ("threshold", "shape", "scale", "share", "n_exceedances", "goodness", "smallest_p")

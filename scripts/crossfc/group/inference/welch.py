@@ -119,12 +119,12 @@ class Welch(OwnVariance):
         return variances, self._group_df, self._members.sum(axis=0)
 
     def variance_alone(self) -> list[tuple[int, float]]:
-        """Give the groups' own shares of the effect's variance: group, factor of its variance."""
+        """Return the groups' own shares of the effect's variance: group, factor of its variance."""
         alone, owners, _ = self._shares
         return list(zip(owners, np.square(alone[0]), strict=True))
 
     def variance_shared(self) -> list[tuple[float, float]]:
-        """Give what two groups share: the first one's λ, and the factor of 1/(λ/v₁ + (1-λ)/v₂)."""
+        """Return what two groups share: the first one's λ, and the factor of 1/(λ/v₁ + (1-λ)/v₂)."""
         shared = self._shares[2]
         share = np.diag(shared.T @ self._cross[0] @ shared)
         return list(zip(share, np.square(shared[0]), strict=True))
@@ -230,7 +230,7 @@ def _listed(counts: np.ndarray) -> str:
 
 
 def _numbered(groups: Sequence, n_people: int) -> np.ndarray:
-    """Give the number of each person's group, in the order of the labels."""
+    """Return the number of each person's group, in the order of the labels."""
     groups = np.asarray(groups)
     if groups.shape != (n_people,):
         raise Fault(f"variance groups of shape {groups.shape} for {n_people} people; give one each")

@@ -1,1 +1,1 @@
-"""From a scan in template space to seed maps, edges and a record of its quality."""
+"""From a scan in template space to seed maps, edges and a quality record."""

@@ -1,4 +1,4 @@
-"""The carpet plot: every volume of a session at a glance (Power 2017, NeuroImage 154:150-158)."""
+"""Carpet plot: all volumes of a session in one figure (Power 2017, NeuroImage 154:150-158)."""
 
 from pathlib import Path
 
@@ -18,23 +18,24 @@ def draw_carpet(
     repetition_time: float,
     sound: np.ndarray | None = None,
 ) -> None:
-    """Draw framewise displacement over the signal of voxels from top to bottom of the brain.
+    """Draw framewise displacement and, below it, the signal of the voxels over time as grey levels.
 
     Parameters
     ----------
     path : path
-        A PNG.
+        The PNG to write.
     voxels : (n_volumes, n_voxels) float32
-        Series with their means removed, in the order of the mask (from the lowest slice up).
+        Series without their means, in the order of the mask (from the lowest slice upwards).
     fd : (n_volumes,) float
         Framewise displacement in mm.
     censored : (n_volumes,) bool
-        Volumes marked in red.
+        Volumes to mark in red.
     title : str
     repetition_time : float
         Seconds.
     sound : (n_volumes,) bool, optional
-        Volumes that are measurements; the others have no say in the shades. All where None.
+        Volumes that are valid measurements; only these are used to scale the grey levels. All
+        volumes if None.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -67,5 +68,5 @@ def draw_carpet(
     bottom.set_yticks([0.02, 0.98], ["inferior", "superior"])
     bottom.set_xlabel("seconds")
     with atomic.writing(path) as temporary:
-        # A fixed metadata block: the same data give the same bytes.
+        # Fixed metadata, so that the same data give the same bytes.
         figure.savefig(temporary, dpi=90, metadata={"Software": None})

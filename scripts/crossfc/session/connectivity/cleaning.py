@@ -1,14 +1,16 @@
 """Cleaning as one projection: confounds, drift and stop band in one matrix.
 
-Filtering and regressing in turn lets each step bring back what the other removed (Lindquist et
-al. 2019, Human Brain Mapping 40:2358-2376). Here both are columns of one matrix from which
-censored volumes are left out, as AFNI's 3dTproject does, so no order matters.
+If filtering and confound regression are separate steps, each can bring back what the other removed
+(Lindquist et al. 2019, Human Brain Mapping 40:2358-2376). Here confounds and the cosines of the
+stop band are columns of one matrix, without its rows for censored volumes, as in AFNI's
+3dTproject; they are removed together, so there is no order of steps.
 
-On the irregular grid that censoring leaves, every cosine of the stop band costs a degree of
-freedom, and the shorter the repetition time the more there are. So censored volumes may be filled
-in for the filter alone (Power et al. 2014, NeuroImage 84:320-341; XCP-D, Mehta et al. 2024):
-series and confounds are filtered alike on the full grid, and what was censored is left out again
-before the filtered confounds are projected out. docs/preprocessing.md has the two side by side.
+With censored volumes left out, every cosine of the stop band costs one degree of freedom, and the
+shorter the repetition time, the more cosines there are. Therefore censored volumes may be
+interpolated for the filter only (Power et al. 2014, NeuroImage 84:320-341; XCP-D, Mehta et al.
+2024): series and confounds are filtered in the same way with all volumes present, then the
+censored volumes are left out again, and the filtered confounds are projected out.
+docs/preprocessing.md compares the two methods.
 """
 
 from dataclasses import dataclass
@@ -16,17 +18,18 @@ from dataclasses import dataclass
 import numpy as np
 
 INTERPOLATE, EXACT = "interpolate", "exact"
-# Expected power in the pass band over that of the rest, of what fills a gap: 2 leaves more
+# Power assumed in the pass band, relative to the rest, when gaps are interpolated: 2 gives more
 # variance, 20 more bias. Lines and cubic splines have more bias (docs/preprocessing.md).
 _SIGNAL_TO_NOISE = 5.0
 
 
 @dataclass(frozen=True)
 class Interpolated:
-    """Cleaning with censored volumes filled in for the filter, as two matrices.
+    """Cleaning in which censored volumes are interpolated for the filter, as two matrices.
 
-    A series y of the kept volumes is cleaned as ``frame @ (analysis @ y)``. The frame's columns are
-    orthonormal, so norms and products of cleaned series are those of ``analysis @ y``.
+    A series y of the kept volumes is cleaned as ``frame @ (analysis @ y)``. The columns of
+    ``frame`` are orthonormal, so norms and inner products of cleaned series can be computed from
+    the shorter ``analysis @ y``.
 
     Attributes
     ----------
@@ -39,10 +42,11 @@ class Interpolated:
 
     @property
     def degrees_of_freedom(self) -> float:
-        """Effective degrees of freedom, those of the correlation of two white series.
+        """Effective degrees of freedom of the correlation of two cleaned series of white noise.
 
-        With V the covariance of a cleaned white series, tr(V)² / tr(V²) (Worsley and Friston 1995,
-        NeuroImage 2:173-181): filled-in values carry nothing new and are not counted.
+        They are tr(V)² / tr(V²), with V the covariance of a cleaned white series (Worsley and
+        Friston 1995, NeuroImage 2:173-181). Interpolated values add no information, so they do
+        not increase this number.
         """
         covariance = self.analysis @ self.analysis.T
         return float(np.trace(covariance) ** 2 / (covariance**2).sum()) if len(covariance) else 0.0
@@ -51,7 +55,7 @@ class Interpolated:
 def stop_band(
     n_volumes: int, repetition_time: float, high_pass_hz: float, low_pass_hz: float | None
 ) -> np.ndarray:
-    """Give the discrete cosines outside the pass band, the constant among them.
+    """Return the discrete cosines outside the pass band, including the constant.
 
     Parameters
     ----------
@@ -59,7 +63,7 @@ def stop_band(
     repetition_time : float
         Seconds per volume.
     high_pass_hz, low_pass_hz : float
-        Edges of the pass band in Hz; no upper one where None.
+        Edges of the pass band in Hz; no upper edge if ``low_pass_hz`` is None.
 
     Returns
     -------
@@ -84,15 +88,16 @@ def basis(
     low_pass_hz: float | None,
     kept: np.ndarray,
 ) -> np.ndarray:
-    """Give an orthonormal basis of everything that cleaning removes.
+    """Return an orthonormal basis of everything that cleaning removes.
 
     Parameters
     ----------
     confounds : (n_volumes, n_confounds) float
+        In any units; every column is scaled.
     repetition_time : float
         Seconds per volume.
     high_pass_hz, low_pass_hz : float
-        Pass band in Hz.
+        Edges of the pass band in Hz; no upper edge if ``low_pass_hz`` is None.
     kept : (n_volumes,) bool
         Volumes that are not censored.
 
@@ -105,16 +110,21 @@ def basis(
     own = confounds[kept]
     scaled = own - own.mean(axis=0)
     norms = np.linalg.norm(scaled, axis=0)
-    # A constant confound adds nothing to the constant column; what the subtraction leaves of it
-    # is rounding. Each column is its own measure: squares of rotations are 1e-15 of the square of
-    # the global signal and still vary.
+    # A constant confound adds nothing to the constant column: after its mean is subtracted, only
+    # rounding errors remain. Whether a column varies is judged relative to its own values, because
+    # squares of rotations are 1e-15 of the square of the global signal and still vary.
     varies = norms > 10 * len(own) * np.finfo(float).eps * np.abs(own).max(axis=0, initial=0)
     scaled = scaled[:, varies] / norms[varies]
     return _orthonormal(np.hstack([band, scaled]))
 
 
 def has_gaps(kept: np.ndarray) -> bool:
-    """Say whether volumes are censored between kept ones; at the ends there is nothing to fill."""
+    """Test whether a censored volume lies between kept ones, so that there is a gap to fill.
+
+    Parameters
+    ----------
+    kept : (n_volumes,) bool
+    """
     inside = np.flatnonzero(kept)
     return bool(inside.size) and not kept[inside[0] : inside[-1] + 1].all()
 
@@ -126,12 +136,13 @@ def interpolated(
     low_pass_hz: float,
     kept: np.ndarray,
 ) -> Interpolated:
-    """Give the cleaning that fills censored volumes in for the filter alone.
+    """Return the cleaning in which censored volumes are interpolated, for the filter only.
 
-    A censored value is filled with what the kept ones let expect (kriging; Wiener 1949): drift
-    below the pass band fits freely, the pass band has a fixed multiple of the power of the rest.
-    It is the same linear map for every series and confound. Volumes before the first and after
-    the last kept one are no part of the grid.
+    A censored value is replaced by the value expected from the kept ones (kriging; Wiener 1949).
+    The model for this has a drift below the pass band that is fitted without a penalty, and a
+    fixed multiple of the power of the rest within the pass band. The interpolation is the same
+    linear map for every series and confound. Volumes before the first and after the last kept one
+    are dropped before filtering.
 
     Parameters
     ----------
@@ -166,12 +177,21 @@ def interpolated(
 
 
 def _filling(kept: np.ndarray, drift: np.ndarray, passed: np.ndarray) -> np.ndarray:
-    """Give the matrix (n_volumes, n_kept) that keeps what is kept and fills in what is not."""
+    """Return the matrix (n_volumes, n_kept) that copies kept volumes and interpolates the others.
+
+    Parameters
+    ----------
+    kept : (n_volumes,) bool
+    drift : (n_volumes, n_drift) float
+        Cosines below the pass band.
+    passed : (n_volumes, n_passed) float
+        Cosines in the pass band.
+    """
     covariance = (_SIGNAL_TO_NOISE - 1) * passed @ passed.T
     covariance[np.diag_indices_from(covariance)] += 1
     within = np.linalg.inv(covariance[np.ix_(kept, kept)])
     free = drift[kept]
-    # The drift fits by generalised least squares, so it is carried over without a loss.
+    # The drift is fitted by generalised least squares, so it is interpolated without shrinkage.
     fit = np.linalg.pinv(free.T @ within @ free) @ (free.T @ within)
     filling = np.zeros((len(kept), int(kept.sum())))
     filling[kept] = np.eye(int(kept.sum()))
@@ -181,14 +201,14 @@ def _filling(kept: np.ndarray, drift: np.ndarray, passed: np.ndarray) -> np.ndar
 
 
 def _orthonormal(columns: np.ndarray) -> np.ndarray:
-    """Give an orthonormal basis of what columns span."""
+    """Return an orthonormal basis of the space that the columns span."""
     left, singular, _ = _decomposed(columns)
     rank = int((singular > singular[0] * max(left.shape) * np.finfo(float).eps).sum())
     return left[:, :rank]
 
 
 def _decomposed(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Decompose by singular values, also where the fast algorithm does not converge."""
+    """Return the singular value decomposition, even if the fast algorithm does not converge."""
     try:
         return np.linalg.svd(matrix, full_matrices=False)
     except np.linalg.LinAlgError:
@@ -203,18 +223,19 @@ def kept_volumes(
     censor_fd_mm: float | None,
     minimum_run: int = 1,
 ) -> np.ndarray:
-    """Say which volumes stay.
+    """Return which volumes are kept (not censored).
 
     Parameters
     ----------
     framewise_displacement : (n_volumes,) float
         In mm.
     non_steady : (n_volumes,) bool
-        Volumes before steady state; always censored.
+        Volumes before the steady state; always censored.
     censor_fd_mm : float or None
-        Volumes that moved more than this are censored (Power et al. 2012); none where None.
+        Volumes with a larger framewise displacement are censored (Power et al. 2012). If None,
+        only those in ``non_steady`` are.
     minimum_run : int
-        Kept stretches shorter than this are censored too.
+        Runs of fewer kept volumes in a row than this are censored too.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The confounds table of fMRIPrep (20.2 to 25.x), and which of its columns a strategy takes."""
+"""Read confounds tables of fMRIPrep (20.2 to 25.x) and select the columns of a strategy."""
 
 import fnmatch
 import re
@@ -16,16 +16,16 @@ from crossfc.trial.strategy import flat
 
 MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 HEAD_RADIUS_MM = 50.0
-# Columns of which a run may rightly have none: without an outlier, in steady state from the start,
-# or shorter than fMRIPrep's slowest drift.
+# Kinds of columns that a run may lack without a fault: it has no outlier, it is in the steady state
+# from the start, or it is shorter than fMRIPrep's slowest drift.
 _MAY_BE_NONE = ("motion_outlier", "non_steady_state_outlier", "cosine")
-# What every table of fMRIPrep 20.2 and later has.
+# Columns that every table of fMRIPrep 20.2 and later has.
 _ALWAYS = {
     name + kind
     for name in (*MOTION, "csf", "white_matter", "global_signal")
     for kind in ("", "_derivative1", "_power2", "_derivative1_power2")
 } | {"framewise_displacement", "dvars", "std_dvars", "rmsd"}
-# What only some versions write, or only when asked.
+# Columns that only some versions write, or only with an option, and what to tell the user.
 _WRITTEN_BY = {
     "aroma_motion_*": "fMRIPrep 20.2 to 23.0 writes it with --use-aroma",
     "edge_comp_*": "fMRIPrep 21.0 or later writes it",
@@ -39,7 +39,16 @@ _WRITTEN_BY = {
 
 @dataclass(frozen=True)
 class Confounds:
-    """A confounds table: its columns as float64 arrays of one value per volume."""
+    """A confounds table.
+
+    Attributes
+    ----------
+    path : Path
+    columns : dict
+        Name to the values, (n_volumes,) float64; NaN if missing.
+    masks : dict
+        Name of each retained CompCor component to its tissue (``Mask`` in the sidecar).
+    """
 
     path: Path
     columns: dict[str, np.ndarray]
@@ -57,10 +66,10 @@ def read_confounds(path: str | Path, n_volumes: int | None = None) -> Confounds:
     Parameters
     ----------
     path : path
-        ``…_desc-confounds_timeseries.tsv``; the sidecar of the same name is read where there is
-        one, for the tissue of each CompCor component.
+        ``…_desc-confounds_timeseries.tsv``. Its sidecar, if there is one, is read for the tissue
+        of each CompCor component.
     n_volumes : int, optional
-        Number of volumes of the scan.
+        Number of volumes of the scan, to compare with the number of rows.
 
     Returns
     -------
@@ -69,7 +78,7 @@ def read_confounds(path: str | Path, n_volumes: int | None = None) -> Confounds:
     Raises
     ------
     Fault
-        If a cell is no number, there are fewer than two rows, or the number of rows is not
+        If a cell is not a number, there are fewer than two rows, or the number of rows is not
         ``n_volumes``.
     """
     path = Path(path)
@@ -91,12 +100,20 @@ def read_confounds(path: str | Path, n_volumes: int | None = None) -> Confounds:
 
 
 def require_rows(path: object, rows: int, volumes: int | None) -> None:
-    """Refuse a table that has not one row per volume.
+    """Refuse a table that does not have one row per volume.
+
+    Parameters
+    ----------
+    path : path
+        The table, to be named in the message.
+    rows : int
+    volumes : int or None
+        None if not known.
 
     Raises
     ------
     Fault
-        If it has fewer than two, or not as many as there are volumes (where that is known).
+        If there are fewer than two rows, or not as many rows as volumes.
     """
     if rows < 2:
         raise Fault(f"{path} has {rows} rows, one per volume is due; write it again")
@@ -119,12 +136,18 @@ def _component_masks(path: Path) -> dict[str, str]:
 
 
 def framewise_displacement(confounds: Confounds) -> np.ndarray:
-    """Give the framewise displacement per volume in mm, the first one 0.
+    """Return the framewise displacement of each volume, with 0 for the first.
 
-    Taken from the table; from the six motion parameters where the table has no such column, as
-    the sum of absolute differences with rotations on a sphere of 50 mm (Power et al. 2012,
-    NeuroImage 59:2142-2154). NaN where it is missing after the first volume and those before
-    steady state: there the head was not found, so the volume is no measurement.
+    It is taken from the table. If the table has no such column, it is computed from the six motion
+    parameters, as the sum of absolute differences with rotations on a sphere of 50 mm (Power et
+    al. 2012, NeuroImage 59:2142-2154).
+
+    Returns
+    -------
+    (n_volumes,) float64
+        mm. A missing value is 0 for the first volume and for volumes before the steady state. In
+        any other volume it means that the head was not found, so it stays NaN and the volume does
+        not count as a measurement.
 
     Raises
     ------
@@ -148,14 +171,17 @@ def framewise_displacement(confounds: Confounds) -> np.ndarray:
 
 
 def _may_be_missing(confounds: Confounds) -> np.ndarray:
-    """Say where a sound scan may miss a value: at its first volume, before steady state."""
+    """Return, per volume, whether a value may be missing without a fault (boolean).
+
+    It may be in the first volume and in volumes before the steady state.
+    """
     may = non_steady_volumes(confounds)
     may[0] = True
     return may
 
 
 def non_steady_volumes(confounds: Confounds) -> np.ndarray:
-    """Say which volumes fMRIPrep marked as not yet in steady state (boolean per volume)."""
+    """Return which volumes fMRIPrep marked as not yet in the steady state, (n_volumes,) bool."""
     marked = [v for n, v in confounds.columns.items() if n.startswith("non_steady_state_outlier")]
     if not marked:
         return np.zeros(confounds.n_volumes, dtype=bool)
@@ -163,27 +189,29 @@ def non_steady_volumes(confounds: Confounds) -> np.ndarray:
 
 
 def strategy_matrix(confounds: Confounds, strategy: dict[str, Any]) -> tuple[np.ndarray, list[str]]:
-    """Take the columns that a confound strategy names.
+    """Select the columns that a confound strategy names.
 
     Parameters
     ----------
     confounds : Confounds
     strategy : dict
         ``columns`` (names or shell patterns, nested lists allowed) and ``compcor`` (number of
-        aCompCor components per tissue, ``wm`` and ``csf``). A pattern may find nothing only where
-        a run may have nothing of the kind, such as ``motion_outlier*``.
+        aCompCor components per tissue, ``wm`` and ``csf``). A pattern that matches no column is
+        only accepted for kinds of columns that a run may lack, such as ``motion_outlier*``.
 
     Returns
     -------
     matrix : (n_volumes, n_columns) float64
-        A missing value of the first volume (derivatives have none) and of volumes before steady
-        state (which are dropped) is 0.
+        In the units of the table. Missing values are 0 in the first volume (where temporal
+        derivatives are not defined) and in volumes before the steady state (which are dropped).
     names : list of str
+        The columns of ``matrix``.
 
     Raises
     ------
     Fault
-        If a column is not in the table, or is missing values elsewhere, or the strategy is none.
+        If a column is not in the table, a value is missing in another volume, or the strategy is
+        not a valid one.
     """
     compcor = strategy.get("compcor") or {}
     names: list[str] = []
@@ -213,24 +241,29 @@ def _named(columns: Any) -> list[str]:
 
 
 def columns_of(known: Collection[str], wanted: str, path: object) -> list[str]:
-    """Give the columns that one entry of a strategy names.
+    """Return the columns that one entry of a strategy names.
 
     Parameters
     ----------
     known : collection of str
-        The table's columns.
+        The columns of the table.
     wanted : str
         A name or a shell pattern.
     path : path
-        The table, named in faults.
+        The table, to be named in the message.
+
+    Returns
+    -------
+    list of str
+        Empty if the run lacks columns of a kind that a run may lack.
 
     Raises
     ------
     Fault
-        If there is none, and a run should have one.
+        If no column matches, and a run should have one.
     """
     if not _is_pattern(wanted):
-        # Thousands of tables are asked while jobs are planned, and most entries are plain names.
+        # A short cut: planning asks this for thousands of tables, and most entries are plain names.
         found = [wanted] if wanted in known else []
     else:
         found = [name for name in known if fnmatch.fnmatchcase(name, wanted)]
@@ -259,7 +292,7 @@ def _is_pattern(wanted: str) -> bool:
 
 
 def _may_find_nothing(wanted: str) -> bool:
-    """Say whether an entry is a pattern for columns of which a run may have none."""
+    """Test whether an entry is a pattern for columns that a run may lack."""
     if not _is_pattern(wanted):
         return False
     numbers = [f"{k:02d}" for k in range(100)] + ["100"]
@@ -268,10 +301,11 @@ def _may_find_nothing(wanted: str) -> bool:
 
 
 def _without_hole(confounds: Confounds, name: str) -> np.ndarray:
-    """Give a column with 0 where a value may be missing; refuse it where one may not."""
+    """Return a column with its allowed missing values set to 0; refuse any other missing value."""
     values = confounds.columns[name]
     missing = ~np.isfinite(values)
-    # A volume without framewise displacement is no measurement, and is left out everywhere.
+    # A volume without framewise displacement does not count as a measurement: it is left out of
+    # everything, so its missing values do no harm.
     known = np.isfinite(framewise_displacement(confounds))
     refused = missing & known & ~_may_be_missing(confounds)
     if refused.any():
@@ -283,21 +317,33 @@ def _without_hole(confounds: Confounds, name: str) -> np.ndarray:
 
 
 def components_of(confounds: Confounds, tissue: object, count: object) -> list[str]:
-    """Give the names of a tissue's first aCompCor components.
+    """Return the names of the first aCompCor components of a tissue.
+
+    Parameters
+    ----------
+    confounds : Confounds
+    tissue : {"wm", "csf"}
+    count : int
+        How many components to take.
+
+    Returns
+    -------
+    list of str
+        Fewer than ``count`` if fMRIPrep retained fewer.
 
     Raises
     ------
     Fault
-        If the table has none, or the request is none.
+        If the table has no such components, or ``tissue`` or ``count`` is not valid.
     """
     if tissue not in ("wm", "csf") or not isinstance(count, int) or count < 0:
         raise Fault(
             f"a confound strategy asks for compcor {tissue}: {count}; write such as wm: 5 or "
             "csf: 5 in the file of strategies"
         )
-    # fMRIPrep 21 and later name tissue components w_comp_cor_00 and c_comp_cor_00; 20.2 calls all
-    # of them a_comp_cor_00, those of white matter beginning where the others end, and tells the
-    # tissue in the sidecar.
+    # fMRIPrep 21 and later name the components of a tissue w_comp_cor_00 and c_comp_cor_00. In 20.2
+    # all are called a_comp_cor_00 and so on, numbered through with those of white matter last; the
+    # tissue of each is in the sidecar.
     prefix = {"wm": "w_comp_cor_", "csf": "c_comp_cor_"}[tissue]
     found = [n for n in confounds.columns if n.startswith(prefix)]
     if not found:
@@ -306,10 +352,10 @@ def components_of(confounds: Confounds, tissue: object, count: object) -> list[s
             for name, mask in confounds.masks.items()
             if mask.lower() == tissue and name in confounds.columns and name.startswith("a_comp")
         ]
-    # By number: a_comp_cor_99 comes before a_comp_cor_100.
+    # Sort by number, so that a_comp_cor_99 comes before a_comp_cor_100.
     found.sort(key=lambda name: int(re.sub("[^0-9]", "", name) or 0))
-    # fMRIPrep keeps those that explain half of a tissue's variance, which can be fewer than asked
-    # for; then all of them are taken, as nilearn does, and the session's record lists them.
+    # fMRIPrep retains the components that explain half of a tissue's variance, which can be fewer
+    # than asked for. Then all of them are taken, as in nilearn; the session's record lists them.
     if count and not found:
         sidecar = confounds.path.with_suffix(".json").name
         if any(re.match("[cw]_comp_cor_", name) for name in confounds.columns):

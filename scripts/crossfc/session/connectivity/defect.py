@@ -1,59 +1,67 @@
-"""Volumes that are no measurement, told from the data: blank, cut, repeated, spiked.
+"""Find defective volumes in the data: blank, incomplete, repeated, or with a spike.
 
-A scan that was stopped by hand ends with volumes, or parts of one, that were never taken; a frozen
-reconstruction writes one volume again; a discharge brightens a volume or a slice. Realignment sees
-none of this, and one zero volume of 160 gives every voxel the same spike, so that all of them
-correlate. The limits below are several times what ordinary scans show (docs/preprocessing.md), and
-a spike has to stand out from both sides, so breaths, slow waves and steps of the signal are none.
+A scan that was stopped by hand ends with volumes, or parts of a volume, that were never acquired; a
+reconstruction that hangs writes the same volume twice; an electric discharge brightens a volume or
+a slice. Realignment notices none of this, but a single volume of zeros among 160 gives all voxels
+the same spike, so that all of them correlate. The limits below are several times what ordinary
+scans show (docs/preprocessing.md). A spike must differ from the volumes on both sides, so breaths,
+slow waves and steps of the signal are not taken for one.
 """
 
 import numpy as np
 
 from crossfc.session.connectivity.confounds import Confounds, framewise_displacement
 
-# Voxels looked at: enough that one slice of forty has some hundred.
+# Number of voxels that are examined: enough to have some hundred in each of forty slices.
 _SAMPLE = 20_000
-# A voxel is lost where it falls below this share of what it usually has ...
+# A voxel is lost in a volume if it is below this share of its usual value ...
 _LOST = 0.4
-# ... and a volume is cut where this share of the brain is lost (ordinary scans: none of it).
+# ... and a volume is incomplete if this share of the brain's voxels is lost (ordinary scans: none),
+# or blank from the second share on.
 _CUT_SHARE, _BLANK_SHARE = 0.02, 0.9
-# Likeness to the usual volume (r) that may be missing (ordinary scans: 0.01).
+# A volume is unlike the others if its correlation with the usual volume is lower than ordinary by
+# more than this (ordinary scans: 0.01).
 _UNLIKE = 0.15
-# Change since the volume before, as a share of the usual one (ordinary scans: above 0.8).
+# A volume repeats the one before if it changes by less than this share of the usual change
+# (ordinary scans: above 0.8). Below: the same limit for a single plane of voxels, and the share of
+# the brain that such planes must make up.
 _REPEATED = 0.2
 _REPEATED_PART, _REPEATED_PLANES = 0.1, 0.15
-# Shares of the mean by which the brain, or a plane of it, stands out from both sides (ordinary
-# scans: 0.014, 0.03), and how many robust deviations that has to be.
+# A spike: the brain, or one plane of it, differs from the volumes on both sides by this share of
+# its mean (ordinary scans: 0.014, 0.03), and by this many robust standard deviations.
 _SPIKE, _PLANE_SPIKE, _DEVIATIONS = 0.04, 0.10, 8
-# Shares of the mean by which the whole brain may be off its median over the run.
+# The mean over the brain may differ from its median over the run by this share.
 _OFF = 0.3
-# Root mean square change against both neighbours, in medians of the run (ordinary scans: 1.5).
+# Root mean square change to both neighbours, relative to its median over the run (ordinary
+# scans: 1.5).
 _ROUGH = 4.0
-# What slice timing correction smears of a blank volume into those beside it.
+# Slice timing correction smears a blank volume into its neighbours: by at least this share of the
+# signal, and over at most so many volumes.
 _SMEAR, _SMEAR_REACH = 0.02, 8
-_LEAST_PLANE = 60  # voxels of the sample
+_LEAST_PLANE = 60  # examined voxels that a plane must have
 
 
 def defects(
     series: np.ndarray, mask: np.ndarray, steady: np.ndarray, confounds: Confounds
 ) -> dict[int, str]:
-    """Say which volumes of a run are no measurement, and why.
+    """Return which volumes of a run are defective, and why.
 
     Parameters
     ----------
     series : (t, z, y, x) float
-        The run, with its mean.
+        The run, with its mean, in the units of the image.
     mask : (z, y, x) bool
+        Brain mask.
     steady : (t,) bool
-        Volumes in steady state; the others are dropped anyway, so they are looked at for lost
-        signal only.
+        Volumes in the steady state; the others are dropped in any case, so they are only examined
+        for lost signal.
     confounds : Confounds
-        A volume whose framewise displacement is missing (after the first) counts as a defect.
+        A volume (after the first) whose framewise displacement is missing counts as defective.
 
     Returns
     -------
     dict
-        Number of the volume, from 0, to the reason; in order.
+        Number of the volume, counted from 0, to the reason; sorted by number.
     """
     where = np.flatnonzero(mask.ravel())
     where = where[:: -(-len(where) // _SAMPLE)] if len(where) else where
@@ -70,7 +78,7 @@ def _of_data(own: np.ndarray, places: np.ndarray, steady: np.ndarray) -> dict[in
     found: dict[int, str] = {}
     usual, scaled = _usual(own, steady)
     if scaled:
-        # Voxels without signal tell nothing; a voxel that comes and goes is no defect of volumes.
+        # Leave out voxels without signal: they cannot show whether a volume is defective.
         signal = usual > _LOST * np.median(usual)
         own, usual, places = own[:, signal], usual[signal], places[:, signal]
         found |= _lost(own / usual)
@@ -79,7 +87,8 @@ def _of_data(own: np.ndarray, places: np.ndarray, steady: np.ndarray) -> dict[in
     sound[list(found)] = False
     found |= {t: r for t, r in _unlike(own, usual, sound).items() if t not in found}
     sound[list(found)] = False
-    # Where the mean was taken out, the spread stands for it: a spike is then told by roughness.
+    # If the mean was removed from the series, values cannot be expressed relative to it; spikes are
+    # then found by `_rough` only.
     relative = own / usual if scaled else own
     if scaled:
         found |= _smeared(relative, places, found, sound)
@@ -91,7 +100,10 @@ def _of_data(own: np.ndarray, places: np.ndarray, steady: np.ndarray) -> dict[in
 
 
 def _usual(own: np.ndarray, steady: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Give the median over the volumes that are bright, and whether the series has its mean."""
+    """Return the median over the bright volumes, (n_voxels,), and whether the series has a mean.
+
+    A series that was demeaned or standardised has none.
+    """
     level = own.mean(axis=1)
     taken = steady & (level > 0.5 * np.quantile(level[steady], 0.95)) if steady.any() else steady
     if not taken.any():
@@ -104,8 +116,9 @@ def _usual(own: np.ndarray, steady: np.ndarray) -> tuple[np.ndarray, bool]:
 def _lost(relative: np.ndarray) -> dict[int, str]:
     dark = relative < _LOST
     share = dark.mean(axis=1)
-    # First the volumes that lost a quarter or more; what remains dark in more than a tenth of the
-    # others is a voxel that the field of view lost, not a volume.
+    # First find the volumes that lost a quarter of their voxels or more. A voxel that is dark in
+    # more than a tenth of the other volumes lies at the edge of the field of view, so it is not
+    # counted against single volumes.
     far = share >= 0.25
     if not far.all():
         steady_voxels = dark[~far].mean(axis=0) <= 0.1
@@ -129,7 +142,8 @@ def _repeated(own: np.ndarray, places: np.ndarray, steady: np.ndarray) -> dict[i
     found = {}
     for t in np.flatnonzero(change <= _REPEATED * usual):
         found[int(t) + 1] = "repeats the volume before"
-    # A volume may come again later: its picture is then the same to the last digits.
+    # A volume may also be repeated later in the run. Volumes that are equal have the same random
+    # projection, so only those close in it have to be compared.
     picture = own @ np.random.default_rng(0).standard_normal(own.shape[1])
     order = np.argsort(picture, kind="stable")
     close = np.diff(picture[order]) <= 1e-9 * np.abs(own).max() * np.sqrt(own.shape[1])
@@ -137,7 +151,7 @@ def _repeated(own: np.ndarray, places: np.ndarray, steady: np.ndarray) -> dict[i
         if np.array_equal(own[first], own[second]):
             earlier, later = sorted((int(first), int(second)))
             found.setdefault(later, f"repeats volume {earlier}")
-    # A part of it: planes along one axis that do not change while the others do.
+    # Only a part of a volume may be repeated: some planes along an axis do not change, others do.
     for planes in _planes(places):
         parts = np.sqrt(_means(squared, planes))
         ordinary = np.median(parts[both], axis=0) if both.any() else np.zeros(parts.shape[1])
@@ -158,7 +172,7 @@ def _unlike(own: np.ndarray, usual: np.ndarray, sound: np.ndarray) -> dict[int, 
         return {}
     likeness = centred @ picture / (length * np.where(norms > 0, norms, np.inf))
     ordinary = np.median(likeness[sound])
-    if ordinary < 0.9:  # pictures without contrast of their own (each voxel scaled) tell nothing
+    if ordinary < 0.9:  # there is no anatomical contrast to compare (each voxel was scaled)
         return {}
     return {
         int(t): "does not look like the other volumes"
@@ -169,7 +183,10 @@ def _unlike(own: np.ndarray, usual: np.ndarray, sound: np.ndarray) -> dict[int, 
 def _smeared(
     relative: np.ndarray, places: np.ndarray, found: dict[int, str], sound: np.ndarray
 ) -> dict[int, str]:
-    """Go outwards from lost volumes as long as some plane still shows them."""
+    """Find the volumes next to lost ones into which slice timing correction smeared the loss.
+
+    From each lost volume, go outwards in both directions as long as some plane is still affected.
+    """
     lost = [t for t, reason in found.items() if "repeats" not in reason]
     if not lost or sound.sum() < 5:
         return {}
@@ -207,7 +224,8 @@ def _spikes(relative: np.ndarray, places: np.ndarray, sound: np.ndarray) -> dict
         if not courses.shape[1]:
             continue
         apart = _apart(courses, still)
-        # Of a difference to the mean of two, 1.5 times the variance of one.
+        # The spread of one volume: a difference of two volumes has twice its variance. (``apart``
+        # is a difference to the mean of two, so it has 1.5 times the variance of one.)
         spread = _robust_deviation(np.diff(courses[still], axis=0)) / np.sqrt(2)
         hit = (np.abs(apart) > limit) & (np.abs(apart) > _DEVIATIONS * spread)
         for t in np.flatnonzero(hit.any(axis=1) & still):
@@ -218,7 +236,11 @@ def _spikes(relative: np.ndarray, places: np.ndarray, sound: np.ndarray) -> dict
 
 
 def _apart(courses: np.ndarray, sound: np.ndarray) -> np.ndarray:
-    """Say by how much each volume stands out from both sides; 0 where it does from one only."""
+    """Return by how much each volume differs from the volumes on both sides, (t, n).
+
+    0 if it differs in opposite directions, as in a step or a slope. A side is the median of up to
+    two sound volumes. At an end of the run there is one side only.
+    """
     numbers = np.flatnonzero(sound)
     apart = np.zeros_like(courses)
     for place, t in enumerate(numbers):
@@ -238,7 +260,7 @@ def _rough(relative: np.ndarray, sound: np.ndarray) -> dict[int, str]:
         return {}
     change = np.sqrt((np.diff(relative[numbers], axis=0) ** 2).mean(axis=1))
     usual = np.median(change)
-    # At an end there is one side only.
+    # At an end of the run there is one neighbour only.
     least = np.minimum(np.append(change[0], change), np.append(change, change[-1]))
     return {
         int(numbers[i]): f"spike: changes {least[i] / usual:.0f} times as much as other volumes"
@@ -247,7 +269,7 @@ def _rough(relative: np.ndarray, sound: np.ndarray) -> dict[int, str]:
 
 
 def _planes(places: np.ndarray) -> list[list[np.ndarray]]:
-    """Give, for each axis, the voxels of each plane that has enough of them."""
+    """Return, for each axis, the voxels of each plane that has at least ``_LEAST_PLANE``."""
     found = []
     for axis in places:
         order = np.argsort(axis, kind="stable")

@@ -1,4 +1,4 @@
-"""What one session gives to the group: maps, series, edges and a record, per pipeline."""
+"""Compute what the group level needs of a session: maps, series, edges, record, per pipeline."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -29,26 +29,27 @@ from crossfc.session.connectivity.smoothing import smooth_in_mask
 from crossfc.session.scan import Scan, open_scan
 from crossfc.session.sidecar import read_sidecar
 
-# Fewer volumes than this have no correlation.
+# A correlation cannot be computed from fewer volumes than this.
 _LEAST_USABLE = 3
 
 
 class SessionData:
-    """One session, read once, in the order the products want: (t, z, y, x), cut to the mask.
+    """One session in memory, with axes (t, z, y, x) as needed later, cut to the box of the mask.
 
     Parameters
     ----------
     scan : Scan
         The preprocessed BOLD.
     mask : (x, y, z) bool
-        Brain mask; voxels without variance and voxels without signal are taken out and counted.
+        Brain mask; voxels without variance and voxels without signal are removed from it and
+        counted.
     usable : (n_volumes,) bool, optional
-        Volumes that are measurements in steady state; mean and deviation are taken over these. All
-        where None.
+        Valid volumes in the steady state; mean and standard deviation are computed over these.
+        All volumes if None.
     minimum_signal : float
-        Least mean of a voxel with signal, as a share of the brain's median.
+        A voxel whose mean is below this share of the brain's median has no signal.
     minimum_tsnr : float
-        Least mean over standard deviation in time of a voxel with signal.
+        A voxel whose mean over standard deviation in time is below this has no signal.
 
     Raises
     ------
@@ -58,8 +59,18 @@ class SessionData:
     Attributes
     ----------
     has_mean : bool
-        Whether the series has kept its mean. Where it was taken out (demeaned or standardised
-        series), neither signal nor its ratio to noise can be judged, and no voxel is taken out.
+        Whether the series has a mean. If it was demeaned or standardised, signal and
+        signal-to-noise ratio cannot be judged, and no voxel is removed for its lack of signal.
+    series : (t, z, y, x) float32
+        The series in the box, without their means.
+    mean, deviation : (z, y, x) float32
+        Mean and standard deviation in time, in the box.
+    box_mask : (z, y, x) bool
+        Voxels that are kept, in the box.
+    mask : (z, y, x) bool
+        The same on the whole grid.
+    zero_variance_voxels, weak_voxels : int
+        How many voxels were removed.
     """
 
     def __init__(
@@ -75,7 +86,7 @@ class SessionData:
         whole = mask.T
         filled = [np.flatnonzero(whole.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
         self._box = tuple(slice(int(f[0]), int(f[-1]) + 1) for f in filled)
-        # The scan's arrays run x fastest, so the transpose is a view; the subtraction copies.
+        # In the scan's array x varies fastest, so the transpose is a view; the subtraction copies.
         box = scan.data.T[(slice(None), *self._box)]
         every = usable is None or usable.all()
         self.mean = (
@@ -101,7 +112,10 @@ class SessionData:
         self.mask[self._box] = self.box_mask
 
     def _weak(self, minimum_signal: float, minimum_tsnr: float) -> np.ndarray:
-        """Say which voxels of the mask have no signal; what is left of noise varies too."""
+        """Return which voxels of the mask have no signal, (z, y, x) bool.
+
+        Variance alone does not show signal, because noise varies too.
+        """
         brightness = float(np.median(self.mean[self.box_mask]))
         self.has_mean = brightness > float(np.median(self.deviation[self.box_mask]))
         if not self.has_mean:
@@ -109,13 +123,33 @@ class SessionData:
         dark = self.mean < minimum_signal * brightness
         noisy = self.mean < minimum_tsnr * self.deviation
         weak = self.box_mask & (dark | noisy)
-        # A scan of noise has seeds without signal, which is told where they are.
+        # If that were all voxels (a scan of noise), remove none: the seeds' lack of signal is then
+        # reported as the reason to leave the session out.
         return weak if (self.box_mask & ~weak).any() else np.zeros_like(weak)
 
     def region(self, rows: list[dict[str, Any]], name: str) -> tuple[np.ndarray, float, np.ndarray]:
-        """Give a region's voxels inside the mask (box order), its share inside, and the weak ones.
+        """Find the voxels of a region.
 
-        The last are those of its voxels that have no signal.
+        Parameters
+        ----------
+        rows : list of dict
+            Rows of the region in the sheet of seeds or targets.
+        name : str
+            For messages.
+
+        Returns
+        -------
+        inside : (z, y, x) bool
+            Voxels of the region inside the mask, in the box.
+        share : float
+            Share of the region's voxels that are inside the mask.
+        weak : (z, y, x) bool
+            Voxels of the region without signal, in the box.
+
+        Raises
+        ------
+        Fault
+            If the region has no voxel in the grid, or its image cannot be read.
         """
         placed, size = place(rows, name, self.shape, self.affine)
         covered = placed.T & self.mask
@@ -123,11 +157,25 @@ class SessionData:
         return covered[self._box], float(covered.sum() / size), weak
 
     def region_series(self, inside: np.ndarray) -> np.ndarray:
-        """Give the mean series of a region over its voxels, not smoothed."""
+        """Return the mean of the unsmoothed series over a region's voxels, (n_volumes,) float64.
+
+        ``inside`` is the region in the box, (z, y, x) bool.
+        """
         return self.series[:, inside].mean(axis=1, dtype=np.float64)
 
     def to_image(self, values: np.ndarray) -> Any:
-        """Put values per voxel of the mask back into the grid, NaN elsewhere."""
+        """Return an image on the grid of the session from one value per voxel of the mask.
+
+        Parameters
+        ----------
+        values : (n_voxels,) float
+            In the order of ``box_mask``.
+
+        Returns
+        -------
+        nibabel.Nifti1Image
+            float32; NaN outside the mask.
+        """
         import nibabel
 
         box = np.full(self.box_mask.shape, np.nan, dtype=np.float32)
@@ -135,7 +183,7 @@ class SessionData:
         grid = np.full(self.shape[::-1], np.nan, dtype=np.float32)
         grid[self._box] = box
         image = nibabel.Nifti1Image(grid.T, self.affine)
-        # 4: the coordinates are those of MNI space.
+        # Code 4 marks coordinates of MNI space.
         image.set_sform(self.affine, 4)
         image.set_qform(self.affine, 4)
         image.header.set_xyzt_units("mm", "sec")
@@ -160,20 +208,20 @@ def connectivity_session(
     preprocessed_by: str | None = None,
     passed_over: Sequence[dict[str, str]] = (),
 ) -> None:
-    """Read one session once and write its connectivity for every pipeline.
+    """Read one session and write its connectivity for every pipeline.
 
-    Volumes that are no measurement (`crossfc.session.connectivity.defect`) are left out everywhere.
-    Where a pipeline leaves too little of the session, or a seed has lost its signal, the session
-    leaves that pipeline: its record then says why (``exclusion_reasons``), and nothing else is
-    written for it.
+    Defective volumes (`crossfc.session.connectivity.defect`) are left out of everything. If a
+    pipeline leaves too little of the session, or a seed has lost its signal, the session is
+    excluded from that pipeline: only its record is written, with the reasons
+    (``exclusion_reasons``).
 
     Parameters
     ----------
     participant_id, session_id : str
     runs : list of dict
-        Each with ``scan`` (its name in the sheet), the paths ``bold``, ``mask``, ``confounds``
-        and ``sidecars`` of the BOLD, from the root of the data set down; of several,
-        `choose_repeat` takes one.
+        The repeat runs of the session, of which `choose_repeat` takes one. Each has ``scan`` (its
+        name in the sheet), the paths ``bold``, ``mask`` and ``confounds``, and ``sidecars`` (those
+        of the BOLD, from the root of the data set downwards).
     pipelines : dict
         Name to choices: ``strategy`` (the strategy itself), ``high_pass_hz``, ``low_pass_hz``,
         ``censor_fd_mm``, ``censor_minimum_run``, ``censored_filter`` (interpolate or exact),
@@ -183,15 +231,15 @@ def connectivity_session(
     outputs : dict
         Pipeline to the paths of `crossfc.session.layout.connectivity`.
     carpet_path : path
-        The carpet plot, a PNG.
+        The carpet plot to write, a PNG.
     minimum_seed_coverage : float
-        Share of a seed's voxels that must lie in the mask with signal; a target with less has no
-        edges.
+        Share of a seed's voxels that must lie in the mask and have signal. A target with less
+        gets no edges.
     minimum_residual_degrees_of_freedom : int
-        Fewest degrees of freedom after cleaning.
+        Smallest number of degrees of freedom that cleaning may leave.
     minimum_seed_tsnr : float
-        Least temporal signal-to-noise ratio of a seed, the mean over its voxels; a target with
-        less has no edges.
+        Smallest temporal signal-to-noise ratio of a seed (mean over its voxels). A target with
+        less gets no edges.
     minimum_voxel_signal, minimum_voxel_tsnr : float
         See `SessionData`.
     accept_unoriented : bool
@@ -199,12 +247,12 @@ def connectivity_session(
     preprocessed_by : str, optional
         The program that made the derivatives and its version, for the record.
     passed_over : sequence of dict
-        Repeat runs that cannot be used (``scan``, ``reason``), for the record.
+        Repeat runs that were found unusable before (``scan``, ``reason``), for the record.
 
     Raises
     ------
     Fault
-        If the scan, its mask or its confounds cannot be read or do not belong together; nothing
+        If the scan, its mask or its confounds cannot be read or do not belong together. Nothing
         is written then.
     """
     index, opened, considered, further = choose_repeat(
@@ -262,18 +310,31 @@ def connectivity_session(
         fwhm = pipelines[name]["fwhm_mm"]
         if fwhm not in voxels:
             smoothed = smooth_in_mask(data.series, data.box_mask, fwhm, data.voxel_mm)
-            # One size of smoothing at a time: the series of a session are large.
+            # Only one smoothed copy is kept in memory at a time, because the series are large.
             voxels = {fwhm: smoothed[:, data.box_mask]}
         plans[name]["variance_left"] = _write_maps(
             plans[name], data, voxels[fwhm], seeds[name], measured, outputs[name]
         )
-        # The record comes last: where it stands, the maps stand too.
+        # The record is written last, so that maps are complete wherever there is a record.
         _write_record(*own)
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """A run that was read: its volumes in steady state, and those that are measurements."""
+    """A run that was read, with its valid volumes.
+
+    Attributes
+    ----------
+    confounds : Confounds
+    scan : Scan
+    mask : (x, y, z) bool
+    steady : (n_volumes,) bool
+        Volumes in the steady state.
+    sound : (n_volumes,) bool
+        Volumes without a defect.
+    defects : dict
+        Number of each defective volume to the reason.
+    """
 
     confounds: Confounds
     scan: Scan
@@ -284,14 +345,15 @@ class _Opened:
 
 
 def _open(run: dict[str, Any], accept_unoriented: bool = False) -> _Opened:
-    """Read a run: confounds, BOLD and mask."""
+    """Read the confounds, BOLD and mask of a run."""
     confounds = read_confounds(run["confounds"])
     sidecar = read_sidecar(run.get("sidecars") or [])
     scan = open_scan(
         run["bold"], sidecar=sidecar, kind="derivative", accept_unoriented=accept_unoriented
     )
     mask = open_mask(run["mask"], scan, accept_unoriented=accept_unoriented)
-    # The number of rows is known to be right only now that the scan is open.
+    # The number of rows can only be checked now that the scan is open; reading again raises the
+    # fault.
     if confounds.n_volumes != scan.data.shape[3]:
         read_confounds(run["confounds"], scan.data.shape[3])
     steady = ~non_steady_volumes(confounds)
@@ -309,7 +371,7 @@ def _open(run: dict[str, Any], accept_unoriented: bool = False) -> _Opened:
 
 
 def _measure(opened: _Opened) -> tuple[int, float]:
-    """Give the number of usable volumes, and the mean framewise displacement (mm)."""
+    """Return the number of usable volumes, and the mean framewise displacement (mm)."""
     usable = int((opened.steady & opened.sound).sum())
     return usable, quality.motion(opened.confounds, opened.sound)["mean_fd"]
 
@@ -321,7 +383,15 @@ def _plan(
     usable: np.ndarray,
     minimum: int,
 ) -> dict[str, Any]:
-    """Say what is kept and removed, and why the session leaves the pipeline if it does."""
+    """Decide which volumes are kept and what is removed, and whether the session is excluded.
+
+    Returns
+    -------
+    dict
+        ``kept`` (boolean per volume), ``columns`` (names of the confounds), ``basis`` (of the
+        cleaning), ``left`` (degrees of freedom), ``filter`` (how censored volumes are handled),
+        ``reasons`` (why the session is excluded; empty if it is not).
+    """
     matrix, columns = strategy_matrix(confounds, choices["strategy"])
     kept = cleaning.kept_volumes(
         framewise_displacement(confounds),
@@ -338,11 +408,12 @@ def _plan(
     band = choices["high_pass_hz"], choices["low_pass_hz"]
     told = f"{int(kept.sum())} of {len(kept)} volumes kept"
     if cleaning.has_gaps(kept):
-        # Without an upper edge the stop band is a few slow cosines, which cost next to nothing.
+        # Without an upper edge the stop band is a few slow cosines only, so the exact filter costs
+        # hardly any degrees of freedom.
         plan["filter"] = cleaning.EXACT if band[1] is None else choices["censored_filter"]
     if plan["filter"] == cleaning.INTERPOLATE:
         found = cleaning.interpolated(matrix, scan.repetition_time, *band, kept)
-        # Effective ones: part of them, so rounded down.
+        # Effective degrees of freedom are not whole numbers; they are rounded down.
         plan |= {"basis": found, "left": int(found.degrees_of_freedom + 1e-6)}
     else:
         basis = cleaning.basis(matrix, scan.repetition_time, *band, kept)
@@ -363,7 +434,14 @@ def _regions(
     limits: dict[str, float],
     run: dict[str, Any],
 ) -> dict[str, dict[str, Any]]:
-    """Measure regions: series, coverage, voxels, tSNR, and what is too little of these."""
+    """Measure the series, coverage, number of voxels and tSNR of regions.
+
+    Returns
+    -------
+    dict
+        Region to its measures; ``weakness`` is a sentence if coverage or tSNR is too low, else
+        None.
+    """
     found: dict[str, dict[str, Any]] = {}
     for name in dict.fromkeys(row[column] for row in rows):
         own = [row for row in rows if row[column] == name]
@@ -371,7 +449,7 @@ def _regions(
             inside, coverage, weak = data.region(own, name)
         except Fault as fault:
             raise Fault(f"{run['bold']}: {fault}") from None
-        # Of a region that has lost all its signal, what is left is told.
+        # If no voxel of the region has signal, give the tSNR of its voxels without signal.
         told = inside if inside.any() else weak
         tsnr = float(snr[told].mean()) if told.any() and snr is not None else None
         weakness = None
@@ -414,10 +492,10 @@ def _write_maps(
     targets: dict[str, dict[str, Any]],
     output: dict[str, Any],
 ) -> float | None:
-    """Write maps, edges and series; give the median share of variance that cleaning left."""
+    """Write maps, edges and series, and return the median share of variance left by cleaning."""
     kept, basis = plan["kept"], plan["basis"]
     names = {"seed": list(seeds), "target": [t for t in targets if targets[t]["voxels"]]}
-    # The constant is in the basis, but a mean left in float32 would cost digits.
+    # The basis would remove the mean as well, but a mean in float32 values costs precision.
     own = voxels if kept.all() else voxels[kept] - voxels[kept].mean(axis=0)
     seed_series = np.column_stack([seeds[s]["series"] for s in names["seed"]])[kept]
     z, share = connectivity.seed_maps(own, seed_series, basis)
@@ -431,10 +509,10 @@ def _write_maps(
         if targets[t]["weakness"]:
             edges[:, j] = np.nan
         for i, s in enumerate(names["seed"]):
-            # A target that shares voxels with its seed correlates with itself.
+            # A target that shares voxels with its seed would correlate with itself.
             if (seeds[s]["inside"] & targets[t]["inside"]).any():
                 edges[i, j] = np.nan
-    # Every target in the order of the sheet; one without voxels in the mask is n/a.
+    # All targets in the order of the sheet; one without voxels in the mask gets n/a.
     by_target = dict(zip(names["target"], edges.T, strict=True))
     missing = np.full(len(edges), np.nan)
     relmat = {"seed": names["seed"]} | {t: by_target.get(t, missing) for t in targets}
@@ -481,7 +559,10 @@ def _write_record(
 
 
 def _coregistration(run: dict[str, Any]) -> dict[str, Any]:
-    """Repeat what native preprocessing says of the run's coregistration; fMRIPrep says nothing."""
+    """Return how well the run was coregistered, from the sidecar of native preprocessing.
+
+    Both values are None for derivatives of fMRIPrep, whose sidecars do not contain this.
+    """
     said = read_sidecar([run["sidecar"]]).get("Registration") if run.get("sidecar") else None
     said = said if isinstance(said, dict) else {}
     return {
@@ -515,10 +596,10 @@ def _draw(
 
 
 def _template_mask(data: SessionData) -> np.ndarray:
-    """Give the template's brain in the grid of the session, as (z, y, x).
+    """Return the brain mask of the template on the grid of the session, (z, y, x) bool.
 
-    The template is the ICBM 2009a that nilearn carries, cut at a fifth of its maximum as
-    nilearn.datasets.load_mni152_brain_mask does.
+    The template is the ICBM 2009a bundled with nilearn. As in
+    nilearn.datasets.load_mni152_brain_mask, the mask is where it is above 0.2.
     """
     from crossfc.trial.template import load_template
 

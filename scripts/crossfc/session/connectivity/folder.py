@@ -1,4 +1,4 @@
-"""The folder that a session's connectivity was written to: read by the group, whole or not."""
+"""Find the files of a session's connectivity for the group level, and check that none is lost."""
 
 import json
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ def finished_session(
 ) -> dict[str, Path | list[Path]]:
     """Name the files of a finished session, as `crossfc.session.layout.connectivity` does.
 
-    A session that left this pipeline has its record only; the other files are named, but are not
-    there.
+    A session that was excluded from this pipeline has only its record; the other files are named
+    but do not exist.
 
     Raises
     ------
     Fault
-        If one does not exist. Snakemake sees the folder only, so a file that somebody took out of
-        it is found missing here.
+        If a file is missing. Snakemake only checks that the folder exists, so a file that somebody
+        removed from it is noticed here.
     """
     own = participant_id, session_id
     found = layout.connectivity(*own, task, results_dir, space, pipeline, list(seeds))
@@ -43,5 +43,5 @@ def finished_session(
 
 
 def _left(record: Path) -> bool:
-    """Say whether a session left its pipeline, so that nothing but the record was written."""
+    """Test whether a session was excluded from its pipeline, so that it has only a record."""
     return bool(json.loads(record.read_text(encoding="utf-8")).get("exclusion_reasons"))

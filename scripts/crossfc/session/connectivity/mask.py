@@ -14,7 +14,7 @@ def open_mask(path: str | Path, scan: Scan, *, accept_unoriented: bool = False) 
     Parameters
     ----------
     path : path
-        A 3D NIfTI file; what is not 0 is brain.
+        A 3D NIfTI file; voxels that are not 0 are brain.
     scan : Scan
         The BOLD it belongs to.
     accept_unoriented : bool
@@ -35,12 +35,12 @@ def open_mask(path: str | Path, scan: Scan, *, accept_unoriented: bool = False) 
 
 
 def require_grid(mask: ScanHeader, scan: ScanHeader) -> None:
-    """Refuse a mask on another grid than its scan: a tenth of a voxel apart or more.
+    """Refuse a mask that does not lie on the grid of its scan.
 
     Raises
     ------
     Fault
-        If it is.
+        If shapes differ, or a voxel lies a tenth of its edge or more apart.
     """
     if same_grid(scan.shape, scan.affine, mask.shape, mask.affine):
         return

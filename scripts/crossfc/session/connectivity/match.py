@@ -1,8 +1,8 @@
-"""The match of a run in a folder of derivatives: by entities and numbers, not by strings.
+"""Find the files of a run in a folder of derivatives, by BIDS entities rather than by strings.
 
-fMRIPrep writes run-1 for a raw run-01 (20.2), leaves out the echo of a combined multi-echo series
-and the part of a magnitude image, and adds entities of its own. Where nothing matches, the sentence
-says what lies there instead.
+Names of derivatives differ from those of raw runs: fMRIPrep writes run-1 for a raw run-01 (20.2),
+leaves out the echo of a combined multi-echo series and the part of a magnitude image, and adds
+entities of its own. If nothing matches, the error message describes what is in the folder instead.
 """
 
 import os
@@ -16,14 +16,14 @@ from crossfc.fault import Fault
 from crossfc.session.sidecar import names_of_sidecars, sidecar_paths
 from crossfc.trial.space import problem
 
-# Entities that preprocessing adds; all others are the raw run's.
+# Entities that preprocessing adds; all others come from the name of the raw run.
 _ADDED = ("space", "cohort", "res", "den", "desc", "label", "hemi", "from", "to", "mode", "stat")
-# Entities that preprocessing leaves out where it combines images.
+# Entities that preprocessing leaves out when it combines images.
 _COMBINED = ("echo", "part")
-# Entities whose labels are numbers: 01 is 1.
+# Entities whose labels are compared as numbers: 01 is the same as 1.
 _NUMBERS = ("run", "echo", "split", "chunk", "flip", "inv")
 
-# What is looked for: suffixes (the older one too), extensions and desc of each kind of file.
+# For each kind of file: its suffixes (including older ones), extensions and the label of desc.
 KINDS = {
     "bold": (("bold",), (".nii.gz", ".nii"), "preproc"),
     "mask": (("mask",), (".nii.gz", ".nii"), "brain"),
@@ -42,24 +42,26 @@ class _Candidate:
 
 
 def own_entities(scan: str) -> dict[str, str]:
-    """Give the entities of the run that a name is of, with numbers as numbers are written.
+    """Return the entities of the raw run from a file name, without leading zeros in numbers.
 
     Parameters
     ----------
     scan : str
-        Path or name of a raw run, or of an image that was made of it.
+        Path or name of a raw run, or of an image that was made from it.
     """
     entities, _, _ = parse_name(PurePosixPath(scan).name)
     return {key: _number(key, label) for key, label in entities.items() if key not in _ADDED}
 
 
 def check_scan(scan: str, space: str, res: str | None) -> None:
-    """Refuse the name of a derivative that is not the one the config asks for.
+    """Refuse the name of a derivative that differs from what the config asks for.
+
+    Names of raw runs are accepted.
 
     Raises
     ------
     Fault
-        If its space, resolution or description is another.
+        If its space, resolution (``res``) or ``desc`` differs.
     """
     entities, _, _ = parse_name(PurePosixPath(scan).name)
     added = {key: label for key, label in entities.items() if key in _ADDED}
@@ -87,18 +89,18 @@ def find(
     res: str | None,
     listed: Callable[[Path], Iterable[str]] | None = None,
 ) -> Path:
-    """Find a file that fMRIPrep made of one run.
+    """Find a file that fMRIPrep made from one run.
 
     Parameters
     ----------
     scan : str
-        Path of the run (or of its derivative) below the data set.
+        Path of the run (or of its derivative) relative to the root of the data set.
     kind : {"bold", "mask", "confounds"}
     derivatives_dir : path
     space, res : str
-        Labels that the file must have; None for no ``res``.
+        Labels that the file must have; ``res`` is None if it must have no such entity.
     listed : callable, optional
-        Lists the names in a folder; the folder's own listing where left out.
+        Function that lists the names in a folder, such as one with a cache; default `names_in`.
 
     Returns
     -------
@@ -107,7 +109,7 @@ def find(
     Raises
     ------
     Fault
-        If there is none, or more than one.
+        If no file matches, or more than one.
     """
     folder = Path(derivatives_dir) / PurePosixPath(scan).parent
     names = list((listed or names_in)(folder))
@@ -117,7 +119,7 @@ def find(
         space, res = None, None
     placed = [c for c in found if (c.space, c.res) == (space, res) and not c.rest]
     fitting = [c for c in placed if _fits(c.own, wanted)]
-    # The combined series of several echoes comes before one echo alone.
+    # Prefer the name with the fewest entities: the combined series of all echoes to a single echo.
     fewest = min((len(c.own) for c in fitting), default=0)
     best = [c for c in fitting if len(c.own) == fewest]
     exact = [c for c in best if _literal(c.name) == _literal(PurePosixPath(scan).name)]
@@ -143,7 +145,7 @@ def find(
 
 
 def names_in(folder: Path) -> list[str]:
-    """List the names in a folder; none where it cannot be listed."""
+    """List the names in a folder; empty if it cannot be read."""
     try:
         return sorted(os.listdir(folder))
     except OSError:
@@ -160,7 +162,7 @@ def _candidates(names: Iterable[str], kind: str) -> list[_Candidate]:
         try:
             entities, _, _ = parse_name(name)
         except Fault:
-            continue  # such as ._sub-01_…, which macOS leaves
+            continue  # such as ._sub-01_…, which macOS creates
         own = {k: _number(k, v) for k, v in entities.items() if k not in _ADDED}
         rest = {
             k: v for k, v in entities.items() if k in _ADDED and k not in ("space", "res", "desc")
@@ -170,7 +172,10 @@ def _candidates(names: Iterable[str], kind: str) -> list[_Candidate]:
 
 
 def _fits(own: dict[str, str], wanted: dict[str, str]) -> bool:
-    """Say whether a file is of a run: all entities alike, but for those that combining drops."""
+    """Test whether a file belongs to a run, by its entities.
+
+    All labels must agree, and only entities that combining drops may be missing in the file.
+    """
     if any(wanted.get(key) != label for key, label in own.items()):
         return False
     return all(key in own or key in _COMBINED for key in wanted)
@@ -202,7 +207,7 @@ def _instead(
     space: str | None,
     res: str | None,
 ) -> str:
-    """Say what lies there in place of a file, and what to do."""
+    """Describe what is found in place of a missing file, and what to do about it."""
     leave = "or exclude the session with a reason"
     if not folder.is_dir():
         return f"{_missing_folder(root, folder)}, {leave}"
@@ -220,7 +225,7 @@ def _instead(
 
 
 def _other_place(places: list[tuple[str, str | None]], wanted: str | None) -> str:
-    """Say how the config can name a space that is there, or how to have the wanted one made."""
+    """Describe how to set the config to a space that exists, or how to make the wanted one."""
     fitting = [p for p in places if p[0] == wanted] or [p for p in places if not problem(p[0])]
     if not fitting:
         return f"run fMRIPrep with --output-spaces {wanted}"
@@ -233,7 +238,7 @@ def _other_place(places: list[tuple[str, str | None]], wanted: str | None) -> st
 
 
 def _missing_folder(root: Path, folder: Path) -> str:
-    """Say which part of a path is not there, and what lies beside it."""
+    """Describe which part of a path does not exist, and what is beside it."""
     missing = folder
     while missing != root and not missing.parent.is_dir():
         missing = missing.parent
@@ -265,13 +270,13 @@ def _listed(items: list[str]) -> str:
 
 
 class Matches:
-    """The files of all runs in one folder of derivatives; each is looked for once.
+    """The files of runs in one folder of derivatives; results of the search are kept.
 
     Parameters
     ----------
     derivatives_dir : path
     space, res : str
-        Labels that images must have; None for no ``res``.
+        Labels that images must have; ``res`` is None if they must have no such entity.
     """
 
     def __init__(self, derivatives_dir: str | Path, space: str, res: str | None) -> None:
@@ -282,12 +287,12 @@ class Matches:
         self._sidecar_names = lru_cache(maxsize=4096)(names_of_sidecars)
 
     def files(self, scan: str) -> dict[str, Path]:
-        """Give the BOLD, mask and confounds table of a run.
+        """Return the paths ``bold``, ``mask`` and ``confounds`` of a run.
 
         Raises
         ------
         Fault
-            One sentence per file that is not there.
+            One sentence per file that was not found.
         """
         if scan not in self._found:
             self._found[scan] = self._search(scan)
@@ -297,7 +302,7 @@ class Matches:
         return found
 
     def sidecars(self, scan: str) -> list[Path]:
-        """List the JSON files that describe a run's BOLD, from the root of the data set down."""
+        """List the sidecars of a run's BOLD, from the root of the data set downwards."""
         bold = self.files(scan)["bold"].relative_to(self.derivatives_dir)
         return sidecar_paths(self.derivatives_dir, bold, self._sidecar_names)
 
@@ -312,7 +317,7 @@ class Matches:
                 except Fault as fault:
                     faults.append(str(fault))
                     if not found:
-                        break  # without a BOLD, mask and table are missing for the same reason
+                        break  # mask and table would be missing for the same reason as the BOLD
         except Fault as fault:
             faults.append(str(fault))
         return Fault("\n".join(faults)) if faults else found

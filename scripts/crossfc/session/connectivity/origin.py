@@ -1,4 +1,4 @@
-"""The origin of derivatives: the program that made them and its version, as their folder says."""
+"""Find out which program and version made derivatives, from their dataset_description.json."""
 
 import re
 from pathlib import Path
@@ -8,8 +8,8 @@ from crossfc.fault import Fault
 from crossfc.session.sidecar import read_object
 
 DESCRIPTION = "dataset_description.json"
-# fMRIPrep 25.1.0 filled what lies outside of the field of view with the nearest voxel's series;
-# 25.2.0 took that back (its list of changes: #3453, #3516).
+# fMRIPrep 25.1.0 began to fill voxels outside the field of view with the series of the nearest
+# voxel; 25.2.0 reverted this (its list of changes: #3453, #3516).
 _EXTRAPOLATED = re.compile(r"25\.1\.[0-4](?!\d)")
 
 
@@ -23,14 +23,14 @@ def programs(derivatives_dir: str | Path) -> list[dict[str, str | None]]:
     Returns
     -------
     list of dict
-        ``name`` and ``version`` (None where it is not told), from ``GeneratedBy`` of the
-        dataset_description.json (BIDS 1.4 and later) or its ``PipelineDescription`` (before);
-        empty where there is no such file or it tells none.
+        ``name`` and ``version`` (None if not given), from ``GeneratedBy`` in
+        dataset_description.json (BIDS 1.4 and later) or from ``PipelineDescription`` (before).
+        Empty if there is no such file, or it names no program.
 
     Raises
     ------
     Fault
-        If the file is there and cannot be read.
+        If the file exists but cannot be read.
     """
     path = Path(derivatives_dir) / DESCRIPTION
     if not path.is_file() and not path.is_symlink():
@@ -46,7 +46,7 @@ def programs(derivatives_dir: str | Path) -> list[dict[str, str | None]]:
 
 
 def told(made_by: list[dict[str, str | None]]) -> str:
-    """Give the programs in words, such as ``fMRIPrep 23.2.3``."""
+    """Describe the programs (from `programs`) in words, such as ``fMRIPrep 23.2.3``."""
     if not made_by:
         return f"version not known: no program is named in {DESCRIPTION}"
     return ", ".join(
@@ -66,7 +66,8 @@ def refuse_known_faults(derivatives_dir: str | Path, accepted: list[str]) -> Non
     Raises
     ------
     Fault
-        If they are of fMRIPrep 25.1.0 to 25.1.4, whose images hold voxels that were never scanned.
+        If they were made by fMRIPrep 25.1.0 to 25.1.4, whose images have values in voxels that were
+        never scanned.
     """
     for program in programs(derivatives_dir):
         version = program["version"] or ""

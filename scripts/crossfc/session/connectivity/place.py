@@ -1,4 +1,4 @@
-"""Placing seeds and targets in the grid of a scan."""
+"""Find the voxels of seeds and targets in the grid of a scan."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from crossfc.session.scan import open_scan
 def region_mask(
     rows: list[dict[str, Any]], name: str, shape: tuple[int, ...], affine: np.ndarray
 ) -> np.ndarray:
-    """Give the voxels of a region, the union of its rows.
+    """Return the voxels of a region, which is the union of its rows.
 
     Parameters
     ----------
@@ -38,15 +38,24 @@ def region_mask(
 def place(
     rows: list[dict[str, Any]], name: str, shape: tuple[int, ...], affine: np.ndarray
 ) -> tuple[np.ndarray, int]:
-    """Give the voxels of a region, and how many it has with those beyond the edge of the grid.
+    """Return the voxels of a region, and its size including voxels outside the grid.
 
-    A sphere that the field of view cuts is thus known to be cut. Parameters and errors are those
-    of `region_mask`.
+    The size shows whether a sphere is cut by the field of view.
+
+    Parameters
+    ----------
+    As `region_mask`.
 
     Returns
     -------
     mask : (nx, ny, nz) bool
     size : int
+        Number of voxels, including those of spheres that lie outside the grid.
+
+    Raises
+    ------
+    Fault
+        As `region_mask`.
     """
     mask = np.zeros(shape, dtype=bool)
     beyond: set[tuple[int, ...]] = set()
@@ -67,7 +76,7 @@ def place(
 
 
 def _sphere(row: dict[str, Any], affine: np.ndarray) -> np.ndarray:
-    """List the voxels (n, 3) whose centres lie in a sphere, of a grid without end."""
+    """List the indices (n, 3) of voxels whose centres lie in a sphere, inside the grid or not."""
     centre = np.array([row["x"], row["y"], row["z"]], dtype=float)
     to_voxel = np.linalg.inv(affine)
     middle = to_voxel[:3, :3] @ centre + to_voxel[:3, 3]

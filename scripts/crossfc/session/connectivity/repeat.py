@@ -1,4 +1,4 @@
-"""Repeat runs of one session: which of them is the session's scan, and why not the others."""
+"""Choose one of the repeat runs of a session."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,8 +8,8 @@ from crossfc.fault import Fault, raise_all
 
 Opened = TypeVar("Opened")
 
-# Repeats are made to one protocol. One that lacks more than a tenth of the volumes of the longest
-# was broken off; that it has little motion is then no merit.
+# Repeats follow one protocol. One that has less than this share of the volumes of the longest was
+# stopped early; it is not chosen even if it has little motion.
 LEAST_SHARE = 0.9
 
 
@@ -18,35 +18,36 @@ def choose_repeat(
     open_run: Callable[[dict[str, Any]], Opened],
     measure: Callable[[Opened], tuple[int, float | None]],
 ) -> tuple[int, Opened, list[dict[str, Any]], list[dict[str, str]]]:
-    """Choose the repeat with the lowest mean framewise displacement among the whole ones.
+    """Choose the complete repeat with the lowest mean framewise displacement.
 
-    The rule knows nothing of connectivity or outcome. A tie goes to the earlier run. A run that
-    cannot be used is passed over, where there is another.
+    The choice does not depend on connectivity or outcome. If two runs are equal, the earlier one
+    is taken. A run that cannot be used is passed over if there is another.
 
     Parameters
     ----------
     runs : sequence of dict
-        Each with its name ``scan``.
+        Each with its name in ``scan``.
     open_run : callable
-        Reads a run; raises Fault where it cannot be used.
+        Reads a run; raises Fault if it cannot be used.
     measure : callable
-        Gives the number of usable volumes of what was read, and its mean framewise displacement
-        (mm), None where it is not known.
+        Takes what ``open_run`` returned; returns the number of usable volumes and the mean
+        framewise displacement (mm; None if not known).
 
     Returns
     -------
     index : int
+        Position of the chosen run in ``runs``.
     opened : object
-        What ``open_run`` gave of it.
+        What ``open_run`` returned for it.
     considered : list of dict
-        ``scan`` and ``mean_fd`` of each run that could be read.
+        ``scan`` and ``mean_fd`` (mm) of each run that could be read.
     passed_over : list of dict
-        ``scan`` and ``reason`` of each run that is no choice.
+        ``scan`` and ``reason`` of each run that could not be chosen.
 
     Raises
     ------
     Fault
-        If no run can be used, with the faults of all.
+        If no run can be used; with the reasons of all.
     """
     if len(runs) == 1:
         opened = open_run(runs[0])
@@ -56,7 +57,7 @@ def choose_repeat(
     faults: list[str] = []
     for i, run in enumerate(runs):
         try:
-            # One run at a time is held in memory; the chosen one is read again.
+            # Only one run is in memory at a time; the chosen one is read again at the end.
             measured[i] = measure(open_run(run))
         except Fault as fault:
             faults += str(fault).splitlines()
@@ -67,7 +68,7 @@ def choose_repeat(
     whole = {}
     for i, (volumes, mean_fd) in measured.items():
         if volumes >= LEAST_SHARE * longest:
-            # Where no displacement is known, nothing speaks for the run.
+            # A run without known displacement is chosen last.
             whole[i] = math.inf if mean_fd is None else mean_fd
             continue
         reason = f"{volumes} usable volumes where another repeat has {longest}"

@@ -1,4 +1,4 @@
-"""Quality of one session, in measures that are blind to the outcome."""
+"""Quality measures of one session, none of which depends on connectivity or outcome."""
 
 import numpy as np
 
@@ -12,14 +12,14 @@ def motion(confounds: Confounds, sound: np.ndarray | None = None) -> dict[str, f
     ----------
     confounds : Confounds
     sound : (n_volumes,) bool, optional
-        Volumes that are measurements; of the others nothing can be said. All where None.
+        Volumes without a defect; the others are left out. All volumes if None.
 
     Returns
     -------
     dict
         mean_fd, median_fd, max_fd (mm; Power et al. 2012), share_fd_above_0.5, mean_dvars
-        (standardised where the table has it); over volumes where it is known, None where there
-        is none.
+        (standardised DVARS if the table has it), over the volumes for which they are known. All
+        are None if the framewise displacement of no volume is known.
     """
     sound = np.ones(confounds.n_volumes, dtype=bool) if sound is None else sound
     fd = framewise_displacement(confounds)[1:][sound[1:]]
@@ -45,12 +45,34 @@ def _finite_mean(values: np.ndarray) -> float | None:
 
 
 def temporal_snr(mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-    """Give the temporal signal-to-noise ratio, mean over standard deviation in time."""
+    """Return the temporal signal-to-noise ratio, mean over standard deviation in time.
+
+    Parameters
+    ----------
+    mean, deviation : ndarray
+        Per voxel, of one shape.
+
+    Returns
+    -------
+    ndarray
+        Of the same shape; 0 where the deviation is 0.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(deviation > 0, mean / deviation, 0)
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
-    """Give the overlap of two masks (Dice 1945, Ecology 26:297-302)."""
+    """Return the overlap of two masks (Dice 1945, Ecology 26:297-302).
+
+    Parameters
+    ----------
+    a, b : ndarray of bool
+        Of one shape.
+
+    Returns
+    -------
+    float
+        0 to 1; 0 if both masks are empty.
+    """
     both = a.sum() + b.sum()
     return float(2 * (a & b).sum() / both) if both else 0.0

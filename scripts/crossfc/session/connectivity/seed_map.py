@@ -1,31 +1,36 @@
-"""Seed connectivity of one session: Fisher-z maps without a cleaned 4D volume.
+"""Seed connectivity of one session: Fisher-z maps, computed without a cleaned 4D image.
 
-With P = I - QQᵀ the projection that cleans, the correlation of a cleaned seed s with a cleaned
-voxel y is r = ⟨Ps, y⟩ / (‖Ps‖ ‖Py‖), because P is symmetric and idempotent, and
-‖Py‖² = ‖y‖² - ‖Qᵀy‖². So all voxels take two matrix products and nothing is filtered twice.
+Cleaning is the projection P = I - QQᵀ, which is symmetric and idempotent. Therefore the correlation
+of a cleaned seed s with a cleaned voxel y is r = ⟨Ps, y⟩ / (‖Ps‖ ‖Py‖), with
+‖Py‖² = ‖y‖² - ‖Qᵀy‖². Two matrix products are enough for all voxels, and the voxels themselves need
+not be cleaned.
 """
 
 import numpy as np
 
 from crossfc.session.connectivity.cleaning import Interpolated
 
-# A correlation this near 1 is a voxel with itself; its Fisher z would be infinite.
+# Correlations are limited to this, because Fisher z is infinite at 1 (a voxel with itself).
 _LARGEST_R = 1 - 1e-7
 
 
 def fisher_z(r: np.ndarray) -> np.ndarray:
-    """Give Fisher's z = artanh r (Fisher 1915, Biometrika 10:507-521), finite at |r| = 1."""
+    """Return Fisher's z = artanh r (Fisher 1915, Biometrika 10:507-521), finite even at |r| = 1.
+
+    ``r`` is an array of correlations of any shape; the result has the same shape.
+    """
     return np.arctanh(np.clip(r, -_LARGEST_R, _LARGEST_R))
 
 
 def clean(series: np.ndarray, basis: np.ndarray | Interpolated) -> np.ndarray:
-    """Remove a basis from series.
+    """Clean series.
 
     Parameters
     ----------
     series : (n_kept, n) float
+        Series of the kept volumes, in columns.
     basis : (n_kept, rank) float, or Interpolated
-        Orthonormal columns; or the cleaning that fills censored volumes in.
+        Orthonormal columns to project out, or the cleaning that interpolates censored volumes.
 
     Returns
     -------
@@ -45,11 +50,11 @@ def seed_maps(
     Parameters
     ----------
     voxels : (n_kept, n_voxels) float32
-        Series of the voxels, with their means removed; not cleaned.
+        Series of the voxels, with their means removed but not cleaned.
     seeds : (n_kept, n_seeds) float
-        Series of the seeds; not cleaned.
+        Series of the seeds, not cleaned.
     basis : (n_kept, rank) float, or Interpolated
-        Of `crossfc.session.connectivity.cleaning.basis` or
+        From `crossfc.session.connectivity.cleaning.basis` or
         `crossfc.session.connectivity.cleaning.interpolated`.
 
     Returns
@@ -66,7 +71,7 @@ def seed_maps(
         left = np.einsum("kv,kv->v", cleaned, cleaned, dtype=np.float64)
         product = (basis.frame.T @ cleaned_seeds).astype(np.float32).T @ cleaned
         return _fisher_maps(product, left, total)
-    # One product for both: the rows of the numerator and those of the removed part.
+    # One product gives both the numerators and the part of each voxel that is removed.
     stacked = np.hstack([cleaned_seeds, basis]).astype(np.float32)
     product = stacked.T @ voxels
     n_seeds = seeds.shape[1]
@@ -77,7 +82,7 @@ def seed_maps(
 def _fisher_maps(
     product: np.ndarray, left: np.ndarray, total: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    # float32 products carry a relative error near 1e-6 of the total: less than that is nothing.
+    # float32 products have an error near 1e-6 of the total; what is left below 1e-5 counts as 0.
     empty = left <= 1e-5 * total
     left[empty] = np.nan
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -94,8 +99,11 @@ def edge_table(
     Parameters
     ----------
     seeds : (n_kept, n_seeds) float
+        Series of the seeds, not cleaned.
     targets : (n_kept, n_targets) float
+        Series of the targets, not cleaned.
     basis : (n_kept, rank) float, or Interpolated
+        As in `seed_maps`.
 
     Returns
     -------
@@ -106,7 +114,7 @@ def edge_table(
 
 
 def _unit(series: np.ndarray, basis: np.ndarray | Interpolated) -> np.ndarray:
-    """Clean series and scale them to length 1; NaN where nothing but rounding is left."""
+    """Clean series and scale them to norm 1; NaN if only rounding errors are left of a series."""
     cleaned = clean(series, basis)
     norms = np.linalg.norm(cleaned, axis=0)
     return cleaned / np.where(norms > 1e-9 * np.linalg.norm(series, axis=0), norms, np.nan)

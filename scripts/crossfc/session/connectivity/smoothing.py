@@ -6,20 +6,21 @@ _TRUNCATE = 4.0
 
 
 def gaussian_matrix(n: int, sigma: float) -> np.ndarray:
-    """Give the matrix that smooths a line of ``n`` voxels with a Gaussian, cut at 4 sigma.
+    """Return the matrix that smooths a line of ``n`` voxels with a Gaussian, truncated at 4 sigma.
 
-    Weights and cut are those of scipy.ndimage.gaussian_filter1d.
+    Weights and truncation are those of scipy.ndimage.gaussian_filter1d.
 
     Parameters
     ----------
     n : int
     sigma : float
-        In voxels.
+        Standard deviation of the Gaussian, in voxels.
 
     Returns
     -------
     (n, n) float32
-        Rows near the ends do not sum to one; the division by the smoothed mask makes up for it.
+        Rows near the ends do not sum to 1; `smooth_in_mask` corrects this by its division by the
+        smoothed mask.
     """
     radius = int(_TRUNCATE * sigma + 0.5)
     distance = np.arange(n)[:, None] - np.arange(n)
@@ -32,16 +33,16 @@ def gaussian_matrix(n: int, sigma: float) -> np.ndarray:
 def smooth_in_mask(
     volumes: np.ndarray, mask: np.ndarray, fwhm_mm: float, voxel_mm: np.ndarray
 ) -> np.ndarray:
-    """Smooth volumes inside a mask; what is outside neither leaks in nor is made up.
+    """Smooth volumes inside a mask, using only voxels inside the mask.
 
     The smoothed data are divided by the smoothed mask (normalised convolution; Knutsson and
-    Westin 1993), so a voxel at the rim is a mean of voxels inside only. Dense products reach the
-    processor's peak rate, where filters that visit neighbours do not.
+    Westin 1993), so a voxel at the edge is a weighted mean of voxels inside only. Dense matrix
+    products are used because they are faster than filters that visit neighbouring voxels.
 
     Parameters
     ----------
     volumes : (t, z, y, x) float32
-        Changed in place: set to 0 outside the mask.
+        The series. Changed in place: set to 0 outside the mask.
     mask : (z, y, x) bool
     fwhm_mm : float
         Full width at half maximum; 0 returns the volumes as they are.
@@ -67,10 +68,10 @@ def smooth_in_mask(
         return np.matmul(along_z, block).reshape(t, z, y, x)
 
     weight = convolve(mask[None].astype(np.float32))[0]
-    # Inside the mask the weight is at least that of the voxel itself.
+    # Inside the mask the weight is never 0, because a voxel contributes to its own mean.
     weight[~mask] = np.inf
     smoothed = np.empty_like(volumes)
-    # Blocks of volumes stay in cache between the three products.
+    # In blocks of eight volumes, which stay in the processor's cache between the three products.
     for start in range(0, len(volumes), 8):
         smoothed[start : start + 8] = convolve(volumes[start : start + 8])
     smoothed /= weight

@@ -1,1 +1,1 @@
-"""From the scanner to template space."""
+"""Native preprocessing: from the raw scans to template space."""

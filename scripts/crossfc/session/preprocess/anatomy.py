@@ -1,4 +1,4 @@
-"""One person's anatomy: bias-corrected, without skull, segmented, normalised to the template."""
+"""Anatomy of one person: bias correction, brain mask, segmentation, normalisation to template."""
 
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,16 @@ from crossfc.session.preprocess.registration import (
 )
 from crossfc.session.scan import Scan, open_scan
 
-# Registration and segmentation work on these grids; the results are written on the scan's own.
+# Voxel sizes of the grids used for registration and segmentation. Results are written on the grid
+# of the scan.
 _HEAD_MM = 1.5
 _TEMPLATE_MM = 2
-# Where the picture ends, the metric keeps this far from its edge.
+# If the field of view ends inside the brain, the metric leaves out a rim of this width.
 _EDGE_MM = 3.0
-# Share of the template's brain that may lie outside the picture, and from where on that is said.
+# Largest share of the template's brain that may lie outside the field of view, and the share above
+# which there is a warning.
 _MISSING_MOST, _MISSING_SAID = 0.1, 0.01
-# Heads are tipped by up to some 30 degrees; more is rather a header that is wrong.
+# Heads are tilted by up to about 30 degrees; above this angle the header is probably wrong.
 _TURNED_MOST = 50.0
 _TISSUE_NAMES = (("fluid", "csf"), ("grey matter", "gm"), ("white matter", "wm"))
 
@@ -60,11 +62,12 @@ def normalise_subject(
 ) -> dict[str, Any]:
     """Normalise a T1-weighted scan to the template and write the files of `layout.anatomy`.
 
-    The brain is found wherever it lies in the picture (`brain.find_pose`); N4 bias correction
-    (Tustison et al. 2010) in and around it; its edge by template and brightness; affine and SyN
-    (local cross-correlation, Avants et al. 2008), brain to brain at 2 mm; tissues by Atropos with
-    the template's tissue maps as priors. Works on defaced heads: nothing outside the brain counts.
-    Where the picture ends inside the brain, the metric looks at the part that is there.
+    The steps are: find the brain anywhere in the image (`brain.find_pose`); N4 bias correction in
+    and around it (Tustison et al. 2010); brain mask from template and brightness; affine and SyN
+    registration of brain to template brain at 2 mm (local cross-correlation, Avants et al. 2008);
+    segmentation by Atropos with the template's tissue maps as priors. It works on defaced heads,
+    because nothing outside the brain is used. If the field of view ends inside the brain, the
+    metric uses the part inside.
 
     Parameters
     ----------
@@ -74,29 +77,33 @@ def normalise_subject(
         Root of the derivative data set.
     participant_id : str
         Such as ``sub-01``.
-    seed, threads : int
-        Of ANTs; the result is reproducible to the bit for one number of threads.
+    seed : int
+        Random seed of ANTs.
+    threads : int
+        Number of threads of ANTs. The result is reproducible to the bit if this and the random
+        seed are the same.
     accept_unoriented : bool
         As in `open_scan`.
 
     Returns
     -------
     dict
-        The content of the quality file: ``dice`` and ``dice_affine`` (brain mask against the
-        template's, with and without the deformation), ``correlation`` (T1w and template in the
-        brain), ``mutual_information`` (of the same, nats), ``jacobian_min`` (smallest local change
-        of volume by the deformation in the template's whole picture; at or below 0 it is folded),
-        ``jacobian_max`` and the quantiles ``jacobian_p1`` and ``jacobian_p99`` (of the brain),
-        ``displacement_mean_mm`` and ``displacement_max_mm`` (of the deformation beyond the
-        affine), ``coverage`` (share of the template's brain in the picture), ``contrast_wm_gm``
-        (white over grey matter), ``turned_degrees`` (head against template),
-        volumes of the tissues in ml, ``seed``, ``threads``, ``warnings``.
+        The content of the quality file: ``dice`` and ``dice_affine`` (overlap of the brain mask
+        and the template's, with and without the deformation), ``correlation`` and
+        ``mutual_information`` (nats) of T1w and template in the brain, ``jacobian_min`` (smallest
+        local volume ratio of the deformation in the whole image of the template; at or below 0
+        the deformation is folded), ``jacobian_max`` and the quantiles ``jacobian_p1`` and
+        ``jacobian_p99`` (in the brain), ``displacement_mean_mm`` and ``displacement_max_mm`` (by
+        the deformation, beyond the affine), ``coverage`` (share of the template's brain in the
+        field of view), ``contrast_wm_gm`` (brightness of white over grey matter),
+        ``turned_degrees`` (rotation between head and template), volumes of the tissues in ml,
+        ``seed``, ``threads``, ``warnings``.
 
     Raises
     ------
     Fault
-        If the scan is faulty, its brain cannot be found or ends outside the picture by more than
-        a tenth, or its contrast is not that of a T1w.
+        If the scan is faulty, its brain cannot be found, more than a tenth of the brain lies
+        outside the field of view, or the contrast is not that of a T1w.
     """
     ants = load_ants(threads, seed)
     scan = open_scan(t1w, dimensions=3, accept_unoriented=accept_unoriented)
@@ -170,17 +177,18 @@ def normalise_subject(
 
 
 def working_head(scan: Scan) -> Any:
-    """Give the head as an ANTs image of 1.5 mm voxels, blurred to them.
+    """Return the head as an ANTs image with 1.5 mm voxels, smoothed to that resolution.
 
-    Its axes run as nearly right, front and up as whole turns and flips of the scan's allow, so
-    that the order in which the scan stores its axes makes no difference to any later step.
+    Axes are first permuted and flipped to the closest to RAS+, so that the order in which the scan
+    stores its axes makes no difference to later steps.
     """
     import ants
 
     straight = nib.as_closest_canonical(nib.Nifti1Image(scan.data, scan.affine))
     affine = straight.affine.copy()
-    # An origin in single precision differs in its last digits by the corner it is of, and the
-    # last digits grow to tenths of a millimetre in places.
+    # In single precision the last digits of the origin depend on which corner of the image it
+    # belongs to. Rounding removes them, because later steps would let them grow to tenths of a
+    # millimetre in places.
     affine[:3, 3] = affine[:3, 3].round(2)
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     blur = np.sqrt(np.maximum(_HEAD_MM**2 - sizes**2, 0)) / 2.355 / sizes
@@ -194,7 +202,7 @@ def _check_head(
     path: Path, head: Any, fixed: Any, inside: Any, tissues: dict[str, Any],
     matrix: np.ndarray, likeness: float,
 ) -> float:  # fmt: skip
-    """Refuse what is no T1w of a whole head; give the contrast of white over grey matter."""
+    """Check that an image is a T1w of a whole head; return its contrast of white to grey matter."""
     if abs(likeness) < FOUND:
         raise Fault(
             f"the brain was not found in {path} (correlation with the template "
@@ -223,7 +231,7 @@ def _image(image: Any) -> Any:
 
 
 def _bias(head: Any, mask: Any) -> Any:
-    """Bias field of N4 on the working grid, found in a mask."""
+    """Estimate the bias field by N4 in a mask, on the working grid."""
     import ants
 
     return ants.n4_bias_field_correction(
@@ -236,11 +244,15 @@ def _bias(head: Any, mask: Any) -> Any:
 
 
 def _corrected(scan: Scan, bias: Any, mask: np.ndarray) -> np.ndarray:
-    """Divide the scan by the bias field, which means nothing far from the brain: limited there."""
+    """Divide the scan by the bias field, limited to its range in the brain.
+
+    Far from the brain the estimated field is meaningless.
+    """
     field = bias.numpy()
     low, high = field[mask].min(), field[mask].max()
     field = onto_grid(np.clip(field, low, high), affine_of(bias), scan.affine, scan.data.shape)
-    # The working grid ends up to a voxel before the scan does; 0 there would divide by nothing.
+    # The working grid ends up to a voxel before the scan does, so the field is 0 at the edge of the
+    # scan; replace that, to avoid a division by 0.
     return scan.data / np.where(field < low, np.float32(field[field >= low].mean()), field)
 
 
@@ -281,7 +293,7 @@ def _quality(
 
 
 def _turn(matrix: np.ndarray) -> float:
-    """Angle in degrees by which an affine turns, size and shear aside."""
+    """Return the angle of the rotation in an affine in degrees, without its scaling and shear."""
     left, _, right = np.linalg.svd(matrix[:3, :3])
     cosine = (np.trace(left @ right) - 1) / 2
     return float(np.rad2deg(np.arccos(np.clip(cosine, -1, 1))))

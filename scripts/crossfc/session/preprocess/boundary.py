@@ -1,9 +1,9 @@
-"""Boundary-based registration: the white matter's surface laid onto a functional reference.
+"""Boundary-based registration of the white matter's surface (T1w) to a functional reference.
 
-Greve and Fischl 2009, NeuroImage 48:63. In a T2*-weighted picture grey matter is brighter than
-white matter, so the reference is read on both sides of the surface that the T1w shows, and the
-pose is sought in which the outside is brighter almost everywhere. What is far from the surface
-(skull, a bias field, a brain that is cut off) has no say in it.
+Greve and Fischl 2009, NeuroImage 48:63. In a T2*-weighted image grey matter is brighter than white
+matter. The reference is therefore sampled on both sides of the surface found in the T1w, and the
+pose is sought in which the outer side is brighter almost everywhere. Everything far from the
+surface (skull, bias field, a brain that is cut off) has no influence.
 """
 
 from dataclasses import dataclass
@@ -15,26 +15,28 @@ from scipy import ndimage, optimize
 
 from crossfc.fault import Fault
 
-# How far from the surface the reference is read, mm: inwards and outwards. Half a voxel of a
-# usual functional scan and less than the cortex is thick.
+# Distance from the surface at which the reference is sampled, inwards and outwards (mm): half a
+# voxel of a usual functional scan, and less than the thickness of the cortex.
 _DEPTH_MM = 1.5
-# Per per cent of contrast. Greve and Fischl take 0.5, which saturates at the contrast of an EPI at
-# 3 T, and a cost that only counts signs follows distortion: with 8 mm of it planted at the sinuses
-# the error is 0.52 mm with 0.5 and 0.31 mm with 0.1 (0.10 and 0.09 mm without distortion).
+# Slope of the cost, per per cent of contrast. Greve and Fischl take 0.5, with which the cost
+# saturates at the contrast of an EPI at 3 T. It then counts little more than the sign, and follows
+# distortion: with 8 mm of it simulated at the sinuses the error is 0.52 mm with 0.5 and 0.31 mm
+# with 0.1 (0.10 and 0.09 mm without distortion).
 _SLOPE = 0.1
 _POINTS = 15_000
 _SEARCH_POINTS = 2_000
-# The search around the start: every combination of these, mm and degrees (bbregister's own).
+# The search tries every combination of these shifts (mm) and rotations (degrees) around the start,
+# as bbregister does.
 _SEARCH = (-4.0, 0.0, 4.0)
-# fMRIPrep keeps the start if one of six points about the brain moved further (compare_xforms).
+# The start is kept if one of six points around the brain moved further (fMRIPrep, compare_xforms).
 FARTHEST_MM = 15.0
-# Without contrast the cost is 1; above this the surface is hardly seen.
+# The cost is 1 if there is no contrast; above this value the surface is hardly visible.
 _HARDLY_SEEN = 0.9
-# Share of the points that have to lie inside the picture, and the cost of a pose where fewer do.
+# Share of the points that must lie inside the field of view, and the cost of a pose with fewer.
 _LEAST_SEEN, _NOT_SEEN = 0.3, 2.0
-# By so much less a mirrored surface has to cost for left and right to count as swapped.
+# Left and right count as swapped if the cost of the mirrored surface is lower by at least this.
 SWAPPED_MARGIN = 0.01
-# A turn counts as the arc on a sphere of this radius, so that all six steps are mm.
+# Rotations are expressed as arcs on a sphere of this radius, so that all six parameters are in mm.
 _RADIUS_MM = 57.3  # 1 mm is 1 degree
 
 
@@ -45,11 +47,11 @@ class Boundary:
     Attributes
     ----------
     points : ndarray, shape (n, 3)
-        On the surface, mm, RAS+.
+        Points on the surface, mm, RAS+.
     normals : ndarray, shape (n, 3)
-        Unit vectors out of the white matter.
+        Unit vectors that point out of the white matter.
     box : ndarray, shape (6, 3)
-        Midpoints of the faces of the box about the brain, mm.
+        Centres of the faces of the bounding box of the brain, mm.
     """
 
     points: np.ndarray
@@ -58,7 +60,7 @@ class Boundary:
 
     @property
     def centre(self) -> np.ndarray:
-        """Middle of the surface, mm, shape (3,): what turns turn about."""
+        """Centre of the surface, around which it is rotated, mm, shape (3,)."""
         return self.points.mean(axis=0)
 
 
@@ -69,7 +71,11 @@ def mirror(boundary: Boundary, reflection: np.ndarray) -> Boundary:
     ----------
     boundary : Boundary
     reflection : ndarray, shape (4, 4)
-        At the plane between the halves of the brain, from `mirror_plane`.
+        Reflection at the plane between the hemispheres, from `mirror_plane`.
+
+    Returns
+    -------
+    Boundary
     """
     return Boundary(
         nib.affines.apply_affine(reflection, boundary.points),
@@ -79,16 +85,17 @@ def mirror(boundary: Boundary, reflection: np.ndarray) -> Boundary:
 
 
 def mirror_plane(points: np.ndarray) -> np.ndarray:
-    """Give the reflection at the plane through points, by least squares.
+    """Fit a plane to points by least squares and return the reflection at it.
 
     Parameters
     ----------
     points : ndarray, shape (n, 3)
-        Between the halves of a brain, mm.
+        Points between the hemispheres, mm.
 
     Returns
     -------
     ndarray, shape (4, 4)
+        Point (mm) to its mirror image (mm).
     """
     centre = points.mean(axis=0)
     _, _, axes = np.linalg.svd(points - centre, full_matrices=False)
@@ -105,19 +112,20 @@ class Refinement:
     Attributes
     ----------
     matrix : ndarray, shape (4, 4)
-        T1w point to reference point; the start where ``kept`` is false.
+        T1w point to reference point (mm, RAS+). The start, if ``kept`` is false.
     kept : bool
-        Whether the refinement was taken.
+        Whether the refined pose was accepted.
     reason : str
-        Why not; empty where it was.
+        Why it was not; empty if it was.
     quality : dict
-        ``boundary_cost_start`` and ``boundary_cost`` (0 with the right contrast everywhere, 1
-        without any, 2 with the contrary; of the refinement, taken or not),
+        ``boundary_cost_start`` and ``boundary_cost`` (before and after refinement, accepted or
+        not; 0: right contrast everywhere, 1: no contrast, 2: inverted contrast everywhere),
         ``boundary_contrast_percent`` (median at the refined pose), ``boundary_displacement_mm``
-        (mean over the boundary) and ``boundary_displacement_max_mm`` (of the box's faces),
-        ``boundary_points``, ``boundary_share_seen`` (in the field of view),
-        ``boundary_refined``, ``boundary_cost_taken`` (at ``matrix``; None where too little of the
-        surface lies in the field of view).
+        (by the refinement, mean over the boundary) and ``boundary_displacement_max_mm`` (largest
+        at the faces of the box), ``boundary_points`` (their number), ``boundary_share_seen``
+        (share of them in the field of view), ``boundary_refined`` (as ``kept``),
+        ``boundary_cost_taken`` (at ``matrix``; None if too little of the surface lies in the field
+        of view).
     """
 
     matrix: np.ndarray
@@ -127,26 +135,30 @@ class Refinement:
 
 
 def white_boundary(white: nib.Nifti1Image, mask: nib.Nifti1Image, most: int = _POINTS) -> Boundary:
-    """Find the surface of the white matter, to a fraction of a voxel.
+    """Find the surface of the white matter with sub-voxel precision.
 
-    Between neighbouring voxels of which one is white matter (probability above a half) and the
-    other is not, the surface is where the straight line between both probabilities crosses a half;
-    its normal is the direction in which the probability, smoothed by 1 mm, falls.
+    The surface runs between neighbouring voxels of which one has a probability of white matter of
+    0.5 or more and the other less, at the place where a linear interpolation gives 0.5. The normal
+    is the direction in which the probability, smoothed by 1 mm, decreases.
 
     Parameters
     ----------
     white : nibabel image
         Probability of white matter in the T1w.
     mask : nibabel image
-        Brain mask on the same grid; where the surface is the mask's edge (the cut brain stem),
-        there is no grey matter outside and the place is left out.
+        Brain mask on the same grid. Points where the surface coincides with the edge of the mask
+        (such as the cut brain stem) are left out, because there is no grey matter outside.
     most : int
-        Points; where there are more, so many of them are drawn, always the same.
+        Largest number of points; if there are more, a random sample is taken, always the same.
+
+    Returns
+    -------
+    Boundary
 
     Raises
     ------
     Fault
-        If there are fewer than 500 points.
+        If the grids differ, the mask is empty, or there are fewer than 500 points.
     """
     inside = np.asarray(mask.dataobj) > 0
     if white.shape != inside.shape or not np.allclose(white.affine, mask.affine, atol=1e-3):
@@ -164,8 +176,9 @@ def white_boundary(white: nib.Nifti1Image, mask: nib.Nifti1Image, most: int = _P
         places[:, axis] += (0.5 - low) / (high - low)
         crossings.append(places)
     places = np.concatenate(crossings)
-    # Twice as many as are due, as some will be left out. Drawn at random, since every second
-    # crossing along a row of voxels is one out of the white matter: a stride takes one side only.
+    # Take twice as many as needed, because some will be left out. The sample is random: along a row
+    # of voxels every second crossing leads out of the white matter, so taking every n-th one could
+    # give one side only.
     places = places[_some(len(places), 2 * most)]
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     smooth = ndimage.gaussian_filter(probability, 1 / sizes)
@@ -189,20 +202,26 @@ def refine_on_boundary(
     """Refine a rigid pose so that the reference changes from dark to bright across the boundary.
 
     The cost is the mean over the points in the field of view of 1 + tanh(slope Q), Q = 100 (white
-    - grey) / mean of both, in per cent. Every combination of -4, 0 and 4 mm and degrees around the
-    start is tried on few points, the best three poses and the start itself are followed by
-    Powell's method, the best of these on all points. As in fMRIPrep the start is kept where the
-    brain moved too far from it (15 mm at one of the six faces of its box), and also where the
-    cost did not fall.
+    - grey) / mean of both, in per cent. First, every combination of -4, 0 and 4 mm and degrees
+    around the start is tried on few points. Then the best three poses and the start itself are
+    optimised by Powell's method on these points, and the best of them on all points. As in
+    fMRIPrep, the start is kept if the brain moved too far from it (15 mm at one of the six faces of
+    its box). It is also kept if the cost did not fall, or is so high that the boundary is hardly
+    visible.
 
     Parameters
     ----------
     reference : ndarray, shape (x, y, z)
-        Functional reference, in its own space.
+        Functional reference.
     affine : ndarray, shape (4, 4)
+        Voxel indices of the reference to mm, RAS+.
     boundary : Boundary
     start : ndarray, shape (4, 4)
         T1w point to reference point, rigid.
+
+    Returns
+    -------
+    Refinement
     """
     coarse, fine = (
         _Cost(reference, affine, boundary, start, _some(len(boundary.points), most))
@@ -245,7 +264,10 @@ def refine_on_boundary(
 
 
 def pose(parameters: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Give the rigid matrix of three shifts (mm) and three turns (mm of arc) about a centre."""
+    """Return the matrix (4, 4) of three shifts (mm) and three rotations about a centre (mm).
+
+    ``parameters`` has shape (6,); rotations are given as arcs in mm, of which 1 mm is 1 degree.
+    """
     from scipy.spatial.transform import Rotation
 
     matrix = np.eye(4)
@@ -256,7 +278,7 @@ def pose(parameters: np.ndarray, centre: np.ndarray) -> np.ndarray:
 
 
 class _Cost:
-    """The boundary's cost of a pose relative to the start."""
+    """The cost of a pose, as a function of its six parameters relative to the start."""
 
     def __init__(
         self,
@@ -274,7 +296,7 @@ class _Cost:
         self._sides = np.concatenate([points - _DEPTH_MM * normals, points + _DEPTH_MM * normals])
 
     def contrast(self, parameters: np.ndarray) -> np.ndarray:
-        """White minus grey in per cent of their mean at the points inside the picture."""
+        """Return white minus grey in per cent of their mean, for points in the field of view."""
         matrix = self._to_index @ pose(parameters, self._centre)
         places = self._sides @ matrix[:3, :3].T + matrix[:3, 3]
         seen = ((places >= 0) & (places <= self._last)).all(axis=1).reshape(2, -1).all(axis=0)
@@ -286,19 +308,19 @@ class _Cost:
 
     def __call__(self, parameters: np.ndarray) -> float:
         contrast = self.contrast(parameters)
-        # Points outside have no say: any value for them would pull the brain in or push it out.
-        # A pose that leaves hardly any point inside is none.
+        # Points outside the field of view are ignored, because any value for them would pull the
+        # brain in or push it out. A pose with too few points inside is not acceptable.
         if len(contrast) < _LEAST_SEEN * len(self._sides) / 2:
             return _NOT_SEEN
         return 1 + float(np.tanh(_SLOPE * contrast).mean(dtype=np.float64))
 
 
 def _descend(cost: _Cost, begin: np.ndarray, tolerance_mm: float) -> np.ndarray:
-    # Powell steps along the axes by 1, so 1 mm and 1 degree here.
+    # Powell's method begins with steps of 1 along the axes, here 1 mm and 1 degree.
     found = optimize.minimize(
         cost, begin, method="Powell", options={"xtol": tolerance_mm, "ftol": 1e-5, "maxiter": 20}
     )
-    # Powell may end above its beginning by rounding; the better of both is given.
+    # Because of rounding, the result may be slightly worse than the start; return the better one.
     return found.x if found.fun <= cost(begin) else begin
 
 
@@ -308,7 +330,7 @@ def _distances(first: np.ndarray, second: np.ndarray, points: np.ndarray) -> np.
 
 
 def _slope(values: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
-    """Change per voxel along an axis at places (n, 3): half a voxel ahead minus half behind."""
+    """Return the change per voxel along an axis at places (n, 3), by central differences."""
     half = np.eye(3)[axis] / 2
     ahead, behind = (
         ndimage.map_coordinates(values, (places + s * half).T, order=1, mode="nearest")
@@ -318,20 +340,23 @@ def _slope(values: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _some(count: int, most: int) -> np.ndarray:
-    """Indices of at most so many out of all, in order; the same ones every time."""
+    """Return sorted indices of a random sample of at most ``most`` out of ``count``.
+
+    The sample is the same every time.
+    """
     if count <= most:
         return np.arange(count)
     return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
 
 
 def _all_but(axis: int, end: int) -> tuple[slice, ...]:
-    """All voxels but the first (end 0) or the last (end -1) along an axis."""
+    """Return the index of all voxels but the first (end 0) or the last (end -1) along an axis."""
     kept = slice(1, None) if end == 0 else slice(None, -1)
     return tuple(kept if a == axis else slice(None) for a in range(3))
 
 
 def _brain_box(inside: np.ndarray, affine: np.ndarray) -> tuple[tuple[slice, ...], np.ndarray]:
-    """The part of the grid that holds the brain and 5 mm more, and its affine."""
+    """Return the part of the grid with the brain and a margin of 5 mm, and its affine."""
     if not inside.any():
         raise Fault("the brain mask of the T1w is empty; normalise the T1w again")
     margin = np.ceil(5 / np.linalg.norm(affine[:3, :3], axis=0)).astype(int)

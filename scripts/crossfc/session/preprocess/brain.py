@@ -1,8 +1,8 @@
-"""Where the brain is in a T1-weighted head, found without any trained network.
+"""Find the brain in a T1-weighted head, without a trained network.
 
-The template's brain is laid onto the head (with the metric looking inside the template's brain
-only, so that skull and neck do not pull), which gives the mask up to a few millimetres. The
-brightness of the head then decides where exactly the brain ends.
+The template's brain is registered to the head. The metric is computed inside the template's brain
+only, so that skull and neck have no influence. This gives the brain mask to within a few
+millimetres. The brightness of the head then decides where exactly the brain ends.
 """
 
 import itertools
@@ -16,17 +16,18 @@ from scipy.spatial.transform import Rotation
 
 from crossfc.session.preprocess.registration import affine_of, register_rigid, write_matrix
 
-# Correlation of head and template in the brain from which on the brain counts as found. Real T1w
-# have 0.50 and more, noise and phantoms 0.25 and less.
+# The brain counts as found if the correlation of head and template in it is at least this. Real
+# T1w have 0.50 and more, noise and phantoms 0.25 and less.
 FOUND = 0.3
-# The search for the brain: grid, half the edge of what is looked for (mm), sizes, nods (degrees).
+# The search for the brain: voxel size, half the edge of the box around the template's brain (mm),
+# scale factors, and nods (degrees).
 _COARSE_MM = 5.0
 _REACH_MM = 115.0
 _SCALES = (0.82, 0.9, 1.0, 1.08)
 _NODS = (-40, -30, -20, -10, 0, 10, 20, 30, 40)
-# How many poses are refined, and the correlation at which no other one is tried.
+# How many poses are refined at most, and the correlation from which on no other one is tried.
 _TRIED, _SURE = 4, 0.7
-# Volume of a head's brain over the template's: people's are 0.55 to 1.1 (template 1.9 l).
+# Limits of the brain's volume relative to the template's (1.9 l); people have 0.55 to 1.1.
 _SMALLEST, _LARGEST = 0.35, 1.4
 
 _LEVELS: dict[str, Any] = {
@@ -38,25 +39,25 @@ _LEVELS: dict[str, Any] = {
 
 
 def find_pose(head: Any, template: Any, region: Any) -> list[tuple[float, np.ndarray]]:
-    """Search a whole head for the template's brain, wherever and however large it is.
+    """Search a whole head for the template's brain, at any position and in several sizes.
 
     On a 5 mm grid the template is scaled (0.82 to 1.08 of its size: it is larger than most brains)
-    and tipped (nod of -40 to 40 degrees); for each of these the correlation with the head inside
-    the template's region is had for every place at once by Fourier transforms (Padfield 2012,
-    IEEE Trans Image Process 21:2706). No guess is made of where in the picture the brain lies,
-    and necks, shoulders and other turns of up to 30 degrees do no harm.
+    and tilted (nod of -40 to 40 degrees). For each scale and nod, the correlation with the head
+    inside the template's region is computed for all positions at once by Fourier transforms
+    (Padfield 2012, IEEE Trans Image Process 21:2706). So no guess of the brain's position is
+    needed, and necks, shoulders and other rotations of up to 30 degrees do no harm.
 
     Parameters
     ----------
     head, template : ANTsImage
     region : ANTsImage
-        Mask in the template: its brain and a little around it.
+        Mask in the template: its brain and a margin.
 
     Returns
     -------
-    list of (float, ndarray)
-        Correlation and matrix (template point to head point, mm, RAS+) of each scale and nod,
-        best first.
+    list of (float, ndarray, shape (4, 4))
+        For each scale and nod, the correlation at the best position and the matrix (template point
+        to head point, mm, RAS+); best first.
     """
     values, grid = _coarse_head(head)
     own, known = affine_of(template), region.numpy() > 0
@@ -81,10 +82,10 @@ def find_pose(head: Any, template: Any, region: Any) -> list[tuple[float, np.nda
             return fft.irfftn(picture * np.conj(fft.rfftn(kernel, padded)), padded)
 
         spread = at_all_places(squared, weight) - at_all_places(seen, weight) ** 2 / weight.sum()
-        spread = np.maximum(spread, 1e-3 * spread.max())  # nothing to see there
+        spread = np.maximum(spread, 1e-3 * spread.max())  # avoids a division by 0 in empty places
         match = at_all_places(seen, drawn) / np.sqrt(spread * (drawn**2).sum())
         place = np.array(np.unravel_index(np.argmax(match), padded))
-        # The transform is periodic: what lies beyond the picture lies before it.
+        # The transform is periodic: positions beyond the end of the image are before its start.
         place = np.where(place > np.array(values.shape), place - padded, place)
         centre = grid[:3, 3] + (place + reach // 2) * _COARSE_MM
         matrix = np.eye(4)
@@ -94,26 +95,26 @@ def find_pose(head: Any, template: Any, region: Any) -> list[tuple[float, np.nda
 
 
 def lay_template(head: Any, template: Any, region: Any) -> tuple[np.ndarray, float]:
-    """Find the affine that lays a skull-less template onto a head.
+    """Find the affine from a template without skull to a head.
 
-    The best poses of `find_pose` are refined on the head without its coarse bias field, and the
-    one that gives most likeness is taken. The metric is the squared correlation, which holds for
-    a contrast turned round too; mutual information would rather blow the template up to the
-    skin, as that is the head's strongest edge.
+    The best poses of `find_pose` are refined on the head after a coarse bias correction, and the
+    one with the highest correlation is taken. The metric is the squared correlation, which also
+    works if the contrast is inverted. Mutual information would tend to enlarge the template until
+    it meets the skin, which is the strongest edge of the head.
 
     Parameters
     ----------
     head, template : ANTsImage
     region : ANTsImage
-        Mask in the template: its brain and a little around it.
+        Mask in the template: its brain and a margin.
 
     Returns
     -------
     matrix : ndarray, shape (4, 4)
         Template point to head point, mm, RAS+.
     likeness : float
-        Correlation of head and template in the template's brain; 0 where no search succeeded.
-        A brain that was found and is far below 0 has another contrast than a T1w.
+        Correlation of head and template in the template's brain; 0 if no pose succeeded. Far
+        below 0, the brain was found but the contrast is not that of a T1w.
     """
     import ants
 
@@ -127,7 +128,7 @@ def lay_template(head: Any, template: Any, region: Any) -> tuple[np.ndarray, flo
                 template, flat, initial=start, mask=region, kind="Affine", metric="GC", **_LEVELS
             )
         except RuntimeError:
-            continue  # ANTs gives up where a start leads out of the picture; others remain
+            continue  # ANTs fails if a start leads out of the image; the other poses remain
         if not _SMALLEST < np.linalg.det(matrix[:3, :3]) < _LARGEST:
             continue
         likeness = _likeness(flat, template, matrix)
@@ -139,21 +140,21 @@ def lay_template(head: Any, template: Any, region: Any) -> tuple[np.ndarray, flo
 
 
 def coverage(head: Any, template: Any, matrix: np.ndarray, margin_mm: float = 0.0) -> np.ndarray:
-    """Say which voxels of the template lie inside the picture of the head.
+    """Return which voxels of the template lie inside the field of view of the head image.
 
     Parameters
     ----------
     head, template : ANTsImage
     matrix : ndarray, shape (4, 4)
-        Template point to head point.
+        Template point to head point, mm, RAS+.
     margin_mm : float
-        How far inside.
+        Distance from the edge of the field of view that voxels must have.
 
     Returns
     -------
     ndarray of bool
-        On the template's grid. Slices that hold nothing but zeros, at the ends of the head's
-        picture, are not part of it.
+        On the template's grid. Slices of zeros at the ends of the head image do not count as part
+        of its field of view.
     """
     values = head.numpy() != 0
     bounds = ndimage.find_objects(values.astype(np.int8))[0]
@@ -166,7 +167,7 @@ def coverage(head: Any, template: Any, matrix: np.ndarray, margin_mm: float = 0.
 
 
 def tissue_brightness(head: Any, tissues: dict[str, Any], matrix: np.ndarray) -> dict[str, float]:
-    """Median brightness of the head where the template is at least 0.9 of one tissue.
+    """Return the median brightness of the head in each tissue (template above 0.9 of it).
 
     Parameters
     ----------
@@ -174,7 +175,12 @@ def tissue_brightness(head: Any, tissues: dict[str, Any], matrix: np.ndarray) ->
     tissues : dict of ANTsImage
         ``csf``, ``gm``, ``wm`` of the template.
     matrix : ndarray, shape (4, 4)
-        Template point to head point.
+        Template point to head point, mm, RAS+.
+
+    Returns
+    -------
+    dict of float
+        Under the names of the tissues; NaN if no such voxel lies in the head image.
     """
     result = {}
     for name, image in tissues.items():
@@ -185,20 +191,24 @@ def tissue_brightness(head: Any, tissues: dict[str, Any], matrix: np.ndarray) ->
 
 
 def refine_mask(head: np.ndarray, carried: np.ndarray, voxel_mm: float) -> np.ndarray:
-    """Let the brightness of the head decide where the brain ends.
+    """Refine a brain mask by the brightness of the head.
 
-    Within 4 mm of the carried mask, voxels brighter than half-way between CSF and grey matter are
-    tissue; thin bridges to skull and fat are cut by an opening, the largest piece is kept, sulci
-    and ventricles are filled by a closing.
+    Within 4 mm of the template's mask, voxels brighter than half-way between CSF and grey matter
+    count as tissue. A morphological opening cuts thin bridges to skull and fat, the largest piece
+    is kept, and a closing fills sulci and ventricles.
 
     Parameters
     ----------
     head : ndarray, shape (x, y, z)
-        Bias-corrected.
+        Bias-corrected T1w.
     carried : ndarray of bool, shape (x, y, z)
-        The template's brain on the head.
+        The template's brain mask, transformed to the head.
     voxel_mm : float
-        Of the isotropic grid.
+        Voxel size of the isotropic grid.
+
+    Returns
+    -------
+    ndarray of bool, shape (x, y, z)
     """
 
     def ball(radius_mm: float) -> np.ndarray:
@@ -210,8 +220,8 @@ def refine_mask(head: np.ndarray, carried: np.ndarray, voxel_mm: float) -> np.nd
     box = tuple(slice(max(s.start - 12, 0), s.stop + 12) for s in bounds)
     values, inside = head[box], carried[box]
     near = ndimage.binary_dilation(inside, ball(4))
-    # The rim holds CSF and bone even where the carried mask is too tight to hold any; what is far
-    # brighter than the brain is fat or a vessel.
+    # Estimate the levels in a mask widened by 6 mm, so that it contains CSF and bone even if the
+    # template's mask is too small. Voxels much brighter than the brain are fat or vessels.
     dull = ndimage.binary_dilation(inside, ball(6)) & (
         values < 1.5 * np.quantile(values[inside], 0.9)
     )
@@ -239,14 +249,15 @@ def segment(
     Parameters
     ----------
     head : ndarray, shape (x, y, z)
-        Bias-corrected, isotropic.
-    mask : ndarray of bool
-    priors : dict of ndarray
-        ``csf``, ``gm``, ``wm`` of the template, carried onto the head.
+        Bias-corrected T1w on an isotropic grid.
+    mask : ndarray of bool, shape (x, y, z)
+        Brain mask.
+    priors : dict of ndarray, shape (x, y, z)
+        ``csf``, ``gm``, ``wm``: probabilities of the template, transformed to the head.
 
     Returns
     -------
-    dict of ndarray
+    dict of ndarray of float32, shape (x, y, z)
         Probabilities under the same names, 0 outside the mask.
     """
     import ants
@@ -254,7 +265,8 @@ def segment(
     bounds = ndimage.find_objects(mask.astype(np.int8))[0]
     box = tuple(slice(max(s.start - 2, 0), s.stop + 2) for s in bounds)
     total = sum(priors.values())[box] + 0.03
-    # Atropos compares origins digit by digit, so it works on a grid without an orientation.
+    # Images without origin and orientation are used, because Atropos refuses images whose origins
+    # differ in the last digit.
     found = ants.atropos(
         a=_plain(head[box]),
         x=_plain(mask[box]),
@@ -262,7 +274,7 @@ def segment(
         m="[0.1,1x1x1]",
         c="[5,0]",
         priorweight=0.25,
-        # Atropos visits voxels in random order and takes its seed from the clock unless told.
+        # Without r=0 the order of voxels is random, with a random seed from the clock.
         r=0,
     )
     result = {}
@@ -275,24 +287,25 @@ def segment(
 def register_deformable(
     fixed: Any, moving: Any, matrix: np.ndarray, region: Any, folder: Path, careful: bool
 ) -> tuple[str, str]:
-    """Refine an affine by SyN (Avants et al. 2008).
+    """Refine an affine by the deformable registration SyN (Avants et al. 2008).
 
     Parameters
     ----------
     fixed, moving : ANTsImage
     matrix : ndarray, shape (4, 4)
-        Fixed point to moving point.
+        The affine: fixed point to moving point, mm, RAS+.
     region : ANTsImage
-        Mask of the metric in the fixed image.
+        Mask in the fixed image in which the metric is computed.
     folder : Path
-        Where the transforms are written.
+        Folder for the transforms.
     careful : bool
-        Local cross-correlation down to the full grid; else mutual information on coarse ones.
+        If true, use local cross-correlation down to full resolution; otherwise mutual information
+        on coarser grids only.
 
     Returns
     -------
     forward, inverse : str
-        Composite transforms (``.h5``): fixed point to moving point, and back.
+        Paths of composite transforms (``.h5``): fixed point to moving point, and back.
     """
     import ants
 
@@ -317,7 +330,7 @@ def register_deformable(
 
 
 def _three_levels(values: np.ndarray) -> np.ndarray:
-    """Typical brightness of CSF, grey and white matter: k-means in one dimension."""
+    """Return the typical brightness of CSF, grey and white matter, (3,), by k-means."""
     levels = np.quantile(values, [0.05, 0.5, 0.9])
     for _ in range(50):
         nearest = np.searchsorted((levels[1:] + levels[:-1]) / 2, values)
@@ -339,12 +352,15 @@ def _coarse_blur(affine: np.ndarray) -> np.ndarray:
 
 
 def _coarse_head(head: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The head on a coarse straight grid, fat no brighter than the brightest brain, and affine."""
+    """Return the head on a 5 mm grid along the world's axes, and the affine of this grid.
+
+    Brightness is limited, so that fat is not brighter than the brightest brain.
+    """
     values, own = head.numpy(), affine_of(head)
     bright = values[values > np.median(values)]
     if bright.size:
         values = np.clip(values, 0, np.quantile(bright, 0.98))
-    # Between 0 and 1, so that sums of squares keep their digits in single precision.
+    # Scale to at most 1, so that sums of squares stay precise in single precision.
     values = ndimage.gaussian_filter(values / max(values.max(), 1e-6), _coarse_blur(own))
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in values.shape])).reshape(3, -1).T
     world = nib.affines.apply_affine(own, corners)
@@ -367,7 +383,10 @@ def _read(head: Any, template: Any, matrix: np.ndarray, outside: float) -> np.nd
 
 
 def _likeness(head: Any, template: Any, matrix: np.ndarray) -> float:
-    """Correlation in the template's brain where the picture shows it; 0 where it shows no half."""
+    """Return the correlation of head and template in the part of the brain in the field of view.
+
+    0 if that is less than half of the template's brain.
+    """
     brain = template.numpy() > 0.2
     seen = _read(head, template, matrix, np.nan)[brain]
     shown = np.isfinite(seen)

@@ -1,8 +1,9 @@
-"""Noise components (CompCor, Behzadi et al. 2007, NeuroImage 37:90), and the drifts.
+"""Noise components (CompCor, Behzadi et al. 2007, NeuroImage 37:90) and cosine drifts.
 
-As nipype computes them for fMRIPrep: drifts taken out by cosines, each voxel scaled to unit
-variance, principal components over time until half of the variance is explained. Anatomical
-CompCor takes voxels of tissues without neurons, temporal CompCor those that vary most.
+They are computed as by nipype for fMRIPrep: drifts are removed by cosines, each voxel is scaled to
+unit variance, and principal components over time are retained until half of the variance is
+explained. Anatomical CompCor takes the voxels of CSF and white matter, temporal CompCor those that
+vary most.
 """
 
 from dataclasses import dataclass
@@ -21,13 +22,13 @@ class Components:
     Attributes
     ----------
     series : ndarray, shape (volumes, retained)
-        Of unit norm, in order of variance.
+        Retained components, scaled to norm 1, sorted by variance.
     singular_values : ndarray, shape (components,)
         Of all components, retained ones first.
     explained : ndarray, shape (components,)
-        Share of the variance.
+        Share of the variance that each component explains, 0 to 1.
     voxels : int
-        In the mask.
+        Number of voxels in the mask that vary.
     """
 
     series: np.ndarray
@@ -39,10 +40,10 @@ class Components:
 def cosine_drifts(
     volumes: int, repetition_time: float, period_cut: float = PERIOD_CUT_SECONDS
 ) -> np.ndarray:
-    """Slow cosines: the discrete cosine basis up to the cut, without its constant.
+    """Return slow discrete cosines that model drifts, without the constant.
 
-    As many as nipype makes for fMRIPrep's ``cosine`` columns, which is one fewer than SPM: its
-    order counts the constant.
+    Their number is that of fMRIPrep's ``cosine`` columns (nipype). It is one fewer than in SPM,
+    because nipype's order counts the constant.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def cosine_drifts(
     repetition_time : float
         Seconds.
     period_cut : float
-        Longest period kept in the data, seconds.
+        Longest period that is kept in the data, seconds; slower drifts are modelled.
 
     Returns
     -------
@@ -68,26 +69,26 @@ def principal_components(
     drifts: np.ndarray,
     explained: float = 0.5,
 ) -> Components:
-    """Principal components over time, retained until they explain a share of the variance.
+    """Compute principal components over time; retain those that explain a share of the variance.
 
     Parameters
     ----------
     series : ndarray, shape (volumes, voxels)
     drifts : ndarray, shape (volumes, order)
-        Taken out first, with the mean.
+        Removed from the series first, together with the mean.
     explained : float
-        Share of the variance to explain.
+        Share of the variance that the retained components explain together, 0 to 1.
 
     Returns
     -------
     Components
-        None retained where no voxel varies.
+        Without any component if no voxel varies.
     """
     volumes = len(series)
     basis, _ = np.linalg.qr(np.column_stack([np.ones(volumes), drifts]))
     clean = series.astype(np.float64) - basis @ (basis.T @ series)
     deviation = clean.std(axis=0)
-    # A voxel that is constant but for rounding would be scaled up to pure rounding noise.
+    # Leave out constant voxels; scaled to unit variance, they would be pure rounding errors.
     varies = deviation > 1e-6 * np.maximum(np.abs(series).max(axis=0), 1e-30)
     if not varies.any():
         return Components(np.zeros((volumes, 0)), np.zeros(0), np.zeros(0), 0)
@@ -99,7 +100,7 @@ def principal_components(
     share = squares / squares.sum()
     count = int(np.searchsorted(np.cumsum(share), explained - 1e-12)) + 1
     kept = vectors[:, :count]
-    # The sign of a component is arbitrary; its largest value is made positive.
+    # The sign of a component is arbitrary; make its largest absolute value positive.
     largest = np.abs(kept).argmax(axis=0)
     kept = kept * np.sign(kept[largest, np.arange(count)])
     return Components(kept, np.sqrt(squares), share, int(varies.sum()))
@@ -108,13 +109,13 @@ def principal_components(
 def most_variable(series: np.ndarray, share: float = _VARIABLE_SHARE) -> np.ndarray:
     """Find the voxels that vary most over time: the mask of temporal CompCor.
 
-    The standard deviation is taken after a quadratic trend is out, as nipype does.
+    The standard deviation is computed after a quadratic trend is removed, as nipype does.
 
     Parameters
     ----------
     series : ndarray, shape (volumes, voxels)
     share : float
-        Share of the voxels to find.
+        Share of the voxels to find, 0 to 1.
 
     Returns
     -------

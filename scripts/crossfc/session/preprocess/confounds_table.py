@@ -1,8 +1,9 @@
-"""The confounds table of a run, in the names, definitions and metadata of fMRIPrep (25.2).
+"""The confounds table of a run, with the names, definitions and metadata of fMRIPrep (25.2).
 
-So that nilearn's ``load_confounds`` and every other reader of fMRIPrep's tables can read ours. What
-differs: signals are taken from the series in template space, not on the run's own grid, and from
-the masks of `tissue`; there are no ``edge_comp`` components (Patriat et al. 2017) and no ICA-AROMA.
+With these, nilearn's ``load_confounds`` and other readers of fMRIPrep's tables can read it. The
+differences are: signals are extracted from the series in template space, not on the run's own
+grid, with the masks of `tissue`; there are no ``edge_comp`` components (Patriat et al. 2017) and no
+ICA-AROMA.
 """
 
 from typing import Any
@@ -19,7 +20,7 @@ from crossfc.session.preprocess.compcor import (
 )
 from crossfc.session.preprocess.motion import PARAMETERS, Motion
 
-# fMRIPrep's defaults: what makes a volume an outlier.
+# A volume is an outlier above one of these (fMRIPrep's defaults).
 FD_SPIKE_MM = 0.5
 STD_DVARS_SPIKE = 1.5
 _BLOCK = 20000
@@ -53,32 +54,33 @@ def confounds_of(
     repetition_time: float,
     non_steady: int,
 ) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
-    """Compute the confounds of a resampled run, before any smoothing.
+    """Compute the confounds of a run after interpolation to template space, before smoothing.
 
     Parameters
     ----------
     data : ndarray, shape (x, y, z, volumes)
-        In the output space.
+        The run on the output grid, in the units of the scan.
     masks : dict of ndarray of bool, shape (x, y, z)
         ``brain``, ``csf`` and ``wm``.
     motion : Motion
     repetition_time : float
         Seconds.
     non_steady : int
-        Volumes at the start that are not in the steady state. As in fMRIPrep they are marked, left
-        out of cosines and components (0 there), and counted in everything else. Lost volumes of
-        ``motion`` are left out of components too.
+        Number of volumes at the start before the steady state. As in fMRIPrep they are marked, and
+        left out of cosines and components (0 there), but used in everything else. Lost volumes of
+        ``motion`` are also left out of components.
 
     Returns
     -------
     table : DataFrame
         One row per volume; NaN where a difference to the volume before is not defined.
     metadata : dict
-        For the table's JSON.
+        Content of the table's JSON sidecar.
     """
     volumes = data.shape[3]
     lost = motion.lost
-    # A slice where nothing is lost: a copy in another order would be added in another order.
+    # If no volume is lost, use a slice: a boolean mask would copy the data in another memory order,
+    # so that sums would be added in another order and differ in the last digits.
     steady: slice | np.ndarray = slice(non_steady, None)
     if lost.any():
         steady = ~lost & (np.arange(volumes) >= non_steady)
@@ -98,9 +100,9 @@ def confounds_of(
     }
     for name, series in signals.items():
         if not series.shape[1]:
-            continue  # no column rather than one without values: readers then say what they miss
+            continue  # leave the column out, so that its readers report that it is missing
         mean = series.mean(axis=1, dtype=np.float64)
-        # Masks that exist for the components only are not expanded.
+        # Signals of masks that only serve the components get no derivatives and squares.
         columns |= {name: mean} if name in ("csf_wm", "tcompcor") else expanded(name, mean)
         metadata[name] = {"Method": "Mean", "Voxels": series.shape[1]}
     columns["dvars"], columns["std_dvars"] = dvars_of(brain, lost)
@@ -141,11 +143,11 @@ def confounds_of(
 
 
 def dvars_of(series: np.ndarray, lost: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """DVARS and standardised DVARS, as nipype's ComputeDVARS.
+    """Compute DVARS and standardised DVARS, as nipype's ComputeDVARS does.
 
     DVARS is the root mean square over voxels of the change from volume to volume (Power et al.
-    2012), with the run scaled to a median of 1000. The standardised one is divided by what a
-    process of the same spread and lag-1 autocorrelation would show (Nichols 2013,
+    2012), with the run scaled to a median of 1000. Standardised DVARS is divided by the value
+    expected for series with the same spread and lag-1 autocorrelation (Nichols 2013,
     arXiv:1704.01469): the mean over voxels of sqrt(2 (1 - r)) times the robust standard deviation
     (interquartile range / 1.349).
 
@@ -153,12 +155,13 @@ def dvars_of(series: np.ndarray, lost: np.ndarray | None = None) -> tuple[np.nda
     ----------
     series : ndarray, shape (volumes, voxels)
     lost : ndarray of bool, shape (volumes,), optional
-        Volumes that count for nothing: the others are taken as if they followed each other.
+        Volumes to leave out; the others are treated as if they followed each other.
 
     Returns
     -------
     dvars, std_dvars : ndarray, shape (volumes,)
-        NaN for the first volume, lost ones and those after them; all NaN where no voxel varies.
+        NaN for the first volume, for lost volumes and for those after them. All NaN if no voxel
+        varies.
     """
     volumes = len(series)
     nothing = np.full(volumes, np.nan)
@@ -169,9 +172,9 @@ def dvars_of(series: np.ndarray, lost: np.ndarray | None = None) -> tuple[np.nda
         return nothing, nothing.copy()
     squares = np.zeros(len(series) - 1)
     expected, voxels = 0.0, 0
-    for start in range(0, series.shape[1], _BLOCK):  # double precision of a whole run is large
+    for start in range(0, series.shape[1], _BLOCK):  # in blocks, to save memory
         scaled = series[:, start : start + _BLOCK].astype(np.float64) * (1000 / middle)
-        # As FSL: percentiles are data points, the lower one where they fall between two.
+        # As in FSL, a percentile that falls between two data points is the lower one.
         upper, lower = np.percentile(scaled, [75, 25], axis=0, method="lower")
         spread = (upper - lower) / 1.349
         scaled, spread = scaled[:, spread > 1e-7], spread[spread > 1e-7]
@@ -189,7 +192,7 @@ def dvars_of(series: np.ndarray, lost: np.ndarray | None = None) -> tuple[np.nda
 
 
 def _below(values: np.ndarray, volumes: int, fill: float) -> np.ndarray:
-    """Put a series of the steady state below rows for the volumes before it."""
+    """Extend a series of the steady state to all volumes, with ``fill`` for those before it."""
     return np.concatenate([np.full(volumes - len(values), fill), values])
 
 
@@ -202,7 +205,7 @@ def _one_hot(volume: int, volumes: int) -> np.ndarray:
 def _component_metadata(
     prefix: str, method: str, mask: str | None, components: Components
 ) -> dict[str, dict[str, Any]]:
-    """Describe the retained components in the words of fMRIPrep's JSON, which lists no others."""
+    """Return the metadata of the retained components, with the keys of fMRIPrep's JSON."""
     said = {}
     cumulative = np.cumsum(components.explained)
     for k in range(components.series.shape[1]):

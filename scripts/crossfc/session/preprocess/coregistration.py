@@ -1,8 +1,8 @@
-"""Laying a functional reference onto the same person's T1w: six parameters.
+"""Coregister a functional reference with the T1w of the same person (rigid, six parameters).
 
-Mutual information (ANTs) finds the pose from afar, the boundary of the white matter refines it
-(`crossfc.session.preprocess.boundary`), as fMRIPrep does with mri_coreg and bbregister. Nothing is
-resampled.
+Mutual information (ANTs) finds an approximate pose, and the boundary of the white matter refines it
+(`crossfc.session.preprocess.boundary`), as fMRIPrep does with mri_coreg and bbregister. Only the
+matrix is estimated; no image is interpolated for output here.
 """
 
 from dataclasses import dataclass, field
@@ -33,30 +33,31 @@ from crossfc.session.preprocess.registration import (
 )
 
 _HEAD_MM = 2
-# Above this cost the boundary is not where the T1w has it: a scan's own T1w gives 0.43 to 0.48,
-# another person's 0.8 and more.
+# Above this cost the boundary in the functional scan is not where the T1w has it: the person's own
+# T1w gives 0.43 to 0.48, another person's 0.8 and more.
 POOR_COST = 0.7
-# Below this overlap the brain that the scan shows by itself is not where the T1w has it.
+# Below this overlap (Dice) the brain in the functional scan is not where the T1w has it.
 POOR_DICE = 0.85
 
 
 @dataclass(frozen=True)
 class Coregistration:
-    """How a functional reference lies on the T1w.
+    """Pose of a functional reference relative to the T1w.
 
     Attributes
     ----------
     matrix : ndarray, shape (4, 4)
         T1w point to point of the functional reference, mm, RAS+.
     quality : dict
-        ``mutual_information`` of T1w and reference in the brain (nats, 32 bins), the same
-        ``mutual_information_start`` before, ``dice`` of the brain found in the reference by its
-        brightness and the T1w's brain as far as the field of view reaches, ``displacement_mm``
-        (how far the centre of the brain was moved in all), those of `boundary.Refinement`, and
-        ``boundary_cost_mirrored`` and ``left_right`` ("as the header says", "swapped?", or "not
-        told": the surface was laid on mirrored too, and costs less so, more so, or the same).
+        ``mutual_information`` of T1w and reference in the brain (nats, 32 bins),
+        ``mutual_information_start`` (the same in scanner coordinates, before registration),
+        ``dice`` (overlap of the brain found in the reference by its brightness with the T1w's
+        brain, in the field of view), ``displacement_mm`` (of the centre of the brain, in total),
+        the values of `boundary.Refinement`, ``boundary_cost_mirrored`` (cost of the mirrored
+        surface) and ``left_right``: "as the header says" if the mirrored surface costs more,
+        "swapped?" if it costs less, "not told" if there is no clear difference.
     warnings : list of str
-        Sentences; such as that the boundary was not used and why.
+        Sentences, such as that the boundary was not used and why.
     """
 
     matrix: np.ndarray
@@ -76,32 +77,39 @@ def coregister(
 ) -> Coregistration:
     """Register a functional reference to the T1w.
 
-    The reference is freed of its bias field (N4). Two starts are tried, the scanner's own
-    coordinates and the centres of the two brains, and the one with more mutual information is
-    refined on the whole picture with the metric looking inside the T1w's brain. From there the
-    boundary of the white matter decides (Greve and Fischl 2009). The boundary is refined in its
-    mirror image too, as one of the two pictures may have left and right swapped (the idea of
-    AFNI's check, Glen et al. 2020, Front Neuroinform 14:18).
+    The bias field of the reference is removed (N4). Registration by mutual information begins
+    from two starts: the scanner coordinates as they are, and the centres of the two brains
+    aligned. The better result is refined on the whole images, with the metric computed in the
+    T1w's brain. Then the pose is refined on the boundary of the white matter (Greve and Fischl
+    2009). To see whether one of the images has left and right swapped, the mirrored boundary is
+    registered as well (the idea is from AFNI's check, Glen et al. 2020, Front Neuroinform 14:18).
 
     Parameters
     ----------
     reference : ndarray, shape (x, y, z)
+        Functional reference.
     reference_mask : ndarray of bool, shape (x, y, z)
+        Brain in the reference.
     affine : ndarray, shape (4, 4)
+        Voxel indices of the reference to mm, RAS+.
     t1w, t1w_mask : nibabel images
         Bias-corrected T1w and its brain mask.
     white : nibabel image, optional
         Probability of white matter on the T1w's grid; without it the boundary is not used.
     transform : path, optional
-        Of the anatomy, template point to T1w point; it tells where the halves of the brain meet.
-        Without it left and right are not looked at.
+        Transform of the anatomy (template point to T1w point), from which the plane between the
+        hemispheres is found. Without it left and right are not checked.
     poor_cost : float
         Cost of the boundary above which there is a warning.
+
+    Returns
+    -------
+    Coregistration
 
     Raises
     ------
     Fault
-        If the masks are empty.
+        If a mask is empty, or the two images do not overlap.
     """
     import ants
 
@@ -121,7 +129,7 @@ def coregister(
     tried = []
     for start in (np.eye(4), between):
         if _mutual_information(brain, bold_brain, inside, start) <= 0:
-            continue  # the pictures do not meet
+            continue  # the images do not overlap
         found = register_rigid(
             brain, bold_brain, initial=start, metric="mattes", iterations=(200, 100),
             shrink=(4, 2), smooth=(2, 1), sampling=0.25,
@@ -166,7 +174,17 @@ def _refined(
     start: np.ndarray,
     transform: str | Path | None,
 ) -> tuple[np.ndarray, dict[str, Any], str]:
-    """Refine on the boundary; give matrix, numbers and why it was not taken ("" where it was)."""
+    """Refine a pose on the boundary.
+
+    Returns
+    -------
+    matrix : ndarray, shape (4, 4)
+        T1w point to reference point, mm, RAS+.
+    quality : dict
+        Values of `boundary.Refinement` and of `compare_mirrored`.
+    reason : str
+        Why the refined pose was not accepted; empty if it was.
+    """
     try:
         boundary = white_boundary(white, mask)
     except Fault as fault:
@@ -175,7 +193,7 @@ def _refined(
     refined = refine_on_boundary(bold, affine, boundary, start)
     quality = refined.quality
     if transform is not None and quality["boundary_cost_taken"] is not None:
-        # The template's halves meet where x is 0.
+        # The hemispheres of the template meet at x = 0.
         between = np.stack(np.meshgrid(0.0, np.arange(-90.0, 70, 8), np.arange(-40.0, 75, 8)), -1)
         reflection = mirror_plane(transform_points(between.reshape(-1, 3), transform))
         quality = quality | compare_mirrored(bold, affine, boundary, refined, reflection)
@@ -189,17 +207,17 @@ def compare_mirrored(
     refined: Refinement,
     reflection: np.ndarray,
 ) -> dict[str, Any]:
-    """Lay the mirrored boundary onto the scan too, from where the boundary itself came to lie.
+    """Register the mirrored boundary as well, starting from the refined pose, and compare costs.
 
     Parameters
     ----------
     bold : ndarray, shape (x, y, z)
         The functional reference.
     affine : ndarray, shape (4, 4)
-        Its affine.
+        Its affine, voxel indices to mm.
     boundary : Boundary
     refined : Refinement
-        Of that boundary.
+        Result of `refine_on_boundary` for this boundary.
     reflection : ndarray, shape (4, 4)
         From `boundary.mirror_plane`.
 
@@ -213,26 +231,27 @@ def compare_mirrored(
         min(q["boundary_cost"], q["boundary_cost_start"]) for q in (refined.quality, other.quality)
     )
     told = "not told"
-    # Where neither fits, the difference is chance: studyforrest's run on another person's T1w costs
-    # 0.89, mirrored 0.84.
+    # If neither fits, the difference is due to chance: a run of studyforrest on another person's
+    # T1w costs 0.89, mirrored 0.84.
     if min(own, mirrored) <= POOR_COST and abs(own - mirrored) >= SWAPPED_MARGIN:
         told = "swapped?" if mirrored < own else "as the header says"
     return {"boundary_cost_mirrored": mirrored, "left_right": told}
 
 
 def doubts(quality: dict[str, Any], poor_cost: float) -> list[str]:
-    """Say what speaks against a coregistration.
+    """List warnings about a coregistration that may be wrong.
 
     Parameters
     ----------
     quality : dict
-        Of `Coregistration`.
+        As in `Coregistration`.
     poor_cost : float
-        Cost of the boundary above which there is a sentence.
+        Cost of the boundary above which there is a warning.
 
     Returns
     -------
     list of str
+        Sentences; empty if nothing is suspicious.
     """
     said = []
     cost, mirrored = quality["boundary_cost_taken"], quality.get("boundary_cost_mirrored")
@@ -243,7 +262,7 @@ def doubts(quality: dict[str, Any], poor_cost: float) -> list[str]:
             f"(boundary's cost {mirrored:.2f}) than the T1w does ({cost:.2f}); one of the two has "
             "left and right the wrong way round, find out which before anything is published"
         )
-    # A poor fit that the mirror image mends has been explained.
+    # Do not warn of a poor fit that is explained by swapped sides, because the mirror image fits.
     if cost is not None and cost > poor_cost and not (swapped and mirrored <= poor_cost):
         said.append(
             "the white matter's boundary is not seen where the T1w has it (cost "
@@ -260,7 +279,7 @@ def doubts(quality: dict[str, Any], poor_cost: float) -> list[str]:
 
 
 def _working_copies(t1w: nib.Nifti1Image, t1w_mask: nib.Nifti1Image) -> tuple[Any, Any]:
-    """T1w and its mask around the brain on a 2 mm grid, blurred to it."""
+    """Return the T1w and its mask around the brain on a 2 mm grid, smoothed to that resolution."""
     from scipy import ndimage
 
     affine = t1w.affine
@@ -289,7 +308,10 @@ def _centroid(mask: Any) -> np.ndarray:
 
 
 def _mutual_information(head: Any, bold: Any, inside: Any, matrix: np.ndarray) -> float:
-    """Mutual information in nats of both pictures in the T1w's brain; 32 by 32 bins."""
+    """Return the mutual information of both images in the T1w's brain, in nats (32 by 32 bins).
+
+    0 if less than a tenth of the brain lies in both.
+    """
     brain = inside.numpy() > 0
     grid = affine_of(head)
     seen = onto_grid(bold.numpy(), affine_of(bold), matrix @ grid, head.shape)
@@ -302,7 +324,7 @@ def _mutual_information(head: Any, bold: Any, inside: Any, matrix: np.ndarray) -
 def _overlap(
     inside: Any, reference_mask: np.ndarray, affine: np.ndarray, matrix: np.ndarray
 ) -> float:
-    """Dice of both brains on the functional grid, in the field of view."""
+    """Return the Dice overlap of both brains, on the grid of the functional reference."""
     carried = onto_grid(
         inside.numpy(), affine_of(inside), np.linalg.inv(matrix) @ affine, reference_mask.shape
     )

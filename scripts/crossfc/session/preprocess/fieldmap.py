@@ -1,8 +1,8 @@
-"""Field maps that were taken for a scan. They are not applied, and that is never left unsaid.
+"""Find the field maps of a scan, which native preprocessing does not apply.
 
-Estimating a field from them (unwrapping, topup) and laying it on the scan takes tools that this
-preprocessing does not have; a session with field maps is therefore refused unless the config says
-that they are to be ignored.
+Estimating a field from them (unwrapping, topup) and correcting the scan needs tools that this
+preprocessing does not have. Therefore a session with field maps is refused, unless the config says
+to ignore them; the record then says so.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from crossfc.session.sidecar import read_sidecar, sidecar_paths, texts
 def field_map_files(bids_dir: str | Path, scan: str | PurePosixPath) -> list[Path]:
     """List the images and sidecars in the ``fmap`` folders of a scan's participant.
 
-    Only these folders are looked at: ``sub-*/fmap`` and ``sub-*/ses-*/fmap`` of one person.
+    These folders are ``sub-*/fmap`` and ``sub-*/ses-*/fmap`` of this person.
     """
     participant = Path(bids_dir) / PurePosixPath(scan).parts[0]
     folders = [participant / "fmap", *sorted(participant.glob("ses-*/fmap"))]
@@ -29,24 +29,25 @@ def field_map_files(bids_dir: str | Path, scan: str | PurePosixPath) -> list[Pat
 
 
 def field_maps_for(bids_dir: str | Path, scan: str | PurePosixPath) -> list[str]:
-    """List the field maps that were taken for a scan.
+    """List the field maps that belong to a scan.
+
+    A field map belongs to a scan if its IntendedFor names the scan (relative to the participant's
+    folder, or as a ``bids::`` address), if its B0FieldIdentifier is the scan's B0FieldSource, or if
+    it lies in the scan's session (or in no session) and has neither field.
 
     Parameters
     ----------
     bids_dir : path
         Root of the raw data set.
     scan : path
-        Below the root.
+        Path of the scan relative to the root.
 
     Returns
     -------
     list of str
-        Paths below the root, of the image where there is one and else of its sidecar. A field map
-        is for a scan when its IntendedFor names it (relative to the participant's folder, or a
-        ``bids::`` address), when its B0FieldIdentifier is the scan's B0FieldSource, or when it
-        lies in the scan's session (or in none) and does not say what it is for. A B0FieldSource
-        that is no field map of these folders (such as a run of the other phase encoding) is listed
-        by its name.
+        Paths relative to the root: of the image if there is one, else of its sidecar. A
+        B0FieldSource of the scan that no field map in these folders provides (such as a run with
+        the opposite phase encoding) is listed by its name.
 
     Raises
     ------
@@ -71,14 +72,14 @@ def field_maps_for(bids_dir: str | Path, scan: str | PurePosixPath) -> list[str]
         named = texts(said.get("B0FieldIdentifier"))
         silent = not intended and not named and file.parent in own
         if silent or _stem(scan.name) in intended or set(named) & set(sources):
-            # The image, which sorts after its sidecar, is what is shown.
+            # The image sorts after its sidecar, so it replaces the sidecar in the list.
             found[_stem(name)] = name
             missing -= set(named)
     return sorted(found.values()) + [f"B0FieldSource {name}" for name in sorted(missing)]
 
 
 def refuse_field_maps(found: Sequence[str], scan: object) -> None:
-    """Refuse a scan that has field maps, where they are not to be ignored.
+    """Refuse a scan that has field maps.
 
     Raises
     ------

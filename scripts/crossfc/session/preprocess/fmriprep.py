@@ -1,8 +1,8 @@
-"""fMRIPrep in its container: the command line for one person, from the configuration.
+"""Run fMRIPrep in its container for one person, with a command line from the configuration.
 
 Written for fMRIPrep 25.2 (Esteban et al. 2019, Nature Methods 16:111-116;
-https://fmriprep.org/en/25.2.7/usage.html). The anatomical work is done once and serves all
-sessions of the person, because they are given to fMRIPrep together.
+https://fmriprep.org/en/25.2.7/usage.html). All sessions of a person are given to fMRIPrep together,
+so that the anatomical processing is done once and used for all of them.
 """
 
 import os
@@ -20,18 +20,18 @@ from crossfc.fault import Fault
 from crossfc.session import layout
 
 SERIES = "25.2"
-# Where the container sees what it is given.
+# Paths inside the container.
 _DATA, _OUT, _WORK, _LICENCE = "/data", "/out", "/work", "/licence/license.txt"
 _TEMPLATES, _FILTER = "/templateflow", "/work/bids_filter.json"
 
 
 def version_of(image: str) -> str:
-    """Give the fMRIPrep version that an image's name tells, such as 25.2.7.
+    """Return the fMRIPrep version in the name of a container image, such as 25.2.7.
 
     Raises
     ------
     Fault
-        If it names no exact version, or one whose command line this is not written for.
+        If the name has no exact version, or one that is not of the supported series.
     """
     found = re.findall(r"(?<![\d.])(\d+\.\d+\.\d+)(?![\d.]*\d)", PurePosixPath(image).name)
     if not found:
@@ -49,7 +49,7 @@ def version_of(image: str) -> str:
 
 
 def is_file(image: str) -> bool:
-    """Say whether an image is a file, and not the address of one."""
+    """Test whether an image is a file, and not an address (``docker://…``)."""
     return "://" not in image
 
 
@@ -59,7 +59,7 @@ def check(config: dict[str, Any]) -> None:
     Raises
     ------
     Fault
-        If a key is at fault.
+        If a key has a value that cannot be used.
     """
     choices = config["preprocessing"]["fmriprep"]
     version_of(choices["image"])
@@ -84,27 +84,27 @@ def check(config: dict[str, Any]) -> None:
 
 
 def bids_filter(task: str, scans: Sequence[str], t1w: str) -> dict[str, dict[str, Any]]:
-    """Choose the images of one person that the sheets name, in PyBIDS' words.
+    """Return a PyBIDS filter that selects the images of one person that the sheets name.
 
     Parameters
     ----------
     task : str
     scans : sequence of str
-        Paths of the BOLD runs below the data set.
+        Paths of the BOLD runs relative to the root of the data set.
     t1w : str
-        Path of the T1w image below the data set.
+        Path of the T1w image relative to the root of the data set.
 
     Returns
     -------
     dict
-        For ``--bids-filter-file``. Runs of other sessions are left out; the T1w image may lie in
-        one of those.
+        Content of the file for ``--bids-filter-file``. Runs of other sessions are left out; the
+        T1w image may lie in one of those sessions.
     """
     names = [parse_name(PurePosixPath(scan).name)[0] for scan in scans]
     sessions = sorted({name["ses"] for name in names if "ses" in name})
     anatomy = parse_name(PurePosixPath(t1w).name)[0]
     words = {"ses": "session", "acq": "acquisition", "run": "run", "rec": "reconstruction"}
-    # Text, also the run: fMRIPrep 25.2 looks into every value as into text.
+    # All values are strings, even the run, because fMRIPrep 25.2 treats every value as a string.
     chosen = {word: anatomy[entity] for entity, word in words.items() if entity in anatomy}
     bold = {"datatype": "func", "suffix": "bold", "task": task}
     return {
@@ -114,7 +114,7 @@ def bids_filter(task: str, scans: Sequence[str], t1w: str) -> dict[str, dict[str
 
 
 def arguments(participant_id: str, config: dict[str, Any]) -> list[str]:
-    """Give fMRIPrep's arguments for one person, as inside the container.
+    """Return fMRIPrep's arguments for one person, with paths inside the container.
 
     Parameters
     ----------
@@ -125,18 +125,18 @@ def arguments(participant_id: str, config: dict[str, Any]) -> list[str]:
     Returns
     -------
     list of str
-        Positional arguments first, since ``--output-spaces`` takes all words after it.
+        Positional arguments come first, because ``--output-spaces`` takes all words after it.
     """
     choices = config["preprocessing"]["fmriprep"]
     space = config["space"] + (f":res-{config['res']}" if config["res"] else "")
     found = [_DATA, _OUT, "participant", "--participant-label", label(participant_id)]
     found += ["--task-id", config["task"], "--bids-filter-file", _FILTER]
-    found += ["--skip-bids-validation"]  # the sheets say what the data set is
+    found += ["--skip-bids-validation"]  # the files in the sheets have been checked already
     found += ["--output-spaces", space]
     found += ["--subject-anatomical-reference", choices["anatomical_reference"]]
-    # With sessions tracked, fMRIPrep 25.2 does not find a T1w image that lies in no session.
+    # If it tracks sessions, fMRIPrep 25.2 does not find a T1w image that lies in no session.
     found += ["--no-track-sessions"]
-    # One page a person, however many sessions the data set has of them.
+    # One report per person, for any number of sessions.
     found += ["--aggregate-session-reports", "1000"]
     if not choices["reconall"]:
         found += ["--fs-no-reconall"]
@@ -152,7 +152,7 @@ def arguments(participant_id: str, config: dict[str, Any]) -> list[str]:
 
 
 def image_file(config: dict[str, Any]) -> Path:
-    """Name the file of the image: the config's own, or where one that is fetched is kept."""
+    """Return the path of the image file: that of the config, or where a fetched image is kept."""
     image = config["preprocessing"]["fmriprep"]["image"]
     if is_file(image):
         return Path(image)
@@ -160,12 +160,12 @@ def image_file(config: dict[str, Any]) -> Path:
 
 
 def work_dir(participant_id: str, config: dict[str, Any]) -> Path:
-    """Name a person's folder for intermediate results."""
+    """Return a person's folder for intermediate results."""
     return Path(config["preprocessing"]["fmriprep"]["work_dir"]) / config["study"] / participant_id
 
 
 def command(participant_id: str, config: dict[str, Any], out: str | Path) -> list[str]:
-    """Give the whole command line: container, what it may see, fMRIPrep's arguments.
+    """Return the whole command line: container runner, mounted folders, fMRIPrep's arguments.
 
     Parameters
     ----------
@@ -174,6 +174,10 @@ def command(participant_id: str, config: dict[str, Any], out: str | Path) -> lis
         A checked configuration.
     out : path
         fMRIPrep's output folder.
+
+    Returns
+    -------
+    list of str
     """
     choices = config["preprocessing"]["fmriprep"]
     seen = [
@@ -182,9 +186,9 @@ def command(participant_id: str, config: dict[str, Any], out: str | Path) -> lis
         (work_dir(participant_id, config), _WORK, "rw"),
         (choices["fs_license"], _LICENCE, "ro"),
     ]
-    # No home, no variables of the host: neither may change results.
+    # The user's home folder and environment variables are kept out, as they could change results.
     found = [choices["runner"], "run", "--cleanenv", "--no-home"]
-    found += ["--env", "NO_ET=1"]  # Nipype's own telemetry
+    found += ["--env", "NO_ET=1"]  # no telemetry by Nipype
     if choices["templateflow_dir"]:
         seen.append((choices["templateflow_dir"], _TEMPLATES, "rw"))
         found += ["--env", f"TEMPLATEFLOW_HOME={_TEMPLATES}"]
@@ -194,7 +198,7 @@ def command(participant_id: str, config: dict[str, Any], out: str | Path) -> lis
 
 
 def description(config: dict[str, Any]) -> dict[str, Any]:
-    """Give what decides about results: version and arguments, without threads and memory."""
+    """Return the version and the arguments that can change results (not threads and memory)."""
     means = {"--nthreads", "--mem-mb"}
     words = arguments("sub-", config)
     kept = [w for w, before in zip(words, ["", *words], strict=False) if not {w, before} & means]
@@ -205,7 +209,7 @@ def description(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def fetch(runner: str, image: str, file: str | Path) -> None:
-    """Fetch an image into a file, whole or not at all.
+    """Fetch a container image into a file; if that fails, no file is left.
 
     Raises
     ------
@@ -217,7 +221,7 @@ def fetch(runner: str, image: str, file: str | Path) -> None:
 
 
 def run(command: Sequence[str], images: dict[str, Any], out: str | Path, log: str | Path) -> None:
-    """Run fMRIPrep on one person; what it says is added to ``log``.
+    """Run fMRIPrep on one person and append its output to ``log``.
 
     Parameters
     ----------
@@ -226,11 +230,12 @@ def run(command: Sequence[str], images: dict[str, Any], out: str | Path, log: st
     images : dict
         From `bids_filter`.
     out, log : path
+        fMRIPrep's output folder, and the log file.
 
     Raises
     ------
     Fault
-        If fMRIPrep fails. Its intermediate results are kept then, and used by the next attempt.
+        If fMRIPrep fails. Its intermediate results are then kept for the next attempt.
     """
     work = next(Path(w.split(":")[0]) for w in command if w.endswith(f":{_WORK}:rw"))
     for folder in (work, Path(out)):
@@ -255,22 +260,25 @@ def _run(command: list[str], log: str | Path | None, sentence: str) -> None:
 
 
 def link(scan: str, out: str | Path, targets: dict[str, str], space: str, res: str | None) -> None:
-    """Give fMRIPrep's files of a run their place in the derivatives; no bytes are copied.
+    """Link the files that fMRIPrep made from a run to their paths in the derivatives.
+
+    Hard links take no space; files are copied only if the file system does not support links.
 
     Parameters
     ----------
     scan : str
-        Path of the run below the data set.
+        Path of the run relative to the root of the data set.
     out : path
         fMRIPrep's output folder.
     targets : dict
         Kind of file (see `crossfc.session.layout.preprocessed`) to its path.
     space, res : str
+        Labels in the names of the files; ``res`` may be None.
 
     Raises
     ------
     Fault
-        If fMRIPrep has not made one of them.
+        If fMRIPrep has not made one of the files.
     """
     for kind, made in layout.preprocessed(scan, out, space, res).items():
         if not made.is_file():
@@ -283,5 +291,5 @@ def link(scan: str, out: str | Path, targets: dict[str, str], space: str, res: s
             try:
                 os.link(made, temporary)
             except OSError:
-                # Some file systems know no second names.
+                # Some file systems do not support hard links.
                 shutil.copyfile(made, temporary)

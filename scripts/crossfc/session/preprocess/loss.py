@@ -1,37 +1,39 @@
-"""Volumes that were not taken, or only in part: told from the data alone, before any registration.
+"""Find missing and incomplete volumes from the data alone, before any registration.
 
-A scan that is stopped by hand ends in volumes of zeros, its last real one often has only the first
-of its slices; a reconstruction that hangs writes the volume before again. A head that is looked
-for in such volumes is found where it was searched for, so that they seem not to move at all.
+A scan that is stopped by hand ends in volumes of zeros, and the last volume before them often has
+only some of its slices; a reconstruction that hangs writes the volume before again. Realignment of
+such volumes ends where it started, so that they would seem not to move at all.
 """
 
 import numpy as np
 
-# A layer of voxels counts where it usually has this share of the strongest layer's contrast.
+# A layer of voxels is examined if its usual contrast is at least this share of the strongest
+# layer's.
 _COUNTED = 0.2
-# A counted layer is lost where less than this is left of its contrast, and of its neighbours'
-# within so many mm: a head that nods changes what a layer shows, but not faster than that.
+# An examined layer is lost in a volume if its contrast is below this share of the usual contrast of
+# every layer within so many mm. The neighbours are included because a head that moves shows other
+# parts in a layer, but it does not move further than that.
 _LEFT, _REACH_MM = 0.3, 10.0
 
 
 def lost_shares(data: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Say how much of the head each volume lacks.
+    """Compute which share of the head is missing in each volume.
 
-    The contrast of a layer of voxels is the standard deviation over it, so that zeros, any other
-    constant and faint noise are all nothing. Layers are looked at along all three axes, as the
-    header need not say which one the slices were taken along.
+    The contrast of a layer of voxels is its standard deviation, so that zeros, any other constant
+    and faint noise all have next to none. Layers along all three axes are examined, because the
+    header does not always say along which axis the slices were acquired.
 
     Parameters
     ----------
     data : ndarray, shape (x, y, z, volumes)
     affine : ndarray, shape (4, 4)
-        For the sizes of the voxels.
+        Voxel indices to mm; only the voxel sizes are used.
 
     Returns
     -------
     ndarray, shape (volumes,)
-        Share of the layers with head in them that are lost, between 0 and 1; of the axis along
-        which most are. 0 for a whole volume.
+        Share of the layers with signal that are lost, 0 to 1, along the axis with the largest
+        share. 0 for a complete volume.
     """
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     contrast = [np.zeros((n, data.shape[3])) for n in data.shape[:3]]
@@ -39,8 +41,8 @@ def lost_shares(data: np.ndarray, affine: np.ndarray) -> np.ndarray:
         volume = np.asarray(data[..., v], dtype=np.float64)
         for axis in range(3):
             contrast[axis][:, v] = volume.std(axis=tuple(a for a in range(3) if a != axis))
-    # What is usual is told by volumes that hold something: of a scan that was stopped early most
-    # may be empty.
+    # The usual contrast is computed from volumes that are not empty, because most volumes of a scan
+    # that was stopped early may be.
     whole = contrast[0].mean(axis=0)
     taken = whole > _LEFT * np.quantile(whole, 0.95)
     if not taken.any():
@@ -58,6 +60,9 @@ def lost_shares(data: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 def repeated(data: np.ndarray) -> np.ndarray:
-    """Say which volumes are the volume before, to the last voxel (boolean per volume)."""
+    """Return which volumes are identical to the volume before, (volumes,) bool.
+
+    ``data`` has shape (x, y, z, volumes).
+    """
     same = [np.array_equal(data[..., v], data[..., v - 1]) for v in range(1, data.shape[3])]
     return np.array([False, *same])

@@ -1,32 +1,32 @@
-"""Head motion: every volume realigned to a reference, and what that says of the run.
+"""Head motion: realign every volume to a reference, and compute motion parameters and measures.
 
-Matrices. ``matrices[v]`` takes a point of the reference to the point of volume v that shows the
-same piece of head: x_v = M x_ref, world mm, RAS+. It is what resampling needs and it is also
-where the head went: a head that moved 1 mm to the right has +1 in the first row.
+Matrices. ``matrices[v]`` maps a point of the reference to the point of volume v that shows the same
+part of the head: x_v = M x_ref, world mm, RAS+. This is what spatial interpolation needs. It is
+also the movement of the head: if the head moved 1 mm to the right, the first row ends in +1.
 
-Parameters. trans_x, y, z (mm) and rot_x, y, z (radians) in the convention of FSL's MCFLIRT, which
-fMRIPrep reports under these names. They say how a volume is brought back to the reference, along
-the axes of the scan's grid, so their signs are not those of the head's own movement:
+Parameters. trans_x, y, z (mm) and rot_x, y, z (radians) follow the convention of FSL's MCFLIRT,
+which fMRIPrep reports under these names. They describe how a volume is moved back to the reference,
+along the axes of the scan's grid, so their signs are not those of the head's own movement:
 
     u_ref = R (u_v - c) + c + t,   R = Rx Ry Rz, left-handed,
 
-u in mm along the grid's axes; the first axis is turned round where the affine has a positive
-determinant, so the axes are left-handed always; c is the reference's centre of brightness. On a
-grid along the world's axes (RAS or LAS), trans_x is positive where the head went to the right,
-trans_y where it went back, trans_z where it went down. On an oblique or sagittal grid x, y and z
-are the grid's axes, not the world's. Framewise displacement is of these six, as fMRIPrep's is.
-fMRIPrep 25 and later work the parameters out from the matrices by a formula that leaves MCFLIRT's
-in the second order (0.01 mm for a turn of 0.01 rad). `relative_rms` is taken about the middle of
-the field of view, as theirs.
+where u is in mm along the grid's axes. The first axis is reversed if the affine has a positive
+determinant, so that the axes are always left-handed. c is the reference's centre of brightness. On
+a grid along the world's axes (RAS or LAS), trans_x is positive if the head moved to the right,
+trans_y if it moved backwards, trans_z if it moved down. On an oblique or sagittal grid x, y and z
+are the axes of the grid, not of the world. Framewise displacement is computed from these six
+parameters, as in fMRIPrep. fMRIPrep 25 and later compute the parameters from the matrices by a
+formula that differs from MCFLIRT's in the second order (0.01 mm for a rotation of 0.01 rad).
+`relative_rms` is computed about the middle of the field of view, as in fMRIPrep.
 
-Volumes that are lost. Where a volume is empty, lacks a part of the head, repeats the volume before
-or shows no head that is like the others', the head's place is not known. The volume is given the
-place of a neighbour, so that matrices and parameters have no hole, but its framewise displacement
-is missing, and so is that of the next volume, as nobody knows how far the head went: a volume that
-moved by 0 mm would be the best of the run.
+Lost volumes. If a volume is empty, lacks a part of the head, repeats the volume before or does not
+look like the others, the position of the head in it is not known. It gets the matrix of a
+neighbour, so that matrices and parameters have no gap. But its framewise displacement is missing,
+and so is that of the next volume, because nobody knows how far the head moved; with 0 mm it would
+pass as the best volume of the run.
 
-Differences to fMRIPrep. The registration is ours (`realignment`), and the reference is the median
-of aligned volumes of the steady state. fMRIPrep knows no volume whose place is not known.
+Differences to fMRIPrep. The registration is our own (`realignment`), and the reference is the
+median of aligned volumes in the steady state. fMRIPrep does not treat any volume as lost.
 """
 
 from collections.abc import Iterable
@@ -45,11 +45,11 @@ HEAD_RADIUS_MM = 50.0
 # Jenkinson et al. 2002, NeuroImage 17:825 (rmsd): a sphere of 80 mm around the centre.
 BRAIN_RADIUS_MM = 80.0
 PARAMETERS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
-_OF_REFERENCE = 20  # volumes the reference is made of
-# A volume does not show the head where its correlation with the reference is below the first and
-# what it lacks of 1 is also so many times what the run's volumes usually lack.
+_OF_REFERENCE = 20  # largest number of volumes from which the reference is computed
+# A volume does not show the head if its correlation with the reference is below the first number,
+# and 1 minus this correlation is also more than so many times what is usual in the run.
 _LIKE, _TIMES_USUAL = 0.75, 5.0
-# A head of which more is missing gives no place that could be relied on.
+# If a larger share of the head is missing, the estimated position is not reliable.
 _MOST_MISSING = 0.25
 
 _NO_HEAD = (
@@ -65,26 +65,26 @@ class Motion:
     Attributes
     ----------
     matrices : ndarray, shape (volumes, 4, 4)
-        Reference point to volume point, mm, RAS+. A volume whose place is not known has the
-        matrix of its neighbour on the side of the run's middle.
+        Reference point to volume point, mm, RAS+. A volume in which the position of the head is
+        not known has the matrix of its neighbour towards the middle of the run.
     reference : ndarray of float32, shape (x, y, z)
         Median of aligned volumes, on the grid of the run.
     mask : ndarray of bool, shape (x, y, z)
-        Where the reference holds a brain, judged by its brightness.
+        Brain in the reference, found by its brightness.
     centre : ndarray, shape (3,)
-        Centre of brightness of the reference in mm: the point rotations turn about.
+        Centre of brightness of the reference in mm, about which rotations turn.
     affine : ndarray, shape (4, 4)
-        Of the run's grid.
+        Voxel indices of the run to mm, RAS+.
     correlation_before, correlation : ndarray, shape (volumes,)
-        With the reference around the brain, before and after realignment; NaN where a volume
-        has the same value everywhere.
+        Correlation with the reference around the brain, before and after realignment; NaN if a
+        volume has the same value everywhere.
     iterations : ndarray of int, shape (volumes,)
-        Steps of the search.
+        Number of steps of the realignment.
     converged : ndarray of bool, shape (volumes,)
-        False where the head's place in a volume is not known.
+        Whether the position of the head in the volume is known.
     losses : dict
-        Volume (from 0) to what is the matter with it, for those that are no pictures of the whole
-        head. The place may be known all the same, where little is missing.
+        Number of each lost volume (from 0), which does not show the whole head, to the reason. If
+        only little of the head is missing, its position may still be known.
     """
 
     matrices: np.ndarray
@@ -100,40 +100,41 @@ class Motion:
 
     @property
     def lost(self) -> np.ndarray:
-        """Which volumes are no pictures of the whole head (boolean per volume)."""
+        """Volumes that do not show the whole head, (volumes,) bool."""
         found = np.zeros(len(self.matrices), dtype=bool)
         found[list(self.losses)] = True
         return found
 
     @property
     def unknown_steps(self) -> np.ndarray:
-        """Which volumes have no known difference to the volume before (boolean per volume).
+        """Volumes whose movement since the volume before is not known, (volumes,) bool.
 
-        The lost ones, and those after a volume in which the head's place is not known.
+        These are lost volumes, and volumes in which, or just before which, the position of the
+        head is not known.
         """
         known = self.converged if len(self.converged) else np.ones(len(self.matrices), dtype=bool)
         return self.lost | ~known | np.concatenate([[False], ~known[:-1]])
 
     @property
     def framewise_displacement(self) -> np.ndarray:
-        """That of `parameters`, mm; NaN for the first volume and where the step is unknown."""
+        """Framewise displacement, (volumes,), mm; NaN in the first volume and `unknown_steps`."""
         return np.where(self.unknown_steps, np.nan, framewise_displacement(self.parameters))
 
     @property
     def parameters(self) -> np.ndarray:
-        """The six parameters of each volume as fMRIPrep reports them, (volumes, 6)."""
+        """Motion parameters as fMRIPrep reports them, (volumes, 6), mm and radians."""
         return motion_parameters(self.matrices, self.centre, grid_axes(self.affine))
 
     @property
     def rmsd(self) -> np.ndarray:
-        """`relative_rms` as fMRIPrep reports it, about the middle of the field of view."""
+        """`relative_rms` about the middle of the field of view, as in fMRIPrep, (volumes,), mm."""
         middle = (np.array(self.reference.shape) - 1) / 2
         rms = relative_rms(self.matrices, self.affine[:3, :3] @ middle + self.affine[:3, 3])
         return np.where(self.unknown_steps, np.nan, rms)
 
     @property
     def quality(self) -> dict[str, Any]:
-        """What a sidecar says of the realignment: plain numbers, null for what is not defined."""
+        """Record of the realignment for a sidecar, in plain numbers; None if not defined."""
 
         def plain(values: np.ndarray) -> list[float | None]:
             return [round(float(v), 4) if np.isfinite(v) else None for v in values]
@@ -153,21 +154,25 @@ def count_non_steady(
     threshold: float = 3.5,
     lost: np.ndarray | None = None,
 ) -> int:
-    """Count the bright volumes at the start, taken before the magnetisation was steady.
+    """Count the bright volumes at the start, before the magnetisation reached its steady state.
 
-    The global mean of the first volumes is judged by its modified z (Iglewicz & Hoaglin 1993:
-    0.6745 times the distance from the median over the median absolute deviation), as fMRIPrep
-    does; only volumes that are brighter count, as only these have not yet relaxed.
+    As in fMRIPrep, the global mean of the first volumes is converted to a modified z (Iglewicz &
+    Hoaglin 1993: 0.6745 times the distance from the median over the median absolute deviation).
+    Only brighter volumes count, because the signal decreases towards the steady state.
 
     Parameters
     ----------
     data : ndarray, shape (x, y, z, volumes)
     longest : int
-        Volumes looked at.
+        Number of volumes at the start that are examined.
     threshold : float
-        Modified z above which a volume is not steady.
+        Modified z above which a volume is not in the steady state.
     lost : ndarray of bool, shape (volumes,), optional
-        Volumes that say nothing of it.
+        Lost volumes, which are ignored.
+
+    Returns
+    -------
+    int
     """
     level = data[..., :longest].mean(axis=(0, 1, 2), dtype=np.float64)
     whole = np.ones(len(level), dtype=bool) if lost is None else ~lost[: len(level)]
@@ -180,7 +185,7 @@ def count_non_steady(
     bright = 0.6745 * distance / deviation > threshold
     if (bright | ~whole).all():
         return 0
-    # A lost volume between bright ones ends nothing.
+    # A lost volume between bright ones does not end the bright start.
     start = np.flatnonzero(bright[: int(np.argmin(bright | ~whole))])
     return int(start[-1]) + 1 if start.size else 0
 
@@ -190,20 +195,25 @@ def estimate_motion(
 ) -> Motion:
     """Realign every volume to a reference.
 
-    The reference is made in two steps: up to 20 whole volumes spread over the run are realigned to
-    the one that is most like them all, and their median is taken. Each volume's search begins where
-    the last one was found. The result does not depend on the number of threads.
+    The reference is computed in two steps: up to 20 complete volumes spread over the run are
+    realigned to the most typical one of them, then their median is taken. The search in each volume
+    starts from the result of its neighbour. The result does not depend on the number of threads.
 
     Parameters
     ----------
     data : ndarray, shape (x, y, z, volumes)
-        The raw series, before slice timing.
+        The raw series, before slice timing correction.
     affine : ndarray, shape (4, 4)
+        Voxel indices to mm, RAS+.
     first : int
-        First volume in the steady state; the reference is made of volumes from here on. Earlier
-        ones are realigned too.
+        First volume in the steady state (from 0); the reference is computed from volumes from here
+        on. Earlier volumes are realigned as well.
     missing : ndarray, shape (volumes,), optional
-        From `lost_shares`, where they are known already.
+        Result of `lost_shares`, if it has been computed already.
+
+    Returns
+    -------
+    Motion
 
     Raises
     ------
@@ -259,7 +269,7 @@ def estimate_motion(
 
 
 def _loss(missing: float, same: bool, converged: bool, like: bool, correlation: float) -> str:
-    """Say what is the matter with a volume that does not show the whole head."""
+    """Describe why a volume counts as lost."""
     if missing >= 1:
         return "empty"
     if same:
@@ -272,7 +282,7 @@ def _loss(missing: float, same: bool, converged: bool, like: bool, correlation: 
 
 
 def _held(matrices: np.ndarray, known: np.ndarray, middle: int) -> np.ndarray:
-    """Give volumes whose place is not known that of their neighbour towards the middle."""
+    """Replace unknown matrices by that of the neighbouring volume towards the middle of the run."""
     held = matrices.copy()
     for order in (range(middle + 1, len(held)), range(middle - 1, -1, -1)):
         for v in order:
@@ -282,7 +292,21 @@ def _held(matrices: np.ndarray, known: np.ndarray, middle: int) -> np.ndarray:
 
 
 def to_reference(volume: np.ndarray, affine: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Resample a volume to the reference on the same grid, cubic; the edge is continued."""
+    """Interpolate a volume at the position of the reference, on the same grid (cubic splines).
+
+    Parameters
+    ----------
+    volume : ndarray, shape (x, y, z)
+    affine : ndarray, shape (4, 4)
+        Voxel indices to mm.
+    matrix : ndarray, shape (4, 4)
+        Reference point to volume point, mm.
+
+    Returns
+    -------
+    ndarray of float32, shape (x, y, z)
+        Outside the field of view it has the values at the edge.
+    """
     index = np.linalg.inv(affine) @ matrix @ affine
     return ndimage.affine_transform(
         np.asarray(volume, dtype=np.float32), index[:3, :3], index[:3, 3], order=3, mode="nearest"
@@ -290,7 +314,17 @@ def to_reference(volume: np.ndarray, affine: np.ndarray, matrix: np.ndarray) -> 
 
 
 def brain_by_brightness(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Find the brain of an EPI volume by its histogram (nilearn's compute_epi_mask).
+    """Find the brain in an EPI volume by its histogram (nilearn's compute_epi_mask).
+
+    Parameters
+    ----------
+    volume : ndarray, shape (x, y, z)
+    affine : ndarray, shape (4, 4)
+        Voxel indices to mm.
+
+    Returns
+    -------
+    ndarray of bool, shape (x, y, z)
 
     Raises
     ------
@@ -303,7 +337,7 @@ def brain_by_brightness(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     from nilearn.masking import compute_epi_mask
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an empty mask is told of below
+        warnings.simplefilter("ignore")  # an empty mask raises a fault below
         image = compute_epi_mask(
             nib.Nifti1Image(np.ascontiguousarray(volume, dtype=np.float32), affine)
         )
@@ -317,7 +351,11 @@ def brain_by_brightness(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 def grid_axes(affine: np.ndarray) -> np.ndarray:
-    """Give the axes of MCFLIRT's coordinates as rows, shape (3, 3): the grid's, left-handed."""
+    """Return the axes of MCFLIRT's coordinates as rows, shape (3, 3).
+
+    They are unit vectors along the axes of the grid; the first is reversed if they would otherwise
+    be right-handed. ``affine`` (4, 4) maps voxel indices to mm.
+    """
     axes = (affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)).T
     if np.linalg.det(axes) > 0:
         axes[0] *= -1
@@ -327,17 +365,18 @@ def grid_axes(affine: np.ndarray) -> np.ndarray:
 def motion_parameters(
     matrices: np.ndarray, centre: np.ndarray, axes: np.ndarray | None = None
 ) -> np.ndarray:
-    """Give the six parameters of each volume, in the order of `PARAMETERS`.
+    """Return the six motion parameters of each volume, in the order of `PARAMETERS`.
 
-    As MCFLIRT and fMRIPrep define them (see the module).
+    They are defined as in MCFLIRT and fMRIPrep (see the docstring of this module).
 
     Parameters
     ----------
     matrices : ndarray, shape (volumes, 4, 4)
+        Reference point to volume point, mm, RAS+.
     centre : ndarray, shape (3,)
-        mm; rotations turn about it.
+        Point about which rotations turn, mm.
     axes : ndarray, shape (3, 3), optional
-        From `grid_axes`; without it those of a grid along the world's axes.
+        From `grid_axes`; default the axes of a grid along the world's axes.
 
     Returns
     -------
@@ -357,12 +396,14 @@ def motion_parameters(
 
 
 def framewise_displacement(parameters: np.ndarray, radius_mm: float = HEAD_RADIUS_MM) -> np.ndarray:
-    """Sum of the absolute changes of the six parameters, rotations as arcs (Power et al. 2012).
+    """Sum the absolute changes of the six parameters, rotations as arcs (Power et al. 2012).
 
     Parameters
     ----------
     parameters : ndarray, shape (volumes, 6)
         mm and radians.
+    radius_mm : float
+        Radius of the sphere on which arcs are measured.
 
     Returns
     -------
@@ -376,10 +417,19 @@ def framewise_displacement(parameters: np.ndarray, radius_mm: float = HEAD_RADIU
 def relative_rms(
     matrices: np.ndarray, centre: np.ndarray, radius_mm: float = BRAIN_RADIUS_MM
 ) -> np.ndarray:
-    """Root mean square distance that a sphere moved from one volume to the next.
+    """Return the root mean square distance that a sphere moved since the volume before.
 
     For D = inverse(M_(v-1)) M_v - 1 with linear part A and shift at the centre s, it is
     sqrt(r² tr(AᵀA) / 5 + sᵀs) (Jenkinson 1999, FMRIB TR99MJ1; Jenkinson et al. 2002).
+
+    Parameters
+    ----------
+    matrices : ndarray, shape (volumes, 4, 4)
+        Reference point to volume point, mm.
+    centre : ndarray, shape (3,)
+        Centre of the sphere, mm.
+    radius_mm : float
+        Radius of the sphere.
 
     Returns
     -------
@@ -394,14 +444,17 @@ def relative_rms(
 
 
 def _most_typical(volumes: list[np.ndarray]) -> int:
-    """Index of the volume that is most like the median of all."""
+    """Return the index of the volume that is most similar to the median of all."""
     coarse = np.stack([v[::2, ::2, ::2] for v in volumes]).astype(np.float64)
     median = np.median(coarse, axis=0)
     return int(np.argmin([np.abs(v - median).sum() for v in coarse]))
 
 
 def _outwards(target: Target, volumes: Iterable[np.ndarray], middle: int) -> list[Pose]:
-    """Find the head in volumes, from the middle out both ways: no start is far from its goal."""
+    """Find the head in all volumes, from the middle of the run outwards in both directions.
+
+    Each search starts from the result of the neighbour, which is close.
+    """
     series = list(volumes)
     found: dict[int, Pose] = {}
     for order in (range(middle, len(series)), range(middle - 1, -1, -1)):
@@ -413,6 +466,6 @@ def _outwards(target: Target, volumes: Iterable[np.ndarray], middle: int) -> lis
 
 
 def _centre_of_brightness(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Centre of gravity of a volume's brightness above its minimum, mm (FSL's)."""
+    """Return the centre of gravity of a volume's brightness above its minimum, mm (as in FSL)."""
     index = np.array(ndimage.center_of_mass(volume.astype(np.float64) - volume.min()))
     return affine[:3, :3] @ index + affine[:3, 3]

@@ -1,4 +1,4 @@
-"""Pictures to judge a registration by: a scan with the outlines on it that it should agree with."""
+"""Figures to judge a registration: a scan overlaid with the outlines that it should agree with."""
 
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,11 @@ from crossfc.atomic import writing
 from crossfc.session import template
 from crossfc.session.image import onto_grid
 
-# Values whose half is the outline, their affine, a colour, the width of the line.
+# An image whose contour at 0.5 is drawn, its affine, the colour, the width of the line.
 _Outline = tuple[np.ndarray, np.ndarray, str, float]
 _BRAIN, _WHITE, _RUN = "#e8543a", "#f2c14e", "#5ab4e5"
 
-# Left and right, back and front, bottom and top of what is shown, mm.
+# Left and right, back and front, bottom and top of the part shown, mm.
 _FIELD_MM = ((-88, 88), (-122, 90), (-82, 92))
 _PLACES_MM = (
     (-50, -35, -20, 2, 20, 35, 50),
@@ -25,17 +25,17 @@ _PLACES_MM = (
 def draw_normalisation(
     t1w: np.ndarray, participant_id: str, quality: dict[str, Any], path: Path
 ) -> None:
-    """Draw the T1w in template space, the template's brain red and its white matter yellow.
+    """Draw the T1w in template space, with the template's brain in red and white matter in yellow.
 
     Parameters
     ----------
-    t1w : ndarray
-        On the template's 1 mm grid.
+    t1w : ndarray, shape (x, y, z)
+        The normalised T1w on the template's 1 mm grid.
     participant_id : str
     quality : dict
-        ``dice`` and ``correlation`` go into the title.
+        ``dice`` and ``correlation`` are written into the title.
     path : Path
-        Of the picture.
+        The PNG to write.
     """
     title = (
         f"{participant_id}: T1w in {template.SPACE}; template's brain (red), white matter "
@@ -57,23 +57,23 @@ def draw_run(
 ) -> None:
     """Draw a run's reference and temporal signal-to-noise ratio in template space.
 
-    On the reference lies the white matter's outline, yellow: where coregistration is right it runs
-    along the functional's own edges. The template's brain is red on both.
+    The outline of the white matter is drawn in yellow on the reference; if the coregistration is
+    right, it follows the edges in the functional image. The template's brain is red on both.
 
     Parameters
     ----------
     reference, tsnr : ndarray, shape (x, y, z)
         On the output grid.
     mask : ndarray of bool, shape (x, y, z)
-        The brain as the run itself shows it, outlined in blue.
+        The brain as found in the run itself, outlined in blue.
     affine : ndarray, shape (4, 4)
-        Of the output grid.
+        Voxel indices of the output grid to mm.
     title : str
     path : Path
-        Of the picture.
-    white : tuple, optional
-        Probability of the person's white matter in template space, and affine; without it the
-        template's is drawn.
+        The PNG to write.
+    white : (ndarray of shape (x, y, z), ndarray of shape (4, 4)), optional
+        Probability of the person's white matter in template space, and its affine; default that of
+        the template.
     """
     if white is None:
         white = template.tissues(1)["wm"].get_fdata(), template.brain(1).affine
@@ -95,7 +95,10 @@ def _draw(
     title: str,
     path: Path,
 ) -> None:
-    """Draw volumes on one grid, the first grey and the second in colours, with its outlines."""
+    """Draw volumes that lie on one grid, the first in grey and the second in colours.
+
+    ``outlines`` has one list per volume.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -124,7 +127,10 @@ def _draw(
 
 
 def _window(volume: np.ndarray, affine: np.ndarray) -> tuple[float, float]:
-    """What is shown black and white: the brain's own range, so that its tissues differ."""
+    """Return the values to show as black and white, from the range of the brain.
+
+    With this range, the tissues in the brain can be told apart.
+    """
     standard = template.brain_mask(3)
     inside = onto_grid(standard.get_fdata(), standard.affine, affine, volume.shape) > 0.5
     values = volume[inside & (volume > 0)]
@@ -135,7 +141,10 @@ def _window(volume: np.ndarray, affine: np.ndarray) -> tuple[float, float]:
 
 
 def _slice(volume: np.ndarray, affine: np.ndarray, axis: int, mm: float) -> dict[str, Any]:
-    """One slice as imshow takes it, in mm; the grid is straight and runs left to right."""
+    """Return the arguments of imshow for one slice, with axes in mm.
+
+    The axes of the grid must run along those of the world, from left to right.
+    """
     steps = np.diag(affine)[:3]
     index = int(np.clip(round((mm - affine[axis, 3]) / steps[axis]), 0, volume.shape[axis] - 1))
     across, up = (a for a in range(3) if a != axis)

@@ -1,23 +1,24 @@
-"""Rigid realignment: how a head known from one picture lies in another, by least squares.
+"""Rigid realignment of volumes to a reference picture, by least squares.
 
-Gauss-Newton as in Friston et al. 1995 (Hum Brain Mapp 3:165) and AFNI's 3dvolreg (Cox &
-Jesmanowicz 1999, Magn Reson Med 42:1014), with the slopes of the known picture, not of the
-volume: they are worked out once per run, and so is the matrix that turns what a volume misses
-into a movement (the inverse compositional way, Baker & Matthews 2004, Int J Comput Vis 56:221).
+The method is Gauss-Newton as in Friston et al. 1995 (Hum Brain Mapp 3:165) and AFNI's 3dvolreg
+(Cox & Jesmanowicz 1999, Magn Reson Med 42:1014). The derivatives are those of the reference, not of
+the volume. Therefore they are computed once per run, and so is the matrix that converts residuals
+into a movement (inverse compositional algorithm, Baker & Matthews 2004, Int J Comput Vis 56:221).
 
-- Interpolation is by cubic B-splines whose coefficients are the voxels themselves. That blurs
-  both pictures alike, by 1.4 voxels (full width at half maximum), which is what a fit of six
-  parameters between coarse voxels wants, and no volume has to be filtered.
-- The movement is fitted together with what else changes a picture and could pass for one: its
-  brightness and the slope of that along each axis (a head that turns in the field of a coil,
-  drifts), an offset, and stretch and shear (the field that breath changes; fluid that is
-  brighter in the first volumes, which makes a brain look larger).
-- Each place counts by how steady it is over the run; eyes, vessels and fluid count for little.
-  Places that fit badly in one volume (a slice that was lost) count for little in that volume
-  (Geman-McClure weights), and those at the border of the field of view fade out.
-- Two levels: blocks of about 7 mm, which see movements of a centimetre, then the voxels.
+- Interpolation uses cubic B-splines with the voxel values as coefficients. This blurs both pictures
+  alike, by 1.4 voxels (full width at half maximum), which helps to fit six parameters between
+  coarse voxels, and no volume has to be filtered first.
+- Together with the movement, other changes are fitted that could be mistaken for movement:
+  brightness and its slope along each axis (a head that turns in the field of a coil, drifts), an
+  offset, and stretch and shear (changes of the field by breathing; fluid that is brighter in the
+  first volumes, which makes a brain look larger).
+- Each place is weighted by how steady it is over the run, so that eyes, vessels and fluid have
+  little weight. Places that fit badly in one volume (a slice that was lost) get little weight in
+  that volume (Geman-McClure weights), and weights decrease to 0 at the edge of the field of view.
+- There are two levels: first blocks of about 7 mm, which can detect movements of a centimetre,
+  then the voxels.
 
-Sums are not left to BLAS, whose order of adding depends on the number of threads.
+Sums are not computed by BLAS, because its order of adding depends on the number of threads.
 """
 
 from collections.abc import Sequence
@@ -29,39 +30,41 @@ from scipy import ndimage
 from crossfc.fault import Fault
 
 _COARSE_MM, _FINE_MM = 7.0, 3.0
-# Around the brain: its edge tells most, the air and the neck beyond nothing or falsehoods.
+# Places are taken up to this far outside the brain: its edge is most informative, while air and
+# neck beyond it give no or wrong information.
 _REGION_MM = 7.0
-# Places looked at. After the blur neighbours tell the same, and noise is not what limits.
+# Largest number of places. More would not help: after the blur neighbouring voxels have much the
+# same information, and noise does not limit the precision.
 _MOST_PLACES = 25_000
 _FEWEST_PLACES = 100
-# A turn is counted as the arc at this radius, so that all six parameters are mm.
+# Rotations are expressed as arcs at this radius, so that all six parameters are in mm.
 _ARC_MM = 50.0
 _COARSE_TOLERANCE_MM, _FINE_TOLERANCE_MM = 0.1, 0.005
 _MOST_STEPS = 30
-# Badly fitting places are looked for anew while the steps are longer than this.
+# The weights of badly fitting places are updated as long as steps are longer than this.
 _STILL_MOVING_MM = 0.02
-# Residuals of so many robust standard deviations get a quarter of the weight.
+# Residuals of so many robust standard deviations get a quarter of the full weight.
 _BAD_FIT = 3.0
-# Below this correlation a volume does not show the head.
+# If the correlation is below this, the head was not found in the volume.
 _LIKENESS = 0.5
 
 
 @dataclass(frozen=True)
 class Pose:
-    """How the head lies in a volume.
+    """Position of the head in a volume.
 
     Attributes
     ----------
     matrix : ndarray, shape (4, 4)
-        Point of the known picture to the point of the volume that shows the same piece of head,
-        mm, RAS+.
+        Point of the reference picture to the point of the volume that shows the same part of the
+        head, mm, RAS+.
     converged : bool
-        False where the search did not come to rest, or where the volume shows no such head.
+        False if the search did not converge, or the volume does not show this head.
     iterations : int
-        Steps on the fine level.
+        Number of steps on the fine level.
     correlation_before, correlation : float
-        Weighted correlation of the volume with the known picture, as it lies and realigned;
-        NaN where the volume has the same value everywhere.
+        Weighted correlation of the volume with the reference picture, before and after
+        realignment; NaN if the volume has the same value everywhere.
     """
 
     matrix: np.ndarray
@@ -72,15 +75,16 @@ class Pose:
 
 
 class Target:
-    """A picture of a head, ready to be found again in other volumes of the same run.
+    """A reference picture of the head, prepared to find the head in other volumes of the run.
 
     Parameters
     ----------
     volume : ndarray, shape (x, y, z)
+        The reference picture.
     affine : ndarray, shape (4, 4)
-        Of all volumes.
+        Voxel indices to mm, of all volumes.
     brain : ndarray of bool, shape (x, y, z)
-        Where the volume shows the brain.
+        The brain in ``volume``.
 
     Raises
     ------
@@ -91,7 +95,7 @@ class Target:
     def __init__(self, volume: np.ndarray, affine: np.ndarray, brain: np.ndarray) -> None:
         sizes = np.linalg.norm(affine[:3, :3], axis=0)
         region = ndimage.distance_transform_edt(~brain, sampling=sizes) <= _REGION_MM
-        # Thin packages of slices keep their slices.
+        # Along an axis with few voxels (a thin stack of slices) blocks are smaller.
         coarse = np.clip(np.round(_COARSE_MM / sizes), 1, np.maximum(np.array(brain.shape) // 8, 1))
         fine = np.maximum(np.floor(_FINE_MM / sizes), 1)
         self._fine = _Level(volume, affine, region, fine)
@@ -105,14 +109,14 @@ class Target:
             self._coarse = self._fine
 
     def weigh(self, volumes: Sequence[np.ndarray], matrices: Sequence[np.ndarray]) -> None:
-        """Let steady places count for more.
+        """Give more weight to places that are steady over the run.
 
         Parameters
         ----------
         volumes : sequence of ndarray, shape (x, y, z)
-            Ten or so at least, spread over the run; fewer tell too little.
+            At least about ten volumes, spread over the run.
         matrices : sequence of ndarray, shape (4, 4)
-            How the head lies in them.
+            Position of the head in each: reference point to volume point, mm.
         """
         level = self._fine
         missed = np.array(
@@ -124,7 +128,8 @@ class Target:
         spread = 1.4826 * np.median(np.abs(missed - np.median(missed, axis=0)), axis=0)
         usual = np.median(spread)
         if usual > 0:
-            # No place counts three times as much as a usual one: few volumes may look alike.
+            # The added constant keeps every weight below three times the usual one: a place may be
+            # steady by chance in a few volumes.
             level.weigh(np.sqrt(spread**2 + 0.5 * usual**2))
 
     def find(self, volume: np.ndarray, start: np.ndarray) -> Pose:
@@ -134,8 +139,12 @@ class Target:
         ----------
         volume : ndarray, shape (x, y, z)
         start : ndarray, shape (4, 4)
-            Where to begin, such as where the last volume was found; where this leads nowhere,
-            the search begins again without movement.
+            Where the search starts, such as the position in the neighbouring volume. If the search
+            fails, it is repeated with the identity as the start.
+
+        Returns
+        -------
+        Pose
         """
         volume = np.ascontiguousarray(volume, dtype=np.float32)
         near, far = self._fine.read(volume), self._coarse.read(volume)
@@ -152,7 +161,7 @@ class Target:
 
 
 class _Level:
-    """The known picture at one resolution: places, their brightness, and what changes it."""
+    """The reference picture at one resolution: places, their brightness and its derivatives."""
 
     def __init__(
         self, volume: np.ndarray, affine: np.ndarray, region: np.ndarray, block: np.ndarray
@@ -172,7 +181,7 @@ class _Level:
         self.weights = np.ones(len(indices))
         self._spread = np.ones(len(indices))
         if len(indices) < _FEWEST_PLACES:
-            return  # `Target` does without this level
+            return  # `Target` does not use this level then
         at = tuple(indices.T)
         values = _spline(picture)[at].astype(np.float64)
         scale = values.mean()
@@ -183,9 +192,10 @@ class _Level:
         self._inverse = self._inverse_of(self.weights)
 
     def _changes_of(self, slope: np.ndarray) -> np.ndarray:
-        """Change of brightness for each fitted parameter, shape (parameters, places).
+        """Return the change of brightness by each fitted parameter, shape (parameters, places).
 
-        The six of the movement come first: mm along x, y, z and arcs (mm) about them.
+        The six parameters of the movement come first: shifts along x, y, z (mm), and rotations
+        about these axes (arcs in mm).
         """
         along = np.einsum("ji,jn->in", self._to_index[:3, :3], slope)  # per mm of the world
         points = np.einsum("ij,jn->in", self._affine[:3, :3], self.places)
@@ -198,25 +208,25 @@ class _Level:
         return np.array([*along, *turns, *strain, *bright])
 
     def _inverse_of(self, weights: np.ndarray) -> np.ndarray:
-        """Weighted pseudo-inverse: residuals to the six parameters of the movement."""
+        """Return the weighted pseudo-inverse, shape (6, places): residuals to movement."""
         weighted = self._changes * weights
         normal = np.einsum("in,jn->ij", weighted, self._changes)
-        # What cannot be told (a picture that is flat along an axis) stays 0.
+        # Parameters that cannot be estimated (a picture without contrast along an axis) stay 0.
         scale = np.sqrt(np.maximum(np.diag(normal), np.finfo(float).tiny))
         solved = np.linalg.pinv(normal / np.outer(scale, scale), rcond=1e-10, hermitian=True)
         solved = solved[:6] / np.outer(scale[:6], scale)
         return np.einsum("ij,jn->in", solved, weighted)
 
     def weigh(self, spread: np.ndarray) -> None:
-        """Take the usual spread of the residuals at each place, and weights from it."""
+        """Set the weights from the usual spread of the residuals at each place, shape (places,)."""
         self._spread = spread
         self.weights = 1 / spread**2
         self.weights /= self.weights.mean()
         self._inverse = self._inverse_of(self.weights)
 
     def read(self, volume: np.ndarray) -> np.ndarray:
-        """Bring a volume to this level's blocks, by their means."""
-        # One order in memory, so that sums are added in one order.
+        """Average a volume, shape (x, y, z), over the blocks of this level."""
+        # The same order in memory for all volumes, so that sums are added in the same order.
         volume = np.ascontiguousarray(volume, dtype=np.float32)
         if self._block == (1, 1, 1):
             return volume
@@ -226,7 +236,21 @@ class _Level:
         return kept.reshape(blocks).mean(axis=(1, 3, 5), dtype=np.float32)
 
     def sample(self, picture: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Read a volume at the places of the known picture; say which it shows (1, fading to 0)."""
+        """Interpolate a volume at the places of the reference picture, moved by ``matrix``.
+
+        Parameters
+        ----------
+        picture : ndarray, shape (x, y, z)
+            The volume, averaged over blocks (`read`).
+        matrix : ndarray, shape (4, 4)
+            Reference point to volume point, mm.
+
+        Returns
+        -------
+        values : ndarray, shape (places,)
+        shown : ndarray, shape (places,)
+            1 inside the volume's field of view, decreasing to 0 at its edge.
+        """
         index = self._to_index @ matrix @ self._affine
         seen = np.einsum("ij,jn->in", index[:3, :3], self.places) + index[:3, 3:]
         values = ndimage.map_coordinates(
@@ -236,14 +260,20 @@ class _Level:
         return values, np.clip(depth - 0.5, 0, 1)
 
     def missed(self, values: np.ndarray) -> np.ndarray:
-        """Residuals of what was read, in units of the known picture's mean."""
-        # A median, so that lost slices do not make all others look too bright.
+        """Return the residuals of interpolated values, shape (places,).
+
+        They are relative to the mean of the reference picture.
+        """
+        # A median, so that lost slices do not make all other slices look too bright.
         brightness = np.median(values[self._bright] / self._values[self._bright])
-        with np.errstate(divide="ignore", invalid="ignore"):  # an empty volume: told by `fit`
+        with np.errstate(divide="ignore", invalid="ignore"):  # `fit` handles an empty volume
             return values / brightness - self._values
 
     def correlation(self, values: np.ndarray, shown: np.ndarray) -> float:
-        """Weighted correlation of what was read with the known picture."""
+        """Return the weighted correlation of interpolated values with the reference picture.
+
+        ``values`` and ``shown`` are from `sample`. NaN if either is constant.
+        """
         weights = self.weights * shown
         total = max(weights.sum(), np.finfo(float).tiny)
         one, other = (v - (weights * v).sum() / total for v in (values, self._values))
@@ -253,14 +283,27 @@ class _Level:
     def fit(
         self, picture: np.ndarray, matrix: np.ndarray, tolerance: float, robust: bool = False
     ) -> Pose:
-        """Gauss-Newton from a start; the correlation is that before the last step."""
+        """Run Gauss-Newton from a start; the correlation is that before the last step.
+
+        Parameters
+        ----------
+        picture : ndarray, shape (x, y, z)
+            The volume, averaged over blocks (`read`).
+        matrix : ndarray, shape (4, 4)
+            The start: reference point to volume point, mm.
+        tolerance : float
+            The search has converged if no parameter changes by more than this, mm.
+        robust : bool
+            Whether places that fit badly get less weight.
+        """
         inverse, length = self._inverse, np.inf
         for step in range(1, _MOST_STEPS + 1):
             values, shown = self.sample(picture, matrix)
             missed = self.missed(values)
             if not np.isfinite(missed).all():
                 return Pose(matrix, False, step, np.nan, np.nan)
-            # The first step brings the volume near, so that what then misses is a bad fit.
+            # Weights are robust from the second step on: after the first step the volume is close,
+            # so that large residuals mean a bad fit and not a movement.
             if robust and (step == 2 or (step > 2 and length > _STILL_MOVING_MM)):
                 inverse = self._inverse_of(self.weights * shown * self._trust(missed))
             change = np.einsum("in,n->i", inverse, missed)
@@ -271,7 +314,7 @@ class _Level:
         return Pose(matrix, False, _MOST_STEPS, np.nan, self.correlation(values, shown))
 
     def _trust(self, missed: np.ndarray) -> np.ndarray:
-        """Geman-McClure weights of residuals; their usual size is this volume's own."""
+        """Return Geman-McClure weights of residuals, scaled by their usual size in the volume."""
         relative = missed / self._spread
         usual = np.median(np.abs(relative)) / 0.6745
         if not usual > 0:
@@ -279,7 +322,7 @@ class _Level:
         return 1 / (1 + (relative / (_BAD_FIT * usual)) ** 2) ** 2
 
     def _undo(self, change: np.ndarray) -> np.ndarray:
-        """The matrix that takes a movement (mm, arcs) back."""
+        """Return the matrix (4, 4) that undoes a movement (shifts and arcs in mm, shape (6,))."""
         from scipy.spatial.transform import Rotation
 
         undo = np.eye(4)
@@ -289,7 +332,10 @@ class _Level:
 
 
 def _spline(picture: np.ndarray, along: int | None = None) -> np.ndarray:
-    """Value, or slope along an axis, of the cubic B-spline with these coefficients, at voxels."""
+    """Evaluate at all voxels the cubic B-spline whose coefficients are the voxels of ``picture``.
+
+    Return its values, or its slope per voxel along an axis.
+    """
     for axis in range(3):
         taps = (-0.5, 0.0, 0.5) if axis == along else (1 / 6, 4 / 6, 1 / 6)
         picture = ndimage.correlate1d(picture, taps, axis=axis, mode="mirror")

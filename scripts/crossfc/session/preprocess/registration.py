@@ -1,7 +1,7 @@
-"""Registration by ANTs: one place where its images, matrices and seeds meet ours.
+"""Registration by ANTs: convert images, matrices, threads and random seeds to and from ANTs.
 
-ANTs works in LPS+ coordinates and its transforms take points of the fixed image to points of the
-moving image. Everything that leaves this module is RAS+ (as nibabel) and says which way it goes.
+ANTs uses LPS+ coordinates, and its transforms map points of the fixed image to points of the moving
+image. All functions here take and return RAS+ (as nibabel) and state the direction of transforms.
 """
 
 import os
@@ -19,25 +19,25 @@ _first: dict[str, int] = {}
 
 
 def load_ants(threads: int = 1, seed: int = 1) -> Any:
-    """Import ants with a number of threads and a seed.
+    """Import ants and set its number of threads and random seed.
 
-    With one number of threads and one seed the result is the same to the last bit, in every
-    process; with another number of threads, sums are added in another order.
+    With the same number of threads and random seed, results are the same to the last bit in every
+    process. With another number of threads, sums are added in another order.
 
     Parameters
     ----------
     threads : int
-        Heeded by the first call of the process only, as ITK counts its threads once.
+        Only used by the first call in a process, because ITK reads it only once.
     seed : int
-        For the sampling of the metrics, 0 or more.
+        Random seed for the sampling of the metrics, 0 or more.
 
     Returns
     -------
     module
     """
-    # To ANTs, seed 0 means the clock.
+    # For ANTs, random seed 0 means to use the clock.
     os.environ["ANTS_RANDOM_SEED"] = str(int(seed) + 1)
-    # What ITK was told first stays; `settings` tells of that number.
+    # ITK keeps the first number; `settings` returns that one.
     os.environ[_THREADS] = str(_first.setdefault("threads", int(threads)))
     import ants
 
@@ -45,10 +45,10 @@ def load_ants(threads: int = 1, seed: int = 1) -> Any:
 
 
 def settings() -> dict[str, int]:
-    """Give ``seed`` and ``threads`` that registrations of this process run with, for the record.
+    """Return ``seed`` and ``threads`` of the registrations in this process, for the record.
 
-    Where `load_ants` was not called, ITK takes all processors and ANTs the time as its seed, so
-    there is nothing to give.
+    Empty if `load_ants` was not called: ITK then uses all processors, and ANTs takes its random
+    seed from the clock.
     """
     if "threads" not in _first:
         return {}
@@ -56,10 +56,23 @@ def settings() -> dict[str, int]:
 
 
 def to_ants(data: np.ndarray, affine: np.ndarray) -> Any:
-    """Make an ANTs image (float32) of a volume and its RAS+ affine.
+    """Return an ANTs image (float32) of a volume.
 
-    Shear cannot be said in an ANTs image; an affine with shear would be changed silently, so the
-    nearest orthogonal axes are only taken where they are the axes (within 0.1 %).
+    Parameters
+    ----------
+    data : ndarray, shape (x, y, z)
+    affine : ndarray, shape (4, 4)
+        Voxel indices to mm, RAS+.
+
+    Returns
+    -------
+    ANTsImage
+
+    Raises
+    ------
+    Fault
+        If the axes are not orthogonal (to 0.1 %). An ANTs image cannot express shear, which would
+        otherwise be lost silently.
     """
     import ants
 
@@ -80,7 +93,7 @@ def to_ants(data: np.ndarray, affine: np.ndarray) -> Any:
 
 
 def affine_of(image: Any) -> np.ndarray:
-    """Give the RAS+ affine of an ANTs image, shape (4, 4)."""
+    """Return the RAS+ affine of an ANTs image, shape (4, 4)."""
     affine = np.eye(4)
     affine[:3, :3] = np.asarray(image.direction) * np.asarray(image.spacing)
     affine[:3, 3] = image.origin
@@ -88,13 +101,13 @@ def affine_of(image: Any) -> np.ndarray:
 
 
 def matrix_of(transform: str | Path) -> np.ndarray:
-    """Read a linear transform of ANTs as a RAS+ matrix: fixed point to moving point, (4, 4)."""
+    """Read a linear ANTs transform as a matrix (4, 4): fixed point to moving point, mm, RAS+."""
     import ants
 
     read = ants.read_transform(str(transform))
     corner = np.asarray(read.apply_to_point((0.0, 0.0, 0.0)))
     matrix = np.eye(4)
-    # Far points keep the digits: coordinates come back as floats of mm.
+    # Points far from the origin give more digits, because coordinates come back as floats.
     for axis in range(3):
         point = [0.0, 0.0, 0.0]
         point[axis] = 1000.0
@@ -104,7 +117,7 @@ def matrix_of(transform: str | Path) -> np.ndarray:
 
 
 def write_matrix(matrix: np.ndarray, path: str | Path) -> None:
-    """Write a RAS+ matrix, fixed point to moving point, as an ANTs transform (``.mat``)."""
+    """Write a matrix (4, 4; fixed point to moving point, mm, RAS+) as an ANTs ``.mat`` file."""
     import ants
 
     lps = _LPS @ matrix @ _LPS
@@ -120,7 +133,7 @@ def write_matrix(matrix: np.ndarray, path: str | Path) -> None:
 
 @contextmanager
 def workplace() -> Iterator[Path]:
-    """A folder for what ANTs writes on its way, gone afterwards."""
+    """Provide a temporary folder for the files that ANTs writes; it is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="crossfc-") as folder:
         yield Path(folder)
 
@@ -138,26 +151,29 @@ def register_rigid(
     mask: Any = None,
     kind: str = "Rigid",
 ) -> np.ndarray:
-    """Register linearly, in double precision (single precision stops too early).
+    """Estimate a rigid or affine transform between two images.
+
+    It runs in double precision, because the optimiser stops too early in single precision.
 
     Parameters
     ----------
     fixed, moving : ANTsImage
-    initial : ndarray (4, 4) or None
-        Where to start: fixed point to moving point, RAS+; None puts centres of mass together.
+    initial : ndarray, shape (4, 4), or None
+        Start: fixed point to moving point, mm, RAS+. None aligns the centres of mass.
     metric : {"GC", "mattes", "meansquares"}
+        Name of the metric in ANTs.
     iterations, shrink, smooth : tuple
-        Per level, coarse to fine; smoothing in voxels.
+        Iterations, shrink factor and smoothing (voxels) of each level, from coarse to fine.
     sampling : float
-        Share of the voxels the metric looks at, on a regular grid.
+        Share of the voxels in which the metric is computed, on a regular grid.
     mask : ANTsImage, optional
-        Where in the fixed image the metric looks.
+        Mask in the fixed image in which the metric is computed.
     kind : {"Rigid", "Affine"}
 
     Returns
     -------
     ndarray, shape (4, 4)
-        RAS+ matrix from points of the fixed to points of the moving image.
+        Point of the fixed image to point of the moving image, mm, RAS+.
     """
     import ants
 
@@ -185,14 +201,14 @@ def register_rigid(
 
 
 def transform_points(points: np.ndarray, transform: str | Path) -> np.ndarray:
-    """Take points of the fixed image to the moving image.
+    """Map points of the fixed image to the moving image.
 
     Parameters
     ----------
     points : ndarray, shape (n, 3)
         mm, RAS+.
     transform : path
-        Any ANTs transform; a composite ``.h5`` as written for the anatomy.
+        Any ANTs transform, such as the composite ``.h5`` that is written for the anatomy.
 
     Returns
     -------
@@ -209,20 +225,31 @@ def transform_points(points: np.ndarray, transform: str | Path) -> np.ndarray:
 
 
 def mask_dice(first: np.ndarray, second: np.ndarray) -> float:
-    """Overlap of two masks: twice the intersection over the sum (Dice 1945)."""
+    """Return the overlap of two masks: twice the intersection over the sum (Dice 1945).
+
+    Parameters
+    ----------
+    first, second : ndarray of bool
+        Of one shape.
+
+    Returns
+    -------
+    float
+        0 to 1; 0 if both masks are empty.
+    """
     first, second = first.astype(bool), second.astype(bool)
     total = int(first.sum()) + int(second.sum())
     return 2 * int((first & second).sum()) / total if total else 0.0
 
 
 def mutual_information(first: np.ndarray, second: np.ndarray, bins: int = 32) -> float:
-    """Mutual information in nats of two sets of values, from their ranks.
+    """Return the mutual information of two sets of values in nats, computed from their ranks.
 
     Parameters
     ----------
     first, second : ndarray, shape (n,)
     bins : int
-        Of equal numbers, for each.
+        Number of bins for each; every bin holds the same number of values.
     """
     counts, _, _ = np.histogram2d(_ranks(first), _ranks(second), bins)
     joint = counts / counts.sum()

@@ -1,8 +1,8 @@
-"""From the run's own grid to the template in one step: every voxel is interpolated once.
+"""Spatial interpolation of a run from its own grid to the template, in a single step.
 
-A point of the template goes through the anatomy's deformation and affine, the coregistration and
-the motion of each volume; the last two differ by a matrix only, so the deformation is worked out
-once per run and each volume costs one spline interpolation.
+A point of the template is mapped through the deformation and affine of the anatomy, then the
+coregistration, then the motion of each volume. Only the last differs between volumes, and it is a
+matrix. So the deformation is computed once per run, and each volume takes one spline interpolation.
 """
 
 from pathlib import Path
@@ -17,21 +17,21 @@ from crossfc.session.preprocess.registration import transform_points
 def points_in_reference(
     grid: nib.Nifti1Image, transform: str | Path, coregistration: np.ndarray
 ) -> np.ndarray:
-    """Say where each voxel of the output grid lies in the functional reference.
+    """Map the voxels of the output grid to points of the functional reference.
 
     Parameters
     ----------
     grid : nibabel image
         Output grid, in template space.
     transform : path
-        Anatomy's composite transform, template point to T1w point.
+        Composite transform of the anatomy, template point to T1w point.
     coregistration : ndarray, shape (4, 4)
-        T1w point to reference point.
+        T1w point to reference point, mm, RAS+.
 
     Returns
     -------
     ndarray, shape (voxels, 3)
-        mm, RAS+; voxels in C order.
+        Points in mm, RAS+; voxels in C order.
     """
     indices = np.indices(grid.shape[:3]).reshape(3, -1).T
     in_t1w = transform_points(nib.affines.apply_affine(grid.affine, indices), transform)
@@ -45,27 +45,27 @@ def resample_run(
     points: np.ndarray,
     shape: tuple[int, int, int],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Read every volume at its points, by cubic splines.
+    """Interpolate every volume at the points of the output grid, by cubic splines.
 
     Parameters
     ----------
     data : ndarray, shape (x, y, z, volumes)
-        On the run's own grid, slice timing corrected.
+        The run on its own grid, after slice timing correction.
     affine : ndarray, shape (4, 4)
-        Of that grid.
+        Voxel indices of that grid to mm, RAS+.
     matrices : ndarray, shape (volumes, 4, 4)
-        Motion: reference point to volume point.
+        Motion: reference point to volume point, mm.
     points : ndarray, shape (voxels, 3)
         From `points_in_reference`.
     shape : tuple of int
-        Of the output grid.
+        Shape of the output grid.
 
     Returns
     -------
     resampled : ndarray of float32, shape (*shape, volumes), Fortran order
         In the units of `data`; 0 outside the field of view.
     covered : ndarray of bool, shape (*shape)
-        Inside the field of view in every volume.
+        Voxels that are inside the field of view in every volume.
     """
     volumes = data.shape[3]
     to_index = np.linalg.inv(affine)
@@ -88,6 +88,17 @@ def resample_run(
 def resample_volume(
     volume: np.ndarray, affine: np.ndarray, points: np.ndarray, shape: tuple[int, int, int]
 ) -> np.ndarray:
-    """Read one volume that lies on the reference, as `resample_run` does."""
+    """Interpolate a single volume that is aligned with the reference, as `resample_run` does.
+
+    Parameters
+    ----------
+    volume : ndarray, shape (x, y, z)
+    affine, points, shape
+        As in `resample_run`.
+
+    Returns
+    -------
+    ndarray of float32, shape ``shape``
+    """
     resampled, _ = resample_run(volume[..., None], affine, np.eye(4)[None], points, shape)
     return resampled[..., 0]

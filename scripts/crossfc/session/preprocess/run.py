@@ -1,4 +1,4 @@
-"""One run from the scanner to template space, in the files that fMRIPrep would write."""
+"""Preprocess one raw run to template space, and write files named as those of fMRIPrep."""
 
 import json
 from pathlib import Path, PurePosixPath
@@ -46,33 +46,34 @@ def preprocess_session(
 ) -> dict[str, Any]:
     """Preprocess one run and write the files of `layout.preprocessed`.
 
-    In fMRIPrep's order: volumes before the steady state are counted; head motion is estimated on
-    the raw series; slice timing is corrected on the run's own grid; the motion, the
-    coregistration and the anatomy's normalisation are composed and every volume is interpolated
-    once in space; confounds are computed from the result, unsmoothed.
+    The steps are those of fMRIPrep, in its order: count the volumes before the steady state;
+    estimate head motion on the raw series; correct slice timing on the run's own grid; combine
+    motion, coregistration and normalisation, and interpolate every volume once in space; compute
+    confounds from the unsmoothed result.
 
     Parameters
     ----------
     scan : str
-        Path of the run below ``bids_dir``.
+        Path of the run relative to ``bids_dir``.
     bids_dir : path
-        Raw data set.
+        Root of the raw data set.
     participant_id : str
-        Whose anatomy (see `normalise_subject`) to use.
+        The person whose anatomy (see `normalise_subject`) is used.
     derivatives_dir : path
-        Where the anatomy is and the results go.
+        Folder that holds the anatomy and gets the results.
     resolution_mm : float
-        Voxel size of the output, on the template's grid.
+        Voxel size of the output grid (see `template.brain`).
     slice_timing : {"require", "skip"}
-        What to do where the sidecar has no SliceTiming.
+        What to do if the sidecar has no SliceTiming.
     accept_unoriented : bool
         As in `open_scan`.
     poor_boundary_cost : float
-        Cost of the white matter's boundary above which the coregistration is warned of.
+        Cost of the white matter's boundary above which there is a warning about the
+        coregistration.
     left_right : {"warn", "refuse", "skip"}
-        What to do where the mirrored T1w fits the run better than the T1w; "skip" does not look.
+        What to do if the mirrored T1w fits the run better than the T1w; "skip" makes no such test.
     seed, threads : int
-        Of ANTs; the result is reproducible with one thread.
+        Random seed and number of threads of ANTs; the result is reproducible with one thread.
     res : str, optional
         Label of the entity ``res`` in file names.
 
@@ -85,8 +86,8 @@ def preprocess_session(
     Raises
     ------
     Fault
-        If the scan, its sidecar or the anatomy cannot be used, or left and right may be swapped
-        and that is to be refused.
+        If the scan, its sidecar or the anatomy cannot be used, or if left and right may be swapped
+        and ``left_right`` is "refuse".
     """
     load_ants(threads, seed)
     grid = template.brain(resolution_mm)
@@ -139,7 +140,7 @@ def preprocess_session(
     brain, tissue = masks_on_grid(own, own_affine, grid)
     inside = brain & covered
     varies = np.zeros_like(inside)
-    shown = data[inside][:, ~motion.lost]  # a volume that is lost differs from all others
+    shown = data[inside][:, ~motion.lost]  # a lost volume would make every voxel vary
     varies[inside] = shown.min(axis=1) < shown.max(axis=1)
     del shown
     masks = {"brain": varies} | {name: mask & varies for name, mask in tissue.items()}
@@ -172,7 +173,8 @@ def preprocess_session(
         steady = ~motion.lost & (np.arange(run.volumes) >= non_steady)
     tsnr = _temporal_snr(data, steady)
     quality = _quality(table) | {
-        # Of the same voxels, those the run shows bright; after includes what interpolation smooths.
+        # Before and after spatial interpolation, over bright voxels. The interpolation smooths,
+        # which contributes to the second value.
         "tsnr_median_before": float(np.median(_temporal_snr(run.data, steady)[motion.mask])),
         "tsnr_median_after": float(np.median(tsnr[seen])) if seen.any() else None,
         "lost_share": float(motion.lost.mean()),
@@ -221,7 +223,7 @@ def preprocess_session(
         "Warnings": warnings,
         "GeneratedBy": {"Name": "crossfc", "Version": __version__},
     }
-    # The sidecar comes last: where it is, everything else is whole.
+    # The sidecar is written last, so that all other files are complete wherever it exists.
     write_json(files["bold_sidecar"], {k: v for k, v in said.items() if v is not None})
     return result
 
@@ -242,7 +244,7 @@ def _require_volumes(path: Path, non_steady: int, lost: np.ndarray) -> None:
 
 
 def _listed(losses: dict[int, str], most: int = 10) -> str:
-    """Say which volumes are lost and why: "116 to 155 empty, 12 repeats the volume before"."""
+    """Describe lost volumes, such as "116 to 155 empty, 12 repeats the volume before"."""
     stretches: list[list[Any]] = []
     for volume, reason in sorted(losses.items()):
         if stretches and stretches[-1][1:] == [volume - 1, reason]:
@@ -254,16 +256,20 @@ def _listed(losses: dict[int, str], most: int = 10) -> str:
 
 
 def _temporal_snr(series: np.ndarray, steady: slice | np.ndarray) -> np.ndarray:
-    """Mean over standard deviation in time, 0 where nothing varies.
+    """Return mean over standard deviation in time; 0 in voxels that do not vary.
 
     Parameters
     ----------
     series : ndarray, shape (x, y, z, volumes)
-    steady : slice or ndarray of bool
-        Volumes that count.
+    steady : slice or ndarray of bool, shape (volumes,)
+        Volumes to use.
+
+    Returns
+    -------
+    ndarray of float32, shape (x, y, z)
     """
     tsnr = np.zeros(series.shape[:3], dtype=np.float32)
-    for k in range(series.shape[2]):  # slice by slice: the differences of a whole run are large
+    for k in range(series.shape[2]):  # slice by slice, to save memory
         own = series[:, :, k][..., steady]
         deviation = own.std(axis=2)
         np.divide(own.mean(axis=2), deviation, out=tsnr[:, :, k], where=deviation > 0)
@@ -271,7 +277,7 @@ def _temporal_snr(series: np.ndarray, steady: slice | np.ndarray) -> np.ndarray:
 
 
 def _quality(table: pd.DataFrame) -> dict[str, Any]:
-    """Summarise the confounds of a run; motion over the volumes whose displacement is known."""
+    """Summarise the confounds of a run; motion only over volumes whose displacement is known."""
     fd = table["framewise_displacement"].dropna().to_numpy()
     dvars = table["std_dvars"].dropna().to_numpy()
     return {
@@ -286,7 +292,7 @@ def _quality(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def _anatomical_reference(anat: dict[str, Path], scan: str) -> str | None:
-    """Say which T1w the run was laid onto, and where that is one of another session."""
+    """Describe the T1w to which the run was registered, and whether it is of another session."""
     try:
         source = str(json.loads(anat["quality"].read_text())["source"])
         taken, own = (parse_name(PurePosixPath(n).name)[0].get("ses") for n in (source, scan))

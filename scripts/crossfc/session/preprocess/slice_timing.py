@@ -1,14 +1,14 @@
-"""Slices of one volume are taken one after the other: bring them to one moment.
+"""Slice timing correction: shift all slices of a volume to the same moment.
 
-The order of fMRIPrep (read in 25.2): head motion is estimated on the raw series; slices are shifted
-in time on the grid they were taken on, where a slice still is a slice; then motion and all other
-movements in space are applied in one interpolation. The moment is fMRIPrep's too: half-way between
-the first and the last slice (``--slice-time-ref 0.5``), to the millisecond, which becomes StartTime
-in the sidecar of the result.
+The order of steps is that of fMRIPrep (read in 25.2): head motion is estimated on the raw series;
+slices are shifted in time on the grid on which they were acquired, because interpolation in space
+would mix slices; then motion and all other transforms are applied in one spatial interpolation. The
+reference moment is also fMRIPrep's: half-way between the first and the last slice
+(``--slice-time-ref 0.5``), to the millisecond. It becomes StartTime in the sidecar of the result.
 
-Each slice's series is shifted in time by a phase ramp in the frequency domain, which is exact for
-everything below the Nyquist frequency (as AFNI's 3dTshift -Fourier). The ends are continued by
-point reflection, which keeps value and slope, so that the ends do not ring.
+The series of each slice is shifted in time by a phase ramp in the frequency domain, which is exact
+for everything below the Nyquist frequency (as AFNI's 3dTshift -Fourier). Both ends are extended by
+point reflection, which keeps value and slope and so avoids ringing.
 """
 
 from collections.abc import Mapping
@@ -25,19 +25,19 @@ _AXES = "ijk"
 
 @dataclass(frozen=True)
 class SliceTiming:
-    """When each slice is taken.
+    """Acquisition times of the slices.
 
     Attributes
     ----------
     seconds : ndarray, shape (slices,)
-        Time after the start of the volume, in the order of the voxel index along `axis`. Slices
-        of a multiband scan share times.
+        Time after the start of the volume (s), in the order of the voxel index along `axis`. In a
+        multiband scan several slices have the same time.
     axis : int
         Array axis of the slices.
     axis_from : str
-        What told the axis, for the record.
+        Where the axis is known from, for the record.
     reference : float
-        The moment all slices are brought to, seconds.
+        Moment to which all slices are shifted, seconds after the start of the volume.
     """
 
     seconds: np.ndarray
@@ -59,30 +59,30 @@ def read_slice_timing(
     slice_timing: str = "require",
     slice_axis: int | None = None,
 ) -> tuple[SliceTiming | None, str]:
-    """Read and check SliceTiming; say why where nothing is to be done.
+    """Read and check SliceTiming, and decide whether a correction is needed.
 
     Parameters
     ----------
     sidecar : mapping
-        Merged JSON of the scan; SliceTiming in seconds, SliceEncodingDirection (with a minus the
-        list begins at the highest index), SliceTimingCorrected, MRAcquisitionType.
+        Merged JSON of the scan. Used are SliceTiming (seconds), SliceEncodingDirection (with a
+        minus, the list begins at the highest index), SliceTimingCorrected and MRAcquisitionType.
     shape : tuple of int
-        Of the scan.
+        Shape of the scan.
     repetition_time : float
         Seconds.
     scan : path
-        Named in faults.
+        The scan to name in error messages.
     slice_timing : {"require", "skip"}
-        What to do where the scan has no SliceTiming.
+        What to do if the scan has no SliceTiming.
     slice_axis : int, optional
-        Array axis of the slices as the header says it (dim_info).
+        Array axis of the slices according to the header (dim_info).
 
     Returns
     -------
     timing : SliceTiming or None
-        None where no correction is to be made.
+        None if no correction is to be made.
     reason : str
-        Why not, else "".
+        Why no correction is made; empty if it is.
 
     Raises
     ------
@@ -138,10 +138,10 @@ def _slice_axis(
     slice_axis: int | None,
     scan: object,
 ) -> tuple[int, str]:
-    """Find the array axis of the slices, and say by what.
+    """Find the array axis of the slices, and where it is known from.
 
-    SliceEncodingDirection decides where it is given. Without it BIDS leaves it to the header; many
-    headers are silent, and then the number of slices tells.
+    It is taken from SliceEncodingDirection if that is given, and otherwise from the header (as BIDS
+    says). Many headers do not contain it; then the axis follows from the number of slices.
     """
     size = "×".join(map(str, shape[:3]))
     fits = [axis for axis in range(3) if shape[axis] == slices]
@@ -164,7 +164,8 @@ def _slice_axis(
     if len(fits) == 1:
         return fits[0], "the number of slices"
     if 2 in fits:
-        # ASSUME: k, as fMRIPrep and all converters do; only an image that was turned has others.
+        # ASSUME: the axis is k, as fMRIPrep and all converters take it; this is only wrong for an
+        # image whose axes were rearranged.
         return 2, "the usual order of axes"
     raise Fault(
         f"SliceTiming in the sidecar of {scan} lists {slices} slices, which fits two axes of the "
@@ -179,7 +180,7 @@ def correct_slice_timing(
     first: int = 0,
     lost: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Bring all slices to the reference moment.
+    """Shift all slices in time to the reference moment.
 
     Parameters
     ----------
@@ -188,12 +189,12 @@ def correct_slice_timing(
     repetition_time : float
         Seconds.
     first : int
-        Volumes before this one are copied as they are: the bright ones before the steady state
-        would leak into their neighbours.
+        Volumes before this one are copied unchanged and not used, because the bright volumes
+        before the steady state would leak into their neighbours.
     lost : ndarray of bool, shape (volumes,), optional
-        Volumes that are no pictures of the head. They are copied as they are too; so that they
-        leak into no other, the line between their neighbours stands for them, and at the ends of
-        the run it ends before them.
+        Lost volumes, which do not show the whole head. They are copied unchanged. So that they do
+        not leak into other volumes, they are replaced by a linear interpolation of their
+        neighbours during the shift; lost volumes at the ends of the run are left out of it.
 
     Returns
     -------
@@ -222,7 +223,10 @@ def correct_slice_timing(
 
 
 def _between(series: np.ndarray, gaps: np.ndarray) -> np.ndarray:
-    """Values on the line between the neighbours of each gap; the first and last are none."""
+    """Interpolate gaps linearly between their neighbours, along the last axis.
+
+    The first and the last volume must not be gaps.
+    """
     known = np.setdiff1d(np.arange(series.shape[-1]), gaps)
     after = np.searchsorted(known, gaps)
     left, right = known[after - 1], known[after]
@@ -231,7 +235,7 @@ def _between(series: np.ndarray, gaps: np.ndarray) -> np.ndarray:
 
 
 def _later(series: np.ndarray, ahead: float) -> np.ndarray:
-    """Read series (…, volumes) ``ahead`` volumes later, by a phase ramp."""
+    """Return series (…, volumes) as they are ``ahead`` volumes later, by a phase ramp."""
     from scipy import fft
 
     if ahead == 0:
@@ -249,7 +253,7 @@ def _later(series: np.ndarray, ahead: float) -> np.ndarray:
         ],
         axis=-1,
     )
-    # Without the line between its ends, the extended series closes on itself.
+    # Subtract the line between its ends, so that the extended series is periodic.
     at = np.arange(length, dtype=np.float32)
     start = extended[..., :1]
     slope = (extended[..., -1:] - start) / np.float32(length - 1)

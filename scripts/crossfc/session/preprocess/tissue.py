@@ -1,4 +1,4 @@
-"""The person's brain and tissues in template space, as masks for a functional run."""
+"""Masks of the person's brain and tissues in template space, for a functional run."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from crossfc.session import template
 from crossfc.session.image import onto_grid
 from crossfc.session.preprocess.registration import transform_points
 
-# Masks are made where a cortical sheet is still two voxels thick.
+# Voxel size of the grid on which masks are made; the cortex is about two such voxels thick.
 _FINE_MM = 1.5
 
 
 def tissues_in_template(anat: dict[str, Path]) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Carry the person's brain and tissues to a fine grid of the template.
+    """Transform the person's brain mask and tissue maps to a fine grid in template space.
 
     Parameters
     ----------
@@ -24,17 +24,17 @@ def tissues_in_template(anat: dict[str, Path]) -> tuple[dict[str, np.ndarray], n
 
     Returns
     -------
-    carried : dict of ndarray of float32
-        ``mask``, ``csf``, ``gm``, ``wm``, 0 to 1; a contour is where they are a half.
+    carried : dict of ndarray of float32, shape (x, y, z)
+        ``mask``, ``csf``, ``gm``, ``wm``, 0 to 1; the outline is the contour at 0.5.
     affine : ndarray, shape (4, 4)
-        Of their grid.
+        Voxel indices of the fine grid to mm.
     """
     standard = template.brain(2)
     fine = standard.affine @ np.diag([_FINE_MM / 2] * 3 + [1])
     shape = tuple(int(n) for n in np.ceil(np.array(standard.shape) * 2 / _FINE_MM))
     places = np.indices(shape).reshape(3, -1).T
-    # The deformation is worked out once for all images, and they are read around the brain only:
-    # a T1w of 0.7 mm has forty million voxels of which the brain holds a tenth.
+    # The deformation is computed once for all images, and only the box around the brain is read: a
+    # T1w of 0.7 mm has forty million voxels, of which the brain is a tenth.
     points = transform_points(nib.affines.apply_affine(fine, places), anat["transform"])
     mask = nib.load(anat["mask"])
     bounds = ndimage.find_objects((np.asarray(mask.dataobj) > 0).astype(np.int8))[0]
@@ -64,11 +64,11 @@ def masks_on_grid(
 
     Returns
     -------
-    brain : ndarray of bool
-    tissue : dict of ndarray of bool
-        ``csf`` and ``wm``; an output voxel counts where it is at least nine tenths certain
-        tissue (the eroded mask read with the width of the voxel). Where fewer than 20 voxels are,
-        the 20 most certain ones are taken as far as they are half certain.
+    brain : ndarray of bool, shape of the output grid
+    tissue : dict of ndarray of bool, shape of the output grid
+        ``csf`` and ``wm``: voxels in which the eroded mask, smoothed to the width of an output
+        voxel, is at least 0.9. If there are fewer than 20, the 20 highest are taken, as far as they
+        are above 0.5.
     """
     brain = carried["mask"]
     eroded = tissue_masks(carried, brain > 0.5, _FINE_MM)
@@ -85,26 +85,27 @@ def masks_on_grid(
 def tissue_masks(
     probabilities: dict[str, np.ndarray], brain: np.ndarray, voxel_mm: float
 ) -> dict[str, np.ndarray]:
-    """Masks of CSF and white matter that keep clear of grey matter and of the brain's edge.
+    """Return masks of CSF and white matter at a distance from grey matter and the brain's edge.
 
     Parameters
     ----------
     probabilities : dict of ndarray, shape (x, y, z)
-        ``csf``, ``gm``, ``wm`` on a fine grid in template space (about 1 to 2 mm).
-    brain : ndarray of bool
+        ``csf``, ``gm``, ``wm``, 0 to 1, on a fine grid in template space (about 1 to 2 mm).
+    brain : ndarray of bool, shape (x, y, z)
         Brain mask on that grid.
     voxel_mm : float
-        Of that grid.
+        Voxel size of that grid.
 
     Returns
     -------
-    dict of ndarray of float32
-        ``csf`` and ``wm``: 1 where the tissue is certain (above 0.95) and no grey matter (above
-        0.5, pieces of at least 40 mm³) is within 2 mm (CSF) or 3 mm (white matter); CSF keeps
-        6 mm from the brain's edge too, where the subarachnoid space shares voxels with the cortex.
+    dict of ndarray of float32, shape (x, y, z)
+        ``csf`` and ``wm``: 1 where the probability is above 0.95 and no grey matter (above 0.5,
+        pieces of at least 40 mm³) is within 2 mm (CSF) or 3 mm (white matter). CSF is also more
+        than 6 mm from the brain's edge, where the subarachnoid space shares voxels with the
+        cortex.
     """
     grey = probabilities["gm"] > 0.5
-    # Specks in the white matter and a ventricle's lining are partial volume, not grey matter.
+    # Ignore small pieces: in white matter and around ventricles they are partial volume effects.
     pieces, _ = ndimage.label(grey)
     big = np.bincount(pieces.ravel()) * voxel_mm**3 >= 40
     big[0] = False
