@@ -46,7 +46,7 @@ class Others:
     left: np.ndarray
 
     def read(self, voxels: np.ndarray) -> float:
-        """Average the left-out person over voxels; several measures along the effect's direction."""
+        """Average the left-out person over voxels; several measures along the effect."""
         mean = self.left[:, voxels].mean(axis=1)
         if len(mean) == 1:
             return float(mean[0])

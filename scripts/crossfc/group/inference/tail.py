@@ -252,7 +252,7 @@ class Posterior:
     scale: float
 
     def survival(self, excess: np.ndarray) -> np.ndarray:
-        """Return the probability of an excess of at least ``excess`` over the threshold."""
+        """Return the probability of an excess of ``excess`` or more, given any excess."""
         excess = np.maximum(excess, 0)
         survival = np.zeros(excess.shape)
         for rate, total, weight in zip(self.rate, self.total, self.weight, strict=True):
