@@ -36,7 +36,7 @@ error-rates: $(SETUP)  ## How often each test errs, as in docs/statistics.md (so
 	$(BIN)/python benchmarks/error_rates_maps.py
 
 docs: $(SETUP)  ## config/README.md from the schema
-	$(BIN)/python scripts/reference.py
+	$(BIN)/python scripts/crossfc reference
 
 lint: $(SETUP)
 	$(BIN)/ruff check .

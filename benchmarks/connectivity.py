@@ -14,7 +14,7 @@ _JOB = """
 import json, sys, time
 started = time.process_time()
 sys.path.insert(0, sys.argv[1])
-from crossfc.session.derivative import connectivity_session
+from crossfc.session.connectivity.derivative import connectivity_session
 given = json.load(open(sys.argv[2]))
 connectivity_session(**given)
 whole = time.process_time() - started

@@ -42,7 +42,7 @@ def test_noncentral_t(df):
 def test_an_analysis_does_not_import_scipy_stats(root):
     code = (
         "import sys; import crossfc.group.analysis; "
-        "from crossfc.group import effect, fisher, statistic, tail, welch; "
+        "from crossfc.group.inference import effect, fisher, statistic, tail, welch; "
         "effect.hedges_g(__import__('numpy').zeros(3), 20, 0.1); "
         "sys.exit('scipy.stats' in sys.modules)"
     )

@@ -24,7 +24,7 @@ from crossfc.twin.design import parametric_design
 from crossfc.twin.head import Head, draw_head
 from crossfc.twin.scanner import simulate_raw_anatomy, simulate_raw_session
 from crossfc.twin.truth import plan
-from tests.trial.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
+from tests.twin.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from crossfc.twin.design import parametric_design
 from crossfc.twin.motion import framewise_displacement, relative_rms, simulate_motion
 from crossfc.twin.signal import complete_correlation, draw_courses
 from crossfc.twin.truth import MEASUREMENT_SD, plan
-from tests.trial.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
+from tests.twin.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 SPACE = "MNI152NLin2009aSym"
 

@@ -9,7 +9,7 @@ from crossfc.fault import Fault
 from crossfc.trial.sheet import read_sheet
 from crossfc.twin.design import SCALE_ROWS, parametric_design, simulate_scores, write_sheets
 from crossfc.twin.truth import EDGES, plan
-from tests.trial.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
+from tests.twin.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 
 def truth_of(participants, sessions, **more):

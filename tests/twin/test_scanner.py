@@ -23,7 +23,7 @@ from crossfc.twin.scanner import (
     write_dataset,
 )
 from crossfc.twin.truth import plan
-from tests.trial.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
+from tests.twin.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 PERSON, SESSION = "sub-T02", "ses-placebo"
 SCAN = f"{PERSON}/{SESSION}/func/{PERSON}_{SESSION}_task-rest_bold.nii.gz"

@@ -15,7 +15,7 @@ from tests.workflow.conftest import write_study
 
 def compared(root, *folders: Path | str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, str(root / "scripts/compare.py"), *map(str, folders)],
+        [sys.executable, str(root / "scripts/crossfc"), "compare", *map(str, folders)],
         capture_output=True,
         text=True,
         check=False,

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-import pytest
 import yaml
 
 from crossfc import atomic
@@ -34,22 +33,59 @@ def test_nothing_to_do(study):
     assert not study.would_run()
 
 
-def test_threads_and_the_lock_make_no_new_record(study):
-    study.set_config(group__threads=2, group__memory_gb=0.5)
-    (study.folder / "uv.lock").write_text((study.folder / "uv.lock").read_text() + "\n")
-    assert not study.would_run()
-
-
 def test_edited_provenance_makes_a_new_record_only(study):
     study.edit("scripts/crossfc/provenance.py", '"machine": machine(),', '"host": machine(),')
     assert by_rule(study.would_run()) == {"provenance": 1, "all": 1}
 
 
-def test_touched_files_rerun_nothing(study):
+def test_what_makes_no_difference_reruns_nothing(study):
+    """All at once; where one of them counts, `why` names it.
+
+    Threads, memory, the lock, time stamps, a comment, the version, a docstring, the sentence of a
+    fault, machinery, and a function that moved.
+    """
+    study.set_config(group__threads=2, group__memory_gb=0.5)
+    (study.folder / "uv.lock").write_text((study.folder / "uv.lock").read_text() + "\n")
+    study.edit(
+        "scripts/crossfc/group/design/pairs.py",
+        '"""Pairs of sessions',
+        '# why not\n"""Pairs of two',
+    )
+    study.edit("scripts/crossfc/__init__.py", '__version__ = "', '__version__ = "9.')
+    study.edit(
+        "scripts/crossfc/session/connectivity/smoothing.py",
+        '"""Smoothing inside a mask',
+        '"""Smoothing, inside it',
+    )
+    study.edit(
+        "scripts/crossfc/group/design/volume.py",
+        "carries no orientation (",
+        "says nothing of directions (",
+    )
+    study.edit("scripts/crossfc/jobs/job.py", "_STORAGE = {", "_EDITED = 1\n_STORAGE = {")
+    # A function of every session's job and the twin's.
+    (study.folder / "scripts/crossfc/expansion.py").rename(
+        study.folder / "scripts/crossfc/session/powers.py"
+    )
+    for path in (study.folder / "scripts").rglob("*.py"):
+        text = path.read_text()
+        if "crossfc.expansion" in text:
+            path.write_text(text.replace("crossfc.expansion", "crossfc.session.powers"))
     for path in study.folder.rglob("*"):
         if path.is_file() and ".snakemake" not in path.parts and "results" not in path.parts:
             path.touch()
     assert not study.would_run()
+
+
+def test_words_of_the_report_rerun_the_report_only(study):
+    """Its title, a stated hypothesis, a seed's citation and a template."""
+    study.set_config(title="Another title")
+    study.set_config(clinical__hypotheses=[{"seed": "sgACC", "target": "hippocampus"}])
+    path = study.folder / "config/seeds.tsv"
+    path.write_text(path.read_text().replace("Rolls et al. 2020", "Rolls, Huang et al. 2020"))
+    template = next((study.folder / "workflow/report").glob("page*.j2"))
+    template.write_text(template.read_text() + "\n")
+    assert by_rule(study.would_run()) == {"report": 1, "provenance": 1, "all": 1}
 
 
 def test_fresh_clone_beside_old_results_reruns_nothing(study, root):
@@ -329,31 +365,6 @@ def test_edited_session_module_reruns_sessions(study):
     assert "clinical_change" not in rules
 
 
-def test_words_versions_and_places_rerun_nothing(study):
-    """Version, docstring, sentence of a fault, machinery, a function that moved."""
-    study.edit("scripts/crossfc/__init__.py", '__version__ = "', '__version__ = "9.')
-    study.edit(
-        "scripts/crossfc/session/connectivity/smoothing.py",
-        '"""Smoothing inside a mask',
-        '"""Smoothing, inside it',
-    )
-    study.edit(
-        "scripts/crossfc/group/design/volume.py",
-        "carries no orientation (",
-        "says nothing of directions (",
-    )
-    study.edit("scripts/crossfc/jobs/job.py", "_STORAGE = {", "_EDITED = 1\n_STORAGE = {")
-    # A function of every session's job and the twin's.
-    (study.folder / "scripts/crossfc/expansion.py").rename(
-        study.folder / "scripts/crossfc/session/powers.py"
-    )
-    for path in (study.folder / "scripts").rglob("*.py"):
-        text = path.read_text()
-        if "crossfc.expansion" in text:
-            path.write_text(text.replace("crossfc.expansion", "crossfc.session.powers"))
-    assert not study.would_run()
-
-
 def test_values_that_change_places_rerun(study):
     """Parameters of a job are compared by name."""
     record = study.folder / "results/small/logs/records/quality/sessions.tsv.record"
@@ -363,31 +374,6 @@ def test_values_that_change_places_rerun(study):
     named["task"], named["space"] = named["space"], named["task"]
     record.write_text(json.dumps(content))
     assert by_rule(study.would_run())["quality_group"] == 1
-
-
-def test_comment_or_docstring_reruns_nothing(study):
-    path = "scripts/crossfc/session/connectivity/smoothing.py"
-    study.edit(path, '"""Smoothing inside a mask', '# why not\n"""Smoothing inside the mask')
-    assert not study.would_run()
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"title": "Another title"},
-        {"clinical__hypotheses": [{"seed": "sgACC", "target": "hippocampus"}]},
-    ],
-    ids=["title", "hypotheses"],
-)
-def test_words_of_the_report_rerun_the_report_only(study, change):
-    study.set_config(**change)
-    assert by_rule(study.would_run()) == {"report": 1, "provenance": 1, "all": 1}
-
-
-def test_citation_of_a_seed_reruns_the_report_only(study):
-    path = study.folder / "config/seeds.tsv"
-    path.write_text(path.read_text().replace("Rolls et al. 2020", "Rolls, Huang et al. 2020"))
-    assert by_rule(study.would_run()) == {"report": 1, "provenance": 1, "all": 1}
 
 
 def test_moved_seed_reruns_sessions(study):
@@ -401,12 +387,6 @@ def test_lost_session_is_made_again_with_the_group(study):
     jobs = study.would_run()
     assert sessions_of(jobs) == ["T02/placebo"]
     assert {k: by_rule(jobs).get(k) for k in GROUP} == GROUP
-
-
-def test_report_template_reruns_the_report_only(study):
-    template = next((study.folder / "workflow/report").glob("page*.j2"))
-    template.write_text(template.read_text() + "\n")
-    assert by_rule(study.would_run()) == {"report": 1, "provenance": 1, "all": 1}
 
 
 def test_corrected_slice_timing_reruns_that_run(tmp_path, root):

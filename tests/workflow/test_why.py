@@ -16,7 +16,14 @@ def why(study: Study, *targets: str) -> list[str]:
     """Return the listing; it is all that the command prints."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
-        [sys.executable, "scripts/why.py", *targets, "--configfile", str(study.config_path)],
+        [
+            sys.executable,
+            "scripts/crossfc",
+            "why",
+            *targets,
+            "--configfile",
+            str(study.config_path),
+        ],
         cwd=study.folder,
         env=environment,
         capture_output=True,
@@ -220,7 +227,7 @@ def test_words_of_the_report(study):
 def test_refused_input_is_one_sentence(study):
     study.set_config(pipelines__gsr__strategy="p35")
     done = subprocess.run(
-        [sys.executable, "scripts/why.py", "--configfile", str(study.config_path)],
+        [sys.executable, "scripts/crossfc", "why", "--configfile", str(study.config_path)],
         cwd=study.folder,
         capture_output=True,
         text=True,

@@ -443,6 +443,6 @@ def _say_more(workflow: Any) -> None:
     jobs = workflow.dag.needrun_jobs(exclude_finished=False)
     if any(workflow.dag.reason(job).is_provenance_triggered() for job in jobs):
         logger.info(
-            "crossfc: the same arguments to scripts/why.py say why each job would run; where a "
-            "change makes no difference, --touch takes the results as they are"
+            "crossfc: the same arguments after `python scripts/crossfc why` say why each job would "
+            "run; where a change makes no difference, --touch takes the results as they are"
         )

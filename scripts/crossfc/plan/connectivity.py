@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from crossfc.fault import Fault, raise_all
 from crossfc.plan.pattern import SES, SUB, filled, pattern
@@ -37,7 +37,7 @@ class Connectivity(Stage):
                 pipeline,
                 self._regions.seeds(pipeline),
             )
-            names += found["maps"]
+            names += cast(list[Path], found["maps"])
         scan = max((scan for s in sessions for scan in s.scans), key=len, default=None)
         if scan is not None:
             names += map(Path, self._scans.preprocessed(scan).values())
@@ -108,8 +108,8 @@ class Connectivity(Stage):
             faults.append(str(fault))
         for session in self.study.sessions():
             own = [self._scans.fault_of(scan) for scan in session.scans]
-            if all(own):
-                faults += [str(self._scans.in_row(session, fault)) for fault in own]
+            if None not in own:
+                faults += [str(self._scans.in_row(session, fault)) for fault in own if fault]
         apart = check.differing_grids(
             [run for run in self._scans.headers.values() if run is not None]
         )

@@ -11,8 +11,8 @@ from crossfc.plan.people import People
 from crossfc.plan.region import Regions
 from crossfc.plan.study import Stage, Study
 from crossfc.trial.covariate import determined, without_values
-from crossfc.trial.design import Pair
 from crossfc.trial.path import is_file
+from crossfc.trial.person import Pair
 from crossfc.trial.sheet import did_you_mean, read_sheet
 
 
@@ -244,7 +244,7 @@ class Group(Stage):
             If an analysis of a family is not run.
         """
         known = self.analyses()
-        families = self.config["group"]["families"]
+        families: list[list[str]] = self.config["group"]["families"]
         for number, family in enumerate(families, 1):
             place = f"config key group.families, number {number}"
             for name in family:
@@ -286,8 +286,9 @@ class Group(Stage):
             )
         if first.kind == question.CHANGE:
             own = [pair for pair in self.study.paired() if pair.participant.group == first.group]
-            scored = {q.scale: {p.participant.participant_id for p in own if _scored(p, q.scale)}
-                      for q in asked}  # fmt: skip
+            scales = [str(q.scale) for q in asked]
+            scored = {scale: {p.participant.participant_id for p in own if _scored(p, scale)}
+                      for scale in scales}  # fmt: skip
             everywhere = set.intersection(*scored.values())
             for scale, people in scored.items():
                 if only := sorted(people - everywhere):

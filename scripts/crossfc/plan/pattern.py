@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from crossfc.trial.design import Session
+from crossfc.trial.person import Session
 
 # Placeholder labels that stand for the wildcards.
 SUB, SES, SCAN = "sub-PARTICIPANT", "ses-SESSION", "sub-SCAN"

@@ -24,7 +24,7 @@ class Regions(Stage):
 
     def seed_set(self, pipeline: str) -> str:
         first = next(iter(self.config["pipelines"].values()))
-        return self.config["pipelines"].get(pipeline, first)["seed_set"]
+        return str(self.config["pipelines"].get(pipeline, first)["seed_set"])
 
     @cached_property
     def _seeds(self) -> dict[str, list[dict[str, Any]]]:

@@ -10,7 +10,7 @@ from crossfc.fault import Fault
 from crossfc.plan.study import Stage
 from crossfc.session import layout
 from crossfc.session.connectivity import match
-from crossfc.trial.design import Session
+from crossfc.trial.person import Session
 
 
 class Scans(Stage):
@@ -87,7 +87,7 @@ class Scans(Stage):
         )
         folder = f"{root}/"
         return [
-            {"scan": scan, "reason": self._fault_of_repeat(own, scan).replace(folder, "")}
+            {"scan": scan, "reason": str(self._fault_of_repeat(own, scan)).replace(folder, "")}
             for scan in own.scans
             if scan not in used
         ]

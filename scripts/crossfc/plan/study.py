@@ -12,8 +12,9 @@ from crossfc.group.design import question
 from crossfc.jobs import planned
 from crossfc.trial import command
 from crossfc.trial import config as configuration
-from crossfc.trial.design import Pair, Session, Trial, load
+from crossfc.trial.design import Trial, load
 from crossfc.trial.path import is_file
+from crossfc.trial.person import Pair, Session
 from crossfc.trial.sheet import did_you_mean
 from crossfc.trial.strategy import read_strategies
 
@@ -149,7 +150,7 @@ class Study:
     @property
     def entry(self) -> str:
         """Where the workflow starts: raw, fmriprep or maps."""
-        return self.config["entry"]
+        return str(self.config["entry"])
 
     @property
     def preprocessing_tool(self) -> str | None:

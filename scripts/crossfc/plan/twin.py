@@ -29,7 +29,7 @@ class Twin(Stage):
             for p in trial.participants.values()
             if trial.included(p.participant_id)
         ]
-        sessions = [
+        sessions: list[dict[str, Any]] = [
             {
                 "participant_id": s.participant_id,
                 "session_id": s.session_id,
@@ -37,7 +37,7 @@ class Twin(Stage):
                 "period": s.period,
                 "scan": ";".join(s.scans),
             }
-            | s.scores
+            | dict(s.scores)
             for s in self.study.sessions()
         ]
         return twin_truth.plan(
@@ -57,7 +57,8 @@ class Twin(Stage):
     @staticmethod
     def of_session(truth: dict[str, Any], participant: str, session: str) -> dict[str, Any]:
         """Return the effects that are planted in one session."""
-        return truth["sessions"][f"sub-{participant}"][f"ses-{session}"]
+        planted: dict[str, Any] = truth["sessions"][f"sub-{participant}"][f"ses-{session}"]
+        return planted
 
     def raw_head(self) -> list[str]:
         """List the files at the root of a raw twin."""
@@ -81,9 +82,9 @@ class Twin(Stage):
             return [self._scans.preprocessed(scan)["bold"] for s in sessions for scan in s.scans]
         root = Path(self.config["bids_dir"])
         people = {s.participant_id for s in sessions}
-        anatomies = [
-            str(root / self.study.checked_trial().participants[p].t1w) for p in sorted(people)
-        ]
+        # Who has no T1w was refused when the sheets were checked (`Preprocess.check`).
+        known = self.study.checked_trial().participants
+        anatomies = [str(root / str(known[person].t1w)) for person in sorted(people)]
         return anatomies + [str(root / scan) for s in sessions for scan in s.scans]
 
     def sizes(self) -> dict[str, float]:

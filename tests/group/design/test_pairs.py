@@ -258,7 +258,7 @@ def test_memory_does_not_grow_with_the_number_of_people(tmp_path, root):
         save(rng.standard_normal(shape), tmp_path / f"{name}.nii")
     program = """
 import sys
-from crossfc.group.pairs import pair_sessions
+from crossfc.group.design.pairs import pair_sessions
 
 n_people, folder = int(sys.argv[1]), sys.argv[2]
 people = [

@@ -26,7 +26,7 @@ from crossfc.twin.design import parametric_design
 from crossfc.twin.motion import rigid
 from crossfc.twin.truth import plan
 from tests.session.moving_head import MIDDLE, grid, head, movement, off_mm
-from tests.trial.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
+from tests.twin.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 # Oblique and with the first axis from right to left, as scanners write it.
 SHAPE = (41, 49, 41)

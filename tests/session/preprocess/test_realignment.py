@@ -203,7 +203,7 @@ _PROGRAM = """
 import sys
 import numpy as np
 from scipy import ndimage
-from crossfc.session.realignment import Target
+from crossfc.session.preprocess.realignment import Target
 noise = np.random.default_rng(3)
 shape = (48, 56, 44)
 ball = sum((i / n - 0.5) ** 2 for i, n in zip(np.indices(shape), shape)) < 0.18

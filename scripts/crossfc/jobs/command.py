@@ -1,0 +1,108 @@
+"""What is asked about a study outside its run: validate, why, compare, reference."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from crossfc import atomic
+from crossfc.fault import Fault
+from crossfc.jobs.comparison import SHOWN, compare
+from crossfc.trial.config import load_schema, reference
+from crossfc.trial.sheet import read_sheet
+
+_ROOT = Path(__file__).resolve().parents[3]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Without the program's name.
+
+    Returns
+    -------
+    int
+        Exit code: 0 where all is well (`compare`: all results are equal byte by byte), 1 where it
+        is not, 2 where there is nothing to compare.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python scripts/crossfc", description="Ask about a study, without running it."
+    )
+    asked = parser.add_subparsers(dest="asked", required=True, metavar="COMMAND")
+    for name, words in (
+        ("validate", "check configuration, sheets and scans, and say what would be analysed"),
+        ("why", "say why jobs would run, by row, key, file, function and environment"),
+    ):
+        own = asked.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
+        own.add_argument(
+            "snakemake", nargs=argparse.REMAINDER, help="what you would give Snakemake"
+        )
+    own = asked.add_parser("compare", help="say in words how the results of two runs differ")
+    own.add_argument("first", help="a folder of results, such as results/demo")
+    own.add_argument("second", help="another, called B")
+    own.add_argument("--all", action="store_true", help="list every difference, not 20 of a kind")
+    asked.add_parser("reference", help="write config/README.md from the schema (`make docs`)")
+    # Not by argparse: what comes first may be an option of Snakemake's.
+    if arguments and arguments[0] in ("validate", "why") and "-h" not in arguments[:2]:
+        lines = _validated(arguments[1:]) if arguments[0] == "validate" else _why(arguments[1:])
+        print("\n".join(lines))
+        return 0
+    given = parser.parse_args(arguments)
+    if given.asked == "reference":
+        schema = load_schema(_ROOT / "workflow/schemas/config.schema.yaml")
+        atomic.write_text(_ROOT / "config/README.md", reference(schema))
+        return 0
+    try:
+        lines, same = compare(given.first, given.second, None if given.all else SHOWN)
+    except Fault as fault:
+        print(f"crossfc: {fault}", file=sys.stderr)
+        return 2
+    print("\n".join(lines))
+    return 0 if same else 1
+
+
+def _why(arguments: Sequence[str]) -> list[str]:
+    """Explain why jobs would run."""
+    # Imports Snakemake, which the other commands do not need.
+    from crossfc.jobs.dry_run import dry_run
+    from crossfc.jobs.why import Study, listing, planned
+
+    workflow = dry_run(arguments)
+    plan = workflow.globals["plan"]
+    sheets = {name: read_sheet(path, ()) for name, path in plan.config["sheets"].items()}
+    return listing(planned(workflow.dag), Study(plan.config, sheets))
+
+
+def _validated(arguments: Sequence[str]) -> list[str]:
+    """Describe a study that can be run: who is analysed, who leaves and why, and which analyses."""
+    from crossfc.jobs.dry_run import dry_run
+
+    workflow = dry_run(arguments)
+    plan = workflow.globals["plan"]
+    trial = plan.checked_trial()
+    lines = [f"Study {plan.config['study']}, entry {plan.entry}: it can be run.", "", "People"]
+    for row in trial.counts():
+        numbers = (f"{key.replace('_', ' ')} {value}" for key, value in row.items())
+        lines.append("  " + ", ".join(numbers))
+    left = trial.left()
+    lines += ["", f"Who leaves a paired analysis, and why: {len(left) or 'nobody'}"]
+    for row in left:
+        what = f" {row['what']}" if row["what"] else ""
+        where = f" ({row['analysis']})" if row["analysis"] else ""
+        lines.append(f"  {row['participant_id']}{what}{where}: {row['reason']}")
+    if plan.has_images:
+        lines += ["", f"Pipelines: {', '.join(plan.pipelines)} (the first is the primary one)"]
+        lines += [f"Analyses: {', '.join(plan.group.analyses())}"]
+        lines += [f"Corrected together: {', '.join(family)}" for family in plan.group.families()]
+    else:
+        lines += ["", "Nobody has scans under both treatments: the clinic alone can be analysed."]
+    lines += [f"Scales: {', '.join(trial.scales) or 'none'}"]
+    jobs: dict[str, int] = {}
+    for job in workflow.dag.needrun_jobs(exclude_finished=False):
+        if job.rule.script:
+            jobs[job.rule.name] = jobs.get(job.rule.name, 0) + 1
+    counted = ", ".join(f"{name} ({number})" for name, number in sorted(jobs.items()))
+    return [*lines, "", f"Jobs that would run: {counted or 'none, all is up to date'}"]
