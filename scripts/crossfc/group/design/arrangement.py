@@ -132,7 +132,7 @@ def sign_flips(
     ----------
     n_people : int
     n_permutations : int
-        How many arrangements besides the identity. Where there are no more than this, all are
+        Number of arrangements besides the identity. If no more than this exist, all are
         enumerated.
     seed : int
         Seed of the random numbers.
@@ -174,7 +174,7 @@ def shuffles(
     design : ndarray, shape (n_people, n_columns)
         Columns of the effect, the nuisance and (if there are any) the variance groups.
     n_permutations : int
-        How many arrangements besides the identity. Where there are no more than this, all are
+        Number of arrangements besides the identity. If no more than this exist, all are
         enumerated.
     seed : int
         Seed of the random numbers.

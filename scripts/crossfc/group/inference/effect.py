@@ -151,7 +151,20 @@ def hedges_g_welch(
 
 
 def partial_r(t: np.ndarray, df: int) -> np.ndarray:
-    """Compute the partial correlation of the effect column with the data, t / √(t² + df)."""
+    """Compute the partial correlation of the effect column with the data, t / √(t² + df).
+
+    Parameters
+    ----------
+    t : ndarray
+        Student's t in any shape.
+    df : int
+        Residual degrees of freedom.
+
+    Returns
+    -------
+    ndarray
+        In the shape of ``t``.
+    """
     t = np.asarray(t, dtype=float)
     return t / np.sqrt(t**2 + df)
 

@@ -62,7 +62,7 @@ def skewness(
     members = [groups == group for group in np.unique(groups)]
 
     def squares(values: np.ndarray) -> np.ndarray:
-        """Mean square skewness over voxels, of each group."""
+        """Compute the mean squared skewness over voxels, for each group."""
         e = values - basis @ (basis.T @ values)
         found = []
         for own in members:

@@ -103,7 +103,7 @@ class Student:
 
     @property
     def design(self) -> np.ndarray:
-        """Columns in which two rows of the design can differ, for listing distinct shuffles."""
+        """The columns by which rows of the design are compared, for listing distinct shuffles."""
         return np.column_stack([self.effect, self.nuisance])
 
     @property
