@@ -2,7 +2,8 @@
 
 The T1w has voxels of 1.2 mm; the run has 64 x 64 x 45 voxels of 3.75 x 3.75 x 3.5 mm and 192
 volumes. Costs are CPU seconds of a whole process with one thread, including imports, as in a job
-of the workflow. Errors are distances from the motion and registration that were planted.
+of the workflow. Errors are those of motion, coregistration and normalisation, compared with what
+was planted.
 """
 
 import json

@@ -80,8 +80,8 @@ class Places(Stage):
             files += [str(layout.run_figure(scan, folder)) for scan in self._all_scans()]
             own = [layout.anatomy(person, folder, space) for person in self._people()]
             return files + [str(path) for named in own for path in named.values()]
-        # These files are second names (links) of fMRIPrep's own files. If both names still are the
-        # same file, fMRIPrep may have made it again, and it is not listed.
+        # These files are second names of fMRIPrep's own files. A file that is still the same one
+        # is not listed: fMRIPrep may have made it again, and it would then seem to be changed.
         made = [
             path
             for scan in self._all_scans()

@@ -82,7 +82,7 @@ class Twin(Stage):
             return [self._scans.preprocessed(scan)["bold"] for s in sessions for scan in s.scans]
         root = Path(self.config["bids_dir"])
         people = {s.participant_id for s in sessions}
-        # Who has no T1w was refused when the sheets were checked (`Preprocess.check`).
+        # People without a T1w were refused when the sheets were checked (`Preprocess.check`).
         known = self.study.checked_trial().participants
         anatomies = [str(root / str(known[person].t1w)) for person in sorted(people)]
         return anatomies + [str(root / scan) for s in sessions for scan in s.scans]
