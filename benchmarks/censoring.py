@@ -1,11 +1,11 @@
-"""Censored volumes: Fisher z against the truth, by how the filter deals with the gaps.
+"""Error of Fisher z with censored volumes, by how the filter treats the gaps.
 
     .venv/bin/python benchmarks/censoring.py
 
-prints the table of docs/preprocessing.md (some four CPU minutes). Pairs of series correlate by 0.5
-in the pass band (and by half of that outside of it); 34 confounds are removed; eight minutes at a
-repetition time of 2.5 s, ten at 0.8 s; single volumes or stretches of three (on average) are
-censored at random.
+prints the table of docs/preprocessing.md (about four CPU minutes). Pairs of series correlate by 0.5
+in the pass band and by half of that outside it, and 34 confounds are removed. Series last eight
+minutes at a repetition time of 2.5 s, or ten at 0.8 s. Single volumes, or stretches of three on
+average, are censored at random.
 """
 
 import sys
@@ -25,12 +25,12 @@ PAIRS, RUNS = 300, 5
 
 
 def cosines(n: int) -> np.ndarray:
-    """Return all n cosines, as columns."""
+    """Return all n cosines of n volumes as columns, shape (n, n)."""
     return cleaning.stop_band(n, 1.0, np.inf, None)
 
 
 def pairs(rng: np.random.Generator, n: int, repetition_time: float) -> tuple:
-    """Return series that correlate by the truth in the pass band, with a spectrum that falls."""
+    """Draw series that correlate by the true value in the pass band, with a falling spectrum."""
     frequency = np.arange(n) / (2 * n * repetition_time)
     passed = (frequency >= BAND[0]) & (frequency <= BAND[1])
     amplitude = 1 / np.sqrt(np.maximum(frequency, 0.003) / 0.03) + 0.35
@@ -40,7 +40,7 @@ def pairs(rng: np.random.Generator, n: int, repetition_time: float) -> tuple:
 
 
 def confounds(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Return 24 columns like motion and 10 like components."""
+    """Draw 24 columns like motion and 10 like components."""
     motion = rng.normal(size=(n, 6)).cumsum(axis=0) + 0.3 * rng.normal(size=(n, 6))
     change = np.diff(motion, axis=0, prepend=motion[:1])
     tissue = rng.normal(size=(n, 10))
@@ -49,7 +49,7 @@ def confounds(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def censored(rng: np.random.Generator, n: int, share: float, length: int) -> np.ndarray:
-    """Return which volumes stay."""
+    """Draw which volumes are kept (bool)."""
     kept = np.ones(n, dtype=bool)
     while (left := round(share * n) - int((~kept).sum())) > 0:
         start, stretch = rng.integers(0, n), min(rng.geometric(1 / length), left)
@@ -58,19 +58,22 @@ def censored(rng: np.random.Generator, n: int, share: float, length: int) -> np.
 
 
 def by_lines(kept: np.ndarray, *_: np.ndarray) -> np.ndarray:
-    """Fill gaps with straight lines."""
+    """Return weights that fill gaps by straight lines, shape (n, kept volumes)."""
     inside, columns = np.flatnonzero(kept), np.eye(int(kept.sum()))
     return np.column_stack([np.interp(np.arange(len(kept)), inside, c) for c in columns])
 
 
 def by_splines(kept: np.ndarray, *_: np.ndarray) -> np.ndarray:
-    """Fill gaps with a natural cubic spline."""
+    """Return weights that fill gaps by a natural cubic spline, shape (n, kept volumes)."""
     inside = np.flatnonzero(kept)
     return CubicSpline(inside, np.eye(len(inside)), bc_type="natural")(np.arange(len(kept)))
 
 
 def measure_one(repetition_time: float, n: int, share: float, length: int) -> dict[str, tuple]:
-    """Return degrees of freedom, bias and standard error of each way; None where nothing is left."""
+    """Measure degrees of freedom, bias and standard error of each way to fill gaps.
+
+    Bias and standard error are None if a run has too few degrees of freedom left.
+    """
     expected, found = cleaning._filling, {}
     ways = {"exact": None, "lines": by_lines, "cubic splines": by_splines, "expected": expected}
     for way, filling in ways.items():

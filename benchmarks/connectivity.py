@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Run in a process of its own, so that imports count as they do in a job.
+# Runs in a separate process, so that imports count as in a job.
 _JOB = """
 import json, sys, time
 started = time.process_time()
@@ -26,7 +26,7 @@ print(json.dumps({"job": whole, "reading": time.process_time() - started}))
 
 
 def measure() -> dict[str, float]:
-    """Measure one session's job, and the share that is reading its file."""
+    """Measure the job of one session, and the share of it that reads its file."""
     import yaml
 
     from crossfc.plan import Plan

@@ -1,10 +1,11 @@
-"""Threshold-free cluster enhancement against the package `tfce`, which computes the integral too.
+"""Threshold-free cluster enhancement, compared with the package `tfce`, which is also exact.
 
 `tfce` 0.1.0 (Gaser, https://github.com/ChristianGaser/tfce) builds the tree of components by
 union-find and integrates each piece in closed form, as eTFCE does (Chen et al. 2026,
-arXiv:2603.03004); ours passes the heights in order. Two programs that share nothing agree to the
-rounding of single precision, in which `tfce` gives its values. It is fetched into a folder of its
-own, with a Python process of its own: the product does not depend on it.
+arXiv:2603.03004); crossfc passes through the heights in order. The two programs share no code, and
+agree up to the rounding of single precision, in which `tfce` returns its values. `tfce` is
+installed into a separate folder and runs in a separate Python process: crossfc does not depend on
+it.
 
     python benchmarks/enhancement.py
 """
@@ -21,9 +22,9 @@ import numpy as np
 
 PACKAGE = "tfce==0.1.0"
 MAPS = 12
-SMOOTH = 2.0  # voxels (standard deviation), as 6 mm full width at half maximum and a little more
+SMOOTH = 2.0  # voxels (standard deviation): a little more than 6 mm full width at half maximum
 
-# What runs beside the opponent: reads maps, enhances them, says what a map cost.
+# The script that runs `tfce`: it reads maps, enhances them, and prints the cost per map.
 _OPPONENT = """
 import json, sys, time
 import numpy as np
@@ -39,7 +40,7 @@ print(json.dumps(1e3 * spent / len(volumes)))
 
 
 def measure() -> dict[str, float]:
-    """Measure milliseconds for a map (one thread) of both, and how far apart their maps are."""
+    """Measure milliseconds per map (one thread) of both programs, and how far their maps differ."""
     from nilearn.datasets import load_mni152_brain_mask
     from scipy import ndimage
 
@@ -75,7 +76,7 @@ def measure() -> dict[str, float]:
 
 
 def _fetch(folder: str) -> None:
-    """Fetch the opponent into a folder that nothing else looks into."""
+    """Install the other package into a folder that no other program uses."""
     here = [sys.executable, "-m", "pip", "install"]
     command = [*here, "--quiet", "--no-deps", "--target", folder, PACKAGE]
     subprocess.run(command, check=True, capture_output=True)

@@ -1,11 +1,12 @@
-"""Error rates and coverage of the tables of the clinic, before and after, on data without effect.
+"""Error rates and coverage of the clinical tables, before and after, on simulated data.
 
     .venv/bin/python benchmarks/error_rates.py --part tables [--sets 1000] [--write TABLE.tsv]
 
-prints the tables of docs/statistics.md (some six CPU minutes with 1,000 sets). "Before" is what
-the page told first: Pearson's r with a permutation p and a BCa bootstrap interval, without the
-order of treatments; the paired t and Wilcoxon's signed ranks; Welch's t of groups without the
-order; Hedges' g by the pooled variance. "After" is what it tells now, by the product's functions.
+prints the tables of docs/statistics.md (about six CPU minutes with 1,000 sets). "Before" is what
+the page reported at first: Pearson's r with a permutation p and a BCa bootstrap interval, without
+the order of treatments; the paired t and Wilcoxon's signed ranks; Welch's t of groups without the
+order; Hedges' g by the pooled variance. "After" is what it reports now, computed by the functions
+of crossfc.
 """
 
 import argparse
@@ -37,21 +38,21 @@ SIZES = 12, 16, 24, 29
 INTERVAL_SIZES = 8, 12, 16, 24, 29
 GROUPS = (12, 8), (24, 17)
 SHUFFLES = 499
-SAMPLES = 999  # of the bootstrap
-PERIOD = 0.6  # effect of the period on a change, in its standard deviations
+SAMPLES = 999  # bootstrap samples
+PERIOD = 0.6  # effect of the period on a change, in standard deviations of the change
 
 
 def order(n: int, balanced: bool) -> np.ndarray:
-    """Return orders of treatments: equally many, or three of four active first."""
+    """Return orders of treatments: equally many, or three of four with active first."""
     return np.where(np.arange(n) < round(n * (0.5 if balanced else 0.75)), -1.0, 1.0)
 
 
 def pairs(rng: np.random.Generator, kind: str, n: int, rho: float, sets: int) -> tuple:
-    """Draw two changes of n people that correlate by rho, arrays (n, sets)."""
+    """Draw two changes of n people that correlate by rho; arrays of shape (n, sets)."""
     x, error = rng.standard_normal((2, n, sets))
     rest = np.sqrt(1 - rho**2)
     y = rho * x + rest * error
-    if kind == "heavy tails":  # Student's t with 3 degrees of freedom, one factor for both
+    if kind == "heavy tails":  # Student's t with 3 degrees of freedom, one scale for both
         scale = np.sqrt(3 / rng.chisquare(3, (n, sets)))
         return x * scale, y * scale
     if kind == "one outlier":  # one person five times as far out in both
@@ -68,7 +69,7 @@ KINDS = "normal", "heavy tails", "one outlier", "heteroscedastic", "skewed"
 
 
 def bca(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """Return Efron's BCa interval of r, as the page had it: weights are bootstrap counts."""
+    """Compute Efron's BCa interval of r, as the page once did; weights are bootstrap counts."""
 
     def r_of(w: np.ndarray) -> np.ndarray:
         total = w.sum(axis=1)
@@ -89,13 +90,13 @@ def bca(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float
 
 
 def plain_r(x: np.ndarray, y: np.ndarray, shuffles: np.ndarray) -> float:
-    """Return the permutation p of Pearson's r, as the page had it."""
+    """Compute the permutation p of Pearson's r, as the page once did."""
     a, b = ((v - v.mean()) / np.linalg.norm(v - v.mean()) for v in (x, y))
     return permutation_p(a[:, None], b[:, None], shuffles)[0, 0]
 
 
 def correlations(rng: np.random.Generator, sets: int) -> Iterator[dict]:
-    """Type I error and coverage of correlations, with both orders equally many, and unequally."""
+    """Measure error rate, power and coverage of correlations, with equal and unequal orders."""
     period = [("period on both sides", balanced) for balanced in (True, False)]
     for n in INTERVAL_SIZES:
         weights = rng.multinomial(n, np.full(n, 1 / n), size=SAMPLES).astype(float)
@@ -106,7 +107,7 @@ def correlations(rng: np.random.Generator, sets: int) -> Iterator[dict]:
             for rho in (0.0, 0.5):
                 drawn = "normal" if kind.startswith("period") else kind
                 x, y = pairs(rng, drawn, n, rho, sets)
-                # People are of either order by chance, not by their number.
+                # Orders are shuffled, so that the outlier (person 0) can have either order.
                 of = code[rng.permutation(n)] if kind == "one outlier" else code
                 if of is not code:
                     within, basis = shuffles_within(of, SHUFFLES, 0), nuisance_basis(of)
@@ -131,7 +132,7 @@ def correlations(rng: np.random.Generator, sets: int) -> Iterator[dict]:
 
 
 def freedman_lane(x: np.ndarray, y: np.ndarray, basis: np.ndarray, shuffles: np.ndarray) -> float:
-    """Return the p of the partial correlation after Freedman and Lane, as the page had it."""
+    """Compute the p of the partial correlation by Freedman and Lane, as the page once did."""
     a, b = (v - basis @ (basis.T @ v) for v in (x, y))
     shuffled = b[np.vstack([np.arange(len(b)), shuffles])]
     shuffled = shuffled - (shuffled @ basis) @ basis.T
@@ -140,7 +141,7 @@ def freedman_lane(x: np.ndarray, y: np.ndarray, basis: np.ndarray, shuffles: np.
 
 
 def partials(rng: np.random.Generator, sets: int) -> Iterator[dict]:
-    """Type I error of the correlation given order and motion, with a period effect on both."""
+    """Measure the error rate of the correlation given order and motion, with period effects."""
     for n in SIZES:
         code, everybody = order(n, balanced=True), shuffles_of(n, SHUFFLES, 0)
         within = shuffles_within(code, SHUFFLES, 0)
@@ -162,7 +163,7 @@ def partials(rng: np.random.Generator, sets: int) -> Iterator[dict]:
 
 
 def changes(rng: np.random.Generator, sets: int) -> Iterator[dict]:
-    """Type I error of the drug's effect on a score within a group, with a period effect."""
+    """Measure the error rate of the drug's effect on a score in a group, with a period effect."""
     for n in SIZES:
         for kind in ("normal", "heavy tails", "skewed"):
             for balanced in (True, False):
@@ -170,7 +171,7 @@ def changes(rng: np.random.Generator, sets: int) -> Iterator[dict]:
                 hits = np.zeros(4)
                 for _ in range(sets):
                     delta = pairs(rng, kind, n, 0.0, 1)[0][:, 0]
-                    if kind == "skewed":  # of the periods' differences, as of a drift
+                    if kind == "skewed":  # skewed period differences, as from a drift
                         delta = delta * code
                     delta = delta + PERIOD * code
                     p = (
@@ -187,9 +188,10 @@ def changes(rng: np.random.Generator, sets: int) -> Iterator[dict]:
 
 
 def differences(rng: np.random.Generator, sets: int) -> Iterator[dict]:
-    """Type I error of group by drug on a score, and coverage of the effect size.
+    """Measure the error rate of group by drug on a score, and the coverage of the effect size.
 
-    All data sets at once, as maps are: what `crossfc.clinic.change.adjusted_difference` calls.
+    All data sets are tested at once, like the voxels of a map, by the function that
+    `crossfc.clinic.change.adjusted_difference` calls.
     """
     for sizes in GROUPS:
         first = np.repeat([True, False], sizes)
@@ -197,7 +199,8 @@ def differences(rng: np.random.Generator, sets: int) -> Iterator[dict]:
             scale = np.repeat(spread, sizes)[:, None]
             unit = np.sqrt(np.square(spread).mean())
             for opposite in (False, True):
-                # Half of everybody, or three of four in one group and one of four in the other.
+                # Active first in half of each group, or in three of four people of one group and
+                # one of four of the other.
                 codes = [order(n, balanced=not opposite) for n in sizes]
                 code = np.concatenate([codes[0], -codes[1] if opposite else codes[1]])
                 data = rng.standard_normal((len(first), sets)) * scale
@@ -216,7 +219,7 @@ def differences(rng: np.random.Generator, sets: int) -> Iterator[dict]:
 
 
 def group_model(first: np.ndarray, code: np.ndarray) -> Welch:
-    """Return the comparison of groups with the order in the model."""
+    """Return the comparison of groups, with the order in the model."""
     nuisance = np.column_stack([np.ones(len(first)), code])
     return Welch(np.where(first, 0.5, -0.5), nuisance, ~first)
 
@@ -224,7 +227,10 @@ def group_model(first: np.ndarray, code: np.ndarray) -> Welch:
 def effect_sizes(
     rng: np.random.Generator, sizes: tuple, spread: tuple, size: float, sets: int
 ) -> dict:
-    """Coverage of Hedges' g with a period and both orders in each group; size in its own unit."""
+    """Measure the coverage of Hedges' g, with a period effect and both orders in each group.
+
+    ``size`` is the true effect, in the unit of g.
+    """
     first = np.repeat([True, False], sizes)
     code = np.concatenate([order(n, balanced=True) for n in sizes])
     pooled = np.sqrt(np.dot(np.array(sizes) - 1, np.square(spread)) / (sum(sizes) - 2))
@@ -250,7 +256,7 @@ PARTS: dict[str, tuple[Callable, ...]] = {"tables": (correlations, partials, cha
 
 
 def wide(rows: list[dict]) -> str:
-    """Set rows out as the tables of docs/statistics.md: one row per errors, sizes as columns."""
+    """Format rows like the tables of docs/statistics.md: one column per sample size."""
     table = pd.DataFrame(rows)
     out = []
     for (what, figure, rho), part in table.groupby(["what", "figure", "rho"], sort=False):
@@ -267,7 +273,7 @@ def wide(rows: list[dict]) -> str:
 
 
 def cell(row: dict) -> str:
-    """Return before and after; of intervals with their median widths."""
+    """Format before and after; intervals also get their median widths."""
     told = [f"{row[side]:.3f}".lstrip("0") for side in ("before", "after")]
     if np.isfinite(row.get("width before", np.nan)):
         told = [

@@ -2,10 +2,10 @@
 
     .venv/bin/python benchmarks/error_rates_maps.py [--sets 300] [--mixed-sets 1000] [--only PART]
 
-prints the tables of docs/statistics.md (some 15 CPU minutes). Data have no effect. Maps are
-125 voxels of smooth noise, one seed, 199 arrangements; a cell holds the share of null studies with
-a corrected p of 0.05 or less, of voxels and of cluster extent (formed at p < 0.01). "Before" is
-what the workflow did, "now" what it does by default.
+prints the tables of docs/statistics.md (about 15 CPU minutes). The data have no effect. Maps have
+125 voxels of smooth noise and one seed; there are 199 arrangements. A cell gives the share of null
+studies with a corrected p of 0.05 or less, for voxels and for cluster extent (formed at p < 0.01).
+"Before" is what the workflow did earlier, "now" what it does by default.
 """
 
 import argparse
@@ -37,7 +37,7 @@ PERMUTATIONS = 199
 
 
 def noise(rng: np.random.Generator, n: int, skew: float = 0.0) -> np.ndarray:
-    """Return smooth maps of mean 0 and variance 1, normal or of a gamma distribution."""
+    """Draw smooth maps of mean 0 and variance 1, from a normal or a gamma distribution."""
     wide = rng.standard_normal((n, *[SIDE + 2 * EDGE] * 3))
     inner = slice(EDGE, -EDGE)
     smooth = ndimage.gaussian_filter(wide, (0, 0.8, 0.8, 0.8))[:, inner, inner, inner]
@@ -55,20 +55,21 @@ SPREAD = float(np.sqrt(np.square(ndimage.gaussian_filter(_SQUARE, 0.8)).sum()))
 
 
 def tested(maps, statistic, arrangements) -> tuple[bool, bool]:
-    """Return whether anything is significant: by voxel, by cluster extent."""
+    """Return whether anything is significant, by voxel and by cluster extent."""
     maps = [np.asarray(each, dtype=np.float32) for each in maps]
     found = infer(maps, statistic, arrangements, MASK, cluster_forming_p=0.01)
     return bool(found.p_voxel.min() <= 0.05), bool(found.p_cluster.min() <= 0.05)
 
 
 def orders(n: int, share: float) -> np.ndarray:
-    """Return sequence codes: a share of active first."""
+    """Return sequence codes, a share of them with active first."""
     return np.where(np.arange(n) < round(share * n), -1.0, 1.0)
 
 
 # Drug in a group ------------------------------------------------------------------------------
 
-# Of D = s (period 2 - period 1) where nothing changes in anybody; of D itself below the line.
+# Scenarios. In the first ones nothing changes in anybody, and the noise is that of period
+# differences, D = s (period 2 - period 1). In those named "no mean change" it is that of D itself.
 DRUG = {
     "normal": lambda rng, n: (orders(n, 1 / 2), None, noise(rng, n)),
     "period differences skewed (2)": lambda rng, n: (orders(n, 1 / 2), None, noise(rng, n, 2)),
@@ -86,7 +87,7 @@ DRUG = {
 
 
 def drug(rng: np.random.Generator, n: int, scenario: Callable) -> dict[str, tuple]:
-    """Test a mean by sign flips and by orders drawn again."""
+    """Test a mean by sign flips and by re-randomisation of the orders."""
     code, change, period = scenario(rng, n)
     if change is None:
         change = code[:, None] * period
@@ -113,7 +114,7 @@ SLOPE = {
 
 
 def slope(rng: np.random.Generator, n: int, scenario: Callable) -> dict[str, tuple]:
-    """Test a slope by Student's t shuffled, HC2 shuffled, and HC2 with flipped signs."""
+    """Test a slope by Student's t with shuffles, HC2 with shuffles, and HC2 with sign flips."""
     score = rng.standard_normal(n)
     score = (score - score.mean()) / score.std()
     data = scenario(rng, score)
@@ -129,7 +130,7 @@ def slope(rng: np.random.Generator, n: int, scenario: Callable) -> dict[str, tup
 
 
 def power(rng: np.random.Generator, n: int, scenario: Callable) -> dict[str, tuple]:
-    """As `slope`, with a slope of 0.8 standard deviations in every voxel."""
+    """Do the same as `slope`, with a slope of 0.8 standard deviations in every voxel."""
     return slope(rng, n, lambda rng, x: scenario(rng, x) + 0.8 * x[:, None])
 
 
@@ -147,7 +148,7 @@ GROUPS = {
 
 
 def groups(rng: np.random.Generator, sizes: tuple[int, int], scenario: Callable) -> dict:
-    """Compare two groups as `group_by_drug` does (unchanged)."""
+    """Compare two groups as `group_by_drug` does (not changed)."""
     n = sum(sizes)
     second = np.arange(n) >= sizes[0]
     code = np.where(np.arange(n) % 2, 1.0, -1.0)
@@ -157,7 +158,7 @@ def groups(rng: np.random.Generator, sizes: tuple[int, int], scenario: Callable)
 
 
 def seeds(rng: np.random.Generator, n: int, scenario: Callable) -> dict[str, tuple]:
-    """Compare three seeds within a group, which change alike; and test their mean."""
+    """Compare three seeds within a group that all change alike, and test their mean."""
     code, _, shared = scenario(rng, n)
     period = np.stack([0.7 * shared + noise(rng, n) for _ in range(3)], axis=1)
     apart = np.einsum("ms,nsv->nmv", seed_contrasts(3), period)
@@ -181,7 +182,7 @@ MIXED = {
 
 
 def mixed(rng: np.random.Generator, sizes: tuple[int, ...], scenario: tuple) -> dict[str, tuple]:
-    """Fit the mixed model to null data: Wald's z with one variance, and what it is now."""
+    """Fit the mixed model to null data: Wald's z with one variance, and the present method."""
     alike, alone, ratio = scenario
     n = sum(sizes)
     group = np.repeat(np.arange(len(sizes)), sizes)
@@ -224,7 +225,7 @@ PARTS = {
 
 
 def rates(measure: Callable, scenario: object, size: object, n_sets: int) -> dict[str, np.ndarray]:
-    """Average what is measured over null studies."""
+    """Average the results of a measurement over null studies."""
     found: dict[str, list] = {}
     for number in range(n_sets):
         rng = np.random.default_rng([number, *np.atleast_1d(size)])
@@ -234,7 +235,7 @@ def rates(measure: Callable, scenario: object, size: object, n_sets: int) -> dic
 
 
 def lines(part: str, n_sets: int) -> Iterator[str]:
-    """Return the table of one part, line by line."""
+    """Yield the table of one part, line by line."""
     measure, scenarios, sizes = PARTS[part]
     head = None
     for name, scenario in scenarios.items():

@@ -1,9 +1,9 @@
 """Time and memory of a command, measured from a small process.
 
-What a process held before it became another program counts as that program's largest memory
-(`getrusage`: the maximum is kept over an exec), and a child begins as its parent. So a benchmark
-that holds a gigabyte measures a gigabyte for all that it starts. Here the command is the child of a
-Python that has imported next to nothing.
+The largest memory that `getrusage` reports is kept over an exec, and a child process begins as a
+copy of its parent. So a benchmark that uses a gigabyte measures at least a gigabyte for every
+command that it starts. Here the command is started by a small Python process that has imported
+almost nothing.
 """
 
 import json
@@ -14,13 +14,24 @@ from pathlib import Path
 
 
 def fresh(command: list[str], **options: object) -> tuple[float, float, int, str]:
-    """Run a command; give its CPU seconds, largest memory (MB), exit code and what it said.
+    """Run a command and measure it.
 
     Parameters
     ----------
     command : list of str
     **options
-        Of `subprocess.run`: cwd, env.
+        Options of `subprocess.run`: cwd, env.
+
+    Returns
+    -------
+    cpu : float
+        CPU seconds.
+    memory : float
+        Largest memory, MB.
+    code : int
+        Exit code.
+    output : str
+        Standard output.
     """
     helper = [sys.executable, "-I", "-S", str(Path(__file__).resolve()), *command]
     done = subprocess.run(helper, capture_output=True, text=True, check=True, **options)
@@ -29,7 +40,7 @@ def fresh(command: list[str], **options: object) -> tuple[float, float, int, str
 
 
 def peak() -> float:
-    """Return the largest memory (GB) of this process since it became this program."""
+    """Return the largest memory (GB) of this process since it started its program."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 2**20
@@ -37,7 +48,7 @@ def peak() -> float:
 
 
 def main(command: list[str]) -> None:
-    """Start the command and print its numbers as the last line of standard error."""
+    """Start the command, and print its numbers as the last line of standard error."""
     process = subprocess.Popen(command, stderr=subprocess.STDOUT)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

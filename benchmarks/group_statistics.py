@@ -1,11 +1,12 @@
-"""Tests that compare two groups of unequal variance and skewness: how often each of them errs.
+"""Error rates of tests that compare two groups with unequal variance and skewness.
 
     .venv/bin/python benchmarks/group_statistics.py [--sets 300] [--shift 0] [--only SCENARIO]
 
-prints the tables of docs/statistics.md on what was tried for `group_by_drug` (some 4 CPU minutes).
-Maps are those of benchmarks/error_rates_maps.py. A cell holds the share of studies in which some
-voxel has a corrected p of 0.05 or less, of 199 arrangements or samples: the error rate where
-`--shift` is 0, else power, all voxels shifted by so many standard deviations of the first group.
+prints the tables of docs/statistics.md on the tests that were tried for `group_by_drug` (about 4
+CPU minutes). Maps are those of benchmarks/error_rates_maps.py. A cell gives the share of studies in
+which some voxel has a corrected p of 0.05 or less, with 199 arrangements or samples. This is the
+error rate if `--shift` is 0; otherwise it is the power, with all voxels shifted by this many
+standard deviations of the first group.
 """
 
 import argparse
@@ -26,11 +27,11 @@ SCENARIOS = GROUPS | {
 
 
 class Comparison:
-    """Ordinary least squares of group and order, with moments of residuals by group.
+    """Ordinary least squares of group and order, with the moments of residuals in each group.
 
-    The variance of the effect is Σ a² s², and its third cumulant Σ a³ m, of each person's weight
-    a in the effect, and the group's variance s² = Σe² / ν and third moment
-    m = n Σe³ / (ν (ν - 1)), with n people and ν residual degrees of freedom.
+    The variance of the effect is Σ a² s², and its third cumulant is Σ a³ m. Here a is each person's
+    weight in the effect; s² = Σe² / ν and m = n Σe³ / (ν (ν - 1)) are the variance and the third
+    moment of the person's group, with n people and ν residual degrees of freedom.
     """
 
     def __init__(self, first: int, second: int) -> None:
@@ -45,7 +46,7 @@ class Comparison:
         self.df = self.members @ np.diag(self.forming)
 
     def statistics(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        """Return Welch's t, and Johnson's (1978) and Hall's (1992), of values (…, n, voxels)."""
+        """Compute Welch's t, Johnson's (1978) and Hall's (1992), from values (…, n, voxels)."""
         residual = self.forming @ values
         effect = np.einsum("n,...nv->...v", self.weights, values)
         squared = residual * residual
@@ -62,14 +63,14 @@ class Comparison:
     def samples(
         self, rng: np.random.Generator, data: np.ndarray
     ) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield what stands in for the null distribution, by name: (SAMPLES, n, voxels)."""
+        """Yield each stand-in for the null distribution by name, shape (SAMPLES, n, voxels)."""
         n, first = len(data), int(np.sum(~self.second))
         null = self.null_forming @ data
         leverage = np.sqrt(np.maximum(np.diag(self.forming), 0.05))[:, None]
         whole = self.forming @ data / leverage
         yield "sign flips", rng.choice([-1.0, 1.0], (SAMPLES, n, 1)) * null
         yield "shuffles", null[np.argsort(rng.random((SAMPLES, n)), axis=1)]
-        # Mammen's (1993) multipliers keep the third moment of a residual.
+        # Mammen's (1993) multipliers preserve the third moment of a residual.
         small = rng.random((SAMPLES, n, 1)) < GOLDEN / np.sqrt(5)
         multipliers = np.where(small, 1 - GOLDEN, GOLDEN)
         yield "wild bootstrap, residuals without the effect", multipliers * null
@@ -84,7 +85,7 @@ class Comparison:
         yield "bootstrap-t within groups", whole[drawn]
 
     def p(self, rng: np.random.Generator, data: np.ndarray) -> dict[tuple[str, str], float]:
-        """Return the smallest corrected p by scheme and statistic."""
+        """Compute the smallest corrected p for each scheme and statistic."""
         observed, found = self.statistics(data), {}
         for scheme, samples in self.samples(rng, data):
             for name, null in self.statistics(samples).items():

@@ -1,9 +1,10 @@
 """Permutation inference against nilearn: 29 maps in nilearn's 2 mm MNI mask, one sample with a
 sequence covariate, CPU seconds per permutation, one thread against one thread.
 
-One sweep of ours gives voxel, extent, mass and uncorrected p at once, so the same cost stands
-against nilearn's voxels and against its clusters. Beside the costs stand physical floors: what
-the arithmetic alone, one pass over the memory, or one sort of the voxels costs on this machine.
+One sweep of crossfc gives voxel, extent, mass and uncorrected p at once, so its cost is compared
+both with that of nilearn's voxels and with that of its clusters. Lower limits are measured too:
+the cost, on this machine, of the arithmetic alone, of one pass over the memory, and of one sort of
+the voxels.
 """
 
 import multiprocessing
@@ -19,7 +20,7 @@ import numpy as np
 
 PEOPLE = 29
 OURS, OURS_TFCE = 1024, 64
-VOXEL, CLUSTER, TFCE = 40, 8, 2  # permutations of nilearn
+VOXEL, CLUSTER, TFCE = 40, 8, 2  # numbers of nilearn's permutations
 MANY = 2000  # people
 
 
@@ -30,7 +31,10 @@ def _cpu(function) -> float:
 
 
 def _per_permutation(run, few: int, more: int, repeats: int = 1) -> float:
-    """Milliseconds; what is done once (reading, compiling, the observed map) does not count."""
+    """Measure milliseconds per permutation, without what is done once.
+
+    Done once are reading, compiling, and fitting the observed map.
+    """
     return 1e3 * min((run(few + more) - run(few)) / more for _ in range(repeats))
 
 
@@ -99,7 +103,7 @@ def measure() -> dict[str, float]:
         )
         for connectivity in (6, 26)
     }
-    wall(200, 2)  # so that starting processes is not new
+    wall(200, 2)  # warms up the start of processes
     calls = {(t, n): min(wall(n, t) for _ in range(2)) for t in (1, 2) for n in (2000, 10_000)}
     alone, together = (calls[t, 10_000] - calls[t, 2000] for t in (1, 2))
     masker = NiftiMasker(image).fit()
@@ -120,7 +124,7 @@ def measure() -> dict[str, float]:
         "nilearn.tfce.ms": theirs,
         "voxel.times_faster_than_nilearn": voxel / one,
         "cluster.times_faster_than_nilearn": cluster / one,
-        # nilearn's TFCE joins voxels by their faces.
+        # nilearn's TFCE joins voxels that share a face.
         "tfce.times_faster_than_nilearn": theirs / enhanced[6],
         "three_seeds_over_one": three / one,
         "two_threads_times_faster": alone / together,
@@ -138,7 +142,7 @@ def measure() -> dict[str, float]:
 
 
 def _floors(data: np.ndarray, sequence: np.ndarray) -> dict[str, float]:
-    """Milliseconds per permutation that no method of its kind can fall below here."""
+    """Measure milliseconds per permutation that no method of its kind can beat on this machine."""
     columns = np.column_stack([np.ones(PEOPLE), sequence]).astype(np.float32)
     random = np.random.default_rng(1)
     signs = random.choice(np.float32([-1, 1]), (128, PEOPLE))
@@ -153,14 +157,14 @@ def _floors(data: np.ndarray, sequence: np.ndarray) -> dict[str, float]:
     values = data[0].copy()
     return {
         "matrix_product": 1e3 * min(_cpu(multiply) for _ in range(5)) / len(signs),
-        # Every residual read once: what a method pays that does not keep blocks in the cache.
+        # Every residual is read once, as by a method that does not keep blocks in the cache.
         "memory_sweep": 1e3 * min(_cpu(lambda: data.sum(axis=0)) for _ in range(5)),
         "sort": 1e3 * min(_cpu(lambda: np.sort(values)) for _ in range(20)),
     }
 
 
 def _peak(case: str) -> float:
-    """Peak memory of a process of its own, GB."""
+    """Measure the peak memory (GB) of a separate process."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(Path(__file__).resolve()), case, folder]
         answer = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -176,7 +180,7 @@ def _use_memory(case: str, folder: str) -> None:
     mask = _mask().get_fdata() > 0
     people = MANY if case == "people" else PEOPLE
     shape = (people, int(mask.sum()))
-    # On the disk, as the workflow has it.
+    # On disk, as in the workflow.
     path = Path(folder) / "maps.npy"
     stored = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     random = np.random.default_rng(0)
@@ -190,20 +194,20 @@ def _use_memory(case: str, folder: str) -> None:
     arrangements = sign_flips(people, 100 if case == "people" else 10_000, 0)
     options = {"tfce": True, "threads": 2} if case == "tfce" else {}
     if case == "tfce":
-        # What is held is held from the first batches on.
+        # Memory reaches its maximum within the first batches.
         arrangements = arrangements.part(slice(0, 2000))
     infer([data], statistic, arrangements, mask, **options)
     from fresh import peak
 
     held = 2**20 * peak()
     if case == "tfce":
-        # Shared pages are counted in both processes, so this is more than is held.
+        # Shared pages are counted in both processes, so this overestimates the memory.
         held += 2 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     print(held / 2**20)
 
 
 def _ceiling(wall) -> float:
-    """How many times as much two processes that share nothing get done here as one."""
+    """Measure how much more two independent processes get done here than one (2 at best)."""
     context = multiprocessing.get_context("fork")
 
     def work(answers) -> None:

@@ -1,12 +1,12 @@
-"""Kill a run at random seconds, ten times; each time one plain command must finish the study.
+"""Kill a run at a random second, ten times; each time one plain command must finish the study.
 
     python benchmarks/kills.py [how many] [seed]
 
-A small twin is made and analysed once undisturbed. Then, each time in a folder of its own, the same
-is begun and killed outright (kill -9): Snakemake alone, or it with all that it started, in turn.
-The plain command is given again. What it leaves must equal the undisturbed results byte for byte,
-but for logs; and nothing that had ended may be done again, which the records beside the results
-tell. A study takes one to two minutes, so ten take some twenty.
+A small twin is first made and analysed without disturbance. Then the same study is started each
+time in a new folder and killed with kill -9: in turn Snakemake alone, or Snakemake with all
+processes that it started. The plain command is given again. Its results must equal the undisturbed
+ones byte for byte, except for logs, and no job that had ended may run again, which the records
+beside the results show. A study takes one to two minutes, so ten take about twenty.
 """
 
 import os
@@ -26,12 +26,12 @@ COPIED = ("Snakefile", "workflow", "scripts", "config", "envs", "profiles", "uv.
 
 
 def write_study(folder: Path) -> None:
-    """Write a small twin of the demo's kind with the product in it."""
+    """Write a small twin like that of the demo, with a copy of crossfc beside it."""
     from crossfc.twin import design as twin
 
     folder.mkdir()
     for name in COPIED:
-        # Copied: the checkout may be edited or committed to meanwhile, which the record would tell.
+        # Copied, as edits or commits in the checkout during the run would appear in the records.
         if (ROOT / name).is_dir():
             aside = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, folder / name, ignore=aside)
@@ -56,7 +56,7 @@ def write_study(folder: Path) -> None:
 
 
 def start(folder: Path) -> subprocess.Popen:
-    """Return the plain command."""
+    """Start the plain command; return its process."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with open(folder / "run.log", "a") as log:
         return subprocess.Popen(
@@ -71,7 +71,7 @@ def start(folder: Path) -> subprocess.Popen:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Read every file of the results but logs and claims, which hold times."""
+    """Read every file of the results except logs and claims, which contain times."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted((folder / "results").rglob("*"))
@@ -86,7 +86,7 @@ def records(folder: Path) -> dict[str, int]:
 
 
 def measure(kills: int = 10, seed: int = 0) -> dict[str, float]:
-    """Kill so many runs, and count those that survive by the plain command."""
+    """Kill ``kills`` runs, and count those that the plain command then finishes correctly."""
     moments, same, again = random.Random(seed), 0, 0
     with tempfile.TemporaryDirectory() as place:
         reference = Path(place) / "undisturbed"

@@ -1,7 +1,7 @@
-"""What the workflow costs beside the science: the digital twin run as `make demo` runs it.
+"""The cost of the workflow besides the science: the digital twin, run as by `make demo`.
 
-Science is the CPU time of the jobs' scripts after their imports. Overhead is all the rest:
-Snakemake, polling, the start of every process, its imports and its end.
+Science is the CPU time of the jobs' scripts after their imports. Overhead is the rest: Snakemake,
+polling, and the start, imports and end of every process.
 """
 
 import os
@@ -16,7 +16,7 @@ COPIED = ("Snakefile", "workflow", "scripts", "config", "envs", "profiles", "uv.
 
 
 def measure() -> dict[str, float]:
-    """Run the twin once, with two cores, and add up CPU seconds."""
+    """Run the twin once on two cores, and add up CPU seconds."""
     with tempfile.TemporaryDirectory() as folder:
         for name in COPIED:
             (Path(folder) / name).symlink_to(ROOT / name)

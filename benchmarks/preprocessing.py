@@ -1,7 +1,9 @@
-"""Native preprocessing of one person of the raw twin: cost per step, and error on what was planted.
+"""Native preprocessing of one person of the raw twin: cost of each step, and errors.
 
-T1w of 1.2 mm; a run of 64 x 64 x 45 voxels of 3.75 x 3.75 x 3.5 mm and 192 volumes. One thread;
-CPU seconds of a whole process, imports included, as a job of the workflow has them.
+The T1w has voxels of 1.2 mm; the run has 64 x 64 x 45 voxels of 3.75 x 3.75 x 3.5 mm and 192
+volumes. Costs are CPU seconds of a whole process with one thread, including imports, as in a job
+of the workflow. Errors are those of motion, coregistration and normalisation, compared with what
+was planted.
 """
 
 import json
@@ -15,7 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PERSON, SCAN = "sub-T02", "sub-T02/ses-placebo/func/sub-T02_ses-placebo_task-rest_bold.nii.gz"
 T1W = "sub-T02/anat/sub-T02_T1w.nii.gz"
 
-# What a stage spends in each function it calls itself; what those call counts as theirs.
+# Measures the time that a stage spends in each function that it calls directly, including what
+# that function calls.
 _STAGE = """
 import functools, importlib, inspect, json, resource, sys, time
 sys.path.insert(0, sys.argv[1])
@@ -53,7 +56,7 @@ print(json.dumps({
 
 
 def measure() -> dict[str, float]:
-    """Simulate a person, preprocess them, and compare with the truth."""
+    """Simulate a person, preprocess them, and compare the result with the truth."""
     with tempfile.TemporaryDirectory() as folder:
         bids_dir, derivatives_dir = Path(folder) / "raw", Path(folder) / "derivatives"
         head, truth = _simulate(bids_dir)
@@ -82,7 +85,7 @@ def measure() -> dict[str, float]:
                 if seconds > 0.01 * cost["cpu"]:
                     numbers[f"{stage}_share.{step.strip('_')}"] = seconds / cost["cpu"]
         floor = sum(session["steps"][name] for name in ("open_scan", "save_image", "resample_run"))
-        numbers["session_floor_cpu_seconds"] = floor  # reading, writing, one resampling
+        numbers["session_floor_cpu_seconds"] = floor  # reading, writing, one interpolation
         numbers["session_above_floor"] = session["cpu"] / floor
         matrices = session["matrices"]
         return numbers | _errors(bids_dir, derivatives_dir, head, truth, matrices)
@@ -133,7 +136,7 @@ def _run(folder: str, module: str, stage: str, **arguments) -> dict:
 
 
 def _errors(bids_dir: Path, derivatives_dir: Path, head, truth: dict, matrices: list) -> dict:
-    """Compare where places of the brain were put, and how turned, with how they are."""
+    """Compare the estimated positions and rotations of the brain with the true ones."""
     import nibabel
     import numpy as np
     import pandas as pd
@@ -151,8 +154,8 @@ def _errors(bids_dir: Path, derivatives_dir: Path, head, truth: dict, matrices: 
     normalised = np.linalg.norm(transform_points(places, files["transform"]) - in_t1w, axis=1)
     quality = json.loads(files["quality"].read_text())
 
-    # Volume by volume from the estimated reference to the true one: one and the same matrix, if
-    # the motion is right.
+    # For each volume, the matrix from the estimated reference to the true one. If the motion is
+    # estimated correctly, it is the same for all volumes.
     table = pd.read_csv(raw_twin(SCAN, bids_dir)["motion"], sep="\t")
     centre = np.array(truth["motion"]["centre"])
     to_true = np.array(

@@ -1,7 +1,7 @@
-"""Costs and ratios, measured side by side in one run (`make bench`).
+"""Costs and ratios, measured one after the other in one run (`make bench`).
 
-Prints a table and writes latest.json beside this file. Every ratio compares things run after each
-other on the same data in the same process, one thread against one thread.
+Prints a table and writes latest.json beside this file. Every ratio compares computations that run
+one after the other on the same data in the same process, with one thread each.
 """
 
 import json

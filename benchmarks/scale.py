@@ -1,7 +1,8 @@
-"""Planning a large trial: a dry run with all to do, and the start of one job of a cluster.
+"""Planning a large trial: a dry run with all jobs to do, and the start of one cluster job.
 
-The trial is generated: sheets of a two-by-two crossover, and one simulated session, of which every
-other one's files are hard links, so that planning reads and judges what it would of real scans.
+The trial is generated: the sheets of a two-by-two crossover, and one simulated session. The files
+of all other sessions are hard links to it, so that planning reads and checks as much as with real
+scans.
 """
 
 import multiprocessing
@@ -23,7 +24,7 @@ def write_trial(folder: Path, people: int) -> Path:
     Returns
     -------
     Path
-        Of its configuration.
+        Path of the trial's configuration.
     """
     from crossfc.session import layout
     from crossfc.twin import design as twin
@@ -41,7 +42,7 @@ def write_trial(folder: Path, people: int) -> Path:
     for scan in (scan for row in design[1] for scan in row["scan"].split(";")):
         paths = layout.preprocessed(scan, config["derivatives_dir"], config["space"])
         if not specimen:
-            # In a process of its own: what this one holds would count as memory of those it starts.
+            # In a separate process, as memory used here would count for processes started later.
             own = multiprocessing.get_context("spawn").Process(
                 target=simulate, args=(config, scan, paths)
             )
@@ -58,7 +59,7 @@ def write_trial(folder: Path, people: int) -> Path:
 
 
 def simulate(config: dict, scan: str, paths: dict[str, Path]) -> None:
-    """Simulate one session as the demo's twin does."""
+    """Simulate one session like those of the demo's twin."""
     from crossfc.plan import Plan
     from crossfc.twin import bold as twin_bold
 
@@ -79,7 +80,7 @@ def simulate(config: dict, scan: str, paths: dict[str, Path]) -> None:
 
 
 def planned(config: Path, *arguments: str) -> tuple[float, float, str]:
-    """Return CPU seconds, the largest memory (MB) and what was said by a dry run on one core."""
+    """Do a dry run on one core; return CPU seconds, the largest memory (MB) and its output."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     command = [sys.executable, "-m", "snakemake", "-n", "--cores", "1", *arguments]
     command += ["--configfile", str(config)]
@@ -90,10 +91,10 @@ def planned(config: Path, *arguments: str) -> tuple[float, float, str]:
 
 
 def measure() -> dict[str, float]:
-    """Measure the dry run of 2,000 x 2 sessions, and of a quarter of them; and one job's start.
+    """Measure the dry run of 2,000 x 2 sessions and of a quarter of them, and the start of one job.
 
-    A job of a cluster starts Snakemake, parses the Snakefile with its sheets and plans itself
-    before its script is started.
+    A cluster job starts Snakemake, parses the Snakefile and the sheets, and plans itself, before
+    its script starts.
     """
     numbers = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Planning a study of 50 people: seconds of a dry run with everything to do, and with nothing."""
+"""Planning a study of 50 people: seconds of a dry run with all jobs to do, and with none."""
 
 import os
 import subprocess
@@ -13,10 +13,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def measure() -> dict[str, float]:
-    """Measure the dry run of 29 + 21 people before anything is done, and after everything is.
+    """Measure the dry run of 29 + 21 people before any job has run, and after all have.
 
-    The second needs outputs with Snakemake's record of how they were made; the files are empty
-    and `--touch` writes the records, as a run does.
+    The second dry run needs outputs and Snakemake's records of how they were made. The files are
+    empty, and `--touch` writes the records as a run does.
     """
     from crossfc.twin import design as twin
 

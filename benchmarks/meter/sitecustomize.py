@@ -1,7 +1,7 @@
-"""Found by every Python that is started with this folder on PYTHONPATH: counts its CPU seconds.
+"""Counts the CPU seconds of every Python process started with this folder on PYTHONPATH.
 
-At its end, a process adds a line to the file that METER names: script, CPU seconds of itself and of
-its children, and how many of its own went into starting and importing.
+When a process ends, it adds a line to the file named by the variable METER: its script, the CPU
+seconds of itself and of its children, and how many of its own were spent on starting and importing.
 """
 
 import atexit

@@ -1,1 +1,1 @@
-"""The clinic: scores, their change, and what goes with it."""
+"""The clinical scores, their change, and its correlation with the change of connectivity."""

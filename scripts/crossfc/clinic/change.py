@@ -1,11 +1,11 @@
-"""Change between the treatments: of the clinical scores and of the a-priori targets.
+"""Change between the treatments, of clinical scores and of the connectivity with a-priori targets.
 
-Everything here is D = active - control of one person, so a scale on which lower is better shows
-improvement as a negative D. No direction is flipped: which way is better is in ``scales.tsv``.
+A change is always D = active - control of one person. On a scale on which lower is better,
+improvement is a negative D. No sign is flipped; ``scales.tsv`` states which direction is better.
 
-Where people had the treatments in both orders, the effect of the drug is the one adjusted for
-period, with its own interval and p: the mean of D holds part of the period effect as soon as the
-orders are not equally many (Senn 2002, Cross-over Trials in Clinical Research, ch. 3).
+If both orders of treatments occur, the effect of the drug is the one adjusted for period, with its
+own interval and p, because the plain mean of D contains part of the period effect whenever the two
+orders are not equally frequent (Senn 2002, Cross-over Trials in Clinical Research, ch. 3).
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from crossfc.fault import Fault
 from crossfc.tie import difference, rank_sum_p, rounded, signed_rank_p
 from crossfc.trial.sequence import sequence_code
 
-# Variation below this share of the values' size is rounding, not variation.
+# Variation below this share of the values' size counts as rounding.
 _ROUNDING = 1e-12
 
 FEWEST = 3
@@ -26,7 +26,7 @@ _ALIKE = "the change does not vary among people of the same order"
 
 
 class Test(NamedTuple):
-    """One t-test with the 95 % interval of its estimate; NaN where it cannot be computed."""
+    """One t-test with the 95 % interval of its estimate; NaN for what cannot be computed."""
 
     __test__ = False  # not a test case for pytest
 
@@ -47,7 +47,7 @@ def require(table: pd.DataFrame, columns: Sequence[str], name: str) -> None:
     Raises
     ------
     Fault
-        Naming the table and the missing columns.
+        If a column is missing; the message names the table and the missing columns.
     """
     missing = [column for column in columns if column not in table.columns]
     if missing:
@@ -55,11 +55,12 @@ def require(table: pd.DataFrame, columns: Sequence[str], name: str) -> None:
 
 
 def one_sample(values: np.ndarray) -> Test:
-    """Test a mean against zero (Student); of differences this is the paired t-test.
+    """Test a mean against zero (Student); for differences, this is the paired t-test.
 
     Parameters
     ----------
     values : ndarray, shape (n,)
+        One value per person.
 
     Returns
     -------
@@ -72,9 +73,17 @@ def one_sample(values: np.ndarray) -> Test:
 
 
 def welch(first: np.ndarray, second: np.ndarray) -> Test:
-    """Test the difference of two means with unequal variances (Welch 1947), first - second.
+    """Test the difference of two means, first - second, with unequal variances (Welch 1947).
 
-    NaN as in :func:`one_sample`; each sample needs two people.
+    Parameters
+    ----------
+    first, second : ndarray, shape (n,)
+        Values of two groups of people; the groups may differ in size.
+
+    Returns
+    -------
+    Test
+        All but the estimate is NaN if a sample has fewer than two people or if neither varies.
     """
     from scipy import stats
 
@@ -88,11 +97,20 @@ def welch(first: np.ndarray, second: np.ndarray) -> Test:
 
 
 def wilcoxon_p(differences: np.ndarray) -> float:
-    """P of Wilcoxon's signed ranks, two-sided and exact; see `crossfc.tie.signed_rank_p`.
+    """Compute the p of Wilcoxon's signed ranks, two-sided and exact.
 
-    Differences of zero are left out before ranking; equal ones, which are told after rounding at
-    the decimals that the numbers have, share their mean rank. NaN for fewer than three people or
-    where every difference is zero.
+    Differences of zero are left out before ranking. Equal differences share their mean rank; they
+    are compared after rounding to the decimals of the numbers. See `crossfc.tie.signed_rank_p`.
+
+    Parameters
+    ----------
+    differences : ndarray, shape (n,)
+        One difference per person.
+
+    Returns
+    -------
+    float
+        NaN for fewer than three people or if every difference is zero.
     """
     differences = rounded(differences)
     if len(differences) < FEWEST or not np.any(differences):
@@ -101,23 +119,25 @@ def wilcoxon_p(differences: np.ndarray) -> float:
 
 
 def adjusted_wilcoxon_p(differences: np.ndarray, code: np.ndarray) -> float:
-    """Test the drug by ranks, adjusted for period (Koch 1972, Biometrics 28:577), exact.
+    """Test the drug by ranks, adjusted for period (Koch 1972, Biometrics 28:577), exactly.
 
-    Period 1 minus period 2 is D of who had the active treatment first and -D of who had the
-    control first; without an effect of the drug both are the period's alone, whatever it is. The
-    two orders are compared in it by Wilcoxon's rank sum; see `crossfc.tie.rank_sum_p`.
+    The difference period 1 - period 2 is D for people who had the active treatment first, and -D
+    for people who had the control first. Without an effect of the drug, both contain only the
+    period effect, of any size. So the two orders are compared in this difference by Wilcoxon's
+    rank sum; see `crossfc.tie.rank_sum_p`.
 
     Parameters
     ----------
     differences : ndarray, shape (n,)
         D = active - control.
     code : ndarray, shape (n,)
-        -1 active first, +1 control first; NaN are left out.
+        -1 for active first, +1 for control first; people with NaN are left out.
 
     Returns
     -------
     float
-        NaN with fewer than three people of known order, with one order, or where all are equal.
+        Two-sided p; NaN with fewer than three people of known order, with one order only, or if
+        all differences are equal.
     """
     known = np.isfinite(code)
     by_period = rounded(-code[known] * differences[known], differences)
@@ -130,20 +150,20 @@ def adjusted_wilcoxon_p(differences: np.ndarray, code: np.ndarray) -> float:
 def paired_scores(
     scores: pd.DataFrame, groups: Sequence[str], scales: Sequence[str]
 ) -> pd.DataFrame:
-    """Say for every person and scale whether there is a pair of scores.
+    """List for every person and scale whether there is a pair of scores.
 
     Parameters
     ----------
     scores : DataFrame
         participant_id, group, sequence, scale, active, control; one row per person and scale.
     groups, scales : sequence of str
-        The labels to keep, in the order wanted.
+        Labels to keep, in the order wanted.
 
     Returns
     -------
     DataFrame
         scale, group, participant_id, sequence, active, control, delta, used, reason: the table
-        ``clinic/scores.tsv``. A scale nobody of a group was scored on gives no rows there.
+        ``clinic/scores.tsv``. A group has no rows for a scale on which nobody of it was scored.
 
     Raises
     ------
@@ -188,36 +208,42 @@ def clinical_change(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Test what the drug changed in each scale, within each group.
 
-    ``adjusted_*``: the intercept of D ~ 1 + sequence code (-1 active first, +1 control first, not
-    centred), n - 2 degrees of freedom: the effect of the drug, free of the period's, and the one
-    to tell where it is known; ``adjusted_wilcoxon_p`` is its test by ranks
-    (`adjusted_wilcoxon_p`). ``period_*``: the slope, period 2 minus period 1. ``carryover_*``:
-    the sum active + control, active first minus control first, with the two-sample t of pooled
-    variance (Grizzle 1965). It is a diagnostic: nothing is switched by it (Freeman 1989). These
-    are of the ``adjusted_n`` people whose order is known. ``mean``, ``sd`` and their interval:
-    D = active - control of everybody, not adjusted, with ``unadjusted_t``, ``unadjusted_df`` and
-    ``unadjusted_p`` of the paired t-test and ``unadjusted_wilcoxon_p`` of the signed ranks of D
-    (`wilcoxon_p`): to be told only where ``unadjusted_because`` has a reason. ``*_low`` and
-    ``*_high`` are the limits of 95 % intervals by Student's t.
+    Columns of the table, where D = active - control. ``*_low`` and ``*_high`` are the limits of
+    95 % intervals by Student's t.
+
+    - ``adjusted_*``: the effect of the drug, free of the period effect, to be reported where it is
+      known: the intercept of D ~ 1 + sequence code (-1 active first, +1 control first, not
+      centred), with n - 2 degrees of freedom. ``adjusted_wilcoxon_p`` is its test by ranks
+      (`adjusted_wilcoxon_p`).
+    - ``period_*``: the slope of this model, period 2 minus period 1.
+    - ``carryover_*``: the sum active + control, compared as active first minus control first, by
+      the two-sample t with pooled variance (Grizzle 1965). It is a diagnostic only: no analysis
+      is chosen by it (Freeman 1989).
+    - ``adjusted_n``: number of people of known order, to whom all of the above refers.
+    - ``mean``, ``sd`` and their interval: D of everybody, not adjusted, with the paired t-test
+      (``unadjusted_t``, ``unadjusted_df``, ``unadjusted_p``) and the signed ranks of D
+      (``unadjusted_wilcoxon_p``; `wilcoxon_p`). To be reported only if ``unadjusted_because``
+      gives a reason.
 
     Parameters
     ----------
     scores : DataFrame
         participant_id, group, sequence, scale, active, control; one row per person and scale.
     treatments : mapping
-        ``active`` and ``control`` to their names, as in the sequence labels.
+        Names of ``active`` and ``control``, as in the sequence labels.
     groups, scales : sequence of str
-        In the order of the rows. A scale nobody of a group was scored on twice has no row.
+        Labels in the order of the rows. A group has no row for a scale on which nobody of it was
+        scored twice.
 
     Returns
     -------
     table : DataFrame
-        The table ``clinic/change.tsv``, one row per scale and group. NaN where a number cannot
-        be computed: fewer than three people (of known order, where it matters), no variation, an
-        order of treatments that is the same for all; ``unadjusted_because`` then says why there
-        is no adjusted test.
+        The table ``clinic/change.tsv``, one row per scale and group. Numbers that cannot be
+        computed are NaN: with fewer than three people (of known order, where it matters), without
+        variation, or if all have the same order of treatments. ``unadjusted_because`` gives the
+        reason if there is no adjusted test.
     notes : list of str
-        Why there are NaN, and who is not in the numbers that need the order.
+        Reasons for NaN, and who is left out of the numbers that need the order.
     """
     active, control = treatments["active"], treatments["control"]
     pairs = paired_scores(scores, groups, scales)
@@ -291,7 +317,7 @@ def clinical_change(
 
 
 def _numbers(test: Test, name: str) -> dict[str, float]:
-    """Return a test as columns of a table."""
+    """Return the numbers of a test as columns of a table."""
     return {
         f"{name}_estimate": test.estimate,
         f"{name}_low": test.low,
@@ -303,16 +329,21 @@ def _numbers(test: Test, name: str) -> dict[str, float]:
 
 
 def no_order(code: np.ndarray, treatments: Mapping[str, str], fewest: int = FEWEST) -> str:
-    """Explain why an effect cannot be adjusted for the order of treatments; empty where it can.
+    """Explain why an effect cannot be adjusted for the order of treatments.
 
     Parameters
     ----------
     code : ndarray, shape (n,)
-        `crossfc.trial.sequence.sequence_code` of each person, NaN where it is not known.
+        `crossfc.trial.sequence.sequence_code` of each person; NaN if it is not known.
     treatments : mapping
-        ``active`` and ``control`` to their names.
+        Names of ``active`` and ``control``.
     fewest : int
-        People that the adjusted test takes.
+        Smallest number of people for the adjusted test.
+
+    Returns
+    -------
+    str
+        The reason; empty if the effect can be adjusted.
     """
     known = code[np.isfinite(code)]
     if len(code) < fewest:
@@ -336,13 +367,15 @@ def change_between_groups(
 ) -> pd.DataFrame:
     """Test group by drug on the scales: the first group's change minus the second's.
 
-    ``adjusted_*``: the difference in D ~ group + sequence code, with a variance of its own for
-    each group (`crossfc.group.inference.welch`, Satterthwaite's degrees of freedom), as the maps
-    are compared: what to tell where it is known. ``g``, ``g_low``, ``g_high``: this difference by
-    the standard deviation within groups and orders, the mean of the two groups' variances (Hedges'
-    g that fits Welch's test, `crossfc.group.inference.effect.hedges_g_welch`), with its interval;
-    of the difference that is not adjusted where there is no adjusted one. ``unadjusted_…``: Welch's
-    t of D, not adjusted, to be told only where ``unadjusted_because`` has a reason.
+    - ``adjusted_*``: the difference of the groups in D ~ group + sequence code, to be reported
+      where it is known. Each group has its own variance (`crossfc.group.inference.welch`,
+      Satterthwaite's degrees of freedom), as in the comparison of maps.
+    - ``g``, ``g_low``, ``g_high``: Hedges' g of this difference with its interval, in the form
+      that fits Welch's test (`crossfc.group.inference.effect.hedges_g_welch`): divided by the root
+      of the mean of the two groups' variances within orders. If there is no adjusted difference,
+      it is that of the unadjusted one.
+    - ``unadjusted_…``: Welch's t of D, not adjusted, to be reported only if
+      ``unadjusted_because`` gives a reason.
 
     Parameters
     ----------
@@ -355,8 +388,8 @@ def change_between_groups(
     -------
     DataFrame
         scale, group (``<patients>-<controls>``), n and mean of each group, adjusted_n (both
-        groups), the two tests with 95 % intervals, and ``unadjusted_because``. Scales that one
-        group was not scored on are left out; with one group the table is empty.
+        groups), the two tests with 95 % intervals, and ``unadjusted_because``. A scale on which
+        one group was not scored is left out. With one group, the table is empty.
     """
     columns = ["scale", "group", *(f"n_{g}" for g in groups), *(f"mean_{g}" for g in groups)]
     columns += ["adjusted_n", *_numbers(_NO_TEST, "adjusted"), "unadjusted_because"]
@@ -392,22 +425,24 @@ def change_between_groups(
 def adjusted_change(
     delta: np.ndarray, code: np.ndarray, treatments: Mapping[str, str]
 ) -> tuple[Test, int, str]:
-    """Test the mean of D within a group, given the order: the intercept of D ~ 1 + code.
+    """Test the mean of D within a group, adjusted for order: the intercept of D ~ 1 + code.
 
     Parameters
     ----------
-    delta, code : ndarray, shape (n,)
-        D and `crossfc.trial.sequence.sequence_code`, NaN where it is not known.
+    delta : ndarray, shape (n,)
+        D = active - control of each person.
+    code : ndarray, shape (n,)
+        `crossfc.trial.sequence.sequence_code` of each person; NaN if it is not known.
     treatments : mapping
-        ``active`` and ``control`` to their names.
+        Names of ``active`` and ``control``.
 
     Returns
     -------
     test : Test
     n : int
-        People in it; 0 where there is none.
+        Number of people in the test; 0 if there is no test.
     because : str
-        Why there is none.
+        Why there is no test; empty if there is one.
     """
     because = no_order(code, treatments)
     if because:
@@ -419,7 +454,7 @@ def adjusted_change(
 
 
 def _by_order(values: np.ndarray, code: np.ndarray) -> list[Test]:
-    """Fit values ~ 1 + code to people of known order; both orders must be there."""
+    """Fit values ~ 1 + code to the people of known order, who must be of both orders."""
     known = np.isfinite(code)
     design = np.column_stack([np.ones(int(known.sum())), code[known]])
     return _least_squares(design, values[known])
@@ -432,28 +467,31 @@ def adjusted_difference(
     groups: Sequence[str],
     treatments: Mapping[str, str],
 ) -> tuple[Test, tuple[float, float, float], int, str]:
-    """Compare groups with the order in the model.
+    """Compare two groups with the order of treatments in the model.
 
     Parameters
     ----------
     delta : ndarray, shape (n,)
+        D = active - control of each person.
     first : ndarray of bool, shape (n,)
-        Whether somebody is of the first group.
+        True for people of the first group.
     code : ndarray, shape (n,)
-        `crossfc.trial.sequence.sequence_code`, NaN where it is not known.
+        `crossfc.trial.sequence.sequence_code` of each person; NaN if it is not known.
     groups : sequence of str
+        Labels of the two groups.
     treatments : mapping
-        ``active`` and ``control`` to their names.
+        Names of ``active`` and ``control``.
 
     Returns
     -------
     test : Test
+        Of the first group's mean minus the second's.
     g : tuple of float
-        Hedges' g with its limits.
+        Hedges' g, and the lower and upper limit of its interval.
     n : int
-        People in it; 0 where there is no test.
+        Number of people in the test; 0 if there is no test.
     because : str
-        Why there is none.
+        Why there is no test; empty if there is one.
     """
     no_size = (np.nan,) * 3
     known = np.isfinite(code)
@@ -495,20 +533,21 @@ def _group_difference(
 
 
 def connectivity_change(targets: pd.DataFrame, treatments: Mapping[str, str]) -> pd.DataFrame:
-    """Take the change of each seed and target from the table of sessions.
+    """Compute the change of each seed and target from the table of sessions.
 
     Parameters
     ----------
     targets : DataFrame
-        ``targets.tsv``: participant_id, treatment, seed, target, fisher_z (long).
+        The long table ``targets.tsv``: participant_id, treatment, seed, target, fisher_z.
     treatments : mapping
-        ``active`` and ``control`` to their names.
+        Names of ``active`` and ``control``.
 
     Returns
     -------
     DataFrame
-        Rows participant_id, columns (seed, target) in the order of the table, values fisher_z
-        active - control; NaN where either is missing or not finite (a target inside its seed).
+        One row per participant_id, one column per (seed, target), in the order of the table.
+        Values are Fisher z, active - control; NaN if either is missing or not finite (a target
+        inside its seed).
 
     Raises
     ------
@@ -547,7 +586,7 @@ def _constant(values: np.ndarray) -> bool:
 
 
 def _test(estimate: float, error: float, df: float) -> Test:
-    """Student's t of an estimate with its standard error, and its 95 % interval."""
+    """Return Student's t of an estimate with its standard error, and its 95 % interval."""
     from scipy import stats
 
     half, t = stats.t.isf(0.025, df) * error, estimate / error
@@ -556,9 +595,9 @@ def _test(estimate: float, error: float, df: float) -> Test:
 
 
 def _least_squares(design: np.ndarray, values: np.ndarray) -> list[Test]:
-    """Fit values ~ design; one Test per column. Needs a design of full rank."""
+    """Fit values ~ design; return one Test per column. The design must have full rank."""
     n, k = design.shape
-    # A mean alone is taken as such: least squares would leave it a rounding error off.
+    # A model with only a mean uses the mean itself, as least squares would add a rounding error.
     estimates = (
         np.array([values.mean()]) if k == 1 else np.linalg.lstsq(design, values, rcond=None)[0]
     )

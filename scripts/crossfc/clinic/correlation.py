@@ -1,13 +1,13 @@
-"""Change with change: does connectivity change with the symptoms, over people?
+"""Change with change: is the change of connectivity correlated with the change of symptoms?
 
-Both sides are active - control. Nothing is flipped by the direction of a scale: a positive r with
-a scale on which lower is better means that more connectivity went with worse symptoms.
+Both changes are active - control. No sign is flipped by the direction of a scale: on a scale on
+which lower is better, a positive r means that more connectivity went with worse symptoms.
 
-Both changes hold the period effect, with the sign of the person's order of treatments: where
+Both changes contain the period effect, with the sign of the person's order of treatments. If
 connectivity and scores both drift from the first session to the second, their changes correlate
-over people without any tie (Senn 2002, Cross-over Trials in Clinical Research, ch. 3). So the
-correlation that is told, its interval, p and q are given the order, where it is known and differs;
-the plain one stands beside it.
+over people although they are unrelated (Senn 2002, Cross-over Trials in Clinical Research, ch. 3).
+So the reported correlation, its interval, p and q are adjusted for the order wherever it is known
+and differs between people; the plain correlation is given beside it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,9 +33,9 @@ from crossfc.trial.sequence import sequence_code
 
 FEWEST = 4
 
-# The skipped correlation looks for outliers anew in every shuffle, and everybody is left out in
-# turn; the first thousand shuffles resolve p to 0.001, which is enough for a number that only
-# checks another one.
+# The skipped correlation searches for outliers in every shuffle, and leave-one-out repeats a test
+# for every person. Both use only the first thousand shuffles: they resolve p to 0.001, which is
+# enough for numbers that only check others.
 _FEWER_SHUFFLES = 1000
 
 _LEVEL = 0.05
@@ -64,7 +64,7 @@ _ESTIMATES = (
 
 
 class ClinicalCorrelation(NamedTuple):
-    """What :func:`clinical_correlation` gives: three tables and notes."""
+    """The result of :func:`clinical_correlation`: three tables and notes."""
 
     table: pd.DataFrame
     points: pd.DataFrame
@@ -85,61 +85,64 @@ def clinical_correlation(
 ) -> ClinicalCorrelation:
     """Correlate the change of connectivity with the change of scores, within each group.
 
-    One set of shuffles serves all tests; where a score is missing the same shuffles are taken of
-    who is left; where people can be arranged in no more than ``n_permutations`` ways all
-    arrangements are taken. Given the order of treatments, people change places within their order.
+    All tests share one set of shuffles. Where values are missing, each shuffle is restricted to the
+    remaining people. If people can be arranged in at most ``n_permutations`` ways, all arrangements
+    are used. With adjustment for the order of treatments, people change places only with people of
+    the same order.
 
-    - ``r``, ``ci_low``, ``ci_high``, ``p_permutation``: the correlation that is told, with the
-      order of treatments in the model where it is known and differs among the people (who are
-      then those of known order; ``adjusted_for``, ``unadjusted_because``), with its interval of
-      95 % and p (`crossfc.clinic.studentised.Studentised`). Fewer than eight people have no
-      interval (``no_interval_because``).
-    - ``q_fdr`` after Benjamini & Hochberg (1995) on ``p_permutation`` over all seeds, targets and
+    - ``r``, ``ci_low``, ``ci_high``, ``p_permutation``: the reported correlation, with its 95 %
+      interval and p (`crossfc.clinic.studentised.Studentised`). The order of treatments is in the
+      model if it is known and differs between people; people of unknown order are then left out
+      (``adjusted_for``, ``unadjusted_because``). With fewer than eight people there is no interval
+      (``no_interval_because``).
+    - ``q_fdr``: from ``p_permutation`` by Benjamini & Hochberg (1995) over all seeds, targets and
       scales of the group; ``n_tests`` is their number.
     - ``loo_min``, ``loo_max``: the range of r when each person in turn is left out.
-      ``n_decisive``: how many people there are without whom alone p lies on the other side of
-      0.05; ``decisive_…``: who of them changes p most, and r and p without this person.
+      ``n_decisive``: number of people whose removal alone moves p across 0.05; ``decisive_…``:
+      the one of them who changes p most, and r and p without this person.
     - Spearman's rho, the percentage-bend and the skipped correlation
-      (:mod:`crossfc.clinic.robust_correlation`), each with p by the same shuffles; where r is
-      adjusted, of changes from which the median of each order was taken, as an outlier would move
-      the mean. Their p are exact where one side is independent of the other.
-    - The partial correlation given the order and the covariates (``partial_covariates``), with p
-      as that of r. A covariate that is missing for someone, constant, or a sum of the others is
-      dropped and a note says so.
-    - ``pearson_r``, ``pearson_p``, ``pearson_n``: not adjusted, of everybody with both changes.
+      (:mod:`crossfc.clinic.robust_correlation`), each with p from the same shuffles. If r is
+      adjusted, the median of each order is first subtracted from the changes (an outlier would
+      move the mean). These p are exact if the two changes are independent.
+    - The partial correlation, adjusted for the order and the covariates (``partial_covariates``),
+      with p computed as for r. A covariate that is missing for someone, is constant, or follows
+      from the others is dropped, and a note says so.
+    - ``pearson_r``, ``pearson_p``, ``pearson_n``: not adjusted, over everybody with both changes.
 
     Parameters
     ----------
     targets : DataFrame
-        ``targets.tsv``: participant_id, treatment, seed, target, fisher_z (long).
+        The long table ``targets.tsv``: participant_id, treatment, seed, target, fisher_z.
     people : DataFrame
-        ``people.tsv``: participant_id, group, sequence, the covariates and ``delta_<scale>``. The
-        people with both sessions; nobody else is looked up in ``targets``.
+        The table ``people.tsv``: participant_id, group, sequence, the covariates and
+        ``delta_<scale>``, of the people with both sessions; only these are looked up in
+        ``targets``.
     treatments : mapping
-        ``active`` and ``control`` to their names.
+        Names of ``active`` and ``control``.
     groups, scales : sequence of str
-        In the order wanted. A scale nobody of a group has a change of gives no rows there.
+        Labels in the order wanted. A group has no rows for a scale of which nobody has a change.
     pairs : sequence of (seed, target), optional
-        What to test; all in ``targets`` by default.
+        Pairs to test; by default all in ``targets``.
     covariates : sequence of str
-        Columns of ``people``.
+        Columns of ``people`` for the partial correlation.
     n_permutations : int
         Number of shuffles.
     random_seed : int
-        The same number gives the same tables.
+        The same random seed gives the same tables.
 
     Returns
     -------
     ClinicalCorrelation
-        ``table`` (``clinic/correlation.tsv``), ``points`` (``clinic/points.tsv``; adjusted
-        changes are those without the difference of the orders' means), ``left`` (who is not in
-        which test, with the reason) and ``notes``. Numbers that cannot be computed are NaN (fewer
-        than four people, no variation, fewer than ten for the skipped correlation).
+        ``table`` (``clinic/correlation.tsv``), ``points`` (``clinic/points.tsv``; in adjusted
+        changes, the difference between the orders' means is removed), ``left`` (who is missing
+        from which test, with the reason) and ``notes``. Numbers that cannot be computed are NaN
+        (fewer than four people, no variation, fewer than ten people for the skipped correlation).
 
     Raises
     ------
     Fault
-        If a column is missing, a pair is not in the table, or a person has two sessions alike.
+        If a column is missing, a pair is not in the table, or a person has two sessions with the
+        same treatment.
     """
     deltas = [f"delta_{scale}" for scale in scales]
     require(people, ["participant_id", "group", "sequence", *deltas], "the table of people")
@@ -224,13 +227,13 @@ def clinical_correlation(
     table = pd.DataFrame(rows, columns=COLUMNS)
     keys = ["seed", "target", "scale", "group"]
     points = pd.concat(points, ignore_index=True) if points else pd.DataFrame(columns=POINTS)
-    # In the order of the table, which patterns of missing scores are not.
+    # Sorted like the table, as the loop above ran over patterns of missing values.
     points = table[keys].merge(points, on=keys, how="inner")
     return ClinicalCorrelation(table, points[POINTS], left, notes)
 
 
 class _Arrangements:
-    """Arrangements of a group, within the orders of treatments and over all, shared by tests."""
+    """Shuffles of a group, within orders of treatments and over all people, shared by all tests."""
 
     def __init__(self, code: np.ndarray, wanted: int, random_seed: int) -> None:
         self._wanted = wanted
@@ -240,7 +243,7 @@ class _Arrangements:
         self._within = shuffles_within(code[self._known], wanted, random_seed)
 
     def of(self, who: np.ndarray, adjusted: bool) -> np.ndarray:
-        """Return those of some people; adjusted: all of them are of known order."""
+        """Return the shuffles of the people ``who``; if ``adjusted``, all have a known order."""
         if not adjusted:
             return shuffles_among(self._all, who, self._wanted)
         known = self._known
@@ -250,7 +253,7 @@ class _Arrangements:
 def _tested(
     x: np.ndarray, y: np.ndarray, blocks: np.ndarray, shuffles: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return r and p, NaN of too few people."""
+    """Compute r and p, each of shape (k, m); NaN with too few people."""
     if len(x) < FEWEST:
         return (np.full((x.shape[1], y.shape[1]), np.nan),) * 2
     found = Studentised(rounded_columns(x), rounded_columns(y), nuisance_basis(blocks), shuffles)
@@ -265,7 +268,7 @@ def _without_one(
     arrangements: _Arrangements,
     adjusted: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Compute r and p again without each person: two arrays (n, k, m)."""
+    """Compute r and p again without each person, each of shape (n, k, m)."""
     r, p = np.full((2, int(who.sum()), x.shape[1], y.shape[1]), np.nan)
     for number, person in enumerate(np.flatnonzero(who)):
         others = who.copy()
@@ -276,7 +279,7 @@ def _without_one(
 
 
 def _decisive(p: float, ids: np.ndarray, r_without: np.ndarray, p_without: np.ndarray) -> dict:
-    """Say without whom alone p lies on the other side of 0.05, and what r and p are then."""
+    """Find the person whose removal alone moves p across 0.05, with r and p without them."""
     significant = p < _LEVEL
     known = np.isfinite(p_without) & np.isfinite(p)
     turned = np.flatnonzero(known & ((p_without < _LEVEL) != significant))
@@ -309,19 +312,21 @@ def correlate(
     Parameters
     ----------
     x : ndarray, shape (n, k)
+        Changes of connectivity (Fisher z), one column per seed and target.
     y : ndarray, shape (n, m)
+        Changes of scores, one column per scale.
     covariates : ndarray, shape (n, c)
-        For the partial correlation, without the constant; c may be 0.
+        Covariates of the partial correlation, without the constant; c may be 0.
     shuffles : ndarray of int, shape (p, n)
-        Each row an arrangement of the people within their blocks, without the observed one where
-        it is exhaustive.
+        Each row is an arrangement of the people within their blocks; the observed arrangement is
+        not included if these are all.
     blocks : ndarray, shape (n,), optional
-        The order of treatments to adjust for; all alike by default.
+        Each person's order of treatments, to adjust for; by default all are in one block.
 
     Returns
     -------
     dict of ndarray, shape (k, m)
-        The numbers of the table, NaN where they cannot be computed.
+        The numbers of the table by name; NaN where they cannot be computed.
     """
     from scipy import stats
 
@@ -330,7 +335,8 @@ def correlate(
     if n < FEWEST:
         return result
     blocks = np.zeros(n) if blocks is None else blocks
-    # Equal changes are to share a rank, and who lies as far from a median as others is no outlier.
+    # Rounded, so that equal changes share a rank, and equal distances from a median are treated
+    # alike when outliers are searched.
     x, y = rounded_columns(x), rounded_columns(y)
     told = Studentised(x, y, nuisance_basis(blocks), shuffles)
     result |= {"r": told.r, "p_permutation": told.p, "ci_low": told.low, "ci_high": told.high}
@@ -355,14 +361,14 @@ def correlate(
         result["skipped_r"][i, j] = observed
         if np.isfinite(observed):
             shuffled = np.abs(skipped(x[:, i], y[few, j]))
-            # A shuffle that leaves nothing to correlate counts against us.
+            # A shuffle without a correlation (NaN) counts as an exceedance, which makes p larger.
             reached = ~(shuffled < abs(observed) - TIE)
             result["skipped_p"][i, j] = (1 + reached.sum()) / (1 + len(few))
     return result
 
 
 def _without_medians(values: np.ndarray, blocks: np.ndarray) -> np.ndarray:
-    """Take the median of each block out, where there are several."""
+    """Subtract the median of each block, if there are several blocks."""
     levels = np.unique(blocks)
     if len(levels) < 2:
         return values
@@ -373,7 +379,10 @@ def _without_medians(values: np.ndarray, blocks: np.ndarray) -> np.ndarray:
 
 
 def _patterns(known: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Columns that are known for the same people, with these people; unknown columns left out."""
+    """Group the columns that are known for the same people; return each group with these people.
+
+    Columns that are known for nobody are left out.
+    """
     found: dict[bytes, list[int]] = {}
     for column in np.flatnonzero(known.any(axis=0)):
         found.setdefault(known[:, column].tobytes(), []).append(column)
@@ -383,7 +392,7 @@ def _patterns(known: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
 def _covariates(
     members: pd.DataFrame, names: Sequence[str], where: str, notes: list[str]
 ) -> tuple[np.ndarray, list[str]]:
-    """Take the covariates that can be used for these people; say why others cannot."""
+    """Select the covariates that can be used for these people; a note explains each that cannot."""
     chosen, used = np.zeros((len(members), 0)), []
     for name in names:
         known = name in members.columns
@@ -408,7 +417,7 @@ def _covariates(
 
 
 def _missing(members, group, z, scores, pairs, scales) -> list[dict]:
-    """Name who lacks a score that others of the group have, or a pair of seed and target."""
+    """List the people who lack a change of score, or of a seed and target, that others have."""
     left = []
     whats = [*scales, *(f"{seed} to {target}" for seed, target in pairs)]
     for column, what in zip(np.column_stack([scores, z]).T, whats, strict=True):
@@ -428,7 +437,7 @@ def _points(
     blocks: np.ndarray,
     who: np.ndarray,
 ) -> pd.DataFrame:
-    """List the people behind one row of the table."""
+    """List the people behind one row of the table, with their changes."""
     table = members[["participant_id", "sequence"]].assign(delta_fisher_z=z, delta_score=score)
     table = table.assign(
         adjusted_delta_fisher_z=_adjusted(z, blocks, who),
@@ -439,7 +448,7 @@ def _points(
 
 
 def _adjusted(values: np.ndarray, blocks: np.ndarray, who: np.ndarray) -> np.ndarray:
-    """Move each order's mean to the mean of the orders' means; NaN of who is not in r."""
+    """Move each order's mean to the mean of the orders' means; NaN for people who are not in r."""
     moved = np.where(who, values, np.nan)
     means = {level: values[who & (blocks == level)].mean() for level in np.unique(blocks[who])}
     if len(means) > 1:
@@ -449,7 +458,7 @@ def _adjusted(values: np.ndarray, blocks: np.ndarray, who: np.ndarray) -> np.nda
 
 
 def _false_discovery(rows: list[dict]) -> None:
-    """Add q and the number of tests, over the rows that have a p."""
+    """Add q and the number of tests to the rows; tests are the rows that have a p."""
     from scipy import stats
 
     p = np.array([row["p_permutation"] for row in rows], dtype=float)

@@ -1,6 +1,7 @@
-"""Mixed models on the a-priori targets, so that people with one session count too.
+"""Mixed models of the connectivity with a-priori targets, which include people with one session.
 
-A check on the analyses of pairs, not a replacement: pairs need no model of the variances.
+They are a check on the analyses of pairs and do not replace them, as pairs need no model of the
+variances.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,55 +17,55 @@ COLUMNS = [
     *("seed", "target", "term", "estimate", "se", "t", "df", "p", "n_people", "n_sessions"),
     *("converged", "note"),
 ]
-# Of a variance: what is left of the rows that tell it when the terms are fitted. With less, the
-# groups share one.
+# Smallest residual degrees of freedom from which a group's variance is estimated. With less, the
+# groups share their variances.
 _LEAST_FREEDOM = 2.0
 _ITERATIONS = 200
-_SMALLEST = 1e-6  # ratio of two variances; with less the smaller counts as zero
+_SMALLEST = 1e-6  # smallest ratio of two variances; below it, the smaller counts as zero
 
 
 def mixed_model(
     targets: pd.DataFrame, treatments: Mapping[str, str], groups: Sequence[str]
 ) -> pd.DataFrame:
-    """Fit fisher_z ~ group * drug + period for each seed and target, people having a covariance.
+    """Fit fisher_z ~ group * drug + period for each seed and target, with covariance within people.
 
-    Drug is +0.5 for the active treatment and -0.5 for the control, group +0.5 for patients and
-    -0.5 for controls, period +0.5 for the second and -0.5 for the first. So ``drug`` is the mean
-    of the drug effects of the groups, ``group_by_drug`` the effect in patients minus that in
-    controls, ``group`` the difference at the mean of both treatments, and ``period`` is period 2
-    minus period 1.
+    Drug is coded +0.5 for the active treatment and -0.5 for the control, group +0.5 for patients
+    and -0.5 for controls, period +0.5 for the second and -0.5 for the first. So ``drug`` is the
+    mean of the groups' drug effects, ``group_by_drug`` the effect in patients minus that in
+    controls, ``group`` the difference of the groups averaged over both treatments, and ``period``
+    is period 2 minus period 1.
 
-    Each group has variances of its own, one of what the two sessions of a person share and one of
-    what they do not. This is a random intercept per person with variances by group, but for one
-    thing: the sessions of a person may be less alike than those of two people, for which a random
-    intercept would need a negative variance. Fitted by restricted maximum likelihood (REML); t
-    has the standard error and the degrees of freedom of Kenward and Roger (1997, Biometrics
-    53:983). In complete pairs without a period, ``drug`` of one group is the paired t test, and
-    ``group_by_drug`` Welch's.
+    Each group has two variances of its own: of what the two sessions of a person have in common,
+    and of what differs between them. This equals a random intercept per person with variances by
+    group, with one exception: the sessions of a person may be less alike than those of two people,
+    for which a random intercept would need a negative variance. The model is fitted by restricted
+    maximum likelihood (REML); t has the standard error and the degrees of freedom of Kenward and
+    Roger (1997, Biometrics 53:983). With complete pairs and no period, ``drug`` of one group is
+    the paired t-test, and ``group_by_drug`` is Welch's.
 
     Parameters
     ----------
     targets : DataFrame
-        ``targets.tsv``: participant_id, group, treatment, period, seed, target, fisher_z; one row
-        per session, seed and target, everybody, people with one session too.
+        The table ``targets.tsv``: participant_id, group, treatment, period, seed, target,
+        fisher_z; one row per session, seed and target, including people with one session.
     treatments : mapping
-        ``active`` and ``control`` to their names.
+        Names of ``active`` and ``control``.
     groups : sequence of str
-        Patients, then controls; or patients only, then there is no group in the model.
+        Patients, then controls; with one group only, the model has no group term.
 
     Returns
     -------
     DataFrame
         The table ``mixed.tsv``: one row per seed, target and term (intercept, group, drug,
-        group_by_drug, period). A term that cannot be told from the others (period where one is
-        unknown or all are alike; drug where a group lacks a treatment) has no row and the note of
-        the other rows names it. Where a model cannot be fitted its rows hold no numbers,
-        ``converged`` is False, and the note says why.
+        group_by_drug, period). A term that cannot be separated from the others has no row, and
+        the note of the other rows names it (period if one is unknown or all are equal; drug if a
+        group lacks a treatment). If a model cannot be fitted, its rows hold NaN, ``converged`` is
+        False, and the note gives the reason.
 
     Raises
     ------
     Fault
-        If a column is missing, a treatment is neither of the two, or somebody has more than two
+        If a column is missing, a treatment is neither of the two, or a person has more than two
         sessions.
     """
     keys = ["participant_id", "group", "treatment", "period", "seed", "target", "fisher_z"]
@@ -106,7 +107,7 @@ def mixed_model(
 def _design(
     part: pd.DataFrame, treatments: Mapping[str, str], groups: Sequence[str]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Code the terms; leave out what cannot be estimated and say so."""
+    """Code the terms of the model; leave out those that cannot be estimated, each with a note."""
     drug = np.where(part["treatment"] == treatments["active"], 0.5, -0.5)
     design = pd.DataFrame({"intercept": np.ones(len(part))}, index=part.index)
     notes = []
@@ -137,11 +138,12 @@ class Reml:
     Attributes
     ----------
     variances : ndarray, shape (n_variances,)
+        In squared units of the values.
     estimates, errors, freedom : ndarray, shape (n_terms,)
-        With Kenward and Roger's standard errors and degrees of freedom.
+        Coefficients, with Kenward and Roger's standard errors and degrees of freedom.
     likelihood : float
-        The restricted log-likelihood, up to a constant that depends on the numbers of rows and
-        terms only.
+        The restricted log-likelihood, up to a constant that depends only on the numbers of rows
+        and terms.
     """
 
     variances: np.ndarray
@@ -154,28 +156,31 @@ class Reml:
 def rotated(
     values: np.ndarray, design: np.ndarray, person: np.ndarray, group: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Turn the two sessions of each person into their sum and difference, over √2.
+    """Transform the two sessions of each person into their sum and difference, divided by √2.
 
-    These have no covariance: with variances a (sum) and b (difference) a session has variance
-    (a + b) / 2 and two sessions of a person the covariance (a - b) / 2.
+    Sum and difference are uncorrelated. If their variances are a (sum) and b (difference), a
+    session has the variance (a + b) / 2, and two sessions of a person have the covariance
+    (a - b) / 2.
 
     Parameters
     ----------
     values : ndarray, shape (n_sessions,)
     design : ndarray, shape (n_sessions, n_terms)
     person : int ndarray, shape (n_sessions,)
-        Numbers from 0, two sessions each at most.
+        Number of the person, from 0; at most two sessions each.
     group : int ndarray, shape (n_sessions,)
-        Whose variances a person has, from 0.
+        Number, from 0, of the group whose variances the person has.
 
     Returns
     -------
-    values, design : ndarray
-        Turned; sums, differences and single sessions below each other.
+    values : ndarray, shape (n_sessions,)
+        Transformed values: first all sums, then all differences, then single sessions.
+    design : ndarray, shape (n_sessions, n_terms)
+        The design, transformed in the same way.
     shares : ndarray, shape (n_sessions, n_variances)
-        Of each variance in each row: those of all groups' sums and then of their differences.
-        Where nobody of a group has two sessions it has one variance of single sessions, in place
-        of that of sums.
+        Share of each variance in each row. The variances are those of all groups' sums, then
+        those of all groups' differences. A group in which nobody has two sessions has one
+        variance of single sessions instead, in the place of its sums.
     """
     order = np.argsort(person, kind="stable")
     values, design, person, group = values[order], design[order], person[order], group[order]
@@ -202,39 +207,39 @@ def rotated(
 
 
 def reml(values: np.ndarray, design: np.ndarray, shares: np.ndarray) -> Reml | None:
-    """Fit values with independent errors of variance ``shares @ variances``.
+    """Fit values with independent errors of variance ``shares @ variances``, by REML.
 
-    Newton's steps on the logarithms of the variances, with the exact first and second derivatives
-    of the restricted likelihood; Fisher's scoring where the second are not those of a maximum, and
-    half steps where the likelihood does not rise. The covariance of the estimates is that of
-    Kenward and Roger (1997, Biometrics 53:983) for a covariance that is linear in its variances;
-    for one term their F is the square of t on 2 (c'Φc)² / Σ W_kl d_k d_l degrees of freedom, with
-    Φ the plain covariance, d_k = -c'ΦP_kΦc its derivatives, and W the inverse expected
-    information of the variances.
+    The logarithms of the variances are found by Newton steps with the exact first and second
+    derivatives of the restricted likelihood. Fisher scoring is used where the second derivatives
+    are not those of a maximum, and steps are halved where the likelihood does not increase. The
+    covariance of the estimates is that of Kenward and Roger (1997, Biometrics 53:983) for a
+    covariance that is linear in its variances. For one term their F is t² with
+    2 (c'Φc)² / Σ W_kl d_k d_l degrees of freedom, where Φ is the plain covariance,
+    d_k = -c'ΦP_kΦc are its derivatives, and W is the inverse expected information of the variances.
 
     Parameters
     ----------
     values : ndarray, shape (n_rows,)
     design : ndarray, shape (n_rows, n_terms)
     shares : ndarray, shape (n_rows, n_variances)
+        Share of each variance in each row; see `rotated`.
 
     Returns
     -------
     Reml or None
-        None where the likelihood has no maximum with all variances above zero, as far as they
-        can be told apart from it.
+        None if the likelihood has no maximum at which all variances are clearly above zero.
     """
     log = np.full(shares.shape[1], np.log(np.var(values)))
     state = _State(values, design, shares, log)
     for _ in range(_ITERATIONS):
         step = np.clip(state.step(), -2, 2)
-        gain = float(step @ state.gradient)  # twice what the likelihood can rise
+        gain = float(step @ state.gradient)  # twice the expected increase of the likelihood
         if state.variances.min() < _SMALLEST * state.variances.max():
             return None
         if gain < 1e-20:
             return state.result()
         further = _State(values, design, shares, state.log + step)
-        # What is gained at last is less than the rounding of the likelihood.
+        # The last gains are smaller than the rounding of the likelihood and are not checked.
         while gain > 1e-8 and further.likelihood < state.likelihood:
             step, gain = step / 2, gain / 2
             further = _State(values, design, shares, state.log + step)
@@ -243,7 +248,7 @@ def reml(values: np.ndarray, design: np.ndarray, shares: np.ndarray) -> Reml | N
 
 
 class _State:
-    """The restricted likelihood at some variances, with its derivatives in their logarithms."""
+    """The restricted likelihood at given variances, with derivatives by their logarithms."""
 
     def __init__(
         self, values: np.ndarray, design: np.ndarray, shares: np.ndarray, log: np.ndarray
@@ -257,7 +262,8 @@ class _State:
         self.likelihood = 0.5 * float(
             np.log(weight).sum() + np.linalg.slogdet(self.covariance)[1] - weight @ np.square(rest)
         )
-        # Products of the terms with the first derivatives, and with pairs of them.
+        # Products of the terms with the first derivatives of the inverse covariance, and with
+        # products of two of them.
         self.first = -((design.T * (weight**2 * shares.T)[:, None]) @ design)
         pairs = shares.T[:, None] * shares.T
         self.second = (design.T * (weight**3 * pairs)[:, :, None]) @ design
@@ -274,7 +280,7 @@ class _State:
         self._observed = 2 * average - self.expected
 
     def step(self) -> np.ndarray:
-        """Return the step to the maximum, in the logarithms of the variances."""
+        """Return the step towards the maximum, in the logarithms of the variances."""
         both = np.outer(self.variances, self.variances)
         for information in (self._observed * both - np.diag(self.gradient), self.expected * both):
             if np.linalg.eigvalsh(information)[0] > 1e-8:
@@ -282,11 +288,11 @@ class _State:
         return np.linalg.pinv(information, hermitian=True) @ self.gradient
 
     def result(self) -> Reml:
-        """Return estimates with Kenward and Roger's errors and degrees of freedom."""
+        """Return the estimates with Kenward and Roger's errors and degrees of freedom."""
         phi, spread = self.covariance, np.linalg.pinv(self.expected, hermitian=True)
         inner = self.second - np.einsum("kij,jm,lmn->klin", self.first, phi, self.first)
         adjusted = phi + 2 * phi @ np.einsum("kl,klij->ij", spread, inner) @ phi
-        change = np.einsum("ij,kjl,li->ki", phi, self.first, phi)  # of each term's variance
+        change = np.einsum("ij,kjl,li->ki", phi, self.first, phi)  # change of each term's variance
         moved = np.einsum("kl,ki,li->i", spread, change, change)
         freedom = 2 * np.square(np.diag(phi)) / moved
         errors = np.sqrt(np.diag(adjusted))
@@ -296,7 +302,7 @@ class _State:
 def _fit(
     part: pd.DataFrame, design: pd.DataFrame, groups: list[str]
 ) -> tuple[Reml | None, list[str]]:
-    """Fit one seed and target; None where that cannot be, with notes that say why."""
+    """Fit one seed and target; None if that is not possible, with notes that give the reason."""
     values = part["fisher_z"].to_numpy(float)
     person = pd.factorize(part["participant_id"])[0]
     n_terms = design.shape[1]
@@ -329,7 +335,7 @@ def _fit(
 def reml_by_group(
     values: np.ndarray, design: np.ndarray, person: np.ndarray, group: np.ndarray
 ) -> tuple[Reml | None, bool]:
-    """Fit with variances of each group, or one of all where a group does not tell its own.
+    """Fit with variances for each group, or with shared ones if a group cannot determine its own.
 
     Parameters
     ----------
@@ -339,9 +345,9 @@ def reml_by_group(
     Returns
     -------
     fitted : Reml or None
-        None where that cannot be either.
+        None if the model cannot be fitted in either way.
     pooled : bool
-        Whether the groups share their variances though they are two.
+        True if there are several groups but they share their variances.
     """
     for of in (group, np.zeros_like(group))[: 1 + int(group.max(initial=0) > 0)]:
         turned, columns, shares = rotated(values, design, person, of)
@@ -355,7 +361,7 @@ def reml_by_group(
 
 
 def _freedom(design: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """What the terms leave of the rows that tell each variance, at equal variances."""
+    """Compute the residual degrees of freedom of each variance, if all variances were equal."""
     basis = np.linalg.qr(design)[0]
     return (1 - np.square(basis).sum(axis=1)) @ shares
 

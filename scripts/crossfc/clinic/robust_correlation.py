@@ -1,44 +1,44 @@
-"""Correlations that a few odd people cannot make: percentage bend and skipped.
+"""Correlations that do not depend on a few unusual people: percentage bend and skipped.
 
-The percentage-bend correlation bends outliers of each variable by itself; the skipped correlation
-leaves out people who are outliers of the two variables together. Both are described in Wilcox
-(2012), Introduction to Robust Estimation and Hypothesis Testing, 3rd ed., ch. 9, and compared in
-Pernet, Wilcox & Rousselet (2013), Front Psychol 3:606.
+The percentage-bend correlation limits the influence of outliers in each variable separately. The
+skipped correlation leaves out people who are outliers in both variables together. See Wilcox
+(2012), Introduction to Robust Estimation and Hypothesis Testing, 3rd ed., ch. 9, and the comparison
+by Pernet, Wilcox & Rousselet (2013), Front Psychol 3:606.
 """
 
 import numpy as np
 
 from crossfc.tie import rounded, rounded_columns
 
-# Fewer people tell nothing about who is an outlier (the limit of Pernet et al.'s toolbox).
+# With fewer people, outliers cannot be identified (the limit of Pernet et al.'s toolbox).
 FEWEST_TO_SKIP = 10
 
 # sqrt of the 97.5 % quantile of chi-square with two degrees of freedom, -2 ln(0.025).
 _CUTOFF = float(np.sqrt(-2 * np.log(0.025)))
 
-# A share of a distance that is rounding.
+# Relative differences of distances below this count as rounding.
 _ROUNDING = 1e-9
 
-# Distances handled at once, few enough to stay in cache.
+# Number of distances processed at once, so that they fit into the cache.
 _BLOCK_NUMBERS = 100_000
 
 
 def bend(values: np.ndarray, bending: float = 0.2) -> np.ndarray:
-    """Centre, scale and bend variables as the percentage-bend correlation does.
+    """Centre, scale and clip variables as in the percentage-bend correlation.
 
     Parameters
     ----------
     values : ndarray, shape (n, k)
         One variable per column, no missing numbers.
     bending : float
-        Share of the people who may be bent, 0 to 0.5. The scale omega is the
+        Share of the people whose values may be clipped, 0 to 0.5. The scale omega is the
         floor((1 - bending) n)-th smallest distance from the median.
 
     Returns
     -------
     ndarray, shape (n, k)
-        Numbers from -1 to 1, centred at the percentage-bend location, not at their mean. NaN where
-        omega is zero: so many people share one value that there is nothing to scale by.
+        Numbers from -1 to 1, centred at the percentage-bend location, not at their mean. NaN if
+        omega is zero, as then too many people share one value.
 
     References
     ----------
@@ -46,7 +46,7 @@ def bend(values: np.ndarray, bending: float = 0.2) -> np.ndarray:
     """
     values = rounded_columns(values)
     n = len(values)
-    # Rounded again: who is as far below the median as others above it is bent as they are.
+    # Rounded again, so that equal distances below and above the median are treated alike.
     distance = rounded_columns(values - np.median(values, axis=0))
     # The small number guards against 0.8 * 35 = 27.999….
     rank = int(np.floor((1 - bending) * n + 1e-9))
@@ -60,7 +60,7 @@ def bend(values: np.ndarray, bending: float = 0.2) -> np.ndarray:
 
 
 def percentage_bend(x: np.ndarray, y: np.ndarray, bending: float = 0.2) -> tuple[float, float]:
-    """Return the percentage-bend correlation and its p by Student's t with n - 2 degrees.
+    """Compute the percentage-bend correlation, and its p by Student's t with n - 2 degrees.
 
     Parameters
     ----------
@@ -84,12 +84,13 @@ def percentage_bend(x: np.ndarray, y: np.ndarray, bending: float = 0.2) -> tuple
 
 
 def kept(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return who is no outlier of two variables together, by projections.
+    """Find the people who are not outliers in two variables together, by projections.
 
     Both variables are scaled by their median absolute deviation, as one is a score and the other
-    a Fisher z. Through the medians of both and through each person runs a line; everybody is
-    projected on it, and who lies further out than median + 2.716 times the range between the ideal
-    fourths on any of the lines is an outlier (Wilcox's ``outpro`` with marginal medians).
+    a Fisher z. For each person, everybody is projected on the line through this person and the
+    point of both medians. People whose distance along any of these lines exceeds the median + 2.716
+    times the range between the ideal fourths are outliers (Wilcox's ``outpro`` with marginal
+    medians).
 
     Parameters
     ----------
@@ -100,12 +101,14 @@ def kept(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of bool, shape (..., n)
-        All False where a median absolute deviation is zero, so that nothing can be said.
+        True for people who are not outliers; all False if a median absolute deviation is zero, as
+        outliers then cannot be identified.
     """
     x, y = _standardised(x), _standardised(y)
     if not np.all(np.isfinite(x)):
         return np.zeros(y.shape, dtype=bool)
-    # Distances along person i's line, all multiplied by the length of i: the rule does not mind.
+    # Distances along person i's line, all multiplied by the length of i, which does not change
+    # who is an outlier.
     along = y[..., :, None] * y[..., None, :]
     along += x[:, None] * x
     np.abs(along, out=along)
@@ -114,26 +117,27 @@ def kept(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     n = len(x)
     median = (ordered[..., (n - 1) // 2] + ordered[..., n // 2]) / 2
     limit = median + _CUTOFF * (high - low)
-    # Who reaches the limit but for rounding, as where most distances are equal, is no outlier.
+    # A distance that exceeds the limit only by rounding (as when most distances are equal) is not
+    # an outlier.
     beyond = along > limit[..., None] * (1 + _ROUNDING)
     return ~np.any(beyond, axis=-2) & np.isfinite(y)
 
 
 def skipped(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return Pearson's r of the people who are no outliers.
+    """Compute Pearson's r of the people who are not outliers.
 
     Parameters
     ----------
     x : ndarray, shape (n,)
     y : ndarray, shape (..., n)
-        Any number of versions of the second variable: outliers are looked for in each anew, so a
-        permutation test of this number is exact. (The customary t with n - 2 degrees is not, as it
-        takes the people left out for granted.)
+        Any number of versions of the second variable, such as shuffled ones. Outliers are searched
+        for in each version, so a permutation test of r is exact. (The customary t with n - 2
+        degrees is not, as it treats the people left out as fixed beforehand.)
 
     Returns
     -------
     ndarray, shape (...)
-        NaN with fewer than ten people, or where nothing is left that varies.
+        NaN with fewer than ten people, or if the remaining values do not vary.
     """
     y = np.asarray(y, dtype=float)
     n = y.shape[-1]
@@ -148,7 +152,7 @@ def skipped(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _pearson_of(keep: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Pearson's r over the kept people; keep and y are (rows, n), x is (n,)."""
+    """Compute Pearson's r over the kept people; keep and y are (rows, n), x is (n,)."""
     count = np.maximum(keep.sum(axis=-1, keepdims=True), 1)
     a = np.where(keep, x - (keep * x).sum(axis=-1, keepdims=True) / count, 0.0)
     b = np.where(keep, y - (keep * y).sum(axis=-1, keepdims=True) / count, 0.0)
@@ -160,14 +164,15 @@ def _pearson_of(keep: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _standardised(values: np.ndarray) -> np.ndarray:
     values = np.asarray(values, float)
-    # At the distances' own precision: the median of an even number of people may be a half.
+    # Rounded to the precision of the distances, as the median of an even number of people may
+    # have one more decimal than the values.
     distance = rounded(values - np.median(values, axis=-1, keepdims=True))
     spread = np.median(np.abs(distance), axis=-1, keepdims=True)
     return distance / np.where(spread > 0, spread, np.nan)
 
 
 def _ideal_fourths(ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Quartiles of ordered numbers (last axis) by Frigge, Hoaglin & Iglewicz (1989)."""
+    """Compute quartiles of sorted numbers (last axis) as Frigge, Hoaglin & Iglewicz (1989)."""
     n = ordered.shape[-1]
     j, g = divmod(n / 4 + 5 / 12, 1)
     j = int(j)

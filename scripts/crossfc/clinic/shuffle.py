@@ -1,48 +1,53 @@
-"""Shuffles of people, and permutation tests of products as matrix products."""
+"""Shuffles of people, and permutation tests of correlations by matrix products."""
 
 from itertools import permutations, product
 from math import factorial, prod
 
 import numpy as np
 
-# Two correlations closer than this are the same one with different rounding.
+# Two correlations closer than this count as equal up to rounding.
 TIE = 1e-10
 
-# Shuffles handled at once, so that memory does not grow with their number.
+# Number of shuffles processed at once, so that memory does not grow with their total number.
 _BLOCK = 1000
 
 
 def shuffles_of(n: int, wanted: int, random_seed: int) -> np.ndarray:
-    """Return arrangements of n people.
+    """Draw shuffles of n people.
 
     Parameters
     ----------
-    n, wanted : int
+    n : int
+        Number of people.
+    wanted : int
+        Number of shuffles.
     random_seed : int
 
     Returns
     -------
     ndarray of int, shape (p, n)
-        All arrangements except the observed one where there are no more than ``wanted`` in all,
-        else ``wanted`` random ones (with replacement, the observed one not kept out: Phipson &
-        Smyth 2010, Stat Appl Genet Mol Biol 9:39).
+        If at most ``wanted`` arrangements exist, all of them except the observed one. Otherwise
+        ``wanted`` random ones, drawn with replacement, which may include the observed one (Phipson
+        & Smyth 2010, Stat Appl Genet Mol Biol 9:39).
     """
     return shuffles_within(np.zeros(n, dtype=int), wanted, random_seed)
 
 
 def shuffles_within(blocks: np.ndarray, wanted: int, random_seed: int) -> np.ndarray:
-    """Return arrangements in which people change places within their block only.
+    """Draw shuffles in which people change places only within their block.
 
     Parameters
     ----------
     blocks : ndarray, shape (n,)
         A label for each person, such as the order of treatments.
-    wanted, random_seed : int
+    wanted : int
+        Number of shuffles.
+    random_seed : int
 
     Returns
     -------
     ndarray of int, shape (p, n)
-        As of :func:`shuffles_of`.
+        As from :func:`shuffles_of`.
     """
     if not len(blocks):
         return np.zeros((0, 0), dtype=int)
@@ -63,25 +68,26 @@ def shuffles_within(blocks: np.ndarray, wanted: int, random_seed: int) -> np.nda
 def shuffles_among(
     shuffles: np.ndarray, who: np.ndarray, wanted: int, blocks: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return the arrangements of some of the people, in the order they have in those of all.
+    """Restrict shuffles of all people to some people, who keep their order in each shuffle.
 
-    The order of some in a random arrangement of all is a random arrangement of these, so tests on
-    different people still share their shuffles.
+    The order of some people within a random arrangement of all is itself a random arrangement. So
+    tests on different people still share their shuffles.
 
     Parameters
     ----------
     shuffles : ndarray of int, shape (p, n)
         From :func:`shuffles_of` or :func:`shuffles_within`.
     who : ndarray of bool, shape (n,)
+        True for the people to keep.
     wanted : int
-        Where the people who are left have no more arrangements than this, all are given.
+        If the kept people have at most this many arrangements, all of them are returned.
     blocks : ndarray, shape (n,), optional
-        Within which people change places; one for all by default.
+        Blocks within which people change places; by default all are in one block.
 
     Returns
     -------
     ndarray of int, shape (p, who.sum())
-        Numbers within those who are left.
+        Indices among the kept people.
     """
     if who.all():
         return shuffles
@@ -100,26 +106,39 @@ def shuffles_among(
 
 
 def unit(values: np.ndarray, original: np.ndarray) -> np.ndarray:
-    """Scale columns to length 1; NaN where what is left is rounding of the original numbers."""
+    """Scale columns to length 1; NaN if a column is only rounding error of the original numbers.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, k)
+        Columns after something was subtracted, such as their mean.
+    original : ndarray, shape (n, k)
+        The same columns before, which tell the size of rounding errors.
+
+    Returns
+    -------
+    ndarray, shape (n, k)
+    """
     length = np.sqrt((values**2).sum(axis=0))
     size = np.abs(original).max(axis=0) * np.sqrt(len(values))
     return values / np.where(length > 1e-12 * size, length, np.nan)
 
 
 def permutation_p(a: np.ndarray, b: np.ndarray, shuffles: np.ndarray) -> np.ndarray:
-    """Test products of columns of length 1 by shuffling one side, two-sided.
+    """Test inner products of columns of length 1, two-sided, by shuffling one side.
 
     Parameters
     ----------
     a : ndarray, shape (n, k)
+        Columns that stay as they are.
     b : ndarray, shape (n, m)
-        What is shuffled.
+        Columns that are shuffled.
     shuffles : ndarray of int, shape (p, n)
 
     Returns
     -------
     ndarray, shape (k, m)
-        (1 + exceedances) / (1 + shuffles).
+        p = (1 + exceedances) / (1 + shuffles); NaN where the product is.
     """
     observed = np.abs(a.T @ b)
     reached = np.zeros(observed.shape)

@@ -1,52 +1,53 @@
-"""A correlation divided by its own standard error: its test by shuffles, and its interval.
+"""A correlation divided by its own standard error: its permutation test and its interval.
 
-A shuffle makes two variables independent, but "no correlation" does not: where one scatters more
-at the ends of the other (people who change a lot in one differ more in the other), r varies more
-than under shuffles, and a permutation test of r itself is wrong in up to one of four null data
-sets. Divided by its standard error, r varies alike in both (DiCiccio and Romano 2017, J Am Stat
-Assoc 112:1211). The statistic here is t = z / s with z = artanh r (Fisher 1915) and s its jackknife
-standard error (Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans, ch. 3; for r
-Duncan and Layard 1973, Biometrika 60:551), which is larger, and with few people nearer to the
-truth, than the formulas for large samples: docs/statistics.md has the error rates of all that were
-tried.
+Shuffles make two variables independent, but variables without correlation need not be independent.
+If one variable scatters more at the ends of the other (people who change a lot in one differ more
+in the other), r varies more than under shuffles, and a permutation test of r itself is wrong in up
+to one of four null data sets. Divided by its standard error, r varies in the same way in both cases
+(DiCiccio and Romano 2017, J Am Stat Assoc 112:1211). The statistic here is t = z / s with
+z = artanh r (Fisher 1915) and s its jackknife standard error (Efron 1982, The Jackknife, the
+Bootstrap and Other Resampling Plans, ch. 3; for r Duncan and Layard 1973, Biometrika 60:551). With
+few people s is larger, and closer to the truth, than formulas for large samples. The error rates
+of all statistics that were tried are in docs/statistics.md.
 
 Nuisance variables (the order of treatments, covariates) are in the model: both variables are
-residuals on them, and the sums without one person follow from the leverages, without a new fit.
+residuals on them. The sums without one person follow from the leverages, without a new fit.
 """
 
 import numpy as np
 
 from crossfc.clinic.shuffle import unit
 
-# r beyond this, and standard errors below this, are rounding of a perfect line.
+# A larger |r|, and a smaller standard error, are rounding errors of points on a perfect line.
 _LINE = 1 - 1e-10
 _LEAST_ERROR = 1e-9
 
-# Share of a sum of squares that is rounding.
+# A sum of squares below this share counts as rounding.
 _ROUNDING = 1e-12
 
-# Statistics closer than this share are one with different rounding.
+# Statistics with a relative difference below this count as equal up to rounding.
 _TIE = 1e-8
 
-# An interval of fewer people would pretend: below, it covers too seldom or says nothing.
+# With fewer people no interval is given, as it would cover the truth too seldom or be too wide.
 FEWEST_FOR_INTERVAL = 8
 
 _LEVEL = 0.05
 
 
 def nuisance_basis(blocks: np.ndarray, covariates: np.ndarray | None = None) -> np.ndarray:
-    """Compute an orthonormal basis of what is taken out of both variables.
+    """Compute an orthonormal basis of the nuisance that is removed from both variables.
 
     Parameters
     ----------
     blocks : ndarray, shape (n,)
-        Each person's order of treatments, of any number of levels, or all alike. Its levels hold
-        the constant.
+        Each person's order of treatments, with any number of levels, or the same for all. Its
+        levels together include the constant.
     covariates : ndarray, shape (n, c), optional
 
     Returns
     -------
     ndarray, shape (n, rank)
+        Orthonormal columns.
     """
     columns = (blocks[:, None] == np.unique(blocks)).astype(float)
     if covariates is not None and covariates.shape[1]:
@@ -57,12 +58,18 @@ def nuisance_basis(blocks: np.ndarray, covariates: np.ndarray | None = None) -> 
 
 
 def residuals(values: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """Compute residuals on a basis, of length 1; NaN where what is left is rounding.
+    """Compute residuals on a basis, scaled to length 1.
 
     Parameters
     ----------
     values : ndarray, shape (n, k)
     basis : ndarray, shape (n, rank)
+        Orthonormal columns.
+
+    Returns
+    -------
+    ndarray, shape (n, k)
+        NaN in columns whose residuals are only rounding errors.
     """
     return unit(values - basis @ (basis.T @ values), values)
 
@@ -72,23 +79,24 @@ def jackknife(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compute Fisher z of residuals, its jackknife standard error, and r without each person.
 
-    Without person i a sum of products of residuals is Σab - aᵢbᵢ / (1 - hᵢ), so the model is not
-    fitted again.
+    Without person i, a sum of products of residuals is Σab - aᵢbᵢ / (1 - hᵢ), with h the leverage.
+    So the model need not be fitted again.
 
     Parameters
     ----------
     a : ndarray, shape (n,)
         Residuals of length 1.
     b : ndarray, shape (..., n)
-        Residuals on the same basis, any number of versions, of any length.
+        Residuals on the same basis, in any number of versions; they need not have length 1.
     leverage : ndarray, shape (n,)
-        Diagonal of the basis' projection. Who has leverage 1 has no part in r.
+        Diagonal of the projection on the basis. A person with leverage 1 has no influence on r.
 
     Returns
     -------
     z, error : ndarray, shape (...)
+        Fisher z and its standard error.
     without_one : ndarray, shape (..., n)
-        Where nothing varies without somebody, r without them is 0.
+        r without each person; 0 if the remaining values do not vary.
     """
     n = len(a)
     share = np.where(leverage < 1 - 1e-9, 1 / np.maximum(1 - leverage, 1e-9), 0.0)
@@ -113,33 +121,33 @@ def jackknife(
 
 
 class Studentised:
-    """Correlations of every column of x with every column of y, given a nuisance.
+    """Correlations of every column of x with every column of y, adjusted for a nuisance.
 
     Parameters
     ----------
     x : ndarray, shape (n, k)
     y : ndarray, shape (n, m)
     basis : ndarray, shape (n, rank)
-        Orthonormal; holds the constant. See `nuisance_basis`.
+        Orthonormal columns that include the constant; see `nuisance_basis`.
     shuffles : ndarray of int, shape (p, n)
-        Arrangements of the people, without the observed one where they are all
-        (`crossfc.clinic.shuffle.shuffles_within`). Where the order of treatments is in the
-        basis, they are to stay within it: then, and without further columns, the test is exact
-        if y is independent of x within each order. Residuals of y are what is shuffled, and what
-        shuffled ones have in the basis is taken out again (Freedman and Lane 1983).
+        Arrangements of the people, from `crossfc.clinic.shuffle.shuffles_within`; the observed
+        one is not included if these are all. If the order of treatments is in the basis, people
+        must change places within their order. Then, and without further columns in the basis, the
+        test is exact if y is independent of x within each order. The residuals of y are shuffled
+        and then regressed on the basis again (Freedman and Lane 1983).
 
     Attributes
     ----------
     r : ndarray, shape (k, m)
-        The partial correlation; NaN where a side does not vary or no degree of freedom is left.
+        The partial correlation; NaN if a side does not vary or no degree of freedom is left.
     p : ndarray, shape (k, m)
-        Two-sided: the larger one of the share of arrangements (Phipson and Smyth 2010) that reach
-        |t|, and Student's p of t with n - 1 - rank degrees of freedom. The first is exact under
-        independence, the second is what holds with few people where one side's variance goes
-        with the other.
+        Two-sided: the larger of two p. One is the share of arrangements that reach |t| (Phipson
+        and Smyth 2010), which is exact under independence. The other is Student's p of t with
+        n - 1 - rank degrees of freedom, which protects small samples in which the variance of one
+        side depends on the other.
     low, high : ndarray, shape (k, m)
-        Interval of 95 %: tanh(z ± c s), c the |t| at which p is 0.05, so that it holds 0 where p
-        is above 0.05. NaN with fewer than eight people, and where people lie on a line.
+        The 95 % interval tanh(z ± c s), with c the |t| at which p is 0.05, so that it contains 0 if
+        p is above 0.05. NaN with fewer than eight people, and if the people lie on a line.
     without_one : ndarray, shape (n, k, m)
         r when each person is left out.
     """
@@ -158,7 +166,7 @@ class Studentised:
             return
         a, b = residuals(x, basis), residuals(y, basis)
         leverage = np.square(basis).sum(axis=1)
-        # The farthest |t| of the arrangements that p of 0.05 leaves beyond the observed one.
+        # Index from the top of the largest |t| of the arrangements at which p is still above 0.05.
         beyond = int(np.floor(_LEVEL * (1 + len(shuffles)) + 1e-9)) - 1
         within = _stays(basis, shuffles)
         for j in np.flatnonzero(np.isfinite(b[0])):
@@ -183,7 +191,7 @@ class Studentised:
 
 
 def _stays(basis: np.ndarray, shuffles: np.ndarray) -> bool:
-    """Return whether arrangements leave the basis as it is, so that residuals stay residuals."""
+    """Test whether the arrangements leave the basis unchanged, so that residuals stay residuals."""
     projection = basis @ basis.T
     blocks, member = np.unique(np.round(projection, 9), axis=0, return_inverse=True)
     if len(blocks) != basis.shape[1]:

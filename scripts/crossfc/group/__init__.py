@@ -1,1 +1,1 @@
-"""The group: people together, inference by permutation, and the clinic."""
+"""The group level: analyses of all people together, with inference by permutation."""

@@ -1,4 +1,4 @@
-"""One analysis of the group, from the pairs of sessions to maps, tables and a record."""
+"""Run one analysis of the group, from the pairs of sessions to maps, tables and a record."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -61,44 +61,47 @@ def analyse(
     memory_gb: float = 2.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict:
-    """Do one analysis and write its maps, tables and record.
+    """Run one analysis and write its maps, tables and record.
 
-    Everything is written to a folder beside ``out_dir`` first, which then takes its place: a
-    process that is killed leaves no half of an analysis.
+    Everything is first written to a temporary folder beside ``out_dir``, which then replaces
+    ``out_dir``. So a process that is killed never leaves half an analysis behind.
 
     Maps are ``seed-<seed>_stat-<stat>_statmap.nii.gz``, NaN outside the search volume:
 
     ====================================  =====================================================
     ``t`` or ``F``                        the statistic
-    ``effect``, ``stderr``                mean change, difference or slope (of F its length, and
-                                          no standard error)
-    ``hedgesg``, ``…low``, ``…high``      Hedges' g with its interval, of means and differences
-    ``partialrsq``, ``…low``, ``…high``   partial R² with its interval
-    ``puncorrected``, ``qfdr``            by voxel; corrected by the false discovery rate
-    ``pfwevoxel``                         corrected by the largest statistic
-    ``pfwecluster``, ``pfwemass``         corrected by the largest cluster, and the heaviest
-    ``tfce``, ``pfwetfce``                threshold-free cluster enhancement, and corrected by
+    ``effect``, ``stderr``                mean change, difference or slope, and its standard error
+                                          (for F: the length of the effect, no standard error)
+    ``hedgesg``, ``…low``, ``…high``      Hedges' g and its 95 % interval (means and differences)
+    ``partialrsq``, ``…low``, ``…high``   partial R² and its 95 % interval
+    ``puncorrected``, ``qfdr``            uncorrected p, and q of the false discovery rate
+    ``pfwevoxel``                         p corrected by the largest statistic
+    ``pfwecluster``, ``pfwemass``         p corrected by the largest cluster extent, and mass
+    ``tfce``, ``pfwetfce``                threshold-free cluster enhancement, and p corrected by
                                           its largest value
     ====================================  =====================================================
 
     Tables are ``clusters.tsv``, ``peaks.tsv`` and ``cells.tsv`` (see
-    `crossfc.group.findings.finding.Findings`), and ``null.tsv``: the largest value of each measure
-    over voxels and maps under every arrangement, the observed one first. ``result.json`` is the
-    record.
+    `crossfc.group.findings.finding.Findings`), and ``null.tsv``: for each measure, the largest
+    value over voxels and maps under every arrangement, the observed arrangement first.
+    ``result.json`` is the record.
 
-    Where the people who are left do not allow an estimate (a group is empty, too few people for
-    the model, nobody who could change places), the record says so (``estimable``) with the reason
-    among its notes, the tables have no rows, and there are no maps.
+    If the remaining people do not allow an estimate (a group is empty, there are too few people
+    for the model, or nobody can change places), ``estimable`` is false in the record and its
+    notes give the reason; the tables then have no rows, and there are no maps.
 
     Parameters
     ----------
     name : str
         One of `crossfc.group.design.question.names`.
-    pairs_dir, out_dir : path
+    pairs_dir : path
+        Folder that `crossfc.group.design.pairs.pair_sessions` wrote.
+    out_dir : path
+        Folder of the results; an earlier analysis in it is replaced.
     n_permutations : int
-        Arrangements besides the identity; all there are, if they are not more than this.
+        Number of arrangements besides the identity. If no more than this exist, all are used.
     seed : int
-        Seed of the random arrangements.
+        Random seed of the arrangements.
     cluster_forming_p, connectivity, two_sided, tfce, tail, threads, memory_gb
         See `crossfc.group.inference.permutation.infer`.
     covariates : sequence of str, or mapping
@@ -113,18 +116,18 @@ def analyse(
     atlas : dict, optional
         ``image`` and ``table`` that name regions; see `crossfc.group.findings.region.Atlas`.
     progress : callable, optional
-        Called with (done, total).
+        Called with (done, total), in arrangements.
 
     Returns
     -------
     dict
-        What ``result.json`` holds.
+        The content of ``result.json``.
 
     Raises
     ------
     Fault
-        If the analysis is not one of this trial, its data cannot be analysed for another reason
-        than that too few people are left, or ``out_dir`` holds anything else than an analysis.
+        If this trial does not have the analysis, if its data cannot be analysed (for another
+        reason than too few people), or if ``out_dir`` holds anything but an analysis.
     """
     pairs, out_dir = Pairs.read(pairs_dir), Path(out_dir)
     pairs.people = with_columns(pairs.people, people)
@@ -201,7 +204,7 @@ def analyse(
 
 
 def _check_own(out_dir: Path) -> None:
-    """Refuse to replace a folder that holds anything else than the results of an analysis."""
+    """Refuse to replace a folder that holds anything but the results of an analysis."""
     for path in sorted(out_dir.iterdir()) if out_dir.is_dir() else ():
         own = path.name in _WRITTEN or path.match("seed-*_statmap.nii.gz")
         if not own and not path.name.startswith("."):
@@ -221,7 +224,7 @@ def _statistic(asked: Question, design: Model, n_seeds: int) -> Student:
             return Slope(design.effect, design.nuisance)
         return Student(design.effect, design.nuisance)
     except Fault as reason:
-        # What a statistic refuses is a design of too few people or of too low a rank.
+        # A statistic refuses only designs with too few people or too low a rank.
         raise _inestimable(asked, design, reason) from None
 
 
@@ -247,13 +250,13 @@ def _inestimable(asked: Question, design: Model, reason: Fault) -> Inestimable:
 def _effect_sizes(
     asked: Question, statistic: Student, found: Inference, number: int, data: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Standardised effects with their intervals, by the name of their map."""
+    """Compute standardised effects with their intervals, keyed by the name of their map."""
     sizes = {}
     if asked.kind not in (*questions.BETWEEN_SEEDS, questions.CHANGE):
         if isinstance(statistic, Welch):
             of_groups = statistic.group_variances(data)
             g = hedges_g_welch(found.effect[number], found.standard_error[number], *of_groups)
-            # Where the model leaves nothing to explain, an effect of nothing.
+            # g is NaN where the residuals do not vary; the effect there is written as 0.
             g = tuple(np.nan_to_num(size) for size in g)
         else:
             g = hedges_g(found.t[number], statistic.df, statistic.effect_variance)

@@ -1,4 +1,4 @@
-"""The a-priori edges of all sessions in one long table."""
+"""One long table of the a-priori edges (pairs of seed and target) of all sessions."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,21 +11,22 @@ _SESSION = ("participant_id", "group", "sequence", "session_id", "treatment", "p
 
 
 def edge_rows(sessions: list[dict[str, Any]], tables: Iterable[str | Path]) -> pandas.DataFrame:
-    """Gather the seed-by-target tables of sessions.
+    """Join the seed-by-target tables of all sessions into one long table.
 
     Parameters
     ----------
     sessions : list of dict
-        participant_id, group, sequence, session_id, treatment, period.
+        One per session: participant_id, group, sequence, session_id, treatment, period.
     tables : iterable of path
-        Each session's seed-by-target table, in the same order.
+        Each session's seed-by-target table (Fisher z), in the order of ``sessions``.
 
     Returns
     -------
     DataFrame
-        The columns of ``sessions``, seed, target, fisher_z. An edge that nobody has (a target
-        that shares voxels with its seed) is left out, and so is one that stands there the other
-        way round already (two seeds that are also targets): it would be tested twice.
+        The columns of ``sessions``, seed, target, fisher_z; one row per session and edge. Left
+        out are edges that nobody has a value for (a target that shares voxels with its seed),
+        and the reverse of an edge that is already listed (two seeds that are also targets), as
+        it would be tested twice.
     """
     if not sessions:
         return pandas.DataFrame(columns=[*_SESSION, "seed", "target", "fisher_z"])
@@ -43,7 +44,7 @@ def edge_rows(sessions: list[dict[str, Any]], tables: Iterable[str | Path]) -> p
 
 
 def _mirrored(table: pandas.DataFrame) -> set[tuple[str, str]]:
-    """List the edges whose reverse comes earlier with the same values in every session."""
+    """Find the edges whose reverse comes earlier with the same values in every session."""
     values = {
         edge: rows["fisher_z"].to_numpy()
         for edge, rows in table.groupby(["seed", "target"], sort=False)
@@ -53,13 +54,14 @@ def _mirrored(table: pandas.DataFrame) -> set[tuple[str, str]]:
         own, other = values[seed, target], values.get((target, seed))
         if other is None or (seed, target) in again or len(own) != len(other):
             continue
-        # Same name and same values: the same two regions, whatever their sheets say.
+        # The same pair of names and the same values: the same two regions, whatever the seed and
+        # target sheets say about them.
         if seed != target and np.allclose(own, other, atol=1e-6, equal_nan=True):
             again.add((target, seed))
     return again
 
 
 def read_edges(path: str | Path) -> pandas.DataFrame:
-    """Read the long table of edges: labels as text, ``n/a`` as missing."""
+    """Read the long table of edges; labels stay text, and ``n/a`` or an empty cell is missing."""
     text = dict.fromkeys(["participant_id", "group", "sequence", "session_id", "treatment"], str)
     return pandas.read_csv(path, sep="\t", dtype=text, na_values=["n/a", ""], keep_default_na=False)

@@ -1,7 +1,8 @@
-"""The plan of a study: which files each job reads and writes. The rules ask, this answers.
+"""The plan of a study: the files that each job reads and writes, as Snakemake's rules ask for them.
 
-Only names and sheets are looked at. Whether a scan exists, and whether the header of a raw one can
-be used, is asked when a job that needs it is planned: the clinical arm runs without any image.
+The plan itself uses only names and sheets. Whether a scan exists, and whether the header of a raw
+scan can be used, is checked only when a job that needs it is planned. So the clinical arm runs
+without any image.
 """
 
 from typing import Any
@@ -22,7 +23,7 @@ from crossfc.plan.twin import Twin
 
 
 class Plan(Study):
-    """A study and its stages, each of which says what its jobs read, write and depend on.
+    """A study and its stages; each stage lists what its jobs read, write and depend on.
 
     Parameters
     ----------
@@ -32,7 +33,8 @@ class Plan(Study):
     Attributes
     ----------
     regions, scans, people, places
-        What several stages ask: seeds and targets, files of scans, rows of people, folders filled.
+        Shared by several stages: seeds and targets, files of scans, rows of people, and the
+        folders that are filled.
     twin, preprocess, fmriprep, connectivity, group, clinic, quality, report
         The stages.
     """
@@ -62,6 +64,6 @@ class Plan(Study):
         super().__init__(*given, **named)
 
     def check(self) -> None:
-        """Refuse sheets and configuration that do not fit each other."""
+        """Refuse sheets and a configuration that do not fit each other."""
         for stage in (self.clinic, self.group, self.connectivity, self.preprocess):
             stage.check()

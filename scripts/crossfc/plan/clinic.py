@@ -1,4 +1,4 @@
-"""The clinic: scores of every person, and which changes are held against each other."""
+"""The clinical arm: the scores of every person, and the changes that are correlated."""
 
 from dataclasses import asdict
 from typing import Any
@@ -12,14 +12,14 @@ from crossfc.trial.sheet import did_you_mean
 
 
 class Clinic(Stage):
-    """The clinic: scores of every person, and which changes are held against each other."""
+    """The clinical arm: the scores of every person, and the changes that are correlated."""
 
     def __init__(self, study: Study, regions: Regions):
         super().__init__(study)
         self._regions = regions
 
     def check(self) -> None:
-        """Refuse words of the config key ``clinical`` that the sheets do not have."""
+        """Refuse labels in the config key ``clinical`` that the sheets do not have."""
         trial, clinical = self.study.checked_trial(), self.config["clinical"]
         known = {
             "groups": trial.groups,
@@ -42,21 +42,21 @@ class Clinic(Stage):
         )
 
     def correlated_groups(self) -> list[str]:
-        """Return the groups in which changes are correlated, in the order of the trial."""
+        """List the groups in which changes are correlated, in the order of the trial."""
         groups = self.study.checked_trial().groups
         wanted = self.config["clinical"]["groups"] or groups[:1]
         return [group for group in groups if group in wanted]
 
     def correlation_choices(self) -> dict[str, Any]:
-        """Return what correlations depend on besides the edges and the people.
+        """Return the choices that correlations depend on, besides the edges and the people.
 
-        Hypotheses stated beforehand change what the report shows, not what is computed.
+        Hypotheses stated beforehand are not among them: they change only what the report shows.
         """
         own = {name: self.config["clinical"][name] for name in ("permutations", "seed")}
         return own | {"groups": self.correlated_groups()}
 
     def scores(self) -> list[dict[str, Any]]:
-        """Return one row per person and scale: both scores, and whether the pair is complete."""
+        """List one row per person and scale: both scores, and whether the pair is complete."""
         trial = self.study.checked_trial()
         kept: dict[str, dict[str, Session]] = {}
         for session in trial.kept_sessions():
@@ -86,21 +86,21 @@ class Clinic(Stage):
         return rows
 
     def scales(self) -> list[dict[str, Any]]:
-        """Return the scales as plain rows."""
+        """List the scales as plain rows."""
         return [asdict(scale) for scale in self.study.checked_trial().scales.values()]
 
     def change_files(self) -> dict[str, str]:
-        """Name the tables of the scores' change."""
+        """Name the tables of the change of scores."""
         names = {"change": "change", "scores": "scores", "between": "between_groups"}
         return {key: self.study.file("clinic", f"{name}.tsv") for key, name in names.items()}
 
     def correlation_files(self) -> dict[str, str]:
-        """Name the tables of change with change."""
+        """Name the tables of the correlations of changes."""
         names = ("correlation", "points", "left")
         return {name: self.study.file("clinic", f"{name}.tsv") for name in names}
 
     def results(self) -> list[str]:
-        """List the tables of the clinic that this study has."""
+        """List the clinical tables that this study has."""
         if not self.study.checked_trial().scales:
             return []
         found = list(self.change_files().values())

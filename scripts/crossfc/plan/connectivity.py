@@ -1,4 +1,4 @@
-"""Connectivity of a session: inputs, the folder that is made, and the choices it depends on."""
+"""Connectivity of a session: its inputs, its output folder, and the choices it depends on."""
 
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from crossfc.trial.path import LONGEST_NAME
 
 
 class Connectivity(Stage):
-    """Connectivity of a session: inputs, the folder that is made, and the choices it depends on."""
+    """Connectivity of a session: its inputs, its output folder, and the choices it depends on."""
 
     def __init__(self, study: Study, scans: Scans, regions: Regions):
         super().__init__(study)
@@ -42,7 +42,7 @@ class Connectivity(Stage):
         if scan is not None:
             names += map(Path, self._scans.preprocessed(scan).values())
         name = max(names, key=lambda path: len(path.name))
-        # Files are written to a temporary name first, which is longer.
+        # Files are first written under a longer, temporary name.
         if len(name.name) + 40 > LONGEST_NAME:
             raise Fault(
                 f"the name {name.name[:60]}… would have {len(name.name)} bytes, of "
@@ -51,12 +51,12 @@ class Connectivity(Stage):
             )
 
     def inputs(self, participant: str, session: str, kind: str) -> list[str]:
-        """List one kind of file (bold, mask, confounds) over the repeat runs of a session.
+        """List one kind of file (bold, mask, confounds) of all repeat runs of a session.
 
         Raises
         ------
         Fault
-            If one does not exist and no rule makes it.
+            If a file does not exist and no rule makes it.
         """
         own = self.study.session(participant, session)
         scans = self._scans.used_scans(participant, session)
@@ -71,21 +71,21 @@ class Connectivity(Stage):
         except Fault as fault:
             raise self._scans.in_row(own, fault) from None
         if kind == "confounds_sidecar":
-            # Only strategies with CompCor need it, and say so themselves.
+            # Only strategies with CompCor need the sidecar, and they report if it is missing.
             beside = [path.with_suffix(".json") for path in paths]
             paths = [path for path in beside if path.is_file() or path.is_symlink()]
         return list(map(str, paths))
 
     def require_sound(self) -> None:
-        """Refuse given derivatives that cannot be analysed, before any job.
+        """Refuse given derivatives that cannot be analysed, before any job runs.
 
-        Files, headers, sizes, grids, and the rows and columns of tables are looked at, of all
-        people, once.
+        The files of all people are checked once: their existence, headers, sizes and grids, and
+        the rows and columns of tables.
 
         Raises
         ------
         Fault
-            One sentence per cause.
+            With one sentence per cause.
         """
         if self.study.given_derivatives:
             raise_all(self._faults_of_derivatives)
@@ -116,28 +116,28 @@ class Connectivity(Stage):
         return faults + ([apart] if apart else [])
 
     def derivative_choices(self) -> dict[str, Any]:
-        """Return what reading derivatives depends on besides their files."""
+        """Return the choices that reading derivatives depends on, besides their files."""
         accepted = self.config["derivatives"]["accept_unoriented"]
         return {"given": self.study.given_derivatives, "accept_unoriented": accepted}
 
     def folder_pattern(self) -> str:
-        """Name the folder of a session's connectivity, as a pattern."""
+        """Return the folder of a session's connectivity, as a pattern with wildcards."""
         return pattern(layout.carpet(SUB, SES, self.config["task"], self.study.study_dir).parent)
 
     def folders(self) -> list[str]:
-        """List the folders of all sessions' connectivity; with ready maps there are none."""
+        """List the connectivity folders of all sessions; with ready maps there are none."""
         if self.study.entry == "maps":
             return []
         folder = self.folder_pattern()
         return [filled(folder, session) for session in self.study.sessions()]
 
     def carpets(self) -> list[str]:
-        """List the carpet plots of all sessions, below the study's results."""
+        """List the carpet plots of all sessions, as paths below the study's results."""
         carpet = pattern(layout.carpet(SUB, SES, self.config["task"], ""))
         return [filled(carpet, session) for session in self.study.sessions()]
 
     def pipeline_choices(self) -> dict[str, dict[str, Any]]:
-        """Return every pipeline with its strategy and seeds spelt out, in the order of names."""
+        """Return every pipeline with its strategy and seeds in full, sorted by name."""
         return {
             name: choices
             | {

@@ -1,4 +1,4 @@
-"""fMRIPrep in its container: what it reads of a person."""
+"""fMRIPrep in its container: the files of a person that it reads."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from crossfc.session.preprocess.fieldmap import field_map_files
 
 
 class Fmriprep(Stage):
-    """What fMRIPrep reads of a person: runs, T1w, sidecars and field maps."""
+    """The files of a person that fMRIPrep reads: runs, T1w, sidecars and field maps."""
 
     def __init__(self, study: Study, scans: Scans):
         super().__init__(study)
@@ -19,7 +19,7 @@ class Fmriprep(Stage):
         return [scan for scan in self._scans.runs() if scan.startswith(f"sub-{participant}/")]
 
     def files(self, participant: str) -> list[str]:
-        """List what fMRIPrep reads of a person: a change of any of these runs it again."""
+        """List the files of a person that fMRIPrep reads; a change of any of them runs it again."""
         found = []
         for session in self.study.sessions():
             if session.participant_id == f"sub-{participant}":
@@ -32,5 +32,5 @@ class Fmriprep(Stage):
         return list(dict.fromkeys([self._scans.raw_t1w(participant), *found, *map(str, maps)]))
 
     def t1w(self, participant: str) -> str | None:
-        """Name a person's T1w image as the sheet does."""
+        """Return a person's T1w image as it is named in the sheet."""
         return self.study.checked_trial().participants[f"sub-{participant}"].t1w

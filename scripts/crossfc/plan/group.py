@@ -1,4 +1,4 @@
-"""The group: which analyses are run, of whom, and what each depends on."""
+"""The group level: the analyses that are run, their people, and what each depends on."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,7 +17,7 @@ from crossfc.trial.sheet import did_you_mean, read_sheet
 
 
 class Group(Stage):
-    """The group: which analyses are run, of whom, and what each depends on."""
+    """The group level: the analyses that are run, their people, and what each depends on."""
 
     def __init__(self, study: Study, regions: Regions, people: People):
         super().__init__(study)
@@ -26,7 +26,7 @@ class Group(Stage):
         self._checked_maps: list[str] | None = None
 
     def check(self) -> None:
-        """Refuse an exchange of blocks that are not named, and an atlas that is not there."""
+        """Refuse an exchange of whole blocks without a column of blocks, and a missing atlas."""
         group = self.config["group"]
         for key in ("atlas", "atlas_names"):
             why = content.stand_in(group[key])
@@ -59,7 +59,7 @@ class Group(Stage):
             )
 
     def ready_maps(self, pipeline: str) -> list[str]:
-        """List the ready maps: person by person, active then control, by seed."""
+        """List the ready maps, sorted by person, then active and control, then seed."""
         if self.study.entry != "maps":
             return []
         found, faults = [], []
@@ -72,14 +72,15 @@ class Group(Stage):
         return found
 
     def require_sound_maps(self, pipeline: str) -> None:
-        """Refuse ready maps that cannot be analysed, before any job.
+        """Refuse ready maps that cannot be analysed, before any job runs.
 
-        Headers, sizes and grids of all are looked at, once, and the values of the first person's.
+        Headers, sizes and grids of all maps are checked once, and the values of the first person's
+        maps.
 
         Raises
         ------
         Fault
-            One sentence per cause.
+            With one sentence per cause.
         """
         if self.study.entry == "maps":
             raise_all(self._faults_of_maps(pipeline))
@@ -96,12 +97,12 @@ class Group(Stage):
         return self._checked_maps
 
     def pairs_with_edges(self, pipeline: str) -> str:
-        """Return the folder of a pipeline's pairs, for what needs the edges of every session.
+        """Return the folder of a pipeline's pairs, for jobs that need the edges of every session.
 
         Raises
         ------
         Fault
-            If they are not known.
+            If the edges are not known, as with ready maps.
         """
         if not self.study.has_edges:
             why = (
@@ -117,13 +118,13 @@ class Group(Stage):
         return self.study.file("group", pipeline, "pairs")
 
     def people_of(self, analysis: str) -> list[dict[str, Any]]:
-        """Return what an analysis needs to know of the paired people besides their maps.
+        """Return the columns that an analysis needs of the paired people, besides their maps.
 
         Returns
         -------
         list of dict
-            participant_id with the scores of the analysis' scale, the covariates of a comparison
-            of groups and the blocks, of the people of its group; empty where it needs none.
+            One per person of the analysis' group: participant_id, the scores of its scale, the
+            covariates (if it compares groups) and the blocks. Empty if it needs none of these.
         """
         asked = self.study.question(analysis)
         columns = list(self._covariates_of(analysis))
@@ -133,7 +134,10 @@ class Group(Stage):
         return self._people.people_with(columns, [asked.scale] if asked.scale else [], groups)
 
     def _covariates_of(self, analysis: str) -> dict[str, str]:
-        """Covariates are between people: they enter where people of two groups are compared."""
+        """Return the covariates of an analysis and their types.
+
+        Covariates differ between people, so only comparisons of two groups use them.
+        """
         return (
             self.study.checked_trial().covariate_types
             if analysis.startswith(question.GROUP)
@@ -173,7 +177,7 @@ class Group(Stage):
         return paths
 
     def test_choices(self, analysis: str) -> dict[str, Any]:
-        """Return what a group analysis depends on besides its name and the pairs."""
+        """Return the choices that a group analysis depends on, besides its name and the pairs."""
         names = ["permutations", "seed", "blocks", "block_exchange"]
         names += ["cluster_forming_p", "connectivity", "tfce", "tail"]
         own = {name: self.config["group"][name] for name in names}
@@ -183,7 +187,7 @@ class Group(Stage):
         return own | {"covariates": covariates, "people": self.people_of(analysis)}
 
     def pair_choices(self, pipeline: str) -> dict[str, Any]:
-        """Return what pairing depends on besides the maps."""
+        """Return the choices that pairing depends on, besides the maps."""
         maps = self.config["maps"]
         ready = self.study.entry == "maps"
         return self.study.labels() | {
@@ -205,7 +209,7 @@ class Group(Stage):
         Raises
         ------
         Fault
-            If the config asks for one that this trial does not allow.
+            If the config asks for an analysis that this trial does not allow.
         """
         first = question.group_labels(self.config["groups"])[0]
         patients = [p for p in self.study.paired() if p.participant.group == first]
@@ -228,16 +232,16 @@ class Group(Stage):
                     f"config key group.analyses: this trial has no analysis {name}"
                     f"{did_you_mean(name, known)}; it has {', '.join(known)}"
                 )
-        # In the order in which they are told, whichever they are named in.
+        # In the order in which they are reported, not the order in the config.
         return [name for name in known if name in (wanted or known)]
 
     def families(self) -> list[list[str]]:
-        """List the analyses that are corrected together.
+        """List the families: analyses whose p are corrected together.
 
         Raises
         ------
         Fault
-            If one of them is not run.
+            If an analysis of a family is not run.
         """
         known = self.analyses()
         families: list[list[str]] = self.config["group"]["families"]
@@ -253,17 +257,19 @@ class Group(Stage):
         return families
 
     def _check_family(self, place: str, family: list[str]) -> None:
-        """Refuse a family whose analyses are not of the same people under the same arrangements.
+        """Refuse a family whose analyses do not have the same people and arrangements.
 
         Raises
         ------
         Fault
-            Also where people lack the score of one scale: who is analysed follows from the sheets.
+            If they differ, also because people lack the score of a scale: the sheets determine who
+            is analysed.
         """
         asked = [self.study.question(name) for name in family]
         first = asked[0]
         for other in asked[1:]:
-            # What moves under the null hypothesis: signs, orders of treatments, or people.
+            # Analyses with the same entry rearrange the same thing under the null hypothesis:
+            # signs, orders of treatments, or people.
             kinds = [q.kind if q.kind in (question.CARRYOVER, question.CHANGE) else ""
                      for q in (first, other)]  # fmt: skip
             groups = [q.group or "all groups" for q in (first, other)]
@@ -295,15 +301,15 @@ class Group(Stage):
                     )
 
     def data_mb(self) -> int:
-        """Return the memory that an analysis may fill with data."""
+        """Return the memory (MB) that an analysis may use for data."""
         return int(1000 * self.config["group"]["memory_gb"])
 
     def analyses_made(self) -> list[str]:
-        """List the analyses of a study that has images; none of the clinic alone."""
+        """List the analyses of a study that has images; the clinical arm alone has none."""
         return self.analyses() if self.study.has_images else []
 
     def results(self) -> list[str]:
-        """List the files and folders that the group consists of."""
+        """List the files and folders of the group level."""
         if not self.study.has_images:
             return []
         group = self.study.study_dir / "group"
@@ -317,13 +323,13 @@ class Group(Stage):
         return found
 
     def pair_sizes(self, pipeline: str, inputs: Iterable[str]) -> dict[str, float]:
-        """Compute the size (MB) of one map and of all that pairing reads."""
+        """Compute the size (MB) of one map, and of all maps that pairing reads."""
         each = need.image_mb(need.first_map(inputs))
         number = len(self.study.sessions()) * len(self._regions.seeds(pipeline))
         return {"map": each, "maps": each * number}
 
     def test_sizes(self, pairs: str) -> dict[str, float]:
-        """Compute the sizes (MB) of what an analysis holds and of what it sweeps over."""
+        """Compute the sizes (MB) of the data that an analysis holds, and of what it sweeps over."""
         people, seeds, voxels = need.array_shape(f"{pairs}/delta.npy")
         maps = 4e-6 * seeds * voxels
         return {

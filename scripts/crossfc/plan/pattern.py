@@ -4,7 +4,7 @@ from pathlib import Path
 
 from crossfc.trial.person import Session
 
-# Labels that stand for the wildcards.
+# Placeholder labels that stand for the wildcards.
 SUB, SES, SCAN = "sub-PARTICIPANT", "ses-SESSION", "sub-SCAN"
 
 
@@ -19,7 +19,7 @@ def pattern(path: str | Path) -> str:
 
 
 def filled(pattern: str, session: Session) -> str:
-    """Fill in the labels of a session."""
+    """Replace the wildcards of a pattern by the labels of a session."""
     person = session.participant_id.removeprefix("sub-")
     own = session.session_id.removeprefix("ses-")
     return pattern.replace("{participant}", person).replace("{session}", own)

@@ -10,10 +10,10 @@ class People(Stage):
     """The people of the study as rows: who is paired, with which columns and scores."""
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the paired people, and no paths: a moved data set reruns nothing.
+        """List the paired people, without paths, so that moving a data set reruns nothing.
 
-        Scores, covariates and blocks are no part of a pair: those analyses get them that use them
-        (`people_of`, `scored_people`).
+        Scores, covariates and blocks are not part of the rows; only analyses that use them get them
+        (`people_of`, `scored`).
 
         Returns
         -------
@@ -29,7 +29,7 @@ class People(Stage):
         return rows
 
     def scored(self, groups: Sequence[str]) -> list[dict[str, Any]]:
-        """Return the scores of the paired people of some groups under both treatments."""
+        """List the scores, under both treatments, of the paired people of some groups."""
         return self.people_with([], list(self.study.checked_trial().scales), groups)
 
     def people_with(
@@ -50,7 +50,7 @@ class People(Stage):
         return rows
 
     def participants(self) -> list[dict[str, Any]]:
-        """Return the people of the study as the results' participants.tsv has them."""
+        """List the people of the study as in the participants.tsv of the results."""
         trial = self.study.checked_trial()
         return [
             {"participant_id": p.participant_id, "group": p.group, "sequence": p.sequence}
@@ -60,7 +60,7 @@ class People(Stage):
         ]
 
     def sessions_of_people(self) -> list[dict[str, Any]]:
-        """Return one plain row per session with a scan: who, group, treatment, period."""
+        """List one plain row per session with a scan: who, group, treatment, period."""
         trial = self.study.checked_trial()
         return [
             {

@@ -1,4 +1,4 @@
-"""The folders that rules fill: nothing that others made is ever written over."""
+"""The folders that rules fill; files that crossfc did not make are never overwritten."""
 
 import os
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from crossfc.session import layout
 
 
 class Places(Stage):
-    """The folders that rules fill: nothing that others made is ever written over."""
+    """The folders that rules fill; files that crossfc did not make are never overwritten."""
 
     def __init__(self, study: Study, scans: Scans, twin: Twin):
         super().__init__(study)
@@ -21,13 +21,13 @@ class Places(Stage):
         self._twin = twin
 
     def made(self) -> dict[str, tuple[Path, str, Callable[[], list[str]]]]:
-        """Return the folders besides the results that rules fill, by the config key that does it.
+        """Return the folders, besides the results, that rules fill.
 
         Returns
         -------
         dict
-            Key to the folder, what it is for, and a function that lists all files that rules may
-            make in it.
+            For each config key that lets rules fill a folder: the folder, its purpose, and a
+            function that lists all files that rules may make in it.
         """
         places: dict[str, tuple[Path, str, Callable[[], list[str]]]] = {}
         if self.config["twin"] is not None:
@@ -80,7 +80,8 @@ class Places(Stage):
             files += [str(layout.run_figure(scan, folder)) for scan in self._all_scans()]
             own = [layout.anatomy(person, folder, space) for person in self._people()]
             return files + [str(path) for named in own for path in named.values()]
-        # Second names of fMRIPrep's own files, which fMRIPrep may have made anew.
+        # These files are second names of fMRIPrep's own files. A file that is still the same one
+        # is not listed: fMRIPrep may have made it again, and it would then seem to be changed.
         made = [
             path
             for scan in self._all_scans()
@@ -90,12 +91,12 @@ class Places(Stage):
         return files[:1] + [path for path, other in pairs if not _same_file(path, other)]
 
     def require_own(self) -> None:
-        """Refuse to fill folders that hold what others made (see `crossfc.jobs.claim`).
+        """Refuse to fill folders that hold files from elsewhere (see `crossfc.jobs.claim`).
 
         Raises
         ------
         Fault
-            One sentence for each folder, with the config key that names it.
+            With one sentence for each folder, and the config key that names it.
         """
         faults = []
         result, study = claim.is_result(self.study.study_dir), self.study.study_dir
@@ -130,12 +131,12 @@ class Places(Stage):
         return "derivatives_dir" if self.study.entry == "fmriprep" else "bids_dir"
 
     def claim(self, outputs: list[str]) -> None:
-        """Claim the folders that files of a run go into, before its first job.
+        """Claim the folders of a run's output files before its first job.
 
         Raises
         ------
         Fault
-            If one cannot be written to.
+            If a folder cannot be written to.
         """
         claim.make(self.study.study_dir, claim.RESULTS)
         for folder, kind, _ in self.made().values():

@@ -25,7 +25,7 @@ class Preprocess(Stage):
         self._scans = scans
 
     def check(self) -> None:
-        """Refuse raw runs that preprocessing has no names for, and what fMRIPrep cannot do."""
+        """Refuse raw runs whose outputs cannot be named, and what fMRIPrep cannot process."""
         if self.study.preprocessing_tool == "fmriprep-run":
             fmriprep.check(self.config)
         if self.study.entry == "raw":
@@ -56,19 +56,19 @@ class Preprocess(Stage):
             )
 
     def versions(self) -> dict[str, str]:
-        """Return the tools besides crossfc that preprocessed the scans, with their versions."""
+        """Return the tools, besides crossfc, that preprocessed the scans, with their versions."""
         if self.study.preprocessing_tool != "fmriprep-run":
             return {}
         image = self.config["preprocessing"]["fmriprep"]["image"]
         return {"fMRIPrep": fmriprep.version_of(image)}
 
     def anatomy(self) -> dict[str, str]:
-        """Name the anatomical derivatives as a pattern over participants."""
+        """Return the anatomical derivatives as patterns over participants."""
         found = layout.anatomy(SUB, self.study.derivatives_dir, self.config["space"])
         return {key: pattern(path) for key, path in found.items()}
 
     def derivative_pattern(self) -> dict[str, str]:
-        """Name fMRIPrep's files as a pattern over participants, sessions and scans."""
+        """Return fMRIPrep's files as patterns over participants, sessions and scans."""
         found = layout.preprocessed(
             f"{SUB}/{SES}/func/{SCAN}_bold.nii.gz",
             self.study.derivatives_dir,
@@ -78,21 +78,21 @@ class Preprocess(Stage):
         return {key: pattern(path) for key, path in found.items()}
 
     def native_pattern(self) -> dict[str, str]:
-        """Name what native preprocessing writes of a run: fMRIPrep's files and a picture."""
+        """Return the outputs of native preprocessing for a run: fMRIPrep's files and a picture."""
         scan = f"{SUB}/{SES}/func/{SCAN}_bold.nii.gz"
         figure = pattern(layout.run_figure(scan, self.study.derivatives_dir))
         return self.derivative_pattern() | {"figure": figure}
 
     def require_sound(self) -> None:
-        """Refuse raw scans that native preprocessing cannot take, before any job.
+        """Refuse raw scans that native preprocessing cannot process, before any job runs.
 
-        Sidecars, headers and file sizes of all runs and T1w images are looked at, once; those of a
-        twin are not, as they may not be made yet.
+        Sidecars, headers and file sizes of all runs and T1w images are checked once. Those of a
+        twin are not checked, as they may not exist yet.
 
         Raises
         ------
         Fault
-            One sentence per fault, of all people.
+            With one sentence per fault, for all people.
         """
         raise_all(self._faults_of_scans)
 
@@ -129,7 +129,7 @@ class Preprocess(Stage):
         return list(dict.fromkeys(faults))
 
     def registrations(self) -> list[dict[str, str]]:
-        """List the pictures and records of native preprocessing, as seen from the results."""
+        """List the pictures and records of native preprocessing, as paths from the results."""
         if self.study.preprocessing_tool != "native":
             return []
 
@@ -150,7 +150,7 @@ class Preprocess(Stage):
         return found
 
     def results(self) -> list[str]:
-        """List the preprocessed scans of a study that begins with raw ones."""
+        """List the preprocessed scans of a study that starts from raw scans."""
         if self.study.entry != "raw":
             return []
         kinds = ("bold", "mask", "confounds")
@@ -160,7 +160,7 @@ class Preprocess(Stage):
 
 
 def _faults(function: Callable[..., object], *arguments: object) -> list[str]:
-    """Return what a call refuses, as sentences."""
+    """Return the faults that a call raises, as sentences; none if it raises nothing."""
     try:
         function(*arguments)
     except Fault as fault:

@@ -6,7 +6,7 @@ _TABLES = ("sessions", "motion", "excluded", "qcfc", "defects", "likeness")
 
 
 class Quality(Stage):
-    """Quality of the study: its tables, where the connectivity of every session is known."""
+    """Quality tables of the study, if the connectivity of every session is known."""
 
     def files(self) -> dict[str, str]:
         """Name the tables."""

@@ -1,4 +1,4 @@
-"""Seeds and targets: where they are, per pipeline, and the images they are taken from."""
+"""Seed and target regions: their places for each pipeline, and the images that define them."""
 
 from functools import cached_property
 from typing import Any
@@ -8,18 +8,18 @@ from crossfc.plan.study import Stage
 
 
 class Regions(Stage):
-    """Seeds and targets: where they are, per pipeline, and the images they are taken from."""
+    """Seed and target regions: their places for each pipeline, and the images that define them."""
 
     def placed(self, row: dict[str, Any]) -> dict[str, Any]:
         return row | {"file": self.study.found(row["file"])} if row["file"] else row
 
     def _bare(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Return a region as computations need it: a better citation is for the report only."""
+        """Return a region without citation and provenance, which only the report needs."""
         words = ("citation", "provenance")
         return {key: value for key, value in self.placed(row).items() if key not in words}
 
     def seed_rows(self, pipeline: str) -> list[dict[str, Any]]:
-        """Return the rows of a pipeline's seed set: where the seeds are, without their citations."""
+        """Return the rows of a pipeline's seed set: where the seeds are, without citations."""
         return self._seeds[self.seed_set(pipeline)]
 
     def seed_set(self, pipeline: str) -> str:
@@ -36,12 +36,12 @@ class Regions(Stage):
         return list(dict.fromkeys(row["seed"] for row in self.seed_rows(pipeline)))
 
     def files(self, pipelines: list[str]) -> list[str]:
-        """List the images that seeds (of these pipelines) and targets are taken from.
+        """List the images that define targets and the seeds of some pipelines.
 
         Raises
         ------
         Fault
-            If one does not exist.
+            If an image does not exist.
         """
         rows = [row for name in pipelines for row in self.seed_rows(name)] + self.target_rows()
         files = list(dict.fromkeys(row["file"] for row in rows if row["file"]))
@@ -51,7 +51,7 @@ class Regions(Stage):
         return files
 
     def target_rows(self) -> list[dict[str, Any]]:
-        """Return the rows of the targets: where they are, without their citations."""
+        """Return the rows of the targets: where they are, without citations."""
         return self._targets
 
     @cached_property

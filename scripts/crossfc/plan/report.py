@@ -1,4 +1,4 @@
-"""The report: what the page is made from, and what results depend on."""
+"""The report: what the page is made from, and the choices that results depend on."""
 
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from crossfc.plan.study import Stage, Study
 from crossfc.session.preprocess import fmriprep
 from crossfc.trial.path import told
 
-# What rule trial makes below its own folder.
+# Files that the rule trial makes.
 _TRIAL = ("trial/left.tsv", "trial/counts.tsv")
 
 
 class Report(Stage):
-    """The report: what the page is made from, and what results depend on."""
+    """The report: what the page is made from, and the choices that results depend on."""
 
     def __init__(
         self,
@@ -48,8 +48,8 @@ class Report(Stage):
     def choices(self) -> dict[str, Any]:
         """Return the part of the configuration that results depend on.
 
-        Where things lie, and with how much they are done, says nothing about results; a moved data
-        set reruns no report.
+        Locations of files, cores and memory do not affect results and are left out. So moving a
+        data set does not rerun the report.
         """
         places = {"bids_dir", "derivatives_dir", "results_dir", "sheets", "dataset"}
         means = {"threads", "memory_gb"}
@@ -65,7 +65,7 @@ class Report(Stage):
         return found
 
     def contents(self) -> dict[str, Any]:
-        """Return what the page is made from: where the results are, and plain structures."""
+        """Return what the page is made from: paths of the results, and plain structures."""
         folders = {"clinic_dir": "clinic", "trial_dir": "trial"}
         if self.study.has_images:
             folders["group_dir"] = "group"
@@ -77,7 +77,7 @@ class Report(Stage):
         trial = self.study.checked_trial()
         seeds = trial.seed_sets[self._regions.seed_set(self.study.primary)]
         return {
-            # To the reader of the page it does not matter who started fMRIPrep.
+            # For the reader of the page it makes no difference who started fMRIPrep.
             "config": self.choices() | ({"entry": "fmriprep"} if by_fmriprep else {}),
             "analyses": self._group.analyses() if self.study.has_images else [],
             "pipelines": self.study.pipelines,
@@ -85,7 +85,7 @@ class Report(Stage):
             "seeds": [
                 self._regions.placed(row.as_dict("seed")) for row in seeds if self.study.has_images
             ],
-            # Ready maps and the clinical arm alone use no targets.
+            # Studies with ready maps, or with the clinical arm alone, use no targets.
             "targets": [
                 self._regions.placed(row.as_dict("target"))
                 for row in trial.targets
@@ -100,7 +100,7 @@ class Report(Stage):
         }
 
     def job_labels(self) -> list[str]:
-        """List the jobs of this study that are of no person, by their logs, without extension."""
+        """List the jobs of this study that do not belong to one person, by the names of logs."""
         found = ["sheets", "trial", "truth", "twin_dataset", "derivative_dataset", "fmriprep_image"]
         found += ["report", "provenance"]
         if scored := bool(self.study.checked_trial().scales):
@@ -116,7 +116,7 @@ class Report(Stage):
         return found
 
     def inputs(self) -> list[str]:
-        """List all that the page is made of."""
+        """List all files that the page is made from."""
         trial = [*_TRIAL, "participants.tsv", "dataset_description.json", ".bidsignore", "README"]
         found = [self.study.file(name) for name in trial] + self._preprocess.results()[:1]
         if self.study.has_images:

@@ -1,4 +1,4 @@
-"""Scans of every session, raw and preprocessed: which files, and which repeats are used."""
+"""Scans of every session, raw and preprocessed: their files, and which repeat runs are used."""
 
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from crossfc.trial.person import Session
 
 
 class Scans(Stage):
-    """Scans of every session, raw and preprocessed: which files, and which repeats are used."""
+    """Scans of every session, raw and preprocessed: their files, and which repeat runs are used."""
 
     def preprocessed(self, scan: str) -> dict[str, str]:
         """Name fMRIPrep's files of a scan."""
@@ -38,7 +38,13 @@ class Scans(Stage):
         return {}
 
     def fault_of(self, scan: str) -> Fault | None:
-        """Look at one run of the given derivatives; keep its header."""
+        """Check one run of the given derivatives, and keep its header in ``headers``.
+
+        Returns
+        -------
+        Fault or None
+            None if the run can be used.
+        """
         from crossfc.session import check
 
         if scan not in self._run_faults:
@@ -62,20 +68,20 @@ class Scans(Stage):
         return self._run_faults[scan]
 
     def used_scans(self, participant: str, session: str) -> list[str]:
-        """List the runs of a session that can be used: all, or of repeats those not at fault.
+        """List the runs of a session that can be used: of repeat runs, those without a fault.
 
-        Where all repeats are at fault, all are listed, and `Preprocess.require_sound` or
-        `Connectivity.require_sound` tells why.
+        If all repeat runs have faults, all are listed, and `Preprocess.require_sound` or
+        `Connectivity.require_sound` reports the faults.
         """
         own = self.study.session(participant, session)
         used = [scan for scan in own.scans if self._fault_of_repeat(own, scan) is None]
         return used or own.scans
 
     def passed_over(self, participant: str, session: str) -> list[dict[str, str]]:
-        """List the repeats of a session that are not used, with the reason."""
+        """List the repeat runs of a session that are not used, with the reasons."""
         own = self.study.session(participant, session)
         used = self.used_scans(participant, session)
-        # Names of files without their folder: a moved data set changes nothing.
+        # The data set's folder is removed from the reasons, so that moving it changes nothing.
         root = (
             self.study.derivatives_dir if self.study.given_derivatives else self.config["bids_dir"]
         )
@@ -87,7 +93,7 @@ class Scans(Stage):
         ]
 
     def _fault_of_repeat(self, session: Session, scan: str) -> str | None:
-        """Describe what is wrong with a run where there are others in its place."""
+        """Describe the fault of a run if the session has other runs; None if it has no fault."""
         if self.study.given_derivatives and len(session.scans) > 1:
             fault = self.fault_of(scan)
             return None if fault is None else str(fault)
@@ -119,8 +125,8 @@ class Scans(Stage):
     def boldrefs(self) -> dict[str, str]:
         """Return the functional reference image of each scan in template space, where there is one.
 
-        Native preprocessing, fMRIPrep here and the twin make them; of other people's derivatives
-        they are taken where they lie.
+        Native preprocessing, fMRIPrep started here, and the twin make these images; given
+        derivatives may include them.
         """
         paths = {scan: self.preprocessed(scan)["boldref"] for scan in self.runs()}
         if self.study.entry == "fmriprep" and self.config["twin"] is None:
@@ -133,7 +139,7 @@ class Scans(Stage):
         Raises
         ------
         Fault
-            If it does not exist and no rule makes it.
+            If the file does not exist and no rule makes it.
         """
         full = Path(self.config["bids_dir"]) / path
         if self.config["twin"] is None:
@@ -153,15 +159,15 @@ class Scans(Stage):
         return self.raw(person.t1w, f"{sheet}, {person.participant_id}")
 
     def scan_path(self, participant: str, session: str, scan: str) -> str:
-        """Return the path of the run whose name starts as ``scan`` says (see `raw`)."""
+        """Return the path of the run whose name starts with ``scan`` (see `raw`)."""
         own = self.study.session(participant, session)
         row = f"{self.config['sheets']['sessions']}, row {own.row}"
         return self.raw(self.raw_scan(participant, session, scan), row)
 
     def sidecars(self, participant: str, session: str, scan: str) -> list[str]:
-        """List the JSON files that describe a raw run, by BIDS inheritance.
+        """List the JSON files that describe a raw run, by the BIDS inheritance principle.
 
-        Looked up for the run that is planned, below its own folders only.
+        They are searched only for the run that is planned, and only in its own folders.
         """
         from crossfc.session.sidecar import sidecar_paths
 
@@ -173,7 +179,7 @@ class Scans(Stage):
         return list(dict.fromkeys([*found, made]))
 
     def raw_scan(self, participant: str, session: str, scan: str) -> str:
-        """Return the name of a run in the sheet from the start of its file name."""
+        """Return the name of a run in the sheet, from the start of its file name."""
         for path in self.study.session(participant, session).scans:
             if Path(path).name.rsplit("_", 1)[0] == f"sub-{scan}":
                 return path
@@ -184,7 +190,8 @@ class Scans(Stage):
         return str(Path(self.config["bids_dir"]) / name)
 
 
-# Each kind of file is asked for by itself, so a run's names are asked for several times running.
+# Rules ask for each kind of file separately, so the names of one run are asked for several times
+# in a row.
 @lru_cache(maxsize=16)
 def _preprocessed(scan: str, folder: Path, space: str, res: str | None) -> dict[str, str]:
     found = layout.preprocessed(scan, folder, space, res)

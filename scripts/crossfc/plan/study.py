@@ -20,24 +20,24 @@ from crossfc.trial.strategy import read_strategies
 
 
 class Study:
-    """What a study is: its configuration as checked, its folders, its sheets and its sessions.
+    """A study: its checked configuration, its folders, its sheets and its sessions.
 
     Parameters
     ----------
     config : dict
         The configuration as Snakemake merged it.
     home : path
-        The folder of the Snakefile; files that are not found below the working directory are
-        taken from there (the seeds and strategies that crossfc ships).
+        The folder of the Snakefile. Files that do not exist below the working directory are taken
+        from there (the seeds and strategies that come with crossfc).
     configfiles : sequence of path
-        The files that the user gave as ``--configfile``, for the commands that sentences tell.
+        The files that the user gave as ``--configfile``, for the commands shown in messages.
     read_sheets : bool
-        False where `sheets` is to write them: those that lie there may be broken.
+        False if `sheets` is going to write the sheets, as existing ones may be broken.
 
     Raises
     ------
     Fault
-        If the configuration or the sheets are at fault.
+        If the configuration or the sheets are faulty.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Study:
             )
         schema = configuration.load_schema(self.home / "workflow/schemas/config.schema.yaml")
         self.config = configuration.check(config, schema)
-        # `sheets` writes where the config says, not over what crossfc ships under that name.
+        # `sheets` writes to the paths in the config, not over files of that name in crossfc.
         self.sheets_as_given = dict(self.config["sheets"])
         self._find_files()
         self.study_dir = Path(self.config["results_dir"]) / self.config["study"]
@@ -90,10 +90,10 @@ class Study:
         self.check()
 
     def check(self) -> None:
-        """Refuse sheets and configuration that do not fit each other; the parts of a plan do."""
+        """Refuse sheets and a configuration that do not fit each other; see `crossfc.plan.Plan`."""
 
     def _check_places(self) -> None:
-        """Refuse inputs that lie where results are written: a session's folder is made anew."""
+        """Refuse inputs inside the folder of results, where a session's folder is replaced."""
         for key in ("bids_dir", "derivatives_dir"):
             path = self.config[key]
             if path and os.path.realpath(path) == os.path.realpath(self.study_dir):
@@ -115,12 +115,12 @@ class Study:
                 )
 
     def for_sheets(self) -> dict[str, Any]:
-        """Return the configuration by which `sheets` writes participants.tsv and sessions.tsv."""
+        """Return the configuration with which `sheets` writes participants.tsv and sessions.tsv."""
         own = {key: self.sheets_as_given[key] for key in ("participants", "sessions")}
         return self.config | {"sheets": self.config["sheets"] | own}
 
     def _find_files(self) -> None:
-        """Take files from the workflow's folder where the working directory has none."""
+        """Use the workflow's files where the working directory has none of that name."""
 
         sheets = self.config["sheets"]
         for key in sheets:
@@ -149,12 +149,12 @@ class Study:
 
     @property
     def entry(self) -> str:
-        """Where the way begins: raw, fmriprep or maps."""
+        """Where the workflow starts: raw, fmriprep or maps."""
         return str(self.config["entry"])
 
     @property
     def preprocessing_tool(self) -> str | None:
-        """What preprocesses raw scans: native or fmriprep-run; None where the entry is not raw."""
+        """What preprocesses raw scans: native or fmriprep-run; None if the entry is not raw."""
         return self.config["preprocessing"]["tool"] if self.entry == "raw" else None
 
     @property
@@ -184,12 +184,14 @@ class Study:
         return self.has_images and self.entry != "maps"
 
     def require_scans(self, both: bool = True) -> list[str]:
-        """Return no file, or refuse a study of images in which nobody can be analysed.
+        """Refuse a study of images in which nobody can be analysed; otherwise return an empty list.
+
+        The empty list lets a rule use this check as an input without files.
 
         Parameters
         ----------
         both : bool
-            Whether scans under both treatments are due, or any scan will do.
+            True if scans under both treatments are needed, False if any scan is enough.
 
         Raises
         ------
@@ -237,11 +239,11 @@ class Study:
         return str(self.study_dir.joinpath(*parts))
 
     def sessions(self) -> list[Session]:
-        """Return the sessions whose connectivity is made: kept, with a scan."""
+        """List the sessions whose connectivity is computed: not excluded, with a scan."""
         return self.checked_trial().scanned_sessions()
 
     def paired(self) -> list[Pair]:
-        """Return the people with both sessions; with ready contrast maps, everybody."""
+        """List the people with both sessions; with ready contrast maps, everybody."""
         trial = self.checked_trial()
         if self.entry != "maps":
             return trial.pairs(self.sessions())
@@ -267,16 +269,16 @@ class Study:
 
     @cached_property
     def _session_by_label(self) -> dict[tuple[str, str], Session]:
-        # Asked several times for every session; a search each time would grow with its square.
+        # Sessions are looked up often; searching a list each time would take quadratic time.
         return {(s.participant_id, s.session_id): s for s in self.sessions()}
 
     @property
     def given_derivatives(self) -> bool:
-        """Whether the derivatives are the user's, and not made by a rule."""
+        """Whether the user provides the derivatives, so that no rule makes them."""
         return self.entry == "fmriprep" and self.config["twin"] is None
 
     def preprocessing_choices(self, *names: str) -> dict[str, Any]:
-        """Return some keys of the config's ``preprocessing``: those that one job depends on."""
+        """Return some keys of the config's ``preprocessing``: those that a job depends on."""
         return {name: self.config["preprocessing"][name] for name in names}
 
     def labels(self) -> dict[str, Any]:
@@ -284,7 +286,7 @@ class Study:
         return {key: self.config[key] for key in ("groups", "treatments")}
 
     def design(self) -> dict[str, Any]:
-        """Return the words of the design: groups, treatments, scales."""
+        """Return the labels of the design: groups, treatments, scales."""
         return self.labels() | {"scales": list(self.checked_trial().scales)}
 
     def question(self, analysis: str) -> question.Question:
@@ -292,12 +294,12 @@ class Study:
 
 
 class Stage:
-    """What one stage of a study asks and answers.
+    """One stage of a study: what its jobs read, write and depend on.
 
     Parameters
     ----------
     study : Study
-        Read while it is asked, never before: its sheets may be written by a job.
+        It is read only when a method is called, as a job may write its sheets first.
     """
 
     def __init__(self, study: Study):

@@ -1,4 +1,4 @@
-"""The digital twin: what is planted, and which files it consists of."""
+"""The digital twin: the effects that are planted, and the files that it consists of."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from crossfc.session import layout
 
 
 class Twin(Stage):
-    """The digital twin: what is planted, and which files it consists of."""
+    """The digital twin: the effects that are planted, and the files that it consists of."""
 
     def __init__(self, study: Study, scans: Scans, regions: Regions):
         super().__init__(study)
@@ -20,7 +20,7 @@ class Twin(Stage):
         self._regions = regions
 
     def truth(self) -> dict[str, Any]:
-        """Plan the truth of the digital twin."""
+        """Plan the truth of the digital twin: all effects that are planted."""
         from crossfc.twin import truth as twin_truth
 
         trial, labels = self.study.checked_trial(), self.config["groups"]
@@ -56,7 +56,7 @@ class Twin(Stage):
 
     @staticmethod
     def of_session(truth: dict[str, Any], participant: str, session: str) -> dict[str, Any]:
-        """Return what is planted in one session."""
+        """Return the effects that are planted in one session."""
         planted: dict[str, Any] = truth["sessions"][f"sub-{participant}"][f"ses-{session}"]
         return planted
 
@@ -66,23 +66,23 @@ class Twin(Stage):
         return ["dataset_description.json", "README", "participants.tsv", sidecar]
 
     def raw_files(self, scan: str) -> dict[str, str]:
-        """Name the files of a raw simulated run."""
+        """Return the files of a raw simulated run."""
         paths = layout.raw_twin(scan, self.config["bids_dir"])
         return {key: str(path) for key, path in paths.items()}
 
     def raw_pattern(self) -> dict[str, str]:
-        """Name the files of a raw simulated run, as patterns."""
+        """Return the files of a raw simulated run, as patterns with wildcards."""
         found = self.raw_files(f"{SUB}/{SES}/func/{SCAN}_bold.nii.gz")
         return {key: pattern(path) for key, path in found.items()}
 
     def scans(self) -> list[str]:
-        """List the files that the twin consists of."""
+        """List all files of the twin."""
         sessions = self.study.sessions()
         if self.study.entry == "fmriprep":
             return [self._scans.preprocessed(scan)["bold"] for s in sessions for scan in s.scans]
         root = Path(self.config["bids_dir"])
         people = {s.participant_id for s in sessions}
-        # Who has no T1w was refused when the sheets were checked (`Preprocess.check`).
+        # People without a T1w were refused when the sheets were checked (`Preprocess.check`).
         known = self.study.checked_trial().participants
         anatomies = [str(root / str(known[person].t1w)) for person in sorted(people)]
         return anatomies + [str(root / scan) for s in sessions for scan in s.scans]

@@ -1,1 +1,1 @@
-"""Quality of the study: who leaves, motion, likeness, and other ways to clean."""
+"""Quality of the study: exclusions, motion, likeness of sessions, and other cleaning pipelines."""

@@ -1,4 +1,4 @@
-"""Sessions that leave the group by measures blind to the outcome, each with its reasons."""
+"""Sessions that are excluded by measures blind to the outcome, each with its reasons."""
 
 import json
 from collections import Counter
@@ -33,23 +33,25 @@ _FLAT = (
 def quality_table(
     sessions: list[dict[str, Any]], records: Iterable[str | Path], limits: dict[str, float]
 ) -> pandas.DataFrame:
-    """Return one row per session: who, its quality, and whether it is excluded and why.
+    """Build the table of sessions: who, quality, and whether excluded and why.
 
     Parameters
     ----------
     sessions : list of dict
-        participant_id, group, sequence, session_id, treatment, period.
+        One per session: participant_id, group, sequence, session_id, treatment, period.
     records : iterable of path
         The sessions' quality records of one pipeline, in the same order.
     limits : dict
-        maximum_mean_fd_mm, maximum_censored_share, maximum_defective_share, minimum_minutes_kept
-        (None for no limit), minimum_template_dice.
+        maximum_mean_fd_mm (mm), maximum_censored_share and maximum_defective_share (0 to 1),
+        minimum_minutes_kept (None for no limit), minimum_template_dice (0 to 1), and
+        maximum_boundary_cost (None for no limit).
 
     Returns
     -------
     DataFrame
-        The columns of ``sessions``, scan, the measures, coverage and tSNR per seed, targets that
-        are left out (joined by "; "), excluded (bool) and exclusion_reasons (joined by "; ").
+        One row per session: the columns of ``sessions``, scan, the measures, coverage and tSNR of
+        each seed, targets_left_out (joined by "; "), excluded (bool) and exclusion_reasons (joined
+        by "; ").
     """
     rows = []
     for session, path in zip(sessions, records, strict=True):
@@ -73,7 +75,7 @@ def quality_table(
 
 
 def exclusion_reasons(record: dict[str, Any], limits: dict[str, float]) -> list[str]:
-    """Explain why a session leaves, or nothing.
+    """List the reasons why a session is excluded.
 
     Parameters
     ----------
@@ -81,6 +83,11 @@ def exclusion_reasons(record: dict[str, Any], limits: dict[str, float]) -> list[
         A session's quality record.
     limits : dict
         See `quality_table`.
+
+    Returns
+    -------
+    list of str
+        Empty if the session stays.
     """
     reasons = list(record["exclusion_reasons"])
     record = _with_shares(record)
@@ -117,7 +124,7 @@ def exclusion_reasons(record: dict[str, Any], limits: dict[str, float]) -> list[
 def defective_volumes(
     sessions: list[dict[str, Any]], records: Iterable[str | Path]
 ) -> pandas.DataFrame:
-    """List the volumes that are no measurement: ``quality/defects.tsv``.
+    """List the volumes that are not valid measurements: ``quality/defects.tsv``.
 
     Parameters
     ----------
@@ -139,7 +146,7 @@ def defective_volumes(
 
 
 def _with_shares(record: dict[str, Any]) -> dict[str, Any]:
-    """Add what follows from the counts of a session's record."""
+    """Add to a session's record what follows from its counts: share_censored and minutes_kept."""
     return record | {
         "share_censored": record["volumes_censored"] / record["volumes"],
         "minutes_kept": record["volumes_kept"] * record["repetition_time"] / 60,
@@ -147,7 +154,7 @@ def _with_shares(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _examples(record: dict[str, Any]) -> str:
-    """Name the first volumes that are no measurement, counted from 0."""
+    """Name the first volumes that are not valid measurements, counted from 0."""
     told = [f"{v['volume']} {v['reason']}" for v in record["defective_volumes"][:3]]
     more = ", …" if len(record["defective_volumes"]) > 3 else ""
     return f"volumes counted from 0: {', '.join(told)}{more}"
@@ -156,21 +163,21 @@ def _examples(record: dict[str, Any]) -> str:
 def split(
     people: list[dict[str, Any]], quality: pandas.DataFrame
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-    """Part the people whose two sessions both stay from those who leave.
+    """Separate the people whose two sessions both stay from those who leave.
 
     Parameters
     ----------
     people : list of dict
-        With participant_id, group and sessions (active, control).
+        One per person: participant_id, group, and sessions (active, then control).
     quality : DataFrame
-        Of `quality_table`.
+        Table from `quality_table`.
 
     Returns
     -------
     staying : list of dict
-        With mean_fd_active and mean_fd_control added.
+        The rows of the people who stay, with mean_fd_active and mean_fd_control (mm) added.
     left : list of dict
-        Columns participant_id, group, level, what, analysis, reason.
+        One per excluded session: participant_id, group, level, what, analysis, reason.
     """
     by_session = quality.set_index(["participant_id", "session_id"])
     staying, left = [], []
@@ -200,9 +207,9 @@ def split(
 def nobody_stays(
     staying: list[dict[str, Any]], left: list[dict[str, str]], pipeline: str
 ) -> str | None:
-    """Say that everybody left by quality, with the most frequent reasons; None if somebody stays.
+    """State that all people leave by quality, with the main reasons; None if anybody stays.
 
-    The study goes on: its clinical arm needs no scan, and other pipelines may keep people.
+    The study is not stopped, as its clinical arm needs no scan and other pipelines may keep people.
     """
     if staying or not left:
         return None

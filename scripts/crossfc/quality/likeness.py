@@ -1,9 +1,10 @@
-"""Does a session look like its person? Swapped sessions look like somebody else's.
+"""Find sessions that may be swapped between people, by how alike their images are.
 
-After normalisation everybody's brain has the same outline, but sulci, veins and the places where
-signal is lost stay a person's own, and they are in the reference image of every session. Where a
-session was laid on the T1w of another person and bent as that one, it looks like nobody: it is
-unlike its own others where other people's are alike, and the white matter's boundary costs more.
+After normalisation all brains have the same outline, but sulci, veins and the places of signal loss
+remain individual, and they show in the reference image of every session. So a swapped session looks
+more like those of another person. A session that was coregistered with the T1w of another person,
+and warped like it, looks like nobody: it is less like the person's other sessions than is usual
+in other people, and the cost of its white matter boundary is higher.
 """
 
 from collections.abc import Sequence
@@ -13,16 +14,17 @@ from typing import Any
 import numpy as np
 import pandas
 
-# Sessions are compared on this grid, mm, blurred by the first width (full width at half maximum),
-# as noise and the grids of scans differ, and without what is wider than the second, as the coil's
-# bias differs from day to day.
+# Sessions are compared on a grid of this size (mm). They are smoothed by the narrow width (full
+# width at half maximum, mm), as noise and grids differ between scans, and structures above the wide
+# width are removed, as the bias of the coil differs from day to day.
 _GRID_MM, _NARROW_MM, _WIDE_MM = 4.0, 8.0, 24.0
-# A lost signal is one feature, not the only one.
+# Contrast is clipped at this, so that places of signal loss do not dominate the comparison.
 _MOST_CONTRAST = 0.5
-# A session is somebody else's where it is more like theirs by this much (correlation).
+# A session is reported if its correlation with another person's session exceeds that with the
+# person's own by this much.
 MARGIN = 0.05
-# A value is unusual where it leaves the median of other people's by this and by so many of their
-# robust standard deviations; fewer values tell nothing.
+# A value is unusual if its distance from the median of other people's values exceeds _UNUSUAL and
+# _TIMES_SPREAD robust standard deviations. With fewer than _FEWEST values nothing is unusual.
 _UNUSUAL, _TIMES_SPREAD, _FEWEST = 0.1, 5.0, 5
 COLUMNS = (
     "participant_id", "session_id", "own_session", "own_correlation", "other_participant",
@@ -33,24 +35,25 @@ COLUMNS = (
 def likeness(
     sessions: Sequence[dict[str, Any]], references: Sequence[str | Path | None]
 ) -> pandas.DataFrame:
-    """Compare every session's reference image with the person's others and with other people's.
+    """Compare every session's reference image with those of the same person and of other people.
 
     Parameters
     ----------
     sessions : sequence of dict
-        participant_id and session_id; boundary_cost where native preprocessing tells it.
+        participant_id and session_id; boundary_cost if native preprocessing measured it.
     references : sequence of path or None
-        The sessions' functional reference images in template space, in the same order; None where
+        The sessions' functional reference images in template space, in the same order; None if
         there is none.
 
     Returns
     -------
     DataFrame
-        One row per session that has an image, `COLUMNS`: the person's own session that is most
-        like it and the one of other people, with the correlations of their details; sentences in
-        ``note`` where the other one is more like it by `MARGIN` or more, where its own is less
-        like it than other people's own are, and where its boundary costs more than theirs. Where
-        a session has no second one of the same person, ``own_correlation`` is missing.
+        One row per session with an image, with the columns `COLUMNS`: the most similar other
+        session of the same person, the most similar session of other people, and both
+        correlations of image details. ``note`` has a sentence if the session of the other person
+        is more similar by `MARGIN` or more, if the own one is less similar than is usual in other
+        people, and if the boundary cost is higher than usual. ``own_correlation`` is NaN if the
+        person has no other session.
     """
     kept = [i for i, path in enumerate(references) if path is not None]
     people = np.array([sessions[i]["participant_id"] for i in kept])
@@ -84,7 +87,7 @@ def likeness(
 def _notes(
     row: dict[str, Any], others: np.ndarray, nearest: np.ndarray, costs: np.ndarray
 ) -> list[str]:
-    """Describe what is odd about a session; ``others`` are the sessions of other people."""
+    """Describe what is unusual about a session; ``others`` marks the sessions of other people."""
     name = f"{row['participant_id']} {row['session_id']}"
     own, cost = row["own_correlation"], row["boundary_cost"]
     said = []
@@ -110,7 +113,7 @@ def _notes(
 
 
 def _usual(values: np.ndarray) -> tuple[float, float]:
-    """Median, and the value above which one is unusual; nothing is where there are few."""
+    """Return the median, and the value above which a value is unusual (infinite for few values)."""
     values = values[np.isfinite(values)]
     if len(values) < _FEWEST:
         return np.nan, np.inf
@@ -120,7 +123,7 @@ def _usual(values: np.ndarray) -> tuple[float, float]:
 
 
 def _detail(path: str | Path) -> np.ndarray:
-    """Relative contrast of an image in the template's brain, of mean 0 and norm 1."""
+    """Compute the relative contrast of an image in the template's brain, with mean 0 and norm 1."""
     import nibabel
     from scipy import ndimage
 

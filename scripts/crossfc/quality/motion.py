@@ -1,4 +1,4 @@
-"""Motion of the group: did people move, or the scanner shake, more under one treatment?"""
+"""Motion and scan quality in the group: did they differ between the treatments?"""
 
 from collections.abc import Mapping, Sequence
 
@@ -33,8 +33,8 @@ COLUMNS = [
     *("mean_difference", "unadjusted_t", "unadjusted_df", "unadjusted_p", "unadjusted_wilcoxon_p"),
 ]
 
-_FEWEST = 4  # people, for a correlation
-_SHUFFLES = 2000  # of QC-FC, always the same ones
+_FEWEST = 4  # people needed for a correlation
+_SHUFFLES = 2000  # shuffles of QC-FC, always the same ones
 
 
 def motion(
@@ -42,28 +42,29 @@ def motion(
 ) -> pd.DataFrame:
     """Test each measure of scan quality for a drug effect, by group and between groups.
 
-    Pairs of sessions that were not excluded. ``adjusted_…``: the difference active - control given
-    the order of treatments, and that of the groups in it, patients - controls, with a variance of
-    each group, as scores are compared (`crossfc.clinic.change`): people may move less in their
-    second session. ``unadjusted_…``, to be told only where ``unadjusted_because`` has a reason:
-    the paired t and Wilcoxon's signed ranks of these differences, and Welch's t.
+    Pairs of sessions that were not excluded are compared, in the same way as scores
+    (`crossfc.clinic.change`). ``adjusted_…`` is the difference active - control, adjusted for the
+    order of treatments, as people may move less in their second session; between groups it is
+    patients - controls of this difference, with a variance for each group. ``unadjusted_…`` is the
+    paired t and Wilcoxon's signed ranks of the differences, and Welch's t between groups, to be
+    reported only if ``unadjusted_because`` gives a reason.
 
     Parameters
     ----------
     sessions : DataFrame
-        ``quality/sessions.tsv``: participant_id, group, sequence, session_id, treatment, excluded
-        and any of the measures (`MEASURES`).
+        The table ``quality/sessions.tsv``: participant_id, group, sequence, session_id, treatment,
+        excluded and any of the measures (`MEASURES`).
     treatments : mapping
-        ``active`` and ``control`` to their names.
+        Names of ``active`` and ``control``.
     groups : sequence of str
         Patients, then controls; or patients only.
 
     Returns
     -------
     DataFrame
-        The table ``quality/motion.tsv``, with the columns `COLUMNS`. The row with the group
-        ``group_by_drug`` has the difference of the differences, n of both groups, no means and
-        no ranks. A measure that nobody has is left out.
+        The table ``quality/motion.tsv``, with the columns `COLUMNS`. In the row of the group
+        ``group_by_drug`` are the difference of the differences and n of both groups, but no means
+        and no ranks. A measure that nobody has is left out.
 
     Raises
     ------
@@ -134,7 +135,7 @@ def motion(
 
 
 def _numbers(test: Test, n: int, because: str) -> dict[str, object]:
-    """Return an adjusted test as columns."""
+    """Return the numbers of an adjusted test as columns."""
     numbers = {"difference": test.estimate, "t": test.t, "df": test.df, "p": test.p}
     told = {f"adjusted_{name}": value for name, value in numbers.items()}
     return told | {"adjusted_n": n, "unadjusted_because": because}
@@ -148,28 +149,30 @@ def quality_connectivity(
 ) -> pd.DataFrame:
     """Correlate the change of motion with the change of connectivity (QC-FC).
 
-    What is left of motion after cleaning shows as a correlation over people of mean framewise
-    displacement with connectivity (Ciric et al. 2017, NeuroImage 154:174); here of their changes.
-    Both hold what differs between first and second sessions, so the order of treatments is in the
-    model where it is known and differs, as in the correlations with scores.
+    Motion that remains after cleaning shows as a correlation, over people, of mean framewise
+    displacement with connectivity (Ciric et al. 2017, NeuroImage 154:174). Here the changes of both
+    are correlated. Both contain differences between first and second sessions, so the order of
+    treatments is in the model if it is known and differs between people, as in the correlations
+    with scores.
 
     Parameters
     ----------
     targets : DataFrame
-        ``targets.tsv`` (long).
+        The long table ``targets.tsv``.
     people : DataFrame
-        ``people.tsv``: participant_id, group, sequence, delta_mean_fd.
+        The table ``people.tsv``: participant_id, group, sequence, delta_mean_fd (mm).
     treatments : mapping
-        ``active`` and ``control`` to their names.
+        Names of ``active`` and ``control``.
     groups : sequence of str
 
     Returns
     -------
     DataFrame
-        The table ``quality/qcfc.tsv``: seed, target, group, n, r, p (Pearson or, given the order,
-        partial; `crossfc.clinic.studentised.Studentised`) and unadjusted_because, for each group
-        and, where there are several, for ``all``. NaN for fewer than four people or where nothing
-        varies.
+        The table ``quality/qcfc.tsv``: seed, target, group, n, r, p and unadjusted_because, for
+        each group and, if there are several, for ``all``. r is the partial correlation given the
+        order or, if that is not in the model, Pearson's
+        (`crossfc.clinic.studentised.Studentised`). r and p are NaN with fewer than four people or
+        without variation.
     """
     require(people, ["participant_id", "group", "sequence", "delta_mean_fd"], "the table of people")
     changes = connectivity_change(targets, treatments).reindex(people["participant_id"])
@@ -191,7 +194,7 @@ def quality_connectivity(
             r = p = np.nan
             if who.sum() >= _FEWEST:
                 blocks = np.zeros(who.sum()) if because else code[who]
-                # One set for all edges of the same people.
+                # One set of shuffles for all edges of people with the same orders.
                 order = shuffles.setdefault(blocks.tobytes(), shuffles_within(blocks, _SHUFFLES, 0))
                 basis = nuisance_basis(blocks)
                 found = Studentised(moved[who, None], z[who, None], basis, order)
@@ -202,18 +205,18 @@ def quality_connectivity(
 
 
 def excluded_sessions(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """List the sessions that leave a pipeline, with the reasons: ``quality/excluded.tsv``.
+    """List the sessions that are excluded from a pipeline, with reasons: ``quality/excluded.tsv``.
 
     Parameters
     ----------
     tables : mapping
-        Pipeline to its table of sessions.
+        Name of each pipeline, and its table of sessions.
 
     Returns
     -------
     DataFrame
-        participant_id, group, session_id, treatment, exclusion_reasons and pipelines (those that
-        the session left for these reasons).
+        participant_id, group, session_id, treatment, exclusion_reasons and pipelines (those from
+        which the session is excluded for these reasons).
     """
     columns = ["participant_id", "group", "session_id", "treatment", "exclusion_reasons"]
     parts = []

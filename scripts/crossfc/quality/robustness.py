@@ -1,4 +1,4 @@
-"""Robustness: does another way to clean the scans give the same maps?"""
+"""Robustness: do other ways to clean the scans give the same maps?"""
 
 import json
 import math
@@ -22,12 +22,12 @@ TOP_SHARE = 0.01
 def robustness(
     primary_dir: str | Path, pipeline_dirs: Mapping[str, str | Path], analyses: Sequence[str]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Compare the maps of each pipeline with those of the primary one.
+    """Compare the maps of each pipeline with those of the primary pipeline.
 
-    Within the voxels where both maps are finite: Pearson's r over voxels, and the Dice overlap of
-    the 1 % of voxels with the largest absolute statistic. And the pipeline's statistic where the
-    primary map has its largest absolute value (NaN where the pipeline has no value there). No
-    voxel is tested: the people are the same, so agreement is no evidence of the effect.
+    Over the voxels where both maps are finite, computed are Pearson's r and the Dice overlap of the
+    1 % of voxels with the largest absolute statistic. Also given is the pipeline's statistic at
+    the voxel where the primary map has its largest absolute value (NaN if the pipeline has no value
+    there). No voxel is tested: the people are the same, so agreement is no evidence of the effect.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def robustness(
         ``group/<primary>``, with ``<analysis>/seed-<seed>_stat-<t|F>_statmap.nii.gz`` and
         ``<analysis>/result.json``.
     pipeline_dirs : mapping
-        Name of each other pipeline to its folder.
+        Name of each other pipeline, and its folder.
     analyses : sequence of str
 
     Returns
@@ -43,14 +43,15 @@ def robustness(
     table : DataFrame
         The table ``robustness.tsv``, one row per pipeline, analysis and seed of the primary.
     notes : list of str
-        Which seeds another pipeline does not have (it may use another seed set), and which
-        analyses could not be estimated in a pipeline.
+        Seeds that another pipeline lacks (it may use another seed set), and analyses that could
+        not be estimated in a pipeline.
 
     Raises
     ------
     Fault
-        If a folder holds no record or no statistic maps of an analysis that was estimated, a
-        map has another grid than the primary one, or the maps have no voxel in common.
+        If a folder lacks the record, or the statistic maps of an analysis that was estimated; if a
+        map has another grid or another statistic than the primary one; or if the maps have fewer
+        than two voxels in common.
     """
     rows, notes = [], []
     for analysis in analyses:
@@ -91,7 +92,12 @@ def robustness(
 
 
 def statistic_maps(folder: Path) -> dict[str, Path]:
-    """Find the maps of t or F in the folder of an analysis, by seed, in the order of names.
+    """Find the maps of t or F in the folder of an analysis.
+
+    Returns
+    -------
+    dict of str to path
+        Path by seed, in the order of file names.
 
     Raises
     ------
@@ -118,7 +124,7 @@ def compare_maps(
     -------
     dict or None
         map_correlation_with_primary, primary_peak_x, _y, _z (mm), stat_at_primary_peak and
-        dice_top_percent; None where fewer than two voxels are finite in both.
+        dice_top_percent (a share, 0 to 1); None if fewer than two voxels are finite in both.
     """
     first = np.asarray(primary.dataobj, dtype=float)
     second = np.asarray(other.dataobj, dtype=float)
@@ -132,7 +138,7 @@ def compare_maps(
     a, b = first[common], second[common]
     varies = np.ptp(a) > 0 and np.ptp(b) > 0
     top = math.ceil(TOP_SHARE * len(a))
-    # Stable, so that equal values are taken in the same order from both maps.
+    # A stable sort takes equal values in the same order from both maps.
     in_a, in_b = (set(np.argsort(-np.abs(v), kind="stable")[:top]) for v in (a, b))
     return {
         "map_correlation_with_primary": float(np.corrcoef(a, b)[0, 1]) if varies else np.nan,

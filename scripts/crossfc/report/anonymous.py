@@ -1,17 +1,17 @@
-"""A page without participant identifiers: numbers of its own in their place."""
+"""A page without participant identifiers: numbers of its own replace them."""
 
 import hashlib
 import re
 from collections.abc import Iterable
 
-# An identifier in the name of a file, of somebody who may be in no table any more.
+# An identifier in a file name; this person may no longer be in any table.
 _IN_NAMES = r"sub-[A-Za-z0-9]+(?=/|_(?:ses|task|run|space)-)"
 
 
 def anonymous(page: str, people: Iterable[str], study: str) -> str:
-    """Return a page in which every participant identifier is a number of the page's own.
+    """Replace every participant identifier in a page by a number of the page's own.
 
-    The numbers do not follow the order of the identifiers, and are the same whenever the page of
+    The numbers do not follow the order of the identifiers. They are the same whenever a page with
     the same people is made again.
 
     Parameters
@@ -19,14 +19,14 @@ def anonymous(page: str, people: Iterable[str], study: str) -> str:
     page : str
         HTML.
     people : iterable of str
-        Identifiers (``sub-01``) of all who may be named.
+        Identifiers (``sub-01``) of all people who may be named.
     study : str
-        Name of the study; another one has another order.
+        Name of the study; each study has its own order of numbers.
 
     Returns
     -------
     str
-        With ``person 1``, ``person 2``, … in their place.
+        The page with ``person 1``, ``person 2``, … instead of identifiers.
     """
     named = set(people) | set(re.findall(_IN_NAMES, page))
 
@@ -36,6 +36,6 @@ def anonymous(page: str, people: Iterable[str], study: str) -> str:
     numbers = {person: f"person {n}" for n, person in enumerate(sorted(named, key=order), 1)}
     if not numbers:
         return page
-    # The longest first, and none that goes on: sub-1 is no part of sub-10.
+    # The longest identifiers are replaced first, and only whole ones: sub-1 is not part of sub-10.
     words = "|".join(re.escape(person) for person in sorted(numbers, key=len, reverse=True))
     return re.sub(rf"(?:{words})(?![A-Za-z0-9])", lambda found: numbers[found[0]], page)

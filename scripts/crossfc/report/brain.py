@@ -1,7 +1,7 @@
-"""Statistical maps on the template: nothing hidden, the significant outlined.
+"""Statistical maps on the template: nothing is hidden, and significant clusters are outlined.
 
-Transparent thresholding (Taylor et al. 2023, NeuroImage 274:120138): what lies above the
-cluster-forming threshold is opaque, what lies below fades with the square of its statistic, and
+Maps have transparent thresholding (Taylor et al. 2023, NeuroImage 274:120138): values above the
+cluster-forming threshold are opaque, values below it fade with the square of the statistic, and
 clusters whose corrected p is below 0.05 have an outline.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from crossfc.report import figure, number
 from crossfc.report.results import SIGNIFICANT
 
-# The box shown, in mm; it holds the brain of the template.
+# The box that is shown, in mm; it contains the brain of the template.
 BOX = {"x": (-76.0, 76.0), "y": (-110.0, 78.0), "z": (-64.0, 84.0)}
 STEP_MM = 1.0
 AXIAL_MM = (-22.0, -6.0, 10.0, 28.0, 46.0)
@@ -27,10 +27,10 @@ GAP = 6
 PLANES = {"x": ("y", "z"), "y": ("x", "z"), "z": ("x", "y")}
 AXES = "xyz"
 
-_COLOUR_STEP = 5  # of 255, which is a multiple of it
-_SEE_THROUGH = (1, 1, 1)  # no multiple of the step
+_COLOUR_STEP = 5  # colours are rounded to multiples of this; 255 is one
+_SEE_THROUGH = (1, 1, 1)  # the transparent colour: not a multiple of the step
 
-# Orange above zero, blue below: told apart with any colour vision, and by lightness against grey.
+# Orange above zero, blue below: distinct with any colour vision, and from grey by lightness.
 _SHARE = np.array([0.0, 0.35, 0.7, 1.0])
 _ABOVE = np.array([[127, 39, 4], [217, 72, 1], [253, 141, 60], [254, 217, 118]], dtype=float)
 _BELOW = np.array([[8, 48, 107], [33, 113, 181], [66, 166, 220], [158, 226, 240]], dtype=float)
@@ -38,14 +38,14 @@ _BELOW = np.array([[8, 48, 107], [33, 113, 181], [66, 166, 220], [158, 226, 240]
 
 @dataclass(frozen=True)
 class Volume:
-    """An image in memory: values and the way from mm to voxels."""
+    """An image in memory: its values, and the transformation from mm to voxels."""
 
     values: np.ndarray
     from_mm: np.ndarray
 
     @classmethod
     def load(cls, path: Path) -> "Volume":
-        """Read an image of three dimensions (a fourth of length one is dropped)."""
+        """Read an image of three dimensions; a fourth one of length 1 is dropped."""
         import nibabel
 
         image = nibabel.load(path)
@@ -55,7 +55,13 @@ class Volume:
         return cls(values, np.linalg.inv(image.affine))
 
     def sample(self, millimetres: np.ndarray) -> np.ndarray:
-        """Interpolate linearly at points of shape (3, …); NaN where most of the corner is NaN."""
+        """Interpolate linearly at points in mm, shape (3, …).
+
+        Returns
+        -------
+        ndarray, shape (…)
+            NaN where most of the interpolation weight falls on voxels that are NaN.
+        """
         from scipy.ndimage import map_coordinates
 
         matrix, shift = self.from_mm[:3, :3], self.from_mm[:3, 3]
@@ -71,7 +77,7 @@ class Volume:
 
 @lru_cache(maxsize=1)
 def template() -> Volume:
-    """The bundled MNI template (ICBM 2009a nonlinear symmetric), brain only, 1 mm."""
+    """Return the bundled MNI template (ICBM 2009a nonlinear symmetric), brain only, 1 mm."""
     from nilearn.datasets import load_mni152_template
 
     image = load_mni152_template(resolution=1)
@@ -79,7 +85,20 @@ def template() -> Volume:
 
 
 def plane(axis: str, at: float) -> np.ndarray:
-    """Return the points of a cut in mm, shape (3, height, width), superior or anterior on top."""
+    """Return the points of a cut through the template, superior or anterior on top.
+
+    Parameters
+    ----------
+    axis : {"x", "y", "z"}
+        The axis that the cut is perpendicular to.
+    at : float
+        Position of the cut on this axis, mm.
+
+    Returns
+    -------
+    ndarray, shape (3, height, width)
+        Coordinates, mm.
+    """
     across, up = PLANES[axis]
     u = np.arange(BOX[across][0], BOX[across][1] + STEP_MM / 2, STEP_MM)
     v = np.arange(BOX[up][1], BOX[up][0] - STEP_MM / 2, -STEP_MM)
@@ -92,13 +111,36 @@ def plane(axis: str, at: float) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def underlay(axis: str, at: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return grey values (0 to 255) of a cut through the template, and where the brain is."""
+    """Return a cut through the template as grey values, and where the brain is.
+
+    Parameters
+    ----------
+    axis, at
+        See `plane`.
+
+    Returns
+    -------
+    grey : ndarray, shape (height, width)
+        Grey values, 0 to 255.
+    brain : bool ndarray, shape (height, width)
+    """
     grey = np.nan_to_num(template().sample(plane(axis, at)))
     return 40 + 190 * np.clip(grey / 0.95, 0, 1), grey > 0.12
 
 
 def colour(share: np.ndarray) -> np.ndarray:
-    """Return RGB of values from -1 to 1."""
+    """Return the colours of values from -1 to 1.
+
+    Parameters
+    ----------
+    share : ndarray
+        Values as a share of the largest one shown, in any shape.
+
+    Returns
+    -------
+    ndarray, shape (*share.shape, 3)
+        Red, green and blue; larger sizes have the colour of 1 or -1.
+    """
     size = np.clip(np.abs(share), 0, 1)
     above = np.stack([np.interp(size, _SHARE, _ABOVE[:, c]) for c in range(3)], axis=-1)
     below = np.stack([np.interp(size, _SHARE, _BELOW[:, c]) for c in range(3)], axis=-1)
@@ -106,7 +148,21 @@ def colour(share: np.ndarray) -> np.ndarray:
 
 
 def opacity(values: np.ndarray, threshold: float) -> np.ndarray:
-    """Return full opacity from the threshold up, and (value / threshold)² times 0.8 below it."""
+    """Compute the opacity of values: full from the threshold up, fading below it.
+
+    Parameters
+    ----------
+    values : ndarray
+        The statistic in any shape; its sign is ignored.
+    threshold : float
+        Cluster-forming value of the statistic.
+
+    Returns
+    -------
+    ndarray
+        In the shape of ``values``: 1 from the threshold up, (value / threshold)² times 0.8 below
+        it, and 0 where a value is not finite.
+    """
     size = np.abs(np.nan_to_num(values))
     if threshold <= 0:
         return np.where(np.isfinite(values), 1.0, 0.0)
@@ -115,7 +171,7 @@ def opacity(values: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def scale_limit(paths: Sequence[Path], threshold: float | None) -> float:
-    """Return the top of a colour scale shared by several maps: their 99.9th percentile, rounded."""
+    """Compute the top of a colour scale for several maps: their 99.9th percentile, rounded."""
     tops = [threshold or 0.0]
     for path in paths:
         values = Volume.load(path).values
@@ -126,7 +182,7 @@ def scale_limit(paths: Sequence[Path], threshold: float | None) -> float:
 
 
 def extreme(path: Path) -> tuple[float, float, float]:
-    """Return the place in mm of the largest absolute value."""
+    """Return the coordinates (mm) of the voxel with the largest absolute value."""
     volume = Volume.load(path)
     if not np.isfinite(volume.values).any():
         return (0.0, 0.0, 0.0)
@@ -143,20 +199,21 @@ def montage(
     peak: Sequence[float],
     alt: str,
 ) -> tuple[str, str]:
-    """Draw a map: three cuts through a place, and five axial slices that are always the same.
+    """Draw a map: three cuts through one point, and five axial slices that are always the same.
 
     Parameters
     ----------
     stat, p_cluster : path
-        The statistic, and the corrected p of the clusters (outlined below 0.05) if there is one.
+        Maps of the statistic and, if there is one, of the corrected p of clusters, which are
+        outlined where it is below 0.05.
     threshold : float
-        Cluster-forming statistic.
+        Cluster-forming value of the statistic.
     top : float
-        Value at which the colours end.
+        Value at the ends of the colour scale.
     peak : (x, y, z)
-        In mm.
+        Coordinates of the point through which to cut, mm.
     alt : str
-        Alternative text.
+        Alternative text for screen readers.
 
     Returns
     -------
@@ -189,7 +246,7 @@ def _strip(
     marks: Sequence[tuple[float, ...] | None],
     alt: str,
 ) -> str:
-    """Cuts side by side: one indexed PNG below, outlines and words in vectors above."""
+    """Draw cuts side by side: one indexed PNG below, outlines and words as vectors above."""
     panels = [_panel(volume, axis, at, threshold, top) for axis, at in cuts]
     height = max(panel.shape[0] for panel in panels)
     width = sum(panel.shape[1] for panel in panels) + GAP * (len(panels) - 1)
@@ -230,7 +287,7 @@ def _panel(volume: Volume, axis: str, at: float, threshold: float, top: float) -
 
 
 def _outline(inside: np.ndarray, x: float, y: float) -> str:
-    """The edge of the significant voxels in one cut, as a path."""
+    """Return the edge of the significant voxels in one cut, as an SVG path."""
     inside = np.nan_to_num(inside)
     if inside.max() <= 0.5:
         return ""
@@ -250,11 +307,11 @@ def _word(x: float, y: float, text: Any, anchor: str) -> str:
 
 
 def png(rgba: np.ndarray) -> str:
-    """Return an image as a data address; what is not opaque is see-through.
+    """Return an image as a data URL; pixels with an opacity of 0 become transparent.
 
-    Colours are rounded to steps of `_COLOUR_STEP`: no eye sees it, and the picture is half as
-    large. A palette made from the picture itself would be given to the many greys of the template
-    and leave few colours to the map.
+    Colours are rounded to multiples of `_COLOUR_STEP`, which is not visible and halves the size of
+    the picture. A palette chosen from the picture itself would go mostly to the many greys of the
+    template and leave few colours for the map.
     """
     from PIL import Image
 
@@ -282,7 +339,7 @@ def legend(top: float, threshold: float | None, name: str, one_sided: bool, alt:
     for value in at:
         x = 22 + 256 * (value - low) / (top - low)
         body.append(f'<path class="cross" d="M{x:.1f} 12v16"/>')
-        # Words that would run into one another are left out; the mark stays.
+        # Labels that would overlap are left out; their mark stays.
         room = min([abs(value - other) for other in words if other != value], default=top)
         if value in words or room > 0.1 * (top - low):
             body.append(_word(x, 40, number.fixed(value, 1), "middle"))

@@ -1,11 +1,11 @@
-"""The literature behind a methods text, cited author-year and listed once each."""
+"""The literature behind a methods text: cited as author and year, and listed once each."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A work: how it is cited in the text, how it is listed, its DOI (none for books)."""
+    """A work: how it is cited in the text, how it is listed, and its DOI (none for books)."""
 
     short: str
     full: str
@@ -233,24 +233,24 @@ REFERENCES = {
 
 
 class Citations:
-    """Collects what a text cites, so that the list holds that and nothing else."""
+    """Collects the works that a text cites, so that the reference list holds exactly these."""
 
     def __init__(self) -> None:
         self._cited: set[str] = set()
 
     def __call__(self, *keys: str) -> str:
-        """Return ``(Nichols & Holmes 2002; Winkler et al. 2014)`` and remember the works."""
+        """Return a citation, ``(Nichols & Holmes 2002; Winkler et al. 2014)``; record its works."""
         self._cited.update(keys)
         ordered = sorted((REFERENCES[key] for key in keys), key=lambda r: (r.short[-4:], r.short))
         return f"({'; '.join(r.short for r in ordered)})"
 
     def cite_those_in(self, text: str) -> str:
-        """Remember the works that a ready sentence names as ``Author et al. Year``."""
+        """Record the works that a sentence names as ``Author et al. Year``; return the sentence."""
         for key, reference in REFERENCES.items():
             if reference.short in text:
                 self._cited.add(key)
         return text
 
     def listed(self) -> list[Reference]:
-        """Return the works cited so far, by author."""
+        """List the works cited so far, sorted by author."""
         return sorted((REFERENCES[key] for key in self._cited), key=lambda r: r.full)

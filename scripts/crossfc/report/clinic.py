@@ -1,4 +1,4 @@
-"""The clinic: change of the scores, and what went with it."""
+"""The clinical arm on the page: the change of scores, and its correlations."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from crossfc.report.table import Table, blank, from_frame, text
 
 @dataclass
 class ScalePlot:
-    """One scale: its answer and a chart of everybody."""
+    """One scale: its answer, and a chart of all people."""
 
     scale: str
     instrument: str
@@ -27,7 +27,7 @@ class ScalePlot:
 
 @dataclass
 class Scatter:
-    """One correlation with every point."""
+    """One correlation, drawn with every person's point."""
 
     title: str
     chart: str
@@ -36,7 +36,7 @@ class Scatter:
 
 
 def change_table(results: Results) -> Table | None:
-    """Tabulate the clinical changes."""
+    """Tabulate the changes of scores."""
     if results.change.empty:
         return None
     p, two = number.probability, number.fixed
@@ -85,7 +85,7 @@ def change_table(results: Results) -> Table | None:
 
 
 def between_table(results: Results) -> Table | None:
-    """Tabulate the changes of one group against the other's."""
+    """Tabulate the comparison of the groups' changes of scores."""
     if results.between.empty:
         return None
     p, two = number.probability, number.fixed
@@ -126,7 +126,7 @@ def between_table(results: Results) -> Table | None:
 
 
 def scale_plots(results: Results, answers: list[Answer]) -> list[ScalePlot]:
-    """Draw every scale, everybody a line."""
+    """Draw every scale, with a line for each person."""
     if results.scores.empty:
         return []
     out = []
@@ -217,9 +217,9 @@ def correlation_table(results: Results) -> Table | None:
 
 
 def hypotheses_of(results: Results, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows that were hypothesised beforehand, each with why.
+    """Select the rows of correlations that were hypothesised beforehand, each with its reason.
 
-    A hypothesis names seed and target, and the scales it is about (all where it names none).
+    A hypothesis names a seed and a target, and the scales it is about (no scales: all of them).
     """
     out = []
     for claim in given:
@@ -233,7 +233,7 @@ def hypotheses_of(results: Results, given: list[dict[str, Any]]) -> list[dict[st
 
 
 def scatters(results: Results, hypotheses: list[dict[str, Any]], most: int = 6) -> list[Scatter]:
-    """Draw the hypothesised correlations and the ones with the smallest p."""
+    """Draw the hypothesised correlations, and those with the smallest p."""
     if results.correlation.empty or results.points.empty:
         return []
     rows = hypotheses_of(results, hypotheses)
@@ -256,7 +256,7 @@ def scatters(results: Results, hypotheses: list[dict[str, Any]], most: int = 6) 
 
 
 def point_chart(results: Results, row: dict[str, Any]) -> str:
-    """Draw one correlation; shapes tell the order of treatments."""
+    """Draw one correlation; the shape of a point shows the person's order of treatments."""
     points = results.points
     if points.empty:
         return ""
@@ -291,14 +291,14 @@ def point_chart(results: Results, row: dict[str, Any]) -> str:
 
 
 def shape_of(results: Results, sequence: Any) -> str:
-    """Return the shape of a point: circle active first, triangle control first, else square."""
+    """Return the shape of a point: circle (active first), triangle (control first), else square."""
     if sequence == f"{results.active}-{results.control}":
         return "circle"
     return "triangle" if sequence == f"{results.control}-{results.active}" else "square"
 
 
 def _empty(table: pd.DataFrame) -> set[str]:
-    """Name the columns of words that say nothing in any row."""
+    """List the text columns that are empty in every row."""
     words = ("unadjusted_because", "no_interval_because", "decisive_person")
     empty = {name for name in words if name in table and not table[name].map(known).any()}
     return empty | ({"decisive_p"} if "decisive_person" in empty else set())

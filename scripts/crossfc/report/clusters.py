@@ -1,4 +1,4 @@
-"""Tables of clusters: where they are, what they hold, their peaks, and families of analyses."""
+"""Tables of clusters: where they are, the values in them, their peaks, and families of analyses."""
 
 import pandas as pd
 
@@ -8,7 +8,7 @@ from crossfc.report.table import Table, blank, from_frame, sign, text
 
 
 def cluster_table(analysis: Analysis, clusters: pd.DataFrame, caption: str) -> Table:
-    """Tabulate clusters: place, regions, size and corrected p of every measure."""
+    """Tabulate clusters: place, regions, size, and the corrected p of every measure."""
     rows = _in_order(clusters)
     columns = [
         ("seed", "seed", text),
@@ -36,9 +36,9 @@ def cluster_table(analysis: Analysis, clusters: pd.DataFrame, caption: str) -> T
 
 
 def value_table(results: Results, analysis: Analysis) -> Table | None:
-    """Tabulate what clusters hold, in the same people and with each person left out.
+    """Tabulate the values in clusters, in the same people and with each person left out.
 
-    Significant clusters are there, and the first of each seed.
+    The table has the significant clusters, and the first cluster of each seed.
     """
     if "n_folds" not in analysis.clusters:
         return None
@@ -84,7 +84,7 @@ def value_table(results: Results, analysis: Analysis) -> Table | None:
 
 
 def peak_table(analysis: Analysis) -> Table | None:
-    """Tabulate the further peaks of clusters that have some."""
+    """Tabulate the further peaks of clusters; None if there are none."""
     if analysis.peaks.empty or not (analysis.peaks["peak"] > 1).any():
         return None
     own = ["seed", "sign", "cluster"]
@@ -107,7 +107,7 @@ def peak_table(analysis: Analysis) -> Table | None:
 
 
 def family_table(results: Results) -> Table | None:
-    """Tabulate what was corrected over several analyses together."""
+    """Tabulate the p that were corrected over several analyses together."""
     if results.family.empty:
         return None
     rows = results.family.sort_values(["family", "p_joint"], kind="stable")
@@ -133,7 +133,7 @@ def _in_order(clusters: pd.DataFrame) -> pd.DataFrame:
 
 
 def _without_empty(table: Table) -> Table:
-    """Leave out columns of n/a only, such as the cells of a group outside this analysis."""
+    """Leave out columns with n/a only, such as the means of a group outside this analysis."""
     keep = [
         k for k in range(len(table.columns))
         if any(row[k] not in (number.MISSING, "") for row in table.rows)

@@ -1,7 +1,7 @@
-"""Charts as inline SVG: they follow the page's colours, and every point tells whose it is.
+"""Charts as inline SVG: they use the page's colours, and hovering a point names its person.
 
-Drawn by hand, so that text stays text (searchable, scalable, in the page's font), a chart
-follows light and dark, and hovering a point names the person.
+They are drawn without a plotting library, so that text stays text (searchable, scalable, in the
+page's font), and charts follow the light and dark modes of the page.
 """
 
 import base64
@@ -18,7 +18,7 @@ from crossfc.report import number
 
 @dataclass
 class Frame:
-    """The plotting area of a chart: scales from data to the picture."""
+    """The plotting area of a chart: scales from data to picture coordinates."""
 
     left: float
     right: float
@@ -28,21 +28,21 @@ class Frame:
     y: tuple[float, float]
 
     def px(self, x: float) -> float:
-        """Data to picture, horizontally."""
+        """Convert a data value to the horizontal position in the picture."""
         return self.left + (x - self.x[0]) / (self.x[1] - self.x[0]) * (self.right - self.left)
 
     def py(self, y: float) -> float:
-        """Data to picture, vertically."""
+        """Convert a data value to the vertical position in the picture."""
         return self.bottom - (y - self.y[0]) / (self.y[1] - self.y[0]) * (self.bottom - self.top)
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Return round numbers between two values: steps of 1, 2 or 5 times a power of ten."""
+    """Return round numbers between two values: multiples of 1, 2 or 5 times a power of ten."""
     span = high - low
     if not span > 0:
         return [low]
     found: list[float] = []
-    while len(found) < 3:  # one or two marks make no scale
+    while len(found) < 3:  # a scale needs at least three marks
         raw = span / about
         power = 10 ** math.floor(math.log10(raw))
         step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
@@ -54,7 +54,7 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def limits(values: Sequence[float], pad: float = 0.07) -> tuple[float, float]:
-    """Return the range of finite values with a margin; never an empty one."""
+    """Return the range of the finite values with a margin; it is never empty."""
     array = np.asarray(list(values), dtype=float)
     array = array[np.isfinite(array)]
     if not len(array):
@@ -65,12 +65,12 @@ def limits(values: Sequence[float], pad: float = 0.07) -> tuple[float, float]:
 
 
 def inlined(png: bytes) -> str:
-    """Return a PNG as a data address, so that the page needs no file beside it."""
+    """Return a PNG as a data URL, so that the page needs no file beside it."""
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def svg(width: float, height: float, body: str, alt: str, css: str = "chart") -> str:
-    """Wrap a drawing; the alternative text is what a screen reader says."""
+    """Wrap a drawing in an SVG element; screen readers read the alternative text."""
     return (
         f'<svg class="{css}" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
         f'height="{height:g}" role="img" aria-label="{escape(alt)}">{body}</svg>'
@@ -78,18 +78,18 @@ def svg(width: float, height: float, body: str, alt: str, css: str = "chart") ->
 
 
 def words(x: float, y: float, text: Any, anchor: str = "middle", css: str = "") -> str:
-    """Return a piece of text."""
+    """Draw a piece of text."""
     css = f' class="{css}"' if css else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{css}>{escape(str(text))}</text>'
 
 
 def line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
-    """Return a straight line."""
+    """Draw a straight line."""
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{css}"/>'
 
 
 def point(x: float, y: float, css: str, title: str = "", shape: str = "circle") -> str:
-    """Return a point; the title shows when it is hovered."""
+    """Draw a point; its title appears when it is hovered."""
     inner = f"<title>{escape(title)}</title>" if title else ""
     if shape == "triangle":
         path = f"M{x:.1f} {y - 4.2:.1f}l4 7h-8z"
@@ -101,7 +101,7 @@ def point(x: float, y: float, css: str, title: str = "", shape: str = "circle") 
 
 
 def axis_y(frame: Frame, title: str, about: int = 5) -> str:
-    """Return the vertical axis with its grid and title."""
+    """Draw the vertical axis with its grid and title."""
     out = []
     for tick in ticks(*frame.y, about):
         y = frame.py(tick)
@@ -117,7 +117,7 @@ def axis_y(frame: Frame, title: str, about: int = 5) -> str:
 
 
 def axis_x(frame: Frame, title: str, about: int = 5) -> str:
-    """Return the horizontal axis with its grid and title."""
+    """Draw the horizontal axis with its grid and title."""
     out = []
     for tick in ticks(*frame.x, about):
         x = frame.px(tick)
@@ -128,7 +128,7 @@ def axis_x(frame: Frame, title: str, about: int = 5) -> str:
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return mean and 95 % interval (Student's t); NaN bounds below two values."""
+    """Compute mean and 95 % interval (Student's t); NaN limits with fewer than two values."""
     array = np.asarray(list(values), dtype=float)
     array = array[np.isfinite(array)]
     if not len(array):
@@ -154,7 +154,7 @@ def paired(
     Parameters
     ----------
     groups : list of dict
-        ``name``, ``css`` (class of its colour) and ``people``: (name, control, active) each.
+        ``name``, ``css`` (class of its colour) and ``people``, a (name, control, active) each.
     treatments : (str, str)
         Labels, control first.
     title : str
@@ -162,7 +162,7 @@ def paired(
     alt : str
         Alternative text.
     show : callable
-        Prints a value in the hover text.
+        Function that formats a value for the hover text.
     """
     values = [v for g in groups for _, *pair in g["people"] for v in pair if not number.missing(v)]
     values += _bounds(groups, values)
@@ -187,7 +187,7 @@ def paired(
                 continue
             means.append((x + away, frame.py(mean)))
             if not math.isnan(low):
-                # An interval may leave the range of the points; the frame cuts it.
+                # An interval may exceed the range of the points; it is cut at the frame.
                 ends = [min(max(frame.py(v), frame.top), frame.bottom) for v in (low, high)]
                 out.append(line(x + away, ends[0], x + away, ends[1], f"interval {group['css']}"))
             out.append(point(x + away, frame.py(mean), f"mean {group['css']}", "", "square"))
@@ -202,9 +202,9 @@ def paired(
 
 
 def _bounds(groups: Sequence[dict[str, Any]], values: Sequence[float]) -> list[float]:
-    """Ends of the intervals of the means, as far as they leave room for the points.
+    """Return the ends of the means' intervals, limited so that the points keep enough room.
 
-    With two or three people an interval can be many times the range of the data.
+    With two or three people, an interval can be many times as wide as the range of the data.
     """
     if not values:
         return []
@@ -224,7 +224,7 @@ def scatter(
     y_title: str,
     alt: str,
 ) -> str:
-    """Draw points with the least-squares line.
+    """Draw points with their least-squares line.
 
     Parameters
     ----------
@@ -257,9 +257,9 @@ def p_strip(rows: Sequence[tuple[str, float]], lowest: float, level: float, alt:
     ----------
     rows : list of (label, p)
     lowest : float
-        Smallest p that the permutations can give; where the axis ends.
+        Smallest p that the permutations can give; the axis ends there.
     level : float
-        Where significance begins.
+        Level of significance.
     """
     kept = [(label, p) for label, p in rows if not number.missing(p)]
     width, height = 300, 40 + 24 * len(kept)

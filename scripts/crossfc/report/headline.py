@@ -1,4 +1,4 @@
-"""The cards of the first screen: question, answer, and a small figure."""
+"""The cards at the top of the page: question, answer, and a small figure."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class Card:
 
 
 def cards(results: Results, answers: list[Answer]) -> list[Card]:
-    """Return every answer its small figures."""
+    """Return every answer with its small figures."""
     return [Card(answer, WORDS[answer.verdict], _charts(results, answer)) for answer in answers]
 
 
@@ -41,7 +41,7 @@ def _charts(results: Results, answer: Answer) -> list[str]:
     if answer.anchor == "correlations":
         table = results.correlation.sort_values("p_permutation", kind="stable")
         for row in table.to_dict("records"):
-            # The card tells of one correlation: the one its sentence names.
+            # The card shows one correlation: the one that its sentence names.
             named = f"{row['seed']}–{row['target']} with {row['scale']}: "
             if row["group"] in answer.question and named in answer.sentence:
                 chart = point_chart(results, row)
@@ -71,5 +71,5 @@ def _map_charts(results: Results, answer: Answer) -> list[str]:
 
 
 def seed_word_short(seed: str) -> str:
-    """Name a seed in a chart."""
+    """Return the name of a seed for a chart."""
     return {"pooled": "all seeds", "subregion": "seeds differ"}.get(seed, seed)

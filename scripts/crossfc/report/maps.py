@@ -1,4 +1,4 @@
-"""The group maps, their clusters, and what every person did inside them."""
+"""The group maps, their clusters, and the values of every person in them."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from crossfc.report.table import Table
 
 PLOTS_PER_SEED = 4
 _ARRANGED = {"re-randomisation": "drawings of the orders of treatments"}
-# What the mean of a group is tested against.
+# The null hypotheses of tests of a group's mean.
 _NULLS = {
     "re-randomisation": "no change in anybody (not: no mean change)",
     "sign flips": "differences symmetric about no change",
@@ -41,7 +41,7 @@ class SeedMap:
 
 @dataclass
 class CellPlot:
-    """Everybody under both treatments inside one cluster."""
+    """Everybody's values under both treatments in one cluster."""
 
     title: str
     chart: str
@@ -50,7 +50,7 @@ class CellPlot:
 
 @dataclass
 class MapSection:
-    """Everything of one analysis."""
+    """The section of one analysis on the page."""
 
     analysis: Analysis
     answer: Answer
@@ -91,7 +91,7 @@ def section(results: Results, analysis: Analysis) -> MapSection:
 
 
 def facts(analysis: Analysis) -> list[tuple[str, str]]:
-    """Return model, numbers and thresholds in pairs of word and value."""
+    """List model, numbers of people and thresholds as pairs of word and value."""
     record = analysis.record
     counts = ", ".join(f"{g} {number.whole(n)}" for g, n in (record.get("n") or {}).items())
     threshold = record.get("threshold_fwe_voxel")
@@ -152,10 +152,10 @@ def _statistic(record: dict) -> str:
 
 
 def notes(analysis: Analysis) -> list[str]:
-    """Return the remarks of the record, with who left this analysis."""
+    """List the notes of the record, and who left this analysis."""
     out = [str(note) for note in analysis.record.get("notes") or []]
     unadjusted = not analysis.record.get("sequence_adjusted", True)
-    # The order is what carry-over is about, and the record's own reason is better than this one.
+    # Not for carry-over, which is itself about the order, nor if the record gives its own reason.
     if unadjusted and analysis.kind != "carryover" and not any("sequence term" in n for n in out):
         out.append(
             "The order of treatments is not known for everybody, or does not vary: the effect is "
@@ -170,10 +170,10 @@ def notes(analysis: Analysis) -> list[str]:
 
 
 def _single_people(analysis: Analysis) -> list[str]:
-    """Return which significant clusters would not be there, even uncorrected, without one person."""
+    """Describe which significant clusters would be lost, even uncorrected, without one person."""
     said = []
     rows = analysis.significant()
-    if "n_decisive" not in rows:  # of an older version
+    if "n_decisive" not in rows:  # results of an older version
         return said
     for row in rows[rows["n_decisive"] > 0].to_dict("records"):
         count = int(row["n_decisive"])
@@ -191,7 +191,7 @@ def _single_people(analysis: Analysis) -> list[str]:
 
 
 def seed_maps(results: Results, analysis: Analysis) -> tuple[str, list[SeedMap]]:
-    """Draw all seeds of an analysis on one colour scale, with that scale."""
+    """Draw all seeds of an analysis on one colour scale, and the scale itself."""
     name = "F" if str(analysis.record.get("statistic", "t")).upper().startswith("F") else "t"
     paths = {seed: analysis.statmap(seed, name) for seed in analysis.seeds}
     paths = {seed: path for seed, path in paths.items() if path.is_file()}
@@ -233,7 +233,10 @@ def _scale_name(results: Results, analysis: Analysis, name: str) -> str:
 
 
 def _peak(analysis: Analysis, seed: str, path: Path) -> tuple[tuple[float, ...], str]:
-    """The place to cut through: the cluster with the smallest p, else the largest value."""
+    """Choose the point to cut through, and name it.
+
+    It is the peak of the cluster with the smallest p or, without clusters, the largest value.
+    """
     own = analysis.clusters
     if len(own):
         own = own[own["seed"] == seed].sort_values("p_fwe_cluster", kind="stable")
@@ -283,10 +286,10 @@ def cells_of(analysis: Analysis, row: dict) -> pd.DataFrame:
 
 
 def parts_of(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Part the values of a cluster by the map they are read from.
+    """Split the values of a cluster by the map they are read from.
 
-    The cluster of a comparison of seeds is read from every seed; other clusters have one part,
-    named "" as it needs no name.
+    In a comparison of seeds, a cluster is read from every seed. Other clusters have one part, whose
+    name is "".
     """
     if "map" not in rows or rows["map"].nunique() < 2:
         return [("", rows)]
@@ -294,7 +297,7 @@ def parts_of(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def cell_chart(results: Results, rows: pd.DataFrame, title: str) -> str:
-    """Draw one cluster: control on the left, active on the right, each person a line."""
+    """Draw one cluster: control on the left, active on the right, a line for each person."""
     groups = []
     order = results.groups + sorted(set(rows["group"]) - set(results.groups))
     for group in order:

@@ -1,4 +1,4 @@
-"""The methods text: written from the run's own configuration and records, ready for a paper."""
+"""The methods text: written from the run's configuration and records, ready for a paper."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from crossfc.report.table import Table
 
 @dataclass
 class Methods:
-    """Headed paragraphs and the works they cite."""
+    """Paragraphs with headings, and the works that they cite."""
 
     parts: list[tuple[str, list[str]]]
     references: list[Reference]
@@ -35,11 +35,11 @@ def methods(
     ----------
     results : Results
     environment : jinja2.Environment
-        Finds ``methods.txt.j2``: headings begin with ``## ``, an empty line ends a paragraph.
+        Loads ``methods.txt.j2``: headings begin with ``## ``, an empty line ends a paragraph.
     strategies : mapping
         Confound strategies with their ``methods`` sentence.
     versions : mapping
-        Software to version.
+        Version of each software.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def methods(
     """
     cite = Citations()
     config = results.config
-    # Lines end a paragraph here, so no newline after a block may be eaten.
+    # Newlines separate paragraphs here, so the newline after a template block must be kept.
     text = (
         environment.overlay(trim_blocks=False)
         .get_template("methods.txt.j2")
@@ -95,7 +95,7 @@ def methods(
 
 
 def _parts(text: str) -> list[tuple[str, list[str]]]:
-    """Split the rendered text into headings with their paragraphs; empty ones fall away."""
+    """Split the rendered text into headings and their paragraphs; drop headings without text."""
     parts: list[tuple[str, list[str]]] = []
     for block in text.split("\n\n"):
         block = " ".join(block.split())
@@ -109,7 +109,7 @@ def _parts(text: str) -> list[tuple[str, list[str]]]:
 def _pipelines(
     results: Results, strategies: Mapping[str, Any], cite: Citations
 ) -> list[dict[str, Any]]:
-    """The pipelines in words, the primary one first."""
+    """Describe the pipelines in words, the primary one first."""
     out = []
     known = results.config.get("pipelines") or {}
     named = [name for name in results.pipelines if name in known]
@@ -134,7 +134,7 @@ def _pipelines(
 
 
 def band(choices: Mapping[str, Any]) -> str:
-    """Return the pass band in words."""
+    """Describe the pass band in words."""
     high, low = choices.get("high_pass_hz"), choices.get("low_pass_hz")
     if high and low:
         return f"frequencies outside {number.general(high)}–{number.general(low)} Hz"
@@ -146,7 +146,7 @@ def band(choices: Mapping[str, Any]) -> str:
 
 
 def _difference(choices: Mapping[str, Any], primary: Mapping[str, Any]) -> str:
-    """What sets a pipeline apart from the primary one."""
+    """Describe how a pipeline differs from the primary one."""
     words = {
         "strategy": "confound strategy",
         "high_pass_hz": "high-pass (Hz)",
@@ -172,17 +172,17 @@ _COMPARISONS = {
     "group_by_drug_by_subregion": "between seeds",
 }
 
-# What the names of these end with, after the group.
+# Endings of the names of these analyses, after the group.
 _OF_SEEDS = {"drug_pooled": "_pooled", "drug_by_subregion": "_by_subregion"}
 
 
 def model_clause(results: Results, *kinds: str) -> str:
-    """Return which further terms the models of these kinds had, after their records.
+    """Describe the further terms in the models of these kinds, as their records state them.
 
     Returns
     -------
     str
-        Begins with a semicolon; empty where there is nothing to say.
+        A clause that begins with a semicolon; empty if there are no further terms.
     """
     said: dict[str, list[str]] = {}
     for analysis in results.of_kind(*kinds):
@@ -201,7 +201,7 @@ def _further_terms(analysis: Analysis) -> str:
         f"{name} (categorical, {len(levels[name])} levels)" if levels.get(name) else str(name)
         for name in record.get("covariates") or []
     ]
-    if analysis.kind == "carryover":  # the order is what is tested there
+    if analysis.kind == "carryover":  # there, the order is the effect under test
         terms = (["group"] if len(record.get("n") or {}) > 1 else []) + covariates
         return f"{_were(terms)} in the model" if terms else ""
     if record.get("sequence_adjusted"):
@@ -216,7 +216,7 @@ def _were(terms: list[str]) -> str:
 
 
 def _label(analysis: Analysis) -> str:
-    """Tell an analysis from others of its kind: by group, by scale, by what is compared."""
+    """Name an analysis among others of its kind: by group, by scale, or by what it compares."""
     if analysis.kind in _COMPARISONS:
         return _COMPARISONS[analysis.kind]
     if analysis.kind in _OF_SEEDS:
@@ -237,7 +237,7 @@ _SCHEMES = {
 }
 
 
-# What it is that a mean is tested against.
+# The null hypotheses of tests of a mean.
 _NULLS = {
     "sign flips": (
         "For the effect of {} in a group, flips of signs test that differences are symmetric about "
@@ -251,7 +251,7 @@ _NULLS = {
 
 
 def schemes(results: Results, cite: Citations) -> list[str]:
-    """Describe what was flipped and what was shuffled, and how often, after the analyses' records."""
+    """Describe what was flipped and what was shuffled, and how often, as the records state it."""
     blocks = (results.config.get("group") or {}).get("blocks")
     out = []
     for arrangement, sentence in _SCHEMES.items():
@@ -276,7 +276,7 @@ def schemes(results: Results, cite: Citations) -> list[str]:
 
 
 def _tested(results: Results, analyses: list[Analysis]) -> list[str]:
-    """Name what analyses test, those of one kind together."""
+    """Name what the analyses test; analyses of one kind are named together."""
     labels: dict[str, list[str]] = {}
     for analysis in analyses:
         kind = "group" if analysis.kind in _COMPARISONS else analysis.kind
@@ -293,7 +293,7 @@ def _tested(results: Results, analyses: list[Analysis]) -> list[str]:
 
 
 def _drawn(analyses: list[Analysis]) -> str:
-    """Count the arrangements of analyses that are all exhaustive or all not; a range if need be."""
+    """Count the arrangements of analyses, all exhaustive or all not, as a range if they vary."""
     counts = [a.n_permutations for a in analyses if a.n_permutations is not None]
     if not counts:
         return ""
@@ -306,7 +306,7 @@ def _drawn(analyses: list[Analysis]) -> str:
 
 
 def _forming(results: Results) -> dict[str, Any]:
-    """How clusters were formed: p, neighbours, and the sides of statistics with a sign and of F."""
+    """Describe how clusters were formed: p, neighbours, and one or two sides for each statistic."""
     records = [a.record for a in _estimated(results) if a.record.get("cluster_forming_p")]
     if not records:
         return {}
@@ -321,7 +321,7 @@ def _forming(results: Results) -> dict[str, Any]:
 
 
 def _measures(results: Results) -> dict[str, Any]:
-    """What was corrected and told besides the extent of clusters and single voxels."""
+    """Describe what was corrected and reported besides cluster extent and single voxels."""
     own = _estimated(results)
     tails = {w for a in own for w, tail in (a.record.get("tail") or {}).items() if tail["fits"]}
     words = {
@@ -344,7 +344,7 @@ def _families(results: Results) -> str:
 
 
 def limits(exclusion: Mapping[str, Any], cite: Citations) -> str:
-    """Say beyond which limits a session leaves; limits that are not set are not told."""
+    """State beyond which limits a session is excluded; limits that are not set are left out."""
     words = {
         "maximum_mean_fd_mm": "mean framewise displacement {cited} above {} mm",
         "maximum_defective_share": "more than {} % of the volumes no measurement (blank, cut, "
@@ -367,7 +367,7 @@ def limits(exclusion: Mapping[str, Any], cite: Citations) -> str:
 
 
 def _tests(results: Results) -> str:
-    """How many correlations each group's false discovery rate runs over."""
+    """State how many correlations each group's false discovery rate covers."""
     table = results.correlation
     if not {"group", "n_tests"} <= set(table.columns):
         return ""
@@ -376,7 +376,7 @@ def _tests(results: Results) -> str:
 
 
 def _mixed_terms(results: Results) -> str:
-    """The terms of the mixed models, as fitted."""
+    """Name the terms of the mixed models, as fitted."""
     if "term" not in results.mixed:
         return ""
     words = {"group": "group", "drug": "treatment", "group_by_drug": "their interaction",
@@ -386,7 +386,7 @@ def _mixed_terms(results: Results) -> str:
 
 
 def adjusted_correlations(results: Results) -> bool:
-    """Return whether any correlation that is told is given the order of treatments."""
+    """Return whether any reported correlation is adjusted for the order of treatments."""
     table = results.correlation
     return "adjusted_for" in table and bool(table["adjusted_for"].map(known).any())
 
@@ -396,7 +396,7 @@ def _known(table: Any, column: str) -> bool:
 
 
 def _scan(results: Results) -> dict[str, str]:
-    """What the sessions' records tell of the scans."""
+    """Describe the scans from the sessions' records."""
     found = {}
     ranges = ("volumes", "repetition_time", "volumes_kept", "residual_degrees_of_freedom")
     for key in (*ranges, "confounds_removed"):
@@ -416,7 +416,7 @@ def _scan(results: Results) -> dict[str, str]:
 
 
 def regions_table(results: Results) -> Table | None:
-    """Tabulate seeds and targets with where they come from."""
+    """Tabulate seeds and targets with their sources."""
     rows = []
     for role, regions, name in (
         ("seed", results.seeds, "seed"),
@@ -446,5 +446,5 @@ def versions_table(versions: Mapping[str, str]) -> Table | None:
 
 
 def _estimated(results: Results) -> list[Analysis]:
-    """Return the analyses that could be estimated; no method was applied in the others."""
+    """List the analyses that could be estimated; the methods text is about these only."""
     return [a for a in results.analyses if a.record.get("estimable", True)]

@@ -1,9 +1,9 @@
-"""The answers: one honest sentence per question, made from the numbers and nothing else.
+"""The answers: one sentence per question, made only from the numbers.
 
-Significance is a corrected p below 0.05 (over voxels and seeds of an analysis), and there are no
-shades of it: an effect survived correction or it did not. That one seed shows an effect and
-another does not is no difference between the two (Nieuwenhuis et al. 2011, Nature Neuroscience
-14:1105-1107): only the analysis that compares the seeds can say so.
+An effect is significant if its p, corrected over the voxels and seeds of an analysis, is below
+0.05; there are no degrees of significance. If one seed shows an effect and another does not, this
+is no evidence of a difference between the two (Nieuwenhuis et al. 2011, Nature Neuroscience
+14:1105-1107): only the analysis that compares the seeds can show it.
 """
 
 from collections.abc import Iterable
@@ -15,16 +15,16 @@ from crossfc.report import number
 from crossfc.report.results import SIGNIFICANT, Analysis, Results
 
 FOUND, PEAK, NONE, UNKNOWN = "found", "peak", "none", "unknown"
-# What is corrected besides the extent of clusters, in words.
+# Names of the measures that are corrected besides the extent of clusters.
 MEASURES = {"voxel": "single voxels", "mass": "cluster mass", "tfce": "TFCE"}
 POOLED = {"pooled": "the mean of the seeds", "subregion": "the differences between the seeds"}
 
 
 @dataclass
 class Answer:
-    """A question, whether there was an effect, and the sentences that say which.
+    """A question, whether there was an effect, and the sentences that describe it.
 
-    ``short`` is the answer in one line, for the list on the first screen.
+    ``short`` is the answer in one line, for the list at the top of the page.
     """
 
     question: str
@@ -37,24 +37,24 @@ class Answer:
 
 
 def seed_word(seed: str) -> str:
-    """Name a seed; the mean over seeds and their differences get their own words."""
+    """Return the words for a seed, for the mean over seeds, or for their differences."""
     return POOLED.get(seed, seed)
 
 
 def people_counted(analysis: Analysis) -> str:
-    """Return ``TRD n = 24, HV n = 17``."""
+    """Return the numbers of people, such as ``TRD n = 24, HV n = 17``."""
     counts = analysis.record.get("n") or {}
     return ", ".join(f"{group} n = {number.whole(n)}" for group, n in counts.items())
 
 
 def subject_group(results: Results, analysis: Analysis) -> str:
-    """Name the one group of an analysis, or all of them."""
+    """Name the group of an analysis, or all of its groups."""
     counted = [str(g) for g in (analysis.record.get("n") or {})]
     return number.listed(counted or results.groups)
 
 
 def scale_of(results: Results, analysis: Analysis) -> str:
-    """Name the scale of a change-by-change analysis as the sheet writes it."""
+    """Return the scale of a change-by-change analysis as it is written in the sheet."""
     label = analysis.name.removeprefix("change_")
     for scale in results.scales:
         if scale == label or scale.replace("_", "") == label.replace("_", ""):
@@ -63,7 +63,7 @@ def scale_of(results: Results, analysis: Analysis) -> str:
 
 
 def question_of(results: Results, analysis: Analysis) -> str:
-    """Return the question of an analysis for people."""
+    """Return the question of an analysis in words for readers."""
     a, c = results.active, results.control
     if analysis.kind == "drug":
         return (
@@ -148,9 +148,9 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
 def cluster_sentence(results: Results, analysis: Analysis, row: dict) -> str:
     """Describe in one sentence what one cluster means.
 
-    Direction and effect are those of the model whose p is told. The plain means of the cells are
-    told besides, and where they point the other way (orders or covariates that are not balanced)
-    that is said.
+    Direction and effect are those of the model whose p is reported. The plain means of each group
+    and treatment are added. If they point in the opposite direction (because orders or covariates
+    are not balanced), the sentence states this.
     """
     seed, a, c = seed_word(row["seed"]), results.active, results.control
     where = (
@@ -212,7 +212,7 @@ def cluster_sentence(results: Results, analysis: Analysis, row: dict) -> str:
 
 
 def region_of(row: dict) -> str:
-    """Name a cluster by the region that holds most of it, with the share of the cluster there."""
+    """Name a cluster by the region that holds most of it, with the share of the cluster in it."""
     region, share = region_name(row), row.get("region_share")
     if number.missing(share) or float(share) == 0 or str(region).startswith("mostly unlabelled"):
         return region
@@ -220,13 +220,13 @@ def region_of(row: dict) -> str:
 
 
 def region_name(row: dict) -> str:
-    """Name a cluster without the share; there is no name where no atlas was used."""
+    """Name a cluster without the share; "an unnamed region" if it has no name."""
     region = row.get("region")
     return "an unnamed region" if number.missing(region) or region == "n/a" else str(region)
 
 
 def _at_peak(row: dict) -> str:
-    """Name the region of the peak where the cluster has another name."""
+    """Name the region at the peak if it differs from the name of the cluster."""
     region = row.get("peak_region")
     if number.missing(region) or str(region).removeprefix("near ") in ("n/a", row.get("region")):
         return ""
@@ -236,7 +236,7 @@ def _at_peak(row: dict) -> str:
 
 
 def goes_with(results: Results, scale: str, positive: bool) -> str:
-    """Describe what a positive or negative slope on the change in a scale means for people."""
+    """Describe what a positive or negative slope on the change of a scale means."""
     direction = "positive" if positive else "negative"
     clause = (
         f"a more positive change of connectivity went with a more {direction} change in {scale} "
@@ -250,7 +250,7 @@ def goes_with(results: Results, scale: str, positive: bool) -> str:
 
 
 def carryover_sentences(results: Results) -> list[str]:
-    """Describe what the diagnostic of carry-over found, or why there is none."""
+    """Describe the result of the diagnostic of carry-over, or why there is none."""
     answers = [map_answer(results, a) for a in results.of_kind("carryover")]
     if answers or not results.analyses:
         return [sentence for a in answers for sentence in (a.sentence, *a.details)]
@@ -266,14 +266,14 @@ def carryover_sentences(results: Results) -> list[str]:
 
 
 def _further(analysis: Analysis, row: dict) -> str:
-    """Name one of several clusters, with its sign where the statistic has one."""
+    """Name one of several clusters, with its sign if the statistic has one."""
     if str(analysis.record.get("statistic", "t")).upper().startswith("F"):
         return region_of(row)
     return f"{region_of(row)}, {'−' if str(row['sign']) == '-' else '+'}"
 
 
 def _other_measures(analysis: Analysis, seed: str) -> dict[str, str]:
-    """Name the measures besides cluster extent by which something of a seed survived."""
+    """Name the measures, besides cluster extent, by which something of a seed is significant."""
     smallest = {which: analysis.smallest(seed, which) for which in MEASURES}
     return {w: MEASURES[w] for w, p in smallest.items() if p is not None and p < SIGNIFICANT}
 
@@ -290,7 +290,7 @@ def _other_sentence(analysis: Analysis, seed: str) -> str:
 
 
 def _no_difference(results: Results, analysis: Analysis) -> str:
-    """Point to the analysis that compares the seeds in the same effect of the same people."""
+    """Refer to the analysis that compares the seeds, for the same effect and people."""
     name = f"{analysis.name}_by_subregion"
     tested = [a for a in results.analyses if a.name == name and a.record.get("estimable", True)]
     if not tested:
@@ -304,14 +304,14 @@ def _no_difference(results: Results, analysis: Analysis) -> str:
 
 
 def _adjusted_for(analysis: Analysis) -> list[str]:
-    """Name what the model of an analysis adjusts its effect for."""
+    """List what the model of an analysis adjusts its effect for."""
     record = analysis.record
     order = ["the order of treatments"] if record.get("sequence_adjusted") else []
     return order + [str(name) for name in record.get("covariates") or []]
 
 
 def _effect_text(analysis: Analysis, row: dict, name: str) -> str:
-    """Return the model's effect, averaged over the cluster."""
+    """Describe the model's effect, averaged over the cluster."""
     effect = row.get("effect_in_sample")
     if number.missing(effect):
         return ""
@@ -321,7 +321,7 @@ def _effect_text(analysis: Analysis, row: dict, name: str) -> str:
 
 
 def _cells(results: Results, row: dict, groups: Iterable[str]) -> dict[str, tuple[float, float]]:
-    """Plain means of each group under control and active, where both are known."""
+    """Return the plain means of each group under control and active, where both are known."""
     cells = {}
     for group in groups:
         low = row.get(f"mean_{group}_{results.control}")
@@ -342,7 +342,7 @@ def _cells_text(results: Results, analysis: Analysis, row: dict, groups: Iterabl
 
 
 def _reversed_text(results: Results, analysis: Analysis, row: dict, groups: Iterable[str]) -> str:
-    """Describe where the plain means point the other way than the effect that is told."""
+    """State it if the plain means point in the opposite direction to the reported effect."""
     groups = list(groups)
     cells = _cells(results, row, groups)
     if not groups or len(cells) < len(groups):
@@ -359,7 +359,7 @@ def _reversed_text(results: Results, analysis: Analysis, row: dict, groups: Iter
 
 
 def _subject(results: Results, analysis: Analysis) -> str:
-    """Name what an analysis is about in a few words."""
+    """Name the effect of an analysis in a few words."""
     a, between = results.active, " against ".join(results.groups)
     subject = {
         "drug": f"{a} in {subject_group(results, analysis)}",
@@ -374,7 +374,7 @@ def _subject(results: Results, analysis: Analysis) -> str:
 
 
 def _short(results: Results, analysis: Analysis, row: dict) -> str:
-    """Return a cluster in a few words: seed, region, direction, p."""
+    """Describe a cluster in a few words: seed, region, direction, p."""
     up = str(row["sign"]) != "-"
     word = ("more positive", "more negative")
     if analysis.kind in ("drug", "drug_pooled"):

@@ -1,23 +1,23 @@
-"""Numbers as a paper prints them: true minus signs, two significant digits of small p values."""
+"""Numbers as a paper prints them: true minus signs, and two significant digits of small p."""
 
 import math
 from typing import Any
 
 MISSING = "n/a"
-DAGGER = "†"  # marks a p that was extrapolated, not counted
+DAGGER = "†"  # marks a p that was extrapolated instead of counted
 
 
 def missing(value: Any) -> bool:
-    """Return whether a value is not there (None, NaN, empty)."""
+    """Return whether a value is missing (None, NaN or empty)."""
     if value is None or value == "":
         return True
     return isinstance(value, float) and math.isnan(value)
 
 
 def fixed(value: Any, digits: int = 2) -> str:
-    """Return a number with a fixed number of decimals and a true minus sign.
+    """Format a number with a fixed number of decimals and a true minus sign.
 
-    A number that rounds to zero carries no sign.
+    A number that rounds to zero has no sign.
     """
     if missing(value):
         return MISSING
@@ -31,14 +31,14 @@ def fixed(value: Any, digits: int = 2) -> str:
 
 
 def signed(value: Any, digits: int = 2) -> str:
-    """Return a number with its sign, plus included."""
+    """Format a number with its sign, including plus."""
     text = fixed(value, digits)
     plain = text == MISSING or text.startswith("−") or not any(c in "123456789∞" for c in text)
     return text if plain else f"+{text}"
 
 
 def whole(value: Any) -> str:
-    """Return a whole number; from 10 000 up thousands are set apart by a thin space."""
+    """Format a whole number; from 10 000 up, a thin space separates thousands."""
     if missing(value):
         return MISSING
     rounded = round(float(value))
@@ -47,7 +47,7 @@ def whole(value: Any) -> str:
 
 
 def percent(share: Any) -> str:
-    """Return a share as a whole percentage; a small one is not 0."""
+    """Format a share (0 to 1) as a whole percentage; a small share is not printed as 0."""
     if missing(share):
         return MISSING
     told = 100 * float(share)
@@ -55,17 +55,17 @@ def percent(share: Any) -> str:
 
 
 def general(value: Any, digits: int = 4) -> str:
-    """Return a number with as many digits as it needs, up to ``digits`` significant ones."""
+    """Format a number with as many digits as it needs, up to ``digits`` significant ones."""
     if missing(value):
         return MISSING
     return f"{float(value):.{digits}g}".replace("-", "−")
 
 
 def probability(p: Any) -> str:
-    """Return a p value without its letter: ``0.21``, ``0.043``, ``0.0021``, ``1.2 × 10⁻⁵``.
+    """Format a p value without its letter: ``0.21``, ``0.043``, ``0.0021``, ``1.2 × 10⁻⁵``.
 
-    Two decimals from 0.1 up, two significant digits below. A p beside 0.05 keeps the digits
-    that tell on which side it lies.
+    It has two decimals from 0.1 up, and two significant digits below. A p close to 0.05 keeps
+    enough digits to show on which side it lies.
     """
     if missing(p):
         return MISSING
@@ -85,10 +85,11 @@ def probability(p: Any) -> str:
 
 
 def smallest_p(n_permutations: Any, exhaustive: bool = False, copies: int = 1) -> float:
-    """Return the smallest p that the arrangements can give.
+    """Compute the smallest p that the arrangements can give.
 
-    (1 + 0) / (1 + n) of n random ones; of all n it is ``copies`` / n, the number of arrangements
-    that give the observed statistic again, such as 2 for sign flips tested on both sides.
+    With n random arrangements it is (1 + 0) / (1 + n). With all n arrangements it is
+    ``copies`` / n, where ``copies`` counts those that give the observed statistic again, such as 2
+    for sign flips tested on both sides.
     """
     if missing(n_permutations) or float(n_permutations) < 1:
         return 0.0
@@ -103,10 +104,10 @@ def p_equals(
     copies: int = 1,
     least: float | None = None,
 ) -> str:
-    """Return ``p = …``; where p is at the resolution of the permutations, say so.
+    """Format ``p = …``, marking a p that the permutations cannot make smaller.
 
-    p = (1 + exceedances) / (1 + permutations) is never zero (Phipson & Smyth 2010). One that was
-    extrapolated is marked; ``least`` is how far down that goes.
+    p = (1 + exceedances) / (1 + permutations) is never zero (Phipson & Smyth 2010). An extrapolated
+    p is marked too; ``least`` is the smallest p that the extrapolation gives.
     """
     if missing(p):
         return f"p {MISSING}"
@@ -115,21 +116,21 @@ def p_equals(
     lowest = smallest_p(n_permutations, exhaustive, copies)
     if lowest and float(p) <= lowest * 1.001:
         kind, noun = ("all ", "arrangements") if exhaustive else ("", "permutations")
-        # 1 / 1001 is printed as 0.001: the third digit would be noise of the "+ 1".
+        # 1 / 1001 is printed as 0.001, as further digits only come from the "+ 1".
         shown = f"{lowest:.1g}" if lowest >= 1e-4 else probability(lowest)
         return f"p = {shown} (smallest possible with {kind}{whole(n_permutations)} {noun})"
     return f"p = {probability(p)}"
 
 
 def interval(low: Any, high: Any, digits: int = 2) -> str:
-    """Return an interval in brackets."""
+    """Format an interval in brackets."""
     if missing(low) or missing(high):
         return MISSING
     return f"[{fixed(low, digits)}, {fixed(high, digits)}]"
 
 
 def place(x: Any, y: Any, z: Any) -> str:
-    """Return a coordinate in mm, ``(38, 12, −4)``."""
+    """Format coordinates in mm: ``(38, 12, −4)``."""
     if missing(x) or missing(y) or missing(z):
         return MISSING
     parts = [fixed(v, 0 if float(v) == round(float(v)) else 1) for v in (x, y, z)]
@@ -137,7 +138,7 @@ def place(x: Any, y: Any, z: Any) -> str:
 
 
 def listed(items: list[str], word: str = "and") -> str:
-    """Join words as a sentence does: ``a, b and c``."""
+    """Join words as in a sentence: ``a, b and c``."""
     items = list(items)
     if len(items) < 2:
         return "".join(items)

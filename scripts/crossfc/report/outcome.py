@@ -1,7 +1,7 @@
-"""The answers of the clinic: whether scores changed, and whether connectivity changed with them.
+"""The answers of the clinical arm: did scores change, and did connectivity change with them?
 
-A change is told by one model: direction, number, interval and p are all of the test that is
-adjusted for period, or all of the plain paired test where there is no adjusted one.
+Each change is reported from one model: direction, size, interval and p all come from the test that
+is adjusted for period or, if there is none, all from the plain paired test.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from crossfc.report.results import SIGNIFICANT, Results
 
 
 def answers(results: Results) -> list[Answer]:
-    """Answer every question the study has numbers for, the main ones first."""
+    """Answer every question for which the study has numbers, the main questions first."""
     out = []
     within = ("drug", "drug_pooled", "drug_by_subregion")
     between = ("group_by_drug_pooled", "group_by_drug", "group_by_drug_by_subregion")
@@ -29,14 +29,14 @@ def answers(results: Results) -> list[Answer]:
 
 
 def clinical_answers(results: Results) -> list[Answer]:
-    """Say per scale and group whether the score changed."""
+    """State for each scale and group whether the score changed."""
     out = []
     if results.change.empty:
         return out
     table = results.change
     for scale in dict.fromkeys(table["scale"]):
         rows = [told_change(row) for row in table[table["scale"] == scale].to_dict("records")]
-        # What was found comes first, so that the first sentence is the one the verdict is of.
+        # Significant changes come first, so that the first sentence matches the verdict.
         rows.sort(key=lambda change: not change.significant)
         sentences = [change_sentence(results, change) for change in rows]
         hit = any(change.significant for change in rows)
@@ -52,18 +52,19 @@ def clinical_answers(results: Results) -> list[Answer]:
 
 @dataclass
 class Change:
-    """The test of a score's change that is told: every number is of the same model.
+    """The reported test of a score's change; all numbers come from the same model.
 
     Attributes
     ----------
     row : dict
         The row of ``change.tsv``.
     adjusted : bool
-        Whether the model is the one adjusted for period.
+        Whether the model is adjusted for period.
     estimate, low, high, t, df, p : float
-        NaN where there is none.
+        Change with the limits of its interval, in points of the scale, and its test; NaN if there
+        is none.
     n : int
-        People in the model.
+        Number of people in the model.
     """
 
     row: dict
@@ -83,13 +84,13 @@ class Change:
 
     @property
     def reversed(self) -> bool:
-        """Whether the mean that is not adjusted points the other way."""
+        """Whether the unadjusted mean points in the opposite direction."""
         mean = self.row.get("mean")
         return self.adjusted and not number.missing(mean) and self.estimate * float(mean) < 0
 
 
 def told_change(row: dict) -> Change:
-    """Choose the test of a row of ``change.tsv`` that is told: the adjusted one where there is one.
+    """Choose the test of a row of ``change.tsv`` to report: the adjusted one, if there is one.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def told_change(row: dict) -> Change:
 
 
 def change_sentence(results: Results, change: Change) -> str:
-    """Return whether a score changed, in the direction and numbers of the test whose p is told."""
+    """Describe whether a score changed, with direction and numbers of the reported test."""
     row = change.row
     scale, group = row["scale"], row["group"]
     if number.missing(change.estimate):
@@ -152,7 +153,7 @@ def _no_p(change: Change) -> str:
 
 
 def _change_numbers(change: Change) -> str:
-    """Return estimate, interval, t, p and n of one model, and which it is."""
+    """Format estimate, interval, t, p and n of one model, and name the model."""
     row = change.row
     name = "period-adjusted difference" if change.adjusted else "mean difference"
     said = f"{name} {number.signed(change.estimate)}"
@@ -174,7 +175,7 @@ def _change_numbers(change: Change) -> str:
 
 
 def _other_model(results: Results, change: Change) -> str:
-    """Describe where the mean that is not adjusted, which charts show, tells another story."""
+    """Describe the unadjusted mean, shown in the charts, if it disagrees with the reported test."""
     row = change.row
     if not change.adjusted or number.missing(row.get("mean")):
         return ""
@@ -202,7 +203,7 @@ def _other_model(results: Results, change: Change) -> str:
 
 
 def correlation_answers(results: Results) -> list[Answer]:
-    """Say per construct and group whether a-priori connectivity went with the clinic."""
+    """State for each construct and group whether a-priori connectivity changed with the scores."""
     table = results.correlation
     if table.empty:
         return []
@@ -253,15 +254,15 @@ def correlation_answers(results: Results) -> list[Answer]:
 
 
 def correlation_text(results: Results, row: dict) -> str:
-    """Return one correlation in words and numbers."""
+    """Describe one correlation in words and numbers."""
     return f"{row['seed']}–{row['target']} with {row['scale']}: {correlation_numbers(results, row)}"
 
 
 def correlation_numbers(results: Results, row: dict) -> str:
-    """Return the numbers of one correlation: those that are told, then what else there is.
+    """Format the numbers of one correlation: the reported ones first, then the others.
 
-    r, interval, p, q and n are of one model: given the order of treatments where it is known and
-    differs, and said so.
+    r, interval, p, q and n come from one model. It is adjusted for the order of treatments if the
+    order is known and differs between people, and the text states this.
     """
     adjusted = known(row.get("adjusted_for"))
     interval = f" {number.interval(row.get('ci_low'), row.get('ci_high'))}"
@@ -280,12 +281,12 @@ def correlation_numbers(results: Results, row: dict) -> str:
 
 
 def known(value: object) -> bool:
-    """Return whether a cell of words has any."""
+    """Return whether a text cell is filled."""
     return not number.missing(value) and str(value) not in ("", number.MISSING)
 
 
 def _decided(row: dict) -> str:
-    """Describe where one person decides whether p is below 0.05."""
+    """State which person alone decides whether p is below 0.05; empty if nobody does."""
     count, person = row.get("n_decisive"), row.get("decisive_person")
     if number.missing(count) or int(count) == 0:
         return ""
@@ -299,7 +300,7 @@ def _decided(row: dict) -> str:
 
 
 def _plain(row: dict, adjusted: bool) -> str:
-    """Return the correlation that is not adjusted where it tells another story."""
+    """Describe the unadjusted correlation if it leads to another conclusion."""
     r, p = row.get("pearson_r"), row.get("pearson_p")
     if not adjusted or number.missing(r) or number.missing(p):
         return ""
@@ -315,7 +316,7 @@ def _plain(row: dict, adjusted: bool) -> str:
 
 
 def _partial(row: dict) -> str:
-    """Return the correlation with the covariates in the model; it may be another one."""
+    """Describe the correlation with the covariates in the model; empty if it is the same number."""
     r = row.get("partial_r")
     if number.missing(r):
         return ""
@@ -336,7 +337,7 @@ def _permutations(results: Results) -> int | None:
 
 
 def _short_change(change: Change) -> str:
-    """Return a change of score in a few words."""
+    """Describe a change of score in a few words."""
     group = change.row["group"]
     if number.missing(change.p) or number.missing(change.estimate):
         return f"not comparable in {group}"

@@ -1,4 +1,4 @@
-"""The page: one HTML file that holds everything and asks the network for nothing."""
+"""The page: one HTML file that contains everything and loads nothing from the network."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -55,50 +55,50 @@ def write_report(
 ) -> None:
     """Write the report of a study.
 
-    Every part of the study may be missing (no images, no scores, one group, no order of
-    treatments): the page then says what it has and leaves out the rest.
+    Any part of the study may be missing (no images, no scores, one group, no order of treatments).
+    The page then shows what there is and leaves out the rest.
 
     Parameters
     ----------
     output : path
         The HTML file.
     config : dict
-        The complete configuration. Read: ``study``, ``title``, ``groups``, ``treatments``,
+        The complete configuration. Used are ``study``, ``title``, ``groups``, ``treatments``,
         ``pipelines``, ``entry``, ``space``, ``group``, ``clinical``, ``exclusion``,
         ``preprocessing``.
     made : sequence of path
-        The files and folders that the plan of the study makes. Nothing else is read: what lies
-        beside them was left by an earlier configuration or sheet. It is named on the page.
+        The files and folders that the plan of the study makes. Nothing else is read: other files
+        in these folders come from an earlier configuration or sheet, and are named on the page.
     pipelines : sequence of str
-        Names of the pipelines, the primary one first; with ready maps the one that they stand for.
+        Names of the pipelines, the primary one first; with ready maps the one they belong to.
     analyses : sequence of str
-        Names of the group analyses, in the order to show them.
+        Names of the group analyses, in the order in which to show them.
     group_dir, clinic_dir, quality_dir, trial_dir : path or None
         Folders of the results; ``group_dir`` holds one folder per pipeline.
     scales, seeds, targets : path, DataFrame, list of dict or None
-        The sheets; of seeds, the rows of the primary set.
+        The sheets; for seeds, the rows of the primary seed set.
     covariates : sequence of mapping
-        participant_id and the covariates of the people with both sessions.
+        participant_id and covariates, of the people with both sessions.
     strategies : mapping or None
         Confound strategies, each with its ``methods`` sentence.
     hypotheses : sequence of mapping
-        Correlations stated beforehand: ``seed``, ``target``, ``scales`` (or none: all),
+        Correlations stated beforehand: ``seed``, ``target``, ``scales`` (none for all scales),
         ``citation``. They are drawn whatever their p.
     carpets : sequence of path
-        Carpet plots; the sessions that moved most are shown.
+        Carpet plots; those of the sessions with most motion are shown.
     registrations : sequence of mapping
-        ``title``, ``picture`` and ``sidecar`` of every registration of native preprocessing, as
-        paths from the page's folder; those that fit worst are shown, all are linked.
+        ``title``, ``picture`` and ``sidecar`` (paths from the page's folder) of every registration
+        of native preprocessing. The worst fits are shown, all are linked.
     robustness, truth : path or None
     versions : mapping or None
-        Software to version.
+        Version of each software.
     templates : path or None
         Folder of the Jinja templates.
 
     Raises
     ------
     Fault
-        If a record is no JSON.
+        If a record is not valid JSON.
     """
     results = read_results(
         config,
@@ -119,7 +119,7 @@ def write_report(
     environment = environment_of(Path(templates) if templates else TEMPLATES)
     named = config.get("report", {}).get("participant_ids", True)
     if not named:
-        # Their pictures have the names of scans drawn into them, and their links are paths.
+        # Their pictures contain the names of scans, and their links are paths of scans.
         carpets, registrations = (), ()
     laid = registration.registrations(registrations, Path(output).parent)
     context = content(
@@ -136,7 +136,7 @@ def write_report(
 
 
 def environment_of(templates: Path) -> Environment:
-    """Return the Jinja environment: everything escaped, unknown names refused."""
+    """Return the Jinja environment: all values are escaped, unknown names raise an error."""
     environment = Environment(
         loader=FileSystemLoader(templates),
         autoescape=lambda name: name is not None and ".html" in name,
@@ -145,7 +145,7 @@ def environment_of(templates: Path) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    # Charts are made by this package, with every name in them escaped already.
+    # This package makes the charts, and has already escaped every name in them.
     environment.filters["chart"] = Markup
     environment.filters["count"] = len
     return environment
@@ -160,7 +160,7 @@ def content(
     carpets: Sequence[str | os.PathLike],
     registrations: Sequence[registration.Registration],
 ) -> dict[str, Any]:
-    """Gather all that the templates show."""
+    """Collect everything that the templates show."""
     import yaml
 
     answers = outcome.answers(results)
@@ -210,7 +210,7 @@ def content(
 
 
 def tally(results: Results, answers: list[narrative.Answer]) -> str:
-    """Describe in one sentence how many people the page is about and what was found."""
+    """Describe in one sentence how many people the page is about, and what was found."""
     counted = [f"{flow.paired} {flow.group}" for flow in people.flows(results)]
     found = sum(answer.verdict == narrative.FOUND for answer in answers)
     asked = sum(answer.verdict != narrative.UNKNOWN for answer in answers)
@@ -236,7 +236,7 @@ def _path(path: str | os.PathLike | None) -> Path | None:
 
 
 def _plain(value: Any) -> Any:
-    """A configuration as YAML can write it."""
+    """Convert a configuration to types that YAML can write."""
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -14,7 +14,7 @@ UNKNOWN_SEQUENCE = "order not known"
 
 @dataclass
 class Flow:
-    """Counts of one group on its way into the analysis."""
+    """Numbers of people of one group, from the sheets to the analysis."""
 
     group: str
     css: str
@@ -26,19 +26,22 @@ class Flow:
 
     @property
     def summary(self) -> str:
-        """Return ``24 people of TRD (12 ketamine then placebo, 12 placebo then ketamine)``."""
+        """The numbers in words.
+
+        For example ``24 people of TRD (12 ketamine then placebo, 12 placebo then ketamine)``.
+        """
         noun = "person" if self.paired == 1 else "people"
         orders = ", ".join(f"{n} {sequence}" for sequence, n in self.by_sequence if n)
         return f"{self.paired} {noun} of {self.group}" + (f" ({orders})" if orders else "")
 
 
 def group_css(results: Results, group: str) -> str:
-    """Return the class of a group's colour."""
+    """Return the CSS class of a group's colour."""
     return f"g{results.groups.index(group)}" if group in results.groups else "g2"
 
 
 def everybody(results: Results) -> set[str]:
-    """Return the identifiers of all who stand in any table of the results."""
+    """Return the identifiers of all people in any table of the results."""
     frames = [value for value in vars(results).values() if isinstance(value, pd.DataFrame)]
     frames += list(results.quality_tables.values())
     found = {str(person) for frame in frames if "participant_id" in frame
@@ -50,7 +53,7 @@ def everybody(results: Results) -> set[str]:
 
 
 def group_of(results: Results) -> dict[str, str]:
-    """Return everybody who is named anywhere, with their group."""
+    """Return the group of everybody in any table of the results."""
     found: dict[str, str] = {}
     for frame in (results.people, results.paired, results.left, results.targets, results.scores):
         if {"participant_id", "group"} <= set(frame.columns):
@@ -60,7 +63,7 @@ def group_of(results: Results) -> dict[str, str]:
 
 
 def pairs_table(results: Results) -> pd.DataFrame:
-    """Return the people with both sessions: those of the maps, else those with both scores."""
+    """Return the people with both sessions: those of the maps, or else those with both scores."""
     if len(results.paired):
         return results.paired
     if results.scores.empty:
@@ -72,7 +75,7 @@ def pairs_table(results: Results) -> pd.DataFrame:
 
 
 def one_session(results: Results) -> pd.DataFrame:
-    """Return the people with a single analysed session: they inform the mixed model only."""
+    """Return the people with a single analysed session, whom only the mixed model uses."""
     if results.targets.empty:
         return pd.DataFrame(columns=["participant_id", "group", "session_id", "treatment"])
     columns = ["participant_id", "group", "session_id", "treatment"]
@@ -82,7 +85,7 @@ def one_session(results: Results) -> pd.DataFrame:
 
 
 def flows(results: Results) -> list[Flow]:
-    """Count every group, in the order of the study, groups of other names last."""
+    """Count the people of every group in the order of the study; other groups come last."""
     everyone = group_of(results)
     paired = pairs_table(results)
     alone = set(one_session(results)["participant_id"])
@@ -116,7 +119,7 @@ def flows(results: Results) -> list[Flow]:
 
 
 def left_table(results: Results) -> Table | None:
-    """List by name everyone and every session that left."""
+    """List by name who left which analysis, sessions included, and why."""
     if results.left.empty:
         return None
     columns = [
@@ -146,7 +149,7 @@ def one_session_table(results: Results) -> Table | None:
 
 
 def analysed_table(results: Results) -> Table | None:
-    """List the people of the paired analyses with their motion."""
+    """List the people of the paired analyses, with their motion."""
     if results.paired.empty:
         return None
     known = {"participant_id", "group", "sequence", "sequence_code"}

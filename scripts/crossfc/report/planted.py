@@ -1,4 +1,4 @@
-"""What was planted in a twin, and whether it was found: nulls that stayed null count too."""
+"""What was planted in a twin, and whether it was found, including effects planted as zero."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ REACH_MM = 12.0
 
 
 def table(results: Results) -> Table | None:
-    """Set what was planted against what was found, one row per planted effect.
+    """Compare what was planted with what was found, one row per planted effect.
 
-    A planted drug effect counts as found where a cluster of that seed, with the planted sign,
-    survived correction and its peak lies within 12 mm of the target's surface.
+    A planted drug effect counts as found if a cluster of that seed with the planted sign is
+    significant after correction, and its peak is within 12 mm of the target's surface.
     """
     edges = (results.truth or {}).get("edges") or []
     rows: list[list[str]] = []
@@ -34,7 +34,7 @@ def table(results: Results) -> Table | None:
 
 
 def sentence(results: Results) -> str:
-    """Count the planted effects that were found."""
+    """State how many of the planted effects were found."""
     made = table(results)
     if made is None:
         return ""
@@ -51,7 +51,7 @@ def sentence(results: Results) -> str:
 
 
 def _claims(results: Results, edge: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """All that an edge plants: (in words, verdict, evidence)."""
+    """List everything that an edge plants, each as (words, verdict, evidence)."""
     out = []
     drug = {str(g): float(v) for g, v in (edge.get("drug") or {}).items()}
     for analysis in results.of_kind("drug"):
@@ -127,7 +127,7 @@ def _tie(results: Results, edge: dict, scale: str, tie: Any) -> tuple[str, str, 
 
 
 def _reaches(row: dict, places: list[dict[str, Any]]) -> bool:
-    """Whether a cluster's peak is at one of the places (a target may have one on each side)."""
+    """Test whether a cluster's peak is at one of the places (a target may have one per side)."""
     for place in places:
         if any(number.missing(place.get(axis)) for axis in "xyz"):
             continue

@@ -50,7 +50,7 @@ class Carpet:
 
 
 def charts(results: Results) -> list[Chart]:
-    """Draw motion and temporal signal to noise of everybody under both treatments."""
+    """Draw motion and temporal signal-to-noise ratio of everybody under both treatments."""
     out = []
     paired = results.paired
     if {"mean_fd_active", "mean_fd_control"} <= set(paired.columns):
@@ -97,7 +97,7 @@ def _paired_chart(results: Results, rows: pd.DataFrame, title: str, alt: str) ->
 
 
 def motion_table(results: Results) -> Table | None:
-    """Tabulate motion by group and treatment with its tests."""
+    """Tabulate motion by group and treatment, with its tests."""
     if results.motion.empty:
         return None
     columns = [
@@ -128,7 +128,7 @@ def motion_table(results: Results) -> Table | None:
 
 
 def sessions_table(results: Results) -> Table | None:
-    """Tabulate every session: what it is and what it is worth."""
+    """Tabulate every session with its quality measures."""
     if results.sessions.empty:
         return None
     frame = results.sessions
@@ -154,7 +154,7 @@ def sessions_table(results: Results) -> Table | None:
         ("left_right", "left and right", blank),
         ("excluded", "excluded", text),
     ]
-    # Of native preprocessing only.
+    # Only native preprocessing measures these.
     empty = {c for c in ("boundary_cost", "left_right") if c in frame and frame[c].isna().all()}
     known = [column for column in known if column[0] not in empty]
     numeric = [c for c in frame.columns if frame[c].dtype.kind in "fi"]
@@ -170,7 +170,7 @@ def sessions_table(results: Results) -> Table | None:
 
 
 def coverage_sentence(results: Results) -> str:
-    """Describe what the poorest coverage of a seed was."""
+    """Describe the poorest coverage of a seed."""
     columns = [
         c for c in results.sessions.columns
         if c.startswith("coverage_") and results.sessions[c].dtype.kind in "fi"
@@ -202,7 +202,7 @@ def coverage_sentence(results: Results) -> str:
 
 
 def excluded_table(results: Results) -> Table | None:
-    """Tabulate sessions excluded by quality."""
+    """Tabulate the sessions that were excluded by quality."""
     if results.excluded.empty:
         return None
     return everything(
@@ -211,7 +211,7 @@ def excluded_table(results: Results) -> Table | None:
 
 
 def further_tables(results: Results) -> list[Table]:
-    """Tabulate whatever else the quality floor has written, such as QC-FC."""
+    """Tabulate the other quality results, such as QC-FC."""
     out = []
     for name, frame in results.quality_tables.items():
         if len(frame):
@@ -220,7 +220,7 @@ def further_tables(results: Results) -> list[Table]:
 
 
 def mixed_table(results: Results) -> Table | None:
-    """Tabulate the mixed model that keeps one-session people."""
+    """Tabulate the mixed model, which includes people with one session."""
     if results.mixed.empty:
         return None
     columns = [
@@ -269,7 +269,7 @@ def robustness_table(results: Results) -> Table | None:
 
 
 def robustness_sentence(results: Results) -> str:
-    """Describe how alike the other pipelines' maps are, and whether a peak changed its sign."""
+    """Describe how similar the other pipelines' maps are, and whether a peak changed its sign."""
     frame = results.robustness
     if frame.empty:
         return ""
@@ -295,7 +295,7 @@ def robustness_sentence(results: Results) -> str:
 
 
 def carpets(results: Results, paths: Sequence[Path]) -> tuple[list[Carpet], int]:
-    """Inline the carpet plots of the sessions that moved most; tell how many there are in all."""
+    """Inline the carpet plots of the sessions with most motion; also count all plots."""
     present = [Path(p) for p in paths if Path(p).is_file()]
     fd = {}
     if {"participant_id", "session_id", "mean_fd"} <= set(results.sessions.columns):
@@ -323,7 +323,7 @@ def _whose(path: Path) -> tuple[str, str]:
 
 
 def _coverage_title(column: str) -> str:
-    """``coverage_sgACC`` as a heading."""
+    """Return the heading of a column such as ``coverage_sgACC``."""
     return f"{column.removeprefix('coverage_')} coverage"
 
 

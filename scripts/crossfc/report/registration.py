@@ -1,4 +1,4 @@
-"""Registrations of native preprocessing: their numbers, their warnings, and pictures to look at."""
+"""Registrations of native preprocessing: their numbers, warnings and pictures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ from typing import Any
 from crossfc.report import figure, number
 from crossfc.report.results import read_json
 
-# Where preprocessing begins to warn: `coregistration.POOR_COST`, and a T1w's overlap with the
-# template. Repeated here, since the page is made where there is no ANTs.
+# Limits at which preprocessing warns: `coregistration.POOR_COST`, and a T1w's overlap with the
+# template. They are repeated here, since the page is made in an environment without ANTs.
 POOR_COST, POOR_NORMALISATION = 0.7, 0.93
-# Shown on the page itself, those that fit worst; all others are linked.
+# Number of registrations, the worst fits, that are shown on the page; all others are linked.
 WORST = 4
 
 
 @dataclass
 class Registration:
-    """One T1w laid onto the template, or one run laid onto its T1w.
+    """The registration of one T1w to the template, or of one run to its T1w.
 
-    ``misfit`` is 1 where the fit is so poor that preprocessing warns of it: of a run by the cost
-    of the white matter's boundary (unknown: 1), as the overlap of brains does not see where the
-    run lies; of a T1w by its overlap with the template. ``link`` leads from the page to the
-    picture; ``source`` is the picture itself, for those that are shown.
+    ``misfit`` is 1 at the limit from which preprocessing warns. For a run it is computed from the
+    cost of the white matter boundary (1 if unknown), as the overlap of brains does not show where
+    the run lies; for a T1w from its overlap with the template. ``link`` is the path from the page
+    to the picture; ``source`` is the picture itself, if it is shown.
     """
 
     title: str
@@ -35,20 +35,20 @@ class Registration:
 
 
 def registrations(rows: Sequence[Mapping[str, str]], folder: Path) -> list[Registration]:
-    """Read what preprocessing said of every registration, the worst first.
+    """Read what preprocessing reported about every registration, and sort the worst first.
 
     Parameters
     ----------
     rows : sequence of mapping
         ``title``, ``picture`` and ``sidecar`` (paths below the folder of the page).
     folder : path
-        Of the page.
+        Folder of the page.
 
     Returns
     -------
     list of Registration
-        Those with warnings first, then runs and T1w by turns, each kind's worst first; the first
-        ones with their picture.
+        Registrations with warnings come first, then runs and T1w alternate, the worst of each kind
+        first. The first ones include their picture.
     """
     found: list[Registration] = []
     kinds = []

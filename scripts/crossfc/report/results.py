@@ -1,4 +1,4 @@
-"""The results of a study as the page reads them: every table that is there, none that is not."""
+"""The results of a study as the page reads them: every table that exists."""
 
 import json
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from crossfc.report import number
 
 SIGNIFICANT = 0.05
 
-# What the corrected p of clusters are of.
+# Measures of clusters that have a corrected p, in words.
 MEASURES = {
     "p_fwe_cluster": "extent", "p_fwe_mass": "mass", "p_fwe_tfce": "tfce", "p_fwe_peak": "voxel",
 }  # fmt: skip
@@ -25,7 +25,7 @@ LABELS = {
 
 @dataclass
 class Analysis:
-    """One group analysis: its folder, its record and its tables."""
+    """One group analysis: its folder, record and tables."""
 
     name: str
     kind: str
@@ -37,31 +37,31 @@ class Analysis:
 
     @property
     def seeds(self) -> list[str]:
-        """Seeds (or what stands for one: pooled, subregion) in the order of the record."""
+        """Seeds, or what stands for them (pooled, subregion), in the order of the record."""
         return [str(seed) for seed in self.record.get("seeds", [])]
 
     @property
     def title(self) -> str:
-        """The title for people."""
+        """The title for readers."""
         return str(self.record.get("title") or self.name.replace("_", " "))
 
     @property
     def n_permutations(self) -> int | None:
-        """Arrangements that were drawn."""
+        """Number of arrangements that were drawn."""
         return self.record.get("n_permutations")
 
     @property
     def copies(self) -> int:
-        """How many of all arrangements give the same statistic: two for two-sided sign flips."""
+        """Number of arrangements that give the same statistic: two for two-sided sign flips."""
         if self.exhaustive and self.record.get("copies"):
             return int(self.record["copies"])
         signs = str(self.record.get("arrangement", "")).startswith("sign")
         return 2 if self.exhaustive and signs and self.record.get("two_sided", True) else 1
 
     def p_equals(self, p: float | None, beyond: str | None = None) -> str:
-        """Print a corrected p; one that could not be smaller says so.
+        """Format a corrected p; a p that could not be smaller is marked.
 
-        ``beyond`` names the measure whose fitted tail p is from, if it is from one.
+        ``beyond`` names the measure whose fitted tail gave p, if p was extrapolated.
         """
         least = None
         if beyond is not None:
@@ -71,21 +71,21 @@ class Analysis:
     def p_of(
         self, row: dict[str, Any], column: str = "p_fwe_cluster", *, brief: bool = True
     ) -> str:
-        """Print a corrected p in a row of clusters.tsv; ``brief`` leaves remarks out."""
+        """Format a corrected p in a row of clusters.tsv; ``brief`` leaves out remarks."""
         named = str(row.get("extrapolated", "")).split(", ")
         said = self.p_equals(row[column], MEASURES[column] if column in named else None)
         return said.partition(" (")[0] if brief else said
 
     def smallest_equals(self, seed: str, which: str = "cluster") -> str:
-        """Print the smallest corrected p of a seed."""
+        """Format the smallest corrected p of a seed."""
         measure = {"cluster": "extent"}.get(which, which)
-        # A p that was extrapolated is smaller than all that were counted.
+        # An extrapolated p is smaller than all counted ones.
         beyond = measure in (self.per_seed(seed).get("extrapolated") or [])
         return self.p_equals(self.smallest(seed, which), measure if beyond else None)
 
     @property
     def extrapolated(self) -> bool:
-        """Whether some p are from a fitted tail."""
+        """Whether some p come from a fitted tail."""
         return any(self.per_seed(seed).get("extrapolated") for seed in self.seeds)
 
     @property
@@ -99,15 +99,15 @@ class Analysis:
         return bool(self.record.get("exhaustive"))
 
     def per_seed(self, seed: str) -> dict[str, Any]:
-        """The summary of one seed; empty where the record has none."""
+        """Return the summary of one seed; empty if the record has none."""
         return (self.record.get("per_seed") or {}).get(seed, {})
 
     def statmap(self, seed: str, stat: str) -> Path:
-        """Path of one of the maps."""
+        """Return the path of one of the maps."""
         return self.folder / f"seed-{seed}_stat-{stat}_statmap.nii.gz"
 
     def significant(self, seed: str | None = None) -> pd.DataFrame:
-        """Clusters whose corrected p is below 0.05, smallest p first."""
+        """Return the clusters whose corrected p is below 0.05, the smallest p first."""
         if self.clusters.empty:
             return self.clusters
         keep = self.clusters["p_fwe_cluster"] < SIGNIFICANT
@@ -116,7 +116,7 @@ class Analysis:
         return self.clusters[keep].sort_values("p_fwe_cluster", kind="stable")
 
     def smallest(self, seed: str, which: str = "cluster") -> float | None:
-        """Smallest corrected p of a seed: by cluster (its extent), mass, tfce or voxel."""
+        """Return a seed's smallest corrected p, by cluster (its extent), mass, tfce or voxel."""
         value = self.per_seed(seed).get(f"p_fwe_{which}_min")
         if value is not None:
             return float(value)
@@ -127,7 +127,7 @@ class Analysis:
         return float(own.min()) if len(own) else None
 
     def threshold(self) -> float | None:
-        """The statistic at which clusters were formed (two-sided p; F is one-sided)."""
+        """The value of the statistic at which clusters were formed (two-sided p; F: one-sided)."""
         if self.record.get("forming_threshold") is not None:
             return float(self.record["forming_threshold"])
         from scipy import stats
@@ -152,7 +152,7 @@ def _numbers(freedom: Any) -> list[float]:
 
 
 def _pair(freedom: Any) -> tuple[float, float] | None:
-    """Degrees of freedom of an F: numerator and denominator, in any of the usual forms."""
+    """Return the degrees of freedom of an F, numerator and denominator, from any usual form."""
     if isinstance(freedom, dict) and not {"numerator", "denominator"} <= set(freedom):
         return None
     if isinstance(freedom, dict):
@@ -207,21 +207,22 @@ class Results:
         return str(self.config["treatments"]["control"])
 
     def better(self, scale: str) -> str | None:
-        """Whether a ``higher`` or a ``lower`` score is better; None where the sheet is silent."""
+        """Return whether a ``higher`` or a ``lower`` score is better; None if it is not stated."""
         value = self.scales.get(scale, {}).get("better")
         return value if value in ("higher", "lower") else None
 
     def of_kind(self, *kinds: str) -> list[Analysis]:
-        """Analyses of these kinds, in the order they were named."""
+        """List the analyses of these kinds, in the order in which they were named."""
         return [a for a in self.analyses if a.kind in kinds]
 
 
 def read_table(path: Path | None) -> pd.DataFrame:
-    """Read a table; an empty frame where there is no such file."""
+    """Read a table; return an empty frame if the file does not exist."""
     if path is None or not Path(path).is_file():
         return pd.DataFrame()
-    # Only n/a and an empty cell are missing here: other words for it are n/a since the sheets were
-    # read, and a word may well be "None". Labels stay text: a person "01" is not the number 1.
+    # Only n/a and empty cells are missing here: other words for missing were turned into n/a when
+    # the sheets were read, and "None" may be a valid word. Labels stay text: a person "01" is not
+    # the number 1.
     kinds = dict.fromkeys(LABELS, str)
     frame = pd.read_csv(path, sep="\t", na_values=["n/a", ""], keep_default_na=False, dtype=kinds)
     for column in LABELS & set(frame.columns):
@@ -230,12 +231,12 @@ def read_table(path: Path | None) -> pd.DataFrame:
 
 
 def read_json(path: Path | None) -> dict[str, Any]:
-    """Read a record; an empty one where there is no such file.
+    """Read a record; return an empty one if the file does not exist.
 
     Raises
     ------
     Fault
-        If the file is there and is not JSON.
+        If the file exists but is not valid JSON.
     """
     if path is None or not Path(path).is_file():
         return {}
@@ -246,7 +247,7 @@ def read_json(path: Path | None) -> dict[str, Any]:
 
 
 def read_analysis(name: str, folder: Path) -> Analysis | None:
-    """Read one analysis; None where it has no record."""
+    """Read one analysis; None if it has no record."""
     record = read_json(folder / "result.json")
     if not record:
         return None
@@ -262,14 +263,14 @@ def read_analysis(name: str, folder: Path) -> Analysis | None:
 
 
 def _with_places(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a place that is in no region of the atlas words that fit into sentences and titles."""
+    """Replace missing names of regions by words that fit into sentences and titles."""
     if "region" in table:
         table["region"] = table["region"].astype(object).fillna("an unnamed region")
     return table
 
 
 def kind_of(name: str) -> str:
-    """Tell which question an analysis asks, from its name."""
+    """Return the kind of an analysis, from its name."""
     fixed = ("group_by_drug_by_subregion", "group_by_drug_pooled", "group_by_drug", "carryover")
     if name in fixed:
         return name

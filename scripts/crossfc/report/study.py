@@ -1,4 +1,4 @@
-"""From the folders of a study to one set of results."""
+"""Read the folders of a study into one set of results."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from crossfc.group.design.pairs import with_columns
 from crossfc.report.results import Results, read_analysis, read_json, read_table
 
 QUALITY_TABLES = ("sessions", "motion", "excluded")
-# Where results lie below the folder of a study.
+# Folders and files of results, below the folder of a study.
 PLACES = (
     "clinic/*",
     "clinical/*",
@@ -24,12 +24,12 @@ PLACES = (
 
 
 class Planned:
-    """The files and folders that a plan makes; what else lies beside them is none of its results.
+    """The files and folders that a plan makes; other files beside them are not part of its results.
 
     Parameters
     ----------
     made : iterable of path
-        Of a folder, all in it is made.
+        Files and folders; everything in such a folder counts as made.
     """
 
     def __init__(self, made: Iterable[str | Path]) -> None:
@@ -37,11 +37,11 @@ class Planned:
         self.above = {parent for path in self.made for parent in path.parents}
 
     def holds(self, path: Path) -> bool:
-        """Return whether a path is made, by itself or with a folder that it lies in."""
+        """Return whether the plan makes a path, either itself or with a folder that contains it."""
         return path in self.made or any(parent in self.made for parent in path.parents)
 
     def left_over(self, folder: Path) -> list[str]:
-        """List results that lie below a study's folder and are not made, as seen from there."""
+        """List the results below a study's folder that the plan does not make, as paths from it."""
         found: list[Path] = []
         for path in (p for place in PLACES for p in sorted(folder.glob(place))):
             hidden = path.name.startswith(".")
@@ -66,10 +66,10 @@ def read_results(
     targets: Any,
     covariates: Sequence[Mapping[str, Any]] = (),
 ) -> Results:
-    """Read whatever a study has written; what is missing becomes an empty table.
+    """Read all results that a study has written; a missing table becomes an empty one.
 
-    What lies there but is not ``made`` counts as missing: it was left by an earlier configuration
-    or sheet. The parameters are those of :func:`crossfc.report.page.write_report`.
+    Files that exist but are not ``made`` count as missing, as they come from an earlier
+    configuration or sheet. The parameters are those of :func:`crossfc.report.page.write_report`.
     """
     planned = Planned(made)
     base = Path(group_dir) / pipelines[0] if group_dir else None
@@ -81,7 +81,7 @@ def read_results(
     trial = Path(trial_dir) if trial_dir else None
 
     def first(name: str, *folders: Path | None) -> pd.DataFrame:
-        """The first of the folders that holds the table."""
+        """Read the table from the first of the folders that contains it."""
         for folder in folders:
             if folder is None or not planned.holds(folder / name):
                 continue
@@ -98,7 +98,7 @@ def read_results(
     return Results(
         config=config,
         analyses=[analysis for analysis in found if analysis is not None],
-        # The derivative data set's own list of people lies above the folder of the trial.
+        # The list of people of the derivative data set is in the folder above the trial's.
         people=first("participants.tsv", trial, trial.parent if trial else None),
         paired=with_columns(paired, covariates) if len(paired) else paired,
         left=pd.concat(left).drop_duplicates().reset_index(drop=True) if left else pd.DataFrame(),
@@ -125,7 +125,7 @@ def read_results(
 
 
 def _rows(table: Any) -> list[dict[str, Any]]:
-    """A table in any of its forms (path, frame, list of rows, None) as a list of rows."""
+    """Convert a table in any of its forms (path, frame, list of rows, None) to a list of rows."""
     if table is None:
         return []
     if isinstance(table, str | Path):
@@ -136,7 +136,7 @@ def _rows(table: Any) -> list[dict[str, Any]]:
 
 
 def _by_name(table: Any, key: str) -> dict[str, dict[str, Any]]:
-    """The rows of a table by their name."""
+    """Return the rows of a table, keyed by their name."""
     if isinstance(table, Mapping):
         return {str(name): dict(row) for name, row in table.items()}
     return {str(row[key]): row for row in _rows(table)}

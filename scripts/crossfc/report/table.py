@@ -1,4 +1,4 @@
-"""Tables of the page: columns with a title each, cells already in print."""
+"""Tables of the page: columns with titles, and cells that are already formatted."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Table:
     """One table: ``columns`` are (title, numeric) pairs, ``rows`` lists of text.
 
-    ``marked`` holds the indices of rows to set in bold, such as significant ones.
+    ``marked`` holds the indices of the rows that are set in bold, such as significant ones.
     """
 
     caption: str
@@ -24,7 +24,7 @@ class Table:
 
 
 def text(value: Any) -> str:
-    """Print anything that is not a measure."""
+    """Format any value that is not a measure."""
     if number.missing(value):
         return number.MISSING
     if isinstance(value, bool):
@@ -35,12 +35,12 @@ def text(value: Any) -> str:
 
 
 def blank(value: Any) -> str:
-    """Print text that may well be empty."""
+    """Format text that may be empty."""
     return "" if number.missing(value) or value == number.MISSING else str(value)
 
 
 def sign(value: Any) -> str:
-    """Print the sign of an effect."""
+    """Format the sign of an effect."""
     return "−" if value == "-" else str(value)
 
 
@@ -53,7 +53,7 @@ def from_frame(
     caption: str,
     marked: Iterable[bool] = (),
 ) -> Table:
-    """Print the columns of a data frame that are there.
+    """Make a table from the columns of a data frame.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def from_frame(
         Columns that the frame lacks are left out.
     caption : str
     marked : sequence of bool
-        Rows to mark.
+        One per row: whether to mark it.
     """
     present = [(key, title, show) for key, title, show in columns if key in frame.columns]
     rows = [[show(row[key]) for key, _, show in present] for row in frame.to_dict("records")]
@@ -75,7 +75,7 @@ def from_frame(
 
 
 def everything(frame: "pandas.DataFrame", caption: str) -> Table:
-    """Print all columns of a frame whose columns are not known beforehand."""
+    """Make a table of all columns of a frame whose columns are not known beforehand."""
     columns = []
     for key in frame.columns:
         numeric = frame[key].dtype.kind in "fiu"

@@ -1,1 +1,1 @@
-"""What an analysis tests: whose maps, which columns, and how people may be exchanged."""
+"""What an analysis tests: the maps, the people, the design matrix and the permitted exchanges."""

@@ -1,12 +1,13 @@
-"""Arrangements of people under the null hypothesis: sign flips, shuffles and both, each once.
+"""Distinct arrangements of people under the null hypothesis: sign flips, shuffles, or both.
 
-An arrangement is exact when the null hypothesis says that it is as likely as the one observed
-(Winkler et al. 2014, NeuroImage 92:381). Sign flips stand on symmetric errors and serve
-intercepts; shuffles stand on exchangeable people and serve effects between people; where errors
-are both, the two together give more arrangements. People change places within exchangeability
-blocks, or whole blocks change places and sign (Winkler et al. 2015, NeuroImage 123:253).
+A permutation test is exact when, under the null hypothesis, every arrangement is as likely as the
+observed one (Winkler et al. 2014, NeuroImage 92:381). Sign flips assume symmetric errors and
+serve intercepts. Shuffles assume exchangeable people and serve effects between people. Where
+errors are both symmetric and exchangeable, flips and shuffles together give more arrangements.
+People change places within exchangeability blocks, or whole blocks change places and sign
+(Winkler et al. 2015, NeuroImage 123:253).
 
-What moves (a person, or a whole block) is called a unit here.
+A *unit* is what moves: a person, or a whole block.
 """
 
 import math
@@ -22,21 +23,22 @@ SIGN_FLIPS = "sign flips"
 SHUFFLES = "shuffles"
 BOTH = "sign flips and shuffles"
 
-# Below this many possible arrangements per one that is wanted they are numbered and their numbers
-# are drawn; above it so few random ones repeat that it is faster to draw the repeats again.
+# If fewer than this many arrangements are possible per wanted one, they are numbered and distinct
+# numbers are drawn. If more are possible, random arrangements seldom repeat, and it is faster to
+# draw the repeated ones again.
 _FEW = 16
-_CHUNK = 2**18  # entries of the table made at once
+_CHUNK = 2**18  # table entries that are filled at once
 
 
 class Unarrangeable(Fault):
-    """The people who are left have no other arrangement, though nothing is wrong with the input."""
+    """The remaining people allow no arrangement but the observed one; the input is not at fault."""
 
 
 @dataclass(frozen=True)
 class Arrangements:
     """A list of distinct arrangements, the identity first.
 
-    An arrangement gives person i row ``order[i]`` of the design, times ``signs[i]``.
+    Under an arrangement, person i gets row ``order[i]`` of the design, times ``signs[i]``.
 
     Attributes
     ----------
@@ -47,9 +49,9 @@ class Arrangements:
     signs : int8 ndarray, shape (n_arrangements, n_people), or None
         +1 or -1; None for shuffles alone.
     exhaustive : bool
-        True when these are all distinct arrangements there are.
+        True if the list holds all distinct arrangements.
     possible : int
-        How many distinct arrangements there are.
+        Number of distinct arrangements that exist.
     """
 
     kind: str
@@ -63,7 +65,7 @@ class Arrangements:
 
     @property
     def n_people(self) -> int:
-        """How many people are arranged."""
+        """Number of people who are arranged."""
         return self._table.shape[1]
 
     @property
@@ -71,18 +73,19 @@ class Arrangements:
         return self.signs if self.order is None else self.order
 
     def part(self, rows: slice | np.ndarray) -> "Arrangements":
-        """Return some of the arrangements; ``exhaustive`` and ``possible`` stay those of all."""
+        """Return a subset of the arrangements; ``exhaustive`` and ``possible`` stay as they are."""
         order = None if self.order is None else self.order[rows]
         signs = None if self.signs is None else self.signs[rows]
         return Arrangements(self.kind, order, signs, self.exhaustive, self.possible)
 
     def mirrors(self) -> np.ndarray:
-        """Find arrangements that are mirror images: the same but for all signs.
+        """Find arrangements that are mirror images: equal except that all signs are reversed.
 
         Returns
         -------
         int ndarray, shape (n_arrangements,)
-            Number of the first arrangement in the list that is the same or its mirror image.
+            For each arrangement, the index of the first one in the list that equals it or is its
+            mirror image.
         """
         if self.signs is None:
             return np.arange(len(self))
@@ -95,7 +98,7 @@ class Arrangements:
         return first[back.ravel()]
 
     def arranged(self, columns: np.ndarray, dtype: type = np.float32) -> np.ndarray:
-        """Arrange columns of a design.
+        """Apply every arrangement to the columns of a design.
 
         Parameters
         ----------
@@ -123,13 +126,13 @@ def sign_flips(
     blocks: Sequence | None = None,
     whole: bool = False,
 ) -> Arrangements:
-    """Flip the sign of people, or of whole exchangeability blocks.
+    """Draw sign flips of people, or of whole exchangeability blocks.
 
     Parameters
     ----------
     n_people : int
     n_permutations : int
-        How many arrangements besides the identity. Where there are no more than this, all are
+        Number of arrangements besides the identity. If no more than this exist, all are
         enumerated.
     seed : int
         Seed of the random numbers.
@@ -160,25 +163,26 @@ def shuffles(
     blocks: Sequence | None = None,
     whole: bool = False,
 ) -> Arrangements:
-    """Shuffle people over the rows of the design.
+    """Draw shuffles, which assign people to other rows of the design.
 
-    Two shuffles that give every person an equal row of the design are one arrangement: with two
-    groups and no other term it is the labelling that counts, not who sits where in a group.
+    Two shuffles that give every person the same design row count as one arrangement. With two
+    groups and no other term, for example, only the group of each person counts, not the order
+    within a group.
 
     Parameters
     ----------
     design : ndarray, shape (n_people, n_columns)
-        Effect, nuisance and (where there are) variance groups.
+        Columns of the effect, the nuisance and (if there are any) the variance groups.
     n_permutations : int
-        How many arrangements besides the identity. Where there are no more than this, all are
+        Number of arrangements besides the identity. If no more than this exist, all are
         enumerated.
     seed : int
         Seed of the random numbers.
     blocks : sequence of n_people labels, optional
         Exchangeability blocks (strata, such as sites): people change places within their block.
     whole : bool
-        Blocks change places as wholes instead, with blocks of their own size; the order of the
-        people in a block stays.
+        Instead, whole blocks change places with blocks of the same size; the order of the people
+        within a block stays.
 
     Returns
     -------
@@ -205,7 +209,7 @@ def count_shuffles(design: np.ndarray, blocks: Sequence | None = None, whole: bo
     Returns
     -------
     int
-        With the identity; 1 where nobody can change places.
+        Includes the identity; 1 if nobody can change places.
 
     Raises
     ------
@@ -225,10 +229,11 @@ def flips_and_shuffles(
     blocks: Sequence | None = None,
     whole: bool = False,
 ) -> Arrangements:
-    """Shuffle people over the rows of the design and flip their signs.
+    """Draw arrangements that shuffle people over the rows of the design and flip their signs.
 
-    Two arrangements that give every person an equal row with an equal sign are one. A row and
-    its negative can stand for each other, and the sign of a row of zeros does not count.
+    Two arrangements that give every person the same row with the same sign count as one. So two
+    rows that differ only by their sign can replace each other by a shuffle with a flip, and the
+    sign of a row of zeros does not count.
 
     Parameters
     ----------
@@ -286,7 +291,7 @@ def _arrangements(
         while missing.size:
             for rows in _chunks(missing, len(design)):
                 table.fill(rows, *units.drawn(len(rows), generator))
-            # Which of two equal draws stays cannot favour any arrangement.
+            # Which of two equal draws is kept makes no difference, so this adds no bias.
             missing = table.repeats()
     return Arrangements(kind, table.order, table.signs, wanted == possible, possible)
 
@@ -296,23 +301,24 @@ def _chunks(rows: np.ndarray, n_people: int) -> list[np.ndarray]:
 
 
 class _Units:
-    """What moves: people, or whole blocks.
+    """The units that move: people, or whole blocks.
 
-    Units are sorted by who may change places with whom, and then by kind. Units of a kind have
-    equal rows of the design (up to sign, where people are shuffled and flipped).
+    Units are sorted by span (the units that may change places with each other), then by kind.
+    Units of a kind have equal rows of the design (up to sign, if people are shuffled and flipped).
 
     Attributes
     ----------
     people : int32 ndarray, shape (n_units, people of the largest unit)
+        Members of each unit.
     unit, place : int ndarray, shape (n_people,)
-        ``people[unit[i], place[i]]`` is person i.
+        Person i is ``people[unit[i], place[i]]``.
     codes : ndarray, shape (n_units,)
-        Twice the number of the kind, and one more if the rows are minus those of the kind.
+        Twice the number of the unit's kind, plus 1 if its rows are the negative of the kind's.
     flips : bool ndarray, shape (n_units,)
-        Whose sign can flip and counts.
+        Units whose sign can flip and makes a difference.
     spans : int ndarray, shape (n_spans, 2)
-        First unit, and unit after the last, of those that may change places; only where they are
-        of more than one kind.
+        First unit of each span, and the unit after its last. Spans with one kind only are left
+        out, as a shuffle changes nothing there.
     """
 
     def __init__(self, kind: str, design: np.ndarray, blocks: Sequence | None, whole: bool) -> None:
@@ -352,12 +358,12 @@ class _Units:
         return math.prod(ways) * 2 ** int(self.flips.sum())
 
     def identity(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return arrangements that change nothing: units taken, and whether each is flipped."""
+        """Return arrangements that change nothing, as units taken and whether each is flipped."""
         taken = np.tile(np.arange(len(self.codes), dtype=np.int32), (count, 1))
         return taken, np.zeros(taken.shape, dtype=np.uint8)
 
     def drawn(self, count: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Draw arrangements at random, each as likely as any other, with replacement."""
+        """Draw random arrangements with replacement, each as likely as any other."""
         taken, flipped = self.identity(count)
         if len(self.spans):
             _shuffle(taken, self.spans, generator.random(taken.shape))
@@ -366,7 +372,7 @@ class _Units:
         return taken, flipped
 
     def numbered(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return arrangements by number, from 0 for the identity to `possible` - 1."""
+        """Return the arrangements with given numbers, from 0 (the identity) to `possible` - 1."""
         taken, flipped = self.identity(len(numbers))
         n_flips = int(self.flips.sum())
         numbers, code = np.divmod(numbers, 2**n_flips)
@@ -378,12 +384,12 @@ class _Units:
         return taken, flipped
 
     def _counts(self, start: int, end: int) -> np.ndarray:
-        """How many units of each kind there are, of those that may change places."""
+        """Count the units of each kind among those from ``start`` to ``end``."""
         return np.bincount(self.codes[start:end] >> 1)
 
 
 class _Table:
-    """Arrangements of people, filled row by row from those of units."""
+    """Table of arrangements of people, filled row by row from arrangements of units."""
 
     def __init__(self, kind: str, units: _Units, count: int) -> None:
         n_people = len(units.unit)
@@ -393,7 +399,7 @@ class _Table:
         self.signs = None if kind == SHUFFLES else np.empty((count, n_people), dtype=np.int8)
 
     def fill(self, rows: np.ndarray, taken: np.ndarray, flipped: np.ndarray) -> None:
-        """Set some rows."""
+        """Fill some rows of the table."""
         units = self._units
         flipped = np.take_along_axis(flipped, taken, axis=1)
         self._keys[rows] = units.codes[taken] ^ flipped
@@ -403,7 +409,7 @@ class _Table:
             self.signs[rows] = 1 - 2 * flipped[:, units.unit].astype(np.int8)
 
     def repeats(self) -> np.ndarray:
-        """Find the rows that give the same design as a row before them."""
+        """Find the rows that give the same design as an earlier row."""
         keys = self._keys.view(np.dtype((np.void, self._keys[0].nbytes))).ravel()
         by_key = np.argsort(keys, kind="stable")
         keys = keys[by_key]
@@ -411,7 +417,10 @@ class _Table:
 
 
 def _sets(n_people: int, blocks: Sequence | None, whole: bool) -> list[np.ndarray]:
-    """Sets of units that may change places among themselves: people, shape (units, people)."""
+    """List the sets of units that may change places with each other.
+
+    Each set is an array of people, shape (units, people per unit).
+    """
     if blocks is None:
         if whole:
             raise Fault("there are no exchangeability blocks to move as wholes; name them")
@@ -434,18 +443,18 @@ def _multinomial(counts: np.ndarray) -> int:
 
 
 def _orders(numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return orders of things of several kinds by number, lexicographically.
+    """Return the orders with given lexicographic numbers, of things of several kinds.
 
     Parameters
     ----------
     numbers : int ndarray, shape (n,)
     counts : int ndarray, shape (n_kinds,)
-        How many things of each kind there are.
+        Number of things of each kind.
 
     Returns
     -------
     int ndarray, shape (n, counts.sum())
-        Things sorted by kind are 0, 1, …; those of a kind keep their order.
+        Things are numbered 0, 1, … in the order of their kinds; those of one kind keep this order.
     """
     rows, n_things = np.arange(len(numbers)), int(counts.sum())
     first = np.cumsum(counts) - counts
@@ -453,7 +462,7 @@ def _orders(numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
     ways = np.full(len(numbers), _multinomial(counts))
     orders = np.empty((len(numbers), n_things), dtype=np.int32)
     for place in range(n_things):
-        # Ways to go on after a thing of each kind is put here.
+        # Number of ways to continue, for each kind that may be placed here.
         by_kind = ways[:, None] * left // (n_things - place)
         ends = np.cumsum(by_kind, axis=1)
         chosen = (ends <= numbers[:, None]).sum(axis=1)

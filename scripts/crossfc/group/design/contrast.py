@@ -1,4 +1,4 @@
-"""Contrasts: the within-person contrast maps that an analysis tests, read from the disk."""
+"""Contrasts: the within-person contrast maps that an analysis tests, read from disk."""
 
 from collections.abc import Sequence
 
@@ -12,12 +12,12 @@ from crossfc.mapped import PEOPLE, release
 
 
 def parts(asked: Question, pairs: Pairs) -> dict[str, list[int]]:
-    """Name the maps of an analysis, and the seeds (by number) that each is made of.
+    """Name the maps of an analysis, each with the indices of the seeds that it is made of.
 
     Raises
     ------
     Fault
-        If the pairs do not hold what the question is about.
+        If the pairs lack the seeds or the session sums that the question needs.
     """
     seeds = pairs.record["seeds"]
     everything = list(range(len(seeds)))
@@ -42,9 +42,9 @@ def contrasts(
     asked : Question
     pairs : Pairs
     rows : int ndarray
-        Who is analysed.
+        Rows of the people who are analysed.
     flip : ndarray, shape (n_analysed,), optional
-        +1 or -1 for each of them, by which the data are multiplied.
+        +1 or -1 for each of them; their data are multiplied by it.
 
     Returns
     -------
@@ -60,22 +60,22 @@ def contrasts(
 
 
 class Contrast:
-    """One map of everybody analysed, read in pieces: a person, or some voxels of all.
+    """One map of all analysed people, read in pieces: one person, or some voxels of everybody.
 
-    Of an array it knows ``shape``, ``[..., part]`` and ``[person]``.
+    It can be used like an array in three ways: ``shape``, ``[..., part]`` and ``[person]``.
 
     Parameters
     ----------
     data : ndarray, shape (n_people, n_seeds, n_voxels)
         May be memory-mapped.
     rows : int ndarray
-        Who is analysed.
+        Rows of the people who are analysed.
     columns : sequence of int
-        The seeds that the map is made of.
+        Indices of the seeds that the map is made of.
     weights : ndarray, shape (n_columns,) or (n_measures, n_columns), or None
-        How it is made of several seeds.
+        Weights of the seeds in the map, or in each of its measures; None for a single seed.
     flip : ndarray, shape (n_analysed,), or None
-        What the data are multiplied by.
+        +1 or -1 for each person; the data are multiplied by it.
     """
 
     def __init__(
@@ -111,7 +111,12 @@ class Contrast:
 
 
 def seed_contrasts(n_seeds: int) -> np.ndarray:
-    """Orthonormal contrasts among seeds, shape (n_seeds - 1, n_seeds): each with those before."""
+    """Return orthonormal contrasts among seeds, each seed against those before it.
+
+    Returns
+    -------
+    ndarray, shape (n_seeds - 1, n_seeds)
+    """
     weights = np.zeros((n_seeds - 1, n_seeds))
     for row in range(n_seeds - 1):
         weights[row, : row + 1] = -1

@@ -1,7 +1,8 @@
-"""The kind of ready maps: Fisher z, correlations, or any other quantity; judged by their values.
+"""The quantity in ready maps (Fisher z, correlations or another), judged by their values.
 
-A Fisher z of 3 is a correlation of 0.995. A map in which much of the brain is beyond that holds
-something else: z statistics (a Fisher z divided by its standard error), percent, arbitrary units.
+A Fisher z of 3 is a correlation of 0.995. A map that exceeds it in more than a small share of the
+brain holds something else: z statistics (a Fisher z divided by its standard error), percent or
+arbitrary units.
 """
 
 from collections.abc import Sequence
@@ -14,10 +15,10 @@ from crossfc.group.design.volume import Grid
 from crossfc.session.connectivity.seed_map import fisher_z
 
 KINDS = ("fisher_z", "correlation", "other")
-# Of voxels with a value: the largest share beyond a Fisher z of 3, and the largest median. The
-# seed itself is far below a hundredth of a brain.
+# Limits for Fisher z: among the voxels with a value, the largest share of sizes above 3, and the
+# largest median size. The seed itself fills far less than a hundredth of a brain.
 _BEYOND, _LARGEST_SHARE, _LARGEST_MEDIAN = 3.0, 0.01, 1.0
-# So many maps are needed before their likeness to correlations is told.
+# Fewer maps than this are not checked for being correlations.
 _LEAST_MAPS = 8
 _REMEDY = (
     "give Fisher-z maps, or say what they hold in the config: maps.kind: correlation (they are "
@@ -31,12 +32,12 @@ _SAY = (
 
 
 class Judge:
-    """Reads each map's values as its kind has them, and refuses what they cannot be.
+    """Check the values of maps against the kind that was stated, and convert them for analysis.
 
     Parameters
     ----------
     kind : {"fisher_z", "correlation", "other"} or None
-        None: nobody said; they are taken for Fisher z where they can be that.
+        None if the kind was not stated: maps are then taken as Fisher z if their values allow it.
     """
 
     def __init__(self, kind: str | None) -> None:
@@ -46,14 +47,19 @@ class Judge:
         self._largest_in_seed: list[float] = []
 
     def read(self, values: np.ndarray, path: str | Path) -> np.ndarray:
-        """Return the values to analyse.
+        """Return a map's values for analysis; correlations are converted to Fisher z.
 
         Parameters
         ----------
         values : ndarray of float
-            NaN where the map says nothing.
+            Values of the map in any shape, NaN where it has none.
         path : path
-            Named in faults.
+            Path of the map, for messages.
+
+        Returns
+        -------
+        ndarray of float
+            In the shape of ``values``: Fisher z, or for kind ``other`` the values themselves.
 
         Raises
         ------
@@ -64,7 +70,7 @@ class Judge:
             return values
         own = np.abs(values[np.isfinite(values) & (values != 0)])
         if self.kind == "correlation":
-            # Rounding in another program may carry a voxel's correlation with itself past 1.
+            # Rounding in another program may put a voxel's correlation with itself just above 1.
             if len(own) and own.max() > 1 + 1e-4:
                 raise Fault(
                     f"{path} has values up to {own.max():.4g}, where maps.kind: correlation allows "
@@ -82,21 +88,22 @@ class Judge:
         return values
 
     def see_seed(self, values: np.ndarray) -> None:
-        """Note a map's values inside its own seed, where those of correlations come close to 1."""
+        """Record a map's largest value inside its own seed, where correlations come close to 1."""
         own = values[np.isfinite(values)]
         if self.kind is None and len(own):
             self._largest_in_seed.append(float(own.max()))
 
     def require_no_correlations(self, first: str | Path) -> None:
-        """Refuse maps that nobody said the kind of, and that look like correlations.
+        """Refuse maps of unstated kind that look like correlations.
 
-        In its own seed a Fisher z of 1 is a correlation of 0.76 only, and most maps go beyond. Maps
-        that all come close to 1 there, and never beyond, are correlations.
+        A Fisher z of 1 is a correlation of only 0.76, and most Fisher-z maps exceed it inside
+        their own seed. So if all maps come close to 1 there and none exceeds it, they are
+        correlations.
 
         Raises
         ------
         Fault
-            If they do.
+            If the maps look like correlations.
         """
         largest = self._largest_in_seed
         if len(largest) >= _LEAST_MAPS and min(largest) > 0.75 and max(largest) <= 1 + 1e-4:
@@ -108,7 +115,7 @@ class Judge:
 
 
 def _no_fisher_z(values: np.ndarray, sizes: np.ndarray) -> str | None:
-    """Explain why values cannot be Fisher z; None where they can."""
+    """Explain why values cannot be Fisher z; None if they can."""
     if len(sizes) == 0:
         return None
     median = float(np.median(sizes))
@@ -130,7 +137,7 @@ def _no_fisher_z(values: np.ndarray, sizes: np.ndarray) -> str | None:
 
 
 def words(kind: str | None) -> str:
-    """Return the quantity of the analysed maps in words."""
+    """Name the quantity of the analysed maps."""
     return "value" if kind == "other" else "Fisher z"
 
 
@@ -141,14 +148,14 @@ def faults_of_maps(
     accept_unoriented: bool,
     zero_is_missing: bool,
 ) -> list[str]:
-    """List what can be known of ready maps before any work.
+    """List the faults of ready maps that can be found before any job runs.
 
     Parameters
     ----------
     paths : sequence of str
         All maps; their headers are read.
     first : sequence of str
-        Those whose values are read and judged as well.
+        The maps whose values are read and judged too.
     kind : str or None
         As in `Judge`.
     accept_unoriented, zero_is_missing : bool
@@ -157,7 +164,7 @@ def faults_of_maps(
     Returns
     -------
     list of str
-        One sentence per map at fault.
+        One sentence per faulty map.
     """
     grid, judge, faults = Grid(accept_unoriented, zero_is_missing), Judge(kind), []
     for path in paths:

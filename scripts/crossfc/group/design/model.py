@@ -11,8 +11,8 @@ from crossfc.group.design.arrangement import BOTH, SHUFFLES, SIGN_FLIPS, count_s
 from crossfc.group.design.question import CARRYOVER, CHANGE, MEANS, Question, group_labels
 
 RERANDOMISATION = "re-randomisation"
-AUTOMATIC = "automatic"  # the default of the question
-# The smallest p that drawing the orders again must be able to give, or signs are flipped.
+AUTOMATIC = "automatic"  # use the question's default
+# Re-randomisation is used only if its smallest possible p is at most this; otherwise sign flips.
 _SMALLEST_P = 0.01
 WITHIN = "within"
 WHOLE = "whole"
@@ -20,12 +20,12 @@ CATEGORICAL, CONTINUOUS = "categorical", "continuous"
 
 
 class Inestimable(Fault):
-    """The people who are left do not allow an estimate, though nothing is wrong with the input.
+    """The remaining people do not allow an estimate; the input is not at fault.
 
     Attributes
     ----------
     rows : int ndarray
-        Who would be analysed, as rows of the people table.
+        Rows, in the people table, of the people who would be analysed.
     left : list of dict
         People who are not analysed; see `Model`.
     """
@@ -42,7 +42,7 @@ class Model:
     Attributes
     ----------
     rows : int ndarray, shape (n_analysed,)
-        Who is analysed, as rows of the people table.
+        Rows, in the people table, of the people who are analysed.
     effect : float ndarray, shape (n_analysed,)
         The column under test, times ``flip``.
     nuisance : float ndarray, shape (n_analysed, n_nuisance)
@@ -50,22 +50,23 @@ class Model:
     nuisance_names : list of str
     arrangement : str
         ``sign flips``, ``shuffles`` or ``sign flips and shuffles``.
-    second : bool ndarray or None
-        Second variance group (controls), where groups are compared.
-    blocks : ndarray or None
+    second : bool ndarray, shape (n_analysed,), or None
+        True for the second variance group (controls); None unless groups are compared.
+    blocks : ndarray, shape (n_analysed,), or None
         Exchangeability block of each person.
     block_exchange : str
         ``within``: people change places within their block; ``whole``: blocks change places and
         sign as wholes.
     flip : float ndarray, shape (n_analysed,), or None
-        Multiply each person's data by this (+1 or -1) before the fit; for re-randomisation.
+        +1 or -1 for each person, by which their data are multiplied before the fit; only for
+        re-randomisation.
     formula : str
         The model as text.
     sequence_adjusted : bool
     covariates : list of str
         Covariates that are in the model.
     covariate_levels : dict
-        Covariate to its categories; an empty list where it is continuous.
+        Categories of each covariate; an empty list for a continuous one.
     left : list of dict
         ``participant_id``, ``group``, ``reason`` of people who are not analysed.
     notes : list of str
@@ -99,57 +100,59 @@ def model(
 ) -> Model:
     """Build the design of an analysis from the people table.
 
-    The sequence is coded -1 (active first) and +1 (control first) and not centred, so that an
-    intercept is the effect at equal shares of both orders, free of period effects; its slope on
-    the difference active - control is the effect of period 2 minus period 1 (Senn 2002,
-    Cross-over Trials in Clinical Research, ch. 3). Groups are coded ±1/2 and the order of
-    carry-over likewise, so that the coefficient is a difference. Covariates are centred among
-    the people analysed.
+    Coding. The sequence is coded -1 (active first) and +1 (control first) and is not centred. So
+    the intercept is the effect at equal shares of both orders, free of period effects, and the
+    slope of the sequence on the difference active - control is the effect of period 2 minus
+    period 1 (Senn 2002, Cross-over Trials in Clinical Research, ch. 3). Groups, and the order in
+    the analysis of carry-over, are coded ±1/2, so that their coefficient is a difference.
+    Covariates are centred among the people analysed.
 
-    Whose order is not known leaves the analysis, as does who lacks a covariate. The sequence is
-    left out of the model, and everybody stays, only where the known orders are all the same or
-    nobody's is known (of two groups that are compared: nobody's in one of them).
+    Missing values. People whose order of treatments is not known, or who lack a covariate, leave
+    the analysis. If all known orders are the same, or no order is known (when two groups are
+    compared: no order in one of them), the model has no sequence term, and people of unknown
+    order stay.
 
-    Groups are compared by sign flips of the residuals. A flip keeps each person's own variance; a
-    shuffle mixes the groups' variances, and then even Welch's statistic exceeds its shuffled
-    maximum too often when the smaller group varies more (24 against 17 people, standard
-    deviations 1 and 2: 13 % family-wise error instead of 5 %, 28 % for Hotelling's T²; flips:
-    3 and 5 %). Flips stand on symmetric errors, which a difference of two sessions of the same
-    person has whenever its sessions are exchangeable. Slopes on a change of score are tested by
-    sign flips as well, which leave each person's variance with their score: where the variance
-    grows with the score's change, shuffles found a slope in 23 to 40 % of null studies even with a
-    standard error that allows for it, flips in 6 to 7 % (docs/statistics.md). Carry-over is
-    shuffled.
+    Comparisons of groups, slopes and carry-over. Groups are compared by sign flips of the
+    residuals. A flip keeps each person's own variance. A shuffle mixes the groups' variances, and
+    then even Welch's statistic exceeds its shuffled maximum too often when the smaller group
+    varies more (24 against 17 people, standard deviations 1 and 2: 13 % family-wise error instead
+    of 5 %, 28 % for Hotelling's T²; flips: 3 and 5 %). Flips assume symmetric errors, and a
+    difference of two sessions of the same person is symmetric whenever the sessions are
+    exchangeable. Slopes on a change of score are tested by sign flips too, because flips keep each
+    person's variance together with their score: where the variance grows with the score's change,
+    shuffles found a slope in 23 to 40 % of null studies even with a standard error that allows for
+    it, flips in 6 to 7 % (docs/statistics.md). Carry-over is tested by shuffles.
 
-    A mean can be tested by the trial's own randomisation too. If the drug changes nothing in
-    anybody, a person's period difference, period 2 - period 1, is the same whichever order was
-    drawn for them, and only the drawing decides about its sign in D (Fisher's randomisation
-    test). With s the sequence code it is s·D, and D ~ 1 + s multiplied by s is s·D ~ s + 1: the
-    intercept of the one is the slope of the other, with the same t, which is the two-sample t of
-    period differences in a two-period cross-over (Hills and Armitage 1979, Br J Clin Pharmacol
-    8:7; Senn 2002). To shuffle s among people is to draw the orders again, as many of each as
-    there were; strata of the randomisation are the blocks. No symmetry is assumed. With
-    covariates, which are multiplied by s too, shuffles of residuals are no longer exact
-    (Freedman and Lane 1983). Means are tested so where the drawing can give a p of 0.01 or less,
-    because sign flips are wrong where period differences are skewed and orders unbalanced
-    (docs/statistics.md); elsewhere signs are flipped, and a note says why.
+    Means of a group. A mean can also be tested by the trial's own randomisation (Fisher's
+    randomisation test). If the drug changes nothing in anybody, a person's period difference,
+    period 2 - period 1, is the same whichever order was drawn for them, and only the drawn order
+    decides its sign in D = active - control. With s the sequence code, the period difference is
+    s·D. The model D ~ 1 + s multiplied by s is s·D ~ s + 1, so the intercept of the first is the
+    slope of the second, with the same t: the two-sample t of period differences in a two-period
+    cross-over (Hills and Armitage 1979, Br J Clin Pharmacol 8:7; Senn 2002). Shuffling s among
+    people draws the orders again, with the same number of each; strata of the randomisation are
+    the blocks. No symmetry is assumed. Covariates are multiplied by s too, and with them shuffles
+    of residuals are no longer exact (Freedman and Lane 1983). Means are tested in this way if it
+    can give a p of 0.01 or less, because sign flips are wrong where period differences are skewed
+    and orders unbalanced (docs/statistics.md). Otherwise signs are flipped, and a note gives the
+    reason.
 
     Parameters
     ----------
     question : Question
     people : DataFrame
-        people.tsv: participant_id, group, sequence_code, covariates, ``delta_<scale>``.
+        The table people.tsv: participant_id, group, sequence_code, covariates, ``delta_<scale>``.
     groups : dict
-        ``patients`` and ``controls`` to labels.
+        Labels of ``patients`` and ``controls``.
     covariates : sequence of str, or mapping
-        Columns to adjust for; a mapping gives each its type, ``categorical`` or ``continuous``.
-        Without a type text is categorical and numbers are continuous.
+        Columns to adjust for; a mapping gives the type of each, ``categorical`` or
+        ``continuous``. Without a type, text is categorical and numbers are continuous.
     blocks : str, optional
         Column of exchangeability blocks (strata).
     arrangement : str, optional
-        ``automatic`` and None are the default above. Instead of it: ``sign flips``, or, for an
-        effect between people, ``shuffles`` or ``sign flips and shuffles``, or, for the mean of a
-        group, ``re-randomisation``.
+        ``automatic`` and None choose as described above. ``sign flips`` suits every question;
+        ``shuffles`` and ``sign flips and shuffles`` only an effect between people;
+        ``re-randomisation`` only the mean of a group.
     block_exchange : str
         ``within`` or ``whole``; see `Model`.
 
@@ -160,8 +163,8 @@ def model(
     Raises
     ------
     Inestimable
-        If nobody is left, all people have the same value of the effect, or orders are to be drawn
-        again where people of both orders are not known.
+        If nobody is left, all people have the same value of the effect, or re-randomisation is
+        asked for although the known orders are not of both kinds.
     Fault
         If a column is missing, or the arrangement does not suit the question.
     """
@@ -299,12 +302,16 @@ def _arrangement_of_a_mean(
     block_exchange: str,
     notes: list[str],
 ) -> str:
-    """Choose how the mean of a group is tested; a note says why orders are not drawn again."""
-    if not adjusted:  # and a note has said that orders are not known, or do not vary
+    """Choose how the mean of a group is tested.
+
+    Where re-randomisation is not possible, a note that gives the reason is added to ``notes``.
+    """
+    if not adjusted:  # an earlier note says that orders are not known, or do not vary
         return SIGN_FLIPS
     code = codes.to_numpy(dtype=float)
     possible = count_shuffles(code[:, None], blocks, block_exchange == WHOLE)
-    # Where all orders exchanged are one of the drawings, it has the same t with the other sign.
+    # If exchanging all orders is a possible drawing, that drawing has the same t with the opposite
+    # sign, so the smallest two-sided p is twice as large.
     strata = np.zeros(len(code)) if blocks is None or block_exchange == WHOLE else blocks
     sums = [code[strata == stratum].sum() for stratum in np.unique(strata)]
     mirrored = not np.any(sums) and possible > 1
@@ -323,7 +330,7 @@ def _arrangement_of_a_mean(
 def _check_exchange(
     question: Question, arrangement: str | None, blocks: str | None, block_exchange: str
 ) -> None:
-    """Refuse what does not suit the question or the blocks."""
+    """Refuse an arrangement or an exchange of blocks that does not suit the question."""
     known = (SIGN_FLIPS, SHUFFLES, BOTH, RERANDOMISATION)
     if arrangement not in (None, *known):
         raise Fault(f'arrangement is "{arrangement}"; use one of {", ".join(known)}')
@@ -355,10 +362,11 @@ def _reason(column: str, question: Question) -> str:
 
 
 def _with_sequence(people: pd.DataFrame, notes: list[str]) -> bool:
-    """Return whether the model can have a sequence term; a note says why it cannot."""
+    """Test whether the model can have a sequence term; if not, add the reason to ``notes``."""
     code = people["sequence_code"].to_numpy(dtype=float)
     known = np.isfinite(code)
-    # A group in which no order is known would leave altogether, and with it the comparison.
+    # With a sequence term, a group without any known order would leave completely, and nothing
+    # would be left to compare.
     silent = [group for group, of in people[~known].groupby("group", sort=False)
               if len(of) == (people["group"] == group).sum()]  # fmt: skip
     both = len(np.unique(code[known])) > 1
@@ -384,14 +392,15 @@ def _with_sequence(people: pd.DataFrame, notes: list[str]) -> bool:
 def _covariate(
     name: str, values: pd.Series, kind: str | None
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Centred columns of a covariate, none if it is constant; and its categories."""
+    """Return the centred columns of a covariate (none if it is constant), and its categories."""
     numeric = pd.api.types.is_numeric_dtype(values)
     if kind == CONTINUOUS and not numeric:
         raise Fault(f'the covariate "{name}" is declared {CONTINUOUS}, but has words; correct it')
     if numeric and kind != CATEGORICAL:
         column = values.to_numpy(dtype=float)
         return ({name: column - column.mean()} if np.ptp(column) > 0 else {}), []
-    # A table gives codes back as 1.0, 2.0; `sorted` puts 10 behind 9 as the number it is.
+    # Numeric codes are read from a table as 1.0, 2.0, …: print them as 1, 2, …. They are sorted
+    # as numbers, so that 10 comes after 9.
     levels = [f"{v:.15g}" if numeric else str(v) for v in sorted(values.unique())]
     words = values.map(lambda v: f"{v:.15g}" if numeric else str(v))
     if len(levels) == 2:

@@ -21,7 +21,7 @@ from crossfc.tie import difference
 from crossfc.trial.sequence import sequence_code
 
 _MAPS = ("active", "control", "contrast")
-# Choices of `pair_sessions` that say how maps were made and are to be read.
+# Options of `pair_sessions` that describe how the maps were made and how to read them.
 READING = ("fwhm_mm", "level", "accept_unoriented", "zero_is_missing")
 
 
@@ -43,11 +43,11 @@ def pair_sessions(
 ) -> dict:
     """Subtract each person's control session from the active one, for every seed.
 
-    The search volume is what all maps of all people cover, minus the seeds and their smoothing
-    halo. Written to ``out_dir``: ``delta.npy`` (active - control, float32, people × seeds ×
-    voxels), ``total.npy`` (active + control), ``mask.nii.gz``, ``people.tsv``, ``pairs.json``.
-    With ``level="contrast"`` there is no ``total.npy``. Memory holds the maps of one person at a
-    time; while it runs, the disk of ``out_dir`` holds the arrays twice.
+    The search volume holds the voxels that all maps of all people cover, without the seeds and
+    their smoothing halo. Written to ``out_dir``: ``delta.npy`` (active - control, float32, people
+    × seeds × voxels), ``total.npy`` (active + control, same shape; not with ``level="contrast"``),
+    ``mask.nii.gz``, ``people.tsv`` and ``pairs.json``. Memory holds the maps of one person at a
+    time. While it runs, the disk of ``out_dir`` needs twice the space of the arrays.
 
     Parameters
     ----------
@@ -56,31 +56,32 @@ def pair_sessions(
         covariates, ``mean_fd_<active|control>``, ``score_<scale>_<active|control>``, and the
         Fisher-z maps ``active`` and ``control`` (at level ``contrast``: ``contrast``), each a
         list in the order of ``seeds`` or a dict from seed to path. ``sequence_code``,
-        ``delta_mean_fd`` and ``delta_<scale>`` are worked out where they are not given.
+        ``delta_mean_fd`` and ``delta_<scale>`` are computed if they are not given.
     seeds : sequence of str
     treatments : dict
-        ``active`` and ``control`` to labels.
+        Labels of ``active`` and ``control``.
     groups : dict
-        ``patients`` and ``controls`` (or None) to labels.
+        Labels of ``patients`` and ``controls``; one of them may be None.
     pipeline : str
     out_dir : path
     seed_definitions : sequence of dict
-        Rows of the seeds table; none of them, and the seeds stay in the search volume.
+        Rows of the seeds table. If there are none, the seeds stay in the search volume.
     fwhm_mm : float
-        Width of the halo left out around the seeds.
+        Smoothing of the maps (full width at half maximum, mm): the width of the halo around the
+        seeds that is left out.
     mask_file : path, optional
-        Analyse inside this mask only.
+        Mask to which the analysis is restricted.
     level : str
         ``session``, or ``contrast`` for ready within-person contrast maps.
     accept_unoriented, zero_is_missing : bool
         See `crossfc.group.design.volume.Grid`.
     judge : Judge, optional
-        Of ready maps: what their values are. Maps that crossfc made are not judged.
+        For ready maps: checks and converts their values. Maps that crossfc made need none.
 
     Returns
     -------
     dict
-        What ``pairs.json`` holds.
+        The content of ``pairs.json``.
 
     Raises
     ------
@@ -96,8 +97,8 @@ def pair_sessions(
     grid = Grid(accept_unoriented, zero_is_missing)
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        # Which voxels stay is known after the last person only. So everybody goes to the disk
-        # and from there into the arrays, and memory does not grow with the number of people.
+        # Which voxels stay is known only after the last person. So all maps are written to a
+        # scratch file first and copied from there, and memory does not grow with the people.
         scratch = [stack.enter_context(TemporaryFile(dir=out_dir.parent)) for _ in kinds]
         coverage = candidates = first = constant = inside = None
         for person in people:
@@ -182,21 +183,21 @@ def no_pairs(
     fwhm_mm: float = 0.0,
     because: str | None = None,
 ) -> dict:
-    """Write the pairs of a pipeline that everybody left: nobody, and no voxel.
+    """Write the pairs of a pipeline from which everybody was excluded: no people and no voxels.
 
-    Its analyses then say that they cannot be estimated, and the study goes on without them.
+    Its analyses then report that they cannot be estimated, and the study goes on without them.
 
     Parameters
     ----------
     people, seeds, treatments, groups, pipeline, out_dir, fwhm_mm
-        As in `pair_sessions`; the people are those who left.
+        As in `pair_sessions`; the people are those who were excluded.
     because : str, optional
-        Why nobody is there, for the record of each analysis.
+        Why nobody is left, for the record of each analysis.
 
     Returns
     -------
     dict
-        What ``pairs.json`` holds.
+        The content of ``pairs.json``.
     """
     out_dir = Path(out_dir)
     still = dict.fromkeys(("mean_fd_active", "mean_fd_control"), np.nan)
@@ -227,16 +228,19 @@ def no_pairs(
 
 @dataclass
 class Pairs:
-    """What `pair_sessions` wrote.
+    """The pairs of sessions that `pair_sessions` wrote.
 
     Attributes
     ----------
     record : dict
-        pairs.json.
+        The content of pairs.json.
     people : DataFrame
+        The table people.tsv, one row per person.
     delta, total : memory-mapped float32 ndarray, shape (n_people, n_seeds, n_voxels)
-        Total is None for ready contrast maps.
+        Active - control and active + control, in units of the maps (Fisher z unless ``maps.kind``
+        says otherwise). ``total`` is None for ready contrast maps.
     mask : NIfTI image
+        The search volume; its C order is the order of the voxels.
     """
 
     record: dict
@@ -247,7 +251,7 @@ class Pairs:
 
     @classmethod
     def read(cls, pairs_dir: str | os.PathLike) -> "Pairs":
-        """Open the folder; the arrays stay on the disk until they are used.
+        """Open the folder; the arrays stay on disk until they are used.
 
         Raises
         ------
@@ -301,21 +305,20 @@ def _people_table(people: list[dict], treatments: dict, groups: dict) -> pd.Data
 
 
 def with_columns(people: pd.DataFrame, rows: Sequence[Mapping]) -> pd.DataFrame:
-    """Return the table of people with further columns, and the changes of scores among them.
+    """Add columns to the table of people, and compute the changes of scores among them.
 
     Parameters
     ----------
     people : DataFrame
-        people.tsv.
+        The table people.tsv.
     rows : sequence of dict
-        participant_id and further columns, of any people in any order; None where a value is
-        missing.
+        participant_id and further columns; any people in any order, None for a missing value.
 
     Returns
     -------
     DataFrame
-        A copy, in the order of ``people``. Words that are numbers throughout are numbers, as they
-        would be read from a table; ``delta_<scale>`` is active - control.
+        A copy, in the order of ``people``. A text column that holds only numbers is converted to
+        numbers, as if read from a table. ``delta_<scale>`` is active - control.
     """
     if not rows:
         return people.copy()
@@ -326,7 +329,7 @@ def with_columns(people: pd.DataFrame, rows: Sequence[Mapping]) -> pd.DataFrame:
         plain = numbers.notna().sum() == values.notna().sum()
         found[name] = (numbers if plain else values).to_numpy()
         if name.startswith("score_") and name.endswith("_active"):
-            # Worked out anew below.
+            # An old value of the change; it is computed again below.
             change = "delta_" + name[len("score_") : -len("_active")]
             found = found.drop(columns=change, errors="ignore")
     return _with_changes(found)
@@ -366,7 +369,7 @@ def _paths(person: dict, kind: str, seeds: list[str]) -> list:
 def _read(
     person: dict, kinds: Sequence[str], seeds: list[str], grid: Grid, judge: Judge | None
 ) -> np.ndarray:
-    """Read the maps of one person: shape (n_kinds, n_seeds, voxels of the grid)."""
+    """Read the maps of one person: array of shape (n_kinds, n_seeds, voxels of the grid)."""
 
     def values(path: str | os.PathLike) -> np.ndarray:
         read = grid.read(path).ravel()
@@ -384,15 +387,15 @@ def _read(
 
 
 class _Coverage:
-    """Who covers which voxels, counted while the people come."""
+    """Counts, person by person, how many people lack each voxel."""
 
     def __init__(self, n_voxels: int) -> None:
         self._n_people = 0
         self._lacking = np.zeros(n_voxels, dtype=np.int32)  # how many people lack the voxel
-        self._last = np.zeros(n_voxels, dtype=np.int32)  # who is the last of them
+        self._last = np.zeros(n_voxels, dtype=np.int32)  # index of the last person who lacks it
 
     def add(self, covered: np.ndarray) -> None:
-        """Count the next person."""
+        """Count the voxels that the next person covers (bool, shape (n_voxels,))."""
         self._lacking[~covered] += 1
         self._last[~covered] = self._n_people
         self._n_people += 1
@@ -407,7 +410,7 @@ class _Coverage:
 
     @property
     def lost_to_one(self) -> list[int]:
-        """For each person, the voxels that everybody else covers."""
+        """For each person, the number of voxels that this person alone lacks."""
         alone = self._last[(self._lacking == 1) & (self._n_people > 1)]
         return np.bincount(alone, minlength=self._n_people).tolist()
 
@@ -415,7 +418,7 @@ class _Coverage:
 def _save_array(
     path: Path, scratch: BinaryIO, shape: tuple[int, int, int], keep: np.ndarray
 ) -> None:
-    """Copy the kept voxels person by person."""
+    """Copy the kept voxels from the scratch file to a .npy file, person by person."""
     n_people, n_seeds, n_voxels = shape
     scratch.seek(0)
     with atomic.writing(path) as temporary, open(temporary, "wb") as out:

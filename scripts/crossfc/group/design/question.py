@@ -1,4 +1,4 @@
-"""The questions put to the group's maps: which there are, and how they read."""
+"""The questions that the group's maps can answer, and their wording."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ POOLED = "group_by_drug_pooled"
 SUBREGION = "group_by_drug_by_subregion"
 CARRYOVER = "carryover"
 CHANGE = "change"
-# Of a mean in one group; of the mean over seeds; of the differences between seeds.
+# Kinds that test a mean: of one group's maps, of the mean over seeds, of differences between seeds.
 MEANS = (DRUG, DRUG_POOLED, DRUG_SUBREGION)
 OVER_SEEDS = (DRUG_POOLED, POOLED)
 BETWEEN_SEEDS = (DRUG_SUBREGION, SUBREGION)
@@ -31,11 +31,11 @@ class Question:
         ``drug``, ``drug_pooled``, ``drug_by_subregion``, ``group_by_drug``,
         ``group_by_drug_pooled``, ``group_by_drug_by_subregion``, ``carryover`` or ``change``.
     title, text : str
-        Heading and question, in the labels of the trial.
+        Heading and question, with the labels of the trial.
     group : str or None
-        Label of the group analysed, None for all.
+        Label of the group analysed; None for all people.
     scale : str or None
-        The clinical scale of a ``change`` analysis.
+        The clinical scale of a ``change`` analysis; None for other kinds.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Question:
     scale: str | None = None
 
 
-# What follows the name of the analysis per seed, drug_<group>.
+# Endings of the analyses over seeds and between seeds, after drug_<group>.
 _SUFFIXES = {DRUG_POOLED: "_pooled", DRUG_SUBREGION: "_by_subregion"}
 
 
@@ -63,15 +63,15 @@ def names(
     Parameters
     ----------
     groups : mapping
-        ``patients`` and ``controls`` to labels; one of them may be None.
+        Labels of ``patients`` and ``controls``; one of them may be None.
     scales : iterable of str
-        Clinical scales with a score in both sessions of patients.
+        Clinical scales that patients have scores of in both sessions.
     n_seeds : int
-        With one seed there is nothing to pool or to compare.
+        Number of seeds. With one seed there is nothing to pool or to compare.
     sequence_known : bool
-        False where nobody's order of treatments is known: there is no carry-over to look at.
+        False if nobody's order of treatments is known; carry-over then cannot be tested.
     has_total : bool
-        False for ready contrast maps, of which the sum over sessions is not known.
+        False for ready contrast maps, for which the sum over sessions is not known.
 
     Returns
     -------
@@ -101,23 +101,23 @@ def names(
 
 
 def group_labels(groups: Mapping[str, str | None]) -> list[str]:
-    """Return the labels of the groups that the study has, patients first."""
+    """Return the labels of the study's groups, patients first."""
     return [label for label in map(groups.get, ("patients", "controls")) if label]
 
 
 def question(
     name: str, groups: Mapping[str, str | None], treatments: Mapping[str, str]
 ) -> Question:
-    """Put an analysis into words.
+    """Return an analysis in words, from its name.
 
     Parameters
     ----------
     name : str
         One of `names`.
     groups : mapping
-        ``patients`` and ``controls`` to labels.
+        Labels of ``patients`` and ``controls``.
     treatments : mapping
-        ``active`` and ``control`` to labels.
+        Labels of ``active`` and ``control``.
 
     Returns
     -------
@@ -126,10 +126,10 @@ def question(
     Raises
     ------
     Fault
-        If there is no such analysis in this trial.
+        If this trial has no analysis of this name.
     """
     active, control = treatments["active"], treatments["control"]
-    # A study of one group has no second, whichever of the two it is.
+    # In a study of one group, that group takes the first place, patients or controls.
     patients, controls = (*group_labels(groups), None)[:2]
     if name == CARRYOVER:
         return Question(

@@ -1,4 +1,4 @@
-"""Volumes of one trial: read with suspicion, all on one grid."""
+"""Volumes of one trial: checked when they are read, and all on one grid."""
 
 import zlib
 from collections.abc import Sequence
@@ -13,20 +13,20 @@ from crossfc.session.scan import require_whole, same_grid
 
 
 class Grid:
-    """Reads maps that must all lie on the grid of the first one.
+    """Reads maps that must all lie on the grid of the first map.
 
     Parameters
     ----------
     accept_unoriented : bool
-        Read images that carry no orientation (Analyze 7.5, NIfTI without qform and sform). What
-        is left and right in them is nibabel's assumption, not the file's word.
+        Read images that carry no orientation (Analyze 7.5, NIfTI without qform and sform). Their
+        left and right are then nibabel's assumption, not stated in the file.
     zero_is_missing : bool
-        Take exact zeros as outside the brain, as many packages write them.
+        Take exact zeros as outside the brain, where many packages write zeros.
 
     Attributes
     ----------
     shape, affine, header
-        Of the first map; None before.
+        Those of the first map; None before it is read.
     """
 
     def __init__(self, accept_unoriented: bool = False, zero_is_missing: bool = False) -> None:
@@ -47,7 +47,7 @@ class Grid:
         Returns
         -------
         float32 ndarray, shape (i, j, k)
-            NaN where the map says nothing.
+            NaN where the map has no value.
 
         Raises
         ------
@@ -59,7 +59,7 @@ class Grid:
         try:
             values = np.asarray(image.dataobj, dtype=np.float32).reshape(self.shape)
         except (OSError, EOFError, ValueError, zlib.error) as reason:
-            # Such as a byte that was copied wrong, which only the end of the file tells.
+            # Such as a byte that was copied wrong, which shows only at the end of the file.
             raise Fault(
                 f"{path} cannot be read whole ({reason}); copy or make it again"
             ) from reason
@@ -75,18 +75,28 @@ class Grid:
         return values
 
     def mask(self, path: str | Path) -> np.ndarray:
-        """Read a mask (non-zero is inside) on the same grid: bool, shape (i, j, k)."""
+        """Read a mask on the same grid.
+
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        bool ndarray, shape (i, j, k)
+            True where the image is not 0.
+        """
         image = self._load(Path(path))
         inside = np.nan_to_num(np.asarray(image.dataobj, dtype=np.float32)) != 0
         return inside.reshape(self.shape)
 
     def check(self, path: str | Path) -> None:
-        """Make the checks of `read` that need no voxels: orientation, dimensions, grid, size.
+        """Do the checks of `read` that need no voxel values: orientation, dimensions, grid, size.
 
         Raises
         ------
         Fault
-            If one fails.
+            If a check fails.
         """
         path = Path(path)
         self._load(path)
@@ -117,10 +127,10 @@ class Grid:
         return image
 
     def image(self, values: np.ndarray) -> nib.Nifti1Image:
-        """Make a NIfTI image on this grid, keeping what the first map says of its space."""
+        """Make a NIfTI image on this grid, with the space (sform code) of the first map."""
         made = nib.Nifti1Image(values, self.affine)
         made.header.set_xyzt_units("mm")
-        code = 2  # aligned to something; the code of an image that does not say to what
+        code = 2  # "aligned": the code of an image that does not state to what it is aligned
         if isinstance(self.header, nib.Nifti1Header):
             code = int(self.header["sform_code"]) or int(self.header["qform_code"]) or code
         made.set_sform(self.affine, code)
@@ -129,7 +139,7 @@ class Grid:
 
 
 def load(path: str | Path) -> nib.spatialimages.SpatialImage:
-    """Open an image, or say in one sentence why not.
+    """Open an image with nibabel; the voxels are not read yet.
 
     Raises
     ------
@@ -162,19 +172,21 @@ def around_seeds(
     Parameters
     ----------
     seeds : sequence of str
-        Which definitions to use.
+        Names of the seeds to mark.
     definitions : sequence of dict
-        ``seed``, ``kind`` (sphere, mask or label) and ``x y z radius_mm``, ``file``, or ``file``
-        and ``label``. Several rows of one seed are its parts.
+        ``seed``, ``kind`` (sphere, mask or label), and for a sphere ``x y z radius_mm``, for a
+        mask ``file``, for a label ``file`` and ``label``. Several rows of one seed are its parts.
     fwhm_mm : float
-        Full width at half maximum of the smoothing: the width of the halo.
-    shape, affine
-        The grid.
+        Full width at half maximum of the smoothing, mm: the width of the halo.
+    shape : tuple of int
+        Shape (i, j, k) of the grid.
+    affine : ndarray, shape (4, 4)
+        From voxels of the grid to mm.
 
     Returns
     -------
-    bool ndarray
-        Voxels whose centre is no further than ``fwhm_mm`` from the seed.
+    bool ndarray, shape (i, j, k)
+        True for voxels whose centre is no further than ``fwhm_mm`` from a seed.
 
     Raises
     ------
@@ -208,7 +220,7 @@ def around_seeds(
             if len(places) == 0:
                 raise Fault(f'{row["file"]} holds no voxel of seed "{seed}"; correct its label')
             tree = cKDTree(places @ image.affine[:3, :3].T + image.affine[:3, 3])
-            # Half a voxel's diagonal: a seed voxel is a box, not its centre.
+            # Half a voxel's diagonal is added, as a seed voxel is a box and not a point.
             box = np.linalg.norm(image.affine[:3, :3] @ (0.5, 0.5, 0.5))
             distance, _ = tree.query(points.reshape(-1, 3), distance_upper_bound=fwhm_mm + box)
             near |= np.isfinite(distance).reshape(shape)

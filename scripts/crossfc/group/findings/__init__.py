@@ -1,1 +1,1 @@
-"""What was found: clusters, where they lie, whom they rest on, and the record."""
+"""What was found: clusters, their places, the people they depend on, and the record."""

@@ -1,4 +1,4 @@
-"""Findings: the clusters of an analysis, where they are and what they hold."""
+"""Findings: the clusters of an analysis, where they lie, and the people's values in them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from crossfc.group.inference.permutation import Inference
 from crossfc.group.inference.statistic import Student
 
 _MOST = 20  # clusters listed per map and sign
-_FURTHER = 3  # peaks of a cluster, beside its highest
-_APART_MM = 8.0  # between peaks, as SPM lists them
-_LEVEL = 0.05  # of the uncorrected p without one person
-_SHARE = 0.01  # of a cluster, from which on a region is named
+_FURTHER = 3  # further peaks listed per cluster, beside its highest
+_APART_MM = 8.0  # smallest distance between listed peaks, as in SPM
+_LEVEL = 0.05  # level of the uncorrected p without one person
+_SHARE = 0.01  # smallest share of a cluster for which a region is named
 
 _CLUSTER_COLUMNS = [
     "analysis", "seed", "sign", "cluster", "x", "y", "z", "peak_stat", "size_voxels", "size_mm3",
@@ -27,13 +27,13 @@ _CLUSTER_COLUMNS = [
     "effect_in_sample", "effect_loo", "n_folds", "effect_without_min", "effect_without_max",
     "n_decisive", "without_person", "effect_without_person", "p_without_person",
 ]  # fmt: skip
-# The columns of standardised effects, by the name of their map.
+# Columns of standardised effects, keyed by the name of their map.
 _SIZE_COLUMNS = {
     "hedgesg": "hedges_g", "hedgesglow": "hedges_g_low", "hedgesghigh": "hedges_g_high",
     "partialrsq": "partial_r2", "partialrsqlow": "partial_r2_low",
     "partialrsqhigh": "partial_r2_high",
 }  # fmt: skip
-# The column of each measure's p.
+# Columns of corrected p, keyed by measure.
 _P_COLUMNS = {
     "extent": "p_fwe_cluster", "mass": "p_fwe_mass", "tfce": "p_fwe_tfce", "voxel": "p_fwe_peak",
 }  # fmt: skip
@@ -49,17 +49,18 @@ _CELL_COLUMNS = [
 
 @dataclass
 class Sessions:
-    """The people's data in the search volume, for reading clusters out.
+    """The people's session data in the search volume, from which clusters are read out.
 
     Attributes
     ----------
     people : DataFrame
         People to read out, in the order of ``rows``.
     rows : int ndarray
-        Their rows in the arrays.
+        Their rows in ``delta`` and ``total``.
     delta, total : ndarray, shape (n_people, n_seeds, n_voxels)
-        Active - control and active + control; total is None for ready contrast maps.
+        Active - control and active + control; ``total`` is None for ready contrast maps.
     groups, treatments : dict
+        Labels of ``patients`` and ``controls``, and of ``active`` and ``control``.
     """
 
     people: pd.DataFrame
@@ -70,7 +71,7 @@ class Sessions:
     treatments: dict[str, str]
 
     def read(self, columns: Sequence[int], voxels: np.ndarray) -> np.ndarray:
-        """Average everybody over the voxels: shape (n_people, n_columns, 3); see `read_row`."""
+        """Average every person over the voxels: shape (n_people, n_columns, 3); see `read_row`."""
         return np.stack([self.read_row(row, columns, voxels) for row in self.rows])
 
     def read_row(self, row: int, columns: Sequence[int], voxels: np.ndarray) -> np.ndarray:
@@ -79,15 +80,16 @@ class Sessions:
         Parameters
         ----------
         row : int
-            In the arrays.
+            Row of the person in the arrays.
         columns : sequence of int
-            Seeds.
+            Indices of the seeds to read.
         voxels : int ndarray
+            Indices of the voxels within the search volume.
 
         Returns
         -------
         ndarray, shape (n_columns, 3)
-            Active, control and their difference.
+            Means under active and control, and their difference, in units of the maps.
         """
         delta = np.array([self.delta[row, column][voxels].mean(dtype=float) for column in columns])
         total = np.full(len(delta), np.nan)
@@ -98,7 +100,7 @@ class Sessions:
 
 @dataclass
 class Analysed:
-    """What was analysed, for doing it again without each person.
+    """What was analysed, so that the analysis can be repeated without each person.
 
     Attributes
     ----------
@@ -106,7 +108,7 @@ class Analysed:
     maps : sequence of array
         The data of each map; see `crossfc.group.inference.permutation.infer`.
     rows : int ndarray
-        Whose data these are, as rows of the arrays of `Sessions`.
+        Rows of the analysed people in the arrays of `Sessions`.
     cluster_forming_p : float
     connectivity : int
     """
@@ -125,30 +127,39 @@ class Findings:
     Attributes
     ----------
     clusters : DataFrame
-        At most 20 per map and sign, by p and then size. ``p_fwe_tfce`` is the smallest in the
-        cluster; ``extrapolated`` names the columns whose p is from a fitted tail. ``region`` is
-        the one that holds most of the cluster and ``region_share`` the share of it (see
-        `crossfc.group.findings.region.Atlas.most`), ``regions`` are all, ``peak_region`` is that at
-        the peak. ``mean_<group>_<treatment>`` and ``effect_in_sample`` are of the people in whom
-        the cluster was found; ``loo_mean_<group>_<treatment>`` and ``effect_loo`` of the same
-        people, each read out where all others find the cluster, and ``n_folds`` counts those for
-        whom the others find it. Who was not in the analysis is read out in the cluster itself.
-        ``effect_without_min`` and ``effect_without_max`` are the range of the effect on the
-        cluster's mean, its voxels as they are, when each person in turn is left out.
-        ``without_person`` is who weakens it most by being left out (by p, a changed sign first),
-        with the effect and the p without this person; ``n_decisive`` counts the people without whom
-        alone p is above 0.05 or the effect has another sign. This p is of the statistic's own
-        distribution, uncorrected, and of voxels that these people chose: too small to be a test,
-        and a warning where even so it is large.
+        At most 20 clusters per map and sign, sorted by p and then size. Columns:
+
+        - ``p_fwe_tfce``: the smallest p in the cluster. ``extrapolated``: names of the columns
+          whose p comes from a fitted tail.
+        - ``region``: the region that holds most of the cluster; ``region_share``: the share of the
+          cluster in it (see `crossfc.group.findings.region.Atlas.most`); ``regions``: all
+          regions; ``peak_region``: the region at the peak.
+        - ``mean_<group>_<treatment>`` and ``effect_in_sample``: means and effect in the people in
+          whom the cluster was found.
+        - ``loo_mean_<group>_<treatment>`` and ``effect_loo``: the same people, each read out in
+          the cluster that all others find there; ``n_folds``: number of people for whom the
+          others find it. People outside the analysis are read out in the cluster itself.
+        - ``effect_without_min`` and ``effect_without_max``: range of the effect on the mean over
+          the cluster's unchanged voxels when each person in turn is left out.
+        - ``without_person``: the person whose removal weakens the effect most (largest p; a
+          changed sign counts as weaker than any p), with the effect and the p without them.
+        - ``n_decisive``: number of people whose removal alone makes p larger than 0.05 or changes
+          the sign of the effect.
+
+        The p without a person is that of the statistic's own distribution, uncorrected, in voxels
+        that the same people selected. So it is too small to serve as a test, but it is a warning
+        if even this p is large.
     peaks : DataFrame
-        The highest peak of each of these clusters, and up to three more local maxima that are
-        8 mm apart from each other.
+        The highest peak of each of these clusters, and up to three more local maxima at least
+        8 mm apart.
     cells : DataFrame
-        Each person's mean in the significant clusters of each map, or in its largest one where
-        none is. Descriptive: testing these values again on the same people would be circular.
+        Each person's mean in the significant clusters of each map, or in its largest cluster if
+        none is significant. Descriptive: testing these values again on the same people would be
+        circular.
     largest : dict
-        Map and sign to the effect in the map's largest cluster (``effect_in_sample``), in what
-        is largest without each person (``effect_loo``, wherever it lies), and ``n_folds``.
+        For each map and sign: the effect in the map's largest cluster (``effect_in_sample``); the
+        effect when each person is read out in the largest cluster without this person, wherever it
+        lies (``effect_loo``); and ``n_folds``.
     """
 
     clusters: pd.DataFrame
@@ -159,14 +170,14 @@ class Findings:
 
 @dataclass(eq=False)
 class _Cluster:
-    """One cluster: its row of the table, voxels, sign, and what was read in it."""
+    """One cluster: its row of the table, voxels, sign, and the values read from it."""
 
     row: dict
     voxels: np.ndarray
     peak: int
     sign: int
     values: np.ndarray | None = None  # (n_people, n_columns, 3)
-    left_out: np.ndarray | None = None  # the same, each person left out
+    left_out: np.ndarray | None = None  # the same, each person read in the others' cluster
 
 
 def findings(
@@ -182,13 +193,13 @@ def findings(
     atlas: Atlas | None = None,
     apart: bool = False,
 ) -> Findings:
-    """List the clusters of an analysis and read them out of everybody's sessions.
+    """List the clusters of an analysis and read them out in everybody's sessions.
 
     Parameters
     ----------
     analysis : str
     maps : dict
-        Name of each map of the analysis to the seeds (by number) that it is made of.
+        Name of each map of the analysis, and the indices of the seeds that it is made of.
     found : Inference
     analysed : Analysed
     sessions : Sessions
@@ -196,11 +207,11 @@ def findings(
     mask : bool ndarray, shape (i, j, k)
     affine : ndarray, shape (4, 4)
     sizes : sequence of dict
-        Per map, the maps of standardised effects by their names.
+        For each map of the analysis, the maps of standardised effects, keyed by name.
     atlas : Atlas, optional
         Names the regions.
     apart : bool
-        Read the seeds of a map one by one into the cells (column ``map``), not their mean.
+        If True, the cells hold each seed of a map separately (column ``map``), not their mean.
 
     Returns
     -------
@@ -243,7 +254,7 @@ def findings(
 
 
 def no_findings(groups: dict[str, str | None], treatments: dict[str, str]) -> Findings:
-    """Return the tables of an analysis without clusters: columns and no rows."""
+    """Return the tables of an analysis without clusters: columns but no rows."""
     means = [
         f"{kind}_{label}_{treatment}"
         for kind in ("mean", "loo_mean")
@@ -256,7 +267,7 @@ def no_findings(groups: dict[str, str | None], treatments: dict[str, str]) -> Fi
 
 
 def _listed(found: Inference, number: int, voxel_mm3: float) -> list[_Cluster]:
-    """The clusters of a map that are reported, with what inference says of them."""
+    """List the clusters of a map that are reported, with their inference results."""
     labels, statistic = found.clusters[number], found.statistic[number]
     every = []
     for cluster, size in enumerate(found.sizes[number], start=1):
@@ -299,7 +310,7 @@ def _leave_one_out(
     columns: list[int],
     before: np.ndarray,
 ) -> dict[str, dict]:
-    """Read clusters out as they are and with each person left out; the largest ones besides."""
+    """Read clusters out as they are and with each person left out; also the largest clusters."""
     place_of = {row: place for place, row in enumerate(sessions.rows)}
     places = [place_of[row] for row in analysed.rows]
     for one in listed:
@@ -340,12 +351,12 @@ def _leave_one_out(
 
 
 def _weakest(whole: float, effect: np.ndarray, p: np.ndarray, ids: np.ndarray) -> dict:
-    """Describe what the effect is without each person, and without whom it is weakest."""
+    """Return the range of the effect without each person, and who weakens it most by leaving."""
     known = np.isfinite(p)
     if not known.any():
         return {"n_decisive": 0, "without_person": ""}
     turned = known & ((p > _LEVEL) | (np.sign(effect) != np.sign(whole)))
-    # Another sign weakens more than any p of the same one.
+    # A change of sign counts as weaker than any p with the same sign.
     other_sign = known & (np.sign(effect) != np.sign(whole))
     most = np.argmax(np.where(known, p + 2 * other_sign, -1))
     return {
@@ -370,7 +381,7 @@ def _peaks(
     points: np.ndarray,
     atlas: Atlas | None,
 ) -> list[dict]:
-    """Rows of the peaks of a cluster."""
+    """Return the rows of the peaks of a cluster."""
     height = np.abs(found.statistic[number, one.voxels])
     chosen = peaks(height, places[one.voxels], points[one.voxels], 1 + _FURTHER, _APART_MM)
     same = {key: one.row[key] for key in ("analysis", "seed", "sign", "cluster")}
@@ -388,7 +399,7 @@ def _peaks(
 
 
 def _means(values: np.ndarray, sessions: Sessions, kind: str) -> dict[str, float]:
-    """Mean over people of each group by treatment cell; NaN where nobody has a value."""
+    """Average over the people of each group and treatment; NaN if nobody has a value."""
     group, means = sessions.people["group"].to_numpy(), {}
     for label in filter(None, sessions.groups.values()):
         for place, treatment in enumerate(("active", "control")):
@@ -402,7 +413,7 @@ def _means(values: np.ndarray, sessions: Sessions, kind: str) -> dict[str, float
 def _cells(
     one: _Cluster, sessions: Sessions, name: str, seeds: list[str], apart: bool
 ) -> list[pd.DataFrame]:
-    """Each person's values, of every seed or of their mean."""
+    """Return each person's values, of every seed or of their mean."""
     people = sessions.people[["participant_id", "group", "sequence"]].reset_index(drop=True)
     same = {key: one.row[key] for key in ("analysis", "seed", "sign", "cluster")}
     both = np.concatenate([one.values, one.left_out], axis=2)

@@ -1,4 +1,4 @@
-"""Families of analyses: their clusters, with p corrected over all of them together."""
+"""Families of analyses: their clusters, with p corrected over the whole family."""
 
 import json
 import os
@@ -13,7 +13,7 @@ _COLUMNS = [
     "family", "analysis", "seed", "measure", "sign", "cluster", "x", "y", "z", "region",
     "p_within", "p_joint",
 ]  # fmt: skip
-# The columns of null.tsv, and those of clusters.tsv that hold their p.
+# Columns of null.tsv, and the columns of clusters.tsv that hold the p of each.
 _MEASURES = {
     "extent": "p_fwe_cluster", "mass": "p_fwe_mass", "tfce": "p_fwe_tfce", "voxel": "p_fwe_peak",
 }  # fmt: skip
@@ -22,25 +22,26 @@ _MEASURES = {
 def joint_table(
     families: Sequence[Sequence[str]], folders: Mapping[str, str | os.PathLike]
 ) -> pd.DataFrame:
-    """Correct the clusters of analyses for all analyses of their family.
+    """Correct the clusters of analyses over all analyses of their family.
 
     Parameters
     ----------
     families : sequence of sequence of str
-        Names of analyses. One that could not be estimated is left out of its family.
+        Names of the analyses of each family. An analysis without an estimate is left out.
     folders : mapping
-        Name to the folder that `crossfc.group.analysis.analyse` wrote.
+        Name of each analysis, and the folder that `crossfc.group.analysis.analyse` wrote.
 
     Returns
     -------
     DataFrame
-        One row per cluster and measure: ``family`` (from 1), ``measure`` (extent, mass, tfce or
-        voxel, which is the peak), ``p_within`` the analysis and ``p_joint`` over the family.
+        One row per cluster and measure: ``family`` (numbered from 1), ``measure`` (extent, mass,
+        tfce, or voxel for the peak), ``p_within`` (corrected within the analysis) and ``p_joint``
+        (corrected over the family).
 
     Raises
     ------
     Fault
-        If analyses of a family were not done with the same arrangements.
+        If the analyses of a family do not have the same arrangements.
     """
     tables = []
     for number, names in enumerate(families, start=1):

@@ -1,14 +1,15 @@
-"""Leave one person out: what the others find, and the person's values in what they found.
+"""Leave one person out: the clusters that the others find, and the person's values in them.
 
-A cluster is made of the voxels in which the people in it happened to be high, so its mean in the
-same people is too far from zero (Kriegeskorte et al. 2009, Nat Neurosci 12:535). Here each person
-is read out in the cluster that the analysis of all others finds (Esterman et al. 2010, NeuroImage
-50:572).
+The voxels of a cluster were selected because the values of these people are high there. So the
+cluster's mean in the same people is too far from zero (Kriegeskorte et al. 2009, Nat Neurosci
+12:535). Here each person is read out in the cluster that the analysis of all others finds (Esterman
+et al. 2010, NeuroImage 50:572).
 
-In the place of a cluster of the whole sample this takes away what the choice of its voxels adds.
-What the choice of the place adds stays: where there is no effect, a cluster is found because
-everybody is somewhat high there, whoever is left out. Free of both is only what does not look at
-the whole sample at all: the largest cluster of each fold, wherever it lies (`Fold.largest`).
+Reading out at the place of a cluster of the whole sample removes the bias from selecting voxels,
+but not the bias from selecting the place: even without an effect, the whole sample shows a cluster
+where everybody happens to be somewhat high, whoever is left out. Only a choice that does not use
+the whole sample is free of both: the largest cluster of each fold, wherever it lies
+(`Fold.largest`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,14 +27,15 @@ from crossfc.group.inference.welch import Welch
 
 @dataclass
 class Others:
-    """The analysis of everybody but one.
+    """The analysis of everybody but one person.
 
     Attributes
     ----------
     statistic : Student, Slope, Welch or Hotelling
     values : float64 ndarray, shape (n_voxels,)
-        The statistic, as its ``fit`` would give it.
+        The statistic's map, equal to the one of its ``fit``.
     effect : float64 ndarray, shape (n_measures, n_voxels)
+        In units of the data per unit of the effect column.
     left : float64 ndarray, shape (n_measures, n_voxels)
         Data of the person left out.
     """
@@ -44,7 +46,7 @@ class Others:
     left: np.ndarray
 
     def read(self, voxels: np.ndarray) -> float:
-        """Average the person left out; several measures along the direction of the effect."""
+        """Average the left-out person over voxels; several measures along the effect."""
         mean = self.left[:, voxels].mean(axis=1)
         if len(mean) == 1:
             return float(mean[0])
@@ -54,20 +56,20 @@ class Others:
 
 @dataclass
 class Fold:
-    """One person left out.
+    """The results with one person left out.
 
     Attributes
     ----------
     person : int
         Row of the data.
     regions : list of int ndarray or None
-        For each cluster of the whole sample the voxels of the fold's own cluster there; None
-        where there is none.
+        For each cluster of the whole sample, the voxels of the fold's own cluster there; None if
+        there is none.
     values : float64 ndarray, shape (n_clusters,)
-        The person's mean in each region (see `Others.read`); NaN where there is none.
+        The person's mean in each region (see `Others.read`); NaN if there is none.
     largest : dict of int to float
-        Per sign, the person's mean in the fold's largest cluster of that sign; signs without a
-        cluster are not there.
+        For each sign (1 or -1), the person's mean in the fold's largest cluster of that sign;
+        signs without a cluster are left out.
     """
 
     person: int
@@ -79,17 +81,17 @@ class Fold:
 class LeaveOneOut:
     """One map of an analysis, fitted without each person in turn.
 
-    Coefficients and residual squares of the whole sample are downdated, which is the fit of the
-    others exactly and costs a few operations per voxel and person.
+    Coefficients and residual squares of the whole sample are updated for the removed person. This
+    gives exactly the fit of the others and costs only a few operations per voxel and person.
 
     Parameters
     ----------
     statistic : Student, Slope, Welch or Hotelling
-        Of all people.
+        The statistic of all people.
     data : array, shape (n_people, n_voxels) or (n_people, n_measures, n_voxels)
-        Read by ``shape``, ``[..., part]`` and ``[person]`` only, so it may lie on the disk.
+        Only ``shape``, ``[..., part]`` and ``[person]`` are used, so it may be a file on disk.
     flat : bool ndarray, shape (n_voxels,)
-        Voxels that are left alone; the statistic is 0 there.
+        True for voxels that are not analysed; the statistic is 0 there.
     """
 
     def __init__(self, statistic: Student, data: np.ndarray, flat: np.ndarray) -> None:
@@ -99,12 +101,12 @@ class LeaveOneOut:
         n_columns, n_voxels = self._model.shape[1], data.shape[-1]
         measures = data.shape[1] if len(data.shape) == 3 else 1
         self._coefficients = np.empty((n_columns, measures, n_voxels))
-        self._precision = np.empty((measures, measures, n_voxels))  # inverse residual products
+        self._precision = np.empty((measures, measures, n_voxels))  # inverse of residual products
         if isinstance(statistic, Welch):
-            # ASSUME: two variance groups, as all analyses have that have any.
+            # ASSUME: two variance groups, as in all analyses with variance groups.
             self._members = np.array([statistic.groups == 0, statistic.groups == 1])
             self._squares = np.empty((2, n_voxels))  # of each group's residuals
-            self._cross = np.empty((n_columns, n_voxels))  # model times residual, first group
+            self._cross = np.empty((n_columns, n_voxels))  # model times residuals, first group
         for part in chunks(data.shape):
             self._fit(part)
 
@@ -123,28 +125,28 @@ class LeaveOneOut:
             self._cross[:, part] = self._model[self._members[0]].T @ first
 
     def effect_in(self, voxels: np.ndarray) -> float:
-        """Average the effect in the whole sample; of several measures its length."""
+        """Average the effect of the whole sample over voxels; for several measures, its length."""
         mean = self._coefficients[0][:, voxels].mean(axis=1)
         return float(mean[0] if len(mean) == 1 else np.linalg.norm(mean))
 
     def without(self, person: int) -> Others | None:
-        """Fit everybody but one; None if the others do not allow the model."""
+        """Fit everybody but one person; None if the others do not allow the model."""
         try:
             others = _others(self._statistic, person)
         except Fault:
             return None
         row = self._model[person]
         pull = self._inverse @ row
-        room = 1 - row @ pull  # one less the person's leverage
+        room = 1 - row @ pull  # 1 minus the person's leverage
         y = np.asarray(self._data[person], dtype=float).reshape(-1, self._data.shape[-1])
         error = y - np.tensordot(row, self._coefficients, 1)
         effect = self._coefficients[0] - pull[0] * error / room
         weighed = np.einsum("abv,bv->av", self._precision, error)
-        # The share of the residual squares (their determinant) that is not the person's.
+        # Share of the residual squares (of their determinant) that is not due to the person.
         share = 1 - np.einsum("av,av->v", error, weighed) / room
         flat = self._flat | (share <= 1e-10)
         share[flat] = 1
-        # Sherman and Morrison: b'E⁻¹b when the person's products are taken off E.
+        # Sherman and Morrison: b'E⁻¹b after the person's products are subtracted from E.
         explained = np.einsum("av,abv,bv->v", effect, self._precision, effect)
         explained += np.square(np.einsum("av,av->v", effect, weighed)) / (room * share)
         explained /= self._inverse[0, 0] + pull[0] ** 2 / room
@@ -160,7 +162,7 @@ class LeaveOneOut:
         return Others(others, np.where(flat, 0, values), effect, y)
 
     def _welch_error(self, others, person, missed, explained) -> np.ndarray:
-        """Standard error of Welch's statistic, from the prediction error for the person."""
+        """Compute the standard error of Welch's statistic from the person's prediction error."""
         from scipy.linalg import eigh
 
         pull = self._inverse @ self._model[person]
@@ -170,7 +172,7 @@ class LeaveOneOut:
             lean = np.square(self._model[members] @ pull).sum() - members[person]
             squares[group] += lean * np.square(missed)
         total = squares.sum(axis=0) * (1 + explained)
-        squares = np.maximum(squares, FLOOR * total)  # as `Welch.fit` has it
+        squares = np.maximum(squares, FLOOR * total)  # as in `Welch.fit`
         squares[:, total <= 0] = 1
         model = np.column_stack([others.effect, others.nuisance])
         first = model[others.groups == 0]
@@ -182,9 +184,9 @@ class LeaveOneOut:
         return np.sqrt(np.square(basis[0]) @ inverse)
 
     def _slope_error(self, others, person, squares) -> np.ndarray:
-        """Robust standard error of the others' slope, from their residuals.
+        """Compute the robust standard error of the others' slope from their residuals.
 
-        ``squares`` are those of the others' residuals without the effect.
+        ``squares`` is the sum of squares of the others' residuals on the nuisance alone.
         """
         keep = np.arange(len(self._model)) != person
         pull = self._inverse @ self._model[person]
@@ -205,17 +207,17 @@ class LeaveOneOut:
         cluster_forming_p: float,
         two_sided: bool,
     ) -> Iterator[Fold]:
-        """Leave out each person, and find the others' clusters.
+        """Leave out each person in turn, and find the clusters of the others.
 
-        The region of a cluster of the whole sample is the cluster of the fold, of the same sign,
-        that shares most voxels with it.
+        The region of a cluster of the whole sample is the fold's cluster of the same sign that
+        shares most voxels with it.
 
         Parameters
         ----------
         clusters : sequence of (int ndarray, int)
             Voxels and sign of each cluster of the whole sample.
         before : ndarray
-            From `crossfc.group.inference.cluster.neighbours`.
+            Table from `crossfc.group.inference.cluster.neighbours`.
         cluster_forming_p : float
         two_sided : bool
 
@@ -247,13 +249,19 @@ class LeaveOneOut:
                 fold.regions[number] = region
                 fold.values[number] = others.read(region)
         for sign in (1, -1):
-            if np.any(signs == sign):  # clusters are numbered by falling size
+            if np.any(signs == sign):  # clusters are numbered from the largest
                 largest = beyond[labels[beyond] == np.argmax(signs == sign)]
                 fold.largest[sign] = others.read(largest)
 
 
 def _others(statistic: Student, person: int) -> Student:
-    """Return the statistic of everybody but one; a Fault if they do not allow it."""
+    """Return the statistic of everybody but one person.
+
+    Raises
+    ------
+    Fault
+        If the others do not allow the model.
+    """
     keep = np.arange(len(statistic.effect)) != person
     columns = statistic.effect[keep], statistic.nuisance[keep]
     if isinstance(statistic, Welch):
@@ -268,24 +276,24 @@ def _others(statistic: Student, person: int) -> Student:
 def without_each(
     statistic: Student, values: np.ndarray, two_sided: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the effect and its p without each person, of values that stay as they are.
+    """Compute the effect and its p without each person, from values that stay as they are.
 
     Parameters
     ----------
     statistic : Student, Slope, Welch or Hotelling
-        Of all people.
+        The statistic of all people.
     values : ndarray, shape (n_people, n_clusters) or (n_people, n_measures, n_clusters)
-        Such as everybody's mean in each cluster of the whole sample.
+        One value per person (and measure), such as the mean in each cluster of the whole sample.
     two_sided : bool
         Ignored for statistics without a sign.
 
     Returns
     -------
     effect : float64 ndarray, shape (n_people, n_clusters)
-        Of all but this person; of several measures its length, as `LeaveOneOut.effect_in`.
+        Effect in all others; for several measures its length, as in `LeaveOneOut.effect_in`.
     p : float64 ndarray, shape (n_people, n_clusters)
-        Of the statistic's own distribution (t, or F), uncorrected. NaN, as the effect, where the
-        others do not allow the model.
+        From the statistic's own distribution (t or F), uncorrected. Effect and p are NaN where
+        the others do not allow the model.
     """
     from scipy.special import fdtrc, stdtr
 
@@ -313,12 +321,13 @@ def effect_of(statistic: Student, values: np.ndarray) -> float:
     ----------
     statistic : Student, Slope, Welch or Hotelling
     values : ndarray, shape (n_people,)
-        NaN for people without one, who are left out.
+        NaN for people without a value, who are left out.
 
     Returns
     -------
     float
-        The coefficient of the effect; NaN if those who have a value do not allow the model.
+        The coefficient of the effect, in units of the values per unit of the effect column; NaN
+        if the people with a value do not allow the model.
     """
     there = np.isfinite(values)
     model = np.column_stack([statistic.effect, statistic.nuisance])[there]

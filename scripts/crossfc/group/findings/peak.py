@@ -1,4 +1,4 @@
-"""Peaks: the local maxima of a cluster that are worth a row of their own."""
+"""Peaks: the local maxima of a cluster that get a row of their own."""
 
 import numpy as np
 
@@ -8,25 +8,26 @@ def peaks(
 ) -> list[int]:
     """Find the local maxima of a cluster, the highest first.
 
-    A local maximum is no lower than any of its 26 neighbours in the cluster. One that is too near
-    to a higher one is left out.
+    A local maximum is at least as high as all its neighbours (of 26) in the cluster. A maximum that
+    is too close to a higher one is left out.
 
     Parameters
     ----------
     height : ndarray, shape (n_voxels,)
-        The size of the statistic in the cluster's voxels.
+        Absolute value of the statistic in the cluster's voxels.
     places : int ndarray, shape (n_voxels, 3)
-        The voxels on the grid.
+        Grid indices of the voxels.
     points : ndarray, shape (n_voxels, 3)
-        The same in mm.
+        Coordinates of the voxels, mm.
     most : int
+        Largest number of peaks.
     apart_mm : float
-        The least distance between peaks.
+        Smallest distance between peaks, mm.
 
     Returns
     -------
     list of int
-        At most ``most`` numbers of voxels in the cluster; the first is that of the highest.
+        Indices of the peaks among the cluster's voxels, the highest first.
     """
     from scipy.ndimage import maximum_filter
 

@@ -1,4 +1,4 @@
-"""The record of an analysis: what was asked, how it was done, and what came out, as JSON."""
+"""The record of an analysis as JSON: the question, the method and the results."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.statistic import Student
 from crossfc.group.inference.welch import Welch
 
-# Skewness of the differences from which on the page tells it (docs/statistics.md).
+# Smallest skewness of the differences that gets a note on the page (docs/statistics.md).
 _SKEWED = 0.5
 _NAMES = {
     "Student": "t",
@@ -34,7 +34,7 @@ def estimated(
     maps: Sequence[str],
     skewed: Sequence[float],
 ) -> dict:
-    """Write down an analysis.
+    """Build the record of an analysis that was estimated.
 
     Parameters
     ----------
@@ -44,19 +44,19 @@ def estimated(
     statistic : Student, Slope, Welch or Hotelling
     found : Inference
     maps : sequence of str
-        Names of its maps.
+        Names of the maps.
     skewed : sequence of float
-        Skewness of the differences in each of them; see `crossfc.group.inference.skewness`.
+        Skewness of the differences in each map; see `crossfc.group.inference.skewness`.
 
     Returns
     -------
     dict
-        ``copies`` counts the arrangements that give the observed statistic again, whatever the
-        data. ``tail`` holds what is known of the fitted tail of each measure's null, and
-        ``extrapolated`` of each map the measures of which some p is from it. ``skewness`` is that
-        of the differences (of two groups, where it is larger), the root mean square over the maps.
-        ``arrangement_digest`` is the same for analyses of the same people under the same
-        arrangements.
+        The record, ready for JSON. ``copies`` counts the arrangements that give the observed
+        statistic again, whatever the data. ``tail`` describes the fitted tail of each measure's
+        null, and ``extrapolated`` lists, for each map, the measures with some p from that tail.
+        ``skewness`` is that of the differences (of the group where it is larger), as root mean
+        square over the maps. ``arrangement_digest`` is equal for analyses of the same people under
+        the same arrangements.
     """
     arrangements = found.arrangements
     mask = np.asarray(pairs.mask.dataobj) != 0
@@ -108,7 +108,7 @@ def estimated(
 
 
 def not_estimated(asked: Question, pairs: Pairs, reason: Inestimable) -> dict:
-    """Write down that an analysis could not be estimated, and why."""
+    """Build the record of an analysis that could not be estimated, with the reason."""
     counts = _counts(pairs, reason.rows)
     return _words(asked, pairs) | {
         "estimable": False,
@@ -131,7 +131,7 @@ def _words(asked: Question, pairs: Pairs) -> dict:
 
 
 def _counts(pairs: Pairs, rows: np.ndarray) -> dict[str, int]:
-    """People of each group among the rows."""
+    """Count the people of each group among the rows."""
     group = pairs.people["group"].iloc[rows]
     return {label: int((group == label).sum())
             for label in pairs.record["groups"].values() if label}  # fmt: skip
@@ -146,13 +146,13 @@ def _digest(pairs: Pairs, design: Model, found: Inference) -> str:
 
 
 def _blocked(design: Model) -> bool:
-    """Whether exchangeability blocks restrict who changes places or sign."""
+    """Test whether exchangeability blocks restrict who may change places or sign."""
     flips_within = design.arrangement == SIGN_FLIPS and design.block_exchange == WITHIN
     return design.blocks is not None and not flips_within
 
 
 def _summary(found: Inference, number: int, points: np.ndarray) -> dict:
-    """What there is to say of one map."""
+    """Summarise the results of one map."""
     values = found.statistic[number]
     labels, first = np.unique(found.clusters[number], return_index=True)
     p_clusters = found.p_cluster[number][first[labels > 0]]
@@ -181,7 +181,7 @@ def _summary(found: Inference, number: int, points: np.ndarray) -> dict:
 
 
 def _skewed(asked: Question, design: Model, value: float | None) -> list[str]:
-    """Say that differences are skewed where tests of a mean are wrong by it."""
+    """Warn if the differences are so skewed that a test of their mean is wrong too often."""
     if value is None or value < _SKEWED or asked.kind in (CARRYOVER, CHANGE):
         return []
     said = (

@@ -1,4 +1,4 @@
-"""Names of brain regions, of a point and of a cluster, from a labelled image."""
+"""Names of brain regions at a point and in a cluster, from a labelled image."""
 
 from pathlib import Path
 
@@ -16,11 +16,11 @@ class Atlas:
     Parameters
     ----------
     image : path
-        Labels, whole numbers; 0 is no region. In the same space as the points asked for.
+        Image of whole-number labels, 0 for no region; in the same space as the points.
     table : path
         Tab-separated, with the columns ``index`` and ``name``.
     reach_mm : float
-        How far from a point the nearest region may be.
+        Largest distance of the nearest region from a point, mm.
 
     Raises
     ------
@@ -46,18 +46,19 @@ class Atlas:
         Parameters
         ----------
         x, y, z : float
-            In mm.
+            Coordinates, mm.
 
         Returns
         -------
         str
-            The name; ``near <name>`` if the nearest region is within reach; else "".
+            The name of the region; ``near <name>`` if the point is in no region but the nearest
+            one is within reach; otherwise "".
         """
         centre = self._inverse[:3, :3] @ (x, y, z) + self._inverse[:3, 3]
         (here,) = self._labels_at(centre[None])
         if here:
             return self._names[int(here)]
-        # A box that holds the ball of the reach, whatever the direction of the axes.
+        # Half widths of a box that contains the sphere within reach, for any axis directions.
         half = self._reach * np.linalg.norm(self._inverse[:3, :3], axis=1)
         low = np.maximum(np.floor(centre - half).astype(int), 0)
         high = np.minimum(np.ceil(centre + half).astype(int) + 1, self._labels.shape)
@@ -75,18 +76,18 @@ class Atlas:
         return f"near {self._names[int(box[tuple(places[best])])]}"
 
     def shares(self, points: np.ndarray) -> dict[str, float]:
-        """Return the share of points in each region.
+        """Return the share of the points that lies in each region.
 
         Parameters
         ----------
         points : ndarray, shape (n_points, 3)
-            In mm, such as the voxels of a cluster.
+            Coordinates, mm, such as those of the voxels of a cluster.
 
         Returns
         -------
         dict of str to float
-            From the largest share to the smallest, equal ones by name; points in no region make
-            the sum less than 1.
+            Share by region, the largest first, equal shares sorted by name. The sum is less than
+            1 if some points are in no region.
         """
         labels = self._labels_at(points @ self._inverse[:3, :3].T + self._inverse[:3, 3])
         counts: dict[str, int] = {}
@@ -99,23 +100,24 @@ class Atlas:
     def most(self, points: np.ndarray, peak: np.ndarray) -> tuple[str, float]:
         """Name a cluster by the region that holds most of it.
 
-        The region around the peak may hold a corner of the cluster only; that is the peak's name,
-        not the cluster's (`name`).
+        The region at the peak may hold only a small part of the cluster, so it names the peak
+        (see `name`), not the cluster.
 
         Parameters
         ----------
         points : ndarray, shape (n_points, 3)
-            The cluster's voxels in mm.
+            Coordinates of the cluster's voxels, mm.
         peak : ndarray, shape (3,)
+            Coordinates of the peak, mm.
 
         Returns
         -------
         name : str
-            Where more than half of the cluster is in no region, as in white matter, "mostly
-            unlabelled tissue (12 % <name>)"; where all is, "unlabelled tissue", with the region
-            that is near the peak, if there is one.
+            The region. If more than half of the cluster is in no region, as in white matter,
+            "mostly unlabelled tissue (12 % <name>)". If all of it is in no region, "unlabelled
+            tissue", with the region near the peak, if there is one.
         share : float
-            Of the cluster's voxels in the region named; 0 where it is wholly outside.
+            Share of the cluster's voxels in the named region; 0 if none is in a region.
         """
         shares = self.shares(points)
         if not shares:
@@ -127,7 +129,7 @@ class Atlas:
         return name, share
 
     def _labels_at(self, places: np.ndarray) -> np.ndarray:
-        """Labels of the nearest voxels; 0 outside the image."""
+        """Return the labels of the nearest voxels; 0 outside the image."""
         nearest = np.rint(places).astype(int)
         inside = np.all((nearest >= 0) & (nearest < self._labels.shape), axis=1)
         labels = np.zeros(len(nearest), dtype=int)
@@ -136,7 +138,7 @@ class Atlas:
 
 
 def _names(table: str | Path) -> dict[int, str]:
-    """Read the names of an atlas by their label."""
+    """Read the names of an atlas, keyed by label."""
     sheet = read_sheet(table, ("index", "name"))
     names: dict[int, str] = {}
     for row in sheet.rows:

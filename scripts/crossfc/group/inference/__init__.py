@@ -1,1 +1,1 @@
-"""Statistics of maps and their p values by permutation."""
+"""Statistics of maps, and their p values by permutation."""

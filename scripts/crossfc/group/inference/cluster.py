@@ -1,11 +1,11 @@
-"""Clusters of neighbouring voxels: union-find over the voxels above a threshold only."""
+"""Clusters of neighbouring voxels, by union-find over the voxels above a threshold only."""
 
 import numpy as np
 
 from crossfc.compiled import compiled
 from crossfc.fault import Fault
 
-# Squared length of the steps to a neighbour: faces, edges, corners.
+# Largest squared length of a step to a neighbour, in voxels: across faces, edges and corners.
 _REACH = {6: 1, 18: 2, 26: 3}
 
 
@@ -19,7 +19,8 @@ def steps(connectivity: int) -> list[tuple[int, int, int]]:
 
     Returns
     -------
-    list of 3-tuples
+    list of 3-tuples of int
+        Steps along the three axes, in voxels.
 
     Raises
     ------
@@ -33,7 +34,7 @@ def steps(connectivity: int) -> list[tuple[int, int, int]]:
 
 
 def neighbours(mask: np.ndarray, connectivity: int) -> np.ndarray:
-    """Tabulate for every voxel its neighbours that come before it.
+    """Tabulate, for every voxel, its neighbours that have a lower number.
 
     Parameters
     ----------
@@ -44,8 +45,8 @@ def neighbours(mask: np.ndarray, connectivity: int) -> np.ndarray:
 
     Returns
     -------
-    ndarray, int32, shape (n_voxels, connectivity / 2)
-        Numbers of neighbours inside the mask with a lower number, -1 where there is none.
+    int32 ndarray, shape (n_voxels, connectivity / 2)
+        Numbers of the neighbours inside the mask that come earlier; -1 where there is none.
 
     Raises
     ------
@@ -75,18 +76,18 @@ def label(
     ----------
     scores : float32 ndarray, shape (n_voxels,)
     threshold : float
-        Positive; voxels beyond it (and, if two-sided, below minus it) form clusters, each
-        cluster of one sign.
-    before : ndarray
-        From `neighbours`.
+        Positive. Voxels above it form clusters and, if two-sided, voxels below its negative
+        too. All voxels of a cluster have the same sign.
+    before : int32 ndarray
+        Table from `neighbours`.
     two_sided : bool
 
     Returns
     -------
     labels : int32 ndarray, shape (n_voxels,)
-        0 outside clusters; clusters are numbered from 1 by falling size, over both signs.
+        0 outside clusters. Clusters of both signs are numbered together, from 1 for the largest.
     sizes : int64 ndarray, shape (n_clusters,)
-        Voxels in cluster 1, 2, …
+        Number of voxels in cluster 1, 2, …
     """
     scores = np.ascontiguousarray(scores, dtype=np.float32)
     beyond = scores > np.float32(threshold)
@@ -99,7 +100,7 @@ def label(
     _unite(listed, scores[listed], before, parent, extent, mass)
     roots = np.array([_root(parent, voxel) for voxel in listed], dtype=np.int64)
     found, where, sizes = np.unique(roots, return_inverse=True, return_counts=True)
-    # Ties in size keep the order of the voxels.
+    # Clusters of equal size keep the order of their voxels.
     order = np.argsort(-sizes, kind="stable")
     rank = np.empty(len(found), dtype=np.int32)
     rank[order] = np.arange(1, len(found) + 1)
@@ -109,19 +110,19 @@ def label(
 
 
 def masses(labels: np.ndarray, heights: np.ndarray, n_clusters: int) -> np.ndarray:
-    """Sum the height of the statistic over each cluster of one map.
+    """Sum the statistic's absolute height over each cluster of one map.
 
     Parameters
     ----------
     labels : int ndarray, shape (n_voxels,)
-        From `label`.
+        Labels from `label`.
     heights : ndarray, shape (n_voxels,)
-        The statistic; its sign does not count.
+        Heights of the statistic; their sign is ignored.
     n_clusters : int
 
     Returns
     -------
-    ndarray, float64, shape (n_clusters,)
+    float64 ndarray, shape (n_clusters,)
         Mass of cluster 1, 2, …, in units of the statistic.
     """
     sums = np.bincount(labels, weights=np.abs(heights), minlength=n_clusters + 1)
@@ -138,10 +139,10 @@ def _root(parent, voxel):
 
 @compiled
 def _unite(listed, heights, before, parent, extent, mass):
-    """Join listed voxels of one sign that are neighbours.
+    """Join listed voxels that are neighbours and have the same sign.
 
-    `parent` must be -1 everywhere on entry. At the root of each cluster `extent` and `mass` then
-    hold its voxels and the sum of its heights, with their sign.
+    `parent` must be -1 everywhere on entry. Afterwards, `extent` and `mass` at the root of each
+    cluster hold its number of voxels and the signed sum of its heights.
     """
     for place in range(listed.size):
         voxel = listed[place]
@@ -167,35 +168,36 @@ def largest(starts, listed, heights, before, parent, extent, mass, found_extent,
     """Find the largest extent and the largest mass of a cluster in each of several maps.
 
     Mass is the sum of |height| over the cluster, as PALM computes it (Winkler et al. 2014,
-    NeuroImage 92:381); nilearn takes the forming threshold off every height first.
+    NeuroImage 92:381); nilearn subtracts the forming threshold from every height first.
 
     Parameters
     ----------
     starts : int ndarray, shape (n_maps + 1,)
-        Map b has the places from ``starts[b]`` up to ``starts[b + 1]`` of the next two.
+        The entries of map b in ``listed`` and ``heights`` are ``starts[b]`` up to, and without,
+        ``starts[b + 1]``.
     listed : int32 ndarray
-        Voxels beyond the cluster-forming threshold, in rising order within a map.
+        Voxels beyond the cluster-forming threshold, in ascending order within a map.
     heights : float ndarray
-        Their statistic, signed and never zero; a cluster is of one sign.
-    before : ndarray
-        From `neighbours`.
+        Their heights, signed and never zero; all voxels of a cluster have the same sign.
+    before : int32 ndarray
+        Table from `neighbours`.
     parent : int32 ndarray, shape (n_voxels,)
-        Work space, -1 everywhere; left so.
+        Work space; -1 everywhere before and after the call.
     extent : int32 ndarray, shape (n_voxels,)
         Work space.
     mass : float64 ndarray, shape (n_voxels,)
         Work space.
     found_extent : int32 ndarray, shape (at least n_maps,)
-        Largest number of voxels goes here; 0 where nothing is beyond the threshold.
+        Output: the largest number of voxels; 0 if nothing is beyond the threshold.
     found_mass : float64 ndarray, shape (at least n_maps,)
-        Largest mass goes here, not necessarily that of the same cluster.
+        Output: the largest mass, which may be that of another cluster.
     """
     for number in range(starts.size - 1):
         part = listed[starts[number] : starts[number + 1]]
         part_heights = heights[starts[number] : starts[number + 1]]
         _unite(part, part_heights, before, parent, extent, mass)
         largest_extent, largest_mass = 0, 0.0
-        # What is left in a voxel that is no root belongs to a part of its cluster.
+        # Only the roots count: the sums at other voxels are those of parts of a cluster.
         for place in range(part.size):
             largest_extent = max(largest_extent, extent[part[place]])
             largest_mass = max(largest_mass, abs(mass[part[place]]))

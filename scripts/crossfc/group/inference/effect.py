@@ -1,36 +1,39 @@
-"""Effect sizes with their intervals, for whole maps at once."""
+"""Effect sizes with their confidence intervals, for whole maps at once."""
 
 import numpy as np
 
-_FAR = 60  # beyond this t (and its square as F), intervals are scaled
+_FAR = 60  # beyond this |t| (for F: its square), limits are scaled in proportion
 
 
 def noncentrality_interval(
     t: np.ndarray, df: float, level: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Confidence interval of the noncentrality parameter of observed t values.
+    """Compute the confidence interval of the noncentrality parameter, given observed t values.
 
     The limits are the noncentralities under which t is at the upper and lower tail quantile
     (Steiger and Fouladi 1997; Hedges and Olkin 1985). Quantiles are computed on a grid of
-    noncentralities and the limits interpolated by cubic splines, which is exact to about 1e-6
-    (2e-4 with two degrees of freedom) and takes no time per voxel.
+    noncentralities, and the limits are interpolated from it by cubic splines. This is accurate to
+    about 1e-6 (2e-4 with two degrees of freedom) and costs almost no time per voxel.
 
     Parameters
     ----------
     t : ndarray
-        Finite.
+        Observed t values in any shape, finite.
     df : float
+        Degrees of freedom.
     level : float
+        Confidence level, between 0 and 1.
 
     Returns
     -------
     low, high : ndarray
-        In the shape of ``t``.
+        Limits of the noncentrality, in the shape of ``t``.
     """
     from scipy.interpolate import CubicSpline
 
     t = np.asarray(t, dtype=float)
-    # The noncentral t distribution is not computable far out, where limits are in proportion to t.
+    # The noncentral t distribution cannot be computed for very large t; there the limits are
+    # proportional to t.
     beyond = np.maximum(np.abs(t) / _FAR, 1)
     t = t / beyond
     low, high = (float(t.min()), float(t.max())) if t.size else (0.0, 0.0)
@@ -49,11 +52,11 @@ def noncentrality_interval(
 
 
 def _noncentral_t_quantile(share: float, df: float, noncentrality: np.ndarray) -> np.ndarray:
-    """Compute quantiles of the noncentral t distribution, to ten digits.
+    """Compute quantiles of the noncentral t distribution to ten digits.
 
-    Not by scipy.stats.nct: the import of all distributions takes as long as a small analysis (a
-    test compares them). `nctdtrit` stops at six digits; a step of Newton's from there gives the
-    rest.
+    scipy.stats.nct is not used, as importing all distributions takes as long as a small analysis
+    (a test compares the two). `nctdtrit` is accurate to six digits; one Newton step from there
+    gives the rest.
     """
     from scipy.special import nctdtr, nctdtrit
 
@@ -66,7 +69,7 @@ def _noncentral_t_quantile(share: float, df: float, noncentrality: np.ndarray) -
 def hedges_g(
     t: np.ndarray, df: int, effect_variance: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Hedges' g with a 95 % interval, from t of a linear model.
+    """Compute Hedges' g with a 95 % interval, from t of a linear model.
 
     g = J(df) · t · √(c'(M'M)⁻¹c): the effect in units of the residual standard deviation, with
     the exact correction J = Γ(df/2) / (√(df/2) Γ((df-1)/2)) for small samples (Hedges 1981,
@@ -77,7 +80,7 @@ def hedges_g(
     Parameters
     ----------
     t : ndarray
-        Student's t under equal variances.
+        Student's t under equal variances, in any shape.
     df : int
         Residual degrees of freedom.
     effect_variance : float
@@ -86,7 +89,8 @@ def hedges_g(
     Returns
     -------
     g, low, high : ndarray
-        NaN with one degree of freedom, where J is not defined.
+        In the shape of ``t``, in residual standard deviations; NaN with one degree of freedom,
+        where J is not defined.
     """
     from scipy.special import gammaln
 
@@ -108,27 +112,27 @@ def hedges_g_welch(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compute Hedges' g of a difference between two groups of unequal variance, with its interval.
 
-    The unit is the root of the mean of both groups' variances, not the pooled one, in which the
-    larger group counts more, so that its interval covered .89 in place of .95 where the smaller
-    group varied more (Delacre, Lakens, Ley, Liu and Leys 2021, PsyArXiv tu6mp: g*). d = effect / s
-    with s² = (v₁ + v₂) / 2; the limits are those of Bonett (2008, Psychol Methods 13:99),
-    d ± 1.96 √(d² (v₁²/ν₁ + v₂²/ν₂) / (8 s⁴) + V / s²), ν the residual degrees of freedom of a
-    group and V the squared standard error of Welch's test with ν in place of n: v₁/ν₁ + v₂/ν₂
+    The unit is s, with s² = (v₁ + v₂) / 2 the plain mean of both groups' variances (g* of Delacre,
+    Lakens, Ley, Liu and Leys 2021, PsyArXiv tu6mp). The pooled variance is not used: it gives the
+    larger group more weight, and its interval covered .89 instead of .95 where the smaller group
+    varied more. d = effect / s, with the limits of Bonett (2008, Psychol Methods 13:99),
+    d ± 1.96 √(d² (v₁²/ν₁ + v₂²/ν₂) / (8 s⁴) + V / s²). Here ν is the residual degrees of freedom
+    of a group, and V the squared standard error of Welch's test with ν in place of n: v₁/ν₁ + v₂/ν₂
     without covariates. g is J(ν) d, with J as in `hedges_g` and ν = (v₁ + v₂)² / (v₁²/ν₁ + v₂²/ν₂).
 
     Parameters
     ----------
     effect, standard_error : ndarray, shape (n_voxels,)
-        Of `crossfc.group.inference.welch.Welch`.
+        As `crossfc.group.inference.welch.Welch` estimates them, in units of the data.
     variances : ndarray, shape (2, n_voxels)
-        Residual variance of each group.
+        Residual variance of each group, in squared units of the data.
     df, counts : ndarray, shape (2,)
-        Residual degrees of freedom and people of each group.
+        Residual degrees of freedom, and number of people, of each group.
 
     Returns
     -------
     g, low, high : ndarray, shape (n_voxels,)
-        NaN where neither group varies, and for g with one degree of freedom or less.
+        In units of s. NaN where neither group varies; g is also NaN where ν is one or less.
     """
     from scipy.special import gammaln
 
@@ -147,7 +151,20 @@ def hedges_g_welch(
 
 
 def partial_r(t: np.ndarray, df: int) -> np.ndarray:
-    """Partial correlation of the effect column with the data: t / √(t² + df)."""
+    """Compute the partial correlation of the effect column with the data, t / √(t² + df).
+
+    Parameters
+    ----------
+    t : ndarray
+        Student's t in any shape.
+    df : int
+        Residual degrees of freedom.
+
+    Returns
+    -------
+    ndarray
+        In the shape of ``t``.
+    """
     t = np.asarray(t, dtype=float)
     return t / np.sqrt(t**2 + df)
 
@@ -155,26 +172,28 @@ def partial_r(t: np.ndarray, df: int) -> np.ndarray:
 def partial_r_squared(
     f: np.ndarray, df_effect: int, df_error: int, level: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Share of variance explained, beyond what the nuisance explains, with its interval.
+    """Compute the share of variance explained by the effect beyond the nuisance, with its interval.
 
-    F df₁ / (F df₁ + df₂), which is t² / (t² + df) with F = t², and 1 - Wilks' Λ with Hotelling's
-    T² as F; others call it partial η². The limits are λ / (λ + df₁ + df₂ + 1) of the
-    noncentralities λ under which F is at the upper and lower tail quantile (Smithson 2001, Educ
+    The share is F df₁ / (F df₁ + df₂), also called partial η². It is t² / (t² + df) with F = t²,
+    and 1 - Wilks' Λ with Hotelling's T² as F. The limits are λ / (λ + df₁ + df₂ + 1), with λ the
+    noncentralities under which F is at the upper and lower tail quantile (Smithson 2001, Educ
     Psychol Meas 61:605; Steiger 2004, Psychol Methods 9:164). The lower limit is 0 for every F
     that is not significant at (1 - level) / 2.
 
     Parameters
     ----------
     f : ndarray
-        Finite, not negative; the square of Student's t.
+        F, or the square of Student's t, in any shape; finite and not negative.
     df_effect, df_error : int
+        Degrees of freedom df₁ and df₂.
     level : float
+        Confidence level, between 0 and 1.
 
     Returns
     -------
     share, low, high : ndarray
-        In the shape of ``f``. ``high`` is never below ``share``, so that the interval of a very
-        small F, which would otherwise be empty, holds its estimate.
+        In the shape of ``f``. ``high`` is never below ``share``: the interval of a very small F
+        would otherwise be empty and not contain its estimate.
     """
     f = np.asarray(f, dtype=float)
     share = f * df_effect / (f * df_effect + df_error)
@@ -188,14 +207,17 @@ def partial_r_squared(
 def _noncentrality_interval_of_f(
     f: np.ndarray, df_effect: int, df_error: int, level: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `noncentrality_interval`, for F; limits are 0 where no noncentrality is small enough."""
+    """Do what `noncentrality_interval` does, for F.
+
+    A limit is 0 where even a noncentrality of 0 is too large.
+    """
     from scipy.interpolate import CubicSpline
     from scipy.special import ncfdtri
 
     beyond = np.maximum(f / _FAR**2, 1)
     f = f / beyond
     largest = float(f.max(initial=0)) * df_effect
-    # Even steps of the root: noncentralities near 0 are the ones that matter most.
+    # Equal steps of the square root put more points near 0, where precision matters most.
     root = np.linspace(0, np.sqrt(largest) + 3 + 4 * np.sqrt(1 + largest / (2 * df_error)), 600)
     tail = (1 - level) / 2
     limits = []

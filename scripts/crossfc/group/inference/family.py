@@ -1,11 +1,12 @@
 """Correction over a family of analyses: one error rate for all contrasts, voxels and maps.
 
 Analyses differ in their statistic (t, Welch's t, F) and their degrees of freedom, so their null
-maxima cannot be compared as they are; their p can. With arrangement j serving all analyses, the
-smallest p that j gives in any of them has a null distribution of its own: the min-p of Westfall
-and Young (1993, Resampling-Based Multiple Testing), by synchronised permutations as in Winkler et
-al. (2016, Hum Brain Mapp 37:1486) and Alberton et al. (2020, NeuroImage 216:116760). It keeps
-what the analyses have in common, so little is lost where they test nearly the same.
+maxima cannot be compared directly, but their p can. If all analyses use the same arrangements, the
+smallest p that an arrangement gives in any of them has a null distribution of its own: the min-p
+of Westfall and Young (1993, Resampling-Based Multiple Testing), by synchronised permutations as in
+Winkler et al. (2016, Hum Brain Mapp 37:1486) and Alberton et al. (2020, NeuroImage 216:116760).
+The dependence between analyses is kept, so the correction costs little where they test nearly the
+same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,21 +17,21 @@ from crossfc.fault import Fault
 
 
 def joint_p(p_within: Sequence[np.ndarray], nulls: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Correct the p of several analyses for all of them together.
+    """Correct the p of several analyses over all of them together.
 
     Parameters
     ----------
     p_within : sequence of ndarray
-        One array per analysis: p corrected within it (over its voxels and maps), in any shape.
-    nulls : sequence of ndarray, each (n_arrangements,)
-        Per analysis the largest statistic of each arrangement, identity first: of the measure
-        that the p are of (voxel, extent, mass or TFCE). Entry j of all must come from the same
-        arrangement; see `require_same_arrangements`.
+        One array per analysis, in any shape: p corrected within it (over its voxels and maps).
+    nulls : sequence of ndarray, each of shape (n_arrangements,)
+        For each analysis, the largest statistic under each arrangement, identity first, of the
+        measure that was tested (voxel, extent, mass or TFCE). Entry j of all nulls must come from
+        the same arrangement; see `require_same_arrangements`.
 
     Returns
     -------
     list of ndarray
-        In the shapes of ``p_within``, nowhere smaller. With one analysis, its p as they were.
+        Joint p in the shapes of ``p_within``, never smaller than these; equal for one analysis.
 
     Raises
     ------
@@ -39,9 +40,8 @@ def joint_p(p_within: Sequence[np.ndarray], nulls: Sequence[np.ndarray]) -> list
 
     Notes
     -----
-    Joint p are counted: (1 + exceedances) / (1 + permutations). Those of p from a fitted tail
-    (`crossfc.group.inference.tail`) are counted as well, with p rounded up to the next that can be
-    counted.
+    Joint p are counted: (1 + exceedances) / (1 + permutations). A p from a fitted tail
+    (`crossfc.group.inference.tail`) is first rounded up to the next p that can be counted.
     """
     lengths = {len(null) for null in nulls}
     if len(lengths) > 1:
@@ -51,20 +51,20 @@ def joint_p(p_within: Sequence[np.ndarray], nulls: Sequence[np.ndarray]) -> list
         )
     n_arrangements = lengths.pop()
     fewest = np.min([_reached(np.asarray(null)) for null in nulls], axis=0)
-    # Entry c: arrangements in which some analysis is as extreme as its c most extreme ones.
+    # Entry c: number of arrangements that are among the c most extreme of at least one analysis.
     reaching = np.cumsum(np.bincount(fewest, minlength=n_arrangements + 1))
     joint = []
     for p in p_within:
         p = np.asarray(p, dtype=float)
-        # What is saved in single precision must not be rounded up to the next count.
+        # The factor keeps a p that was saved in single precision from being rounded up.
         count = np.ceil(p * n_arrangements * (1 - 1e-6)).astype(int)
         joint.append(np.maximum(p, reaching[np.maximum(count, 1)] / n_arrangements))
     return joint
 
 
 def _reached(null: np.ndarray) -> np.ndarray:
-    """Count, for each arrangement, those that reach its value, itself among them."""
-    # Where rounding parts equivalent arrangements, counts get smaller and joint p larger.
+    """Count, for each arrangement, the arrangements that reach its value, itself included."""
+    # If rounding makes equivalent arrangements differ, counts get smaller and joint p larger.
     return len(null) - np.searchsorted(np.sort(null), null, side="left")
 
 
@@ -74,13 +74,13 @@ def require_same_arrangements(records: Sequence[Mapping]) -> None:
     Parameters
     ----------
     records : sequence of mapping
-        What the analyses wrote down of themselves (result.json): ``analysis``, ``arrangement``,
+        Records of the analyses (result.json) with ``analysis``, ``arrangement``,
         ``n_permutations``, ``n`` (people per group) and ``arrangement_digest``.
 
     Raises
     ------
     Fault
-        Naming the first analysis, one that differs from it, and in what.
+        If an analysis differs from the first; the message names both and what differs.
     """
     first = records[0]
     for other in records[1:]:

@@ -26,7 +26,7 @@ class FRatio(Student):
 
     @property
     def effect_variance(self) -> float:
-        """NaN: an effect of several numbers has no one variance."""
+        """NaN, as an effect of several numbers has no single variance."""
         return float("nan")
 
     def to_score(self, statistic: np.ndarray) -> np.ndarray:
@@ -39,7 +39,7 @@ class FRatio(Student):
         return score / (1 - score) * (self.df_error / self.df_effect)
 
     def to_height(self, statistic: np.ndarray) -> np.ndarray:
-        """Turn a statistic into the height of clusters: √F."""
+        """Convert a statistic to the height used for cluster mass and TFCE: √F."""
         return np.sqrt(statistic)
 
     def forming_threshold(self, p: float, two_sided: bool) -> float:
@@ -52,16 +52,16 @@ class Fisher(FRatio):
     """F of several columns of a linear model at once (an F contrast).
 
     F = (R² / k) / ((1 - R²) / df) on k and df = n - k - q degrees of freedom, for n people, k
-    effect and q nuisance columns. R² is the share of what the nuisance leaves that the effect
-    explains, and the score. It does not depend on how the effect is coded; with one column F is
-    t².
+    effect columns and q nuisance columns. R² is the score: of the variation that the nuisance
+    leaves, the share that the effect explains. It does not depend on how the effect is coded.
+    With one effect column, F is t².
 
     Parameters
     ----------
     effect : ndarray, shape (n_people, n_columns)
         The columns under test.
     nuisance : ndarray, shape (n_people, n_nuisance)
-        The other columns; may have none.
+        The other columns of the model; n_nuisance may be 0.
 
     Raises
     ------
@@ -82,7 +82,7 @@ class Fisher(FRatio):
         self._columns = np.column_stack([self._directions, self._basis])
 
     def fit(self, data: np.ndarray, work: np.ndarray | None = None) -> Fit:
-        """Fit the model as observed.
+        """Fit the model to the observed data.
 
         Parameters
         ----------
@@ -92,10 +92,10 @@ class Fisher(FRatio):
         Returns
         -------
         Fit
-            ``effect`` is the standard deviation over people of what the effect columns explain
-            beyond the nuisance, in units of the data (σₘ of Cohen 1988, Statistical Power
-            Analysis, sec. 8.2); it does not depend on how the effect is coded. There is no
-            standard error and no t.
+            ``effect`` is the standard deviation over people of the part of the data that the
+            effect columns explain beyond the nuisance, in units of the data (σₘ of Cohen 1988,
+            Statistical Power Analysis, sec. 8.2); it does not depend on how the effect is coded.
+            There is no standard error and no t.
         """
         fit = empty_fit(data.shape[-1], self.work_shape(data.shape), work)
         for part in chunks(data.shape):

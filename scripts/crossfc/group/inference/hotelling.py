@@ -10,7 +10,7 @@ from crossfc.group.inference.statistic import FLOOR, Fit, chunks, empty_fit
 
 
 class Hotelling(FRatio):
-    """Hotelling's T² of one column on several measures at once, as F.
+    """Hotelling's T² of one effect column on several measures at once, expressed as F.
 
     F = T² (df - p + 1) / (df p) on p and df - p + 1 degrees of freedom, for p measures and df
     residual degrees of freedom (Rencher 2002, Methods of Multivariate Analysis, sec. 5.6).
@@ -20,12 +20,12 @@ class Hotelling(FRatio):
     effect, nuisance : ndarray
         See `Student`.
     measures : int
-        How many measures, p.
+        Number of measures, p.
 
     Raises
     ------
     Fault
-        See `Student`; also if the people are too few for so many measures.
+        See `Student`; also if there are too few people for the number of measures.
     """
 
     def __init__(self, effect: np.ndarray, nuisance: np.ndarray, measures: int) -> None:
@@ -39,20 +39,20 @@ class Hotelling(FRatio):
             )
 
     def fit(self, data: np.ndarray, work: np.ndarray | None = None) -> Fit:
-        """Fit the model as observed.
+        """Fit the model to the observed data.
 
         Parameters
         ----------
         data : ndarray, shape (n_people, n_measures, n_voxels)
-            Read by ``data.shape`` and ``data[..., part]`` only, so it may lie on the disk.
+            Only ``data.shape`` and ``data[..., part]`` are used, so it may be a file on disk.
         work : float32 ndarray, optional
-            Of the same shape: where the residuals go, orthonormal over the measures.
+            Array of the same shape for the residuals, made orthonormal over the measures.
 
         Returns
         -------
         Fit
-            ``effect`` is the root of the summed squares of the effect over the measures; there
-            is no standard error and no t.
+            ``effect`` is the length of the effect over the measures (root of the sum of squares),
+            in units of the data; there is no standard error and no t.
         """
         fit = empty_fit(data.shape[-1], self.work_shape(data.shape), work)
         for part in chunks(data.shape):
@@ -65,7 +65,7 @@ class Hotelling(FRatio):
                 e, length = self._residual(block[:, measure])
                 effect = effect + np.square(self._direction @ e / self._length)
                 # T² does not change when the measures are made orthogonal.
-                for unit in (*earlier, *earlier):  # twice: once is not orthogonal to rounding
+                for unit in (*earlier, *earlier):  # twice, as once leaves rounding errors
                     e = e - unit * np.einsum("nv,nv->v", unit, e)
                 left = np.sqrt(np.einsum("nv,nv->v", e, e))
                 left[(length == 0) | (left <= 1e-7 * length)] = 0
@@ -87,14 +87,14 @@ class Hotelling(FRatio):
         return fit
 
     def scores(self, batch: Products, work: np.ndarray, out: np.ndarray) -> None:
-        # The measures lie side by side, as if they were voxels.
+        # The measures are laid side by side and treated like voxels.
         products = batch(work.reshape(len(work), -1))
         _hotelling(products.reshape(*products.shape[:2], self.measures, -1), out)
 
 
 @compiled
 def _hotelling(products, out):
-    """b'A⁻¹b with A = I - Σ qq' = LDL', in place; b effect, q nuisance products."""
+    """Compute b'A⁻¹b in place, with A = I - Σ qq' = LDL', b effect and q nuisance products."""
     measures, width = products.shape[2], out.shape[1]
     factor = np.empty((measures, measures, width), dtype=np.float32)  # L below, 1/D on the diagonal
     scaled = np.empty((measures, width), dtype=np.float32)  # a row of LD

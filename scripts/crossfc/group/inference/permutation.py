@@ -22,12 +22,12 @@ from crossfc.group.inference.welch import Welch
 from crossfc.mapped import PEOPLE, release
 
 _GIGABYTE = 2**30
-_SOME = 1024  # arrangements handled at once
+_SOME = 1024  # arrangements that are processed at once
 
 
 @dataclass
 class Inference:
-    """What an analysis found, for every map.
+    """The results of an analysis, for every map.
 
     Arrays are of shape (n_maps, n_voxels) unless said otherwise.
 
@@ -38,10 +38,10 @@ class Inference:
     p_uncorrected : float64
         Permutation p of each voxel by itself.
     q_fdr : float64
-        The smallest false discovery rate, over voxels and maps, at which a voxel is found
+        The smallest false discovery rate at which a voxel is significant, over voxels and maps
         (Benjamini and Hochberg 1995), from ``p_uncorrected``.
     p_voxel : float64
-        Corrected by the maximum over voxels and maps.
+        p corrected by the maximum statistic over voxels and maps.
     p_cluster, p_mass : float64
         p of the voxel's cluster, corrected by the largest extent, and by the largest mass, over
         maps (and signs); 1 outside clusters.
@@ -49,25 +49,27 @@ class Inference:
         Threshold-free cluster enhancement and its p, corrected by its maximum over voxels and
         maps.
     clusters : int32
-        Number of the voxel's cluster, from 1 by falling size within its map; 0 outside.
+        Number of the voxel's cluster within its map, 1 for the largest; 0 outside clusters.
     sizes, masses : list of n_maps arrays
-        Voxels, and sum of the heights, per cluster.
+        Number of voxels, and sum of the absolute heights, of each cluster.
     flat : bool
-        Voxels in which the model leaves nothing to explain; statistic 0 and p 1.
+        Voxels where the nuisance leaves no variation; their statistic is 0 and their p is 1.
     null : dict of str to ndarray, shape (n_arrangements,)
         ``voxel`` (largest statistic, in absolute value if two-sided), ``extent``, ``mass`` and
         ``tfce``: the maximum over voxels and maps of each arrangement, identity first.
     tails : dict of str to Tail
-        Per measure, where p below what the permutations can show was asked for.
+        The tail fitted for each measure, if p below the resolution of the permutations was asked
+        for; otherwise empty.
     extrapolated : dict of str to bool ndarray
-        Per measure, where the corrected p comes from such a tail.
+        For each measure, True where the corrected p comes from such a tail.
     forming_threshold : float
+        The cluster-forming statistic.
     threshold_voxel : float
-        A statistic above this is significant at a corrected 5 %; infinite when there are too
-        few arrangements for that.
+        A statistic above this is significant at a corrected 5 %; infinite if there are too few
+        arrangements for that.
     arrangements : Arrangements
     copies : int
-        How many of all possible arrangements give the observed statistics again, whatever the
+        Number of possible arrangements that give the observed statistics again, whatever the
         data; p cannot be below their share (see `copies`).
     two_sided : bool
     """
@@ -118,41 +120,40 @@ def infer(
 
     The same arrangements serve all maps, and the null distribution is that of the maximum over
     all of them (Nichols and Holmes 2002, Hum Brain Mapp 15:1). p = (1 + exceedances) /
-    (1 + permutations); the identity is the one that is added, and when all arrangements are
-    enumerated this is exceedances over arrangements.
+    (1 + permutations), where the 1 is the identity. If all arrangements are enumerated, p is the
+    share of arrangements that reach the observed value.
 
-    What is in memory does not depend on the number of arrangements but for their table (a byte
-    per person for sign flips, four for shuffles) and one maximum of each kind. The residuals of
-    all maps (4 bytes per person, voxel and map) are kept in a file if they are larger than
-    ``memory_gb``. Results are the same for any number of threads.
+    Memory grows with the number of arrangements only by their table (a byte per person for sign
+    flips, four for shuffles) and by one maximum per measure. The residuals of all maps (4 bytes
+    per person, voxel and map) are kept in a file if they are larger than ``memory_gb``. Results
+    are the same for any number of threads.
 
     Parameters
     ----------
     maps : sequence of array, each (n_people, n_voxels) or (n_people, n_measures, n_voxels)
-        One per seed. Read by ``shape`` and ``[..., part]`` only, so they may lie on the disk.
+        One per seed. Only ``shape`` and ``[..., part]`` are used, so they may be files on disk.
     statistic : Student, Slope, Welch, Fisher or Hotelling
     arrangements : Arrangements
-        For the people in the order of the data.
+        Arrangements of the people, in the order of the data.
     mask : bool ndarray, shape (i, j, k)
         The search volume; its C order is the order of the voxels.
     cluster_forming_p : float
-        Parametric, uncorrected; halved per tail if two-sided.
+        Parametric, uncorrected p of the cluster-forming threshold; halved per tail if two-sided.
     connectivity : int
-        6, 18 or 26 neighbours make a cluster (also of TFCE).
+        Neighbours of a voxel that can join its cluster (also for TFCE): 6, 18 or 26.
     two_sided : bool
-        Ignored for statistics without a sign.
+        Test both signs; ignored for statistics without a sign.
     tfce : bool
-        Also do threshold-free cluster enhancement (`crossfc.group.inference.tfce`).
+        Also compute threshold-free cluster enhancement (`crossfc.group.inference.tfce`).
     tail : bool
-        Take corrected p that too few permutations count from a tail that is fitted to the null
-        (`crossfc.group.inference.tail`).
+        Where too few permutations reach a statistic, take its corrected p from a tail fitted to
+        the null (`crossfc.group.inference.tail`).
     threads : int
-        Batches of arrangements done side by side, each by a process of its own where there are
-        two or more.
+        Number of batches of arrangements that run in parallel; two or more run as processes.
     memory_gb : float
-        Largest memory for residuals.
+        Largest memory for residuals, GB.
     scratch_dir : path, optional
-        Where the file of residuals would be; the system's temporary folder by default.
+        Folder for the file of residuals; the system's temporary folder by default.
     progress : callable, optional
         Called with (done, total) after every batch.
 
@@ -167,14 +168,14 @@ def infer(
 
     Notes
     -----
-    Permuted statistics are in single precision, with relative errors of about 1e-7. An
-    arrangement whose score falls short of the observed one by less than a part in 1e5 (Welch:
-    1e-4) and a millionth of its root counts as equal, so that rounding does not make an
-    equivalent arrangement look smaller; for mass and TFCE ten times that. Of few people (eight,
-    or twelve where all arrangements are enumerated) they are computed in double precision, and a
-    part in 1e6 counts as equal: there t may be so large that R² in single precision cannot tell
-    it from others (`crossfc.group.inference.small_sample`). Mirror
-    images of sign flips are computed once and tie exactly, however many people there are.
+    Permuted statistics are in single precision, with relative errors of about 1e-7. So that
+    rounding does not make an equivalent arrangement look smaller, a score counts as equal to the
+    observed one if it falls short by less than a part in 1e5 (Welch: 1e-4) and a millionth of its
+    root; for mass and TFCE the tolerance is ten times that. With few people (eight, or twelve if
+    all arrangements are enumerated) statistics are computed in double precision, and a part in
+    1e6 counts as equal: t may then be so large that R² in single precision cannot tell it from
+    others (`crossfc.group.inference.small_sample`). Mirror images of sign flips are computed once
+    and tie exactly, for any number of people.
     """
     mask = np.asarray(mask, dtype=bool)
     _check(maps, arrangements, mask, cluster_forming_p, threads)
@@ -195,7 +196,7 @@ def infer(
             fit = statistic.fit(_Reader(data), works[number])
             if not np.isfinite(fit.statistic).all():
                 raise Fault(f"map {number + 1} holds values that are not finite inside the mask")
-            # Arranged, what fits perfectly as observed may be anything.
+            # A flat voxel could take any value under an arrangement, so it is set to 0.
             works[number][..., fit.flat] = 0
             labels, sizes = label(fit.score, threshold, before, two_sided)
             heights = statistic.to_height(fit.statistic).astype(np.float32)
@@ -215,8 +216,8 @@ def infer(
 
     highest = {measure: values.max(axis=0) for measure, values in maxima.items()}
     flat = np.stack([fit.flat for fit in fits])
-    # Where nearly all arrangements were drawn, but not those that are alike, a count could be
-    # below their share of all.
+    # If nearly all arrangements were drawn, but not those that repeat the observed statistic, the
+    # counted p could be below the share of these among all. So this share is the lower limit.
     least = again / arrangements.possible
     p_uncorrected = np.where(flat, 1.0, np.maximum(exceed / len(arrangements), least))
     found = {
@@ -272,16 +273,16 @@ def _swept(
     threads: int,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Try all arrangements; see `Sweep.run`. The maxima of the identity are those observed.
+    """Run all arrangements; see `Sweep.run`. The maxima of the identity are the observed ones.
 
-    Where signs do not count, an arrangement and its mirror image (all signs turned) have the same
-    statistic but for its sign. It is computed once and counted for both, so that they tie exactly
-    and an enumeration takes half the time.
+    An arrangement and its mirror image (all signs reversed) have the same statistic except for its
+    sign. Where the sign is ignored, the statistic is computed once and counted for both, so that
+    they tie exactly and an enumeration takes half the time.
     """
     total = len(arrangements)
     first = arrangements.mirrors() if mirrored else np.arange(total)
     own, back, copies = np.unique(first, return_inverse=True, return_counts=True)
-    exceed: np.ndarray | int = int(copies[0])  # the identity, and its mirror image if it is there
+    exceed: np.ndarray | int = int(copies[0])  # the identity, and its mirror image if listed
     done = int(copies[0])
     maxima = {measure: np.empty((len(values), len(own))) for measure, values in observed.items()}
     for measure, values in observed.items():
@@ -302,20 +303,21 @@ def _swept(
 
 
 def copies(statistic: Student, arrangements: Arrangements, two_sided: bool) -> int:
-    """Count the arrangements under which every voxel has its observed statistic, or minus it.
+    """Count the arrangements under which every voxel has its observed statistic, or its negative.
 
-    They are those that leave the effect and the nuisance as they are, or turn the effect's sign
-    where it does not count: the identity, mirror images of sign flips, exchanged groups of equal
-    size. No p is below their share of all arrangements.
+    These arrangements leave the effect and the nuisance unchanged, or reverse the effect's sign
+    where it is ignored: the identity, mirror images of sign flips, exchanged groups of equal size.
+    No p is below their share of all arrangements.
 
     Parameters
     ----------
     statistic : Student, Slope, Welch, Fisher or Hotelling
     arrangements : Arrangements
-        All there are; of random ones only the mirror image is counted: all signs turned, or both
-        values of a contrast of equal numbers of people exchanged where nothing else is in the
-        model but a mean.
+        If they are exhaustive, all are examined. If they are random, only the mirror image is
+        counted: all signs reversed, or, if the model has only a mean beside a contrast of two
+        equally large sets of people, the two sets exchanged.
     two_sided : bool
+        Whether the sign of the statistic is ignored.
 
     Returns
     -------
@@ -341,7 +343,7 @@ def copies(statistic: Student, arrangements: Arrangements, two_sided: bool) -> i
         kept = np.einsum("ne,acn->aec", nuisance, some.arranged(nuisance, np.float64))
         same &= np.square(kept).sum(axis=(1, 2)) > n_nuisance - 1e-9
         if isinstance(statistic, Welch) and some.order is not None:
-            # Groups may change their names, but must stay together.
+            # Groups may exchange their labels, but the people of a group must stay together.
             groups = statistic.groups[some.order]
             pairs = groups * (groups.max() + 1) + statistic.groups
             same &= [len(set(row)) == len(set(statistic.groups)) for row in pairs.tolist()]
@@ -350,7 +352,7 @@ def copies(statistic: Student, arrangements: Arrangements, two_sided: bool) -> i
 
 
 def _exchangeable(statistic: Student) -> bool:
-    """Whether shuffles can turn the sign of the effect: so the orders of a balanced cross-over."""
+    """Test whether shuffles can reverse the effect's sign, as in a balanced cross-over."""
     effect, nuisance = statistic.effect, statistic.nuisance
     if effect.ndim > 1 or nuisance.shape[1] != 1 or np.ptp(nuisance) > 0:
         return False
@@ -376,7 +378,7 @@ def _check(maps, arrangements, mask, cluster_forming_p, threads) -> None:
 
 @contextmanager
 def _residuals(maps, statistic, memory_gb, scratch_dir) -> Iterator[list[np.ndarray]]:
-    """Return the room for the residuals of all maps: memory, or a file that is gone afterwards."""
+    """Yield the space for the residuals of all maps: memory, or a file that is deleted later."""
     shapes = [statistic.work_shape(data.shape) for data in maps]
     kind = np.dtype(statistic.work_type)
     if sum(kind.itemsize * int(np.prod(shape)) for shape in shapes) <= memory_gb * _GIGABYTE:
@@ -390,7 +392,7 @@ def _residuals(maps, statistic, memory_gb, scratch_dir) -> Iterator[list[np.ndar
 
 
 class _Reader:
-    """Data read some people at a time, whose mapped memory is let go of at once."""
+    """Data read some people at a time; mapped memory is released after each read."""
 
     def __init__(self, data: np.ndarray) -> None:
         self._data, self.shape = data, data.shape
@@ -410,20 +412,20 @@ def _size(score: np.ndarray, two_sided: bool) -> np.ndarray:
 
 
 def _margin(size: np.ndarray, tie: float) -> np.ndarray:
-    """The score from which on an arrangement counts as at least as extreme."""
-    # The root: a score is a square, and the rounding is that of what is squared.
+    """Return the score from which on an arrangement counts as at least as extreme as observed."""
+    # The square root is used because a score is a square, and rounding occurs before squaring.
     magnitude = np.abs(size)
     return (size - tie * magnitude - 1e-6 * np.sqrt(magnitude)).astype(np.float32)
 
 
 def _corrected(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
-    """Share of the null maxima (identity among them) that reach each observed value."""
+    """Return the share of the null maxima (identity included) that reach each observed value."""
     below = np.searchsorted(np.sort(null), observed, side="left")
     return (len(null) - below) / len(null)
 
 
 def _by_cluster(clusters: list[tuple], measure: int, null: np.ndarray, tie: float) -> np.ndarray:
-    """Corrected p of every voxel's cluster; 1 outside."""
+    """Return the corrected p of every voxel's cluster; 1 outside clusters."""
     p = []
     for found in clusters:
         by_number = _corrected(found[measure] * (1 - tie), null)
@@ -432,7 +434,7 @@ def _by_cluster(clusters: list[tuple], measure: int, null: np.ndarray, tie: floa
 
 
 def _extrapolate(found: Inference) -> None:
-    """Replace corrected p that too few arrangements count by those of a fitted tail."""
+    """Replace corrected p that too few arrangements count by p from a fitted tail."""
 
     def by_cluster(values: list[np.ndarray]) -> np.ndarray:
         return np.stack([np.concatenate([[0], of])[labels]
@@ -455,14 +457,19 @@ def _extrapolate(found: Inference) -> None:
 
 
 def false_discovery_rate(p: np.ndarray) -> np.ndarray:
-    """Adjust p values over all of an array by Benjamini and Hochberg (1995, J R Stat Soc B 57:289).
+    """Adjust p values over a whole array by Benjamini and Hochberg (1995, J R Stat Soc B 57:289).
 
-    As scipy.stats.false_discovery_control, whose import takes as long as a small analysis.
+    Replaces scipy.stats.false_discovery_control, whose import takes as long as a small analysis.
+
+    Parameters
+    ----------
+    p : ndarray
+        p values in any shape.
 
     Returns
     -------
     ndarray
-        In the shape of ``p``.
+        Adjusted p values (q) in the shape of ``p``.
     """
     order = np.argsort(p, axis=None)
     adjusted = p.ravel()[order]

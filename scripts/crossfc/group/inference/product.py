@@ -1,11 +1,11 @@
 """Products of arranged columns with data: Σ_i (P u)_i e_i for every arrangement P and column u.
 
 Sign flips, and shuffles of a design with few distinct rows, need no multiplication. People are
-taken in groups of five; the 32 signed (or partial) sums that a group can have are tabulated for a
-block of voxels, and an arrangement looks up one row per group. This is the method of four Russians
-(Arlazarov, Dinic, Kronrod and Faradžev 1970) on real numbers: n/5 additions per arrangement, voxel
-and distinct row of the design, in place of n multiplications per column. Everything else is a
-matrix product.
+divided into groups of five. For each group and a block of voxels, the 32 possible signed (or
+partial) sums are tabulated, and an arrangement then looks up one row of the table per group. This
+is the method of four Russians (Arlazarov, Dinic, Kronrod and Faradžev 1970), applied to real
+numbers: n/5 additions per arrangement, voxel and distinct row of the design, instead of n
+multiplications per column. All other products are computed as matrix products.
 """
 
 import numpy as np
@@ -13,16 +13,16 @@ import numpy as np
 from crossfc.compiled import compiled
 from crossfc.group.design.arrangement import Arrangements
 
-_TOGETHER = 5  # people per table: 32 rows of it are cheaper than what they save, 64 are not
-# What a multiplication and addition in a matrix product costs, in reads from the core's cache; as
-# measured. It decides only which of two equal ways is taken.
+_TOGETHER = 5  # people per table: filling 32 rows costs less than it saves, filling 64 does not
+# Measured cost of one multiplication and addition in a matrix product, in units of one read from
+# the core's cache. It only decides which of two ways with the same result is used.
 _MULTIPLY = 0.45
 
 
 class Products:
-    """Sums of data weighted by arranged columns, for one batch of arrangements.
+    """Sums over people of data weighted by arranged columns, for one batch of arrangements.
 
-    An instance holds its own work space: one per thread.
+    Each thread needs its own instance, as an instance holds its own work space.
 
     Parameters
     ----------
@@ -42,11 +42,11 @@ class Products:
 
     @property
     def looked_up(self) -> bool:
-        """True where tables serve, False where a matrix product does."""
+        """True if sums are looked up in tables, False if they are matrix products."""
         return self._lookup is not None
 
     def __call__(self, data: np.ndarray) -> np.ndarray:
-        """Compute the products with some voxels.
+        """Compute the products for some voxels.
 
         Parameters
         ----------
@@ -56,7 +56,7 @@ class Products:
         Returns
         -------
         float32 ndarray, shape (n_arrangements, n_columns, n_voxels)
-            Overwritten by the next call.
+            In units of the data; overwritten by the next call.
         """
         width = data.shape[1]
         if self._buffer.shape[2] != width:
@@ -69,20 +69,23 @@ class Products:
 
 
 class _Lookup:
-    """Products by tables.
+    """Products looked up in tables.
+
+    A feature is a sum over people that an arrangement changes; it is the sum of one row from each
+    of its tables. The products are linear combinations of the features.
 
     Parameters
     ----------
     members : list of (people, weights) per table
-        At most `_TOGETHER` people each.
+        The people of each table, at most `_TOGETHER`, and their weights.
     signed : bool
-        A person's bit chooses between minus and plus, else between leaving out and taking in.
+        If True, a person's bit chooses between minus and plus; otherwise between out and in.
     index : ndarray, shape (n_arrangements, n_features, n_tables_of_feature)
-        Row of the table that an arrangement takes; -1 for no table.
+        Row of the table that each arrangement takes.
     tables : ndarray, shape (n_features, n_tables_of_feature)
-        Which table each of them is.
+        Numbers of the tables of each feature; -1 if a feature has fewer tables.
     mix : ndarray, shape (n_columns, n_features + 1)
-        The columns in terms of the features, and of the sum over all people.
+        Weights that give the columns from the features and, last, the sum over all people.
     """
 
     def __init__(self, members, signed, index, tables, mix) -> None:
@@ -98,7 +101,8 @@ class _Lookup:
         rows = np.pad(rows, ((0, 0), (0, 0), (0, missing)), constant_values=empty)
         self._rows = np.ascontiguousarray(rows, dtype=np.int32)
         self._mix = np.pad(mix, ((0, 0), (0, mix.shape[1] % 2))).astype(np.float32)
-        # Features that are looked up, the sum over all people, one for an even number.
+        # Columns of the padded mix: the features that are looked up, the sum over all people and,
+        # if needed, one more to make their number even.
         self._sum = mix.shape[1] - 1
         self._space = np.empty((0, 0), dtype=np.float32)
 
@@ -115,17 +119,17 @@ class _Lookup:
 
 
 def _plan(columns: np.ndarray, arrangements: Arrangements) -> _Lookup | None:
-    """Choose how to look the products up; None where a matrix product is the cheaper way."""
+    """Plan how to look the products up; None if a matrix product is cheaper."""
     order, signs = arrangements.order, arrangements.signs
     if order is not None and signs is not None:
         return None
     n_people, n_columns = columns.shape
-    # Rows of a design that was made orthogonal are equal up to rounding.
+    # Equal rows of a design differ by rounding after the design was made orthogonal.
     kinds, kind = np.unique(columns.round(12), axis=0, return_inverse=True)
     kind = kind.ravel()
     everybody = _groups(np.arange(n_people))
     if order is not None:
-        # The last kind is the sum over all people less the other kinds.
+        # The last kind needs no lookup: it is the sum over all people minus the other kinds.
         n_features = len(kinds) - 1
         features = [everybody] * n_features
         cost = _cost(features, 1, len(everybody), n_columns, len(order))
@@ -164,19 +168,19 @@ def _plan(columns: np.ndarray, arrangements: Arrangements) -> _Lookup | None:
 
 
 def _cost(features: list, n_sums: int, n_tables: int, n_columns: int, n_arrangements: int) -> float:
-    """Count what a lookup reads and writes per arrangement and voxel."""
+    """Count the numbers that a lookup reads and writes per arrangement and voxel."""
     looked_up = sum(1 + 3 * -(-len(groups) // 3) for groups in features)
     mixed = 3 * n_columns * -(-(len(features) + n_sums) // 2)
     return looked_up + mixed + n_tables * 2 ** (_TOGETHER + 1) / n_arrangements
 
 
 def _groups(people: np.ndarray) -> list[np.ndarray]:
-    """Cut people into as few groups as there must be, of nearly equal size."""
+    """Divide people into as few groups of at most `_TOGETHER` as possible, of nearly equal size."""
     return np.array_split(people, max(1, -(-len(people) // _TOGETHER)))
 
 
 def _bits(chosen: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
-    """Number of each group's row: bit j tells whether its person j is chosen."""
+    """Compute the table row of each group: bit j is set if person j of the group is chosen."""
     return np.stack([chosen[:, group] @ (1 << np.arange(len(group))) for group in groups], axis=1)
 
 
@@ -213,8 +217,8 @@ def _tabulate(data, people, weights, signed, table):
 
 @compiled
 def _look_up(table, rows, mix, features, out):
-    # Rows are added three, and features two at a time, which is what vector units can feed on;
-    # what is missing to a full number is the empty row, and a share of nothing.
+    # Three rows, and two features, are added at a time, which uses vector units best. Rows are
+    # padded to a multiple of three with a zero row, features to an even number with weight 0.
     nothing = np.float32(0)
     for number in range(rows.shape[0]):
         for feature in range(rows.shape[1]):

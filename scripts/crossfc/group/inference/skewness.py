@@ -1,13 +1,13 @@
-"""Skewness of the differences that an analysis tests, beyond what chance and outliers would show.
+"""Skewness of the differences that an analysis tests, beyond what chance and outliers produce.
 
-Tests of a mean stand on differences that are as likely to lie above their mean as below it, sign
-flips openly, and the drawing of orders as soon as "no effect in anybody" is read as "no mean
-effect". So the skewness is told beside the analysis.
+Tests of a mean assume that the differences are symmetric about their mean. Sign flips assume it
+directly. Re-randomisation of the orders assumes it as soon as "no effect in anybody" is read as "no
+mean effect". So the skewness is reported beside the analysis.
 """
 
 import numpy as np
 
-_VOXELS = 4096  # looked at, evenly spaced: what is told is a mean over them
+_VOXELS = 4096  # evenly spaced voxels that are used; the result is a mean over them
 _FLIPS = 64
 
 
@@ -18,34 +18,36 @@ def skewness(
     groups: np.ndarray | None = None,
     flat: np.ndarray | None = None,
 ) -> float:
-    """Compute the root mean square skewness of the differences over voxels, less what chance gives.
+    """Compute the root mean square skewness of the differences over voxels, corrected for chance.
 
-    Chance gives squares above zero, and the more so the longer the tails. How much is measured on
-    the residuals themselves: were they symmetric, each could have the other sign, so the mean over
-    64 random flips of them, fitted again, is taken off. What is left is about zero for normal
-    errors, and small for symmetric ones of long tails (0.4 for Student's t on 5 degrees of freedom
-    in 12 people).
+    By chance alone the squared skewness is above zero, and more so with long tails. How much is
+    estimated from the residuals: if they are symmetric, each could as well have the other sign. So
+    the mean squared skewness over 64 random sign flips of the residuals, fitted again, is
+    subtracted. The rest is about zero for normal errors, and small for symmetric errors with long
+    tails (0.4 for Student's t on 5 degrees of freedom in 12 people).
 
     Parameters
     ----------
     data : array, shape (n_people, n_voxels) or (n_people, n_measures, n_voxels)
-        Read by ``shape`` and ``[..., part]`` only.
+        Only ``shape`` and ``[..., part]`` are used.
     model : ndarray, shape (n_people, n_columns)
         All columns of the model.
     flip : ndarray, shape (n_people,), optional
-        +1 or -1, by which data and model were multiplied; the skewness is that before it.
+        +1 or -1, by which data and model were multiplied; the skewness is that of the data before
+        this.
     groups : ndarray, shape (n_people,), optional
-        Variance groups. Residuals are standardised within each, and the skewness is that of the
-        group where it is largest: what is skewed in one group alone, or in opposite ways in two,
-        makes a comparison wrong and would be less, or nothing, over all people.
+        Variance groups. Residuals are standardised within each group, and the largest skewness of
+        a group is returned. Skewness in one group alone, or of opposite sign in two, makes a
+        comparison wrong, but would be small or zero over all people.
     flat : bool ndarray, shape (n_voxels,), optional
-        Voxels that are left out.
+        True for voxels that are left out.
 
     Returns
     -------
     float
-        Of few people it comes out too small: the sample's skewness cannot be larger than about
-        the root of their number. NaN where there are fewer than three people or no voxels.
+        Skewness, without unit. With few people it is too small, as the skewness of a sample
+        cannot exceed about the square root of their number. NaN with fewer than three people or
+        without voxels.
     """
     n_people, n_voxels = data.shape[0], data.shape[-1]
     groups = np.zeros(n_people, dtype=int) if groups is None else np.asarray(groups)
@@ -60,7 +62,7 @@ def skewness(
     members = [groups == group for group in np.unique(groups)]
 
     def squares(values: np.ndarray) -> np.ndarray:
-        """Mean square skewness over voxels, of each group."""
+        """Compute the mean squared skewness over voxels, for each group."""
         e = values - basis @ (basis.T @ values)
         found = []
         for own in members:

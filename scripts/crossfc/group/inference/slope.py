@@ -1,4 +1,4 @@
-"""Slopes: an effect of one column with a standard error that allows unequal variances of people."""
+"""Slopes: the effect of one column, with a standard error for unequal variances of people."""
 
 from dataclasses import dataclass, replace
 
@@ -13,21 +13,21 @@ from crossfc.group.inference.statistic import FLOOR, Fit, OwnVariance, chunks
 class Slope(OwnVariance):
     """The t of one column with White's standard error, for slopes on a measure of people.
 
-    Where the errors vary with the column under test (people with a large change of score have a
-    more variable change of connectivity), Student's t rejects too often, and its permutation does
-    so too: shuffles make errors and column independent, which is more than uncorrelated. A
-    statistic that is studentised for that is right in large samples whatever the variances, and
-    as exact as before where errors are exchangeable (DiCiccio and Romano 2017, J Am Stat Assoc
-    112:1211; Janssen 1997, Stat Probab Lett 36:9).
+    If the variance of the errors depends on the column under test (people with a large change of
+    score have a more variable change of connectivity), Student's t rejects too often, and so does
+    its permutation test: shuffles make errors and column independent, but the null hypothesis only
+    makes them uncorrelated. A statistic that is divided by a standard error for unequal variances
+    is valid in large samples for any variances, and still exact if errors are exchangeable
+    (DiCiccio and Romano 2017, J Am Stat Assoc 112:1211; Janssen 1997, Stat Probab Lett 36:9).
 
-    With x the column less what the others explain of it, scaled to length 1, the slope along it
-    is b = x'y, and its variance Σ x² r² / (1 - h), with r the residuals of the whole model and h
+    Let x be the residuals of the column on the other columns, scaled to length 1. The slope along
+    x is b = x'y, and its variance Σ x² r² / (1 - h), with r the residuals of the full model and h
     each person's leverage. This is HC2 (MacKinnon and White 1985, J Econom 29:305), which is
     unbiased for equal variances; for two groups and no covariates b / √variance is Welch's t.
 
-    With w = x² / (1 - h), c the products of y with the model's orthonormal columns u, and y*
-    arranged data, Σ w r² = Σ w y*² - 2 Σ c (w u)'y* + c'(u'wu)c: one more product per column of
-    the model, and one with the squares of the data.
+    For arranged data y*, with w = x² / (1 - h) and c the products of y* with the model's
+    orthonormal columns u, Σ w r² = Σ w y*² - 2 Σ c (w u)'y* + c'(u'wu)c. This needs one more
+    product per column of the model, and one with the squares of the data.
 
     Parameters
     ----------
@@ -38,17 +38,18 @@ class Slope(OwnVariance):
     ----------
     robust_df : float
         Degrees of freedom of the variance under equal variances, (Σ w (1 - h))² / w'(M∘M)w with
-        M the residual-forming matrix (Bell and McCaffrey 2002, Surv Methodol 28:169). It serves
-        the cluster-forming threshold and depends on the design only.
+        M the residual-forming matrix (Bell and McCaffrey 2002, Surv Methodol 28:169). It sets the
+        cluster-forming threshold and depends only on the design.
 
     Notes
     -----
-    A variance below `FLOOR` of what equal variances would give if the model explained nothing
-    counts as rounding and is raised to it, as observed and in arrangements alike. Who has a
-    leverage of 1 has no residual and no weight.
+    Take the variance that the slope would have with equal variances if the model explained
+    nothing. A variance below the share `FLOOR` of it counts as rounding and is raised to this
+    share, for the observed data and the arrangements alike. A person with leverage 1 has no
+    residual and gets no weight.
     """
 
-    # Variances are differences in single precision, as Welch's are.
+    # The variance is a difference in single precision, as in `Welch`.
     tie = 1e-4
 
     def __init__(self, effect: np.ndarray, nuisance: np.ndarray) -> None:
@@ -60,7 +61,7 @@ class Slope(OwnVariance):
         forming = np.eye(len(columns)) - columns @ columns.T
         total = self.weights @ np.square(forming) @ self.weights
         self.robust_df = float(np.square(self.weights @ np.diag(forming)) / total)
-        # Of the squared length of the data: the least variance that is no rounding.
+        # Smallest variance that is not rounding, as a share of the squared length of the data.
         self.floor = float(FLOOR) / self.df
         weighed = columns * self.weights[:, None]
         self._both = np.column_stack([columns, weighed])
@@ -88,7 +89,7 @@ class Slope(OwnVariance):
 
     def batch(self, arrangements: Arrangements) -> "_Batch":
         weights = self.weights[:, None]
-        squares = None  # signs change no squares
+        squares = None  # sign flips do not change squares
         if arrangements.order is not None:
             squares = Products(weights, replace(arrangements, signs=None))
         fixed = np.ascontiguousarray(weights.T, dtype=np.float32)

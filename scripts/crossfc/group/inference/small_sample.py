@@ -1,10 +1,10 @@
 """Statistics of few people in double precision, so that equivalent arrangements tie.
 
-With few people the model can explain nearly all of a voxel, t is then some hundreds, and single
-precision, which is enough for R², has lost what 1 - R² needs: the mirror image of an arrangement
-(all signs turned, or both orders of treatments exchanged) came out with another TFCE than the
-arrangement itself, and p of 1/32 where none below 2/32 is possible. Here the residual is not a
-difference but a sum of squares along directions of its own, and nothing is lost.
+With few people the model can explain nearly all of a voxel, and t is then in the hundreds. Single
+precision is enough for R², but not for 1 - R²: the mirror image of an arrangement (all signs
+reversed, or both orders of treatments exchanged) got another TFCE value than the arrangement
+itself, and p was 1/32 where no p below 2/32 is possible. Here the residual sum of squares is not a
+difference, but is summed over directions orthogonal to the model, so no precision is lost.
 """
 
 import numpy as np
@@ -17,22 +17,22 @@ from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.statistic import FLOOR, Fit, Student
 from crossfc.group.inference.welch import Welch
 
-# The matrix products here take several times the time of those in single precision. Up to so many
-# people all arrangements are done so; up to so many more where all are enumerated, which are not
-# many: among a few random ones of very many there is hardly one that is like another.
+# Largest numbers of people for double precision, whose matrix products take several times as long:
+# the first for any arrangements, the second if all arrangements are enumerated. With more people,
+# a few random arrangements out of very many hardly ever include equivalent ones.
 FEW_PEOPLE = 8
 FEW_ENUMERATED = 12
 # Share of the sum of squares below which a residual counts as zero, as in `Student.fit`.
 _FLOOR = 1e-20
 _BLOCK = 4096  # voxels fitted at once
-_TOGETHER = 16  # arrangements done at once: their products then stay in a core's cache
+_TOGETHER = 16  # arrangements processed at once, so that their products fit into a core's cache
 
 
 def precise(statistic: Student, arrangements: Arrangements) -> bool:
-    """Return whether a statistic is to be computed in double precision.
+    """Test whether a statistic is to be computed in double precision.
 
-    So are all of few people, but for Welch's of three variance groups or more, which no analysis
-    has.
+    This holds for all statistics of few people, except Welch's with three or more variance groups,
+    which no analysis uses.
     """
     if isinstance(statistic, Welch) and statistic.groups.max() > 1:
         return False
@@ -41,10 +41,10 @@ def precise(statistic: Student, arrangements: Arrangements) -> bool:
 
 
 class SmallSample:
-    """A statistic in double precision. Its score is the statistic itself.
+    """A statistic in double precision; its score is the statistic itself.
 
-    Of a `Student` it has what `crossfc.group.inference.permutation` and
-    `crossfc.group.inference.sweep` use.
+    It replaces a `Student` in `crossfc.group.inference.permutation` and
+    `crossfc.group.inference.sweep`, and has the attributes that these use.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class SmallSample:
         See `precise`.
     """
 
-    # What single precision, in which scores are kept, cannot tell apart.
+    # Scores are stored in single precision, which cannot tell apart smaller relative differences.
     tie = 1e-6
     work_type = np.float64
 
@@ -69,7 +69,7 @@ class SmallSample:
         effect = np.linalg.qr(effect)[0] * np.sign(np.diag(np.linalg.qr(effect)[1]))
         model = np.column_stack([effect, nuisance])
         if isinstance(statistic, Slope | Welch):
-            # The residual of each person, for squares that are weighed or of each group.
+            # Each person's residual is needed where its square is weighted or summed by group.
             rest = np.eye(len(full)) - model @ model.T
         else:
             rest = np.linalg.svd(model, full_matrices=True)[0][:, model.shape[1] :]
@@ -77,17 +77,18 @@ class SmallSample:
         self._columns = np.column_stack([effect, rest])
 
     def to_score(self, statistic: np.ndarray) -> np.ndarray:
-        """Turn a statistic into a score: itself."""
+        """Return a statistic as a score: unchanged."""
         return statistic
 
     def to_statistic(self, score: np.ndarray) -> np.ndarray:
-        """Turn a score into a statistic: itself."""
+        """Return a score as a statistic: unchanged."""
         return score
 
     def fit(self, data: np.ndarray, work: np.ndarray) -> Fit:
-        """Fit the model as observed; see `Student.fit`.
+        """Fit the model to the observed data; see `Student.fit`.
 
-        The statistic is computed as those of arrangements are. Work is zero in flat voxels.
+        The statistic is computed in the same way as under arrangements. ``work`` is 0 in flat
+        voxels.
         """
         fit = self._statistic.fit(data, work)
         work[..., fit.flat] = 0
@@ -100,7 +101,7 @@ class SmallSample:
         return fit
 
     def batch(self, arrangements: Arrangements) -> np.ndarray:
-        """Prepare a batch of arrangements: their columns, (n_arrangements, n_columns, n_people)."""
+        """Return the arranged columns of a batch, shape (n_arrangements, n_columns, n_people)."""
         return arrangements.arranged(self._columns, np.float64)
 
     def scores(self, batch: np.ndarray, work: np.ndarray, out: np.ndarray) -> None:
@@ -132,7 +133,7 @@ class SmallSample:
             _student(products, float(statistic.df), out)
 
     def _welch_variance(self, residuals: np.ndarray) -> np.ndarray:
-        """Variance of the effect from everybody's residuals, as `Welch.fit` has it."""
+        """Compute the variance of the effect from everybody's residuals, as `Welch.fit` does."""
         squares = np.square(residuals)
         variances = [
             np.maximum(np.einsum("n,anv->av", members, squares), FLOOR) / df
@@ -162,7 +163,7 @@ def _student(products, df, out):
 
 
 def _quadratic(right: np.ndarray, left: np.ndarray) -> np.ndarray:
-    """b'E⁻¹b by elimination, in place: b of shape (…, m, v), E of shape (…, m, m, v)."""
+    """Compute b'E⁻¹b by elimination, in place: b of shape (…, m, v), E of shape (…, m, m, v)."""
     total = np.zeros_like(right[..., 0, :])
     n_measures = right.shape[-2]
     for i in range(n_measures):

@@ -1,17 +1,18 @@
-"""Test statistics of one effect, for the data as observed and for batches of arrangements.
+"""Test statistics of one effect, for the observed data and for batches of arrangements.
 
-Freedman and Lane (1983; Winkler et al. 2014, NeuroImage 92:381): with e the data after the
-nuisance Z is regressed out, an arrangement P (shuffle or sign flip) gives y* = P e, and the full
-model is fitted to y*. P keeps lengths, so every statistic follows from products of y* with a few
-fixed columns, and the columns can be arranged instead of the data: (P e)' u = e' (P' u); see
-`crossfc.group.inference.product`. Products are in single precision, on data scaled to unit length.
-The statistic as observed is computed in double precision from the residuals themselves.
+The method is that of Freedman and Lane (1983; Winkler et al. 2014, NeuroImage 92:381). Let e be
+the data after the nuisance Z is regressed out. An arrangement P (shuffle or sign flip) gives
+y* = P e, and the full model is fitted to y*. P does not change lengths, so every statistic follows
+from products of y* with a few fixed columns u, and the columns can be arranged instead of the
+data: (P e)' u = e' (P' u); see `crossfc.group.inference.product`. Products are computed in single
+precision, on data scaled to unit length. The observed statistic is computed in double precision,
+directly from the residuals.
 
-Inside the permutations a statistic is held as a *score*, a monotone function of it that needs no
-square roots: the signed squared partial correlation for t, R² for F, T²/(T² + df) for Hotelling's
-T², and the signed square of Welch's G (of few people the statistic itself, in double precision:
-`crossfc.group.inference.small_sample`). Cluster mass and TFCE need a *height*, on the scale of t:
-t and G themselves, and √F, which is |t| where F has one degree of freedom.
+During the permutations a statistic is kept as a *score*, a monotone function of it that needs no
+square root: the signed squared partial correlation for t, R² for F, T²/(T² + df) for Hotelling's
+T², and the signed square of Welch's G. For few people the score is the statistic itself, in double
+precision (`crossfc.group.inference.small_sample`). Cluster mass and TFCE need a *height* on the
+scale of t: t and G themselves, and √F, which is |t| if F has one numerator degree of freedom.
 """
 
 from collections.abc import Iterator
@@ -25,25 +26,26 @@ from crossfc.group.design.arrangement import Arrangements
 from crossfc.group.inference.product import Products
 
 FLOOR = np.float32(1e-6)  # share of the sum of squares below which a residual counts as rounding
-_CHUNK = 2**18  # numbers handled at once in double precision
+_CHUNK = 2**18  # numbers that are processed at once in double precision
 
 
 @dataclass
 class Fit:
-    """One map as observed, and what the permutations need of it.
+    """The fit of one map to the observed data, and what the permutations need of it.
 
     Attributes
     ----------
     statistic, effect, standard_error : float64 ndarray, shape (n_voxels,)
-        The effect is in units of the data per unit of the effect column.
+        Effect and standard error are in units of the data per unit of the effect column.
     t : float64 ndarray, shape (n_voxels,)
         Student's t of the effect under equal variances (for effect sizes); NaN for Hotelling.
     degrees_of_freedom : float64 ndarray, shape (n_voxels,)
     score : float32 ndarray, shape (n_voxels,)
-    work : float ndarray
-        Residuals scaled to unit length.
+        The score of the statistic; see the module.
+    work : float ndarray, last axis n_voxels
+        Residuals scaled to unit length; see `Student.work_shape`.
     flat : bool ndarray, shape (n_voxels,)
-        Voxels where the model leaves nothing to explain; statistic and score are 0 there.
+        Voxels where the nuisance leaves no variation; statistic and score are 0 there.
     """
 
     statistic: np.ndarray
@@ -64,7 +66,7 @@ class Student:
     effect : ndarray, shape (n_people,)
         The column under test.
     nuisance : ndarray, shape (n_people, n_nuisance)
-        The other columns; may have none.
+        The other columns of the model; n_nuisance may be 0.
 
     Raises
     ------
@@ -101,7 +103,7 @@ class Student:
 
     @property
     def design(self) -> np.ndarray:
-        """Whatever makes two rows of the design differ, for listing distinct shuffles."""
+        """The columns by which rows of the design are compared, for listing distinct shuffles."""
         return np.column_stack([self.effect, self.nuisance])
 
     @property
@@ -110,18 +112,18 @@ class Student:
         return float(1 / self._length**2)
 
     def work_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of a fit's work space from the shape of the data."""
+        """Return the shape of a fit's work space, from the shape of the data."""
         return shape
 
     def fit(self, data: np.ndarray, work: np.ndarray | None = None) -> Fit:
-        """Fit the model as observed.
+        """Fit the model to the observed data.
 
         Parameters
         ----------
         data : ndarray, shape (n_people, n_voxels)
-            Read by ``data.shape`` and ``data[..., part]`` only, so it may lie on the disk.
+            Only ``data.shape`` and ``data[..., part]`` are used, so it may be a file on disk.
         work : float ndarray, optional
-            Where the scaled residuals go, of the shape that `work_shape` gives.
+            Array for the scaled residuals, of the shape that `work_shape` gives.
 
         Returns
         -------
@@ -154,22 +156,22 @@ class Student:
         return e, length
 
     def to_score(self, statistic: np.ndarray) -> np.ndarray:
-        """Turn a statistic into a score."""
+        """Convert a statistic to a score."""
         return statistic * np.abs(statistic) / (statistic**2 + self.df)
 
     def to_statistic(self, score: np.ndarray) -> np.ndarray:
-        """Turn a score into a statistic, in the precision of the score."""
+        """Convert a score to a statistic, in the precision of the score."""
         score = np.asarray(score)
         size = np.minimum(np.abs(score), 1 - np.finfo(score.dtype).eps)
         return np.copysign(np.sqrt(self.df * (size / (1 - size))), score)
 
     def to_height(self, statistic: np.ndarray) -> np.ndarray:
-        """Turn a statistic into the height of clusters: t itself."""
+        """Convert a statistic to the height used for cluster mass and TFCE: t itself."""
         return statistic
 
     def forming_threshold(self, p: float, two_sided: bool) -> float:
         """Return the statistic with parametric probability ``p`` (halved per tail if two-sided)."""
-        # Not scipy.stats, whose import takes as long as a small analysis.
+        # Importing scipy.stats instead would take as long as a small analysis.
         from scipy.special import stdtrit
 
         return float(-stdtrit(self.df, p / 2 if two_sided else p))
@@ -184,27 +186,27 @@ class Student:
         Returns
         -------
         object
-            For `scores`; one per thread.
+            The batch to give to `scores`. Each thread needs its own.
         """
         return Products(self._columns, arrangements)
 
     def scores(self, batch: Products, work: np.ndarray, out: np.ndarray) -> None:
-        """Compute the scores of a batch of arrangements in some voxels.
+        """Compute the scores of a batch of arrangements in some voxels, into ``out``.
 
         Parameters
         ----------
         batch
             From `batch`.
         work : float32 ndarray, last axis n_voxels
-            These voxels of `Fit.work`, contiguous.
+            The part of `Fit.work` that holds these voxels, contiguous.
         out : float32 ndarray, shape (n_arrangements, n_voxels)
-            The scores go here.
+            Array for the scores.
         """
         _student(batch(work), out)
 
 
 class OwnVariance(Student):
-    """A t whose variance is not that of one residual sum of squares: its score is t², signed."""
+    """A t whose variance is not that of one residual sum of squares; its score is the signed t²."""
 
     def to_score(self, statistic: np.ndarray) -> np.ndarray:
         return statistic * np.abs(statistic)
@@ -215,14 +217,14 @@ class OwnVariance(Student):
 
 
 def chunks(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Cut the last axis of data into pieces that are small, but not below a page of the disk."""
+    """Cut the last axis of data into small slices, but none smaller than a memory page on disk."""
     step = max(1024, _CHUNK // int(np.prod(shape[:-1])))
     for first in range(0, shape[-1], step):
         yield slice(first, min(first + step, shape[-1]))
 
 
 def empty_fit(n_voxels: int, work_shape: tuple[int, ...], work: np.ndarray | None = None) -> Fit:
-    """Make room for a fit of so many voxels, with work space of the given shape."""
+    """Make an empty fit of ``n_voxels`` voxels, with a work space of the given shape."""
 
     def new() -> np.ndarray:
         return np.empty(n_voxels)

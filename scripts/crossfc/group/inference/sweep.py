@@ -21,13 +21,13 @@ from crossfc.group.inference.tfce import Enhancer
 from crossfc.mapped import release
 
 MEASURES = ("voxel", "extent", "mass", "tfce")
-_BATCH = 128  # arrangements handled at once
-_BLOCK = 512  # voxels handled at once: tables, products and scores then stay in a core's cache
-_SCAN = 64  # voxels that are passed over together where none is beyond the threshold
+_BATCH = 128  # arrangements processed at once
+_BLOCK = 512  # voxels processed at once: tables, products and scores then fit into a core's cache
+_SCAN = 64  # voxels that are skipped together if none is beyond the threshold
 
 
 class Sweep:
-    """Arrangements of the residuals of one or several maps.
+    """Runs arrangements over the residuals of one or several maps.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ class Sweep:
         Scaled residuals of each map, last axis voxels.
     margins : list of float32 ndarray, shape (n_voxels,)
         The score that an arrangement must reach in a voxel to be counted.
-    before : ndarray
-        From `crossfc.group.inference.cluster.neighbours`.
+    before : int32 ndarray
+        Table from `crossfc.group.inference.cluster.neighbours`.
     threshold : float32
-        The score that forms clusters.
+        The cluster-forming threshold, as a score.
     two_sided : bool
     enhancer : Enhancer or None
-        Does TFCE, if wanted.
+        Computes TFCE, if wanted.
     """
 
     def __init__(
@@ -66,25 +66,25 @@ class Sweep:
         processes: int = 1,
         progress: Callable[[int, int], None] | None = None,
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Try all arrangements but the first, the identity.
+        """Run all arrangements except the first, the identity.
 
-        An arrangement is done by one process from end to end, and what processes add up are
-        whole numbers, so it does not matter how many there are.
+        Each arrangement is computed by one process from start to end, and processes add up whole
+        numbers only. So results do not depend on the number of processes.
 
         Parameters
         ----------
         arrangements : Arrangements
         processes : int
-            With two or more, copies of this process that share its data.
+            Number of processes; two or more are copies of this process that share its data.
         progress : callable, optional
             Called with (done, total).
 
         Returns
         -------
         exceed : int ndarray, shape (n_maps, n_voxels)
-            How many arrangements, the identity among them, reach each voxel's margin.
+            Number of arrangements, identity included, that reach each voxel's margin.
         maxima : dict of str to float64 ndarray, shape (n_maps, n_arrangements - 1)
-            Largest score, extent, mass and (if wanted) TFCE under each.
+            Largest score, extent, mass and (if wanted) TFCE under each arrangement.
 
         Raises
         ------
@@ -95,7 +95,7 @@ class Sweep:
         rows = [slice(first, min(first + _BATCH, total)) for first in range(1, total, _BATCH)]
         processes = max(1, min(processes, len(rows)))
         shape = (processes, len(self._works), len(self._before))
-        # Anonymous shared memory: zeros that copies of the process count in.
+        # Anonymous shared memory, filled with zeros, in which the copies of this process count.
         counts = np.frombuffer(mmap.mmap(-1, 4 * int(np.prod(shape))), dtype=np.int32)
         counts = counts.reshape(shape)
         maxima = {measure: np.empty((shape[1], total - 1)) for measure in self._measures}
@@ -119,7 +119,8 @@ class Sweep:
     def _side_by_side(
         self, arrangements: Arrangements, rows: list[slice], counts: np.ndarray
     ) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
-        # Threads would wait for each other: a batch is thousands of calls of some microseconds.
+        # Processes, not threads: a batch is thousands of calls of a few microseconds, and threads
+        # would wait for each other.
         # ASSUME: a system that can copy a process (fork), as Linux and macOS can.
         context = multiprocessing.get_context("fork")
         numbers = context.SimpleQueue()
@@ -141,7 +142,7 @@ class Sweep:
                 raise
 
     def batch(self, arrangements: Arrangements, space: "_Workspace") -> dict[str, np.ndarray]:
-        """Try a batch of arrangements; give their maxima, shape (n_maps, n_arrangements)."""
+        """Run a batch of arrangements; return their maxima, shape (n_maps, n_arrangements) each."""
         statistic, n = self._statistic, len(arrangements)
         prepared = statistic.batch(arrangements)
         found = {measure: np.empty((len(self._works), n)) for measure in self._measures}
@@ -168,7 +169,7 @@ class Sweep:
         return found
 
     def _clusters(self, space: "_Workspace", n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Largest extent and mass of each arrangement, from the voxels that were listed."""
+        """Return the largest extent and mass of each arrangement, from the listed voxels."""
         starts = np.concatenate([[0], np.cumsum(space.count[:n])])
         listed = np.concatenate([space.listed[row, : space.count[row]] for row in range(n)])
         scores = np.concatenate([space.beyond[row, : space.count[row]] for row in range(n)])
@@ -180,7 +181,7 @@ class Sweep:
         return space.found_extent[:n], space.found_mass[:n]
 
 
-# What a copy of the process works on; set once, when it begins.
+# The data of a copy of the process; set once, when the copy starts.
 _own: dict[str, Any] = {}
 
 
@@ -191,7 +192,7 @@ def _begin(sweep: Sweep, arrangements: Arrangements, counts, numbers, parent: in
 
 
 def _end_with(parent: int) -> None:
-    """End this process when its parent is gone, were it killed without a word."""
+    """End this process when its parent is gone, even if the parent was killed without notice."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
@@ -202,12 +203,12 @@ def _do(part: slice) -> dict[str, np.ndarray]:
 
 
 class _Workspace:
-    """A process's memory, used again and again.
+    """The memory of one process, reused for every batch.
 
     Parameters
     ----------
     exceed : int32 ndarray, shape (n_maps, n_voxels)
-        Where it counts.
+        Array in which the process counts exceedances.
     enhancer : Enhancer or None
     """
 
@@ -217,7 +218,7 @@ class _Workspace:
         self.scores = np.empty(_BATCH * _BLOCK, dtype=np.float32)
         self.maximum = np.empty(_BATCH, dtype=np.float32)
         self.count = np.empty(_BATCH, dtype=np.int64)
-        # Only as much of these is ever touched, and so in memory, as there are voxels to list.
+        # Only the part that is filled with listed voxels takes up memory.
         self.listed = np.empty((_BATCH, n_voxels), dtype=np.int32)
         self.beyond = np.empty((_BATCH, n_voxels), dtype=np.float32)
         self.parent = np.full(n_voxels, -1, dtype=np.int32)
@@ -232,9 +233,9 @@ class _Workspace:
 
 @compiled
 def _tally(scores, margin, threshold, two_sided, first, exceed, maximum, listed, beyond, count):
-    """Compare a block of voxels with what was observed; list what is beyond the threshold."""
-    # Sizes of floats have the order of their bits, and the largest of many integers is found
-    # many at a time.
+    """Compare a block of voxels with the observed scores, and list those beyond the threshold."""
+    # Absolute values of floats have the same order as their bits read as integers, and the maximum
+    # of integers can be computed by vector instructions.
     bits = scores.view(np.int32)
     most = np.zeros(1, dtype=np.int32)
     for row in range(scores.shape[0]):

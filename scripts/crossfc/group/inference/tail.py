@@ -1,23 +1,26 @@
-"""Tail of the null: p smaller than the number of arrangements can show.
+"""Tail of the null distribution, for p smaller than the number of arrangements can show.
 
-What the largest null values exceed a threshold by is given a generalised Pareto distribution, and
-statistics that too few arrangements reach to be counted get their p from it (Knijnenburg et al.
-2009, Bioinformatics 25:i161; Winkler et al. 2016, NeuroImage 141:502).
+A generalised Pareto distribution is fitted to the excess of the largest null values over a
+threshold. If too few arrangements reach a statistic for counting, its p is taken from this
+distribution (Knijnenburg et al. 2009, Bioinformatics 25:i161; Winkler et al. 2016, NeuroImage
+141:502).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-_SHARE = 0.25  # of the null above the first threshold (both papers)
-_MOST = 250  # values above the first threshold, at most (Knijnenburg et al. 2009)
-_FEWEST = 60  # and above the last one; 240 permutations then leave decisions at 5 % to counting
-_DISTINCT = 6  # different values there must be among them
-_STEP = 10  # values given up where the tail does not fit (Knijnenburg et al. 2009)
+_SHARE = 0.25  # share of the null above the first threshold (both papers)
+_MOST = 250  # largest number of values above the first threshold (Knijnenburg et al. 2009)
+# Smallest number of values above a threshold. As 60 is a quarter of 240, a tail needs at least 240
+# permutations, and these decide at 5 % by counting.
+_FEWEST = 60
+_DISTINCT = 6  # smallest number of different values among them
+_STEP = 10  # values dropped at a time while the tail does not fit (Knijnenburg et al. 2009)
 _COUNTED = 10  # permutations that must reach a statistic for its p to be counted (ibid.)
 _ACCEPTED = 0.05  # goodness-of-fit p above which a tail fits (both papers)
 _LOWEST_SHAPE = -0.5  # the likelihood is irregular below (Smith 1985, Biometrika 72:67)
-# ASSUME: no p below one in a million; that far the tail has been measured.
+# ASSUME: no p below one in a million is given, as the tail was measured only down to there.
 _SMALLEST_P = 1e-6
 
 # Upper tail points of A² when shape and scale are estimated by maximum likelihood (Choulakian and
@@ -43,33 +46,33 @@ _POINTS = np.array(
 
 @dataclass(frozen=True)
 class Tail:
-    """Tail of a null distribution, or why there is none.
+    """Tail of a null distribution, or the reason why none was fitted.
 
     Attributes
     ----------
     fits : bool
-        False where all p stay as they were counted; the numbers are then NaN or 0.
+        If False, all p stay as they were counted, and the numbers below are NaN or 0.
     reason : str
-        Why none fits; empty if one does.
+        Why no tail fits; empty if one does.
     threshold : float
         Where the tail begins, on the scale of the null.
     shape, scale : float
-        Of the generalised Pareto distribution of the exceedances, by maximum likelihood. A tail
-        of negative shape has an end.
+        Parameters of the generalised Pareto distribution of the exceedances, by maximum
+        likelihood. A tail of negative shape ends at a finite value.
     share : float
-        Of the permutations beyond the threshold.
+        Share of the permutations beyond the threshold.
     n_exceedances : int
-        How many these are.
+        Number of the permutations beyond the threshold.
     goodness : float
-        p of the Anderson-Darling test, between 0.001 and 0.5 (that far goes the table).
+        p of the Anderson-Darling test, between 0.001 and 0.5 (the range of the table).
     n_arrangements : int
         Length of the null, identity included.
     smallest_p : float
-        None smaller is given.
+        Lower limit of all p that are given.
     half_step : float
-        0.5 where the null counts something, such as voxels, and 0 otherwise.
+        0.5 if the null holds whole numbers, such as counts of voxels; otherwise 0.
     posterior : Posterior or None
-        What p are computed from.
+        The distributions from which p is computed.
     """
 
     fits: bool = False
@@ -86,7 +89,7 @@ class Tail:
     posterior: "Posterior | None" = None
 
     def record(self) -> dict:
-        """Return what is worth writing down, as JSON takes it."""
+        """Return the numbers that go into the record, as JSON takes them."""
         if not self.fits:
             return {"fits": False, "reason": self.reason}
         names = ("threshold", "shape", "scale", "share", "n_exceedances", "goodness", "smallest_p")
@@ -96,23 +99,23 @@ class Tail:
 def fit_tail(null: np.ndarray, possible: int | None = None, copies: int = 1) -> Tail:
     """Fit a tail to the null maxima of an analysis.
 
-    The first threshold leaves the upper quarter of the permutations above it, or the largest 250
-    where these are fewer. It moves up by ten values until the Anderson-Darling test accepts the
-    fit (p > 0.05), as long as 60 are left, and 6 different ones among them.
+    The first threshold has a quarter of the permutations above it, but at most 250. It moves up by
+    ten values at a time until the Anderson-Darling test accepts the fit (p > 0.05), as long as 60
+    values, 6 of them different, are left above it.
 
     Parameters
     ----------
     null : ndarray, shape (n_arrangements,)
-        Largest statistic of each arrangement, identity first. The identity is left out, for it
-        is what will be tested. Whole numbers (such as voxels of a cluster) are taken as rounded,
-        and equal ones spread evenly over the unit that was rounded; they serve unless they are
-        too coarse for the test.
+        Largest statistic of each arrangement, identity first. The identity is left out of the
+        fit, as its statistic is the one to be tested. Whole numbers (such as voxels of a cluster)
+        are treated as rounded: equal ones are spread evenly over the interval that rounds to
+        them. If they are too coarse, no tail fits.
     possible : int, optional
-        How many arrangements there are. Where the null holds all of them, p is exact and no tail
-        is fitted; otherwise no p is smaller than one of them.
+        Number of arrangements that exist. If the null holds all of them, p is exact and no tail
+        is fitted; otherwise no p is smaller than ``copies / possible``.
     copies : int
-        How many of these give the observed statistic again, such as two for sign flips tested on
-        both sides; no p is smaller than their share.
+        Number of possible arrangements that give the observed statistic again, such as two for
+        sign flips tested on both sides.
 
     Returns
     -------
@@ -163,23 +166,24 @@ def fit_tail(null: np.ndarray, possible: int | None = None, copies: int = 1) -> 
 
 
 def tail_p(observed: np.ndarray, p: np.ndarray, tail: Tail) -> tuple[np.ndarray, np.ndarray]:
-    """Take the smallest p of an analysis from the tail.
+    """Replace the smallest p of an analysis by those of a fitted tail.
 
-    These are the p of statistics that fewer than ten permutations reach (Knijnenburg et al.
-    2009; PALM takes all below 0.10). Larger p stay as they were counted, so whether p is below
+    Replaced are the p of statistics that fewer than ten permutations reach (Knijnenburg et al.
+    2009; PALM replaces all below 0.10). Larger p stay as they were counted, so whether p is below
     0.05 never depends on the tail.
 
     p is averaged over all shapes and scales, weighted by their likelihood (the predictive
     distribution: Coles 2001, An Introduction to Statistical Modeling of Extreme Values, ch. 9).
-    The papers put the best shape and scale in the place of all. That gives false positives far
-    more often than p, because a fitted tail often ends too early: among null maxima over normal
-    voxels, p < 1e-5 came up 16 times too often with 1,000 permutations (maximum likelihood), 15
-    times with moments as in PALM, 22 with probability-weighted moments, and 5, 6 and 9 times with
-    5,000 permutations.
+    The two papers use the single best shape and scale instead. Small p then come up under the null
+    far more often than they should, because a fitted tail often ends too early: among null maxima
+    over normal voxels, p < 1e-5 came up 16 times too often with 1,000 permutations (maximum
+    likelihood), 15 times with moments as in PALM, 22 with probability-weighted moments, and 5, 6
+    and 9 times with 5,000 permutations.
 
-    Measured here on 500 nulls each of maxima over many normal, t (9 and 20 degrees of freedom)
-    and F voxels, and Gumbel maxima. Error: median, and 2.5 and 97.5 % over nulls, of log10 of the
-    p given over the true one. Excess: how often p came up under the null, over p.
+    The table gives what was measured here, on 500 nulls each of maxima over many normal, t (9 and
+    20 degrees of freedom) and F voxels, and of Gumbel maxima. Error is log10(given p / true p):
+    its median, and 2.5 and 97.5 % quantiles, over nulls. Excess is the frequency of such a p under
+    the null, divided by p.
 
     ======  ==================  =======  ==================  =======
     true p  error, 1,000 perm.  excess   error, 5,000 perm.  excess
@@ -190,23 +194,22 @@ def tail_p(observed: np.ndarray, p: np.ndarray, tail: Tail) -> tuple[np.ndarray,
     1e-6    +1.0 (-1.2, +2.1)   1.9-2.7  +0.8 (-0.9, +1.7)   0.8-1.3
     ======  ==================  =======  ==================  =======
 
-    So p is known to an order of magnitude or so, and is typically too large rather than too
-    small.
+    So p is accurate to about an order of magnitude, and is more often too large than too small.
 
     Parameters
     ----------
     observed : ndarray
         Statistics on the scale of the null (in absolute value if the null is).
     p : ndarray
-        In the shape of ``observed``: their p as counted, (1 + exceedances) / (1 + permutations).
+        Their p as counted, (1 + exceedances) / (1 + permutations), in the shape of ``observed``.
     tail : Tail
-        Of the same null.
+        Tail of the same null.
 
     Returns
     -------
     p : ndarray
-        Never 0: no smaller than ``tail.smallest_p``, and no larger than the next p that is
-        counted, so that a larger statistic never has a larger p.
+        In the shape of ``observed``. Never below ``tail.smallest_p``, and so never 0; never above
+        the next p that is counted, so that a larger statistic never has a larger p.
     extrapolated : bool ndarray
         True where p is from the tail.
     """
@@ -223,7 +226,7 @@ def tail_p(observed: np.ndarray, p: np.ndarray, tail: Tail) -> tuple[np.ndarray,
 
 @dataclass(frozen=True)
 class Posterior:
-    """Generalised Pareto distributions that may have made some exceedances.
+    """Generalised Pareto distributions that may have produced some exceedances, with their weights.
 
     With rate = shape / scale and total = Σ log(1 + rate · exceedance), the shape integrates out
     in closed form: given the rate, the survival function is
@@ -234,11 +237,11 @@ class Posterior:
     Attributes
     ----------
     n : int
-        How many exceedances.
+        Number of exceedances.
     rate, total, weight : ndarray, shape (n_rates,)
-        Weights sum to one.
+        The grid of rates, their totals and their posterior weights, which sum to one.
     shape, scale : float
-        The most likely ones.
+        The most likely shape and scale.
     """
 
     n: int
@@ -249,11 +252,11 @@ class Posterior:
     scale: float
 
     def survival(self, excess: np.ndarray) -> np.ndarray:
-        """Probability of exceeding the threshold by as much or more, given that it is exceeded."""
+        """Return the probability of an excess of ``excess`` or more, given any excess."""
         excess = np.maximum(excess, 0)
         survival = np.zeros(excess.shape)
         for rate, total, weight in zip(self.rate, self.total, self.weight, strict=True):
-            # At and beyond the end of a tail that has one, the logarithm is -inf and p is 0.
+            # At and beyond the end of a finite tail, the logarithm is -inf and p is 0.
             with np.errstate(divide="ignore"):
                 logarithm = np.log(np.maximum(1 + rate * excess, 0))
             survival += weight * (1 + logarithm / total) ** (1.0 - self.n)
@@ -261,24 +264,30 @@ class Posterior:
 
 
 def _spread(values: np.ndarray) -> np.ndarray:
-    """Spread equal whole numbers (sorted) evenly over what is rounded to them."""
+    """Spread equal whole numbers (sorted) evenly over the interval that rounds to them."""
     _, first, count = np.unique(values, return_index=True, return_counts=True)
     rank = np.arange(len(values)) - np.repeat(first, count)
     return values - 0.5 + (rank + 0.5) / np.repeat(count, count)
 
 
 def _posterior(excess: np.ndarray) -> Posterior | None:
-    """Weigh the generalised Pareto distributions; None if the likelihood grows below shape -1/2."""
+    """Weight the generalised Pareto distributions.
+
+    Returns
+    -------
+    Posterior or None
+        None if the likelihood still grows below shape -1/2.
+    """
     from scipy.optimize import minimize_scalar
 
     n, largest = len(excess), excess.max()
 
     def rate_and_total(place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        # From the rate of a tail that ends at the largest exceedance up to that of a very long one.
+        # From a tail that ends just beyond the largest exceedance to a very long one.
         rate = np.expm1(place) / largest
         return rate, np.log1p(np.multiply.outer(rate, excess)).sum(-1)
 
-    # An even number of places: none of them is 0, where rate and total are.
+    # The number of places is even, so none is 0, where rate and total would be 0.
     place = np.linspace(-12, 12, 800)
     rate, total = rate_and_total(place)
     regular = total > _LOWEST_SHAPE * n
@@ -297,7 +306,8 @@ def _posterior(excess: np.ndarray) -> Posterior | None:
     most_likely, its_total = rate_and_total(found.x)
     shape = its_total / n
     scale = shape / most_likely if most_likely else excess.mean()
-    # d rate / d place = exp(place) / largest makes a density over rates one over places.
+    # Multiplying by d rate / d place = exp(place) / largest turns the density over rates into one
+    # over places.
     log_weight = (n - 1) * np.log(rate / total) - total + place
     weight = np.exp(log_weight - log_weight.max())
     kept = weight > 1e-12
@@ -306,7 +316,7 @@ def _posterior(excess: np.ndarray) -> Posterior | None:
 
 
 def _goodness(excess: np.ndarray, posterior: Posterior) -> float:
-    """Anderson-Darling test of the most likely generalised Pareto distribution."""
+    """Test the most likely generalised Pareto distribution (Anderson-Darling); return p."""
     below, above = pareto_logs(excess / posterior.scale, posterior.shape)
     odd = 2 * np.arange(1, len(excess) + 1) - 1
     a_squared = -len(excess) - np.mean(odd * (below + above[::-1]))
@@ -315,20 +325,21 @@ def _goodness(excess: np.ndarray, posterior: Posterior) -> float:
 
 
 def pareto_logs(z: np.ndarray, shape: float) -> tuple[np.ndarray, np.ndarray]:
-    """Logarithms of the generalised Pareto distribution, of unit scale, below and above ``z``.
+    """Compute log-probabilities of the generalised Pareto distribution of unit scale.
 
-    As scipy.stats.genpareto, whose import takes as long as a small analysis.
+    Replaces scipy.stats.genpareto, whose import takes as long as a small analysis.
 
     Parameters
     ----------
-    z : (n,) float
-        Not negative.
+    z : ndarray, shape (n,)
+        Values in units of the scale, not negative.
     shape : float
-        Below 0 the distribution ends at -1 / shape.
+        If negative, the distribution ends at -1 / shape.
 
     Returns
     -------
-    below, above : (n,) float
+    below, above : ndarray, shape (n,)
+        Logarithms of the probabilities below and above ``z``.
     """
     from scipy.special import inv_boxcox, inv_boxcox1p, log1p
 

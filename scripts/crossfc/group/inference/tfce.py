@@ -2,20 +2,20 @@
 
 Smith and Nichols (2009, NeuroImage 44:83) give each voxel the integral, over all thresholds h up
 to its own height, of e(h)^E h^H, with e(h) the extent of the cluster that holds it at h. Most
-programs approximate it with a hundred thresholds or so. But extents change only at the heights of
-voxels, so the integral is a finite sum over the intervals between them,
+programs approximate the integral with about a hundred thresholds. But extents change only at the
+heights of voxels, so the integral is a finite sum over the intervals between these heights,
 
     sum of e^E (upper^(H + 1) - lower^(H + 1)) / (H + 1),
 
-and one sweep over the voxels from the highest to the lowest finds all extents: a voxel begins a
-cluster, joins one, or makes several into one (union-find). The order of voxels of the same height
-does not matter: between them lies an interval of width zero. So do eTFCE (Chen et al. 2026,
-arXiv:2603.03004) and the package `tfce` (Gaser), which gives the same maps to 4e-8 of their largest
-value (benchmarks/enhancement.py).
+and one sweep over the voxels from the highest to the lowest finds all extents: a voxel starts a
+cluster, joins one, or merges several (union-find). The order of voxels of equal height does not
+matter, as the interval between them has width zero. eTFCE (Chen et al. 2026, arXiv:2603.03004) and
+the package `tfce` (Gaser) compute the integral exactly, too; the maps of `tfce` agree with these
+to 4e-8 of their largest value (benchmarks/enhancement.py).
 
-Permutations need only the largest value of each map. All voxels that a cluster holds gain the
-same from then on, so it is enough to carry the largest gain of each cluster along. The values of
-all voxels, for the map as observed, follow from walking the sweep back.
+Permutations need only the largest value of each map. From any height downwards, all voxels of a
+cluster gain the same, so it is enough to keep the largest gain of each cluster. For the observed
+map, the values of all voxels are found by running the sweep backwards.
 """
 
 from typing import NamedTuple
@@ -26,15 +26,16 @@ from crossfc.compiled import compiled
 from crossfc.fault import Fault
 from crossfc.group.inference.cluster import steps
 
-# Voxels that one step of the sweep handles before the next step does: the first waits for
-# memory, the second is vector arithmetic, the third branches. Mixed, they hold each other up.
+# Number of voxels that each step of the sweep processes before the next step starts. The first
+# step waits for memory, the second is vector arithmetic, the third branches; mixed voxel by voxel,
+# they would slow each other down.
 _BLOCK = 512
 
 # Bits in a digit of the radix sort: three digits hold the 32 bits of a height.
 _DIGIT = 11
 _DIGITS = 1 << _DIGIT
 
-# A voxel and those around it are the bits of a number, in C order of the steps to them.
+# The 27 voxels of a neighbourhood are the bits of a number, in C order of the steps to them.
 _STEPS = [(i - 1, j - 1, k - 1) for i, j, k in np.ndindex(3, 3, 3)]
 
 
@@ -44,48 +45,49 @@ def _bits(chosen: list[tuple[int, int, int]]) -> int:
 
 _ITSELF = _bits([(0, 0, 0)])
 _FACES = _bits(steps(6))
-# Those that stay in the neighbourhood after a step up or down j or k.
+# Voxels that are still in the neighbourhood after a step up or down along j or k.
 _J_UP, _J_DOWN = (_bits([step for step in _STEPS if step[1] != end]) for end in (1, -1))
 _K_UP, _K_DOWN = (_bits([step for step in _STEPS if step[2] != end]) for end in (1, -1))
-# A de Bruijn sequence: times a power of two below 2^32, its bits 27 to 31 tell which power.
+# A de Bruijn sequence: multiplied by a power of two below 2^32, its bits 27 to 31 identify the
+# power.
 _DE_BRUIJN = 0x077CB531
 
 
 class _Geometry(NamedTuple):
-    """Where the voxels lie in a volume with empty margins, so that steps need no checks.
+    """Positions of the voxels in a volume with empty margins, so that steps need no bounds checks.
 
-    Its lines along k are filled up to whole words of 32 voxels.
+    The lines of the volume along k are padded to whole words of 32 voxels.
     """
 
     position: np.ndarray  # of each voxel in the volume
-    step: np.ndarray  # to the 27 of a neighbourhood, in the order of `_number`
+    step: np.ndarray  # to the 27 voxels of a neighbourhood, in the order of `_number`
     line: np.ndarray  # steps to the 9 lines of a neighbourhood, in words
     n_words: int
-    neighbours: int  # bits of a neighbourhood
+    neighbours: int  # bits of those that count as neighbours
     connectivity: int
 
 
 class Workspace(NamedTuple):
-    """A thread's memory, used again and again. Nothing in it outlives a map.
+    """The memory of one thread, reused for every map. Nothing in it is kept from map to map.
 
-    Indices are unsigned, for numba tests signed ones for being below zero.
+    Indices are unsigned, because numba checks signed ones for negative values.
     """
 
-    # Items: a height's bits, then the voxel's position.
+    # Sorted items: each holds the bits of a height, then the voxel's position.
     ordered: np.ndarray
     spare: np.ndarray
     count: np.ndarray
-    # By position: has the sweep passed it, and which cluster took it in.
+    # By position: whether the sweep has passed the voxel, and which cluster it joined.
     active: np.ndarray
     cluster: np.ndarray
-    # By cluster, in the order in which they began. Those that another one absorbed stay as they
-    # were then. `gain` is the largest of a voxel, down to the height `reached`, which is raised
-    # to the power H + 1; gains are divided by H + 1 in the end.
+    # By cluster, in the order in which clusters started. A cluster that was absorbed by another
+    # one keeps the values it had then. `gain` is the largest gain of any of its voxels, down to the
+    # height `reached`, which is stored to the power H + 1; gains are divided by H + 1 at the end.
     parent: np.ndarray
     extent: np.ndarray
     reached: np.ndarray
     gain: np.ndarray
-    # Absorptions in the order in which they happened: who, by whom, at which voxel.
+    # Absorptions in the order in which they happened: which cluster, by which, at which voxel.
     absorbed: np.ndarray
     absorbed_by: np.ndarray
     absorbed_at: np.ndarray
@@ -105,11 +107,11 @@ class Enhancer:
     mask : bool ndarray, shape (i, j, k)
         The search volume; its C order is the order of the voxels.
     connectivity : int
-        6, 18 or 26 neighbours make a cluster.
+        Neighbours of a voxel that can join its cluster: 6, 18 or 26.
     E, H : float
         Powers of extent and height, zero or more; the defaults are those of Smith and Nichols.
     two_sided : bool
-        Enhance voxels below zero too, apart from those above.
+        Also enhance voxels below zero, separately from those above.
 
     Raises
     ------
@@ -133,7 +135,7 @@ class Enhancer:
             raise Fault("the search volume for TFCE is empty; look at the coverage of the maps")
         places -= places.min(axis=0)
         n_i, n_j, n_k = places.max(axis=0) + 1
-        # One empty line or layer between two serves both.
+        # One empty line (or layer) is the margin of both its neighbours.
         words = (n_k + 32) // 32
         strides = np.array([(n_j + 1) * words * 32, words * 32, 1])
         step = np.zeros(32, dtype=np.int64)
@@ -152,7 +154,7 @@ class Enhancer:
         self._two_sided = bool(two_sided)
 
     def workspace(self) -> Workspace:
-        """Make room for one thread's sweeps."""
+        """Allocate the memory for the sweeps of one thread."""
         n_voxels, n_words = len(self._geometry.position), self._geometry.n_words
 
         def whole(size: int) -> np.ndarray:
@@ -184,15 +186,15 @@ class Enhancer:
     def largest(self, heights: np.ndarray, workspace: Workspace, out: np.ndarray) -> None:
         """Find the largest enhanced value of each of several maps.
 
-        Threads may run side by side, each with a workspace of its own.
+        Several threads may run at the same time, each with a workspace of its own.
 
         Parameters
         ----------
         heights : float32 ndarray, shape (n_maps, n_voxels)
-            The statistic, finite.
+            Heights of the statistic, finite.
         workspace : Workspace
         out : float64 ndarray, shape (n_maps,)
-            Largest value, in absolute value if two-sided, goes here.
+            Output: the largest value of each map, in absolute value if two-sided.
         """
         bits = self._heights_as_bits(heights, 2)
         _largest(bits, self._geometry, self._weight, self._power, self._two_sided, workspace, out)
@@ -203,12 +205,12 @@ class Enhancer:
         Parameters
         ----------
         heights : float32 ndarray, shape (n_voxels,)
-            The statistic, finite.
+            Heights of the statistic, finite.
 
         Returns
         -------
         float64 ndarray, shape (n_voxels,)
-            With the sign of the statistic; 0 below zero if one-sided.
+            Enhanced values with the sign of the statistic; if one-sided, 0 for negative heights.
         """
         bits, work = self._heights_as_bits(heights, 1), self.workspace()
         enhanced = np.zeros(work.cluster.size)
@@ -226,16 +228,17 @@ class Enhancer:
 
 @compiled
 def _number(bit):
-    """Number a step by its bit in a neighbourhood."""
+    """Return the number of a step from its bit in a neighbourhood."""
     return ((bit * _DE_BRUIJN) >> 27) & 31
 
 
 @compiled
 def _sort(heights, position, work):
-    """Order the voxels: those above zero by rising height, then those below by rising |height|.
+    """Sort the voxels: those above zero by rising height, then those below by rising |height|.
 
-    Returns the number of the former. The bits of positive numbers rise as the numbers do, and
-    the sign is the highest bit. An item is the height's bits, then the position.
+    Returns the number of voxels above zero. The bits of positive floats, read as integers, have
+    the same order as the floats, and the sign is the highest bit. An item is the height's bits,
+    then the position.
     """
     count, ordered, spare = work.count, work.ordered, work.spare
     count[:] = 0
@@ -273,9 +276,9 @@ def _place(item):
 
 @compiled
 def _sweep(first, last, geometry, weight, power, work):
-    """Sweep over the items from ``last - 1`` down to ``first``, which are of one sign.
+    """Sweep over the items from ``last - 1`` down to ``first``, all of one sign.
 
-    Returns the number of clusters that ever began, and of those that another one absorbed.
+    Returns the number of clusters that were started, and the number that were absorbed by others.
     """
     work.active[:] = 0
     clusters = absorbed = 0
@@ -290,10 +293,10 @@ def _sweep(first, last, geometry, weight, power, work):
 
 @compiled
 def _look(start, size, geometry, work):
-    """See which voxels around each one have been swept; mark it as swept.
+    """Find which voxels around each voxel of a block have been swept; mark each as swept itself.
 
-    A word of `active` holds the 32 voxels of a stretch of a line in bits 1 to 32, and in bits 0
-    and 33 the voxels before and behind it: a voxel and its neighbours on the line are in one word.
+    A word of `active` holds 32 consecutive voxels of a line in bits 1 to 32, and the voxels before
+    and after them in bits 0 and 33. So a voxel and its neighbours on the line are in one word.
     """
     active = work.active
     for turn in range(size):
@@ -312,11 +315,11 @@ def _look(start, size, geometry, work):
 
 @compiled
 def _choose(size, geometry, work):
-    """Choose as few as possible of the neighbours around a voxel such that every cluster is met.
+    """Choose as few neighbours of a voxel as possible so that every cluster around it is touched.
 
-    Neighbours that touch each other, directly or through others around the voxel, have been
-    joined already. The first and second choice, often the same, are steps by number; the voxel
-    itself is chosen where there is no neighbour. Further ones, rare, are bits.
+    Neighbours that touch each other, directly or through other voxels around this one, are already
+    in the same cluster. The first and second choice, often the same, are stored as numbers of
+    steps; a voxel without neighbours chooses itself. Further choices are rare and stored as bits.
     """
     connectivity = geometry.connectivity
     for turn in range(size):
@@ -339,7 +342,7 @@ def _choose(size, geometry, work):
 
 @compiled
 def _widen(voxels, connectivity):
-    """Add the neighbours of voxels in a neighbourhood."""
+    """Add, within a neighbourhood, all voxels that are neighbours of the given ones."""
     k = voxels | (voxels & _K_UP) << 1 | (voxels & _K_DOWN) >> 1
     if connectivity == 26:
         jk = k | (k & _J_UP) << 3 | (k & _J_DOWN) >> 3
@@ -367,13 +370,13 @@ def _raise(start, size, power, work):
 
 @compiled
 def _join(start, size, geometry, weight, work, clusters, absorbed):
-    """Let each voxel begin a cluster, and join the clusters that it touches to it."""
+    """Let each voxel start a cluster, and join the clusters that it touches to this one."""
     cluster, parent, extent = work.cluster, work.parent, work.extent
     reached, gain = work.reached, work.gain
     for turn in range(size):
         place = _place(work.ordered[start - turn])
         height = work.height[turn]
-        # Made in any case and overwritten if not needed: cheaper than a branch.
+        # The cluster is always made, and overwritten if not needed: this is faster than a branch.
         cluster[place] = clusters
         parent[clusters] = clusters
         extent[clusters] = 0
@@ -411,7 +414,7 @@ def _join(start, size, geometry, weight, work, clusters, absorbed):
 
 @compiled
 def _holder(place, number, geometry, work):
-    """Find the cluster that now holds the voxel one step away, and shorten the way there."""
+    """Find the cluster that now holds the voxel one step away, and shorten the path to it."""
     parent = work.parent
     cluster = work.cluster[np.uintp(place + geometry.step[number])]
     above = parent[cluster]
@@ -451,10 +454,10 @@ def _map(heights, geometry, weight, power, two_sided, work, enhanced):
 
 @compiled
 def _walk_back(first, last, weight, power, divisor, work, clusters, absorbed, enhanced):
-    """Undo a sweep from the lowest voxel up, and enhance each voxel where it leaves its cluster.
+    """Undo a sweep from the lowest voxel up; each voxel gets its value when it leaves its cluster.
 
-    The integral from zero up to where the walk is grows in `gain`, and a cluster that is set free
-    takes over that of the one that held it. So each voxel's value is a sum of positive parts.
+    `gain` holds the integral from zero to the current height. A cluster that separates from
+    another one starts with the other's integral. So each voxel's value is a sum of positive parts.
     """
     extent, reached, gain = work.extent, work.reached, work.gain
     for cluster in range(clusters):

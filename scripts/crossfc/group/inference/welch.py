@@ -1,4 +1,4 @@
-"""Welch's statistic: an effect where groups of people differ in variance."""
+"""Welch's statistic: the test of an effect where groups of people differ in variance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,17 +19,18 @@ class Welch(OwnVariance):
     G = c'ψ / √(c'(M'WM)⁻¹c) with ψ from ordinary least squares and W the inverse residual
     variance of each group (Winkler et al. 2014, eq. 3); for two groups and no covariates it is
     Welch's t. In an orthonormal basis of the model the groups' cross-products F add up to the
-    identity. A direction in which one of them is 1, and so all others are 0, is that group's
-    alone: its variance needs no inverse. What is left is shared by groups. For two groups both
-    cross-products are diagonal in one basis (λ and 1 - λ), so the inverse is a sum over its
-    columns; for more it is found by LDL' in each voxel.
+    identity. In some directions the cross-product of one group is 1 and all others are 0. Such a
+    direction belongs to that group alone, and its variance needs no inverse. All other directions
+    are shared by groups. For two groups, one basis makes both cross-products diagonal (λ and
+    1 - λ), so the inverse is a sum over its columns. For more groups it is computed by LDL' in
+    each voxel.
 
     Parameters
     ----------
     effect, nuisance : ndarray
         See `Student`.
     groups : sequence, shape (n_people,)
-        Label of each person's variance group, of any type, two levels or more.
+        Label of each person's variance group, of any type; at least two different ones.
 
     Attributes
     ----------
@@ -39,32 +40,33 @@ class Welch(OwnVariance):
     Raises
     ------
     Fault
-        See `Student`; also if there are no two groups, somebody has none, or a group is too
-        small to estimate its variance.
+        See `Student`; also if there are fewer than two groups, somebody has no group, or a group
+        is too small to estimate its variance.
 
     Notes
     -----
     Degrees of freedom are Satterthwaite's (1946, Biometrics Bull 2:110): V²/Σ(q²/ν), with V the
     variance of the effect, q the part of it that is due to a group, and ν the group's residual
-    degrees of freedom, the sum of its diagonal of the residual-forming matrix. q = s² ∂V/∂s², so
-    parts add up to V (Fai and Cornelius 1996, J Stat Comput Simul 54:363). For two groups and no
-    covariates they are Welch's.
+    degrees of freedom: the sum of the diagonal elements of the residual-forming matrix of its
+    people. q = s² ∂V/∂s², so the parts add up to V (Fai and Cornelius 1996, J Stat Comput Simul
+    54:363). For two groups and no covariates the result is Welch's.
 
-    Residual squares of a group below `FLOOR` of the whole count as rounding and are raised to
-    it, as observed and in arrangements alike, so that a group that does not vary gives a finite G.
+    If a group's residual sum of squares is below the share `FLOOR` of the total, it counts as
+    rounding and is raised to that share, for the observed data and the arrangements alike. So a
+    group that does not vary gives a finite G.
     """
 
-    # ASSUME: residual squares of a group are differences in single precision, so in groups of
-    # four or five equivalent arrangements agree to some 1e-5 of G only (1e-6 from ten on). The
-    # score is a square, so its tolerance is twice that of G.
+    # ASSUME: residual squares of a group are differences in single precision. So in groups of
+    # four or five people, equivalent arrangements agree only to about 1e-5 of G (to 1e-6 from ten
+    # people on). The score is a square, so its tolerance is twice that of G.
     tie = 1e-4
 
     def __init__(self, effect: np.ndarray, nuisance: np.ndarray, groups: Sequence) -> None:
         super().__init__(effect, nuisance)
         self.groups = _numbered(groups, len(self.effect))
         counts = np.bincount(self.groups)
-        # By rising size: the squares of the last group are 1 less the others', by which the
-        # largest group loses the least.
+        # Groups are sorted by size, smallest first. The squares of the last group are computed as
+        # 1 minus those of the others, which costs the largest group the least precision.
         order = np.argsort(counts, kind="stable")
         counts = counts[order]
         self._members = (self.groups[:, None] == order).astype(float)
@@ -77,7 +79,8 @@ class Welch(OwnVariance):
                 "add people or leave covariates out"
             )
         alone, owners, shared = _directions(self._cross)
-        # Fixed columns: the directions of one group each, then the shared ones group by group.
+        # Fixed columns: first the directions that belong to one group, then the shared ones, once
+        # for each group.
         turned = basis @ shared
         of_groups = [turned * self._members[:, [group]] for group in range(len(counts))]
         self._group_columns = np.column_stack([basis @ alone, *of_groups])
@@ -95,7 +98,7 @@ class Welch(OwnVariance):
         return np.column_stack([super().design, self.groups])
 
     def variance_groups(self) -> list[tuple[np.ndarray, float]]:
-        """Members (1 or 0 for everybody) and residual degrees of freedom of each group."""
+        """Return each group's members (1 or 0 for every person) and residual degrees of freedom."""
         return list(zip(self._members.T, self._group_df, strict=True))
 
     def group_variances(self, data: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -109,7 +112,7 @@ class Welch(OwnVariance):
         -------
         variances : float64 ndarray, shape (n_groups, n_voxels)
         df, counts : ndarray, shape (n_groups,)
-            Residual degrees of freedom and people of each group.
+            Residual degrees of freedom, and number of people, of each group.
         """
         variances = np.empty((len(self._group_df), data.shape[-1]))
         for part in chunks(data.shape):
@@ -119,12 +122,26 @@ class Welch(OwnVariance):
         return variances, self._group_df, self._members.sum(axis=0)
 
     def variance_alone(self) -> list[tuple[int, float]]:
-        """Return the groups' own shares of the effect's variance: group, factor of its variance."""
+        """Return the part of the effect's variance along directions that belong to one group.
+
+        Returns
+        -------
+        list of (int, float)
+            For each direction its group, and the factor of that group's variance.
+        """
         alone, owners, _ = self._shares
         return list(zip(owners, np.square(alone[0]), strict=True))
 
     def variance_shared(self) -> list[tuple[float, float]]:
-        """Return what two groups share: the first one's λ, and the factor of 1/(λ/v₁ + (1-λ)/v₂)."""
+        """Return the part of the effect's variance along shared directions, for two groups.
+
+        Returns
+        -------
+        list of (float, float)
+            For each direction λ of the first group, and the factor of 1/(λ/v₁ + (1-λ)/v₂).
+
+        A list of (λ of the first group, factor of 1/(λ/v₁ + (1-λ)/v₂)), one per direction.
+        """
         shared = self._shares[2]
         share = np.diag(shared.T @ self._cross[0] @ shared)
         return list(zip(share, np.square(shared[0]), strict=True))
@@ -157,9 +174,9 @@ class Welch(OwnVariance):
     def forming_threshold(self, p: float, two_sided: bool) -> float:
         from scipy.special import stdtrit
 
-        # ASSUME: the degrees of freedom vary over voxels and arrangements; one threshold is
-        # used everywhere, at the degrees of freedom of equal variances. It depends on the design
-        # only, so the corrected p values do not rest on it.
+        # ASSUME: the degrees of freedom vary over voxels and arrangements, but one threshold is
+        # used everywhere: the one at the degrees of freedom of equal variances. It depends only on
+        # the design, so corrected p values are valid with it.
         df = 1 / np.sum(np.square(self._cross[:, 0, 0]) / self._group_df)
         return float(-stdtrit(df, p / 2 if two_sided else p))
 
@@ -172,7 +189,7 @@ class Welch(OwnVariance):
 
     def scores(self, batch: "_Batch", work: np.ndarray, out: np.ndarray) -> None:
         squared = np.square(work)
-        if batch.squares is None:  # signs change no squares
+        if batch.squares is None:  # sign flips do not change squares
             squares = (batch.members @ squared)[None]
         else:
             squares = batch.squares(squared)
@@ -192,19 +209,20 @@ class Welch(OwnVariance):
 
 @dataclass
 class _Plan:
-    """The fixed numbers of a design, for the kernels.
+    """The fixed numbers of a design, for the compiled functions.
 
     Attributes
     ----------
     owners : int32 ndarray, shape (n_alone,)
-        Group of each direction that one group has alone.
+        Group of each direction that belongs to one group alone.
     contrast : float32 ndarray, shape (n_alone,)
-        The effect along them.
+        The effect along these directions.
     shared_contrast : float32 ndarray, shape (n_shared,)
         The effect along the shared directions; for more than two groups along the last only.
     cross : float32 ndarray, shape (n_groups, n_shared, n_shared)
         Each group's cross-products of the shared columns; diagonal for two groups.
     group_df : float32 ndarray, shape (n_groups,)
+        Residual degrees of freedom of each group.
     """
 
     owners: np.ndarray
@@ -230,7 +248,7 @@ def _listed(counts: np.ndarray) -> str:
 
 
 def _numbered(groups: Sequence, n_people: int) -> np.ndarray:
-    """Return the number of each person's group, in the order of the labels."""
+    """Number each person's group from 0, in the order of the labels."""
     groups = np.asarray(groups)
     if groups.shape != (n_people,):
         raise Fault(f"variance groups of shape {groups.shape} for {n_people} people; give one each")
@@ -246,7 +264,7 @@ def _numbered(groups: Sequence, n_people: int) -> np.ndarray:
 
 
 def _directions(cross: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Find the directions of the model that one group has alone, and those that are shared.
+    """Find the directions of the model that belong to one group alone, and those that are shared.
 
     Returns
     -------
@@ -263,7 +281,7 @@ def _directions(cross: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         alone.append(mine)
         owners += [group] * mine.shape[1]
     alone = np.column_stack(alone)
-    # What is not alone: the left singular vectors beyond the rank.
+    # The shared directions are orthogonal to the others: left singular vectors beyond the rank.
     shared = np.linalg.svd(alone, full_matrices=True)[0][:, alone.shape[1] :]
     if len(cross) == 2:
         shared = shared @ np.linalg.eigh(shared.T @ cross[0] @ shared)[1]
@@ -337,7 +355,8 @@ def _several(products, squares, owners, contrast, shared_contrast, cross, group_
     variance = np.empty(width, dtype=np.float32)
     factor = np.empty((n_shared, n_shared, width), dtype=np.float32)
     one, two = np.float32(1), np.float32(2)
-    # A group's residual square is at most 1, the whole, so no weight, and no pivot, is less.
+    # A group's residual sum of squares is at most 1, the total. So no weight, and no pivot, is
+    # below the smallest degrees of freedom.
     least = group_df.min()
     weights = np.zeros(n_groups, dtype=np.float32)
     for k in range(owners.size):
