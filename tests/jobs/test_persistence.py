@@ -77,3 +77,39 @@ def test_a_record_that_is_written_is_the_one_that_is_read(tmp_path, monkeypatch)
     assert write(3.0) == "made:1.0:3.0"
     store._delete_record(str(folder))
     assert store._identity(str(folder)).startswith("folder:")
+
+
+class Job:
+    """Parameters as Snakemake's jobs have them: made anew after a reset, when they are asked for."""
+
+    def __init__(self):
+        self._params, self._not_derived = None, None
+
+    def _expand(self):
+        named = {"scans": ["a.nii"], "task": "rest", "command": ["from", "output"]}
+        self._params, self._not_derived = named, [named["scans"], named["task"]]
+
+    @property
+    def params(self):
+        if self._params is None:
+            self._expand()
+        return self._params
+
+    @property
+    def non_derived_params(self):
+        if self._not_derived is None:
+            self._expand()
+        return self._not_derived
+
+    def reset(self):
+        self._params = None
+
+
+def test_parameters_by_name_are_the_same_at_another_attempt(tmp_path, monkeypatch):
+    """On a cluster, what a batch left is submitted again with more memory."""
+    monkeypatch.chdir(tmp_path)
+    store, job = Persistence(nolock=True), Job()
+    expected = {"scans": "['a.nii']", "task": "'rest'"}
+    assert store.parameters(job) == expected
+    job.reset()
+    assert store.parameters(job) == expected

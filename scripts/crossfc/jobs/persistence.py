@@ -198,10 +198,13 @@ class Persistence(FilePersistence):
         As in Snakemake itself, parameters that are derived from input, output, threads or
         resources are not recorded.
         """
+        # Asked for first: at another attempt Snakemake makes the values anew, and with them the list
+        # of those that are not derived, but only when the parameters themselves are asked for.
+        params = job.params
         kept = {id(value) for value in job.non_derived_params}
         texts = set(self._params(job))
         found = {}
-        for name, value in job.params.items():
+        for name, value in params.items():
             if id(value) in kept:
                 text = self.roots.in_text(str(self._serialize_param(value)))
                 if text in texts:
