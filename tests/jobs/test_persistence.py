@@ -80,7 +80,7 @@ def test_a_record_that_is_written_is_the_one_that_is_read(tmp_path, monkeypatch)
 
 
 class Job:
-    """Parameters as Snakemake's jobs have them: made anew after a reset, when they are asked for."""
+    """Parameters as Snakemake has them: made anew after a reset, when they are asked for."""
 
     def __init__(self):
         self._params, self._not_derived = None, None

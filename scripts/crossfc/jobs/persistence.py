@@ -198,8 +198,8 @@ class Persistence(FilePersistence):
         As in Snakemake itself, parameters that are derived from input, output, threads or
         resources are not recorded.
         """
-        # Asked for first: at another attempt Snakemake makes the values anew, and with them the list
-        # of those that are not derived, but only when the parameters themselves are asked for.
+        # Asked for first: at another attempt Snakemake makes the values anew, and with them the
+        # list of those that are not derived, but only when the parameters themselves are asked for.
         params = job.params
         kept = {id(value) for value in job.non_derived_params}
         texts = set(self._params(job))
