@@ -117,7 +117,8 @@ def test_one_bad_scan_stops_no_other_of_its_batch(interrupted):
     cluster, gone = interrupted.cluster, interrupted.folder / "gone.nii.gz"
     cluster.ask("scontrol", "update", f"partitionname={PARTITION}", "state=down")
     try:
-        process = interrupted.start("connectivity", *HASTE, "--retries", "1")
+        haste = [*HASTE, "--latency-wait", "5"]
+        process = interrupted.start("connectivity", *haste, "--retries", "1")
         wait_for(lambda: submissions(interrupted), 600, "the batch to be submitted")
         scans[5].rename(gone)
     finally:

@@ -13,6 +13,7 @@ import os
 import sys
 
 import snakemake.dag
+import snakemake.io
 from snakemake.exceptions import WorkflowError
 from snakemake.executors.local import Executor as LocalExecutor
 from snakemake.jobs import GroupJob
@@ -52,6 +53,20 @@ if not workflow.is_main_process:
 
 def tell(sentence):
     print(f"crossfc: {sentence}", file=sys.stderr, flush=True)
+
+
+if not workflow.is_main_process:
+    # A batch waits for all its inputs. If one stays away, Snakemake would end the whole batch, and
+    # without an error; the job that reads it fails by itself.
+    wait_for_all = snakemake.io.wait_for_files
+
+    async def wait_and_go_on(files, **options):
+        try:
+            await wait_for_all(files, **options)
+        except OSError as error:
+            tell(error)
+
+    snakemake.io.wait_for_files = wait_and_go_on
 
 
 executor = sys.modules.get("snakemake_executor_plugin_slurm")
