@@ -236,9 +236,14 @@ def test_job_that_goes_on_without_its_run_gives_no_result(tmp_path, root):
 
 def test_next_run_ends_the_jobs_of_a_dead_one(tmp_path, root, monkeypatch):
     started, job = begun(tmp_path, root, DEAF)
+    monkeypatch.chdir(tmp_path)
     assert job not in process.left_over()
     started.kill()
     started.wait(10)
+    # A run of another study, which may be on the node where SLURM still runs this one's batch.
+    (tmp_path / "another").mkdir()
+    monkeypatch.chdir(tmp_path / "another")
+    assert job not in process.left_over()
     monkeypatch.chdir(tmp_path)
     run.end_left_over()
     assert process.born(job) is None

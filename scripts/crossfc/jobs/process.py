@@ -114,7 +114,7 @@ def _parsed(text: str | bytes | None) -> dict[str, Any] | None:
 
 def starts_jobs() -> None:
     """Set the environment variable that tells jobs that this process started them."""
-    os.environ[STARTER] = json.dumps(identity())
+    os.environ[STARTER] = json.dumps(identity() | {"folder": os.getcwd()})
 
 
 def await_end(who: dict[str, Any]) -> bool:
@@ -142,7 +142,12 @@ def await_end(who: dict[str, Any]) -> bool:
 
 
 def left_over() -> list[int]:
-    """List the processes on this machine whose run is dead, with all their descendants."""
+    """List the processes on this machine that a dead run in this folder started.
+
+    With all their descendants. What runs of other studies have left is theirs to end: where SLURM
+    runs on this very machine, their batches go on.
+    """
+    here = os.getcwd()
     orphans = []
     known: dict[bytes, bool] = {}
     for process in _numbers():
@@ -156,7 +161,7 @@ def left_over() -> list[int]:
             if name == STARTER.encode() and process != os.getpid():
                 if text not in known:
                     who = _parsed(text)
-                    known[text] = bool(who and dead(who))
+                    known[text] = bool(who and who.get("folder", here) == here and dead(who))
                 if known[text]:
                     orphans.append(process)
     return sorted({*orphans, *descendants(orphans)})
