@@ -217,7 +217,7 @@ def test_people_on_another_grid_are_named_before_any_job(study):
     assert str(study.file("preproc_bold.nii.gz")) in line and "7×7×5 voxels of 3×3×3 mm" in line
 
 
-def test_an_unusable_repeat_is_passed_over_by_name(study):
+def test_an_unusable_repeat_is_passed_over_by_name(study, monkeypatch):
     study.write("sub-02_ses-a_task-rest_run-2")
     whole, repeat = study.scan("sub-02", "a"), study.scan("sub-02", "a", "_run-2")
     study.sessions.loc[study.sessions["scan"] == whole, "scan"] = f"{whole};{repeat}"
@@ -229,8 +229,13 @@ def test_an_unusable_repeat_is_passed_over_by_name(study):
     assert left["scan"] == repeat and "is truncated" in left["reason"]
     assert str(study.root) not in left["reason"]
     assert len(plan.connectivity.inputs("02", "a", "bold")) == 1
+    # A job that waited meanwhile takes what its run was planned with, or fails.
+    planned_with = plan.scans.repeats()
+    assert planned_with[whole] is None and "is truncated" in planned_with[repeat]
     cut(study.file("rest_space-*preproc_bold.nii.gz"))
     assert all("row 4: " in line for line in study.faults())
+    monkeypatch.setattr("crossfc.jobs.planned.repeats", lambda: planned_with)
+    assert study.plan().scans.used_scans("02", "a") == [whole]
 
 
 def test_a_missing_folder_is_one_sentence(study):

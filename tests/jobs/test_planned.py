@@ -42,7 +42,7 @@ def test_a_job_reads_what_the_run_was_planned_from(sheet, root, monkeypatch):
     monkeypatch.chdir(sheet.parent)
     before = sheet.read_bytes()
     with planned.reading(["sessions.tsv"]) as texts:
-        planned.save("run.plan", {"study": "demo", "limits": [0.5, None]}, texts)
+        planned.save("run.plan", {"study": "demo", "limits": [0.5, None]}, texts, {"a": "torn"})
     sheet.write_text("participant_id\tMADRS\nsub-01\t59\n")
     os.symlink(sheet, "other.tsv")
     program = """
@@ -52,7 +52,9 @@ from crossfc.trial.sheet import read_text
 config = {"sheets": {"sessions": "sessions.tsv"}, "strategies": "none.yaml"}
 found = provenance.sheet_contents(config)
 print([planned.config(), read_text("./sessions.tsv"), found, read_text("other.tsv")])
+assert planned.repeats() == {"a": "torn"}
 planned.disregard()
+assert planned.repeats() is None
 print(read_text("sessions.tsv"))
 """
     done = subprocess.run(

@@ -164,7 +164,8 @@ onstart:
     own = workflow.scheduler._executor
     queue, remote = queue_of(own), isinstance(own, RemoteExecutor)
     run.note(jobs=own.run_uuid if remote and not queue else None, queue=queue)
-    planned.save(run.plan_file(), as_given, plan.texts)
+    repeats = plan.scans.repeats() if plan.trial else {}
+    planned.save(run.plan_file(), as_given, plan.texts, repeats)
     logs_before.update(
         {
             path: state_of(path)

@@ -8,8 +8,9 @@ jobs read that.
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +57,20 @@ def content(path: str | Path) -> bytes | None:
     return _planned().get(os.path.abspath(path))
 
 
-def save(path: str | Path, config: dict[str, Any], texts: dict[str, bytes]) -> None:
+def save(
+    path: str | Path,
+    config: dict[str, Any],
+    texts: dict[str, bytes],
+    repeats: Mapping[str, str | None] | None = None,
+) -> None:
     """Save the configuration and the texts of a plan for the jobs that this process will start."""
     # With surrogateescape, bytes that are not valid UTF-8 are restored exactly.
     kept = {name: text.decode("utf-8", "surrogateescape") for name, text in texts.items()}
     temporary = Path(f"{path}.part")
-    temporary.write_text(json.dumps({"config": config, "texts": kept}), encoding="ascii")
+    content = {"config": config, "texts": kept, "repeats": dict(repeats or {})}
+    temporary.write_text(json.dumps(content), encoding="ascii")
     os.replace(temporary, path)
+    _read.cache_clear()
     os.environ[PLAN] = os.path.abspath(path)
 
 
@@ -70,6 +78,16 @@ def config() -> dict[str, Any] | None:
     """Return the configuration from which the run of this job was planned; None outside a job."""
     found = _kept()
     return found and found["config"]
+
+
+def repeats() -> dict[str, str | None] | None:
+    """Return why repeat runs are not used, as the run of this job was planned; None outside a job.
+
+    A repeat that goes missing while a job waits must not be passed over by the job alone: its
+    result would be of other scans than its record says.
+    """
+    found = _kept()
+    return found and found.get("repeats")
 
 
 def disregard() -> None:
@@ -92,7 +110,12 @@ def _kept() -> dict[str, Any] | None:
     if not path:
         return None
     try:
-        return json.loads(Path(path).read_text(encoding="ascii"))
+        return _read(path)
     except FileNotFoundError:
         # A later run has cleaned up after this one and will end its jobs.
         return None
+
+
+@lru_cache(maxsize=1)
+def _read(path: str) -> dict[str, Any]:
+    return json.loads(Path(path).read_text(encoding="ascii"))

@@ -7,6 +7,7 @@ from typing import Any
 from crossfc import content
 from crossfc.bids import label
 from crossfc.fault import Fault
+from crossfc.jobs import planned
 from crossfc.plan.study import Stage
 from crossfc.session import layout
 from crossfc.session.connectivity import match
@@ -94,6 +95,8 @@ class Scans(Stage):
 
     def _fault_of_repeat(self, session: Session, scan: str) -> str | None:
         """Describe the fault of a run if the session has other runs; None if it has no fault."""
+        if (as_planned := planned.repeats()) is not None:
+            return as_planned.get(scan)
         if self.study.given_derivatives and len(session.scans) > 1:
             fault = self.fault_of(scan)
             return None if fault is None else str(fault)
@@ -113,6 +116,15 @@ class Scans(Stage):
     @cached_property
     def _repeat_faults(self) -> dict[str, str | None]:
         return {}
+
+    def repeats(self) -> dict[str, str | None]:
+        """Return why each repeat run is not used; None for those that are used."""
+        return {
+            scan: self._fault_of_repeat(session, scan)
+            for session in self.study.sessions()
+            for scan in session.scans
+            if len(session.scans) > 1
+        }
 
     def runs(self) -> list[str]:
         """List the runs of all sessions that can be used (see `used_scans`)."""
