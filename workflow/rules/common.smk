@@ -114,13 +114,11 @@ def sound(check, function, *labels):
     """Return an input function for the files of one job; it first checks the files of all people.
 
     The check reads headers, so it is only made when the run is planned, not in every cluster job.
-    `check` may be a pair of a function and the names of the wildcards that it takes.
     """
-    check, asked = check if isinstance(check, tuple) else (check, ())
 
     def of_wildcards(wildcards):
         if workflow.is_main_process:
-            refused(check, *(wildcards[label] for label in asked))
+            refused(check)
         return refused_alone(function, *(wildcards[label] for label in labels))
 
     return of_wildcards

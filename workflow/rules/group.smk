@@ -11,11 +11,7 @@ rule pair_sessions:
     quality, which are listed."""
     input:
         sessions=on_sheets(lambda: plan.connectivity.folders()),
-        maps=sound(
-            (plan.group.require_sound_maps, ("pipeline",)),
-            plan.group.ready_maps,
-            "pipeline",
-        ),
+        maps=sound(plan.group.require_sound_maps, plan.group.ready_maps, "pipeline"),
         regions=lambda w: refused(plan.regions.files, [w.pipeline]),
     output:
         directory(plan.file("group", "{pipeline}", "pairs")),

@@ -44,18 +44,17 @@ elif workflow.remote_exec and os.environ.get("SLURM_RESTART_COUNT", "0") != "0":
         "crossfc: the node was lost or preempted; the rest is submitted anew"
     )
 
-if not workflow.is_main_process:
-    # A scan at fault must not stop the other jobs of its batch.
-    JobScheduler.keepgoing = property(
-        lambda scheduler: True, lambda scheduler, given: None
-    )
-
 
 def tell(sentence):
     print(f"crossfc: {sentence}", file=sys.stderr, flush=True)
 
 
 if not workflow.is_main_process:
+    # A scan at fault must not stop the other jobs of its batch.
+    JobScheduler.keepgoing = property(
+        lambda scheduler: True, lambda scheduler, given: None
+    )
+
     # A batch waits for all its inputs. If one stays away, Snakemake would end the whole batch, and
     # without an error; the job that reads it fails by itself.
     wait_for_all = snakemake.io.wait_for_files

@@ -5,6 +5,7 @@ They are validate, why, compare and reference.
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -103,9 +104,7 @@ def _validated(arguments: Sequence[str]) -> list[str]:
     else:
         lines += ["", "Nobody has scans under both treatments: the clinic alone can be analysed."]
     lines += [f"Scales: {', '.join(trial.scales) or 'none'}"]
-    jobs: dict[str, int] = {}
-    for job in workflow.dag.needrun_jobs(exclude_finished=False):
-        if job.rule.script:
-            jobs[job.rule.name] = jobs.get(job.rule.name, 0) + 1
+    needed = workflow.dag.needrun_jobs(exclude_finished=False)
+    jobs = Counter(job.rule.name for job in needed if job.rule.script)
     counted = ", ".join(f"{name} ({number})" for name, number in sorted(jobs.items()))
     return [*lines, "", f"Jobs that would run: {counted or 'none, all is up to date'}"]

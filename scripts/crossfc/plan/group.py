@@ -1,6 +1,7 @@
 """The group level: the analyses that are run, their people, and what each depends on."""
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 from crossfc import content
@@ -23,7 +24,6 @@ class Group(Stage):
         super().__init__(study)
         self._regions = regions
         self._people = people
-        self._checked_maps: list[str] | None = None
 
     def check(self) -> None:
         """Refuse an exchange of whole blocks without a column of blocks, and a missing atlas."""
@@ -71,7 +71,7 @@ class Group(Stage):
         raise_all(faults)
         return found
 
-    def require_sound_maps(self, pipeline: str) -> None:
+    def require_sound_maps(self) -> None:
         """Refuse ready maps that cannot be analysed, before any job runs.
 
         Headers, sizes and grids of all maps are checked once, and the values of the first person's
@@ -83,18 +83,17 @@ class Group(Stage):
             With one sentence per cause.
         """
         if self.study.entry == "maps":
-            raise_all(self._faults_of_maps(pipeline))
+            raise_all(self._faults_of_maps)
 
-    def _faults_of_maps(self, pipeline: str) -> list[str]:
-        if self._checked_maps is None:
-            from crossfc.group.design import kind
+    @cached_property
+    def _faults_of_maps(self) -> list[str]:
+        from crossfc.group.design import kind
 
-            paths, maps = self.ready_maps(pipeline), self.config["maps"]
-            first = paths[: len(paths) // max(len(self.study.paired()), 1)]
-            self._checked_maps = kind.faults_of_maps(
-                paths, first, maps["kind"], maps["accept_unoriented"], maps["zero_is_missing"]
-            )
-        return self._checked_maps
+        paths, maps = self.ready_maps(self.study.primary), self.config["maps"]
+        first = paths[: len(paths) // max(len(self.study.paired()), 1)]
+        return kind.faults_of_maps(
+            paths, first, maps["kind"], maps["accept_unoriented"], maps["zero_is_missing"]
+        )
 
     def pairs_with_edges(self, pipeline: str) -> str:
         """Return the folder of a pipeline's pairs, for jobs that need the edges of every session.
