@@ -22,6 +22,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "scripts")]
 from crossfc.clinic.mixed import reml, reml_by_group, rotated  # noqa: E402
 from crossfc.group.design.arrangement import shuffles, sign_flips  # noqa: E402
 from crossfc.group.design.contrast import seed_contrasts  # noqa: E402
+from crossfc.group.inference.hall import Hall  # noqa: E402
 from crossfc.group.inference.hotelling import Hotelling  # noqa: E402
 from crossfc.group.inference.permutation import infer  # noqa: E402
 from crossfc.group.inference.skewness import skewness  # noqa: E402
@@ -144,17 +145,25 @@ GROUPS = {
     "smaller group skewed (1.5), twice as much": lambda rng, a, b: np.concatenate(
         [noise(rng, a), 2 * noise(rng, b, 1.5)]
     ),
+    "larger group skewed (1.5), twice as much": lambda rng, a, b: np.concatenate(
+        [2 * noise(rng, a, 1.5), noise(rng, b)]
+    ),
+    "both groups skewed (1.5)": lambda rng, a, b: noise(rng, a + b, 1.5),
 }
 
 
 def groups(rng: np.random.Generator, sizes: tuple[int, int], scenario: Callable) -> dict:
-    """Compare two groups as `group_by_drug` does (not changed)."""
+    """Compare two groups by Welch's statistic, and by Hall's, which `group_by_drug` uses."""
     n = sum(sizes)
     second = np.arange(n) >= sizes[0]
     code = np.where(np.arange(n) % 2, 1.0, -1.0)
-    statistic = Welch(np.where(second, -0.5, 0.5), np.column_stack([np.ones(n), code]), second)
+    model = np.where(second, -0.5, 0.5), np.column_stack([np.ones(n), code]), second
     arrangements = sign_flips(n, PERMUTATIONS, int(rng.integers(2**31)))
-    return {"Welch, sign flips": tested([scenario(rng, *sizes)], statistic, arrangements)}
+    maps = [scenario(rng, *sizes)]
+    return {
+        "before: Welch, sign flips": tested(maps, Welch(*model), arrangements),
+        "now: Hall, sign flips": tested(maps, Hall(*model), arrangements),
+    }
 
 
 def seeds(rng: np.random.Generator, n: int, scenario: Callable) -> dict[str, tuple]:

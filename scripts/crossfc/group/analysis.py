@@ -29,6 +29,7 @@ from crossfc.group.findings.finding import Analysed, Findings, Sessions, finding
 from crossfc.group.findings.record import estimated, not_estimated
 from crossfc.group.findings.region import Atlas
 from crossfc.group.inference.effect import hedges_g, hedges_g_welch, partial_r_squared
+from crossfc.group.inference.hall import Hall
 from crossfc.group.inference.hotelling import Hotelling
 from crossfc.group.inference.permutation import Inference, infer
 from crossfc.group.inference.skewness import skewness
@@ -219,7 +220,7 @@ def _statistic(asked: Question, design: Model, n_seeds: int) -> Student:
         if asked.kind in questions.BETWEEN_SEEDS:
             return Hotelling(design.effect, design.nuisance, n_seeds - 1)
         if design.second is not None:
-            return Welch(design.effect, design.nuisance, design.second)
+            return Hall(design.effect, design.nuisance, design.second)
         if asked.kind == questions.CHANGE:
             return Slope(design.effect, design.nuisance)
         return Student(design.effect, design.nuisance)

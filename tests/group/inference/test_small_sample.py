@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from crossfc.group.design.arrangement import flips_and_shuffles, shuffles, sign_flips
 from crossfc.group.inference.fisher import Fisher
+from crossfc.group.inference.hall import Hall
 from crossfc.group.inference.hotelling import Hotelling
 from crossfc.group.inference.permutation import infer
 from crossfc.group.inference.slope import Slope
@@ -65,6 +66,7 @@ def designs():
         "re-randomisation": Student(order6, np.ones((6, 1))),
         "two samples": Student(two8, ones8),
         "Welch": Welch(two8, ones8, two8 < 0),
+        "Hall": Hall(two8, ones8, two8 < 0),
         "slope on mirrored scores": Student(mirrored, np.ones((6, 1))),
     }
     cases = {name: (one, shuffles(one.design, 5000, 0), 2) for name, one in drawn.items()}
@@ -80,6 +82,7 @@ def designs():
     cases["flips and shuffles"] = (slope, flips_and_shuffles(slope.design, 5000, 0), 2)
     welch = Welch(two8, both, two8 < 0)
     cases["Welch flipped"] = (welch, sign_flips(8, 5000, 0), 2)
+    cases["Hall flipped"] = (Hall(two8, both, two8 < 0), sign_flips(8, 5000, 0), 2)
     score = np.array([0.3, -1.2, 0.4, 1.9, -0.6, 0.1, 2.2, -0.9])
     slope = Slope(score, both)
     cases["slope flipped"] = (slope, sign_flips(8, 5000, 0), 2)
@@ -161,7 +164,15 @@ def test_a_tail_ends_at_the_share_of_what_is_alike():
 
 
 @pytest.mark.parametrize(
-    "name", ["Welch flipped", "F flipped", "Hotelling flipped", "two samples", "slope flipped"]
+    "name",
+    [
+        "Welch flipped",
+        "Hall flipped",
+        "F flipped",
+        "Hotelling flipped",
+        "two samples",
+        "slope flipped",
+    ],
 )
 def test_the_observed_statistic_is_the_same_in_both_precisions(name):
     statistic, _, _ = designs()[name]

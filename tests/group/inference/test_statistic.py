@@ -13,6 +13,7 @@ from statsmodels.stats.multivariate import test_mvmean_2indep as two_means_of_se
 from crossfc.fault import Fault
 from crossfc.group.design.arrangement import flips_and_shuffles, shuffles, sign_flips
 from crossfc.group.inference.fisher import Fisher
+from crossfc.group.inference.hall import Hall
 from crossfc.group.inference.hotelling import Hotelling
 from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.statistic import Student
@@ -112,6 +113,10 @@ STATISTICS = {
     "slope of groups": lambda groups, others: Slope(groups[:, 1], others),
     "F of groups": lambda groups, others: Fisher(groups[:, 1:], others),
     "G of two groups": lambda groups, others: Welch(groups[:, 1], others, groups[:, 1]),
+    "Hall's of two groups": lambda groups, others: Hall(groups[:, 1], others, groups[:, 1]),
+    "Hall's of a slope": lambda groups, others: Hall(
+        np.arange(len(groups)) - 20.0, np.column_stack([groups[:, 2], others]), groups[:, 2]
+    ),
     "G of three groups": lambda groups, others: Welch(
         groups[:, 1], np.column_stack([groups[:, 2], others]), groups.argmax(axis=1)
     ),

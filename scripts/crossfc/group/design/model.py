@@ -118,10 +118,11 @@ def model(
     varies more (24 against 17 people, standard deviations 1 and 2: 13 % family-wise error instead
     of 5 %, 28 % for Hotelling's T²; flips: 3 and 5 %). Flips assume symmetric errors, and a
     difference of two sessions of the same person is symmetric whenever the sessions are
-    exchangeable. Slopes on a change of score are tested by sign flips too, because flips keep each
-    person's variance together with their score: where the variance grows with the score's change,
-    shuffles found a slope in 23 to 40 % of null studies even with a standard error that allows for
-    it, flips in 6 to 7 % (docs/statistics.md). Carry-over is tested by shuffles.
+    exchangeable. Hall's statistic allows for what skewness there is. Slopes on a change of score
+    are tested by sign flips too, because flips keep each person's variance together with their
+    score: where the variance grows with the score's change, shuffles found a slope in 23 to 40 % of
+    null studies even with a standard error that allows for it, flips in 6 to 7 %
+    (docs/statistics.md). Carry-over is tested by shuffles.
 
     Means of a group. A mean can also be tested by the trial's own randomisation (Fisher's
     randomisation test). If the drug changes nothing in anybody, a person's period difference,

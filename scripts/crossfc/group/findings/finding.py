@@ -104,7 +104,7 @@ class Analysed:
 
     Attributes
     ----------
-    statistic : Student, Welch or Hotelling
+    statistic : Student, Slope, Hall or Hotelling
     maps : sequence of array
         The data of each map; see `crossfc.group.inference.permutation.infer`.
     rows : int ndarray

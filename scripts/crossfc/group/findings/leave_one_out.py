@@ -19,6 +19,7 @@ import numpy as np
 
 from crossfc.fault import Fault
 from crossfc.group.inference.cluster import label
+from crossfc.group.inference.hall import Hall, corrected
 from crossfc.group.inference.hotelling import Hotelling
 from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.statistic import FLOOR, Student, chunks
@@ -31,7 +32,7 @@ class Others:
 
     Attributes
     ----------
-    statistic : Student, Slope, Welch or Hotelling
+    statistic : Student, Slope, Welch, Hall or Hotelling
     values : float64 ndarray, shape (n_voxels,)
         The statistic's map, equal to the one of its ``fit``.
     effect : float64 ndarray, shape (n_measures, n_voxels)
@@ -86,7 +87,7 @@ class LeaveOneOut:
 
     Parameters
     ----------
-    statistic : Student, Slope, Welch or Hotelling
+    statistic : Student, Slope, Welch, Hall or Hotelling
         The statistic of all people.
     data : array, shape (n_people, n_voxels) or (n_people, n_measures, n_voxels)
         Only ``shape``, ``[..., part]`` and ``[person]`` are used, so it may be a file on disk.
@@ -153,7 +154,11 @@ class LeaveOneOut:
         if isinstance(others, Hotelling):
             values = explained * others.df_error / others.measures
         elif isinstance(others, Welch):
-            values = effect[0] / self._welch_error(others, person, error[0] / room, explained)
+            standard_error = self._welch_error(others, person, error[0] / room, explained)
+            values = effect[0] / standard_error
+            if isinstance(others, Hall):
+                cumulant = self._third_cumulant(others, person)
+                values = corrected(values, cumulant / standard_error**3)
         elif isinstance(others, Slope):
             squares = share / self._precision[0, 0] * (1 + explained)
             values = effect[0] / self._slope_error(others, person, squares)
@@ -183,19 +188,30 @@ class LeaveOneOut:
         inverse = 1 / (np.outer(shares, weight[0]) + np.outer(1 - shares, weight[1]))
         return np.sqrt(np.square(basis[0]) @ inverse)
 
+    def _residuals(self, person) -> Iterator[tuple[slice, np.ndarray]]:
+        """Compute the residuals of everybody but one person, some voxels at a time."""
+        keep = np.arange(len(self._model)) != person
+        pull = self._inverse @ self._model[person]
+        room = 1 - self._model[person] @ pull
+        for part in chunks(self._data.shape):
+            y = np.asarray(self._data[..., part], dtype=float)
+            rest = y - self._model @ self._coefficients[:, 0, part]
+            yield part, rest[keep] + np.outer(self._model[keep] @ pull, rest[person] / room)
+
+    def _third_cumulant(self, others, person) -> np.ndarray:
+        """Compute the third cumulant of the others' effect, per unit of the effect column."""
+        cumulant = np.empty(len(self._flat))
+        for part, rest in self._residuals(person):
+            cumulant[part] = others.third_cumulant(rest)
+        return cumulant * others.effect_variance**1.5
+
     def _slope_error(self, others, person, squares) -> np.ndarray:
         """Compute the robust standard error of the others' slope from their residuals.
 
         ``squares`` is the sum of squares of the others' residuals on the nuisance alone.
         """
-        keep = np.arange(len(self._model)) != person
-        pull = self._inverse @ self._model[person]
-        room = 1 - self._model[person] @ pull
         variance = np.empty(len(squares))
-        for part in chunks(self._data.shape):
-            y = np.asarray(self._data[..., part], dtype=float)
-            rest = y - self._model @ self._coefficients[:, 0, part]
-            rest = rest[keep] + np.outer(self._model[keep] @ pull, rest[person] / room)
+        for part, rest in self._residuals(person):
             variance[part] = others.weights @ np.square(rest)
         least = np.where(self._flat | (squares <= 0), 1, others.floor * squares)
         return np.sqrt(np.maximum(variance, least) * others.effect_variance)
@@ -265,7 +281,7 @@ def _others(statistic: Student, person: int) -> Student:
     keep = np.arange(len(statistic.effect)) != person
     columns = statistic.effect[keep], statistic.nuisance[keep]
     if isinstance(statistic, Welch):
-        return Welch(*columns, statistic.groups[keep])
+        return type(statistic)(*columns, statistic.groups[keep])
     if isinstance(statistic, Hotelling):
         return Hotelling(*columns, statistic.measures)
     if isinstance(statistic, Slope):
@@ -280,7 +296,7 @@ def without_each(
 
     Parameters
     ----------
-    statistic : Student, Slope, Welch or Hotelling
+    statistic : Student, Slope, Welch, Hall or Hotelling
         The statistic of all people.
     values : ndarray, shape (n_people, n_clusters) or (n_people, n_measures, n_clusters)
         One value per person (and measure), such as the mean in each cluster of the whole sample.
@@ -319,7 +335,7 @@ def effect_of(statistic: Student, values: np.ndarray) -> float:
 
     Parameters
     ----------
-    statistic : Student, Slope, Welch or Hotelling
+    statistic : Student, Slope, Welch, Hall or Hotelling
     values : ndarray, shape (n_people,)
         NaN for people without a value, who are left out.
 

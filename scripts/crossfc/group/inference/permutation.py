@@ -132,7 +132,7 @@ def infer(
     ----------
     maps : sequence of array, each (n_people, n_voxels) or (n_people, n_measures, n_voxels)
         One per seed. Only ``shape`` and ``[..., part]`` are used, so they may be files on disk.
-    statistic : Student, Slope, Welch, Fisher or Hotelling
+    statistic : Student, Slope, Welch, Hall, Fisher or Hotelling
     arrangements : Arrangements
         Arrangements of the people, in the order of the data.
     mask : bool ndarray, shape (i, j, k)
@@ -311,7 +311,7 @@ def copies(statistic: Student, arrangements: Arrangements, two_sided: bool) -> i
 
     Parameters
     ----------
-    statistic : Student, Slope, Welch, Fisher or Hotelling
+    statistic : Student, Slope, Welch, Hall, Fisher or Hotelling
     arrangements : Arrangements
         If they are exhaustive, all are examined. If they are random, only the mirror image is
         counted: all signs reversed, or, if the model has only a mean beside a contrast of two

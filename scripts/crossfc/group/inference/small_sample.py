@@ -12,6 +12,7 @@ import numpy as np
 from crossfc.compiled import compiled
 from crossfc.group.design.arrangement import SHUFFLES, Arrangements
 from crossfc.group.inference.fisher import Fisher
+from crossfc.group.inference.hall import Hall, corrected
 from crossfc.group.inference.hotelling import Hotelling
 from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.statistic import FLOOR, Fit, Student
@@ -48,7 +49,7 @@ class SmallSample:
 
     Parameters
     ----------
-    statistic : Student, Slope, Welch, Fisher or Hotelling
+    statistic : Student, Slope, Welch, Hall, Fisher or Hotelling
         See `precise`.
     """
 
@@ -116,7 +117,11 @@ class SmallSample:
         products = (batch.reshape(-1, len(flat)) @ flat).reshape(*batch.shape[:2], -1)
         effect, rest = products[:, : self._n_effect], products[:, self._n_effect :]
         if isinstance(statistic, Welch):
-            out[:] = effect[:, 0] / np.sqrt(self._welch_variance(rest))
+            variance = self._welch_variance(rest)
+            t = effect[:, 0] / np.sqrt(variance)
+            if isinstance(statistic, Hall):
+                t = corrected(t, statistic.third_cumulant(rest) / variance**1.5)
+            out[:] = t
         elif isinstance(statistic, Slope):
             variance = np.einsum("n,anv->av", statistic.weights, np.square(rest))
             out[:] = effect[:, 0] / np.sqrt(np.maximum(variance, statistic.floor))

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from crossfc.compiled import compiled
 from crossfc.fault import Fault
 from crossfc.group.design.arrangement import Arrangements
 from crossfc.group.inference.product import Products
 from crossfc.group.inference.statistic import FLOOR, Fit, OwnVariance, chunks
+from crossfc.group.inference.welch_kernel import welch_of_several, welch_of_two
 
 
 class Welch(OwnVariance):
@@ -85,12 +85,12 @@ class Welch(OwnVariance):
         of_groups = [turned * self._members[:, [group]] for group in range(len(counts))]
         self._group_columns = np.column_stack([basis @ alone, *of_groups])
         self._shares = alone, owners, shared
-        self._plan = _Plan(
+        self._plan = Design(
             owners=owners,
-            contrast=_single(alone[0]),
-            shared_contrast=_single(shared[0]),
-            cross=_single(shared.T @ self._cross @ shared),
-            group_df=_single(self._group_df),
+            contrast=single(alone[0]),
+            shared_contrast=single(shared[0]),
+            cross=single(shared.T @ self._cross @ shared),
+            group_df=single(self._group_df),
         )
 
     @property
@@ -164,12 +164,17 @@ class Welch(OwnVariance):
             parts = weight * np.einsum("vi,gij,vj->gv", solved, self._cross, solved, optimize=True)
             variance = parts.sum(axis=0)
             error = np.sqrt(variance)
-            fit.statistic[part] = np.where(flat, 0, coefficient[0] / error)
+            told = self._corrected(coefficient[0] / error, variance, rest)
+            fit.statistic[part] = np.where(flat, 0, told)
             fit.standard_error[part] = np.where(flat, 0, error / self._length)
             spread = np.square(parts / variance) / self._group_df[:, None]
             fit.degrees_of_freedom[part] = 1 / spread.sum(axis=0)
         fit.score[:] = self.to_score(fit.statistic)
         return fit
+
+    def _corrected(self, t: np.ndarray, variance: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        """Return the statistic from Welch's t, the effect's variance and everybody's residuals."""
+        return t
 
     def forming_threshold(self, p: float, two_sided: bool) -> float:
         from scipy.special import stdtrit
@@ -180,24 +185,19 @@ class Welch(OwnVariance):
         df = 1 / np.sum(np.square(self._cross[:, 0, 0]) / self._group_df)
         return float(-stdtrit(df, p / 2 if two_sided else p))
 
-    def batch(self, arrangements: Arrangements) -> "_Batch":
+    def batch(self, arrangements: Arrangements) -> "WelchBatch":
         members = self._members[:, :-1]
         squares = None
         if arrangements.order is not None:
             squares = Products(members, replace(arrangements, signs=None))
-        return _Batch(Products(self._group_columns, arrangements), squares, _single(members.T))
+        return WelchBatch(Products(self._group_columns, arrangements), squares, single(members.T))
 
-    def scores(self, batch: "_Batch", work: np.ndarray, out: np.ndarray) -> None:
-        squared = np.square(work)
-        if batch.squares is None:  # sign flips do not change squares
-            squares = (batch.members @ squared)[None]
-        else:
-            squares = batch.squares(squared)
+    def scores(self, batch: "WelchBatch", work: np.ndarray, out: np.ndarray) -> None:
         plan = self._plan
-        kernel = _two if len(self._group_df) == 2 else _several
+        kernel = welch_of_two if len(self._group_df) == 2 else welch_of_several
         kernel(
             batch.products(work),
-            squares,
+            batch.squares_of(np.square(work)),
             plan.owners,
             plan.contrast,
             plan.shared_contrast,
@@ -208,7 +208,7 @@ class Welch(OwnVariance):
 
 
 @dataclass
-class _Plan:
+class Design:
     """The fixed numbers of a design, for the compiled functions.
 
     Attributes
@@ -233,13 +233,22 @@ class _Plan:
 
 
 @dataclass
-class _Batch:
+class WelchBatch:
+    """A batch of arrangements; see `Welch.batch`."""
+
     products: Products
     squares: Products | None
     members: np.ndarray
 
+    def squares_of(self, squared: np.ndarray) -> np.ndarray:
+        """Sum squared data over each group but the last; see `welch_kernel`."""
+        if self.squares is None:  # sign flips do not change squares
+            return (self.members @ squared)[None]
+        return self.squares(squared)
 
-def _single(values: np.ndarray) -> np.ndarray:
+
+def single(values: np.ndarray) -> np.ndarray:
+    """Return an array in single precision, contiguous."""
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
@@ -291,158 +300,3 @@ def _directions(cross: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         shared = shared @ first[:, ::-1]
     alone, shared = (np.where(np.abs(of) < 1e-12, 0, of) for of in (alone, shared))
     return alone, np.array(owners, dtype=np.int32), shared
-
-
-@compiled
-def _two(products, squares, owners, contrast, shared_contrast, cross, group_df, out):
-    width = out.shape[1]
-    rest = np.empty((2, width), dtype=np.float32)
-    variance = np.empty(width, dtype=np.float32)
-    first, second = rest[0], rest[1]
-    one, two = np.float32(1), np.float32(2)
-    weights = np.zeros(2, dtype=np.float32)
-    for k in range(owners.size):
-        weights[owners[k]] += contrast[k] * contrast[k]
-    for row in range(out.shape[0]):
-        of_first = squares[row if squares.shape[0] > 1 else 0, 0]
-        effect = out[row]
-        for voxel in range(width):
-            first[voxel] = of_first[voxel]
-            second[voxel] = one - of_first[voxel]
-            effect[voxel] = np.float32(0)
-        for k in range(owners.size):
-            left = rest[owners[k]]
-            along = products[row, k]
-            weight = contrast[k]
-            for voxel in range(width):
-                left[voxel] -= along[voxel] * along[voxel]
-                effect[voxel] += weight * along[voxel]
-        for k in range(shared_contrast.size):
-            here = products[row, owners.size + k]
-            there = products[row, owners.size + shared_contrast.size + k]
-            share = cross[0, k, k]
-            weight = shared_contrast[k]
-            for voxel in range(width):
-                both = here[voxel] + there[voxel]
-                first[voxel] += both * (share * both - two * here[voxel])
-                second[voxel] += both * ((one - share) * both - two * there[voxel])
-                effect[voxel] += weight * both
-        for voxel in range(width):
-            first[voxel] = max(first[voxel], FLOOR) / group_df[0]
-            second[voxel] = max(second[voxel], FLOOR) / group_df[1]
-            variance[voxel] = weights[0] * first[voxel] + weights[1] * second[voxel]
-        for k in range(shared_contrast.size):
-            share = cross[0, k, k]
-            weight = shared_contrast[k] * shared_contrast[k]
-            if weight > 0:
-                for voxel in range(width):
-                    variance[voxel] += (
-                        weight
-                        * first[voxel]
-                        * second[voxel]
-                        / (share * second[voxel] + (one - share) * first[voxel])
-                    )
-        for voxel in range(width):
-            effect[voxel] *= abs(effect[voxel]) / variance[voxel]
-
-
-@compiled
-def _several(products, squares, owners, contrast, shared_contrast, cross, group_df, out):
-    width, n_groups, n_shared = out.shape[1], group_df.size, shared_contrast.size
-    rest = np.empty((n_groups, width), dtype=np.float32)
-    whole = np.empty((n_shared, width), dtype=np.float32)
-    temporary = np.empty(width, dtype=np.float32)
-    variance = np.empty(width, dtype=np.float32)
-    factor = np.empty((n_shared, n_shared, width), dtype=np.float32)
-    one, two = np.float32(1), np.float32(2)
-    # A group's residual sum of squares is at most 1, the total. So no weight, and no pivot, is
-    # below the smallest degrees of freedom.
-    least = group_df.min()
-    weights = np.zeros(n_groups, dtype=np.float32)
-    for k in range(owners.size):
-        weights[owners[k]] += contrast[k] * contrast[k]
-    last = np.float32(0)
-    if n_shared > 0:
-        last = shared_contrast[n_shared - 1] * shared_contrast[n_shared - 1]
-    for row in range(out.shape[0]):
-        fixed = squares[row if squares.shape[0] > 1 else 0]
-        effect = out[row]
-        final = rest[n_groups - 1]
-        for voxel in range(width):
-            effect[voxel] = np.float32(0)
-            final[voxel] = one
-        for group in range(n_groups - 1):
-            left = rest[group]
-            given = fixed[group]
-            for voxel in range(width):
-                left[voxel] = given[voxel]
-                final[voxel] -= given[voxel]
-        for k in range(owners.size):
-            left = rest[owners[k]]
-            along = products[row, k]
-            weight = contrast[k]
-            for voxel in range(width):
-                left[voxel] -= along[voxel] * along[voxel]
-                effect[voxel] += weight * along[voxel]
-        for k in range(n_shared):
-            both = whole[k]
-            for voxel in range(width):
-                both[voxel] = products[row, owners.size + k, voxel]
-            for group in range(1, n_groups):
-                of = products[row, owners.size + group * n_shared + k]
-                for voxel in range(width):
-                    both[voxel] += of[voxel]
-        if n_shared > 0:
-            weight = shared_contrast[n_shared - 1]
-            both = whole[n_shared - 1]
-            for voxel in range(width):
-                effect[voxel] += weight * both[voxel]
-        for group in range(n_groups):
-            left = rest[group]
-            for k in range(n_shared):
-                of = products[row, owners.size + group * n_shared + k]
-                for voxel in range(width):
-                    temporary[voxel] = -two * of[voxel]
-                for j in range(n_shared):
-                    share = cross[group, k, j]
-                    other = whole[j]
-                    for voxel in range(width):
-                        temporary[voxel] += share * other[voxel]
-                both = whole[k]
-                for voxel in range(width):
-                    left[voxel] += both[voxel] * temporary[voxel]
-        for voxel in range(width):
-            variance[voxel] = np.float32(0)
-        for group in range(n_groups):
-            left = rest[group]
-            df = group_df[group]
-            weight = weights[group]
-            for voxel in range(width):
-                left[voxel] = max(left[voxel], FLOOR) / df
-                variance[voxel] += weight * left[voxel]
-                left[voxel] = one / left[voxel]
-        if last > 0:
-            for i in range(n_shared):
-                for j in range(i + 1):
-                    entry = factor[i, j]
-                    for voxel in range(width):
-                        entry[voxel] = np.float32(0)
-                    for group in range(n_groups):
-                        share = cross[group, i, j]
-                        inverse = rest[group]
-                        for voxel in range(width):
-                            entry[voxel] += share * inverse[voxel]
-                    for k in range(j):
-                        mine = factor[i, k]
-                        other = factor[j, k]
-                        inverse = factor[k, k]
-                        for voxel in range(width):
-                            entry[voxel] -= mine[voxel] * other[voxel] * inverse[voxel]
-                entry = factor[i, i]
-                for voxel in range(width):
-                    entry[voxel] = one / max(entry[voxel], least)
-            entry = factor[n_shared - 1, n_shared - 1]
-            for voxel in range(width):
-                variance[voxel] += last * entry[voxel]
-        for voxel in range(width):
-            effect[voxel] *= abs(effect[voxel]) / variance[voxel]
