@@ -42,6 +42,8 @@ docs: $(SETUP)  ## config/README.md from the schema
 lint: $(SETUP)
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/mypy
+	PYTHONPATH=scripts $(BIN)/lint-imports --no-logo
 
 lock:  ## After a change of pyproject.toml: uv.lock, and the same for people without uv
 	uv lock

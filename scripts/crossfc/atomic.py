@@ -25,7 +25,7 @@ permission: Callable[[], None] = _granted
 
 
 @contextmanager
-def writing(path: str | os.PathLike) -> Iterator[Path]:
+def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Provide a temporary path in the same folder, which is renamed to ``path`` after the block.
 
     The temporary name has the same extension, so that writers that choose the format by it
@@ -49,7 +49,7 @@ def writing(path: str | os.PathLike) -> Iterator[Path]:
 
 
 @contextmanager
-def writing_folder(path: str | os.PathLike) -> Iterator[Path]:
+def writing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Provide an empty temporary folder beside ``path``, which replaces ``path`` after the block.
 
     The former content of ``path`` is then deleted. If the block raises an exception or the process
@@ -82,13 +82,13 @@ def _left(path: Path, word: str) -> list[Path]:
     return [path.with_name(name) for name in os.listdir(path.parent) if own.fullmatch(name)]
 
 
-def write_text(path: str | os.PathLike, text: str) -> None:
+def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write text to a file as UTF-8."""
     with writing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: str | os.PathLike, content: Any) -> None:
+def write_json(path: str | os.PathLike[str], content: Any) -> None:
     """Write JSON, indented, with a final newline.
 
     NumPy numbers and arrays are written as plain numbers and lists. NaN and infinite numbers, which
@@ -98,13 +98,13 @@ def write_json(path: str | os.PathLike, content: Any) -> None:
     write_text(path, text + "\n")
 
 
-def write_table(path: str | os.PathLike, table: "pandas.DataFrame") -> None:
+def write_table(path: str | os.PathLike[str], table: "pandas.DataFrame") -> None:
     """Write a table as in BIDS: tab-separated, with ``n/a`` for missing values."""
     with writing(path) as temporary:
         table.to_csv(temporary, sep="\t", na_rep="n/a", index=False)
 
 
-def write_columns(path: str | os.PathLike, columns: Mapping[str, Iterable[Any]]) -> None:
+def write_columns(path: str | os.PathLike[str], columns: Mapping[str, Iterable[Any]]) -> None:
     """Write columns of words and floats, giving the same bytes as `write_table`.
 
     It is meant for rules with hundreds of jobs that do not need pandas otherwise, because importing
@@ -117,7 +117,7 @@ def write_columns(path: str | os.PathLike, columns: Mapping[str, Iterable[Any]])
     write_text(path, "\n".join(lines) + "\n")
 
 
-def save_image(path: str | os.PathLike, image: "nibabel.spatialimages.SpatialImage") -> None:
+def save_image(path: str | os.PathLike[str], image: "nibabel.spatialimages.SpatialImage") -> None:
     """Write an image; the bytes of a ``.nii.gz`` depend on its content only, not on name and time.
 
     ``image`` is a nibabel image; the extension of ``path`` decides whether it is compressed.
@@ -128,7 +128,7 @@ def save_image(path: str | os.PathLike, image: "nibabel.spatialimages.SpatialIma
 
         # Compressed without GzipFile, which would write the temporary name and the time into the
         # header.
-        raw = image.to_bytes()
+        raw = image.to_bytes()  # type: ignore[attr-defined] # only NIfTI ends in .nii.gz
         deflate = zlib.compressobj(level=4, wbits=31)
         with writing(path) as temporary:
             temporary.write_bytes(deflate.compress(raw) + deflate.flush())

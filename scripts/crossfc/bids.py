@@ -1,6 +1,7 @@
 """Build and parse file names of the Brain Imaging Data Structure (BIDS)."""
 
 import re
+from collections.abc import Mapping
 
 from crossfc.fault import Fault
 
@@ -22,7 +23,7 @@ _LABEL = "[A-Za-z0-9+]+"
 _NAME = re.compile(rf"(?P<pairs>(?:[a-z]+-{_LABEL}_)+)(?P<suffix>[A-Za-z0-9]+)(?P<ext>\..+)")
 
 
-def bids_name(entities: dict[str, object], suffix: str, extension: str) -> str:
+def bids_name(entities: Mapping[str, object], suffix: str, extension: str) -> str:
     """Build a file name from its entities.
 
     Parameters

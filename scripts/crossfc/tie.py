@@ -6,6 +6,7 @@ computed.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 # Differences below this share of the largest of the original numbers are rounding errors.
 _NOISE = 1e-12
@@ -22,7 +23,9 @@ _MOST_RANKED = 400
 _MOST_SUMMED = 200
 
 
-def rounded(values: np.ndarray, of: np.ndarray | None = None) -> np.ndarray:
+def rounded(
+    values: NDArray[np.float64], of: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """Round numbers to the precision with which they were written down.
 
     Parameters
@@ -52,10 +55,10 @@ def rounded(values: np.ndarray, of: np.ndarray | None = None) -> np.ndarray:
     apart = ~(np.diff(size, prepend=0.0) <= noise)  # NaN, which are last, stay apart
     first = np.maximum.accumulate(np.where(apart, np.arange(len(size)), 0))
     size = np.where(apart.cumsum() > 0, size[first], 0.0)
-    return np.copysign(size[back.reshape(values.shape)], values) + 0.0
+    return np.copysign(size[back.reshape(values.shape)], values) + 0.0  # type: ignore[no-any-return]
 
 
-def rounded_columns(values: np.ndarray) -> np.ndarray:
+def rounded_columns(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Round each column to its own precision; see `rounded`.
 
     Parameters
@@ -69,7 +72,7 @@ def rounded_columns(values: np.ndarray) -> np.ndarray:
     return np.column_stack([rounded(column) for column in np.asarray(values).T])
 
 
-def difference(active: np.ndarray, control: np.ndarray) -> np.ndarray:
+def difference(active: NDArray[np.float64], control: NDArray[np.float64]) -> NDArray[np.float64]:
     """Subtract scores so that equal changes are equal numbers.
 
     Parameters
@@ -86,7 +89,7 @@ def difference(active: np.ndarray, control: np.ndarray) -> np.ndarray:
     return rounded(active - control, np.concatenate([active, control]))
 
 
-def signed_rank_p(differences: np.ndarray) -> float:
+def signed_rank_p(differences: NDArray[np.float64]) -> float:
     """Compute the two-sided exact p value of Wilcoxon's signed-rank test.
 
     Differences of zero are left out before ranking (Wilcoxon 1945, Biometrics Bulletin 1:80; not
@@ -127,7 +130,7 @@ def signed_rank_p(differences: np.ndarray) -> float:
     return min(1.0, 2 * float(chance[: least + 1].sum()))
 
 
-def rank_sum_p(first: np.ndarray, second: np.ndarray) -> float:
+def rank_sum_p(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     """Compute the two-sided exact p value of Wilcoxon's rank-sum test for two samples.
 
     Equal numbers share their mean rank. The null distribution consists of all ways to choose the

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from crossfc.jobs.why import Job, Study, explain, listing
+from crossfc.jobs.parameter import Study
+from crossfc.jobs.why import Job, explain, listing
 from crossfc.trial.sheet import Row, Sheet
 
 CONFIG = {

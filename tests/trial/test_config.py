@@ -1,11 +1,15 @@
 """The configuration: every misspelt key is refused with the right one, defaults are filled in."""
 
 import copy
+from collections.abc import Iterator
+from types import UnionType
+from typing import get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
 import yaml
 
 from crossfc.fault import Fault
+from crossfc.trial import configuration
 from crossfc.trial.config import check, load_schema, reference
 
 SOUND = {
@@ -310,3 +314,30 @@ def test_a_primary_pipeline_that_nobody_named_is_asked_for(schema):
         "config key primary: there is no pipeline scrap; did you mean scrub?; pipelines are "
         "gsr, scrub"
     )
+
+
+def holders(schema: dict, kind: object, place: str = "") -> Iterator[tuple[str, dict, type]]:
+    """List the objects of the schema whose keys are known, each with its TypedDict."""
+    for inner in get_args(kind) if isinstance(kind, UnionType) else (kind,):
+        if is_typeddict(inner):
+            yield place, schema, inner
+            hints = get_type_hints(inner)
+            for key, below in schema["properties"].items():
+                yield from holders(below, hints.get(key), f"{place}.{key}")
+        elif get_origin(inner) in (dict, list):
+            below = schema.get("additionalProperties", schema.get("items"))
+            if isinstance(below, dict):
+                yield from holders(below, get_args(inner)[-1], f"{place}.*")
+
+
+def test_types_have_the_keys_of_the_schema(schema):
+    found = list(holders(schema, configuration.Configuration))
+    assert {kind for _, _, kind in found} == set(filter(is_typeddict, vars(configuration).values()))
+    for place, own, kind in found:
+        always = {
+            key
+            for key, inner in own["properties"].items()
+            if "default" in inner or key in own.get("required", ())
+        }
+        assert list(get_type_hints(kind)) == list(own["properties"]), place
+        assert kind.__required_keys__ == always, place

@@ -31,7 +31,7 @@ _WHOLE = 1 << 22  # files up to this size are read as a whole
 RESULTS, TWIN, PREPROCESSED = "results", "simulated scans", "preprocessed scans"
 
 
-def make(root: str | os.PathLike, kind: str) -> None:
+def make(root: str | os.PathLike[str], kind: str) -> None:
     """Claim a folder, and create it if needed. Check it with `fault` first.
 
     Parameters
@@ -60,7 +60,7 @@ def make(root: str | os.PathLike, kind: str) -> None:
         ) from None
 
 
-def kind_of(root: str | os.PathLike) -> str | None:
+def kind_of(root: str | os.PathLike[str]) -> str | None:
     """Return what a folder is claimed for, even if it is a copy; None if it has no claim."""
     said = _read(Path(root) / _CLAIM)
     if not isinstance(said, dict):
@@ -68,7 +68,7 @@ def kind_of(root: str | os.PathLike) -> str | None:
     return str(said.get("holds", "a purpose that its claim does not name"))
 
 
-def first_file(root: str | os.PathLike) -> str | None:
+def first_file(root: str | os.PathLike[str]) -> str | None:
     """Return the relative path of a file in a folder; None if it has no file or does not exist.
 
     Hidden files (of version control, of the desktop) are ignored, except ``.bidsignore``, which
@@ -78,7 +78,7 @@ def first_file(root: str | os.PathLike) -> str | None:
     return None if found is None else str(found.relative_to(root))
 
 
-def is_result(root: str | os.PathLike) -> bool:
+def is_result(root: str | os.PathLike[str]) -> bool:
     """Test whether a folder's ``dataset_description.json`` is one of results of crossfc."""
     said = _read(Path(root) / "dataset_description.json")
     if not isinstance(said, dict) or str(said.get("Name")).endswith(", preprocessed"):
@@ -89,7 +89,7 @@ def is_result(root: str | os.PathLike) -> bool:
 
 
 @contextmanager
-def making(*paths: str | os.PathLike) -> Iterator[None]:
+def making(*paths: str | os.PathLike[str]) -> Iterator[None]:
     """Record the files that the block writes, all of them in one claimed folder.
 
     Their names are already recorded before the block, so that a job that was killed half-way can
@@ -110,7 +110,7 @@ def making(*paths: str | os.PathLike) -> Iterator[None]:
     atomic.write_json(record, states)
 
 
-def fault(root: str | os.PathLike, kind: str, files: Iterable[str | os.PathLike]) -> str:
+def fault(root: str | os.PathLike[str], kind: str, files: Iterable[str | os.PathLike[str]]) -> str:
     """Describe why files must not be written into a folder: existing files not made by crossfc.
 
     Parameters
@@ -152,7 +152,7 @@ def fault(root: str | os.PathLike, kind: str, files: Iterable[str | os.PathLike]
     return f"{said}{more} in {root}: not made by crossfc, or changed since"
 
 
-def _outside(root: Path, files: Iterable[str | os.PathLike]) -> list[Path]:
+def _outside(root: Path, files: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """List the folders of files that lie outside ``root``, because they are links."""
     inside = root.resolve()
     parents = dict.fromkeys(Path(path).parent for path in files)

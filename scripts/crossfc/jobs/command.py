@@ -72,7 +72,8 @@ def _why(arguments: Sequence[str]) -> list[str]:
     """Explain why jobs would run."""
     # Imported here because it imports Snakemake, which other commands do not need.
     from crossfc.jobs.dry_run import dry_run
-    from crossfc.jobs.why import Study, listing, planned
+    from crossfc.jobs.parameter import Study
+    from crossfc.jobs.why import listing, planned
 
     workflow = dry_run(arguments)
     plan = workflow.globals["plan"]

@@ -110,14 +110,14 @@ def _sheets(first: Path, second: Path, a: dict[str, Any], b: dict[str, Any]) -> 
     for name in dict.fromkeys([*a["sheets"], *b["sheets"]]):
         if a["sheets"].get(name) == b["sheets"].get(name):
             continue
-        paths = [next(f.glob(f"trial/sheets/{name}.*"), None) for f in (first, second)]
-        if any(path is None for path in paths):
+        one, other = (next(f.glob(f"trial/sheets/{name}.*"), None) for f in (first, second))
+        if one is None or other is None:
             yield f"{name} differs, and the copy that was kept of it is gone"
-        elif paths[0].suffix != ".tsv":
-            yield f"{paths[0].name} differs"
+        elif one.suffix != ".tsv":
+            yield f"{one.name} differs"
         else:
-            rows = list(sheet_rows(*paths))
-            yield from rows or [f"{paths[0].name} differs in its form only"]
+            rows = list(sheet_rows(one, other))
+            yield from rows or [f"{one.name} differs in its form only"]
 
 
 def sheet_rows(first: Path, second: Path) -> Iterator[str]:
@@ -164,9 +164,9 @@ def _versions(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
     for key in ("crossfc", "deployment", "commit"):
         if a[key] != b[key]:
             yield f"{key}: {say(a[key])} in A, {say(b[key])} in B"
-    one, other = (origin.told(run.get("derivatives") or []) for run in (a, b))
-    if one != other:
-        yield f"derivatives: made by {one} in A, by {other} in B"
+    made, otherwise = (origin.told(run.get("derivatives") or []) for run in (a, b))
+    if made != otherwise:
+        yield f"derivatives: made by {made} in A, by {otherwise} in B"
     if a["lock"] != b["lock"]:
         yield f"uv.lock: {_short(a['lock'])} in A, {_short(b['lock'])} in B"
     for run, name in ((a, "A"), (b, "B")):
@@ -298,8 +298,8 @@ def file_difference(first: Path, second: Path) -> str:
     if first.suffix == ".npy":
         import numpy as np
 
-        arrays = (np.load(path, mmap_mode="r") for path in (first, second))
-        return _array_difference(*arrays, "element")
+        one, other = (np.load(path, mmap_mode="r") for path in (first, second))
+        return _array_difference(one, other, "element")
     if first.suffix == ".tsv":
         return _table_difference(first, second)
     if first.suffix == ".json":
@@ -312,6 +312,8 @@ def _image_difference(first: Path, second: Path) -> str:
     import nibabel
     import numpy as np
 
+    a: Any
+    b: Any
     a, b = (nibabel.load(path) for path in (first, second))
     if a.shape == b.shape and not np.allclose(a.affine, b.affine):
         return "the images lie in different places (affine)"
@@ -390,14 +392,14 @@ def _value_difference(cells: Iterator[tuple[str, str, str]]) -> str:
         if x == y:
             continue
         n += 1
-        said = f"{place} ({x} in A, {y} in B)"
+        both = f"{place} ({x} in A, {y} in B)"
         try:
             distance = abs(float(x) - float(y))
         except ValueError:
-            words = words or said
+            words = words or both
             continue
         if distance > largest or not numbers:
-            largest, numbers = max(distance, largest), said
+            largest, numbers = max(distance, largest), both
     said = [f"largest difference {largest:.3g} at {numbers}"] if numbers else []
     if words:
         said.append(f"{words} differs")

@@ -13,6 +13,7 @@ import os
 import struct
 import time
 from pathlib import Path
+from typing import Any
 
 _FIXED = 10  # bytes of the gzip header
 _TRAILER = 8  # bytes of the CRC-32 and the length of the uncompressed data
@@ -36,7 +37,8 @@ class Identities:
             known = json.loads(self._path.read_text(encoding="ascii"))
         except (OSError, ValueError):
             known = {}
-        self._known: dict[str, list] = known if isinstance(known, dict) else {}
+        # The digest comes last, after what shows that the file has not changed since.
+        self._known: dict[str, list[Any]] = known if isinstance(known, dict) else {}
 
     def of(self, path: str | Path) -> str | None:
         """Return a text that identifies the content of a file; None if it cannot be read.
@@ -73,7 +75,7 @@ class Identities:
         state = [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
         known = self._known.get(os.path.abspath(path))
         if known and known[:-1] == state:
-            return known[-1]
+            return str(known[-1])
         with open(path, "rb") as content:
             found = f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"
         if time.time() - status.st_ctime > _SETTLED:

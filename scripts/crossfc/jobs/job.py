@@ -196,7 +196,8 @@ def _storage_fault(error: OSError, snakemake: Any) -> str | None:
     """Return a sentence if an error means that results could not be written; else None."""
     # NumPy only reports how much it could write, without an error number.
     short = error.errno is None and "requested and" in str(error) and "written" in str(error)
-    reason = _STORAGE.get(errno.ENOSPC if short else error.errno)
+    number = errno.ENOSPC if short else error.errno
+    reason = None if number is None else _STORAGE.get(number)
     if reason is None:
         return None
     folder = Path(error.filename or snakemake.output[0]).parent

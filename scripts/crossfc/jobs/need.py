@@ -176,7 +176,8 @@ def array_shape(path: str) -> tuple[int, ...]:
             start = file.read(8)
             kind, size = ("<H", 2) if start[6] == 1 else ("<I", 4)
             length = struct.unpack(kind, file.read(size))[0]
-            return ast.literal_eval(file.read(length).decode("latin1"))["shape"]
+            shape: tuple[int, ...] = ast.literal_eval(file.read(length).decode("latin1"))["shape"]
+            return shape
     except (OSError, IndexError, struct.error, SyntaxError, ValueError):
         return (1, 1, 1)  # the job will report what is wrong with the file
 

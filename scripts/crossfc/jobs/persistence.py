@@ -180,7 +180,7 @@ class Persistence(FilePersistence):
     def _delete_record(self, key: str) -> bool:
         place = self.roots.record(key)
         if place is None:
-            return super()._delete_record(key)
+            return bool(super()._delete_record(key))
         there = place.exists()
         place.unlink(missing_ok=True)
         self._clear_cache()
@@ -369,7 +369,7 @@ class Persistence(FilePersistence):
 
     def has_metadata(self, job: Any) -> bool:
         """Return True while planning, so that Snakemake calls `params_changed` for every job."""
-        return self._plans or super().has_metadata(job)
+        return self._plans or bool(super().has_metadata(job))
 
     def params_changed(self, job: Any, file: Any = None) -> bool | ParamsChange:
         """Report changed parameters, and all other reasons to run a job that the record shows."""
@@ -434,7 +434,7 @@ def install(folders: Mapping[str, str | Path | None]) -> None:
         own = file.rule.workflow
         if isinstance(own.persistence, Persistence) and RerunTrigger.PARAMS in own.rerun_triggers:
             return False
-        return await by_time(file, time)
+        return bool(await by_time(file, time))
 
     snakemake.io._IOFile.is_newer = is_newer
 

@@ -4,34 +4,32 @@ The record of a job contains its parameters by name, the definitions of its code
 of its inputs (`crossfc.jobs.persistence`). Comparing them with the current ones shows what changed.
 """
 
-import ast
 from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import count
-from typing import Any
+from typing import Any, TypedDict
 
-from crossfc.jobs.comparison import leaves, say
-from crossfc.trial.sheet import Row, Sheet
+from crossfc.jobs.parameter import Study, changed, sentences
 
-# Columns that identify a row, in the order in which they are named.
-_IDENTITY = ("participant_id", "session_id", "what", "analysis", "scale", "set", "seed", "target")
-# Columns that are derived from other columns, whose changes are reported themselves.
-_DERIVED = {"sequence_code", "used", "reason", "sessions"}
-# The section of the configuration from which a rule's parameters come, if several have the key.
-_SECTIONS = {
-    "group_test": ("group",),
-    "clinical_correlation": ("clinical",),
-    "normalise_subject": ("preprocessing",),
-    "preprocess_session": ("preprocessing",),
-    "check_scan": ("preprocessing",),
-}
-_ABSENT = object()
 _NAMELESS = (
     "its record is of an earlier version of crossfc, without the names of parameters: what changed "
     "cannot be said"
 )
 _SHOWN = 12  # number of sentences per job, and of labels per group of jobs, that are listed
+
+
+class Recorded(TypedDict):
+    """What the record of a job's first output says that the job was made of.
+
+    ``parameters`` are None in a record of an earlier version, which has no names; otherwise name
+    to text. ``environment`` is the text of the conda file, None without conda. ``definitions`` are
+    those of the code.
+    """
+
+    parameters: dict[str, str] | None
+    input: list[str]
+    environment: str | None
+    definitions: dict[str, str]
 
 
 @dataclass
@@ -49,10 +47,8 @@ class Job:
         Its current inputs.
     definitions : dict
         The current definitions of its code (see `crossfc.jobs.code.Code`).
-    recorded : dict or None
-        The record of its first output: ``parameters`` (name to text; None in a record of an
-        earlier version, which has no names), ``input``, ``environment`` (text of the conda file),
-        ``definitions`` (of its code). None if there is no record.
+    recorded : Recorded or None
+        None if there is no record.
     forced : bool
         Whether the command line asks for it.
     missing, incomplete, updated, upstream : list of str
@@ -71,7 +67,7 @@ class Job:
     params: dict[str, Any] = field(default_factory=dict)
     inputs: list[str] = field(default_factory=list)
     definitions: dict[str, str] = field(default_factory=dict)
-    recorded: dict[str, Any] | None = None
+    recorded: Recorded | None = None
     forced: bool = False
     missing: list[str] = field(default_factory=list)
     incomplete: list[str] = field(default_factory=list)
@@ -111,13 +107,7 @@ def _job(job: Any, dag: Any) -> Job:
         {name: job.params.get(name) for name in kept.parameters(job)},
         [str(path) for path in job.input],
         kept.definitions(job),
-        record
-        and {
-            "parameters": record["parameters"],
-            "input": record["input"],
-            "environment": record["conda_env"] and b64decode(record["conda_env"]).decode(),
-            "definitions": record["definitions"],
-        },
+        None if record is None else _recorded(record),
         forced=reason.forced,
         missing=sorted(reason.missing_output),
         incomplete=sorted(reason.incomplete_output),
@@ -130,69 +120,18 @@ def _job(job: Any, dag: Any) -> Job:
     )
 
 
+def _recorded(record: dict[str, Any]) -> Recorded:
+    return {
+        "parameters": record["parameters"],
+        "input": record["input"],
+        "environment": record["conda_env"] and b64decode(record["conda_env"]).decode(),
+        "definitions": record["definitions"],
+    }
+
+
 def _label(name: str, value: str) -> str:
     prefix = {"participant": "sub-", "session": "ses-"}
     return prefix.get(name, "") + value
-
-
-class Study:
-    """The configuration and sheets of a study, to find the place of a parameter in them.
-
-    Parameters
-    ----------
-    config : dict
-        The configuration with defaults filled in.
-    sheets : dict
-        Name (participants, sessions, …) to its `Sheet`.
-    """
-
-    def __init__(self, config: dict[str, Any], sheets: dict[str, Sheet]):
-        self.config = leaves(config)
-        self.sheets = sheets
-        self.roles = {label: role for role, label in config["treatments"].items()}
-        self._participants: dict[str, Row] = {}
-        self._sessions: dict[tuple[str, str], Row] = {}
-        for row in sheets["participants"].rows if "participants" in sheets else ():
-            self._participants[row["participant_id"]] = row
-        for row in sheets["sessions"].rows if "sessions" in sheets else ():
-            person = row["participant_id"]
-            self._sessions[person, row["session_id"]] = row
-            if role := self.roles.get(row["treatment"]):
-                self._sessions.setdefault((person, role), row)
-
-    def place(self, sheet: str, person: str, session: str | None, column: str | None) -> str:
-        """Describe the place of a cell: file, row and column."""
-        row = self.row(sheet, person, session)
-        if session is not None:
-            session = row["session_id"] if row else session
-        who = person if session is None else f"{person} {session}"
-        where = f"row {row.number} ({who})" if row else who
-        return ", ".join(
-            part
-            for part in (str(self.sheets[sheet].path), where, column and f"column {column}")
-            if part
-        )
-
-    def row(self, sheet: str, person: str, session: str | None) -> Row | None:
-        """Return a row, None if there is none; ``session`` is a session_id, active or control."""
-        if sheet == "participants":
-            return self._participants.get(person)
-        return self._sessions.get((person, session or ""))
-
-    def known(self, person: str, session: str | None = None) -> bool:
-        """Test whether a person, or a session, has a row now."""
-        if session is None:
-            return person in self._participants
-        return (person, session) in self._sessions
-
-    def key(self, rule: str, path: tuple[str, ...], value: Any) -> str | None:
-        """Return the config key from which a parameter comes; None if there is none."""
-        end = "." + ".".join(path)
-        found = [key for key in self.config if f".{key}".endswith(end)]
-        if len(found) > 1:
-            own = [key for key in found if key.split(".")[0] in _SECTIONS.get(rule, ())]
-            found = own or [key for key in found if self.config[key] == value] or found
-        return " or ".join(found) or None
 
 
 def explain(job: Job, study: Study) -> list[str]:
@@ -212,15 +151,17 @@ def explain(job: Job, study: Study) -> list[str]:
     found += job.damaged
     found += [f"{path} has another content than when it was read" for path in job.updated]
     if job.recorded is not None:
-        if job.recorded["parameters"] is None:
+        named = job.recorded["parameters"]
+        if named is None:
             found.append(_NAMELESS)
-        for name, old, new in _changed(job):
+        for name, old, new in changed(named, job.params) if named is not None else ():
             if name == "code":
                 found += _code(job.recorded["definitions"], job.definitions)
             else:
-                found += _said(job.rule, name, old, new, study)
-        found += _inputs(job)
-        found += _environment(job)
+                found += sentences(job.rule, name, old, new, study)
+        found += _inputs(job.recorded["input"], job.inputs)
+        if job.software:
+            found += _environment(job.recorded["environment"], job.environment)
     return list(dict.fromkeys(found))
 
 
@@ -252,154 +193,6 @@ def listing(jobs: Iterable[Job], study: Study) -> list[str]:
     return lines
 
 
-# Parameters ---------------------------------------------------------------------------------------
-
-
-def _changed(job: Job) -> Iterator[tuple[str, Any, Any]]:
-    """List the parameters that differ from the record: name, old and new value."""
-    before = job.recorded["parameters"]
-    if before is None:
-        return
-    for name in dict.fromkeys([*job.params, *before]):
-        new = job.params.get(name, _ABSENT)
-        if name not in before or new is _ABSENT or before[name] != repr(new):
-            yield name, _value(before[name]) if name in before else _ABSENT, new
-
-
-def _value(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def _differences(old: Any, new: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """List the differences between two nested values: path, old and new value of each leaf.
-
-    A step of the path is a key, or a dictionary that identifies a row.
-    """
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in dict.fromkeys([*old, *new]):
-            yield from _differences(old.get(key, _ABSENT), new.get(key, _ABSENT), (*path, key))
-    elif _is_table(old) and _is_table(new) and (old or new):
-        one, other = _by_identity(old), _by_identity(new)
-        for key in dict.fromkeys([*one, *other]):
-            names, a = one.get(key, (None, _ABSENT))
-            names, b = other.get(key, (names, _ABSENT))
-            yield from _differences(a, b, (*path, names))
-    elif old != new:
-        yield path, old, new
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(row, dict) for row in value)
-
-
-def _by_identity(rows: list[dict[str, Any]]) -> dict[Any, tuple[dict[str, str], dict[str, Any]]]:
-    found: dict[Any, tuple[dict[str, str], dict[str, Any]]] = {}
-    for row in rows:
-        names = {key: row[key] for key in _IDENTITY if row.get(key)}
-        names = names or {key: row[key] for key in ("group",) if key in row}
-        key = next(k for n in count() if (k := (*names.values(), n)) not in found)
-        found[key] = names, row
-    return found
-
-
-# Words --------------------------------------------------------------------------------------------
-
-
-def _said(rule: str, name: str, old: Any, new: Any, study: Study) -> list[str]:
-    if name == "templates":
-        return ["a template of the page was edited (workflow/report)"]
-    if name in ("truth", "counts"):
-        return [] if name == "counts" else ["the plan of the twin follows the sheets and seeds"]
-    if name == "scans":
-        return [f"its scans: {_shown(old)} → {_shown(new)} ({study.sheets['sessions'].path})"]
-    if new is _ABSENT:
-        return [f"{name} is no longer asked for"]
-    if old is _ABSENT:
-        key = study.key(rule, (name,), new)
-        return [f"config key {key} is now {_shown(new)}" if key else f"{name} is now another"]
-    lines = []
-    for path, before, now in _differences(old, new):
-        line = _sentence(rule, (name, *path), before, now, study)
-        if line:
-            lines.append(line)
-    return lines
-
-
-def _sentence(rule: str, path: tuple[Any, ...], old: Any, new: Any, study: Study) -> str:
-    row = next((step for step in path if isinstance(step, dict)), None)
-    last = path[-1]
-    if row and "participant_id" in row:
-        return _row_sentence(path[0], row, last, old, new, study)
-    if row and ("seed" in row or "target" in row) and path[0] != "hypotheses":
-        sheet = "targets" if "target" in row else "seeds"
-        what = "column " + last if isinstance(last, str) else "the row"
-        return f"{study.sheets[sheet].path}, {' '.join(row.values())}, {what}: {_change(old, new)}"
-    keys = tuple(step for step in path if isinstance(step, str))
-    if keys[-2:-1] == ("covariates",):
-        return f"config key covariates, {last}: {_change(old, new)}"
-    if last == "carpets":
-        return f"it shows {len(new)} sessions, where it showed {len(old)}"
-    for start in range(len(keys)):
-        key = study.key(rule, keys[start:], new)
-        if key:
-            return f"config key {key}: {_change(old, new)}"
-    if "strategy" in keys:
-        return (
-            f"the confound strategy of pipeline {keys[keys.index('strategy') - 1]} "
-            f"({study.config['strategies']}), {last}: {_change(old, new)}"
-        )
-    if row and "group" in row:
-        return ""  # counts follow from rows
-    return f"{'.'.join(keys)}: {_change(old, new)}"
-
-
-def _row_sentence(
-    name: str, row: dict[str, str], column: Any, old: Any, new: Any, study: Study
-) -> str:
-    person, session = row["participant_id"], row.get("session_id")
-    if name == "left" and isinstance(column, dict):
-        what = row.get("what")
-        reason = (new if new is not _ABSENT else old)["reason"]
-        place = study.place("sessions" if what else "participants", person, what, None)
-        return f"{place}: {'leaves' if new is not _ABSENT else 'no longer leaves'}: {reason}"
-    if isinstance(column, dict):
-        if name in ("choices", "study"):
-            return ""  # who is analysed follows from the pairs, and which columns from the config
-        if study.known(person, session):
-            sheet = "sessions" if session else "participants"
-            place = study.place(sheet, person, session, None)
-            return f"{place}: {'is used now' if old is _ABSENT else 'is no longer used'}"
-        sheet = study.sheets["sessions" if session else "participants"].path
-        return f"{sheet}: the row of {person}{f' {session}' if session else ''} is gone"
-    if column in _DERIVED:
-        return ""
-    scale, role = _score(row, column)
-    if scale:
-        own = study.row("sessions", person, role)
-        if new is None and own and own.get(scale) is not None:
-            # The sheet still has the score, so the session is now left out.
-            return f"{study.place('sessions', person, role, None)}: is no longer used"
-        place = study.place("sessions", person, role, scale)
-    elif session and column not in ("group", "sequence"):
-        place = study.place("sessions", person, session, column)
-    else:
-        place = study.place("participants", person, None, column)
-    return f"{place}: {_change(old, new)}"
-
-
-def _score(row: dict[str, str], column: str) -> tuple[str, str]:
-    """Return the scale and the role of the treatment of a column of scores; "" for others."""
-    if column.startswith("score_"):
-        scale, _, role = column.removeprefix("score_").rpartition("_")
-        return scale, role
-    if "scale" in row and column in ("active", "control"):
-        return row["scale"], column
-    return "", ""
-
-
 def _code(old: dict[str, str], new: dict[str, str]) -> Iterator[str]:
     """Describe which functions, classes and constants changed; those that only moved did not."""
     moved = {old[n] for n in old.keys() - new} & {new[n] for n in new.keys() - old}
@@ -416,8 +209,8 @@ def _code(old: dict[str, str], new: dict[str, str]) -> Iterator[str]:
     yield from found or ["its code was edited"]
 
 
-def _inputs(job: Job) -> Iterator[str]:
-    before, now = set(job.recorded["input"] or ()), set(job.inputs)
+def _inputs(recorded: list[str], current: list[str]) -> Iterator[str]:
+    before, now = set(recorded), set(current)
     changes = [("no longer reads", before - now), ("reads for the first time", now - before)]
     for verb, paths in changes:
         if len(paths) > 2:
@@ -426,10 +219,7 @@ def _inputs(job: Job) -> Iterator[str]:
             yield from (f"it {verb} {path}" for path in sorted(paths))
 
 
-def _environment(job: Job) -> Iterator[str]:
-    if not job.software:
-        return
-    before, now = job.recorded["environment"], job.environment
+def _environment(before: str | None, now: str | None) -> Iterator[str]:
     if before is None or now is None:
         yield "its software is from conda now" if now else "its software is no longer from conda"
         return
@@ -449,22 +239,3 @@ def _pins(text: str) -> dict[str, str]:
     return {
         n.strip(): v.strip() for n, found, v in (line.partition("=") for line in lines) if found
     }
-
-
-def _change(old: Any, new: Any) -> str:
-    if old is _ABSENT or new is _ABSENT:
-        return f"{_shown(new)} is new" if old is _ABSENT else f"{_shown(old)} is gone"
-    return f"{_shown(old)} → {_shown(new)}"
-
-
-def _shown(value: Any) -> str:
-    if value is _ABSENT:
-        return "(not recorded)"
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if value is None:
-        return "n/a"
-    if isinstance(value, list) and len(value) == 1:
-        return _shown(value[0])
-    text = say(value)
-    return text if len(text) <= 160 else text[:157] + "…"

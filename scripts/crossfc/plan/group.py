@@ -1,6 +1,6 @@
 """The group level: the analyses that are run, their people, and what each depends on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -179,7 +179,8 @@ class Group(Stage):
         """Return the choices that a group analysis depends on, besides its name and the pairs."""
         names = ["permutations", "seed", "blocks", "block_exchange"]
         names += ["cluster_forming_p", "connectivity", "tfce", "tail"]
-        own = {name: self.config["group"][name] for name in names}
+        choices: Mapping[str, Any] = self.config["group"]
+        own = {name: choices[name] for name in names}
         if analysis.startswith(f"{question.DRUG}_"):
             own["drug_arrangement"] = self.config["group"]["drug_arrangement"]
         covariates = self._covariates_of(analysis)

@@ -27,7 +27,7 @@ class Preprocess(Stage):
     def check(self) -> None:
         """Refuse raw runs whose outputs cannot be named, and what fMRIPrep cannot process."""
         if self.study.preprocessing_tool == "fmriprep-run":
-            fmriprep.check(self.config)
+            fmriprep.check(dict(self.config))
         if self.study.entry == "raw":
             sheet = self.config["sheets"]["sessions"]
             scans = [

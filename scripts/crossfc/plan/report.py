@@ -53,15 +53,16 @@ class Report(Stage):
         """
         places = {"bids_dir", "derivatives_dir", "results_dir", "sheets", "dataset"}
         means = {"threads", "memory_gb"}
-        group = {k: v for k, v in self.config["group"].items() if k not in means}
+        group: dict[str, Any] = {k: v for k, v in self.config["group"].items() if k not in means}
         for key in ("atlas", "atlas_names"):
             group[key] = told(group[key], self.study.home)
-        found = {k: v for k, v in self.config.items() if k not in places} | {"group": group}
+        found: dict[str, Any] = {k: v for k, v in self.config.items() if k not in places}
+        found["group"] = group
         found["strategies"] = told(found["strategies"], self.study.home)
         found["preprocessing"] = dict(found["preprocessing"])
         del found["preprocessing"]["fmriprep"]
         if self.study.preprocessing_tool == "fmriprep-run":
-            found["preprocessing"]["fmriprep"] = fmriprep.description(self.config)
+            found["preprocessing"]["fmriprep"] = fmriprep.description(dict(self.config))
         return found
 
     def contents(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The study: its configuration, folders, sheets and sessions."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from crossfc.group.design import question
 from crossfc.jobs import planned
 from crossfc.trial import command
 from crossfc.trial import config as configuration
+from crossfc.trial.configuration import Configuration
 from crossfc.trial.design import Trial, load
 from crossfc.trial.path import is_file
 from crossfc.trial.person import Pair, Session
@@ -114,10 +115,10 @@ class Study:
                     "would come among the raw ones; name another folder, or leave the key out"
                 )
 
-    def for_sheets(self) -> dict[str, Any]:
+    def for_sheets(self) -> Configuration:
         """Return the configuration with which `sheets` writes participants.tsv and sessions.tsv."""
         own = {key: self.sheets_as_given[key] for key in ("participants", "sessions")}
-        return self.config | {"sheets": self.config["sheets"] | own}
+        return {**self.config, "sheets": self.config["sheets"] | own}
 
     def _find_files(self) -> None:
         """Use the workflow's files where the working directory has none of that name."""
@@ -126,8 +127,9 @@ class Study:
         for key in sheets:
             sheets[key] = self.found(sheets[key])
         self.config["strategies"] = self.found(self.config["strategies"])
-        for key in ("atlas", "atlas_names"):
-            self.config["group"][key] = self.found(self.config["group"][key])
+        group = self.config["group"]
+        group["atlas"] = self.found(group["atlas"])
+        group["atlas_names"] = self.found(group["atlas_names"])
 
     def found(self, path: str) -> str:
         if os.path.lexists(path) or not os.path.exists(self.home / path):
@@ -279,7 +281,8 @@ class Study:
 
     def preprocessing_choices(self, *names: str) -> dict[str, Any]:
         """Return some keys of the config's ``preprocessing``: those that a job depends on."""
-        return {name: self.config["preprocessing"][name] for name in names}
+        choices: Mapping[str, Any] = self.config["preprocessing"]
+        return {name: choices[name] for name in names}
 
     def labels(self) -> dict[str, Any]:
         """Return the labels of groups and treatments."""
@@ -306,7 +309,7 @@ class Stage:
         self.study = study
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Configuration:
         """The configuration of the study, as checked."""
         return self.study.config
 

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+from crossfc.fault import Fault
 from crossfc.jobs import need
 from crossfc.plan.pattern import SCAN, SES, SUB, pattern
 from crossfc.plan.region import Regions
 from crossfc.plan.scan import Scans
 from crossfc.plan.study import Stage, Study
 from crossfc.session import layout
+from crossfc.trial.configuration import TwinChoices
 
 
 class Twin(Stage):
@@ -18,6 +20,20 @@ class Twin(Stage):
         super().__init__(study)
         self._scans = scans
         self._regions = regions
+
+    @property
+    def choices(self) -> TwinChoices:
+        """The config key ``twin``.
+
+        Raises
+        ------
+        Fault
+            If the study is of real scans.
+        """
+        choices = self.config["twin"]
+        if choices is None:
+            raise Fault("config key twin: is null, so no scans are simulated; write its keys")
+        return choices
 
     def truth(self) -> dict[str, Any]:
         """Plan the truth of the digital twin: all effects that are planted."""
@@ -50,8 +66,8 @@ class Twin(Stage):
                 self.config["treatments"]["active"],
                 self.config["treatments"]["control"],
             ),
-            strengths=self.config["twin"]["strengths"],
-            seed=self.config["twin"]["seed"],
+            strengths=self.choices["strengths"],
+            seed=self.choices["seed"],
         )
 
     @staticmethod
@@ -89,5 +105,5 @@ class Twin(Stage):
 
     def sizes(self) -> dict[str, float]:
         """Compute the size (MB) of a simulated scan in template space."""
-        twin = self.config["twin"]
-        return {"scan": need.volumes_mb(twin["volumes"], twin["resolution_mm"])}
+        volumes, resolution_mm = self.choices["volumes"], self.choices["resolution_mm"]
+        return {"scan": need.volumes_mb(volumes, resolution_mm)}

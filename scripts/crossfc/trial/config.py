@@ -3,12 +3,14 @@
 import copy
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from crossfc.bids import TEMPLATE_SPACE
 from crossfc.fault import Fault, raise_all
 from crossfc.trial import space
+from crossfc.trial.configuration import Configuration
 from crossfc.trial.covariate import declared
 from crossfc.trial.document import load_yaml
 from crossfc.trial.path import path_fault
@@ -28,10 +30,11 @@ _NUMBER = re.compile(r"[+-]?([0-9]{1,12}(\.[0-9]{0,12})?|\.[0-9]{1,12})")
 
 def load_schema(path: str | Path) -> dict[str, Any]:
     """Read the JSON Schema of the configuration from YAML."""
-    return load_yaml(path)
+    schema: dict[str, Any] = load_yaml(path)
+    return schema
 
 
-def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+def check(config: dict[str, Any], schema: dict[str, Any]) -> Configuration:
     """Check a configuration and fill in the defaults.
 
     Parameters
@@ -43,7 +46,7 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 
     Returns
     -------
-    dict
+    Configuration
         A copy with all defaults filled in.
 
     Raises
@@ -54,15 +57,15 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     """
     from jsonschema import Draft202012Validator
 
-    config = copy.deepcopy(config)
-    faults = _unsound(config, "")
+    filled: Any = copy.deepcopy(config)
+    faults = _unsound(filled, "")
     raise_all(faults)
-    faults = _unknown_keys(config, schema, "")
-    _values_from_text(config, schema)
-    if config.get("entry") == "raw" and _tool(config) == "native":
-        config.setdefault("space", TEMPLATE_SPACE)
-    _fill(config, schema)
-    for error in Draft202012Validator(schema).iter_errors(config):
+    faults = _unknown_keys(filled, schema, "")
+    _values_from_text(filled, schema)
+    if filled.get("entry") == "raw" and _tool(filled) == "native":
+        filled.setdefault("space", TEMPLATE_SPACE)
+    _fill(filled, schema)
+    for error in Draft202012Validator(schema).iter_errors(filled):
         if error.validator == "additionalProperties":
             continue
         parts = ".".join(
@@ -71,16 +74,16 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
         key = parts.replace(".number", ", number") or "(top)"
         faults.append(f"config key {key}: {_sentence(error)}")
     raise_all(faults)
-    raise_all(_paths(config) + _contradictions(config))
-    config = _canonical(config, schema)
+    raise_all(_paths(filled) + _contradictions(filled))
+    checked: Configuration = _canonical(filled, schema)
     # Whatever the order in the file: patients before controls, active before control.
-    for key, roles in (("groups", ("patients", "controls")), ("treatments", ("active", "control"))):
-        config[key] = {role: config[key][role] for role in roles}
-    _primary_first(config)
-    return config
+    checked["groups"] = {role: checked["groups"][role] for role in ("patients", "controls")}
+    checked["treatments"] = {role: checked["treatments"][role] for role in ("active", "control")}
+    _primary_first(checked)
+    return checked
 
 
-def _primary_first(config: dict[str, Any]) -> None:
+def _primary_first(config: Configuration) -> None:
     """Find the primary pipeline and move it to the first place.
 
     Raises
@@ -151,10 +154,12 @@ def _digits(value: int) -> str:
     return str(value) if n < 20 else f"{value // 10 ** (n - 10)}… ({n} digits)"
 
 
-def _paths(config: dict[str, Any]) -> list[str]:
+def _paths(config: Configuration) -> list[str]:
     """List the keys whose paths cannot be used as they are written."""
     preprocessing = config["preprocessing"]["fmriprep"]
-    places = {key: config[key] for key in ("bids_dir", "derivatives_dir", "results_dir")}
+    places: dict[str, str | None] = {
+        key: config[key] for key in ("bids_dir", "derivatives_dir", "results_dir")
+    }
     places |= {f"sheets.{key}": path for key, path in config["sheets"].items()}
     places |= {"strategies": config["strategies"]}
     places |= {f"group.{key}": config["group"][key] for key in ("atlas", "atlas_names")}
@@ -169,7 +174,7 @@ def _paths(config: dict[str, Any]) -> list[str]:
     ]
 
 
-def _contradictions(config: dict[str, Any]) -> list[str]:
+def _contradictions(config: Configuration) -> list[str]:
     """List values that contradict each other, or that cannot be part of file names."""
     faults = []
 
@@ -195,15 +200,16 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
                 "high_pass_hz"
             )
     for key in ("task", "space", "res"):
-        if config[key] is not None:
-            part_of_names(key, config[key], "+")
+        word = config[key]
+        if word is not None:
+            part_of_names(key, word, "+")
     why = space.problem(config["space"], unversioned=config["entry"] == "maps")
     if why is not None and not any(fault.startswith("config key space:") for fault in faults):
         faults.append(
             f"config key space: {config['space']} {why}; name a space such as MNI152NLin2009cAsym, "
             "in which the derivatives must lie"
         )
-    native = config["entry"] == "raw" and _tool(config) == "native"
+    native = config["entry"] == "raw" and config["preprocessing"]["tool"] == "native"
     if native and (config["space"], config["res"]) != (TEMPLATE_SPACE, None):
         faults.append(
             f"config key space: native preprocessing (entry raw) makes {TEMPLATE_SPACE} and no res "
@@ -221,18 +227,22 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
             "config key groups: no group is named; write the label of one, such as patients: MDD "
             "or controls: HV, or of both"
         )
-    for key in ("groups", "treatments"):
-        used = [label for label in config[key].values() if label is not None]
-        labels = [*used, *config["unused"][key]]
+    by_role: dict[str, Iterable[str | None]] = {
+        "groups": config["groups"].values(),
+        "treatments": config["treatments"].values(),
+    }
+    for names, of_roles in by_role.items():
+        used = [label for label in of_roles if label is not None]
+        labels = [*used, *config["unused"][names]]
         twice = [label for label in dict.fromkeys(labels) if labels.count(label) > 1]
         for label in twice:
-            place = key if label in used else f"unused.{key}"
+            place = names if label in used else f"unused.{names}"
             faults.append(
-                f"config key {place}: {label!r} stands there twice, or in unused.{key} too; each "
+                f"config key {place}: {label!r} stands there twice, or in unused.{names} too; each "
                 "label is due once"
             )
         faults += [
-            f"config key {key}: {label!r} can be no label; write a word, of one line"
+            f"config key {names}: {label!r} can be no label; write a word, of one line"
             for label in labels
             if label in MISSING or not label.isprintable() or label != label.strip()
         ]

@@ -8,6 +8,7 @@ its cells; otherwise the user is asked to declare it.
 from collections.abc import Iterable
 from typing import Any
 
+from crossfc.trial.configuration import Configuration
 from crossfc.trial.scale import number
 from crossfc.trial.sheet import Row, Sheet
 
@@ -25,7 +26,7 @@ _MADE = ("sequence_code", "sessions", "mean_fd", "delta_mean_fd")
 _MADE_STARTS = ("score_", "delta_", "mean_fd_")
 
 
-def declared(config: dict[str, Any]) -> dict[str, str | None]:
+def declared(config: Configuration) -> dict[str, str | None]:
     """Return the covariates of a checked configuration, each with its declared type or None."""
     return {
         item if isinstance(item, str) else item["name"]: (
@@ -190,7 +191,7 @@ def determined(rows: list[dict[str, Any]], types: dict[str, str]) -> str | None:
             for unit in basis:
                 share = sum(a * b for a, b in zip(left, unit, strict=True))
                 left = [a - share * b for a, b in zip(left, unit, strict=True)]
-        length = sum(value * value for value in left) ** 0.5
+        length: float = sum(value * value for value in left) ** 0.5
         if length > 1e-7:
             basis.append([value / length for value in left])
         return length > 1e-7

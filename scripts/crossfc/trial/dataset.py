@@ -7,6 +7,7 @@ are elsewhere (a listing of paths, or links of git-annex whose content was not f
 import re
 import tempfile
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 from crossfc.bids import ENTITY_ORDER
 from crossfc.fault import Fault, raise_all
+from crossfc.trial.configuration import Configuration, DatasetMapping
 from crossfc.trial.design import Trial, check_sheets
 from crossfc.trial.label import Labels, some
 from crossfc.trial.person import (
@@ -40,7 +42,7 @@ _OWN_REASONS = re.compile(
 )
 
 
-def write_sheets(config: dict[str, Any]) -> tuple[list[str], Trial]:
+def write_sheets(config: Configuration) -> tuple[list[str], Trial]:
     """Write participants.tsv and sessions.tsv from the data set and the config's ``dataset`` key.
 
     The new sheets are first checked as a trial; then both are written, or none. Existing sheets
@@ -108,7 +110,7 @@ def write_sheets(config: dict[str, Any]) -> tuple[list[str], Trial]:
     return said, trial
 
 
-def _check_places(config: dict[str, Any]) -> None:
+def _check_places(config: Configuration) -> None:
     """Refuse to overwrite files that are not the sheets of people and sessions of this study."""
     root, mapping = Path(config["bids_dir"]), config["dataset"]
     tables = [root / mapping["participants"]]
@@ -133,7 +135,7 @@ def _check_places(config: dict[str, Any]) -> None:
         raise Fault("config key sheets: participants and sessions are one file; name two")
 
 
-def _scales(config: dict[str, Any]) -> dict[str, Scale]:
+def _scales(config: Configuration) -> dict[str, Scale]:
     """Read the sheet of scales; its faults are ignored if the config asks for no scores."""
     try:
         return read_scales(
@@ -146,7 +148,7 @@ def _scales(config: dict[str, Any]) -> dict[str, Scale]:
 
 
 def _checked(
-    texts: dict[Path, str], config: dict[str, Any], scales: dict[str, Scale]
+    texts: dict[Path, str], config: Configuration, scales: dict[str, Scale]
 ) -> tuple[dict[Path, Sheet], Trial]:
     """Check the new sheets as a trial, before they are written.
 
@@ -183,7 +185,7 @@ Table = tuple[list[str], list[dict[str, object]]]
 
 
 def read_dataset(
-    config: dict[str, Any], scales: dict[str, Scale] | None = None
+    config: Configuration, scales: dict[str, Scale] | None = None
 ) -> tuple[Table, Table, list[str]]:
     """Read a BIDS data set as the two sheets of a trial.
 
@@ -265,7 +267,7 @@ def read_dataset(
 
 
 def _people_rows(
-    table: list[dict[str, str | None]], tree: Tree, config: dict[str, Any]
+    table: list[dict[str, str | None]], tree: Tree, config: Configuration
 ) -> tuple[list[dict[str, object]], dict[str, list[str | None]]]:
     """Return the rows of participants.tsv, and the order of treatments of each person."""
     mapping = config["dataset"]
@@ -284,11 +286,12 @@ def _people_rows(
             if not outside:
                 faults.append(str(fault))
         orders[person] = order
+        known = [treatment for treatment in order if treatment]
         rows.append(
             {
                 "participant_id": person,
                 "group": group,
-                "sequence": "-".join(order) if len(order) == 2 and all(order) else None,
+                "sequence": "-".join(known) if len(known) == 2 else None,
                 **{c: cells.get(c) for c in mapping["covariates"]},
                 "t1w": _reference_anatomy(anatomies.get(person, []), cells, order, config),
                 "exclude": "yes" if outside else "no",
@@ -302,7 +305,7 @@ def _people_rows(
 def _check_groups(
     people: list[dict[str, object]],
     table: list[dict[str, str | None]],
-    config: dict[str, Any],
+    config: Configuration,
     notes: list[str],
 ) -> None:
     """Refuse groups and orders of treatments in the config that nobody in the data set has.
@@ -316,7 +319,11 @@ def _check_groups(
     column, values = mapping["group"].get("column"), mapping["group"].get("values", {})
     own = [row for row in people if row["exclude"] == "no"]
     having = {row["group"] for row in own}
-    there = Counter(c.get(column) or "n/a" for c in table if _OUTSIDE not in c)
+    there = Counter(
+        (column is not None and cells.get(column)) or "n/a"
+        for cells in table
+        if _OUTSIDE not in cells
+    )
     found = ", ".join(f"{value} ({n})" for value, n in there.most_common(8))
     faults = []
     for role, group in config["groups"].items():
@@ -365,7 +372,7 @@ def _check_sessions(
     tree: Tree,
     study: set[str],
     scores: dict[tuple[str, str], Any],
-    mapping: dict[str, Any],
+    mapping: DatasetMapping,
     notes: list[str],
 ) -> None:
     """Refuse sessions in the config that nobody has; note sessions that the config does not name.
@@ -410,7 +417,7 @@ def _check_sessions(
 
 
 def _check_something(
-    rows: list[dict[str, object]], tree: Tree, config: dict[str, Any], notes: list[str]
+    rows: list[dict[str, object]], tree: Tree, config: Configuration, notes: list[str]
 ) -> None:
     """Refuse sheets without any session; note treatments without any scan.
 
@@ -443,7 +450,7 @@ def _check_something(
             )
 
 
-def _check_mapping(config: dict[str, Any]) -> None:
+def _check_mapping(config: Configuration) -> None:
     """Check that the config key ``dataset`` uses the groups and treatments of the study."""
     mapping = config["dataset"]
     groups = [g for g in config["groups"].values() if g] + config["unused"]["groups"]
@@ -494,13 +501,15 @@ def _check_mapping(config: dict[str, Any]) -> None:
 
 
 def _people_table(
-    root: Path, mapping: dict[str, Any], tree: Tree, notes: list[str]
+    root: Path, mapping: DatasetMapping, tree: Tree, notes: list[str]
 ) -> list[dict[str, str | None]]:
     """Read the data set's table of persons; if there is none, take the folders of people."""
     path = root / mapping["participants"]
-    needed = {"dataset.group.column": [mapping["group"].get("column")]}
-    needed["dataset.sequence.columns"] = mapping["sequence"].get("columns", [])
-    needed["dataset.covariates"] = mapping["covariates"]
+    needed: dict[str, Iterable[str | None]] = {
+        "dataset.group.column": [mapping["group"]["column"]],
+        "dataset.sequence.columns": mapping["sequence"].get("columns", []),
+        "dataset.covariates": mapping["covariates"],
+    }
     for session, how in mapping["sessions"].items():
         needed[f"dataset.sessions.{session}.column"] = [how.get("column")]
     wanted = [(key, c) for key, columns in needed.items() for c in columns if c is not None]
@@ -572,7 +581,7 @@ def _reference_anatomy(
     own: list[tuple[str, str]],
     cells: dict[str, str | None],
     order: list[str | None],
-    config: dict[str, Any],
+    config: Configuration,
 ) -> str | None:
     """Choose one T1w per person for both sessions, by a rule that does not depend on the outcome.
 
@@ -634,16 +643,15 @@ def _folder(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _group(cells: dict[str, str | None], config: dict[str, Any]) -> tuple[str, str | None]:
+def _group(cells: dict[str, str | None], config: Configuration) -> tuple[str, str | None]:
     """Return a person's group, and why the person is not part of the study (None if they are)."""
     mapping = config["dataset"]["group"]
     column, values = mapping.get("column"), mapping.get("values", {})
     if _OUTSIDE in cells:
         return "n/a", _NOT_IN_TABLE.format(cells[_OUTSIDE])
     if column is None:
-        return next(
-            iter(values.values()), config["groups"]["patients"] or config["groups"]["controls"]
-        ), None
+        labels = [*values.values(), *config["groups"].values()]
+        return next((label for label in labels if label), "n/a"), None
     value = cells.get(column)
     if value is None:
         return "n/a", _NO_ENTRY.format(column)
@@ -652,7 +660,7 @@ def _group(cells: dict[str, str | None], config: dict[str, Any]) -> tuple[str, s
     return values[value], None
 
 
-def _order(cells: dict[str, str | None], config: dict[str, Any]) -> list[str | None]:
+def _order(cells: dict[str, str | None], config: Configuration) -> list[str | None]:
     """Return the treatments of periods 1 and 2, from columns or from sessions with a period."""
     mapping = config["dataset"]
     columns = mapping["sequence"].get("columns", [])
@@ -672,12 +680,12 @@ def _order(cells: dict[str, str | None], config: dict[str, Any]) -> list[str | N
     return order
 
 
-def _treatment(session: str, cells: dict[str, str | None], config: dict[str, Any]) -> str | None:
+def _treatment(session: str, cells: dict[str, str | None], config: Configuration) -> str | None:
     how = config["dataset"]["sessions"][session]
     return how["treatment"] if "treatment" in how else _told(cells, how["column"], config)
 
 
-def _told(cells: dict[str, str | None], column: str, config: dict[str, Any]) -> str | None:
+def _told(cells: dict[str, str | None], column: str, config: Configuration) -> str | None:
     """Return the treatment in a column of the data set's table; None if the cell is empty."""
     value = cells.get(column)
     values = config["dataset"]["sequence"].get("values", {})
@@ -699,7 +707,7 @@ def _told(cells: dict[str, str | None], column: str, config: dict[str, Any]) -> 
 
 
 def _period(
-    session: str, treatment: str | None, order: list[str | None], mapping: dict[str, Any]
+    session: str, treatment: str | None, order: list[str | None], mapping: DatasetMapping
 ) -> int | None:
     if "period" in mapping["sessions"][session]:
         return mapping["sessions"][session]["period"]

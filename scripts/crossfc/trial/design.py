@@ -8,10 +8,10 @@ first.
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from crossfc.fault import Fault, raise_all
 from crossfc.trial import regions
+from crossfc.trial.configuration import Configuration
 from crossfc.trial.covariate import CATEGORICAL, CONTINUOUS
 from crossfc.trial.person import (
     OPTIONAL_SESSION_COLUMNS,
@@ -38,7 +38,7 @@ LEFT_COLUMNS = ["participant_id", "group", "level", "what", "analysis", "reason"
 class Trial:
     """A checked trial, as returned by `load`."""
 
-    config: dict[str, Any]
+    config: Configuration
     participants: dict[str, Participant]
     sessions: list[Session]
     scales: dict[str, Scale]
@@ -230,7 +230,7 @@ def _by_person(sessions: list[Session]) -> dict[str, list[Session]]:
     return found
 
 
-def load(config: dict[str, Any]) -> Trial:
+def load(config: Configuration) -> Trial:
     """Read the sheets and check them as one trial.
 
     Parameters
@@ -273,7 +273,7 @@ def load(config: dict[str, Any]) -> Trial:
 
 
 def check_sheets(
-    people_sheet: Sheet, session_sheet: Sheet, scales: dict[str, Scale], config: dict[str, Any]
+    people_sheet: Sheet, session_sheet: Sheet, scales: dict[str, Scale], config: Configuration
 ) -> Trial:
     """Check the sheets of people and sessions as one trial.
 

@@ -127,7 +127,9 @@ class _Repeated(yaml.constructor.ConstructorError):
 @cache
 def _loader() -> type:
     # libyaml's faster parser if PyYAML has it, because every cluster job reads the documents again.
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    fastest: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(fastest):
         def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Any, Any]:
             if isinstance(node, yaml.MappingNode):
                 first: dict[Any, int] = {}
@@ -145,7 +147,8 @@ def _loader() -> type:
                             name.start_mark,
                         )
                     first[key] = name.start_mark.line + 1
-            return super().construct_mapping(node, deep)
+            made: dict[Any, Any] = super().construct_mapping(node, deep)
+            return made
 
         def construct_document(self, node: yaml.Node) -> Any:
             _refuse_loops(node, set(), set())

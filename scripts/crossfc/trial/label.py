@@ -56,7 +56,7 @@ class Labels:
 
 def some(names: Iterable[object], most: int = 3) -> str:
     """List the first few names in words, such as ``a, b, c and 4 more``."""
-    names = [str(name) for name in names]
-    if len(names) <= most + 1:
-        return ", ".join(names)
-    return f"{', '.join(names[:most])} and {len(names) - most} more"
+    words = [str(name) for name in names]
+    if len(words) <= most + 1:
+        return ", ".join(words)
+    return f"{', '.join(words[:most])} and {len(words) - most} more"

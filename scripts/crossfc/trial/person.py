@@ -2,12 +2,13 @@
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
 
 from crossfc.bids import DERIVED, parse_name
 from crossfc.fault import Fault, at
+from crossfc.trial.configuration import Configuration
 from crossfc.trial.covariate import check_levels, covariate_type, declared, is_taken
 from crossfc.trial.path import path_fault
 from crossfc.trial.scale import Scale, read_score
@@ -56,7 +57,7 @@ class Pair:
 
 
 def read_participants(
-    sheet: Sheet, config: dict[str, Any], faults: list[str]
+    sheet: Sheet, config: Configuration, faults: list[str]
 ) -> dict[str, Participant]:
     """Read the people of a trial; add one sentence to ``faults`` for each fault.
 
@@ -68,7 +69,7 @@ def read_participants(
     groups = [g for g in config["groups"].values() if g]
     unused = config["unused"]["groups"]
     sequences = list(_orders(config))
-    absent = _absent_labels(sheet, "group", config, faults)
+    absent = _absent_labels(sheet, "group", config["groups"], unused, faults)
     foreign = _foreign_sequences(sheet, config, faults)
     known = {*PARTICIPANT_COLUMNS, "t1w", "exclude", "reason"}
     faults += _unusable_columns(sheet, config, known)
@@ -108,15 +109,22 @@ def read_participants(
     return people
 
 
-def _absent_labels(sheet: Sheet, column: str, config: dict[str, Any], faults: list[str]) -> bool:
+def _absent_labels(
+    sheet: Sheet,
+    column: str,
+    used: Mapping[str, str | None],
+    unused: list[str],
+    faults: list[str],
+) -> bool:
     """Add a fault for each label in the config that no row has; return whether there is one.
 
     If there is, the config is probably wrong, and the rows are not reported as faults as well.
+    ``used`` are the labels by role, ``unused`` those of rows that are no part of the crossover.
     """
     key = f"{column}s"
     found = list(dict.fromkeys(row[column] for row in sheet.rows))
-    named = [(f"{key}.{role}", label) for role, label in config[key].items() if label]
-    named += [(f"unused.{key}", label) for label in config["unused"][key]]
+    named = [(f"{key}.{role}", label) for role, label in used.items() if label]
+    named += [(f"unused.{key}", label) for label in unused]
     absent = [(place, label) for place, label in named if found and label not in found]
     others = [word for word in found if word not in [label for _, label in named]]
     for place, label in absent:
@@ -127,7 +135,7 @@ def _absent_labels(sheet: Sheet, column: str, config: dict[str, Any], faults: li
     return bool(absent)
 
 
-def _foreign_sequences(sheet: Sheet, config: dict[str, Any], faults: list[str]) -> bool:
+def _foreign_sequences(sheet: Sheet, config: Configuration, faults: list[str]) -> bool:
     """Add one fault if no sequence in the sheet uses the config's treatments; return whether so."""
     used = [
         row
@@ -157,7 +165,7 @@ def _some(words: list[str]) -> str:
     return ", ".join(words[:6]) + (f" and {len(words) - 6} more" if len(words) > 6 else "")
 
 
-def _sequence_of_two(sequence: str | None, config: dict[str, Any]) -> str | None:
+def _sequence_of_two(sequence: str | None, config: Configuration) -> str | None:
     """Return a sequence without the treatments that are not used."""
     if sequence is None or sequence in _orders(config):
         return sequence
@@ -167,7 +175,7 @@ def _sequence_of_two(sequence: str | None, config: dict[str, Any]) -> str | None
     return shorter if shorter in _orders(config) else sequence
 
 
-def _unusable_columns(sheet: Sheet, config: dict[str, Any], known: set[str]) -> list[str]:
+def _unusable_columns(sheet: Sheet, config: Configuration, known: set[str]) -> list[str]:
     """List faults of covariates and blocks: columns that do not exist or belong to the design."""
     faults = []
     blocks = config["group"]["blocks"]
@@ -206,7 +214,7 @@ def _unusable_columns(sheet: Sheet, config: dict[str, Any], known: set[str]) -> 
 
 
 def covariate_types(
-    sheet: Sheet, people: dict[str, Participant], config: dict[str, Any], faults: list[str]
+    sheet: Sheet, people: dict[str, Participant], config: Configuration, faults: list[str]
 ) -> dict[str, str]:
     """Return the type of every covariate, and check the values of covariates and blocks.
 
@@ -233,7 +241,7 @@ def read_sessions(
     sheet: Sheet,
     participants: dict[str, Participant],
     scales: dict[str, Scale],
-    config: dict[str, Any],
+    config: Configuration,
     faults: list[str],
 ) -> tuple[list[Session], list[Session]]:
     """Read the sessions of a trial; add one sentence to ``faults`` for each fault.
@@ -247,7 +255,7 @@ def read_sessions(
     """
     treatments = list(config["treatments"].values())
     further = config["unused"]["treatments"]
-    absent = _absent_labels(sheet, "treatment", config, faults)
+    absent = _absent_labels(sheet, "treatment", config["treatments"], further, faults)
     other_task = _other_task(sheet, config, faults)
     sessions: list[Session] = []
     unused: list[Session] = []
@@ -276,7 +284,7 @@ def read_sessions(
         whole = re.fullmatch("[1-9]", period or "")
         if row["treatment"] in further:
             why = f"treatment {row['treatment']} is not used (config key unused.treatments)"
-            place = int(period) if whole else None
+            place = int(whole[0]) if whole else None
             spare = Session(person, name, row["treatment"], place, [], {}, True, why, row.number)
             unused.append(spare)
             continue
@@ -335,17 +343,17 @@ def read_sessions(
 
 def _rank_periods(sessions: list[Session], unused: list[Session]) -> None:
     """Renumber the periods of the two treatments as 1 and 2 if a person had further treatments."""
-    known: dict[str, list[Session]] = {}
+    known: dict[str, list[tuple[int, Session]]] = {}
     for session in sessions:
         if session.period is not None and not session.exclude:
-            known.setdefault(session.participant_id, []).append(session)
+            known.setdefault(session.participant_id, []).append((session.period, session))
     among = {s.participant_id for s in unused if s.period is not None}
-    among |= {person for person, own in known.items() if any(s.period > 2 for s in own)}
+    among |= {person for person, own in known.items() if any(period > 2 for period, _ in own)}
     for person in among & known.keys():
-        periods = sorted({s.period for s in known[person]})
-        for session in known[person]:
+        periods = sorted({period for period, _ in known[person]})
+        for period, session in known[person]:
             # With one session only, it is not known whether it was the first of the two.
-            session.period = periods.index(session.period) + 1 if len(periods) == 2 else None
+            session.period = periods.index(period) + 1 if len(periods) == 2 else None
 
 
 def _task(scan: str) -> str | None:
@@ -353,7 +361,7 @@ def _task(scan: str) -> str | None:
     return found[1] if found else None
 
 
-def _other_task(sheet: Sheet, config: dict[str, Any], faults: list[str]) -> bool:
+def _other_task(sheet: Sheet, config: Configuration, faults: list[str]) -> bool:
     """Add a fault if no scan in the sheet has the task of the config; return whether so."""
     scans = [scan for row in sheet.rows for scan in (row.get("scan") or "").split(";")]
     found = list(dict.fromkeys(task for task in map(_task, scans) if task is not None))
@@ -419,7 +427,7 @@ def check_acquisitions(
     sheet: Sheet,
     participants: dict[str, Participant],
     sessions: list[Session],
-    config: dict[str, Any],
+    config: Configuration,
     faults: list[str],
 ) -> None:
     """Check that the scans of a person were acquired in the same way under both treatments.
@@ -494,7 +502,7 @@ def check_crossover(
     people_sheet: Sheet,
     participants: dict[str, Participant],
     sessions: list[Session],
-    config: dict[str, Any],
+    config: Configuration,
     faults: list[str],
 ) -> None:
     """Check that nobody has a treatment or period twice, or a period that contradicts the sequence.
@@ -534,14 +542,14 @@ def check_crossover(
             )
 
 
-def _orders(config: dict[str, Any]) -> dict[str | None, dict[int, str]]:
+def _orders(config: Configuration) -> dict[str | None, dict[int, str]]:
     """Return the two possible sequences: label to a dictionary from period to treatment."""
     a, b = config["treatments"]["active"], config["treatments"]["control"]
     return {f"{a}-{b}": {1: a, 2: b}, f"{b}-{a}": {1: b, 2: a}}
 
 
 def complete_order(
-    participants: dict[str, Participant], sessions: list[Session], config: dict[str, Any]
+    participants: dict[str, Participant], sessions: list[Session], config: Configuration
 ) -> None:
     """Fill in missing sequences from the periods of sessions, and missing periods from sequences.
 

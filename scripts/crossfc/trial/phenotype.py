@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from crossfc.fault import Fault, raise_all
+from crossfc.trial.configuration import DatasetMapping
 from crossfc.trial.label import Labels, some
 from crossfc.trial.scale import Scale, number
 from crossfc.trial.sheet import Row, Sheet, did_you_mean, read_sheet
@@ -25,7 +25,7 @@ Scores = dict[tuple[str, str], dict[str, Score]]
 
 def read_scores(
     root: Path,
-    mapping: dict[str, Any],
+    mapping: DatasetMapping,
     people: Iterable[str],
     sessions: Iterable[str],
 ) -> tuple[dict[tuple[str, str], dict[str, Score]], list[str]]:
@@ -74,8 +74,8 @@ def read_scores(
                 for scale, column in columns.items():
                     _add_score(own, scale, Score(row.get(column), sheet.at(row, column)))
         if mapping["scales"] and not found:
-            columns = ", ".join(mapping["scales"].values())
-            notes.append(f"{root / pattern}: not used, as it has no column {columns}")
+            named = ", ".join(mapping["scales"].values())
+            notes.append(f"{root / pattern}: not used, as it has no column {named}")
         notes += match.notes(str(root / pattern))
         others |= set(match.unused)
         columns_found |= found
@@ -83,7 +83,7 @@ def read_scores(
     return scores, notes
 
 
-def _tables(root: Path, mapping: dict[str, Any]) -> dict[str, list[Path]]:
+def _tables(root: Path, mapping: DatasetMapping) -> dict[str, list[Path]]:
     """Return the tables that match each pattern of the config key ``dataset.phenotype``."""
     tables: dict[str, list[Path]] = {}
     for pattern in mapping["phenotype"]:
@@ -191,7 +191,7 @@ def _person(sheet: Sheet, row: Row) -> str:
 
 
 def _check_scores(
-    scores: Scores, named: set[str], others: set[str], mapping: dict[str, Any]
+    scores: Scores, named: set[str], others: set[str], mapping: DatasetMapping
 ) -> None:
     for scale, column in mapping["scales"].items():
         if scale not in named:

@@ -62,7 +62,7 @@ class Predecessor:
             )
         return Sheet(self.path, columns if rows else [], rows)
 
-    def hand_over(self, rows: list[dict[str, object]], own_reasons: re.Pattern) -> None:
+    def hand_over(self, rows: list[dict[str, object]], own_reasons: re.Pattern[str]) -> None:
         """Copy the exclusions that people wrote into the new rows.
 
         Parameters

@@ -138,8 +138,8 @@ def read_text(path: str | Path) -> str:
         raise Fault(f"{path} cannot be read; ask its owner for the permission") from None
     except (OSError, ValueError) as error:
         # Such as a name over 255 bytes, a loop of links, or a NUL in the path.
-        why = getattr(error, "strerror", None) or error
-        raise Fault(f"{_short(path)} cannot be read ({why}); correct its path") from None
+        cause = getattr(error, "strerror", None) or error
+        raise Fault(f"{_short(path)} cannot be read ({cause}); correct its path") from None
 
 
 def _short(path: str | Path) -> str:

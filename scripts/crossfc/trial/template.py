@@ -6,6 +6,7 @@ than computing the connectivity of a session.
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -42,7 +43,7 @@ def load_template(kind: str) -> tuple[np.ndarray, np.ndarray]:
     path = folder / _FILE.format(kind)
     if not path.is_file():
         raise Fault(f"{path} is missing; install nilearn 0.9 or newer, whole")
-    image = nibabel.load(path)
+    image: Any = nibabel.load(path)
     # dataobj keeps the 8-bit values; get_fdata would make 70 MB of float64 from them.
     data = np.asanyarray(image.dataobj).astype(np.float32)
     data /= np.float32(255)

@@ -14,6 +14,7 @@ from typing import Any
 
 from crossfc.bids import DERIVED, ENTITY_ORDER, bids_name, parse_name
 from crossfc.fault import Fault, raise_all
+from crossfc.trial.configuration import Configuration
 from crossfc.trial.label import some
 from crossfc.trial.sheet import did_you_mean, read_text
 
@@ -56,7 +57,8 @@ class Tree:
     @property
     def sessions(self) -> set[tuple[str, str]]:
         """Person and session of every session folder that contains files."""
-        return {p.parts[:2] for p in self.files if len(p.parts) > 2 and p.parts[1][:4] == "ses-"}
+        deep = (path.parts for path in self.files if len(path.parts) > 2)
+        return {(parts[0], parts[1]) for parts in deep if parts[1].startswith("ses-")}
 
 
 def read_tree(root: Path, listing: str | None) -> Tree:
@@ -130,7 +132,7 @@ class _Walk:
             if len(self.files) == before:
                 self.empty.append(entry.name)
 
-    def _entries(self, folder: str | Path) -> list[os.DirEntry]:
+    def _entries(self, folder: str | Path) -> list[os.DirEntry[str]]:
         try:
             with os.scandir(folder) as found:
                 entries = [e for e in found if not e.name.startswith(".")]
@@ -140,7 +142,7 @@ class _Walk:
             ) from None
         return sorted(entries, key=lambda e: e.name)
 
-    def _is_folder(self, entry: os.DirEntry) -> bool:
+    def _is_folder(self, entry: os.DirEntry[str]) -> bool:
         """Test whether an entry is a folder; add a fault if it is not."""
         if entry.is_dir():
             return True
@@ -151,7 +153,7 @@ class _Walk:
         self.faults.append(f"{entry.path} {what}; {remedy}, or remove it")
         return False
 
-    def _misnamed(self, entry: os.DirEntry, entity: str, names: Collection[str]) -> None:
+    def _misnamed(self, entry: os.DirEntry[str], entity: str, names: Collection[str]) -> None:
         """Add a fault for a folder with sub or ses in another case; collect other odd names."""
         proper = re.sub(f"(?i)^{entity}[-_]", f"{entity}-", entry.name)
         right = re.fullmatch(f"{entity}-[A-Za-z0-9]+", proper) and proper not in names
@@ -161,7 +163,7 @@ class _Walk:
         if entry.is_dir() or not entry.name.endswith((".tsv", ".json")):
             self.aside.append(os.path.relpath(entry.path, self._root))
 
-    def _person(self, person: os.DirEntry) -> None:
+    def _person(self, person: os.DirEntry[str]) -> None:
         entries = self._entries(person.path)
         names = {e.name for e in entries}
         for entry in entries:
@@ -190,7 +192,7 @@ class _Walk:
             else:
                 self._take(entry)
 
-    def _take(self, entry: os.DirEntry) -> None:
+    def _take(self, entry: os.DirEntry[str]) -> None:
         path = PurePosixPath(os.path.relpath(entry.path, self._root))
         self.files.append(path)
         if path.name.lower().endswith(_IMAGE) and not _is_bids(path.name):
@@ -229,7 +231,7 @@ class Run:
 
 
 def find_scans(
-    tree: Tree, config: dict[str, Any], people: Collection[str]
+    tree: Tree, config: Configuration, people: Collection[str]
 ) -> tuple[dict[tuple[str, str], list[str]], list[str]]:
     """Find the scans of the study's sessions.
 
@@ -281,7 +283,7 @@ def find_scans(
 
 def _runs(
     tree: Tree,
-    config: dict[str, Any],
+    config: Configuration,
     people: Collection[str],
     faults: list[str],
     notes: list[str],
@@ -352,7 +354,7 @@ def _number(run: Run) -> int | None:
     return _index(run.entities.get("run", "1"))
 
 
-def _filters(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _filters(config: Configuration) -> Iterator[tuple[str, Any]]:
     """Return the conditions that a scan must fulfil, each with its config key."""
     mapping = config["dataset"]["scan"]
     for key, value in ({"task": config["task"]} | mapping.get("entities", {})).items():
@@ -373,7 +375,7 @@ def _say_filtered(
     key: str,
     before: list[Run],
     kept: list[Run],
-    config: dict[str, Any],
+    config: Configuration,
     notes: list[str],
 ) -> None:
     """Note which sessions lose all their scans by a condition in the config.
@@ -422,7 +424,7 @@ def _one_echo(runs: list[Run], echoes: list[str]) -> list[Run]:
     if not any("echo" in run.entities for run in runs):
         return runs
     echoes.append(runs[0].place)
-    first: dict[tuple, Run] = {}
+    first: dict[tuple[tuple[str, str], ...], Run] = {}
     for run in sorted(runs, key=lambda r: _index(r.entities.get("echo", "0")) or 0):
         first.setdefault(tuple((k, v) for k, v in run.entities.items() if k != "echo"), run)
     return sorted(first.values(), key=lambda run: run.path)
@@ -436,10 +438,10 @@ def _check_repeats(scans: Iterable[list[Run]]) -> None:
         keys = sorted({key for run in runs for key in run.kind})
         keys = [k for k in keys if len({run.kind.get(k) for run in runs}) > 1]
         for key in keys:
-            labels = sorted({_shown(key, run.kind.get(key)) for run in runs})
+            shown = sorted({_shown(key, run.kind.get(key)) for run in runs})
             example = next(run.kind[key] for run in runs if key in run.kind)
             places, _ = differing.setdefault(
-                " and ".join(labels), ([], f"dataset.scan.entities: {{{key}: {example}}}")
+                " and ".join(shown), ([], f"dataset.scan.entities: {{{key}: {example}}}")
             )
             places.append(runs[0].place)
         numbers: dict[int | None, Run] = {}

@@ -1,0 +1,236 @@
+"""The checked configuration: its keys, and what each holds.
+
+`crossfc.trial.config.check` returns it, with all defaults filled in. What the keys mean says
+``workflow/schemas/config.schema.yaml`` (and config/README.md, which is made of it); a test holds
+the keys here against the schema.
+"""
+
+from typing import Literal, NotRequired, TypedDict
+
+
+class DeclaredCovariate(TypedDict):
+    """An entry of the key ``covariates`` with its type."""
+
+    name: str
+    type: NotRequired[Literal["categorical", "continuous"]]
+
+
+class AcceptedDerivatives(TypedDict):
+    """The key ``derivatives``."""
+
+    accept_unoriented: bool
+    accept_fmriprep_versions: list[str]
+
+
+class GroupMapping(TypedDict):
+    """The key ``dataset.group``: a column of the data set, and its values to labels of groups."""
+
+    column: str | None
+    values: dict[str, str]
+
+
+class SessionMapping(TypedDict):
+    """A session below the key ``dataset.sessions``: its treatment, or the column that tells it."""
+
+    treatment: NotRequired[str]
+    column: NotRequired[str]
+    period: NotRequired[int]
+
+
+class SequenceMapping(TypedDict):
+    """The key ``dataset.sequence``: columns of periods 1 and 2, and their values to treatments."""
+
+    columns: NotRequired[list[str]]
+    values: dict[str, str]
+
+
+class ScanMapping(TypedDict):
+    """The key ``dataset.scan``: run numbers, and the entities that a scan must have."""
+
+    runs: list[int] | None
+    entities: dict[str, str | None]
+
+
+class DatasetMapping(TypedDict):
+    """The key ``dataset``: how the sheets are read from a BIDS data set."""
+
+    participants: str
+    phenotype: list[str]
+    listing: str | None
+    group: GroupMapping
+    sessions: dict[str, SessionMapping]
+    sequence: SequenceMapping
+    scan: ScanMapping
+    scales: dict[str, str]
+    covariates: list[str]
+
+
+class PipelineChoices(TypedDict):
+    """A pipeline below the key ``pipelines``; frequencies in Hz, lengths in mm."""
+
+    strategy: str
+    high_pass_hz: float
+    low_pass_hz: float | None
+    censor_fd_mm: float | None
+    censor_minimum_run: int
+    censored_filter: Literal["interpolate", "exact"]
+    fwhm_mm: float
+    seed_set: str
+
+
+class ConnectivityChoices(TypedDict):
+    """The key ``connectivity``."""
+
+    minimum_voxel_signal: float
+    minimum_voxel_tsnr: float
+    minimum_seed_coverage: float
+    minimum_seed_tsnr: float
+    minimum_residual_degrees_of_freedom: int
+
+
+class ExclusionLimits(TypedDict):
+    """The key ``exclusion``."""
+
+    maximum_mean_fd_mm: float
+    maximum_censored_share: float
+    maximum_defective_share: float
+    minimum_minutes_kept: float | None
+    maximum_boundary_cost: float | None
+    minimum_template_dice: float
+
+
+class GroupChoices(TypedDict):
+    """The key ``group``."""
+
+    analyses: list[str] | None
+    permutations: int
+    seed: int
+    cluster_forming_p: float
+    connectivity: Literal[6, 18, 26]
+    tfce: bool
+    tail: bool
+    blocks: str | None
+    block_exchange: Literal["within", "whole"]
+    drug_arrangement: Literal["automatic", "sign flips", "re-randomisation"]
+    families: list[list[str]]
+    threads: int
+    memory_gb: float
+    atlas: str
+    atlas_names: str
+
+
+class Hypothesis(TypedDict):
+    """An entry of the key ``clinical.hypotheses``."""
+
+    seed: str
+    target: str
+    scales: NotRequired[list[str]]
+    citation: NotRequired[str]
+
+
+class ClinicalChoices(TypedDict):
+    """The key ``clinical``."""
+
+    permutations: int
+    bootstrap: int
+    seed: int
+    groups: list[str] | None
+    hypotheses: list[Hypothesis]
+
+
+class ReportChoices(TypedDict):
+    """The key ``report``."""
+
+    participant_ids: bool
+
+
+class FmriprepChoices(TypedDict):
+    """The key ``preprocessing.fmriprep``."""
+
+    image: str
+    runner: Literal["apptainer", "singularity"]
+    fs_license: str | None
+    templateflow_dir: str | None
+    work_dir: str
+    anatomical_reference: Literal["first-lex", "unbiased"]
+    reconall: bool
+    ignore: list[str]
+    options: list[str]
+    threads: int
+    omp_threads: int
+    memory_gb: float
+    hours: float
+
+
+class PreprocessingChoices(TypedDict):
+    """The key ``preprocessing``."""
+
+    tool: Literal["native", "fmriprep-run"]
+    resolution_mm: float
+    slice_timing: Literal["require", "skip"]
+    field_maps: Literal["refuse", "ignore"]
+    accept_unoriented: bool
+    poor_boundary_cost: float
+    left_right: Literal["warn", "refuse", "skip"]
+    seed: int
+    fmriprep: FmriprepChoices
+
+
+class MapChoices(TypedDict):
+    """The key ``maps``."""
+
+    pattern: str
+    kind: Literal["fisher_z", "correlation", "other"] | None
+    level: Literal["session", "contrast"]
+    zero_is_missing: bool
+    accept_unoriented: bool
+    fwhm_mm: float
+    mask_seeds: bool
+
+
+class TwinChoices(TypedDict):
+    """The key ``twin``."""
+
+    volumes: int
+    repetition_time: float
+    resolution_mm: int
+    strengths: dict[str, float]
+    seed: int
+
+
+class Configuration(TypedDict):
+    """A checked configuration.
+
+    ``sheets`` are paths by the kind of sheet (participants, sessions, scales, seeds, targets).
+    ``groups`` and ``treatments`` are labels by role (patients and controls; active and control),
+    in this order; ``unused`` are lists of labels (groups, treatments).
+    """
+
+    study: str
+    title: str
+    entry: Literal["raw", "fmriprep", "maps"]
+    bids_dir: str
+    derivatives_dir: str | None
+    results_dir: str
+    sheets: dict[str, str]
+    groups: dict[str, str | None]
+    treatments: dict[str, str]
+    unused: dict[str, list[str]]
+    covariates: list[str | DeclaredCovariate]
+    task: str
+    scans_may_differ_in: list[str]
+    space: str
+    res: str | None
+    derivatives: AcceptedDerivatives
+    dataset: NotRequired[DatasetMapping]
+    strategies: str
+    primary: str
+    pipelines: dict[str, PipelineChoices]
+    connectivity: ConnectivityChoices
+    exclusion: ExclusionLimits
+    group: GroupChoices
+    clinical: ClinicalChoices
+    report: ReportChoices
+    preprocessing: PreprocessingChoices
+    maps: MapChoices
+    twin: TwinChoices | None
