@@ -107,12 +107,14 @@ def listed_jobs(text: str) -> Counter:
 
 
 def copy_product(folder: Path, root: Path) -> Study:
-    """Copy what a clone has, without a study's results."""
+    """Copy what a clone has, without a study's results, but with what is compiled already."""
     folder.mkdir(parents=True)
     for name in COPIED:
         source = root / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            # Files that another process is just writing have other endings.
+            ignore = shutil.ignore_patterns("*.pyc.*", "*.tmp.*")
+            shutil.copytree(source, folder / name, ignore=ignore)
         else:
             shutil.copy2(source, folder / name)
     return Study(folder)
