@@ -16,6 +16,7 @@ import yaml
 from crossfc.plan import Plan
 from crossfc.twin import bold as twin_bold
 from crossfc.twin import design as twin
+from tests.workflow import command
 
 # Every kind of thing, little of each: two pipelines, three analyses, few permutations.
 SMALL = {
@@ -68,12 +69,12 @@ class Study:
 
     def snakemake(self, *arguments: str, config: Path | None = None) -> subprocess.CompletedProcess:
         """Run Snakemake in the study's folder."""
-        environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        arguments = ["--cores", "2", *arguments, "--configfile", str(config or self.config_path)]
+        if self.python == sys.executable:
+            return command.snakemake(arguments, self.folder)
         return subprocess.run(
-            [self.python, "-m", "snakemake", "--cores", "2", *arguments]
-            + ["--configfile", str(config or self.config_path)],
+            [self.python, "-m", "snakemake", *arguments],
             cwd=self.folder,
-            env=environment,
             capture_output=True,
             text=True,
             check=False,
