@@ -13,7 +13,7 @@ from crossfc.plan.scan import Scans
 from crossfc.plan.study import Stage, Study
 from crossfc.session import layout
 from crossfc.session.preprocess import fmriprep
-from crossfc.trial.person import scan_kind
+from crossfc.trial.image_name import scan_kind
 from crossfc.trial.tree import MULTI_ECHO
 
 

@@ -18,14 +18,11 @@ from crossfc.fault import Fault, raise_all
 from crossfc.trial.configuration import Configuration, DatasetMapping
 from crossfc.trial.design import Trial, check_sheets
 from crossfc.trial.label import Labels, some
-from crossfc.trial.person import (
-    OPTIONAL_SESSION_COLUMNS,
-    PARTICIPANT_COLUMNS,
-    SESSION_COLUMNS,
-)
+from crossfc.trial.participant import PARTICIPANT_COLUMNS
 from crossfc.trial.phenotype import check_ranges, read_scores
 from crossfc.trial.predecessor import Predecessor, replace_both
 from crossfc.trial.scale import Scale, read_scales
+from crossfc.trial.session import OPTIONAL_SESSION_COLUMNS, SESSION_COLUMNS
 from crossfc.trial.sheet import Sheet, did_you_mean, format_sheet, read_sheet
 from crossfc.trial.tree import Tree, find_anatomies, find_scans, read_tree
 
