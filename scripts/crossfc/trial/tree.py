@@ -18,7 +18,7 @@ from crossfc.trial.configuration import Configuration
 from crossfc.trial.label import some
 from crossfc.trial.sheet import did_you_mean, read_text
 
-_IMAGE = (".nii.gz", ".nii")
+IMAGE = (".nii.gz", ".nii")
 _BESIDE = (".json", ".tsv", ".tsv.gz")
 
 # Message used by the rule `sheets` and by the plan.
@@ -195,7 +195,7 @@ class _Walk:
     def _take(self, entry: os.DirEntry[str]) -> None:
         path = PurePosixPath(os.path.relpath(entry.path, self._root))
         self.files.append(path)
-        if path.name.lower().endswith(_IMAGE) and not _is_bids(path.name):
+        if path.name.lower().endswith(IMAGE) and not _is_bids(path.name):
             self.aside.append(str(path))
 
 
@@ -204,7 +204,7 @@ def _is_bids(name: str) -> bool:
         parse_name(name)
     except Fault:
         return False
-    return name.startswith("sub-") and name.endswith(_IMAGE)
+    return name.startswith("sub-") and name.endswith(IMAGE)
 
 
 # Scans -------------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ def _runs(
         name = str(path)
         if suffix != "bold" or extension in _BESIDE:
             continue
-        if extension not in _IMAGE:
+        if extension not in IMAGE:
             formats.append(name)
             continue
         if len(parts) not in (3, 4) or parts[-2] != "func":
@@ -470,23 +470,3 @@ def _say_kinds(scans: Iterable[list[Run]], notes: list[str]) -> None:
         if len(places) > 1:
             named = (f"{label} in {some(where)}" for label, where in sorted(places.items()))
             notes.append(f"the scans of the study differ in {key}: {'; '.join(named)}")
-
-
-# Anatomies ----------------------------------------------------------------------------------------
-
-
-def find_anatomies(files: list[PurePosixPath]) -> dict[str, list[tuple[str, str]]]:
-    """List the T1w images of each person as (session or "", path), without derivatives."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for path in files:
-        if len(path.parts) not in (3, 4) or path.parts[-2] != "anat":
-            continue
-        try:
-            entities, suffix, extension = parse_name(path.name)
-        except Fault:
-            continue
-        if suffix != "T1w" or extension not in _IMAGE or any(k in entities for k in DERIVED):
-            continue
-        session = path.parts[1] if len(path.parts) == 4 else ""
-        found.setdefault(path.parts[0], []).append((session, str(path)))
-    return found
