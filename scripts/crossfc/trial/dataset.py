@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from crossfc.fault import Fault, raise_all
 from crossfc.trial.anatomy import anatomies_said, find_anatomies, reference_anatomy
+from crossfc.trial.bold import find_scans
 from crossfc.trial.configuration import Configuration, DatasetMapping
 from crossfc.trial.label import Labels, some
 from crossfc.trial.mapping import (
@@ -26,7 +27,7 @@ from crossfc.trial.mapping import (
 from crossfc.trial.phenotype import check_ranges, read_scores
 from crossfc.trial.scale import Scale
 from crossfc.trial.sheet import Sheet, did_you_mean, read_sheet
-from crossfc.trial.tree import Tree, find_scans, read_tree
+from crossfc.trial.tree import Tree, read_tree
 
 
 class Table(NamedTuple):
