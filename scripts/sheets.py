@@ -4,7 +4,7 @@ from crossfc.jobs.job import job, note
 
 with job(snakemake):
     from crossfc.jobs import planned
-    from crossfc.trial.dataset import write_sheets
+    from crossfc.trial.new_sheets import write_sheets
 
     # Read the current sheets, not those from which the run was planned.
     planned.disregard()

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.workflow_rules import Rule, workflow_rules
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -12,6 +14,12 @@ ROOT = Path(__file__).resolve().parent.parent
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def rules(tmp_path_factory) -> dict[str, Rule]:
+    """The rules of the workflow by name, of every entry and tool together."""
+    return workflow_rules(ROOT, tmp_path_factory.mktemp("rules"))
 
 
 @pytest.fixture(scope="session")

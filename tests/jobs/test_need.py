@@ -1,7 +1,5 @@
 """What a job asks a cluster for: by the size of its data, and more on every attempt."""
 
-import re
-
 import nibabel
 import numpy as np
 import pytest
@@ -88,22 +86,24 @@ def test_what_was_measured_fits_into_what_is_asked_for(job, sizes, memory, secon
     assert seconds < 60 * need.minutes(job, sizes)
 
 
-def test_every_rule_of_the_profile_is_there_and_asks(root):
+def test_every_rule_of_the_profile_is_there_and_asks(root, rules):
     profile = yaml.safe_load((root / "profiles/slurm/config.yaml").read_text())
-    rules = {}
-    for path in (root / "workflow/rules").glob("*.smk"):
-        parts = re.split(r"^\s*rule (\w+):", path.read_text(), flags=re.MULTILINE)
-        rules |= dict(zip(parts[1::2], parts[2::2], strict=True))
     batched = dict(pair.split("=") for pair in profile["groups"])
     assert set(batched) <= set(rules)
     sizes = dict(pair.split("=") for pair in profile["group-components"])
     assert set(batched.values()) == set(sizes) and all(int(n) > 1 for n in sizes.values())
-    submitted = {n for n, body in rules.items() if "script:" in body and "localrule" not in body}
+    submitted = {name for name, rule in rules.items() if rule.script and not rule.local}
     assert submitted >= set(batched) and len(submitted) > 8
-    for name in submitted - {"fmriprep_subject"}:
-        assert "**needs(" in rules[name], f"rule {name} does not say what it needs"
-    # Its needs are the user's to say; a second attempt has more all the same.
-    assert rules["fmriprep_subject"].count("lambda w, attempt: attempt *") == 2
+    for name in submitted:
+        asked = rules[name].resources
+        assert set(asked) == {"mem_mb", "runtime"}, f"rule {name} does not say what it needs"
+        for first, second in filter(None, asked.values()):
+            assert second == 2 * first > 0, f"a second attempt at {name} has no more"
+    # Its needs are the user's to say: by default 20 GB and 12 hours.
+    assert rules["fmriprep_subject"].resources == {
+        "mem_mb": (20_000, 40_000),
+        "runtime": (720, 1440),
+    }
     # What is submitted alone takes minutes, or hours.
     assert submitted - set(batched) == {"normalise_subject", "fmriprep_subject"}
     edited = [k for k, v in profile["default-resources"].items() if v == "edit-me"]

@@ -9,8 +9,9 @@ import yaml
 
 from crossfc.fault import Fault
 from crossfc.trial import config as configuration
-from crossfc.trial.dataset import read_dataset, write_sheets
+from crossfc.trial.dataset import read_dataset
 from crossfc.trial.design import load
+from crossfc.trial.new_sheets import write_sheets
 from crossfc.trial.tree import read_tree
 
 

@@ -7,11 +7,12 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
+from pathlib import Path
 
 import pytest
 import yaml
 
-from crossfc.jobs.code import reached
+from crossfc.jobs.code import digest, reached
 
 CONDA_NAMES = {"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
 OWN = set(sys.stdlib_module_names) | {"crossfc"}
@@ -85,17 +86,6 @@ def test_lock_is_up_to_date(root):
     assert done.returncode == 0, done.stderr
 
 
-def rules_of(text: str) -> dict[str, str]:
-    parts = re.split(r"^\s*rule (\w+):", text, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
-
-
-def script_and_environment(body: str) -> tuple[str, str]:
-    script = re.search(r"\.\./\.\./scripts/(\w+)\.py", body)
-    environment = re.search(r"conda:\s+\"\.\./\.\./envs/([\w.]+)\"", body)
-    return script[1], environment[1]
-
-
 def brought_by(packages: set[str]) -> set[str]:
     """Return packages with all that they need, as their own metadata say."""
     found, waiting = set(), {CONDA_NAMES.get(name, name) for name in packages} - {"python"}
@@ -113,23 +103,24 @@ def brought_by(packages: set[str]) -> set[str]:
     return found
 
 
-def test_every_environment_has_what_its_rules_import(root):
+def test_every_environment_has_what_its_rules_import(root, rules):
     """Also imports inside functions, and what Snakemake's own environment would lend a job."""
     of_module = packages_distributions()
-    rules = [rules_of(p.read_text()) for p in (root / "workflow/rules").glob("*.smk")]
-    bodies = {name: body for part in rules for name, body in part.items() if "script:" in body}
-    for name, body in bodies.items():
-        script, environment = script_and_environment(body)
-        text = (root / "envs" / environment).read_text()
+    for name, rule in rules.items():
+        if rule.script is None:
+            continue
+        text = (root / rule.environment).read_text()
         there = brought_by({line.split()[0] for line in yaml.safe_load(text)["dependencies"]})
-        for path in reached(root / f"scripts/{script}.py"):
+        for path in reached(root / rule.script):
             for node in ast.walk(ast.parse(path.read_text())):
                 modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
                 if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                     modules = [node.module]
                 for module in {m.split(".")[0] for m in modules} - OWN:
                     packages = {p.lower().replace("_", "-") for p in of_module[module]}
-                    assert packages & there, f"{name}: {path.name} imports {module}: {environment}"
+                    assert packages & there, (
+                        f"{name}: {path.name} imports {module}: {rule.environment}"
+                    )
 
 
 def test_planning_needs_what_the_environment_of_snakemake_has(root):
@@ -169,28 +160,21 @@ def test_no_environment_has_a_pip_section(root):
         assert all(isinstance(line, str) for line in listed), f"{path.name} has a pip: section"
 
 
-def test_every_rule_with_a_script_names_an_environment_and_its_code(root):
-    seen = 0
-    for path in sorted((root / "workflow/rules").glob("*.smk")):
-        for name, body in rules_of(path.read_text()).items():
-            if "script:" not in body:
-                continue
-            seen += 1
-            environment = re.search(r"conda:\s+\"\.\./\.\./(envs/[\w.]+)\"", body)
-            assert environment, f"{path.name}: rule {name} names no environment"
-            assert (root / environment[1]).is_file()
-            script = re.search(r"\.\./\.\./scripts/(\w+)\.py", body)[1]
-            assert (root / f"scripts/{script}.py").is_file()
-            assert "log:" in body, f"{path.name}: rule {name} has no log"
-            if name != "sheets":
-                assert f'code=code("{script}")' in body, f"rule {name} does not watch its code"
-    assert seen >= 15
+def test_every_rule_with_a_script_names_an_environment_and_its_code(root, rules):
+    scripted = {name: rule for name, rule in rules.items() if rule.script}
+    assert len(scripted) >= 15
+    for name, rule in scripted.items():
+        assert rule.environment and rule.environment.parent == Path("envs"), name
+        assert (root / rule.environment).is_file() and (root / rule.script).is_file(), name
+        assert rule.logs, f"rule {name} has no log"
+        if name != "sheets":
+            assert rule.code == digest(root / rule.script), f"rule {name} does not watch its code"
 
 
-def test_every_script_belongs_to_a_rule(root):
-    text = "".join(p.read_text() for p in (root / "workflow/rules").glob("*.smk"))
-    for script in (root / "scripts").glob("*.py"):
-        assert f"scripts/{script.name}" in text, f"no rule runs {script.name}"
+def test_every_script_belongs_to_a_rule(root, rules):
+    assert {rule.script for rule in rules.values() if rule.script} == {
+        path.relative_to(root) for path in (root / "scripts").glob("*.py")
+    }
 
 
 def test_scripts_stay_thin(root):

@@ -15,7 +15,6 @@ import pytest
 from crossfc.jobs.code import reached
 from tests.workflow import conda_stand_in
 from tests.workflow.conftest import Study, write_study
-from tests.workflow.test_environments import rules_of, script_and_environment
 
 pytestmark = pytest.mark.slow
 
@@ -90,19 +89,17 @@ def test_the_same_results_as_without_conda(isolated, finished):
     assert len(one) > 20 and one == other
 
 
-def test_preprocessing_imports_what_its_environment_has(host, root, tmp_path):
+def test_preprocessing_imports_what_its_environment_has(host, root, rules, tmp_path):
     """Running ANTs takes long; that all it needs is there is seen from the imports."""
     prefix = tmp_path / "environment"
     conda, _ = host
     create = [conda / "conda", "env", "create", "--file", root / "envs/preprocess.yaml"]
     done = outside(host, [*create, "--prefix", prefix], tmp_path)
     assert done.returncode == 0, done.stderr
-    rules = rules_of((root / "workflow/rules/preprocess.smk").read_text())
     lines = set()
-    for body in rules.values():
-        script, environment = script_and_environment(body)
-        if environment == "preprocess.yaml":
-            for path in reached(root / f"scripts/{script}.py"):
+    for rule in rules.values():
+        if rule.environment and rule.environment.name == "preprocess.yaml":
+            for path in reached(root / rule.script):
                 for node in ast.walk(ast.parse(path.read_text())):
                     if isinstance(node, ast.Import | ast.ImportFrom):
                         lines.add(ast.unparse(node))

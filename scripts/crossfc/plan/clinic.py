@@ -7,7 +7,7 @@ from crossfc.fault import raise_all
 from crossfc.plan.region import Regions
 from crossfc.plan.study import Stage, Study
 from crossfc.trial import regions
-from crossfc.trial.person import Session
+from crossfc.trial.session import Session
 from crossfc.trial.sheet import did_you_mean
 
 

@@ -12,8 +12,8 @@ from crossfc.plan.people import People
 from crossfc.plan.region import Regions
 from crossfc.plan.study import Stage, Study
 from crossfc.trial.covariate import determined, without_values
+from crossfc.trial.crossover import Pair
 from crossfc.trial.path import is_file
-from crossfc.trial.person import Pair
 from crossfc.trial.sheet import did_you_mean, read_sheet
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from crossfc.trial.person import Session
+from crossfc.trial.session import Session
 
 # Placeholder labels that stand for the wildcards.
 SUB, SES, SCAN = "sub-PARTICIPANT", "ses-SESSION", "sub-SCAN"

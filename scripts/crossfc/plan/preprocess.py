@@ -13,8 +13,8 @@ from crossfc.plan.scan import Scans
 from crossfc.plan.study import Stage, Study
 from crossfc.session import layout
 from crossfc.session.preprocess import fmriprep
-from crossfc.trial.person import scan_kind
-from crossfc.trial.tree import MULTI_ECHO
+from crossfc.trial.bold import MULTI_ECHO
+from crossfc.trial.image_name import scan_kind
 
 
 class Preprocess(Stage):

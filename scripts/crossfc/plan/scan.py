@@ -11,7 +11,7 @@ from crossfc.jobs import planned
 from crossfc.plan.study import Stage
 from crossfc.session import layout
 from crossfc.session.connectivity import match
-from crossfc.trial.person import Session
+from crossfc.trial.session import Session
 
 
 class Scans(Stage):

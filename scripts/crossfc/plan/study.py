@@ -13,9 +13,10 @@ from crossfc.jobs import planned
 from crossfc.trial import command
 from crossfc.trial import config as configuration
 from crossfc.trial.configuration import Configuration
+from crossfc.trial.crossover import Pair
 from crossfc.trial.design import Trial, load
 from crossfc.trial.path import is_file
-from crossfc.trial.person import Pair, Session
+from crossfc.trial.session import Session
 from crossfc.trial.sheet import did_you_mean
 from crossfc.trial.strategy import read_strategies
 

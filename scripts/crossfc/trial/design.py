@@ -13,22 +13,21 @@ from crossfc.fault import Fault, raise_all
 from crossfc.trial import regions
 from crossfc.trial.configuration import Configuration
 from crossfc.trial.covariate import CATEGORICAL, CONTINUOUS
-from crossfc.trial.person import (
-    OPTIONAL_SESSION_COLUMNS,
+from crossfc.trial.crossover import Pair, check_acquisitions, check_crossover, complete_order
+from crossfc.trial.participant import (
     PARTICIPANT_COLUMNS,
-    SESSION_COLUMNS,
-    Pair,
     Participant,
-    Session,
-    check_acquisitions,
-    check_crossover,
-    complete_order,
     covariate_types,
     read_participants,
-    read_sessions,
 )
 from crossfc.trial.scale import Scale, number, read_scales
 from crossfc.trial.sequence import sequence_code
+from crossfc.trial.session import (
+    OPTIONAL_SESSION_COLUMNS,
+    SESSION_COLUMNS,
+    Session,
+    read_sessions,
+)
 from crossfc.trial.sheet import Sheet, read_sheet
 
 LEFT_COLUMNS = ["participant_id", "group", "level", "what", "analysis", "reason"]

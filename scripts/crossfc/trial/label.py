@@ -1,9 +1,10 @@
-"""Match labels of people and sessions as written in tables, such as 1 or SUB-01 for sub-01."""
+"""Labels as people write them: 1 or SUB-01 for sub-01, and those of the config in the sheets."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from crossfc.fault import Fault
+from crossfc.trial.sheet import Sheet, did_you_mean
 
 
 class Labels:
@@ -60,3 +61,35 @@ def some(names: Iterable[object], most: int = 3) -> str:
     if len(words) <= most + 1:
         return ", ".join(words)
     return f"{', '.join(words[:most])} and {len(words) - most} more"
+
+
+def absent_labels(
+    sheet: Sheet,
+    column: str,
+    used: Mapping[str, str | None],
+    unused: list[str],
+    faults: list[str],
+) -> bool:
+    """Add a fault for each label in the config that no row has; return whether there is one.
+
+    If there is, the config is probably wrong, and the rows are not reported as faults as well.
+    ``used`` are the labels by role, ``unused`` those of rows that are no part of the crossover.
+    """
+    key = f"{column}s"
+    found = list(dict.fromkeys(row[column] for row in sheet.rows))
+    named = [(f"{key}.{role}", label) for role, label in used.items() if label]
+    named += [(f"unused.{key}", label) for label in unused]
+    absent = [(place, label) for place, label in named if found and label not in found]
+    others = [word for word in found if word not in [label for _, label in named]]
+    for place, label in absent:
+        faults.append(
+            f"config key {place}: no row of {sheet.path} has the {column} {label}"
+            f"{near(label, others)}; it has {some(found, 6)}; correct the key, or the sheet"
+        )
+    return bool(absent)
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """Return `` (did you mean X?)``, or "" if no known word is similar."""
+    hint = did_you_mean(word, known).removeprefix("; ")
+    return f" ({hint})" if hint else ""

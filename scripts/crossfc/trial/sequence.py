@@ -1,6 +1,7 @@
-"""The order of treatments as a number, used in the same way for sheets, scores and maps."""
+"""The order of treatments: its label, its periods, and its code as a number."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 from crossfc.fault import Fault
 from crossfc.trial.sheet import MISSING
@@ -35,3 +36,22 @@ def sequence_code(sequence: object, treatments: Mapping[str, str]) -> int | None
     if sequence not in codes:
         raise Fault(f'sequence "{sequence}" is not one of {", ".join(codes)}; correct the sheet')
     return codes[sequence]
+
+
+def orders(treatments: Mapping[str, str]) -> dict[str | None, dict[int, str]]:
+    """Return the two possible sequences: label to a dictionary from period to treatment."""
+    a, b = treatments["active"], treatments["control"]
+    return {f"{a}-{b}": {1: a, 2: b}, f"{b}-{a}": {1: b, 2: a}}
+
+
+def sequence_of_two(
+    sequence: str | None, treatments: Mapping[str, str], unused: Iterable[str]
+) -> str | None:
+    """Return a sequence without the treatments that are not used."""
+    possible = orders(treatments)
+    if sequence is None or sequence in possible:
+        return sequence
+    shorter = sequence
+    for label in sorted(unused, key=len, reverse=True):
+        shorter = re.sub(f"(?:^|-){re.escape(label)}(?=-|$)", "", shorter).strip("-")
+    return shorter if shorter in possible else sequence

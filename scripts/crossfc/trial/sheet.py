@@ -8,13 +8,12 @@ import csv
 import difflib
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from crossfc.content import stand_in
 from crossfc.fault import Fault, at
-from crossfc.jobs import planned
 
 # The words for a missing value in any table of the user. BIDS uses n/a; the others are written by
 # spreadsheets, R and pandas. "None" and "unknown" are not included, because they may be categories
@@ -27,6 +26,15 @@ MISSING = frozenset(
         for spelt in (str.lower, str.upper, str.title, str.capitalize)
     ]
 )
+
+
+def _as_it_is(path: str | Path) -> bytes | None:
+    return None
+
+
+# Returns the content that a file of the design had when the run was planned, in a job of the run;
+# None for a file that is to be read from the disk. `crossfc.jobs.planned` sets its own function.
+as_planned: Callable[[str | Path], bytes | None] = _as_it_is
 
 
 @dataclass(frozen=True)
@@ -119,8 +127,8 @@ def read_text(path: str | Path) -> str:
     if why is not None:
         raise Fault(f"{path} {why}")
     try:
-        if (planned_text := planned.content(path)) is not None:
-            return planned_text.decode("utf-8-sig")
+        if (before := as_planned(path)) is not None:
+            return before.decode("utf-8-sig")
         with open(path, encoding="utf-8-sig", newline="") as lines:
             return lines.read()
     except UnicodeDecodeError as error:

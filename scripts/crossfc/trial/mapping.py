@@ -1,0 +1,170 @@
+"""The mapping of a data set to a trial (config key ``dataset``), applied to one person."""
+
+import re
+from dataclasses import dataclass
+
+from crossfc.bids import ENTITY_ORDER
+from crossfc.fault import Fault, raise_all
+from crossfc.trial.configuration import Configuration, DatasetMapping
+from crossfc.trial.participant import PARTICIPANT_COLUMNS
+from crossfc.trial.session import OPTIONAL_SESSION_COLUMNS
+from crossfc.trial.sheet import did_you_mean
+
+# Reasons that the rule `sheets` writes itself. An exclusion with any other reason was written by
+# hand.
+NO_ENTRY = 'no entry in column "{}" of the data set'
+NOT_IN_STUDY = "group {} is not part of this study"
+NOT_IN_TABLE = "has scans but no row in the data set's {}"
+OWN_REASONS = re.compile(
+    "|".join(
+        re.escape(reason).replace(r"\{\}", ".*")
+        for reason in (NO_ENTRY, NOT_IN_STUDY, NOT_IN_TABLE)
+    )
+)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person of a data set.
+
+    Attributes
+    ----------
+    identifier : str
+        Such as ``sub-01``.
+    cells : dict
+        The row in the table of persons, by column; None where a value is missing.
+    listed : bool
+        False for who has files but no row, although there is a table.
+    """
+
+    identifier: str
+    cells: dict[str, str | None]
+    listed: bool = True
+
+    def cell(self, column: str | None) -> str | None:
+        """Return a cell; None if it is missing, or there is no such column."""
+        return None if column is None else self.cells.get(column)
+
+
+def group_of(person: Person, config: Configuration) -> tuple[str, str | None]:
+    """Return a person's group, and why the person is not part of the study (None if they are)."""
+    mapping = config["dataset"]["group"]
+    column, values = mapping["column"], mapping["values"]
+    if not person.listed:
+        return "n/a", NOT_IN_TABLE.format(config["dataset"]["participants"])
+    if column is None:
+        labels = [*values.values(), *config["groups"].values()]
+        return next((label for label in labels if label), "n/a"), None
+    value = person.cell(column)
+    if value is None:
+        return "n/a", NO_ENTRY.format(column)
+    if value not in values:
+        return value, NOT_IN_STUDY.format(value)
+    return values[value], None
+
+
+def order_of(person: Person, config: Configuration) -> list[str | None]:
+    """Return the treatments of periods 1 and 2, from columns or from sessions with a period."""
+    mapping = config["dataset"]
+    columns = mapping["sequence"].get("columns", [])
+    if not columns:
+        known = {
+            how["period"]: treatment_of(session, person, config)
+            for session, how in mapping["sessions"].items()
+            if "period" in how
+        }
+        return [known[1], known[2]] if set(known) == {1, 2} else []
+    order = [_told(person, column, config) for column in columns]
+    if order[0] is not None and order[0] == order[1]:
+        raise Fault(
+            f"{mapping['participants']} of the data set: {person.identifier} has "
+            f"{person.cell(columns[0])} in both {columns[0]} and {columns[1]}; correct one"
+        )
+    return order
+
+
+def treatment_of(session: str, person: Person, config: Configuration) -> str | None:
+    """Return a person's treatment in a session; None if the data set does not tell it."""
+    how = config["dataset"]["sessions"][session]
+    return how["treatment"] if "treatment" in how else _told(person, how["column"], config)
+
+
+def _told(person: Person, column: str, config: Configuration) -> str | None:
+    """Return the treatment in a column of the data set's table; None if the cell is empty."""
+    value = person.cell(column)
+    values = config["dataset"]["sequence"]["values"]
+    treatments = [*config["treatments"].values(), *config["unused"]["treatments"]]
+    if value is None:
+        return None
+    # Without a mapping of values, the column must hold the labels of the treatments.
+    if value in values or (not values and value in treatments):
+        return values.get(value, value)
+    raise Fault(
+        f"config key dataset.sequence.values: {person.identifier} has {value!r} in column "
+        f'"{column}", which is '
+        + (
+            f"not mapped to a treatment{did_you_mean(value, values) or '; add it'}"
+            if values
+            else f"none of the treatments {', '.join(treatments)}; map it to one"
+        )
+    )
+
+
+def period_of(
+    session: str, treatment: str | None, order: list[str | None], mapping: DatasetMapping
+) -> int | None:
+    """Return the period of a session by the mapping, or by the order of treatments."""
+    if "period" in mapping["sessions"][session]:
+        return mapping["sessions"][session]["period"]
+    # The period is known even if only one of the two treatments is on record.
+    return order.index(treatment) + 1 if treatment is not None and treatment in order else None
+
+
+def check_mapping(config: Configuration) -> None:
+    """Check that the config key ``dataset`` uses the groups and treatments of the study."""
+    mapping = config["dataset"]
+    groups = [g for g in config["groups"].values() if g] + config["unused"]["groups"]
+    treatments = [*config["treatments"].values(), *config["unused"]["treatments"]]
+    faults = []
+
+    def check(key: str, label: str, known: list[str], what: str) -> None:
+        if label not in known:
+            faults.append(
+                f"config key dataset.{key}: {label!r} is none of the {what} {', '.join(known)}"
+                f"{did_you_mean(label, known) or '; correct it'}"
+            )
+
+    for value, group in mapping["group"]["values"].items():
+        check(f"group.values.{value}", group, groups, "groups")
+    for value, treatment in mapping["sequence"]["values"].items():
+        check(f"sequence.values.{value}", treatment, treatments, "treatments")
+    for entity in mapping["scan"]["entities"]:
+        if entity not in ENTITY_ORDER:
+            faults.append(
+                f"config key dataset.scan.entities.{entity}: BIDS has no such entity"
+                f"{did_you_mean(entity, ENTITY_ORDER) or '; use its short names, such as acq'}"
+            )
+    for covariate in dict.fromkeys(mapping["covariates"]):
+        if covariate in (*PARTICIPANT_COLUMNS, "t1w", *OPTIONAL_SESSION_COLUMNS):
+            faults.append(
+                f"config key dataset.covariates: {covariate} is a column of participants.tsv "
+                "already; remove it"
+            )
+        elif mapping["covariates"].count(covariate) > 1:
+            faults.append(f"config key dataset.covariates: {covariate} stands there twice")
+    if not mapping["sessions"]:
+        faults.append("config key dataset.sessions: is empty; name the sessions of the study")
+    for session, how in mapping["sessions"].items():
+        if not re.fullmatch("ses-[A-Za-z0-9]+", session):
+            faults.append(
+                f"config key dataset.sessions.{session}: name the session as its folder is named, "
+                f"such as ses-{re.sub('[^A-Za-z0-9]', '', session) or '1'}"
+            )
+        if "treatment" in how:
+            check(f"sessions.{session}.treatment", how["treatment"], treatments, "treatments")
+        elif "column" not in how:
+            faults.append(
+                f"config key dataset.sessions.{session}: needs a treatment or the column that "
+                "tells it; add one of them"
+            )
+    raise_all(faults)

@@ -1,0 +1,174 @@
+"""The sheet of people: who is in the trial, their group, sequence and covariates."""
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from crossfc.trial.configuration import Configuration
+from crossfc.trial.covariate import check_levels, covariate_type, declared, is_taken
+from crossfc.trial.image_name import check_image
+from crossfc.trial.label import absent_labels, some
+from crossfc.trial.sequence import orders, sequence_of_two
+from crossfc.trial.sheet import Row, Sheet, did_you_mean
+
+PARTICIPANT_COLUMNS = ["participant_id", "group", "sequence"]
+
+
+@dataclass
+class Participant:
+    """One person of the trial."""
+
+    participant_id: str
+    group: str
+    sequence: str | None
+    covariates: dict[str, str | None]
+    t1w: str | None
+    exclude: bool
+    reason: str | None
+
+
+def read_participants(
+    sheet: Sheet, config: Configuration, faults: list[str]
+) -> dict[str, Participant]:
+    """Read the people of a trial; add one sentence to ``faults`` for each fault.
+
+    Returns
+    -------
+    dict
+        participant_id to `Participant`.
+    """
+    groups = [g for g in config["groups"].values() if g]
+    unused, further = config["unused"]["groups"], config["unused"]["treatments"]
+    sequences = list(orders(config["treatments"]))
+    absent = absent_labels(sheet, "group", config["groups"], unused, faults)
+    foreign = _foreign_sequences(sheet, config, faults)
+    known = {*PARTICIPANT_COLUMNS, "t1w", "exclude", "reason"}
+    faults += _unusable_columns(sheet, config, known)
+    people: dict[str, Participant] = {}
+    for row in sheet.rows:
+        identifier = row["participant_id"]
+        if not re.fullmatch("sub-[A-Za-z0-9]+", identifier):
+            faults.append(
+                f"{sheet.at(row, 'participant_id')}: {identifier!r} is no BIDS participant; "
+                "write such as sub-01"
+            )
+            continue
+        if identifier in people:
+            faults.append(f"{sheet.at(row)} repeats {identifier}; remove one of the rows")
+            continue
+        exclude, reason = exclusion(sheet, row, faults)
+        sequence = sequence_of_two(row.get("sequence"), config["treatments"], further)
+        if row["group"] in unused:
+            exclude, reason = True, f"group {row['group']} is not used (config key unused.groups)"
+        elif not exclude and row["group"] not in groups and not absent:
+            faults.append(
+                f"{sheet.at(row, 'group')}: {row['group']!r} is none of the study's groups "
+                f"({', '.join(groups)}){did_you_mean(row['group'], groups)}; correct it, exclude "
+                "the person with a reason, or list the group in the config key unused.groups"
+            )
+        if not exclude and not foreign and sequence is not None and sequence not in sequences:
+            faults.append(
+                f"{sheet.at(row, 'sequence')}: {sequence!r} is neither {sequences[0]} nor "
+                f"{sequences[1]}; correct it, or write n/a where the order is not known"
+            )
+        covariates = {c: row.get(c) for c in sheet.columns if c not in known}
+        if row.get("t1w") is not None and row["group"] not in unused:
+            check_image(sheet, row, "t1w", row["t1w"], {"sub": identifier}, "T1w", faults)
+        people[identifier] = Participant(
+            identifier, row["group"], sequence, covariates, row.get("t1w"), exclude, reason
+        )
+    return people
+
+
+def _foreign_sequences(sheet: Sheet, config: Configuration, faults: list[str]) -> bool:
+    """Add one fault if no sequence in the sheet uses the config's treatments; return whether so."""
+    used = [
+        row
+        for row in sheet.rows
+        if row["group"] not in config["unused"]["groups"]
+        and (row.get("exclude") or "no").lower() != "yes"
+    ]
+    treatments, further = config["treatments"], config["unused"]["treatments"]
+    told = [sequence_of_two(row.get("sequence"), treatments, further) for row in used]
+    found = list(dict.fromkeys(text for text in told if text is not None))
+    both = list(orders(treatments))
+    if not found or any(order in found for order in both):
+        return False
+    faults.append(
+        f"{sheet.at(column='sequence')}: no row has {both[0]} or {both[1]}, the labels of the "
+        f"config key treatments; it has {some(found, 6)}; correct the key or the sheet, or write "
+        "n/a where the order is not known"
+    )
+    return True
+
+
+def _unusable_columns(sheet: Sheet, config: Configuration, known: set[str]) -> list[str]:
+    """List faults of covariates and blocks: columns that do not exist or belong to the design."""
+    faults = []
+    blocks = config["group"]["blocks"]
+    named = [("covariates", name) for name in declared(config)]
+    named += [("group.blocks", blocks)] if blocks is not None else []
+    for key, column in named:
+        if column not in sheet.columns:
+            faults.append(
+                f"config key {key}: {sheet.path} has no column {column}"
+                f"{did_you_mean(column, sheet.columns) or '; add the column, or remove the key'}"
+            )
+        elif key == "covariates" and column in known:
+            faults.append(
+                f"config key {key}: {column} is part of the design, no covariate; remove it"
+            )
+        elif key == "group.blocks" and column in known - {"group", "sequence"}:
+            faults.append(
+                f"config key {key}: {column} is part of the design and names no blocks; name a "
+                "column such as the scanner, or group or sequence, or remove the key"
+            )
+        elif is_taken(column):
+            faults.append(
+                f"config key {key}: {column} is the name of a column that is made from the "
+                f"sessions; give the column of {sheet.path} another name"
+            )
+    used = {column for _, column in named}
+    for column in sheet.columns:
+        # Further columns are allowed, so a misspelt "exclude" would silently exclude nobody.
+        close = difflib.get_close_matches(column.lower(), ("exclude", "reason"), n=1, cutoff=0.8)
+        if close and column not in known | used and close[0] not in sheet.columns:
+            faults.append(
+                f"{sheet.at(column=column)} is no column of the design; did you mean {close[0]}? "
+                "rename it"
+            )
+    return faults
+
+
+def covariate_types(
+    sheet: Sheet, people: dict[str, Participant], config: Configuration, faults: list[str]
+) -> dict[str, str]:
+    """Return the type of every covariate, and check the values of covariates and blocks.
+
+    One sentence is added to ``faults`` for each fault.
+    """
+    rows = [
+        row
+        for row in sheet.rows
+        if row["participant_id"] in people and not people[row["participant_id"]].exclude
+    ]
+    design = {*PARTICIPANT_COLUMNS, "t1w", "exclude", "reason"}
+    types = {
+        name: covariate_type(sheet, name, rows, given, faults)
+        for name, given in declared(config).items()
+        if name in sheet.columns and name not in design
+    }
+    blocks = config["group"]["blocks"]
+    if blocks in sheet.columns and blocks not in types:
+        check_levels(sheet, blocks, rows, faults)
+    return types
+
+
+def exclusion(sheet: Sheet, row: Row, faults: list[str]) -> tuple[bool, str | None]:
+    """Read whether a row is excluded, and why; add a sentence to ``faults`` for each fault."""
+    value, reason = (row.get("exclude") or "no").lower(), row.get("reason")
+    if value not in ("yes", "no"):
+        faults.append(f"{sheet.at(row, 'exclude')}: {value!r} is neither yes nor no; write one")
+    if value == "yes" and reason is None:
+        faults.append(f"{sheet.at(row, 'reason')}: who is excluded needs a reason; write it here")
+    return value == "yes", reason

@@ -1,0 +1,162 @@
+"""The sheet of sessions: who had which treatment in which period, with which scan and scores."""
+
+import re
+from dataclasses import dataclass
+
+from crossfc.trial.configuration import Configuration
+from crossfc.trial.image_name import check_image, check_repeats, task_of
+from crossfc.trial.label import absent_labels, near, some
+from crossfc.trial.participant import Participant, exclusion
+from crossfc.trial.scale import Scale, read_score
+from crossfc.trial.sheet import Sheet, did_you_mean
+
+SESSION_COLUMNS = ["participant_id", "session_id", "treatment", "period", "scan"]
+OPTIONAL_SESSION_COLUMNS = ["exclude", "reason"]
+
+
+@dataclass
+class Session:
+    """One session: a treatment in a period, with a scan (or repeats) and scores."""
+
+    participant_id: str
+    session_id: str
+    treatment: str
+    period: int | None
+    scans: list[str]
+    scores: dict[str, float | None]
+    exclude: bool
+    reason: str | None
+    row: int
+
+
+def read_sessions(
+    sheet: Sheet,
+    participants: dict[str, Participant],
+    scales: dict[str, Scale],
+    config: Configuration,
+    faults: list[str],
+) -> tuple[list[Session], list[Session]]:
+    """Read the sessions of a trial; add one sentence to ``faults`` for each fault.
+
+    Returns
+    -------
+    sessions : list of Session
+        Sessions of the two treatments of the crossover.
+    unused : list of Session
+        Sessions of further treatments (config key ``unused.treatments``).
+    """
+    treatments = list(config["treatments"].values())
+    further = config["unused"]["treatments"]
+    absent = absent_labels(sheet, "treatment", config["treatments"], further, faults)
+    other_task = _other_task(sheet, config, faults)
+    sessions: list[Session] = []
+    unused: list[Session] = []
+    seen: dict[tuple[str, str], int] = {}
+    rows_of_scan: dict[str, int] = {}
+    for row in sheet.rows:
+        person, name = row["participant_id"], row["session_id"]
+        if (person, name) in seen:
+            faults.append(
+                f"{sheet.at(row)} repeats {person} {name} of row {seen[person, name]}; remove one "
+                '(repeat runs of one session go into one cell of "scan", separated by ;)'
+            )
+            continue
+        seen[person, name] = row.number
+        if person not in participants:
+            faults.append(
+                f"{sheet.at(row, 'participant_id')}: {person} has no row in the sheet of "
+                f"participants{did_you_mean(person, participants)}; add it there"
+            )
+            continue
+        if not re.fullmatch("ses-[A-Za-z0-9]+", name):
+            faults.append(
+                f"{sheet.at(row, 'session_id')}: {name!r} is no BIDS session; write such as ses-1"
+            )
+        period = row.get("period")
+        whole = re.fullmatch("[1-9]", period or "")
+        if row["treatment"] in further:
+            why = f"treatment {row['treatment']} is not used (config key unused.treatments)"
+            place = int(whole[0]) if whole else None
+            spare = Session(person, name, row["treatment"], place, [], {}, True, why, row.number)
+            unused.append(spare)
+            continue
+        if participants[person].group in config["unused"]["groups"]:
+            continue
+        exclude, reason = exclusion(sheet, row, faults)
+        if not exclude and row["treatment"] not in treatments and not absent:
+            hint = did_you_mean(row["treatment"], treatments)
+            faults.append(
+                f"{sheet.at(row, 'treatment')}: {row['treatment']!r} is neither "
+                f"{' nor '.join(treatments)}{hint}; correct it, or list it in the config key "
+                "unused.treatments"
+            )
+        if period not in (None, "1", "2") and not (further and whole):
+            faults.append(
+                f"{sheet.at(row, 'period')}: {period!r} is neither 1 nor 2; correct it, or write "
+                "n/a where the order is not known (where there are further treatments, list them "
+                "in the config key unused.treatments)"
+            )
+            period = None
+        scans = [s.strip() for s in (row.get("scan") or "").split(";") if s.strip()]
+        for scan in scans:
+            own = {"sub": person, "ses": name}
+            if not other_task and task_of(scan) not in (None, config["task"]):
+                faults.append(
+                    f"{sheet.at(row, 'scan')}: {scan} is of task {task_of(scan)}, but config key "
+                    f"task is {config['task']}; correct the cell, or the key"
+                )
+            check_image(sheet, row, "scan", scan, own, "bold", faults)
+            if scan in rows_of_scan:
+                faults.append(
+                    f"{sheet.at(row, 'scan')}: {scan} is the scan of row {rows_of_scan[scan]} "
+                    "already; correct one of the two"
+                )
+            rows_of_scan[scan] = row.number
+        if config["entry"] != "maps":
+            check_repeats(sheet, row, scans, faults)
+        sessions.append(
+            Session(
+                participant_id=person,
+                session_id=name,
+                treatment=row["treatment"],
+                period=None if period is None else int(period),
+                scans=scans,
+                scores={
+                    s: read_score(sheet, row, scales[s], faults) for s in scales if s in row.cells
+                },
+                exclude=exclude,
+                reason=reason,
+                row=row.number,
+            )
+        )
+    _rank_periods(sessions, unused)
+    return sessions, unused
+
+
+def _rank_periods(sessions: list[Session], unused: list[Session]) -> None:
+    """Renumber the periods of the two treatments as 1 and 2 if a person had further treatments."""
+    known: dict[str, list[tuple[int, Session]]] = {}
+    for session in sessions:
+        if session.period is not None and not session.exclude:
+            known.setdefault(session.participant_id, []).append((session.period, session))
+    among = {s.participant_id for s in unused if s.period is not None}
+    among |= {person for person, own in known.items() if any(period > 2 for period, _ in own)}
+    for person in among & known.keys():
+        periods = sorted({period for period, _ in known[person]})
+        for period, session in known[person]:
+            # With one session only, it is not known whether it was the first of the two.
+            session.period = periods.index(period) + 1 if len(periods) == 2 else None
+
+
+def _other_task(sheet: Sheet, config: Configuration, faults: list[str]) -> bool:
+    """Add a fault if no scan in the sheet has the task of the config; return whether so."""
+    scans = [scan for row in sheet.rows for scan in (row.get("scan") or "").split(";")]
+    found = list(dict.fromkeys(task for task in map(task_of, scans) if task is not None))
+    if not found or config["task"] in found:
+        return False
+    faults.append(
+        f"config key task: no scan of {sheet.path} has task-{config['task']}"
+        f"{near(config['task'], found)}; they have "
+        f"{some([f'task-{task}' for task in found], 6)}; correct the key, or the sheet"
+    )
+    return True
