@@ -18,6 +18,7 @@ from crossfc.quality.exclusion import (
     split,
 )
 from crossfc.quality.motion import quality_connectivity
+from tests.group.analysis_options import analysis_options
 
 LIMITS = {
     "maximum_mean_fd_mm": 0.5,
@@ -141,9 +142,11 @@ def test_tables_of_nobody_are_empty(tmp_path):
     assert len(quality_connectivity(edges, people, labels[0], groups)) == 0
     scores = [{"participant_id": "sub-1", "score_M_active": 1.0, "score_M_control": 2.0}]
     people = with_columns(people, scores)
-    found = clinical_correlation(edges, people, labels[0], ["TRD"], ["M"])
+    found = clinical_correlation(
+        edges, people, labels[0], ["TRD"], ["M"], n_permutations=99, random_seed=0
+    )
     assert len(found.table) == 0
     assert found.notes == ["TRD: nobody with both sessions is left; not tested"]
-    told = analyse("change_M", tmp_path, tmp_path / "change", people=scores)
+    told = analyse("change_M", tmp_path, tmp_path / "change", analysis_options(), people=scores)
     assert not told["estimable"]
     assert told["notes"] == ["This analysis cannot be estimated. all left."]

@@ -80,8 +80,9 @@ def clinical_correlation(
     scales: Sequence[str],
     pairs: Sequence[tuple[str, str]] | None = None,
     covariates: Sequence[str] = ("sequence_code", "delta_mean_fd"),
-    n_permutations: int = 5000,
-    random_seed: int = 0,
+    *,
+    n_permutations: int,
+    random_seed: int,
 ) -> ClinicalCorrelation:
     """Correlate the change of connectivity with the change of scores, within each group.
 

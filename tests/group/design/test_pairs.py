@@ -12,6 +12,7 @@ import pytest
 from crossfc.fault import Fault
 from crossfc.group.analysis import analyse
 from crossfc.group.design.pairs import Pairs, no_pairs, pair_sessions, read_people
+from tests.group.analysis_options import analysis_options
 
 SHAPE = (8, 9, 7)
 AFFINE = np.array([[-3.0, 0, 0, 12], [0, 3, 0, -12], [0, 0, 3, -9], [0, 0, 0, 1]])
@@ -297,6 +298,7 @@ def test_a_pipeline_that_everybody_left_has_pairs_of_nobody(tmp_path):
     no_pairs(people, ["sgACC", "dACC"], treatments, groups, "scrub", tmp_path / "pairs")
     read = Pairs.read(tmp_path / "pairs")
     assert read.delta.shape == (0, 2, 0) and len(read.people) == 0
-    result = analyse("drug_TRD", tmp_path / "pairs", tmp_path / "drug_TRD", n_permutations=99)
+    options = analysis_options(permutations=99)
+    result = analyse("drug_TRD", tmp_path / "pairs", tmp_path / "drug_TRD", options)
     assert result["estimable"] is False and result["n"] == {"TRD": 0}
     assert "nobody is left to analyse" in result["notes"][0]

@@ -18,8 +18,8 @@ import numpy as np
 
 from crossfc.compiled import compiled
 from crossfc.fault import Fault
+from crossfc.group.design.options import SIGN_FLIPS
 
-SIGN_FLIPS = "sign flips"
 SHUFFLES = "shuffles"
 BOTH = "sign flips and shuffles"
 

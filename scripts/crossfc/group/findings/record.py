@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crossfc.group.design.arrangement import SIGN_FLIPS
-from crossfc.group.design.model import RERANDOMISATION, WITHIN, Inestimable, Model
+from crossfc.group.design.model import Inestimable, Model
+from crossfc.group.design.options import RERANDOMISATION, SIGN_FLIPS, WITHIN
 from crossfc.group.design.pairs import Pairs
 from crossfc.group.design.question import CARRYOVER, CHANGE, Question
 from crossfc.group.inference.hotelling import Hotelling
