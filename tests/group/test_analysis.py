@@ -19,6 +19,7 @@ from crossfc.group.design.contrast import contrasts, parts, seed_contrasts
 from crossfc.group.design.pairs import Pairs, pair_sessions, read_people
 from crossfc.group.design.question import names, question
 from crossfc.group.findings.joint import joint_table
+from crossfc.group.findings.result import MapSummary, Result, TailRecord, read_result
 from tests.group.analysis_options import analysis_options
 
 SHAPE = (12, 13, 11)
@@ -131,7 +132,12 @@ def test_every_analysis_writes_its_files(results, pairs, name, seeds, stats_writ
         share = {stat: read(results / name, seed, stat).get_fdata()[inside] for stat in SHARES}
         assert (share["partialrsq"] >= 0).all() and (share["partialrsq"] < 1).all()
         assert (share["partialrsqlow"] <= share["partialrsqhigh"]).all()
-    result = json.loads((results / name / "result.json").read_text())
+    result = read_result(results / name)
+    assert set(result) == set(Result.__annotations__)
+    for part in result["per_seed"].values():
+        assert set(part) == set(MapSummary.__annotations__)
+    for tail in result["tail"].values():
+        assert set(tail) < set(TailRecord.__annotations__)
     assert result["seeds"] == seeds == list(result["per_seed"]) and result["estimable"] is True
     assert result["n_permutations"] == 199 and not result["exhaustive"]
 
@@ -549,7 +555,7 @@ def test_an_analysis_without_enough_people_says_so(pairs, tmp_path, name, rows, 
     (out / "seed-sgACC_stat-t_statmap.nii.gz").write_text("a map of a run with more people")
     result = analyse(name, folder, out, analysis_options(**OPTIONS))
     assert {path.name for path in out.iterdir()} == TABLES | {"result.json"}
-    assert result == json.loads((out / "result.json").read_text())
+    assert result == read_result(out) and set(result) == Result.__required_keys__
     assert result["estimable"] is False and result["per_seed"] == {} and result["n"] == n
     assert result["seeds"] == []
     assert len(result["notes"]) == 1 and reason in result["notes"][0]

@@ -26,6 +26,7 @@ from crossfc.group.design.question import Question, question
 from crossfc.group.findings.finding import Analysed, Findings, Sessions, findings, no_findings
 from crossfc.group.findings.record import estimated, not_estimated
 from crossfc.group.findings.region import Atlas
+from crossfc.group.findings.result import RESULT_FILE, Result
 from crossfc.group.inference.effect import hedges_g, hedges_g_welch, partial_r_squared
 from crossfc.group.inference.hotelling import Hotelling
 from crossfc.group.inference.permutation import Inference, infer
@@ -34,7 +35,7 @@ from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.statistic import Student
 from crossfc.group.inference.welch import Welch
 
-_WRITTEN = ("clusters.tsv", "peaks.tsv", "cells.tsv", "null.tsv", "result.json")
+_WRITTEN = ("clusters.tsv", "peaks.tsv", "cells.tsv", "null.tsv", RESULT_FILE)
 
 
 def analyse(
@@ -48,7 +49,7 @@ def analyse(
     threads: int = 1,
     memory_gb: float = 2.0,
     progress: Callable[[int, int], None] | None = None,
-) -> dict:
+) -> Result:
     """Run one analysis and write its maps, tables and record.
 
     Everything is first written to a temporary folder beside ``out_dir``, which then replaces
@@ -98,7 +99,7 @@ def analyse(
 
     Returns
     -------
-    dict
+    Result
         The content of ``result.json``.
 
     Raises
@@ -162,11 +163,7 @@ def analyse(
         skewness(values, columns, design.flip, design.second, found.flat[number])
         for number, values in enumerate(data)
     ]
-    result = estimated(asked, pairs, design, statistic, found, list(maps), skewed) | {
-        "cluster_forming_p": options.cluster_forming_p,
-        "connectivity": options.connectivity,
-        "random_seed": options.seed,
-    }
+    result = estimated(asked, pairs, design, statistic, found, list(maps), skewed, options)
     for part, largest in told.largest.items():
         result["per_seed"][part]["largest"] = largest
     with atomic.writing_folder(out_dir) as folder:
@@ -278,8 +275,8 @@ def _image(
     return image
 
 
-def _write(folder: Path, told: Findings, result: dict) -> None:
+def _write(folder: Path, told: Findings, result: Result) -> None:
     atomic.write_table(folder / "clusters.tsv", told.clusters)
     atomic.write_table(folder / "peaks.tsv", told.peaks)
     atomic.write_table(folder / "cells.tsv", told.cells)
-    atomic.write_json(folder / "result.json", result)
+    atomic.write_json(folder / RESULT_FILE, result)

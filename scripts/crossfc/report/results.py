@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from crossfc.fault import Fault
+from crossfc.group.findings.result import RESULT_FILE, Result, read_result
 from crossfc.report import number
 
 SIGNIFICANT = 0.05
@@ -30,7 +31,7 @@ class Analysis:
     name: str
     kind: str
     folder: Path
-    record: dict[str, Any]
+    record: Result
     clusters: pd.DataFrame
     cells: pd.DataFrame
     peaks: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -248,9 +249,9 @@ def read_json(path: Path | None) -> dict[str, Any]:
 
 def read_analysis(name: str, folder: Path) -> Analysis | None:
     """Read one analysis; None if it has no record."""
-    record = read_json(folder / "result.json")
-    if not record:
+    if not (folder / RESULT_FILE).is_file():
         return None
+    record = read_result(folder)
     return Analysis(
         name,
         str(record.get("kind") or kind_of(name)),

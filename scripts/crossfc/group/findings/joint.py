@@ -1,12 +1,12 @@
 """Families of analyses: their clusters, with p corrected over the whole family."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from crossfc.group.findings.result import read_result
 from crossfc.group.inference.family import joint_p, require_same_arrangements
 
 _COLUMNS = [
@@ -45,7 +45,7 @@ def joint_table(
     """
     tables = []
     for number, names in enumerate(families, start=1):
-        records = [_record(folders[name]) for name in names]
+        records = [read_result(folders[name]) for name in names]
         done = [Path(folders[record["analysis"]]) for record in records if record["estimable"]]
         if not done:
             continue
@@ -63,10 +63,6 @@ def joint_table(
             ]
     tables = [table for table in tables if len(table)]
     return pd.concat(tables)[_COLUMNS] if tables else pd.DataFrame(columns=_COLUMNS)
-
-
-def _record(folder: str | os.PathLike) -> dict:
-    return json.loads((Path(folder) / "result.json").read_text(encoding="utf-8"))
 
 
 def _clusters(folder: Path) -> pd.DataFrame:
