@@ -16,10 +16,11 @@ from scipy import ndimage, stats
 from crossfc.fault import Fault
 from crossfc.group.analysis import analyse
 from crossfc.group.design.contrast import contrasts, parts, seed_contrasts
-from crossfc.group.design.pairs import Pairs, pair_sessions, read_people
+from crossfc.group.design.pairs import Pairs, pair_sessions
 from crossfc.group.design.question import names, question
 from crossfc.group.findings.joint import joint_table
 from crossfc.group.findings.result import MapSummary, Result, TailRecord, read_result
+from crossfc.table import read_table
 from tests.group.analysis_options import analysis_options
 
 SHAPE = (12, 13, 11)
@@ -262,7 +263,7 @@ def test_without_tfce_and_with_a_tail(pairs, tmp_path):
 def test_the_drug_map_is_the_models(results, pairs):
     import statsmodels.api as sm
 
-    people = read_people(pairs / "people.tsv")
+    people = read_table(pairs / "people.tsv")
     rows = (people["group"] == "TRD").to_numpy()
     delta = np.load(pairs / "delta.npy")[rows, 1]
     design = np.column_stack([np.ones(rows.sum()), people["sequence_code"][rows]])
@@ -357,7 +358,7 @@ def test_the_f_map_is_invariant_to_the_choice_of_contrasts(pairs, results):
     import statsmodels.api as sm
     from statsmodels.multivariate.manova import MANOVA
 
-    people = read_people(pairs / "people.tsv")
+    people = read_table(pairs / "people.tsv")
     delta = np.load(pairs / "delta.npy").astype(float)
     inside = nib.load(pairs / "mask.nii.gz").get_fdata() > 0
     f = read(results / "group_by_drug_by_subregion", "subregion", "F").get_fdata()[inside]
@@ -378,7 +379,7 @@ def test_group_maps_are_welchs(pairs, results):
     assert set(result["degrees_of_freedom"]) == {"min", "max"}
     assert 8 < result["degrees_of_freedom"]["min"] < result["degrees_of_freedom"]["max"] <= 21.001
     assert result["n"] == {"TRD": 14, "HV": 10}
-    people = read_people(pairs / "people.tsv")
+    people = read_table(pairs / "people.tsv")
     pooled = np.load(pairs / "delta.npy").astype(float).mean(axis=1)
     patient = (people["group"] == "TRD").to_numpy()
     # Both orders are equally many in both groups, so that sequence changes the error only.
@@ -405,7 +406,7 @@ def test_whoever_lacks_the_score_leaves_by_name(results):
 def test_the_map_of_a_slope_has_a_robust_standard_error(results, pairs):
     import statsmodels.api as sm
 
-    people = read_people(pairs / "people.tsv")
+    people = read_table(pairs / "people.tsv")
     rows = (people["group"] == "TRD").to_numpy() & people["delta_MADRS"].notna().to_numpy()
     delta = np.load(pairs / "delta.npy")[rows, 2].astype(float)
     chosen = people[rows]
@@ -440,7 +441,7 @@ def test_the_seeds_of_one_group_are_pooled_and_compared(results, pairs, tmp_path
     """As R has it: t.test(rowMeans(D) * s ~ s), and Hotelling's T² by the MANOVA of statsmodels."""
     from statsmodels.multivariate.manova import MANOVA
 
-    people = read_people(pairs / "people.tsv")
+    people = read_table(pairs / "people.tsv")
     rows = (people["group"] == "TRD").to_numpy()
     code = people["sequence_code"].to_numpy(dtype=float)[rows]
     delta = np.load(pairs / "delta.npy")[rows].astype(float)
@@ -476,7 +477,7 @@ def test_the_seeds_of_one_group_are_pooled_and_compared(results, pairs, tmp_path
 
 def test_scales_of_the_same_people_can_be_one_family(pairs, results, tmp_path):
     # A second scale that ranks people otherwise.
-    people = read_people(pairs / "people.tsv")
+    people = read_table(pairs / "people.tsv")
     other = people["delta_MADRS"].to_numpy()[::-1].copy()
     other[people["delta_MADRS"].isna()] = np.nan
     other[(people["delta_MADRS"].notna() & ~np.isfinite(other)).to_numpy()] = 1.5
@@ -497,7 +498,7 @@ def test_an_analysis_is_reproducible_to_the_byte(pairs, results, tmp_path, atlas
 def some_of(pairs, rows, folder, **columns):
     """Write the pairs of some people only, columns of their table changed."""
     folder.mkdir()
-    people = read_people(pairs / "people.tsv").iloc[rows].assign(**columns)
+    people = read_table(pairs / "people.tsv").iloc[rows].assign(**columns)
     people.to_csv(folder / "people.tsv", sep="\t", index=False, na_rep="n/a")
     for name in ("delta.npy", "total.npy"):
         np.save(folder / name, np.load(pairs / name)[rows])
@@ -517,7 +518,7 @@ def test_unknown_sequence_and_few_people_are_said(pairs, tmp_path):
 
 
 def test_one_unknown_order_costs_one_person(pairs, tmp_path):
-    codes = read_people(pairs / "people.tsv")["sequence_code"].to_numpy(dtype=float)
+    codes = read_table(pairs / "people.tsv")["sequence_code"].to_numpy(dtype=float)
     codes[4] = np.nan
     everybody = list(range(len(codes)))
     folder = some_of(pairs, everybody, tmp_path / "one", sequence_code=codes)
@@ -621,7 +622,7 @@ def test_covariates_and_blocks(pairs, tmp_path):
     assert result["covariate_levels"] == {"age": []}
     assert any("blocks were not used" in note for note in result["notes"])
     assert result["block_exchange"] is None and result["arrangement"] == "sign flips"
-    people = read_people(pairs / "people.tsv")
+    people = read_table(pairs / "people.tsv")
     site = ["ab"[number // 2 % 2] for number in range(len(people))]
     folder = some_of(pairs, list(range(len(people))), tmp_path / "sites", site=site)
     options = analysis_options(**OPTIONS, covariates={"age": "continuous"}, blocks="site")
@@ -632,7 +633,7 @@ def test_covariates_and_blocks(pairs, tmp_path):
 
 
 def test_whole_blocks(pairs, tmp_path):
-    people = read_people(pairs / "people.tsv")
+    people = read_table(pairs / "people.tsv")
     family = [f"f{number // 2}" for number in range(len(people))]
     folder = some_of(pairs, list(range(len(people))), tmp_path / "pairs", family=family)
     options = analysis_options(**OPTIONS, blocks="family", block_exchange="whole")

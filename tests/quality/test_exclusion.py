@@ -8,8 +8,9 @@ from crossfc import atomic
 from crossfc.clinic.correlation import clinical_correlation
 from crossfc.clinic.mixed import mixed_model
 from crossfc.group.analysis import analyse
-from crossfc.group.design.pairs import no_pairs, read_people, with_columns
-from crossfc.group.edges import edge_rows, read_edges
+from crossfc.group.design.pairs import no_pairs
+from crossfc.group.design.people import with_columns
+from crossfc.group.edges import edge_rows
 from crossfc.quality.exclusion import (
     defective_volumes,
     exclusion_reasons,
@@ -18,6 +19,7 @@ from crossfc.quality.exclusion import (
     split,
 )
 from crossfc.quality.motion import quality_connectivity
+from crossfc.table import read_table
 from tests.group.analysis_options import analysis_options
 
 LIMITS = {
@@ -135,7 +137,7 @@ def test_tables_of_nobody_are_empty(tmp_path):
     person = {"participant_id": "sub-1", "group": "TRD", "sequence": "drug-placebo"}
     no_pairs([person], ["pgACC"], *labels, "primary", tmp_path, because="all left")
     atomic.write_table(tmp_path / "targets.tsv", edge_rows([], []))
-    edges, people = read_edges(tmp_path / "targets.tsv"), read_people(tmp_path / "people.tsv")
+    edges, people = read_table(tmp_path / "targets.tsv"), read_table(tmp_path / "people.tsv")
     assert len(edges) == len(people) == 0
     groups = ["TRD", "HV"]
     assert len(mixed_model(edges, labels[0], groups)) == 0

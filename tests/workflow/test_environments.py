@@ -209,7 +209,8 @@ def test_scripts_stay_thin_and_the_package_free_of_snakemake(root):
 
 # Each part imports from its own line and those above it; `jobs` is asked by those named below.
 FLOORS = (
-    {"fault", "atomic", "bids", "content", "expansion", "tie", "mapped", "compiled"},
+    {"fault", "atomic", "bids", "content", "expansion", "tie", "mapped", "compiled",
+     "table", "significance"},
     {"trial"},
     {"session.layout", "session.image", "session.template", "session.hdf5", "session.scan",
      "session.sidecar"},

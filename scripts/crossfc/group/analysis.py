@@ -12,18 +12,16 @@ from crossfc import atomic
 from crossfc.bids import bids_name
 from crossfc.fault import Fault
 from crossfc.group.design import question as questions
-from crossfc.group.design.arrangement import (
-    Arrangements,
-    Unarrangeable,
-    shuffles,
-    sign_flips,
-)
+from crossfc.group.design.arrangement import Arrangements, shuffles, sign_flips
 from crossfc.group.design.contrast import contrasts, parts
 from crossfc.group.design.model import Inestimable, Model, model
 from crossfc.group.design.options import SIGN_FLIPS, WHOLE, AnalysisOptions
-from crossfc.group.design.pairs import Pairs, with_columns
+from crossfc.group.design.pairs import Pairs
+from crossfc.group.design.people import with_columns
 from crossfc.group.design.question import Question, question
-from crossfc.group.findings.finding import Analysed, Findings, Sessions, findings, no_findings
+from crossfc.group.design.unit import Unarrangeable
+from crossfc.group.findings.finding import Analysed, Findings, findings, no_findings
+from crossfc.group.findings.readout import Sessions
 from crossfc.group.findings.record import estimated, not_estimated
 from crossfc.group.findings.region import Atlas
 from crossfc.group.findings.result import RESULT_FILE, Result

@@ -16,6 +16,7 @@ from crossfc.group.inference.permutation import Inference
 from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.statistic import Student
 from crossfc.group.inference.welch import Welch
+from crossfc.significance import SIGNIFICANT
 
 # Smallest skewness of the differences that gets a note on the page (docs/statistics.md).
 _SKEWED = 0.5
@@ -182,7 +183,7 @@ def _summary(found: Inference, number: int, points: np.ndarray) -> MapSummary:
         "p_fwe_mass_min": float(found.p_mass[number].min()),
         "q_fdr_min": float(found.q_fdr[number].min()),
         "n_clusters": len(p_clusters),
-        "n_clusters_significant": int(np.count_nonzero(p_clusters < 0.05)),
+        "n_clusters_significant": int(np.count_nonzero(p_clusters < SIGNIFICANT)),
         "extrapolated": [
             measure for measure, where in found.extrapolated.items() if where[number].any()
         ],
