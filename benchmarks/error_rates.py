@@ -22,13 +22,10 @@ from scipy.special import ndtr, ndtri
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "scripts")]
 
-from crossfc.clinic.change import (  # noqa: E402
-    adjusted_change,
-    adjusted_wilcoxon_p,
-    one_sample,
-    wilcoxon_p,
-)
+from crossfc.clinic.order import adjusted_change  # noqa: E402
+from crossfc.clinic.rank import adjusted_wilcoxon_p, wilcoxon_p  # noqa: E402
 from crossfc.clinic.shuffle import permutation_p, shuffles_of, shuffles_within  # noqa: E402
+from crossfc.clinic.student import one_sample  # noqa: E402
 from crossfc.clinic.studentised import Studentised, nuisance_basis  # noqa: E402
 from crossfc.group.inference.effect import hedges_g, hedges_g_welch  # noqa: E402
 from crossfc.group.inference.welch import Welch  # noqa: E402
@@ -175,7 +172,7 @@ def changes(rng: np.random.Generator, sets: int) -> Iterator[dict]:
                         delta = delta * code
                     delta = delta + PERIOD * code
                     p = (
-                        *(one_sample(delta).p, adjusted_change(delta, code, TREATMENTS)[0].p),
+                        *(one_sample(delta).p, adjusted_change(delta, code, TREATMENTS).test.p),
                         *(wilcoxon_p(delta), adjusted_wilcoxon_p(delta, code)),
                     )
                     hits += np.array(p) <= 0.05
@@ -191,7 +188,7 @@ def differences(rng: np.random.Generator, sets: int) -> Iterator[dict]:
     """Measure the error rate of group by drug on a score, and the coverage of the effect size.
 
     All data sets are tested at once, like the voxels of a map, by the function that
-    `crossfc.clinic.change.adjusted_difference` calls.
+    `crossfc.clinic.order.adjusted_difference` calls.
     """
     for sizes in GROUPS:
         first = np.repeat([True, False], sizes)

@@ -6,7 +6,8 @@ with job(snakemake):
     import pandas
 
     from crossfc import atomic
-    from crossfc.clinic.change import change_between_groups, clinical_change, paired_scores
+    from crossfc.clinic.change import change_between_groups, clinical_change
+    from crossfc.clinic.score import paired_scores
 
     made, design = snakemake.output, snakemake.params.design
     groups, scales = [g for g in design["groups"].values() if g], design["scales"]

@@ -7,14 +7,14 @@ with job(snakemake):
 
     from crossfc import atomic
     from crossfc.clinic.correlation import clinical_correlation
-    from crossfc.group.design.pairs import read_people, with_columns
-    from crossfc.group.edges import read_edges
+    from crossfc.group.design.people import with_columns
+    from crossfc.table import read_table
 
     made, wanted = snakemake.output, snakemake.params
     pairs, design, choices = snakemake.input.pairs, wanted.design, wanted.clinical
     found = clinical_correlation(
-        read_edges(f"{pairs}/targets.tsv"),
-        with_columns(read_people(f"{pairs}/people.tsv"), wanted.scores),
+        read_table(f"{pairs}/targets.tsv"),
+        with_columns(read_table(f"{pairs}/people.tsv"), wanted.scores),
         design["treatments"],
         choices["groups"],
         design["scales"],

@@ -8,9 +8,9 @@ SECONDS = 5  # shortest time between two lines about progress
 
 with job(snakemake):
     from crossfc.group.analysis import analyse
+    from crossfc.group.design.options import AnalysisOptions
 
-    given, wanted = snakemake.input, dict(snakemake.params.choices)
-    name = snakemake.wildcards.analysis
+    given, params = snakemake.input, snakemake.params
     started = last = time.monotonic()
 
     def progress(done: int, total: int) -> None:
@@ -24,14 +24,13 @@ with job(snakemake):
         note(snakemake, f"{done} of {total} permutations, {spent:.0f} s, about {left:.0f} s left")
 
     analyse(
-        name,
+        snakemake.wildcards.analysis,
         given.pairs,
         snakemake.output[0],
-        n_permutations=wanted.pop("permutations"),
-        arrangement=wanted.pop("drug_arrangement", None),
+        AnalysisOptions.from_params(params.choices["options"]),
+        people=params.choices["people"],
         atlas={"image": given.atlas, "table": given.atlas_names},
         threads=snakemake.threads,
         memory_gb=snakemake.resources.data_mb / 1000,
         progress=progress,
-        **wanted,
     )

@@ -5,9 +5,9 @@ from crossfc.jobs.job import job
 with job(snakemake):
     from crossfc import atomic
     from crossfc.clinic.mixed import mixed_model
-    from crossfc.group.edges import read_edges
+    from crossfc.table import read_table
 
     labels = snakemake.params.labels
     groups = [g for g in labels["groups"].values() if g]
-    targets = read_edges(f"{snakemake.input.pairs}/targets.tsv")
+    targets = read_table(f"{snakemake.input.pairs}/targets.tsv")
     atomic.write_table(snakemake.output[0], mixed_model(targets, labels["treatments"], groups))

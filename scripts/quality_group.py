@@ -6,12 +6,11 @@ from crossfc.jobs.job import job, note
 
 with job(snakemake):
     from crossfc import atomic
-    from crossfc.group.design.pairs import read_people
-    from crossfc.group.edges import read_edges
     from crossfc.quality.exclusion import defective_volumes, quality_table
     from crossfc.quality.likeness import likeness
     from crossfc.quality.motion import excluded_sessions, motion, quality_connectivity
     from crossfc.session.connectivity.folder import finished_session
+    from crossfc.table import read_table
 
     given, made, wanted = snakemake.input, snakemake.output, snakemake.params
     place = wanted.task, Path(made.sessions).parent.parent, wanted.space
@@ -39,6 +38,6 @@ with job(snakemake):
     atomic.write_table(made.likeness, alike)
     for sentence in filter(None, alike["note"]):
         note(snakemake, sentence)
-    targets = read_edges(f"{given.pairs}/targets.tsv")
-    people = read_people(f"{given.pairs}/people.tsv")
+    targets = read_table(f"{given.pairs}/targets.tsv")
+    people = read_table(f"{given.pairs}/people.tsv")
     atomic.write_table(made.qcfc, quality_connectivity(targets, people, treatments, groups))

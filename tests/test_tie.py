@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from crossfc.clinic.change import paired_scores, wilcoxon_p
-from crossfc.clinic.correlation import correlate
+from crossfc.clinic.coefficient import correlate
+from crossfc.clinic.rank import wilcoxon_p
 from crossfc.clinic.robust_correlation import bend, kept
+from crossfc.clinic.score import paired_scores
 from crossfc.tie import difference, rank_sum_p, rounded, signed_rank_p
 
 

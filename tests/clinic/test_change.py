@@ -9,12 +9,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from crossfc.clinic.change import (
-    change_between_groups,
-    clinical_change,
-    connectivity_change,
-    paired_scores,
-)
+from crossfc.clinic.change import change_between_groups, clinical_change
+from crossfc.clinic.connectivity import connectivity_change
+from crossfc.clinic.score import paired_scores
 from crossfc.fault import Fault
 
 TREATMENTS = {"active": "ketamine", "control": "placebo"}

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from crossfc.clinic.correlation import COLUMNS, LEFT, POINTS, clinical_correlation, correlate
+from crossfc.clinic.coefficient import correlate
+from crossfc.clinic.correlation import COLUMNS, LEFT, POINTS, clinical_correlation
 from crossfc.clinic.robust_correlation import percentage_bend, skipped
 from crossfc.clinic.shuffle import permutation_p, shuffles_among, shuffles_of, shuffles_within
 from crossfc.clinic.studentised import Studentised, nuisance_basis

@@ -1,6 +1,7 @@
 """Whole analyses, from maps on the disk to everything that an analysis writes."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -15,9 +16,12 @@ from scipy import ndimage, stats
 from crossfc.fault import Fault
 from crossfc.group.analysis import analyse
 from crossfc.group.design.contrast import contrasts, parts, seed_contrasts
-from crossfc.group.design.pairs import Pairs, pair_sessions, read_people
+from crossfc.group.design.pairs import Pairs, pair_sessions
 from crossfc.group.design.question import names, question
 from crossfc.group.findings.joint import joint_table
+from crossfc.group.findings.result import MapSummary, Result, TailRecord, read_result
+from crossfc.table import read_table
+from tests.group.analysis_options import analysis_options
 
 SHAPE = (12, 13, 11)
 AFFINE = np.array([[-4.0, 0, 0, 24], [0, 4, 0, -24], [0, 0, 4, -20], [0, 0, 0, 1]])
@@ -26,8 +30,8 @@ TREATMENTS = {"active": "ketamine", "control": "placebo"}
 SEEDS = ["sgACC", "pgACC", "dACC"]
 PLANTED = (slice(7, 11), slice(3, 7), slice(4, 8))  # patients only, sgACC only
 N = {"TRD": 14, "HV": 10}
-OPTIONS = {"n_permutations": 199, "seed": 1, "cluster_forming_p": 0.01}
-FLIPS = OPTIONS | {"arrangement": "sign flips"}
+OPTIONS = {"permutations": 199, "seed": 1, "cluster_forming_p": 0.01}
+FLIPS = OPTIONS | {"drug_arrangement": "sign flips"}
 
 P_MAPS = {"puncorrected", "qfdr", "pfwevoxel", "pfwecluster", "pfwemass", "pfwetfce"}
 SHARES = {"partialrsq", "partialrsqlow", "partialrsqhigh"}
@@ -89,7 +93,7 @@ def results(pairs, atlas, tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     for name in names(GROUPS, ["MADRS"]):
         options = FLIPS if name.startswith("drug_") else OPTIONS
-        analyse(name, pairs, folder / name, atlas=atlas, **options)
+        analyse(name, pairs, folder / name, analysis_options(**options), atlas=atlas)
     return folder
 
 
@@ -129,7 +133,12 @@ def test_every_analysis_writes_its_files(results, pairs, name, seeds, stats_writ
         share = {stat: read(results / name, seed, stat).get_fdata()[inside] for stat in SHARES}
         assert (share["partialrsq"] >= 0).all() and (share["partialrsq"] < 1).all()
         assert (share["partialrsqlow"] <= share["partialrsqhigh"]).all()
-    result = json.loads((results / name / "result.json").read_text())
+    result = read_result(results / name)
+    assert set(result) == set(Result.__annotations__)
+    for part in result["per_seed"].values():
+        assert set(part) == set(MapSummary.__annotations__)
+    for tail in result["tail"].values():
+        assert set(tail) < set(TailRecord.__annotations__)
     assert result["seeds"] == seeds == list(result["per_seed"]) and result["estimable"] is True
     assert result["n_permutations"] == 199 and not result["exhaustive"]
 
@@ -172,9 +181,9 @@ def test_the_digest_tells_who_was_rearranged_and_how(results, pairs, tmp_path):
     for alike in ("group_by_drug", "drug_TRD", "drug_HV"):
         assert len({digest[name] for name in digest if name.startswith(alike)}) == 1
     assert len(set(digest.values())) == len(digest) - 6
-    again = analyse("drug_HV", pairs, tmp_path, **FLIPS)
+    again = analyse("drug_HV", pairs, tmp_path, analysis_options(**FLIPS))
     assert again["arrangement_digest"] == digest["drug_HV"]
-    other = analyse("drug_HV", pairs, tmp_path, **(FLIPS | {"seed": 2}))
+    other = analyse("drug_HV", pairs, tmp_path, analysis_options(**FLIPS | {"seed": 2}))
     assert other["arrangement_digest"] != digest["drug_HV"]
 
 
@@ -201,7 +210,7 @@ def test_families_are_corrected_together(pairs, results, tmp_path):
         joint_table([["drug_TRD", "drug_HV"]], folders)
     few = some_of(pairs, PATIENTS, tmp_path / "few")
     lost = {"drug_HV": tmp_path / "drug_HV", "drug_TRD": results / "drug_TRD"}
-    analyse("drug_HV", few, lost["drug_HV"], **OPTIONS)
+    analyse("drug_HV", few, lost["drug_HV"], analysis_options(**OPTIONS))
     assert set(joint_table([["drug_HV", "drug_TRD"]], lost)["analysis"]) == {"drug_TRD"}
     assert len(joint_table([["drug_HV"]], lost)) == 0
 
@@ -216,21 +225,22 @@ def test_changes_of_several_scales_are_one_family(pairs, tmp_path):
         | {"score_MADRS_active": 10.0 + i, "score_SHAPS_active": float(rng.integers(2))}
         for i, person in enumerate(people)
     ]
-    options = OPTIONS | {"tfce": False, "people": rows}
+    options = analysis_options(**OPTIONS, tfce=False)
     folders = {name: tmp_path / name for name in ("change_MADRS", "change_SHAPS")}
     for name, folder in folders.items():
-        assert analyse(name, few, folder, **options)["n_permutations"] == 128
+        assert analyse(name, few, folder, options, people=rows)["n_permutations"] == 128
     table = joint_table([list(folders)], folders)
     assert len(table) and (table["p_joint"] >= table["p_within"]).all()
-    analyse("change_SHAPS", few, folders["change_SHAPS"], **options | {"people": rows[1:]})
+    analyse("change_SHAPS", few, folders["change_SHAPS"], options, people=rows[1:])
     with pytest.raises(Fault, match="cannot be corrected as one family"):
         joint_table([list(folders)], folders)
 
 
 def test_without_tfce_and_with_a_tail(pairs, tmp_path):
-    options = FLIPS | {"n_permutations": 499, "tfce": False}
-    result = analyse("drug_TRD", pairs, tmp_path / "tail", **options)
-    counted = analyse("drug_TRD", pairs, tmp_path / "counted", **options, tail=False)
+    options = FLIPS | {"permutations": 499, "tfce": False}
+    result = analyse("drug_TRD", pairs, tmp_path / "tail", analysis_options(**options))
+    by_count = analysis_options(**options, tail=False)
+    counted = analyse("drug_TRD", pairs, tmp_path / "counted", by_count)
     assert not list((tmp_path / "tail").glob("*tfce*"))
     assert not result["tfce"] and "p_fwe_tfce_min" not in result["per_seed"]["sgACC"]
     assert set(result["tail"]) == {"voxel", "extent", "mass"} and counted["tail"] == {}
@@ -253,7 +263,7 @@ def test_without_tfce_and_with_a_tail(pairs, tmp_path):
 def test_the_drug_map_is_the_models(results, pairs):
     import statsmodels.api as sm
 
-    people = read_people(pairs / "people.tsv")
+    people = read_table(pairs / "people.tsv")
     rows = (people["group"] == "TRD").to_numpy()
     delta = np.load(pairs / "delta.npy")[rows, 1]
     design = np.column_stack([np.ones(rows.sum()), people["sequence_code"][rows]])
@@ -348,7 +358,7 @@ def test_the_f_map_is_invariant_to_the_choice_of_contrasts(pairs, results):
     import statsmodels.api as sm
     from statsmodels.multivariate.manova import MANOVA
 
-    people = read_people(pairs / "people.tsv")
+    people = read_table(pairs / "people.tsv")
     delta = np.load(pairs / "delta.npy").astype(float)
     inside = nib.load(pairs / "mask.nii.gz").get_fdata() > 0
     f = read(results / "group_by_drug_by_subregion", "subregion", "F").get_fdata()[inside]
@@ -370,7 +380,7 @@ def test_group_maps_are_welchs(pairs, results):
     assert set(result["degrees_of_freedom"]) == {"min", "max"}
     assert 8 < result["degrees_of_freedom"]["min"] < result["degrees_of_freedom"]["max"] <= 21.001
     assert result["n"] == {"TRD": 14, "HV": 10}
-    people = read_people(pairs / "people.tsv")
+    people = read_table(pairs / "people.tsv")
     pooled = np.load(pairs / "delta.npy").astype(float).mean(axis=1)
     patient = (people["group"] == "TRD").to_numpy()
     # Both orders are equally many in both groups, so that sequence changes the error only.
@@ -397,7 +407,7 @@ def test_whoever_lacks_the_score_leaves_by_name(results):
 def test_the_map_of_a_slope_has_a_robust_standard_error(results, pairs):
     import statsmodels.api as sm
 
-    people = read_people(pairs / "people.tsv")
+    people = read_table(pairs / "people.tsv")
     rows = (people["group"] == "TRD").to_numpy() & people["delta_MADRS"].notna().to_numpy()
     delta = np.load(pairs / "delta.npy")[rows, 2].astype(float)
     chosen = people[rows]
@@ -432,7 +442,7 @@ def test_the_seeds_of_one_group_are_pooled_and_compared(results, pairs, tmp_path
     """As R has it: t.test(rowMeans(D) * s ~ s), and Hotelling's T² by the MANOVA of statsmodels."""
     from statsmodels.multivariate.manova import MANOVA
 
-    people = read_people(pairs / "people.tsv")
+    people = read_table(pairs / "people.tsv")
     rows = (people["group"] == "TRD").to_numpy()
     code = people["sequence_code"].to_numpy(dtype=float)[rows]
     delta = np.load(pairs / "delta.npy")[rows].astype(float)
@@ -455,7 +465,8 @@ def test_the_seeds_of_one_group_are_pooled_and_compared(results, pairs, tmp_path
         np.testing.assert_allclose(f[voxel], float(expected), rtol=1e-4)
     # Orders drawn again give the same statistic, and the same people can be one family.
     names = ["drug_TRD", "drug_TRD_pooled", "drug_TRD_by_subregion"]
-    records = [analyse(name, pairs, tmp_path / name, **OPTIONS) for name in names]
+    options = analysis_options(**OPTIONS)
+    records = [analyse(name, pairs, tmp_path / name, options) for name in names]
     assert {record["arrangement"] for record in records} == {"re-randomisation"}
     assert {record["kind"] for record in records} == {"drug", "drug_pooled", "drug_by_subregion"}
     assert len({record["arrangement_digest"] for record in records}) == 1
@@ -467,12 +478,12 @@ def test_the_seeds_of_one_group_are_pooled_and_compared(results, pairs, tmp_path
 
 def test_scales_of_the_same_people_can_be_one_family(pairs, results, tmp_path):
     # A second scale that ranks people otherwise.
-    people = read_people(pairs / "people.tsv")
+    people = read_table(pairs / "people.tsv")
     other = people["delta_MADRS"].to_numpy()[::-1].copy()
     other[people["delta_MADRS"].isna()] = np.nan
     other[(people["delta_MADRS"].notna() & ~np.isfinite(other)).to_numpy()] = 1.5
     folder = some_of(pairs, list(range(24)), tmp_path / "pairs", delta_HAMD=other)
-    analyse("change_HAMD", folder, tmp_path / "change_HAMD", **OPTIONS)
+    analyse("change_HAMD", folder, tmp_path / "change_HAMD", analysis_options(**OPTIONS))
     family = ["change_MADRS", "change_HAMD"]
     folders = {"change_MADRS": results / "change_MADRS", "change_HAMD": tmp_path / "change_HAMD"}
     table = joint_table([family], folders)
@@ -480,7 +491,7 @@ def test_scales_of_the_same_people_can_be_one_family(pairs, results, tmp_path):
 
 
 def test_an_analysis_is_reproducible_to_the_byte(pairs, results, tmp_path, atlas):
-    analyse("group_by_drug_pooled", pairs, tmp_path, atlas=atlas, **OPTIONS)
+    analyse("group_by_drug_pooled", pairs, tmp_path, analysis_options(**OPTIONS), atlas=atlas)
     for path in (results / "group_by_drug_pooled").iterdir():
         assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
 
@@ -488,7 +499,7 @@ def test_an_analysis_is_reproducible_to_the_byte(pairs, results, tmp_path, atlas
 def some_of(pairs, rows, folder, **columns):
     """Write the pairs of some people only, columns of their table changed."""
     folder.mkdir()
-    people = read_people(pairs / "people.tsv").iloc[rows].assign(**columns)
+    people = read_table(pairs / "people.tsv").iloc[rows].assign(**columns)
     people.to_csv(folder / "people.tsv", sep="\t", index=False, na_rep="n/a")
     for name in ("delta.npy", "total.npy"):
         np.save(folder / name, np.load(pairs / name)[rows])
@@ -499,7 +510,7 @@ def some_of(pairs, rows, folder, **columns):
 
 def test_unknown_sequence_and_few_people_are_said(pairs, tmp_path):
     folder = some_of(pairs, [0, 1, 2, 3], tmp_path / "pairs", sequence_code=None)
-    result = analyse("drug_TRD", folder, tmp_path / "out", n_permutations=100)
+    result = analyse("drug_TRD", folder, tmp_path / "out", analysis_options(permutations=100))
     assert result["exhaustive"] and result["n_permutations"] == 16
     assert not result["sequence_adjusted"] and result["model"] == "D ~ 1"
     assert any("order of treatments is not known" in note for note in result["notes"])
@@ -508,13 +519,13 @@ def test_unknown_sequence_and_few_people_are_said(pairs, tmp_path):
 
 
 def test_one_unknown_order_costs_one_person(pairs, tmp_path):
-    codes = read_people(pairs / "people.tsv")["sequence_code"].to_numpy(dtype=float)
+    codes = read_table(pairs / "people.tsv")["sequence_code"].to_numpy(dtype=float)
     codes[4] = np.nan
     everybody = list(range(len(codes)))
     folder = some_of(pairs, everybody, tmp_path / "one", sequence_code=codes)
     without = some_of(pairs, [row for row in everybody if row != 4], tmp_path / "without")
-    result = analyse("drug_TRD", folder, tmp_path / "a", **OPTIONS)
-    expected = analyse("drug_TRD", without, tmp_path / "b", **OPTIONS)
+    result = analyse("drug_TRD", folder, tmp_path / "a", analysis_options(**OPTIONS))
+    expected = analyse("drug_TRD", without, tmp_path / "b", analysis_options(**OPTIONS))
     reason = "order of treatments not known"
     assert result["left"] == [{"participant_id": "sub-04", "group": "TRD", "reason": reason}]
     assert result["n"] == {"TRD": 13} and result["sequence_adjusted"]
@@ -544,9 +555,9 @@ def test_an_analysis_without_enough_people_says_so(pairs, tmp_path, name, rows, 
     folder, out = some_of(pairs, rows, tmp_path / "pairs", **columns), tmp_path / name
     out.mkdir()
     (out / "seed-sgACC_stat-t_statmap.nii.gz").write_text("a map of a run with more people")
-    result = analyse(name, folder, out, **OPTIONS)
+    result = analyse(name, folder, out, analysis_options(**OPTIONS))
     assert {path.name for path in out.iterdir()} == TABLES | {"result.json"}
-    assert result == json.loads((out / "result.json").read_text())
+    assert result == read_result(out) and set(result) == Result.__required_keys__
     assert result["estimable"] is False and result["per_seed"] == {} and result["n"] == n
     assert result["seeds"] == []
     assert len(result["notes"]) == 1 and reason in result["notes"][0]
@@ -567,7 +578,7 @@ def test_the_page_copes_with_an_analysis_that_was_not_estimated(pairs, tmp_path)
     asked = names(GROUPS, ["MADRS"])
     lost = [name for name in asked if name.startswith(("group_by_drug", "drug_HV"))]
     for name in asked:
-        analyse(name, folder, primary / name, **OPTIONS)
+        analyse(name, folder, primary / name, analysis_options(**OPTIONS))
         assert read_analysis(name, primary / name).record["estimable"] == (name not in lost)
     config = {
         "study": "few", "groups": GROUPS, "treatments": TREATMENTS, "entry": "fmriprep",
@@ -588,57 +599,59 @@ def test_the_page_copes_with_an_analysis_that_was_not_estimated(pairs, tmp_path)
 
 def test_what_is_wrong_still_stops(pairs, tmp_path):
     few = some_of(pairs, PATIENTS, tmp_path / "few")
+    weighed = analysis_options(covariates={"weight": "continuous"})
     with pytest.raises(Fault, match='needs the column "weight"'):
-        analyse("drug_HV", few, tmp_path / "out", covariates=["weight"])
+        analyse("group_by_drug", few, tmp_path / "out", weighed)
     with pytest.raises(Fault, match='no analysis "drug_BP"'):
-        analyse("drug_BP", few, tmp_path / "out")
-    with pytest.raises(Fault, match="tests a mean"):
-        analyse("drug_HV", few, tmp_path / "out", arrangement="shuffles")
+        analyse("drug_BP", few, tmp_path / "out", analysis_options())
     record = json.loads((few / "pairs.json").read_text())
     (few / "pairs.json").write_text(json.dumps(record | {"level": "contrast"}))
     with pytest.raises(Fault, match="no sum of sessions"):
-        analyse("carryover", few, tmp_path / "out")
+        analyse("carryover", few, tmp_path / "out", analysis_options())
     delta = np.load(few / "delta.npy")
     delta[0, 0, 0] = np.nan
     np.save(few / "delta.npy", delta)
     with pytest.raises(Fault, match="not finite"):
-        analyse("drug_TRD", few, tmp_path / "out", **OPTIONS)
+        analyse("drug_TRD", few, tmp_path / "out", analysis_options(**OPTIONS))
     assert not (tmp_path / "out" / "result.json").exists()
 
 
 def test_covariates_and_blocks(pairs, tmp_path):
-    name, options = "group_by_drug_pooled", {"covariates": ["age"], "blocks": "sequence"} | OPTIONS
-    result = analyse(name, pairs, tmp_path, arrangement="shuffles", **options)
+    options = analysis_options(**OPTIONS, covariates={"age": "continuous"}, blocks="sequence")
+    result = analyse("group_by_drug_pooled", pairs, tmp_path / "groups", options)
     assert result["model"] == "D ~ 1 + group + sequence + age" and result["covariates"] == ["age"]
     assert result["covariate_levels"] == {"age": []}
+    assert any("blocks were not used" in note for note in result["notes"])
+    assert result["block_exchange"] is None and result["arrangement"] == "sign flips"
+    people = read_table(pairs / "people.tsv")
+    site = ["ab"[number // 2 % 2] for number in range(len(people))]
+    folder = some_of(pairs, list(range(len(people))), tmp_path / "sites", site=site)
+    options = analysis_options(**OPTIONS, covariates={"age": "continuous"}, blocks="site")
+    result = analyse("carryover", folder, tmp_path / "out", options)
+    assert result["model"] == "S ~ 1 + sequence + group" and result["covariates"] == []
     assert result["arrangement"] == "shuffles" and result["block_exchange"] == "within"
     assert not any("blocks" in note for note in result["notes"])
-    result = analyse("drug_TRD", pairs, tmp_path, blocks="sequence", **OPTIONS)
-    assert any("blocks were not used" in note for note in result["notes"])
-    assert result["block_exchange"] is None
-    result = analyse(name, pairs, tmp_path, arrangement="sign flips and shuffles", **OPTIONS)
-    assert result["arrangement"] == "sign flips and shuffles"
 
 
 def test_whole_blocks(pairs, tmp_path):
-    people = read_people(pairs / "people.tsv")
+    people = read_table(pairs / "people.tsv")
     family = [f"f{number // 2}" for number in range(len(people))]
     folder = some_of(pairs, list(range(len(people))), tmp_path / "pairs", family=family)
-    options = OPTIONS | {"blocks": "family", "block_exchange": "whole"}
-    result = analyse("drug_TRD", folder, tmp_path / "out", **options)
+    options = analysis_options(**OPTIONS, blocks="family", block_exchange="whole")
+    result = analyse("drug_TRD", folder, tmp_path / "out", options)
     assert result["exhaustive"] and result["n_permutations"] == 2**7
     assert result["block_exchange"] == "whole"
     assert not any("blocks" in note for note in result["notes"])
     # One family of all: nobody can change places or sign.
     folder = some_of(pairs, list(range(14)), tmp_path / "one", family="f")
-    result = analyse("drug_TRD", folder, tmp_path / "out", **options)
+    result = analyse("drug_TRD", folder, tmp_path / "out", options)
     assert not result["estimable"] and "cannot be rearranged" in result["notes"][0]
-    result = analyse("carryover", folder, tmp_path / "out", **options)
+    result = analyse("carryover", folder, tmp_path / "out", options)
     assert not result["estimable"] and "carryover" in result["notes"][0]
 
 
 def test_orders_drawn_again(pairs, results, tmp_path):
-    again = analyse("drug_TRD", pairs, tmp_path, **OPTIONS)
+    again = analyse("drug_TRD", pairs, tmp_path, analysis_options(**OPTIONS))
     assert again["arrangement"] == "re-randomisation" and again["model"] == "D ~ 1 + sequence"
     assert again["n_possible"] == 3432  # 14 people, 7 of each order
     # The same effect of the same people, under other arrangements.
@@ -652,7 +665,8 @@ def test_orders_drawn_again(pairs, results, tmp_path):
                    "loo_mean_TRD_placebo", "n_folds"):  # fmt: skip
         np.testing.assert_allclose(tables[0][column], tables[1][column], rtol=1e-5)
     unknown = some_of(pairs, list(range(14)), tmp_path / "unknown", sequence_code=None)
-    record = analyse("drug_TRD", unknown, tmp_path / "o", arrangement="re-randomisation", **OPTIONS)
+    drawn = analysis_options(**OPTIONS, drug_arrangement="re-randomisation")
+    record = analyse("drug_TRD", unknown, tmp_path / "o", drawn)
     assert not record["estimable"] and "re-randomisation draws" in record["notes"][0]
 
 
@@ -668,25 +682,26 @@ def test_skewed_differences_are_told(pairs, results, tmp_path):
         ("group_by_drug", OPTIONS, "The statistic allows for skewness, but in small samples not"),
         ("group_by_drug_by_subregion", OPTIONS, "Groups whose differences are not equally skewed"),
     ):
-        record = analyse(name, skewed, tmp_path / "out", **options)
+        record = analyse(name, skewed, tmp_path / "out", analysis_options(**options))
         assert record["skewness"] > 0.5
         own = [part["skewness"] for part in record["per_seed"].values()]
         np.testing.assert_allclose(record["skewness"], np.sqrt(np.mean(np.square(own))), atol=2e-4)
         (note,) = [note for note in record["notes"] if "skewed" in note]
         assert f"skewness {record['skewness']:.2f}, root mean square over voxels" in note
         assert said in note
-    record = analyse("change_MADRS", skewed, tmp_path / "out", **OPTIONS)
+    record = analyse("change_MADRS", skewed, tmp_path / "out", analysis_options(**OPTIONS))
     assert record["skewness"] > 0.5 and not any("skewed" in note for note in record["notes"])
 
 
 def test_a_killed_analysis_leaves_what_was_there(pairs, tmp_path, root):
     out = tmp_path / "drug_HV"
-    analyse("drug_HV", pairs, out, **(OPTIONS | {"n_permutations": 99}))
+    analyse("drug_HV", pairs, out, analysis_options(**OPTIONS | {"permutations": 99}))
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     program = f"""
 import os, signal
 from crossfc import atomic
 from crossfc.group.analysis import analyse
+from tests.group.analysis_options import analysis_options
 
 save, saved = atomic.save_image, []
 
@@ -697,14 +712,16 @@ def killing(path, image):
         os.kill(os.getpid(), signal.SIGKILL)
 
 atomic.save_image = killing
-analyse("drug_HV", {str(pairs)!r}, {str(out)!r}, n_permutations=9, tfce=False)
+options = analysis_options(permutations=9, tfce=False)
+analyse("drug_HV", {str(pairs)!r}, {str(out)!r}, options)
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=root / "scripts")
+    env = os.environ | {"PYTHONPATH": f"{root / 'scripts'}:{root}"}
+    done = subprocess.run([sys.executable, "-c", program], env=env)
     assert done.returncode == -signal.SIGKILL
     part, whole = sorted(path.name for path in tmp_path.iterdir())
     assert re.fullmatch(r"\.part\d*_drug_HV", part) and whole == "drug_HV"
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
-    result = analyse("drug_HV", pairs, out, **OPTIONS)
+    result = analyse("drug_HV", pairs, out, analysis_options(**OPTIONS))
     assert [path.name for path in tmp_path.iterdir()] == ["drug_HV"]
     assert result["n_permutations"] == 199
     assert json.loads((out / "result.json").read_text()) == result
@@ -713,13 +730,13 @@ analyse("drug_HV", {str(pairs)!r}, {str(out)!r}, n_permutations=9, tfce=False)
 def test_another_folder_is_not_replaced(pairs, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(Fault, match="holds thesis.txt, which is not of an analysis"):
-        analyse("drug_HV", pairs, tmp_path, **OPTIONS)
+        analyse("drug_HV", pairs, tmp_path, analysis_options(**OPTIONS))
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
 def test_no_cluster_no_rows(pairs, tmp_path):
     options = OPTIONS | {"cluster_forming_p": 1e-12}
-    result = analyse("drug_HV", pairs, tmp_path, **options)
+    result = analyse("drug_HV", pairs, tmp_path, analysis_options(**options))
     assert result["per_seed"]["sgACC"]["p_fwe_cluster_min"] == 1
     table = pd.read_csv(tmp_path / "clusters.tsv", sep="\t")
     assert len(table) == 0 and "mean_TRD_ketamine" in table.columns

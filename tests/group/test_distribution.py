@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 from scipy.special._ufuncs import _nct_ppf
 
-from crossfc.group.inference.permutation import false_discovery_rate
 from crossfc.group.inference.tail import pareto_logs
+from crossfc.significance import false_discovery_rate
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])

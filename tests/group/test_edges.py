@@ -5,7 +5,8 @@ import pandas
 import pytest
 
 from crossfc import atomic
-from crossfc.group.edges import edge_rows, read_edges
+from crossfc.group.edges import edge_rows
+from crossfc.table import read_table
 
 SESSIONS = [
     {"participant_id": f"sub-{i}", "group": "TRD", "session_id": "ses-1", "treatment": "ketamine"}
@@ -44,7 +45,7 @@ def test_edges_are_long_and_each_stands_once(tables, tmp_path):
     own = table[(table["participant_id"] == "sub-2") & (table["target"] == "insulaR")]
     assert dict(zip(own["seed"], own["fisher_z"], strict=True)) == {"pgACC": 0.2, "dACC": 0.2}
     atomic.write_table(tmp_path / "edges.tsv", table)
-    assert read_edges(tmp_path / "edges.tsv")["fisher_z"].isna().sum() == 2
+    assert read_table(tmp_path / "edges.tsv")["fisher_z"].isna().sum() == 2
 
 
 def test_regions_of_one_name_and_other_values_are_two_edges(tables):

@@ -10,6 +10,7 @@ from scipy import stats
 
 from crossfc.group.analysis import analyse
 from crossfc.group.design.pairs import pair_sessions
+from tests.group.analysis_options import analysis_options
 
 # World mm to one-sample t, computed elsewhere with other software. The maps are Analyze 7.5 of
 # SPM, which do not say what is left: the values are those of the nearest voxel under nibabel's
@@ -48,9 +49,8 @@ def analysed(maps, tmp_path_factory):
         level="contrast",
         accept_unoriented=True,
     )
-    result = analyse(
-        "drug_all", folder / "pairs", folder / "drug", n_permutations=500, seed=1, tail=False
-    )
+    options = analysis_options(permutations=500, seed=1, tail=False)
+    result = analyse("drug_all", folder / "pairs", folder / "drug", options)
     return folder, result
 
 

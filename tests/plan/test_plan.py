@@ -3,6 +3,7 @@
 import pytest
 
 from crossfc.fault import Fault
+from crossfc.group.design.options import AnalysisOptions
 from crossfc.plan import Plan
 from crossfc.trial.covariate import determined
 
@@ -95,7 +96,7 @@ def test_types_of_covariates_go_to_the_analyses(study, root, tmp_path):
     given = {"covariates": [{"name": "site", "type": "categorical"}]}
     plan = Plan(study | given, root)
     choices = plan.group.test_choices("group_by_drug")
-    assert choices["covariates"] == {"site": "categorical"}
+    assert choices["options"]["covariates"] == {"site": "categorical"}
     assert choices["people"] == [
         {"participant_id": "sub-01", "site": "1"},
         {"participant_id": "sub-02", "site": "2"},
@@ -195,9 +196,16 @@ def test_an_analysis_is_given_what_it_uses_and_no_more(study, root, tmp_path):
     assert given("carryover") == [one, other]
     assert given("change_MADRS") == [one | scored]
     assert given("group_by_drug") == [one | {"age": 41.0}, other | {"age": 33.5}]
-    assert "drug_arrangement" in plan.group.test_choices("drug_TRD")
-    assert "drug_arrangement" not in plan.group.test_choices("group_by_drug")
-    assert plan.group.test_choices("carryover")["covariates"] == {}
+
+    def options(analysis):
+        return plan.group.test_choices(analysis)["options"]
+
+    assert "drug_arrangement" in options("drug_TRD")
+    assert "drug_arrangement" not in options("group_by_drug")
+    assert options("group_by_drug")["covariates"] == {"age": "continuous"}
+    assert options("carryover")["covariates"] == options("drug_TRD")["covariates"] == {}
+    for analysis in plan.group.analyses():
+        AnalysisOptions.from_params(options(analysis))
     assert plan.people.scored(["TRD"]) == [{"participant_id": "sub-01"} | scored]
     assert all(set(row) == {"participant_id", "group", "sequence", "sequence_code", "sessions"}
                for row in plan.people.rows())  # fmt: skip

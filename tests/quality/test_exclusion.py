@@ -8,8 +8,9 @@ from crossfc import atomic
 from crossfc.clinic.correlation import clinical_correlation
 from crossfc.clinic.mixed import mixed_model
 from crossfc.group.analysis import analyse
-from crossfc.group.design.pairs import no_pairs, read_people, with_columns
-from crossfc.group.edges import edge_rows, read_edges
+from crossfc.group.design.pairs import no_pairs
+from crossfc.group.design.people import with_columns
+from crossfc.group.edges import edge_rows
 from crossfc.quality.exclusion import (
     defective_volumes,
     exclusion_reasons,
@@ -18,6 +19,8 @@ from crossfc.quality.exclusion import (
     split,
 )
 from crossfc.quality.motion import quality_connectivity
+from crossfc.table import read_table
+from tests.group.analysis_options import analysis_options
 
 LIMITS = {
     "maximum_mean_fd_mm": 0.5,
@@ -134,16 +137,18 @@ def test_tables_of_nobody_are_empty(tmp_path):
     person = {"participant_id": "sub-1", "group": "TRD", "sequence": "drug-placebo"}
     no_pairs([person], ["pgACC"], *labels, "primary", tmp_path, because="all left")
     atomic.write_table(tmp_path / "targets.tsv", edge_rows([], []))
-    edges, people = read_edges(tmp_path / "targets.tsv"), read_people(tmp_path / "people.tsv")
+    edges, people = read_table(tmp_path / "targets.tsv"), read_table(tmp_path / "people.tsv")
     assert len(edges) == len(people) == 0
     groups = ["TRD", "HV"]
     assert len(mixed_model(edges, labels[0], groups)) == 0
     assert len(quality_connectivity(edges, people, labels[0], groups)) == 0
     scores = [{"participant_id": "sub-1", "score_M_active": 1.0, "score_M_control": 2.0}]
     people = with_columns(people, scores)
-    found = clinical_correlation(edges, people, labels[0], ["TRD"], ["M"])
+    found = clinical_correlation(
+        edges, people, labels[0], ["TRD"], ["M"], n_permutations=99, random_seed=0
+    )
     assert len(found.table) == 0
     assert found.notes == ["TRD: nobody with both sessions is left; not tested"]
-    told = analyse("change_M", tmp_path, tmp_path / "change", people=scores)
+    told = analyse("change_M", tmp_path, tmp_path / "change", analysis_options(), people=scores)
     assert not told["estimable"]
     assert told["notes"] == ["This analysis cannot be estimated. all left."]

@@ -14,6 +14,7 @@ from crossfc.group.design.pairs import pair_sessions
 from crossfc.report.maps import facts, notes
 from crossfc.report.narrative import carryover_sentences, cluster_sentence, map_answer
 from crossfc.report.results import read_analysis
+from tests.group.analysis_options import analysis_options
 
 SHAPE = (24, 8, 12)
 TREATMENTS = {"active": "ketamine", "control": "placebo"}
@@ -67,7 +68,8 @@ def studied(tmp_path_factory):
     pair_sessions(people, ["pgACC"], TREATMENTS, GROUPS, "primary", folder / "pairs")
     names = ("drug_TRD", "group_by_drug", "carryover", "change_MADRS")
     for name in names:
-        analyse(name, folder / "pairs", folder / name, n_permutations=150, tfce=False)
+        options = analysis_options(permutations=150, tfce=False)
+        analyse(name, folder / "pairs", folder / name, options)
     analyses = [read_analysis(name, folder / name) for name in names]
     return SimpleNamespace(
         active="ketamine", control="placebo", groups=["TRD", "HV"], scales={"MADRS": {}},
@@ -181,14 +183,15 @@ def test_one_order_for_all_is_the_reason_that_is_told(studied, tmp_path):
     (tmp_path / "own" / "people.tsv").unlink()
     people = people.assign(sequence="ketamine-placebo", sequence_code=-1)
     people.to_csv(tmp_path / "own" / "people.tsv", sep="\t", index=False)
-    analyse("carryover", tmp_path / "own", tmp_path / "carryover", n_permutations=99)
+    options = analysis_options(permutations=99, tfce=False)
+    analyse("carryover", tmp_path / "own", tmp_path / "carryover", options)
     analysis = read_analysis("carryover", tmp_path / "carryover")
     answer = map_answer(studied, analysis)
     assert answer.sentence == (
         "Carry-over of ketamine could not be estimated: carryover: sequence is the same for all 24 "
         "people analysed, so it has no effect that could be estimated."
     )
-    analyse("drug_TRD", tmp_path / "own", tmp_path / "drug_TRD", n_permutations=99, tfce=False)
+    analyse("drug_TRD", tmp_path / "own", tmp_path / "drug_TRD", options)
     told = notes(read_analysis("drug_TRD", tmp_path / "drug_TRD"))
     (said,) = [note for note in told if "order" in note]
     assert said.startswith("Everybody analysed had the same order of treatments")

@@ -235,10 +235,6 @@ def test_methods_tell_of_orders_drawn_again(found_results):
     flipped = text_of(found_results)
     assert "flips of signs test that differences are symmetric about no change." in flipped
     assert "changes nothing in anybody" not in flipped
-    both = text_of(
-        with_records(found_results, carryover={"arrangement": "sign flips and shuffles"})
-    )
-    assert "People were shuffled and their signs flipped for carry-over" in both
 
 
 def test_methods_tell_what_was_corrected_besides_extent(found_results):

@@ -16,29 +16,19 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from crossfc.clinic.change import connectivity_change, no_order, require
-from crossfc.clinic.robust_correlation import bend, skipped
+from crossfc.clinic.coefficient import FEWER_SHUFFLES, FEWEST, correlate, tested
+from crossfc.clinic.connectivity import connectivity_change
+from crossfc.clinic.order import no_order
 from crossfc.clinic.shuffle import (
-    TIE,
-    permutation_p,
     shuffles_among,
     shuffles_of,
     shuffles_within,
-    unit,
 )
-from crossfc.clinic.studentised import FEWEST_FOR_INTERVAL, Studentised, nuisance_basis
+from crossfc.clinic.studentised import FEWEST_FOR_INTERVAL
 from crossfc.fault import Fault
-from crossfc.tie import rounded_columns
+from crossfc.significance import SIGNIFICANT, false_discovery_rate
+from crossfc.table import require_columns
 from crossfc.trial.sequence import sequence_code
-
-FEWEST = 4
-
-# The skipped correlation searches for outliers in every shuffle, and leave-one-out repeats a test
-# for every person. Both use only the first thousand shuffles: they resolve p to 0.001, which is
-# enough for numbers that only check others.
-_FEWER_SHUFFLES = 1000
-
-_LEVEL = 0.05
 
 ORDER = "order of treatments"
 
@@ -55,12 +45,6 @@ POINTS = [
     *("delta_score", "adjusted_delta_fisher_z", "adjusted_delta_score"),
 ]
 LEFT = ["participant_id", "group", "level", "what", "analysis", "reason"]
-
-_ESTIMATES = (
-    *("r", "ci_low", "ci_high", "p_permutation", "loo_min", "loo_max", "spearman_rho"),
-    *("spearman_p", "percentage_bend_r", "percentage_bend_p", "skipped_r", "skipped_p"),
-    *("partial_r", "partial_p"),
-)
 
 
 class ClinicalCorrelation(NamedTuple):
@@ -80,8 +64,9 @@ def clinical_correlation(
     scales: Sequence[str],
     pairs: Sequence[tuple[str, str]] | None = None,
     covariates: Sequence[str] = ("sequence_code", "delta_mean_fd"),
-    n_permutations: int = 5000,
-    random_seed: int = 0,
+    *,
+    n_permutations: int,
+    random_seed: int,
 ) -> ClinicalCorrelation:
     """Correlate the change of connectivity with the change of scores, within each group.
 
@@ -145,7 +130,7 @@ def clinical_correlation(
         same treatment.
     """
     deltas = [f"delta_{scale}" for scale in scales]
-    require(people, ["participant_id", "group", "sequence", *deltas], "the table of people")
+    require_columns(people, ["participant_id", "group", "sequence", *deltas], "the table of people")
     connectivity = connectivity_change(targets, treatments)
     pairs = list(connectivity.columns) if pairs is None else [tuple(pair) for pair in pairs]
     unknown = [pair for pair in pairs if pair not in connectivity.columns]
@@ -193,7 +178,7 @@ def clinical_correlation(
                 plain = statistics["r"], statistics["p_permutation"]
                 if not because:
                     every = np.zeros(int(both.sum()))
-                    plain = _tested(x[both], y[both], every, arrangements.of(both, adjusted=False))
+                    plain = tested(x[both], y[both], every, arrangements.of(both, adjusted=False))
                 ids = members["participant_id"].to_numpy()[who]
                 without = _without_one(x, y, blocks, who, arrangements, not because)
                 for a, i in enumerate(columns_z):
@@ -250,16 +235,6 @@ class _Arrangements:
         return shuffles_among(self._within, who[known], self._wanted, self._code[known])
 
 
-def _tested(
-    x: np.ndarray, y: np.ndarray, blocks: np.ndarray, shuffles: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Compute r and p, each of shape (k, m); NaN with too few people."""
-    if len(x) < FEWEST:
-        return (np.full((x.shape[1], y.shape[1]), np.nan),) * 2
-    found = Studentised(rounded_columns(x), rounded_columns(y), nuisance_basis(blocks), shuffles)
-    return found.r, found.p
-
-
 def _without_one(
     x: np.ndarray,
     y: np.ndarray,
@@ -273,16 +248,16 @@ def _without_one(
     for number, person in enumerate(np.flatnonzero(who)):
         others = who.copy()
         others[person] = False
-        shuffles = arrangements.of(others, adjusted)[:_FEWER_SHUFFLES]
-        r[number], p[number] = _tested(x[others], y[others], blocks[others], shuffles)
+        shuffles = arrangements.of(others, adjusted)[:FEWER_SHUFFLES]
+        r[number], p[number] = tested(x[others], y[others], blocks[others], shuffles)
     return r, p
 
 
 def _decisive(p: float, ids: np.ndarray, r_without: np.ndarray, p_without: np.ndarray) -> dict:
     """Find the person whose removal alone moves p across 0.05, with r and p without them."""
-    significant = p < _LEVEL
+    significant = p < SIGNIFICANT
     known = np.isfinite(p_without) & np.isfinite(p)
-    turned = np.flatnonzero(known & ((p_without < _LEVEL) != significant))
+    turned = np.flatnonzero(known & ((p_without < SIGNIFICANT) != significant))
     told = {"n_decisive": len(turned), "decisive_person": ""}
     told |= {"decisive_r": np.nan, "decisive_p": np.nan}
     if len(turned):
@@ -298,84 +273,6 @@ def _no_interval(row: dict) -> str:
     if row["n"] < FEWEST_FOR_INTERVAL:
         return f"fewer than {FEWEST_FOR_INTERVAL} people"
     return "all people lie on one line"
-
-
-def correlate(
-    x: np.ndarray,
-    y: np.ndarray,
-    covariates: np.ndarray,
-    shuffles: np.ndarray,
-    blocks: np.ndarray | None = None,
-) -> dict[str, np.ndarray]:
-    """Correlate every column of x with every column of y over the same people.
-
-    Parameters
-    ----------
-    x : ndarray, shape (n, k)
-        Changes of connectivity (Fisher z), one column per seed and target.
-    y : ndarray, shape (n, m)
-        Changes of scores, one column per scale.
-    covariates : ndarray, shape (n, c)
-        Covariates of the partial correlation, without the constant; c may be 0.
-    shuffles : ndarray of int, shape (p, n)
-        Each row is an arrangement of the people within their blocks; the observed arrangement is
-        not included if these are all.
-    blocks : ndarray, shape (n,), optional
-        Each person's order of treatments, to adjust for; by default all are in one block.
-
-    Returns
-    -------
-    dict of ndarray, shape (k, m)
-        The numbers of the table by name; NaN where they cannot be computed.
-    """
-    from scipy import stats
-
-    n, shape = len(x), (x.shape[1], y.shape[1])
-    result = {name: np.full(shape, np.nan) for name in _ESTIMATES}
-    if n < FEWEST:
-        return result
-    blocks = np.zeros(n) if blocks is None else blocks
-    # Rounded, so that equal changes share a rank, and equal distances from a median are treated
-    # alike when outliers are searched.
-    x, y = rounded_columns(x), rounded_columns(y)
-    told = Studentised(x, y, nuisance_basis(blocks), shuffles)
-    result |= {"r": told.r, "p_permutation": told.p, "ci_low": told.low, "ci_high": told.high}
-    result["loo_min"] = told.without_one.min(axis=0)
-    result["loo_max"] = told.without_one.max(axis=0)
-    if covariates.shape[1]:
-        partial = Studentised(x, y, nuisance_basis(blocks, covariates), shuffles)
-        result |= {"partial_r": partial.r, "partial_p": partial.p}
-    x, y = _without_medians(x, blocks), _without_medians(y, blocks)
-    ranks = stats.rankdata(x, axis=0), stats.rankdata(y, axis=0)
-    ranked = tuple(unit(r - r.mean(axis=0), r) for r in ranks)
-    bent = tuple(unit(b, b) for b in (bend(x), bend(y)))
-    for name, p, (a, b) in (
-        ("spearman_rho", "spearman_p", ranked),
-        ("percentage_bend_r", "percentage_bend_p", bent),
-    ):
-        result[name] = a.T @ b
-        result[p] = permutation_p(a, b, shuffles)
-    few = shuffles[:_FEWER_SHUFFLES]
-    for i, j in np.ndindex(shape):
-        observed = float(skipped(x[:, i], y[:, j]))
-        result["skipped_r"][i, j] = observed
-        if np.isfinite(observed):
-            shuffled = np.abs(skipped(x[:, i], y[few, j]))
-            # A shuffle without a correlation (NaN) counts as an exceedance, which makes p larger.
-            reached = ~(shuffled < abs(observed) - TIE)
-            result["skipped_p"][i, j] = (1 + reached.sum()) / (1 + len(few))
-    return result
-
-
-def _without_medians(values: np.ndarray, blocks: np.ndarray) -> np.ndarray:
-    """Subtract the median of each block, if there are several blocks."""
-    levels = np.unique(blocks)
-    if len(levels) < 2:
-        return values
-    values = values.copy()
-    for level in levels:
-        values[blocks == level] -= np.median(values[blocks == level], axis=0)
-    return rounded_columns(values)
 
 
 def _patterns(known: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -459,12 +356,10 @@ def _adjusted(values: np.ndarray, blocks: np.ndarray, who: np.ndarray) -> np.nda
 
 def _false_discovery(rows: list[dict]) -> None:
     """Add q and the number of tests to the rows; tests are the rows that have a p."""
-    from scipy import stats
-
     p = np.array([row["p_permutation"] for row in rows], dtype=float)
     tested = np.isfinite(p)
     q = np.full(len(p), np.nan)
     if tested.any():
-        q[tested] = stats.false_discovery_control(p[tested], method="bh")
+        q[tested] = false_discovery_rate(p[tested])
     for row, value in zip(rows, q, strict=True):
         row |= {"q_fdr": float(value), "n_tests": int(tested.sum())}

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from crossfc.clinic.change import require
 from crossfc.fault import Fault
+from crossfc.table import require_columns
 
 COLUMNS = [
     *("seed", "target", "term", "estimate", "se", "t", "df", "p", "n_people", "n_sessions"),
@@ -69,7 +69,7 @@ def mixed_model(
         sessions.
     """
     keys = ["participant_id", "group", "treatment", "period", "seed", "target", "fisher_z"]
-    require(targets, keys, "the table of targets")
+    require_columns(targets, keys, "the table of targets")
     strange = set(targets["treatment"]) - set(treatments.values())
     if strange:
         raise Fault(

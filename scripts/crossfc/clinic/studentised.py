@@ -17,6 +17,7 @@ residuals on them. The sums without one person follow from the leverages, withou
 import numpy as np
 
 from crossfc.clinic.shuffle import unit
+from crossfc.significance import SIGNIFICANT
 
 # A larger |r|, and a smaller standard error, are rounding errors of points on a perfect line.
 _LINE = 1 - 1e-10
@@ -30,8 +31,6 @@ _TIE = 1e-8
 
 # With fewer people no interval is given, as it would cover the truth too seldom or be too wide.
 FEWEST_FOR_INTERVAL = 8
-
-_LEVEL = 0.05
 
 
 def nuisance_basis(blocks: np.ndarray, covariates: np.ndarray | None = None) -> np.ndarray:
@@ -167,7 +166,7 @@ class Studentised:
         a, b = residuals(x, basis), residuals(y, basis)
         leverage = np.square(basis).sum(axis=1)
         # Index from the top of the largest |t| of the arrangements at which p is still above 0.05.
-        beyond = int(np.floor(_LEVEL * (1 + len(shuffles)) + 1e-9)) - 1
+        beyond = int(np.floor(SIGNIFICANT * (1 + len(shuffles)) + 1e-9)) - 1
         within = _stays(basis, shuffles)
         for j in np.flatnonzero(np.isfinite(b[0])):
             shuffled = b[:, j][shuffles]
@@ -186,7 +185,7 @@ class Studentised:
                 if n >= FEWEST_FOR_INTERVAL and error > _LEAST_ERROR:
                     far = np.inf if beyond < 0 else np.partition(t_shuffled, -beyond - 1)
                     far = far if beyond < 0 else far[-beyond - 1]
-                    reach = max(far, stats.t.isf(_LEVEL / 2, df)) * error
+                    reach = max(far, stats.t.isf(SIGNIFICANT / 2, df)) * error
                     self.low[i, j], self.high[i, j] = np.tanh([z - reach, z + reach])
 
 

@@ -12,22 +12,19 @@ from crossfc import atomic
 from crossfc.bids import bids_name
 from crossfc.fault import Fault
 from crossfc.group.design import question as questions
-from crossfc.group.design.arrangement import (
-    BOTH,
-    SIGN_FLIPS,
-    Arrangements,
-    Unarrangeable,
-    flips_and_shuffles,
-    shuffles,
-    sign_flips,
-)
+from crossfc.group.design.arrangement import Arrangements, shuffles, sign_flips
 from crossfc.group.design.contrast import contrasts, parts
-from crossfc.group.design.model import WHOLE, WITHIN, Inestimable, Model, model
-from crossfc.group.design.pairs import Pairs, with_columns
+from crossfc.group.design.model import Inestimable, Model, model
+from crossfc.group.design.options import SIGN_FLIPS, WHOLE, AnalysisOptions
+from crossfc.group.design.pairs import Pairs
+from crossfc.group.design.people import with_columns
 from crossfc.group.design.question import Question, question
-from crossfc.group.findings.finding import Analysed, Findings, Sessions, findings, no_findings
+from crossfc.group.design.unit import Unarrangeable
+from crossfc.group.findings.finding import Analysed, Findings, findings, no_findings
+from crossfc.group.findings.readout import Sessions
 from crossfc.group.findings.record import estimated, not_estimated
 from crossfc.group.findings.region import Atlas
+from crossfc.group.findings.result import RESULT_FILE, Result
 from crossfc.group.inference.effect import hedges_g, hedges_g_welch, partial_r_squared
 from crossfc.group.inference.hall import Hall
 from crossfc.group.inference.hotelling import Hotelling
@@ -37,31 +34,21 @@ from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.statistic import Student
 from crossfc.group.inference.welch import Welch
 
-_WRITTEN = ("clusters.tsv", "peaks.tsv", "cells.tsv", "null.tsv", "result.json")
+_WRITTEN = ("clusters.tsv", "peaks.tsv", "cells.tsv", "null.tsv", RESULT_FILE)
 
 
 def analyse(
     name: str,
     pairs_dir: str | os.PathLike,
     out_dir: str | os.PathLike,
+    options: AnalysisOptions,
     *,
-    n_permutations: int = 5000,
-    seed: int = 0,
-    cluster_forming_p: float = 0.001,
-    connectivity: int = 26,
-    two_sided: bool = True,
-    tfce: bool = True,
-    tail: bool = True,
-    covariates: Sequence[str] | Mapping[str, str] = (),
-    blocks: str | None = None,
-    block_exchange: str = WITHIN,
-    arrangement: str | None = None,
     people: Sequence[Mapping] = (),
     atlas: dict | None = None,
     threads: int = 1,
     memory_gb: float = 2.0,
     progress: Callable[[int, int], None] | None = None,
-) -> dict:
+) -> Result:
     """Run one analysis and write its maps, tables and record.
 
     Everything is first written to a temporary folder beside ``out_dir``, which then replaces
@@ -99,29 +86,19 @@ def analyse(
         Folder that `crossfc.group.design.pairs.pair_sessions` wrote.
     out_dir : path
         Folder of the results; an earlier analysis in it is replaced.
-    n_permutations : int
-        Number of arrangements besides the identity. If no more than this exist, all are used.
-    seed : int
-        Random seed of the arrangements.
-    cluster_forming_p, connectivity, two_sided, tfce, tail, threads, memory_gb
-        See `crossfc.group.inference.permutation.infer`.
-    covariates : sequence of str, or mapping
-        Columns of people.tsv to adjust for, with their types; see
-        `crossfc.group.design.model.model`.
-    blocks : str, optional
-        Column of exchangeability blocks.
-    block_exchange, arrangement : str
-        See `crossfc.group.design.model.model`.
+    options : AnalysisOptions
     people : sequence of dict
         Further columns of people.tsv, by participant_id: scores, covariates, blocks.
     atlas : dict, optional
         ``image`` and ``table`` that name regions; see `crossfc.group.findings.region.Atlas`.
+    threads, memory_gb
+        See `crossfc.group.inference.permutation.infer`; results do not depend on them.
     progress : callable, optional
         Called with (done, total), in arrangements.
 
     Returns
     -------
-    dict
+    Result
         The content of ``result.json``.
 
     Raises
@@ -138,9 +115,9 @@ def analyse(
     asked = question(name, groups, treatments)
     maps = parts(asked, pairs)
     try:
-        design = model(asked, pairs.people, groups, covariates, blocks, arrangement, block_exchange)
+        design = model(asked, pairs.people, groups, options)
         statistic = _statistic(asked, design, len(seeds))
-        arrangements = _arrange(asked, design, statistic, n_permutations, seed)
+        arrangements = _arrange(asked, design, statistic, options)
     except Inestimable as reason:
         result = not_estimated(asked, pairs, reason)
         with atomic.writing_folder(out_dir) as folder:
@@ -155,11 +132,10 @@ def analyse(
         statistic,
         arrangements,
         mask,
-        cluster_forming_p=cluster_forming_p,
-        connectivity=connectivity,
-        two_sided=two_sided,
-        tfce=tfce,
-        tail=tail,
+        cluster_forming_p=options.cluster_forming_p,
+        connectivity=options.connectivity,
+        tfce=options.tfce,
+        tail=options.tail,
         threads=threads,
         memory_gb=memory_gb,
         scratch_dir=out_dir.parent,
@@ -172,7 +148,7 @@ def analyse(
         name,
         maps,
         found,
-        Analysed(statistic, data, design.rows, cluster_forming_p, connectivity),
+        Analysed(statistic, data, design.rows, options.cluster_forming_p, options.connectivity),
         Sessions(pairs.people.iloc[rows], rows, pairs.delta, pairs.total, groups, treatments),
         seeds,
         mask,
@@ -186,11 +162,7 @@ def analyse(
         skewness(values, columns, design.flip, design.second, found.flat[number])
         for number, values in enumerate(data)
     ]
-    result = estimated(asked, pairs, design, statistic, found, list(maps), skewed) | {
-        "cluster_forming_p": cluster_forming_p,
-        "connectivity": connectivity,
-        "random_seed": seed,
-    }
+    result = estimated(asked, pairs, design, statistic, found, list(maps), skewed, options)
     for part, largest in told.largest.items():
         result["per_seed"][part]["largest"] = largest
     with atomic.writing_folder(out_dir) as folder:
@@ -230,14 +202,13 @@ def _statistic(asked: Question, design: Model, n_seeds: int) -> Student:
 
 
 def _arrange(
-    asked: Question, design: Model, statistic: Student, n_permutations: int, seed: int
+    asked: Question, design: Model, statistic: Student, options: AnalysisOptions
 ) -> Arrangements:
-    options = (n_permutations, seed, design.blocks, design.block_exchange == WHOLE)
+    drawn = options.permutations, options.seed, design.blocks, design.block_exchange == WHOLE
     try:
         if design.arrangement == SIGN_FLIPS:
-            return sign_flips(len(design.rows), *options)
-        arrange = flips_and_shuffles if design.arrangement == BOTH else shuffles
-        return arrange(statistic.design, *options)
+            return sign_flips(len(design.rows), *drawn)
+        return shuffles(statistic.design, *drawn)
     except Unarrangeable as reason:
         raise _inestimable(asked, design, reason) from None
 
@@ -303,8 +274,8 @@ def _image(
     return image
 
 
-def _write(folder: Path, told: Findings, result: dict) -> None:
+def _write(folder: Path, told: Findings, result: Result) -> None:
     atomic.write_table(folder / "clusters.tsv", told.clusters)
     atomic.write_table(folder / "peaks.tsv", told.peaks)
     atomic.write_table(folder / "cells.tsv", told.cells)
-    atomic.write_json(folder / "result.json", result)
+    atomic.write_json(folder / RESULT_FILE, result)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas
 
+from crossfc.table import read_table
+
 _SESSION = ("participant_id", "group", "sequence", "session_id", "treatment", "period")
 
 
@@ -32,7 +34,7 @@ def edge_rows(sessions: list[dict[str, Any]], tables: Iterable[str | Path]) -> p
         return pandas.DataFrame(columns=[*_SESSION, "seed", "target", "fisher_z"])
     parts = []
     for session, path in zip(sessions, tables, strict=True):
-        wide = pandas.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False)
+        wide = read_table(path)
         long = wide.melt(id_vars="seed", var_name="target", value_name="fisher_z")
         parts.append(long.assign(**session))
     table = pandas.concat(parts, ignore_index=True)
@@ -59,9 +61,3 @@ def _mirrored(table: pandas.DataFrame) -> set[tuple[str, str]]:
         if seed != target and np.allclose(own, other, atol=1e-6, equal_nan=True):
             again.add((target, seed))
     return again
-
-
-def read_edges(path: str | Path) -> pandas.DataFrame:
-    """Read the long table of edges; labels stay text, and ``n/a`` or an empty cell is missing."""
-    text = dict.fromkeys(["participant_id", "group", "sequence", "session_id", "treatment"], str)
-    return pandas.read_csv(path, sep="\t", dtype=text, na_values=["n/a", ""], keep_default_na=False)

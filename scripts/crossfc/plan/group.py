@@ -7,6 +7,7 @@ from typing import Any
 from crossfc import content
 from crossfc.fault import Fault, raise_all
 from crossfc.group.design import question
+from crossfc.group.design.options import AnalysisOptions
 from crossfc.jobs import need
 from crossfc.plan.people import People
 from crossfc.plan.region import Regions
@@ -26,7 +27,7 @@ class Group(Stage):
         self._people = people
 
     def check(self) -> None:
-        """Refuse an exchange of whole blocks without a column of blocks, and a missing atlas."""
+        """Refuse options that contradict each other, covariates without use, a missing atlas."""
         group = self.config["group"]
         for key in ("atlas", "atlas_names"):
             why = content.stand_in(group[key])
@@ -40,7 +41,7 @@ class Group(Stage):
         read_sheet(group["atlas_names"], ("index", "name"))
         trial = self.study.checked_trial()
         compared = any(
-            name.startswith(question.GROUP) for name in group["analyses"] or [question.GROUP]
+            name in question.COMPARISONS for name in group["analyses"] or question.COMPARISONS
         )
         if compared and len(trial.groups) > 1 and trial.covariate_types:
             people = [trial.person_row(pair.participant) for pair in self.study.paired()]
@@ -52,11 +53,7 @@ class Group(Stage):
                     "covariates among the people with both sessions (such as a site that has one "
                     "group only), so that no model can tell them apart; leave it out"
                 )
-        if group["block_exchange"] == "whole" and group["blocks"] is None:
-            raise Fault(
-                "config key group.block_exchange: whole blocks are to be exchanged, but "
-                "group.blocks names no column of them; name one, or write within"
-            )
+        AnalysisOptions.from_params(self._options() | {"covariates": trial.covariate_types})
 
     def ready_maps(self, pipeline: str) -> list[str]:
         """List the ready maps, sorted by person, then active and control, then seed."""
@@ -126,22 +123,22 @@ class Group(Stage):
             covariates (if it compares groups) and the blocks. Empty if it needs none of these.
         """
         asked = self.study.question(analysis)
-        columns = list(self._covariates_of(analysis))
+        columns = list(self._covariates_of(asked))
         if blocks := self.config["group"]["blocks"]:
             columns.append(blocks)
         groups = None if asked.group is None else [asked.group]
         return self._people.people_with(columns, [asked.scale] if asked.scale else [], groups)
 
-    def _covariates_of(self, analysis: str) -> dict[str, str]:
-        """Return the covariates of an analysis and their types.
+    def _covariates_of(self, asked: question.Question) -> dict[str, str]:
+        """Return the covariates that an analysis uses, and their types."""
+        return self.study.checked_trial().covariate_types if asked.compares_groups else {}
 
-        Covariates differ between people, so only comparisons of two groups use them.
-        """
-        return (
-            self.study.checked_trial().covariate_types
-            if analysis.startswith(question.GROUP)
-            else {}
-        )
+    def _options(self) -> dict[str, Any]:
+        """Return the config's options of analyses, but for the covariates."""
+        names = ["permutations", "seed", "blocks", "block_exchange", "cluster_forming_p"]
+        names += ["connectivity", "tfce", "tail", "drug_arrangement"]
+        choices: Mapping[str, Any] = self.config["group"]
+        return {name: choices[name] for name in names}
 
     def _ready_maps(self, pair: Pair, pipeline: str) -> list[str]:
         maps, sheets = self.config["maps"], self.config["sheets"]
@@ -176,15 +173,19 @@ class Group(Stage):
         return paths
 
     def test_choices(self, analysis: str) -> dict[str, Any]:
-        """Return the choices that a group analysis depends on, besides its name and the pairs."""
-        names = ["permutations", "seed", "blocks", "block_exchange"]
-        names += ["cluster_forming_p", "connectivity", "tfce", "tail"]
-        choices: Mapping[str, Any] = self.config["group"]
-        own = {name: choices[name] for name in names}
-        if analysis.startswith(f"{question.DRUG}_"):
-            own["drug_arrangement"] = self.config["group"]["drug_arrangement"]
-        covariates = self._covariates_of(analysis)
-        return own | {"covariates": covariates, "people": self.people_of(analysis)}
+        """Return what a group analysis depends on, besides its name and the pairs.
+
+        Returns
+        -------
+        dict
+            ``options``: those of `crossfc.group.design.options.AnalysisOptions` that this analysis
+            uses, so that others rerun nothing. ``people``: see `people_of`.
+        """
+        asked, options = self.study.question(analysis), self._options()
+        if not asked.tests_mean:
+            del options["drug_arrangement"]
+        options["covariates"] = self._covariates_of(asked)
+        return {"options": options, "people": self.people_of(analysis)}
 
     def pair_choices(self, pipeline: str) -> dict[str, Any]:
         """Return the choices that pairing depends on, besides the maps."""

@@ -5,21 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from crossfc.clinic.change import (
-    Test,
-    adjusted_change,
-    adjusted_difference,
-    adjusted_wilcoxon_p,
-    connectivity_change,
-    no_order,
-    one_sample,
-    require,
-    welch,
-    wilcoxon_p,
-)
+from crossfc.clinic.connectivity import connectivity_change
+from crossfc.clinic.order import Adjusted, adjusted_change, adjusted_difference, no_order
+from crossfc.clinic.rank import adjusted_wilcoxon_p, wilcoxon_p
 from crossfc.clinic.shuffle import shuffles_within
+from crossfc.clinic.student import one_sample, welch
 from crossfc.clinic.studentised import Studentised, nuisance_basis
 from crossfc.fault import Fault
+from crossfc.table import require_columns
 from crossfc.tie import difference
 from crossfc.trial.sequence import sequence_code
 
@@ -43,7 +36,7 @@ def motion(
     """Test each measure of scan quality for a drug effect, by group and between groups.
 
     Pairs of sessions that were not excluded are compared, in the same way as scores
-    (`crossfc.clinic.change`). ``adjusted_…`` is the difference active - control, adjusted for the
+    (`crossfc.clinic.order`). ``adjusted_…`` is the difference active - control, adjusted for the
     order of treatments, as people may move less in their second session; between groups it is
     patients - controls of this difference, with a variance for each group. ``unadjusted_…`` is the
     paired t and Wilcoxon's signed ranks of the differences, and Welch's t between groups, to be
@@ -72,7 +65,7 @@ def motion(
         If a column is missing or a person has two sessions with the same treatment.
     """
     keys = ["participant_id", "group", "sequence", "treatment", "excluded"]
-    require(sessions, [*keys, "session_id"], "the table of sessions")
+    require_columns(sessions, [*keys, "session_id"], "the table of sessions")
     used = sessions[~sessions["excluded"].astype(bool)]
     repeated = used.duplicated(["participant_id", "treatment"])
     if repeated.any():
@@ -107,25 +100,25 @@ def motion(
                     "n": len(delta),
                     "mean_active": active.mean() if len(delta) else np.nan,
                     "mean_control": control.mean() if len(delta) else np.nan,
-                    **_numbers(*adjusted),
+                    **_numbers(adjusted),
                     "mean_difference": test.estimate,
                     **{"unadjusted_t": test.t, "unadjusted_df": test.df},
                     **{"unadjusted_p": test.p, "unadjusted_wilcoxon_p": wilcoxon_p(delta)},
                 }
             )
-            if not adjusted[-1]:
+            if not adjusted.because:
                 rows[-1]["adjusted_wilcoxon_p"] = adjusted_wilcoxon_p(delta, codes[-1])
         if len(groups) == 2:
             test = welch(*of_groups)
             delta, of_code = np.concatenate(of_groups), np.concatenate(codes)
             first = np.arange(len(delta)) < len(of_groups[0])
-            adjusted, _, n, because = adjusted_difference(delta, first, of_code, groups, treatments)
+            adjusted = adjusted_difference(delta, first, of_code, groups, treatments)
             rows.append(
                 {
                     "measure": measure,
                     "group": "group_by_drug",
                     "n": len(delta),
-                    **_numbers(adjusted, n, because),
+                    **_numbers(adjusted),
                     "mean_difference": test.estimate,
                     **{"unadjusted_t": test.t, "unadjusted_df": test.df},
                     "unadjusted_p": test.p,
@@ -134,11 +127,12 @@ def motion(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _numbers(test: Test, n: int, because: str) -> dict[str, object]:
+def _numbers(adjusted: Adjusted) -> dict[str, object]:
     """Return the numbers of an adjusted test as columns."""
+    test = adjusted.test
     numbers = {"difference": test.estimate, "t": test.t, "df": test.df, "p": test.p}
     told = {f"adjusted_{name}": value for name, value in numbers.items()}
-    return told | {"adjusted_n": n, "unadjusted_because": because}
+    return told | {"adjusted_n": adjusted.n, "unadjusted_because": adjusted.because}
 
 
 def quality_connectivity(
@@ -174,7 +168,9 @@ def quality_connectivity(
         (`crossfc.clinic.studentised.Studentised`). r and p are NaN with fewer than four people or
         without variation.
     """
-    require(people, ["participant_id", "group", "sequence", "delta_mean_fd"], "the table of people")
+    require_columns(
+        people, ["participant_id", "group", "sequence", "delta_mean_fd"], "the table of people"
+    )
     changes = connectivity_change(targets, treatments).reindex(people["participant_id"])
     moved = people["delta_mean_fd"].to_numpy(float)
     label = people["group"].to_numpy()
@@ -221,7 +217,7 @@ def excluded_sessions(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     columns = ["participant_id", "group", "session_id", "treatment", "exclusion_reasons"]
     parts = []
     for pipeline, sessions in tables.items():
-        require(sessions, [*columns, "excluded"], "the table of sessions")
+        require_columns(sessions, [*columns, "excluded"], "the table of sessions")
         out = sessions.loc[sessions["excluded"].astype(bool), columns]
         parts.append(out.assign(pipelines=pipeline))
     listed = pd.concat(parts, ignore_index=True)

@@ -1,6 +1,5 @@
 """Robustness: do other ways to clean the scans give the same maps?"""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crossfc.fault import Fault
+from crossfc.group.findings.result import Result, read_result
 
 COLUMNS = [
     *("pipeline", "analysis", "seed", "map_correlation_with_primary"),
@@ -55,13 +55,13 @@ def robustness(
     """
     rows, notes = [], []
     for analysis in analyses:
-        if not _estimable(_record(Path(primary_dir) / analysis)):
+        if not _estimable(read_result(Path(primary_dir) / analysis)):
             notes.append(f"{analysis} cannot be estimated in the primary pipeline; not compared")
             continue
         primary_maps = statistic_maps(Path(primary_dir) / analysis)
         primaries = {seed: nibabel.load(path) for seed, path in primary_maps.items()}
         for pipeline, folder in pipeline_dirs.items():
-            record = _record(Path(folder) / analysis)
+            record = read_result(Path(folder) / analysis)
             if not _estimable(record):
                 notes.append(f"{analysis} cannot be estimated in {pipeline}; not compared")
                 continue
@@ -156,13 +156,5 @@ def _same_grid(primary, other, primary_path: Path, other_path: Path) -> None:
         )
 
 
-def _record(folder: Path) -> dict:
-    """Read the result.json of an analysis."""
-    path = folder / "result.json"
-    if not path.is_file():
-        raise Fault(f"{path} is missing; run this analysis for this pipeline first")
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _estimable(record: dict) -> bool:
+def _estimable(record: Result) -> bool:
     return record.get("estimable", True)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from crossfc.report import figure, number
-from crossfc.report.results import SIGNIFICANT
+from crossfc.significance import SIGNIFICANT
 
 # The box that is shown, in mm; it contains the brain of the template.
 BOX = {"x": (-76.0, 76.0), "y": (-110.0, 78.0), "z": (-64.0, 84.0)}

@@ -9,8 +9,9 @@ from crossfc.report import figure, number
 from crossfc.report.narrative import Answer
 from crossfc.report.outcome import correlation_numbers, known, told_change
 from crossfc.report.people import group_css
-from crossfc.report.results import SIGNIFICANT, Results
+from crossfc.report.results import Results
 from crossfc.report.table import Table, blank, from_frame, text
+from crossfc.significance import SIGNIFICANT
 
 
 @dataclass

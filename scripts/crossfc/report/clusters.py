@@ -3,8 +3,9 @@
 import pandas as pd
 
 from crossfc.report import number
-from crossfc.report.results import MEASURES, SIGNIFICANT, Analysis, Results
+from crossfc.report.results import MEASURES, Analysis, Results
 from crossfc.report.table import Table, blank, from_frame, sign, text
+from crossfc.significance import SIGNIFICANT
 
 
 def cluster_table(analysis: Analysis, clusters: pd.DataFrame, caption: str) -> Table:

@@ -6,7 +6,8 @@ from crossfc.report import figure, number
 from crossfc.report.clinic import point_chart, score_chart
 from crossfc.report.maps import cell_chart, cells_of, parts_of
 from crossfc.report.narrative import FOUND, NONE, PEAK, UNKNOWN, Answer, region_name, seed_word
-from crossfc.report.results import SIGNIFICANT, Results
+from crossfc.report.results import Results
+from crossfc.significance import SIGNIFICANT
 
 WORDS = {
     FOUND: "effect found",

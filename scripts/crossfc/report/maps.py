@@ -16,8 +16,9 @@ from crossfc.report.narrative import (
     seed_word,
 )
 from crossfc.report.people import group_css
-from crossfc.report.results import SIGNIFICANT, Analysis, Results
+from crossfc.report.results import Analysis, Results
 from crossfc.report.table import Table
+from crossfc.significance import SIGNIFICANT
 
 PLOTS_PER_SEED = 4
 _ARRANGED = {"re-randomisation": "drawings of the orders of treatments"}

@@ -229,7 +229,6 @@ def _label(analysis: Analysis) -> str:
 _SCHEMES = {
     "sign flips": "The signs of {} were flipped",
     "shuffles": "{} were shuffled",
-    "sign flips and shuffles": "{} were shuffled and their signs flipped",
     "re-randomisation": (
         "Orders of treatments were drawn again among {}, as many of each as there were, as the "
         "randomisation might have given them,"

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from crossfc.report import number
-from crossfc.report.results import SIGNIFICANT, Analysis, Results
+from crossfc.report.results import Analysis, Results
+from crossfc.significance import SIGNIFICANT
 
 FOUND, PEAK, NONE, UNKNOWN = "found", "peak", "none", "unknown"
 # Names of the measures that are corrected besides the extent of clusters.

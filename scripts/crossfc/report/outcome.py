@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from crossfc.clinic.change import FEWEST
+from crossfc.clinic.student import FEWEST
 from crossfc.report import number
 from crossfc.report.narrative import FOUND, NONE, UNKNOWN, Answer, map_answer
-from crossfc.report.results import SIGNIFICANT, Results
+from crossfc.report.results import Results
+from crossfc.significance import SIGNIFICANT
 
 
 def answers(results: Results) -> list[Answer]:

@@ -6,8 +6,9 @@ import pandas as pd
 
 from crossfc.report import number
 from crossfc.report.narrative import region_of
-from crossfc.report.results import SIGNIFICANT, Analysis, Results
+from crossfc.report.results import Analysis, Results
 from crossfc.report.table import Table
+from crossfc.significance import SIGNIFICANT
 
 REACH_MM = 12.0
 

@@ -8,8 +8,9 @@ import pandas as pd
 
 from crossfc.report import figure, number
 from crossfc.report.people import group_css
-from crossfc.report.results import SIGNIFICANT, Results
+from crossfc.report.results import Results
 from crossfc.report.table import Table, blank, everything, from_frame, text
+from crossfc.significance import SIGNIFICANT
 
 WORST_CARPETS = 4
 MEASURES = {

@@ -7,19 +7,15 @@ from typing import Any
 
 import pandas as pd
 
+from crossfc import table
 from crossfc.fault import Fault
+from crossfc.group.findings.result import RESULT_FILE, Result, read_result
 from crossfc.report import number
-
-SIGNIFICANT = 0.05
+from crossfc.significance import SIGNIFICANT
 
 # Measures of clusters that have a corrected p, in words.
 MEASURES = {
     "p_fwe_cluster": "extent", "p_fwe_mass": "mass", "p_fwe_tfce": "tfce", "p_fwe_peak": "voxel",
-}  # fmt: skip
-
-LABELS = {
-    "participant_id", "session_id", "group", "sequence", "treatment", "seed", "target", "scale",
-    "pipeline", "analysis",
 }  # fmt: skip
 
 
@@ -30,7 +26,7 @@ class Analysis:
     name: str
     kind: str
     folder: Path
-    record: dict[str, Any]
+    record: Result
     clusters: pd.DataFrame
     cells: pd.DataFrame
     peaks: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -220,12 +216,8 @@ def read_table(path: Path | None) -> pd.DataFrame:
     """Read a table; return an empty frame if the file does not exist."""
     if path is None or not Path(path).is_file():
         return pd.DataFrame()
-    # Only n/a and empty cells are missing here: other words for missing were turned into n/a when
-    # the sheets were read, and "None" may be a valid word. Labels stay text: a person "01" is not
-    # the number 1.
-    kinds = dict.fromkeys(LABELS, str)
-    frame = pd.read_csv(path, sep="\t", na_values=["n/a", ""], keep_default_na=False, dtype=kinds)
-    for column in LABELS & set(frame.columns):
+    frame = table.read_table(path)
+    for column in set(table.LABELS) & set(frame.columns):
         frame[column] = frame[column].fillna("n/a")
     return frame
 
@@ -248,9 +240,9 @@ def read_json(path: Path | None) -> dict[str, Any]:
 
 def read_analysis(name: str, folder: Path) -> Analysis | None:
     """Read one analysis; None if it has no record."""
-    record = read_json(folder / "result.json")
-    if not record:
+    if not (folder / RESULT_FILE).is_file():
         return None
+    record = read_result(folder)
     return Analysis(
         name,
         str(record.get("kind") or kind_of(name)),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from crossfc.group.design.pairs import with_columns
+from crossfc.group.design.people import with_columns
 from crossfc.report.results import Results, read_analysis, read_json, read_table
 
 QUALITY_TABLES = ("sessions", "motion", "excluded")

@@ -13,6 +13,7 @@ from crossfc.group.design.model import Inestimable, model
 from crossfc.group.design.question import names, question
 from crossfc.group.inference.effect import hedges_g
 from crossfc.group.inference.statistic import Student
+from tests.group.analysis_options import analysis_options
 
 GROUPS = {"patients": "TRD", "controls": "HV"}
 TREATMENTS = {"active": "ketamine", "control": "placebo"}
@@ -34,7 +35,8 @@ def people():
 
 
 def build(name, people, **options):
-    return model(question(name, GROUPS, TREATMENTS), people, GROUPS, **options)
+    asked = question(name, GROUPS, TREATMENTS)
+    return model(asked, people, GROUPS, analysis_options(**options))
 
 
 @pytest.mark.parametrize("role", ["patients", "controls"])
@@ -47,7 +49,7 @@ def test_a_study_of_one_group_asks_the_same_whatever_its_role(people, role):
     for name in found:
         asked = question(name, groups, TREATMENTS)
         assert "None" not in asked.title + asked.text and "patient" not in asked.text
-        assert model(asked, people, groups).rows.tolist() == [0, 1, 2, 3]
+        assert model(asked, people, groups, analysis_options()).rows.tolist() == [0, 1, 2, 3]
 
 
 def test_drug_is_an_intercept_with_an_uncentred_sequence(people):
@@ -104,12 +106,27 @@ def test_whoever_lacks_the_score_leaves_by_name(people):
 
 def test_covariates_are_centred_and_counted(people):
     people.loc[7, "age"] = np.nan
-    built = build("group_by_drug", people, covariates=["age", "sex", "site"])
+    types = {"age": "continuous", "sex": "categorical", "site": "categorical"}
+    built = build("group_by_drug", people, covariates=types)
     assert built.left == [{"participant_id": "sub-08", "group": "HV", "reason": "age missing"}]
     assert built.nuisance_names == ["intercept", "sequence", "age", "sex", "site[b]", "site[c]"]
     np.testing.assert_allclose(built.nuisance[:, 2:].mean(0), 0, atol=1e-12)
     assert np.ptp(built.nuisance[:, 3]) == 2 and np.ptp(built.nuisance[:, 4]) == 1
     assert built.formula == "D ~ 1 + group + sequence + age + sex + site"
+    assert built.covariates == list(types)
+
+
+@pytest.mark.parametrize("name", names(GROUPS, ["MADRS"]))
+def test_covariates_are_used_where_groups_are_compared(people, name):
+    """They differ between people, and a person is compared with nobody else elsewhere."""
+    people.loc[0, "age"] = np.nan
+    built = build(name, people, covariates={"age": "continuous", "site": "categorical"})
+    plain = build(name, people)
+    if name.startswith("group_by_drug"):
+        assert built.covariates == ["age", "site"] and len(built.rows) == len(plain.rows) - 1
+        return
+    assert built.covariates == [] and built.formula == plain.formula and built.left == plain.left
+    np.testing.assert_array_equal(built.nuisance, plain.nuisance)
 
 
 def test_coded_categories_are_categories_even_if_a_table_gave_them_back_as_numbers(people):
@@ -132,11 +149,11 @@ def test_blocks_come_along(people):
     assert built.arrangement == "sign flips"
 
 
-@pytest.mark.parametrize("chosen", ["sign flips", "shuffles", "sign flips and shuffles"])
 @pytest.mark.parametrize("name", ["group_by_drug", "change_MADRS", "carryover"])
-def test_the_arrangement_can_be_chosen(people, name, chosen):
-    built, default = build(name, people, arrangement=chosen), build(name, people)
-    assert built.arrangement == chosen and built.flip is None
+@pytest.mark.parametrize("chosen", ["sign flips", "re-randomisation"])
+def test_how_means_are_tested_is_no_matter_of_other_questions(people, name, chosen):
+    built, default = build(name, people, drug_arrangement=chosen), build(name, people)
+    assert built.arrangement == default.arrangement and built.flip is None
     np.testing.assert_array_equal(built.nuisance, default.nuisance)
     np.testing.assert_array_equal(built.effect, default.effect)
 
@@ -144,32 +161,31 @@ def test_the_arrangement_can_be_chosen(people, name, chosen):
 @pytest.mark.parametrize("name", names(GROUPS, ["MADRS"], sequence_known=True))
 def test_automatic_is_the_default_of_every_question(people, name):
     people = pd.concat([people] * 3, ignore_index=True)
-    chosen, default = build(name, people, arrangement="automatic"), build(name, people)
+    chosen = build(name, people, drug_arrangement="automatic")
+    default = build(name, people, drug_arrangement=None)
     assert chosen.arrangement == default.arrangement and chosen.notes == default.notes
     assert (chosen.flip is None) == (default.flip is None)
     if name == "drug_TRD":  # 18 people of both orders
         assert chosen.arrangement == "shuffles" and chosen.flip is not None
 
 
-def test_an_arrangement_that_does_not_suit_is_refused(people):
-    for chosen in ("shuffles", "sign flips and shuffles"):
-        with pytest.raises(Fault, match="tests a mean.*use sign flips or re-randomisation"):
-            build("drug_TRD", people, arrangement=chosen)
-    for name in ("group_by_drug", "change_MADRS", "carryover"):
-        with pytest.raises(Fault, match=f"{name} does not test the mean of a group"):
-            build(name, people, arrangement="re-randomisation")
-    with pytest.raises(Fault, match='arrangement is "flips"; use one of sign flips, shuffles'):
-        build("drug_TRD", people, arrangement="flips")
-
-
 def test_how_blocks_are_exchanged_comes_along(people):
     assert build("drug_TRD", people, blocks="site").block_exchange == "within"
     built = build("drug_TRD", people, blocks="site", block_exchange="whole")
     assert built.block_exchange == "whole" and built.blocks.tolist() == ["a", "b", "c"] * 2
-    with pytest.raises(Fault, match='block_exchange is "all"; use within or whole'):
-        build("drug_TRD", people, blocks="site", block_exchange="all")
-    with pytest.raises(Fault, match="whole blocks, but no column of blocks is named"):
-        build("drug_TRD", people, block_exchange="whole")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({"drug_arrangement": "shuffles"}, "group.drug_arrangement: 'shuffles' is none of autom"),
+        ({"block_exchange": "all", "blocks": "site"}, "group.block_exchange: 'all' is neither"),
+        ({"block_exchange": "whole"}, "whole blocks are to be exchanged, but group.blocks names"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(chosen, said):
+    with pytest.raises(Fault, match=said):
+        analysis_options(**chosen)
 
 
 def plain_t(columns, data):
@@ -181,21 +197,18 @@ def plain_t(columns, data):
     return beta[0] / np.sqrt(variance * inverse[0, 0])
 
 
-@pytest.mark.parametrize("covariates", [[], ["age", "site"]])
-def test_rerandomisation_estimates_what_the_intercept_does(people, covariates):
+def test_rerandomisation_estimates_what_the_intercept_does(people):
     people = pd.concat([people] * 3, ignore_index=True).assign(group="TRD")
     rng = np.random.default_rng(0)
-    people["age"] = rng.uniform(20, 60, 30)
     people.loc[4, "sequence_code"] = np.nan
-    plain = build("drug_TRD", people, covariates=covariates, arrangement="sign flips")
-    drawn = build("drug_TRD", people, covariates=covariates)
+    plain = build("drug_TRD", people, drug_arrangement="sign flips")
+    drawn = build("drug_TRD", people)
     assert drawn.arrangement == "shuffles" and plain.flip is None
     assert drawn.formula == plain.formula and drawn.left == plain.left and len(drawn.left) == 1
-    assert drawn.rows.tolist() == plain.rows.tolist() and drawn.covariates == covariates
+    assert drawn.rows.tolist() == plain.rows.tolist() and drawn.notes == []
     code = people["sequence_code"].to_numpy()[drawn.rows]
     assert drawn.flip.tolist() == drawn.effect.tolist() == code.tolist()
     assert (drawn.nuisance[:, 0] == 1).all()  # what differs between periods
-    assert ["not exact" in note for note in drawn.notes] == [True] * bool(covariates)
     delta = 0.3 + 0.5 * code[:, None] + rng.standard_normal((29, 50))
     one = Student(plain.effect, plain.nuisance)
     other = Student(drawn.effect, drawn.nuisance)
@@ -208,10 +221,9 @@ def test_rerandomisation_estimates_what_the_intercept_does(people, covariates):
         hedges_g(by_mean.t, one.df, one.effect_variance),
         rtol=1e-7,
     )
-    if not covariates:
-        period_2_less_1 = code[:, None] * delta
-        theirs = stats.ttest_ind(period_2_less_1[code > 0], period_2_less_1[code < 0])
-        np.testing.assert_allclose(by_order.t, theirs.statistic, rtol=1e-9)
+    period_2_less_1 = code[:, None] * delta
+    theirs = stats.ttest_ind(period_2_less_1[code > 0], period_2_less_1[code < 0])
+    np.testing.assert_allclose(by_order.t, theirs.statistic, rtol=1e-9)
 
 
 def orders_drawn_again(codes, strata):
@@ -227,7 +239,7 @@ def orders_drawn_again(codes, strata):
 @pytest.mark.parametrize("blocks", [None, "stratum"])
 def test_shuffles_are_the_orders_that_could_have_been_drawn(people, blocks):
     people = people.assign(group="TRD", stratum=["a", "b", "a", "a", "b", "b", "b", "a", "b", "b"])
-    built = build("drug_TRD", people, arrangement="re-randomisation", blocks=blocks)
+    built = build("drug_TRD", people, drug_arrangement="re-randomisation", blocks=blocks)
     codes = people["sequence_code"].to_numpy()
     strata = people["stratum"].to_numpy() if blocks else np.zeros(10)
     delta = np.random.default_rng(1).exponential(size=10)
@@ -282,7 +294,7 @@ def test_orders_are_drawn_again_where_that_can_give_a_small_p(first, second, blo
         f"{least} instead signs are flipped, which is right where the differences are symmetric "
         "about their mean."
     ]
-    chosen = build("drug_TRD", people, arrangement="re-randomisation")
+    chosen = build("drug_TRD", people, drug_arrangement="re-randomisation")
     assert chosen.arrangement == "shuffles" and chosen.notes == []
 
 
@@ -293,7 +305,7 @@ def test_orders_that_were_not_drawn_are_not_drawn_again(people):
     ):
         people.loc[:5, "sequence_code"] = codes
         with pytest.raises(Inestimable, match=f"of the 6 people to analyse {said}") as caught:
-            build("drug_TRD", people, arrangement="re-randomisation")
+            build("drug_TRD", people, drug_arrangement="re-randomisation")
         assert caught.value.rows.tolist() == [0, 1, 2, 3, 4, 5] and caught.value.left == []
 
 
@@ -377,7 +389,7 @@ def test_what_only_lacks_people_is_told_from_what_is_wrong(people):
 
 def test_a_constant_covariate_falls_out_with_a_note(people):
     people["sex"] = "f"
-    built = build("group_by_drug", people, covariates=["sex"])
+    built = build("group_by_drug", people, covariates={"sex": "categorical"})
     assert built.covariates == [] and "sex is the same for everybody" in built.notes[0]
 
 

@@ -11,7 +11,9 @@ import pytest
 
 from crossfc.fault import Fault
 from crossfc.group.analysis import analyse
-from crossfc.group.design.pairs import Pairs, no_pairs, pair_sessions, read_people
+from crossfc.group.design.pairs import Pairs, no_pairs, pair_sessions
+from crossfc.table import read_table
+from tests.group.analysis_options import analysis_options
 
 SHAPE = (8, 9, 7)
 AFFINE = np.array([[-3.0, 0, 0, 12], [0, 3, 0, -12], [0, 0, 3, -9], [0, 0, 0, 1]])
@@ -86,7 +88,7 @@ def test_difference_and_sum_in_what_everybody_covers(trial, tmp_path):
 
 def test_people_table(trial, tmp_path):
     pair(trial[0], tmp_path / "pairs")
-    people = read_people(tmp_path / "pairs" / "people.tsv")
+    people = read_table(tmp_path / "pairs" / "people.tsv")
     assert people["participant_id"].tolist() == ["sub-01", "sub-02", "sub-03", "sub-04"]
     assert people["sequence_code"].tolist() == [-1, 1, -1, 1]
     np.testing.assert_allclose(people["delta_mean_fd"], 0.1)
@@ -100,7 +102,7 @@ def test_identifiers_stay_text(trial, tmp_path):
     for row, person in enumerate(people):
         person["participant_id"] = f"00{row}"
     pair(people, tmp_path / "pairs")
-    assert read_people(tmp_path / "pairs" / "people.tsv")["participant_id"][1] == "001"
+    assert read_table(tmp_path / "pairs" / "people.tsv")["participant_id"][1] == "001"
 
 
 def test_seeds_and_their_halo_leave(trial, tmp_path):
@@ -297,6 +299,7 @@ def test_a_pipeline_that_everybody_left_has_pairs_of_nobody(tmp_path):
     no_pairs(people, ["sgACC", "dACC"], treatments, groups, "scrub", tmp_path / "pairs")
     read = Pairs.read(tmp_path / "pairs")
     assert read.delta.shape == (0, 2, 0) and len(read.people) == 0
-    result = analyse("drug_TRD", tmp_path / "pairs", tmp_path / "drug_TRD", n_permutations=99)
+    options = analysis_options(permutations=99)
+    result = analyse("drug_TRD", tmp_path / "pairs", tmp_path / "drug_TRD", options)
     assert result["estimable"] is False and result["n"] == {"TRD": 0}
     assert "nobody is left to analyse" in result["notes"][0]

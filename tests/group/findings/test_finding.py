@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from scipy import ndimage, stats
 
 from crossfc.group.design.arrangement import sign_flips
-from crossfc.group.findings.finding import Analysed, Sessions, _weakest, findings, no_findings
+from crossfc.group.findings.finding import Analysed, _weakest, findings, no_findings
 from crossfc.group.findings.leave_one_out import LeaveOneOut, effect_of
 from crossfc.group.findings.peak import peaks
+from crossfc.group.findings.readout import Sessions
 from crossfc.group.findings.region import Atlas
 from crossfc.group.inference.cluster import label, masses, neighbours
 from crossfc.group.inference.permutation import Inference

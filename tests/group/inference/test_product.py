@@ -5,13 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossfc.group.design.arrangement import flips_and_shuffles, shuffles, sign_flips
+from crossfc.group.design.arrangement import shuffles, sign_flips
 from crossfc.group.inference.product import Products
 
 MAKE = {
     "sign flips": lambda columns, n, seed: sign_flips(len(columns), n, seed),
     "shuffles": shuffles,
-    "both": flips_and_shuffles,
 }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from crossfc.group.design.arrangement import flips_and_shuffles, shuffles, sign_flips
+from crossfc.group.design.arrangement import shuffles, sign_flips
 from crossfc.group.inference.fisher import Fisher
 from crossfc.group.inference.hall import Hall
 from crossfc.group.inference.hotelling import Hotelling
@@ -78,8 +78,6 @@ def designs():
     exchanged = Student(np.repeat([1.0, 1, -1, -1], 2), ones8)
     blocks = shuffles(exchanged.design, 5000, 0, **pairs, whole=True)
     cases["whole blocks exchanged"] = (exchanged, blocks, 2)
-    slope = Student(np.array([0.3, -1.2, 0.4, 1.9, -0.6]), np.ones((5, 1)))
-    cases["flips and shuffles"] = (slope, flips_and_shuffles(slope.design, 5000, 0), 2)
     welch = Welch(two8, both, two8 < 0)
     cases["Welch flipped"] = (welch, sign_flips(8, 5000, 0), 2)
     cases["Hall flipped"] = (Hall(two8, both, two8 < 0), sign_flips(8, 5000, 0), 2)

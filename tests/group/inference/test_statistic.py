@@ -11,7 +11,7 @@ from statsmodels.stats.multivariate import test_mvmean as mean_of_several
 from statsmodels.stats.multivariate import test_mvmean_2indep as two_means_of_several
 
 from crossfc.fault import Fault
-from crossfc.group.design.arrangement import flips_and_shuffles, shuffles, sign_flips
+from crossfc.group.design.arrangement import shuffles, sign_flips
 from crossfc.group.inference.fisher import Fisher
 from crossfc.group.inference.hall import Hall
 from crossfc.group.inference.hotelling import Hotelling
@@ -135,7 +135,6 @@ STATISTICS = {
 ARRANGE = {
     "sign flips": lambda statistic, seed: sign_flips(len(statistic.design), 5, seed),
     "shuffles": lambda statistic, seed: shuffles(statistic.design, 5, seed),
-    "both": lambda statistic, seed: flips_and_shuffles(statistic.design, 5, seed),
 }
 
 

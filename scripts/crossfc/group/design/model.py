@@ -1,21 +1,23 @@
 """Linear models of the group: who is analysed, and the columns of the design."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from crossfc.fault import Fault
-from crossfc.group.design.arrangement import BOTH, SHUFFLES, SIGN_FLIPS, count_shuffles
-from crossfc.group.design.question import CARRYOVER, CHANGE, MEANS, Question, group_labels
+from crossfc.group.design.arrangement import SHUFFLES, count_shuffles
+from crossfc.group.design.options import (
+    AUTOMATIC,
+    RERANDOMISATION,
+    SIGN_FLIPS,
+    WHOLE,
+    AnalysisOptions,
+)
+from crossfc.group.design.question import CARRYOVER, CHANGE, Question, group_labels
 
-RERANDOMISATION = "re-randomisation"
-AUTOMATIC = "automatic"  # use the question's default
 # Re-randomisation is used only if its smallest possible p is at most this; otherwise sign flips.
 _SMALLEST_P = 0.01
-WITHIN = "within"
-WHOLE = "whole"
 CATEGORICAL, CONTINUOUS = "categorical", "continuous"
 
 
@@ -49,7 +51,7 @@ class Model:
         The other columns, times ``flip``.
     nuisance_names : list of str
     arrangement : str
-        ``sign flips``, ``shuffles`` or ``sign flips and shuffles``.
+        ``sign flips`` or ``shuffles``.
     second : bool ndarray, shape (n_analysed,), or None
         True for the second variance group (controls); None unless groups are compared.
     blocks : ndarray, shape (n_analysed,), or None
@@ -82,23 +84,23 @@ class Model:
     formula: str
     sequence_adjusted: bool
     covariates: list[str]
-    left: list[dict] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    block_exchange: str = WITHIN
-    flip: np.ndarray | None = None
-    covariate_levels: dict[str, list[str]] = field(default_factory=dict)
+    covariate_levels: dict[str, list[str]]
+    block_exchange: str
+    flip: np.ndarray | None
+    left: list[dict]
+    notes: list[str]
 
 
 def model(
     question: Question,
     people: pd.DataFrame,
     groups: dict[str, str | None],
-    covariates: Sequence[str] | Mapping[str, str] = (),
-    blocks: str | None = None,
-    arrangement: str | None = None,
-    block_exchange: str = WITHIN,
+    options: AnalysisOptions,
 ) -> Model:
     """Build the design of an analysis from the people table.
+
+    Covariates differ between people, so they are in the model only where groups are compared. How
+    a mean is tested can be chosen (``drug_arrangement``); other questions have one way each.
 
     Coding. The sequence is coded -1 (active first) and +1 (control first) and is not centred. So
     the intercept is the effect at equal shares of both orders, free of period effects, and the
@@ -132,11 +134,9 @@ def model(
     slope of the second, with the same t: the two-sample t of period differences in a two-period
     cross-over (Hills and Armitage 1979, Br J Clin Pharmacol 8:7; Senn 2002). Shuffling s among
     people draws the orders again, with the same number of each; strata of the randomisation are
-    the blocks. No symmetry is assumed. Covariates are multiplied by s too, and with them shuffles
-    of residuals are no longer exact (Freedman and Lane 1983). Means are tested in this way if it
-    can give a p of 0.01 or less, because sign flips are wrong where period differences are skewed
-    and orders unbalanced (docs/statistics.md). Otherwise signs are flipped, and a note gives the
-    reason.
+    the blocks. No symmetry is assumed. Means are tested in this way if it can give a p of 0.01 or
+    less, because sign flips are wrong where period differences are skewed and orders unbalanced
+    (docs/statistics.md). Otherwise signs are flipped, and a note gives the reason.
 
     Parameters
     ----------
@@ -145,17 +145,8 @@ def model(
         The table people.tsv: participant_id, group, sequence_code, covariates, ``delta_<scale>``.
     groups : dict
         Labels of ``patients`` and ``controls``.
-    covariates : sequence of str, or mapping
-        Columns to adjust for; a mapping gives the type of each, ``categorical`` or
-        ``continuous``. Without a type, text is categorical and numbers are continuous.
-    blocks : str, optional
-        Column of exchangeability blocks (strata).
-    arrangement : str, optional
-        ``automatic`` and None choose as described above. ``sign flips`` suits every question;
-        ``shuffles`` and ``sign flips and shuffles`` only an effect between people;
-        ``re-randomisation`` only the mean of a group.
-    block_exchange : str
-        ``within`` or ``whole``; see `Model`.
+    options : AnalysisOptions
+        Of these, the blocks and their exchange, ``drug_arrangement`` and the covariates.
 
     Returns
     -------
@@ -167,9 +158,11 @@ def model(
         If nobody is left, all people have the same value of the effect, or re-randomisation is
         asked for although the known orders are not of both kinds.
     Fault
-        If a column is missing, or the arrangement does not suit the question.
+        If a column is missing, or a covariate is not of its type.
     """
-    arrangement = None if arrangement == AUTOMATIC else arrangement
+    covariates = options.covariates if question.compares_groups else {}
+    arrangement = options.drug_arrangement if question.tests_mean else None
+    blocks, block_exchange = options.blocks, options.block_exchange
     wanted = list(covariates) + ([blocks] if blocks else [])
     score = f"delta_{question.scale}" if question.kind == CHANGE else None
     wanted += [score] if score else []
@@ -179,9 +172,6 @@ def model(
                 f'{question.name} needs the column "{column}", which people.tsv has not; add it '
                 "to the sheets or leave it out of the configuration"
             )
-    intercept_only = question.kind in MEANS
-    default = SHUFFLES if question.kind == CARRYOVER else SIGN_FLIPS
-    _check_exchange(question, arrangement, blocks, block_exchange)
     label = people[blocks].astype(str).to_numpy() if blocks else None
     left: list[dict] = []
     rows = np.arange(len(people))
@@ -220,7 +210,7 @@ def model(
         raise Inestimable(reason, rows, left)
     chosen = people.iloc[rows]
     label = label[rows] if blocks else None
-    if intercept_only and arrangement is None:
+    if question.tests_mean and arrangement in (None, AUTOMATIC):
         arrangement = _arrangement_of_a_mean(
             chosen["sequence_code"], adjusted, label, block_exchange, notes
         )
@@ -230,7 +220,7 @@ def model(
     intercept = np.ones(len(rows))
     nuisance: dict[str, np.ndarray] = {}
     second = None
-    if intercept_only:
+    if question.tests_mean:
         response, effect, terms = "D", intercept, ["1"]
     else:
         nuisance["intercept"] = intercept
@@ -257,15 +247,13 @@ def model(
     elif adjusted:
         nuisance["sequence"] = code
         terms.append("sequence")
-    used, types = [], dict(covariates) if isinstance(covariates, Mapping) else {}
     all_levels: dict[str, list[str]] = {}
-    for name in covariates:
-        columns, levels = _covariate(name, chosen[name], types.get(name))
+    for name, kind in covariates.items():
+        columns, levels = _covariate(name, chosen[name], kind)
         if not columns:
             notes.append(f"{name} is the same for everybody analysed and is not in the model")
             continue
         nuisance |= columns
-        used.append(name)
         all_levels[name] = levels
         terms.append(name)
     matrix = np.column_stack(list(nuisance.values())) if nuisance else np.empty((len(rows), 0))
@@ -273,26 +261,22 @@ def model(
     if arrangement == RERANDOMISATION:
         arrangement, flip = SHUFFLES, code
         effect, matrix = effect * flip, matrix * flip[:, None]
-        if used:
-            notes.append(
-                "With covariates the re-randomisation shuffles residuals, which is not exact."
-            )
     return Model(
         rows=rows,
         effect=effect,
         nuisance=matrix,
         nuisance_names=list(nuisance),
-        arrangement=arrangement or default,
+        arrangement=arrangement or (SHUFFLES if question.kind == CARRYOVER else SIGN_FLIPS),
         second=second,
         blocks=label,
         formula=f"{response} ~ " + " + ".join(terms),
         sequence_adjusted=adjusted,
-        covariates=used,
-        left=left,
-        notes=notes,
+        covariates=list(all_levels),
+        covariate_levels=all_levels,
         block_exchange=block_exchange,
         flip=flip,
-        covariate_levels=all_levels,
+        left=left,
+        notes=notes,
     )
 
 
@@ -326,32 +310,6 @@ def _arrangement_of_a_mean(
         "differences are symmetric about their mean."
     )
     return SIGN_FLIPS
-
-
-def _check_exchange(
-    question: Question, arrangement: str | None, blocks: str | None, block_exchange: str
-) -> None:
-    """Refuse an arrangement or an exchange of blocks that does not suit the question."""
-    known = (SIGN_FLIPS, SHUFFLES, BOTH, RERANDOMISATION)
-    if arrangement not in (None, *known):
-        raise Fault(f'arrangement is "{arrangement}"; use one of {", ".join(known)}')
-    if question.kind in MEANS and arrangement in (SHUFFLES, BOTH):
-        raise Fault(
-            f"{question.name} tests a mean, which shuffles leave as it is; use {SIGN_FLIPS} or "
-            f"{RERANDOMISATION}"
-        )
-    if question.kind not in MEANS and arrangement == RERANDOMISATION:
-        raise Fault(
-            f"{question.name} does not test the mean of a group, which is all that "
-            f"{RERANDOMISATION} can test; use {SIGN_FLIPS} or {SHUFFLES}"
-        )
-    if block_exchange not in (WITHIN, WHOLE):
-        raise Fault(f'block_exchange is "{block_exchange}"; use {WITHIN} or {WHOLE}')
-    if block_exchange == WHOLE and not blocks:
-        raise Fault(
-            f"{question.name} is to exchange whole blocks, but no column of blocks is named; name "
-            f"one or use {WITHIN}"
-        )
 
 
 def _reason(column: str, question: Question) -> str:
@@ -390,9 +348,7 @@ def _with_sequence(people: pd.DataFrame, notes: list[str]) -> bool:
     return False
 
 
-def _covariate(
-    name: str, values: pd.Series, kind: str | None
-) -> tuple[dict[str, np.ndarray], list[str]]:
+def _covariate(name: str, values: pd.Series, kind: str) -> tuple[dict[str, np.ndarray], list[str]]:
     """Return the centred columns of a covariate (none if it is constant), and its categories."""
     numeric = pd.api.types.is_numeric_dtype(values)
     if kind == CONTINUOUS and not numeric:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,10 @@ import pandas as pd
 from crossfc import atomic
 from crossfc.fault import Fault
 from crossfc.group.design.kind import Judge
+from crossfc.group.design.people import MAPS, people_table
 from crossfc.group.design.volume import Grid, around_seeds
-from crossfc.tie import difference
-from crossfc.trial.sequence import sequence_code
+from crossfc.table import read_table
 
-_MAPS = ("active", "control", "contrast")
 # Options of `pair_sessions` that describe how the maps were made and how to read them.
 READING = ("fwhm_mm", "level", "accept_unoriented", "zero_is_missing")
 
@@ -92,8 +91,8 @@ def pair_sessions(
     people, seeds, out_dir = list(people), list(seeds), Path(out_dir)
     if level not in ("session", "contrast"):
         raise Fault(f'level is "{level}"; use session or contrast')
-    kinds = _MAPS[:2] if level == "session" else _MAPS[2:]
-    table = _people_table(people, treatments, groups)
+    kinds = MAPS[:2] if level == "session" else MAPS[2:]
+    table = people_table(people, treatments, groups)
     grid = Grid(accept_unoriented, zero_is_missing)
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -201,7 +200,7 @@ def no_pairs(
     """
     out_dir = Path(out_dir)
     still = dict.fromkeys(("mean_fd_active", "mean_fd_control"), np.nan)
-    table = _people_table([still | person for person in people], treatments, groups).iloc[:0]
+    table = people_table([still | person for person in people], treatments, groups).iloc[:0]
     nothing = np.empty((0, len(seeds), 0), dtype=np.float32)
     for name in ("delta.npy", "total.npy"):
         with atomic.writing(out_dir / name) as temporary, open(temporary, "wb") as out:
@@ -266,7 +265,7 @@ class Pairs:
         total = None
         if record["level"] == "session":
             total = np.load(folder / "total.npy", mmap_mode="r")
-        people, mask = read_people(folder / "people.tsv"), nib.load(folder / "mask.nii.gz")
+        people, mask = read_table(folder / "people.tsv"), nib.load(folder / "mask.nii.gz")
         n_voxels = int(np.count_nonzero(np.asarray(mask.dataobj)))
         if delta.shape != (len(people), len(record["seeds"]), n_voxels):
             raise Fault(
@@ -275,78 +274,6 @@ class Pairs:
                 "again"
             )
         return cls(record, people, delta, total, mask)
-
-
-def read_people(path: str | os.PathLike) -> pd.DataFrame:
-    """Read people.tsv: identifiers and labels as text, ``n/a`` as missing."""
-    text = {"participant_id": str, "group": str, "sequence": str}
-    return pd.read_csv(path, sep="\t", dtype=text, na_values=["n/a", ""], keep_default_na=False)
-
-
-def _people_table(people: list[dict], treatments: dict, groups: dict) -> pd.DataFrame:
-    if not people:
-        raise Fault("nobody has both sessions, so there is nothing to pair; see the sheets")
-    labels = {label for label in groups.values() if label}
-    rows, seen = [], set()
-    for person in people:
-        name = person["participant_id"]
-        if name in seen:
-            raise Fault(f"{name} is listed twice; keep one row")
-        seen.add(name)
-        if person["group"] not in labels:
-            raise Fault(f'{name} is in group "{person["group"]}"; use one of {sorted(labels)}')
-        row = {key: value for key, value in person.items() if key not in _MAPS}
-        row.setdefault("sequence", np.nan)
-        row["sequence_code"] = sequence_code(row["sequence"], treatments)
-        rows.append(row)
-    table = pd.DataFrame(rows)
-    first = ["participant_id", "group", "sequence", "sequence_code"]
-    return _with_changes(table[first + [c for c in table.columns if c not in first]])
-
-
-def with_columns(people: pd.DataFrame, rows: Sequence[Mapping]) -> pd.DataFrame:
-    """Add columns to the table of people, and compute the changes of scores among them.
-
-    Parameters
-    ----------
-    people : DataFrame
-        The table people.tsv.
-    rows : sequence of dict
-        participant_id and further columns; any people in any order, None for a missing value.
-
-    Returns
-    -------
-    DataFrame
-        A copy, in the order of ``people``. A text column that holds only numbers is converted to
-        numbers, as if read from a table. ``delta_<scale>`` is active - control.
-    """
-    if not rows:
-        return people.copy()
-    columns = pd.DataFrame(list(rows)).set_index("participant_id").reindex(people["participant_id"])
-    found = people.copy()
-    for name in columns:
-        values, numbers = columns[name], pd.to_numeric(columns[name], errors="coerce")
-        plain = numbers.notna().sum() == values.notna().sum()
-        found[name] = (numbers if plain else values).to_numpy()
-        if name.startswith("score_") and name.endswith("_active"):
-            # An old value of the change; it is computed again below.
-            change = "delta_" + name[len("score_") : -len("_active")]
-            found = found.drop(columns=change, errors="ignore")
-    return _with_changes(found)
-
-
-def _with_changes(table: pd.DataFrame) -> pd.DataFrame:
-    starts = {"mean_fd": "delta_mean_fd"} | {
-        column.removesuffix("_active"): "delta_" + column[len("score_") : -len("_active")]
-        for column in table.columns
-        if column.startswith("score_") and column.endswith("_active")
-    }
-    for start, change in starts.items():
-        both = [f"{start}_active", f"{start}_control"]
-        if change not in table.columns and set(both) <= set(table.columns):
-            table[both] = table[both].apply(pd.to_numeric)
-            table[change] = difference(table[both[0]], table[both[1]])
-    return table
 
 
 def _paths(person: dict, kind: str, seeds: list[str]) -> list:

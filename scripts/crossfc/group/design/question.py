@@ -13,8 +13,10 @@ POOLED = "group_by_drug_pooled"
 SUBREGION = "group_by_drug_by_subregion"
 CARRYOVER = "carryover"
 CHANGE = "change"
-# Kinds that test a mean: of one group's maps, of the mean over seeds, of differences between seeds.
+# Kinds that test a mean, or compare groups: in the maps of the seeds, in the mean over seeds, in
+# the differences between seeds.
 MEANS = (DRUG, DRUG_POOLED, DRUG_SUBREGION)
+COMPARISONS = (GROUP, POOLED, SUBREGION)
 OVER_SEEDS = (DRUG_POOLED, POOLED)
 BETWEEN_SEEDS = (DRUG_SUBREGION, SUBREGION)
 
@@ -44,6 +46,16 @@ class Question:
     text: str
     group: str | None = None
     scale: str | None = None
+
+    @property
+    def tests_mean(self) -> bool:
+        """Whether the mean of one group is tested."""
+        return self.kind in MEANS
+
+    @property
+    def compares_groups(self) -> bool:
+        """Whether groups are compared; covariates, which differ between people, are used here."""
+        return self.kind in COMPARISONS
 
 
 # Endings of the analyses over seeds and between seeds, after drug_<group>.

@@ -8,15 +8,16 @@ import pandas as pd
 
 from crossfc.group.findings.leave_one_out import LeaveOneOut, effect_of, without_each
 from crossfc.group.findings.peak import peaks
+from crossfc.group.findings.readout import Sessions, group_means
 from crossfc.group.findings.region import Atlas
 from crossfc.group.inference.cluster import neighbours
 from crossfc.group.inference.permutation import Inference
 from crossfc.group.inference.statistic import Student
+from crossfc.significance import SIGNIFICANT
 
 _MOST = 20  # clusters listed per map and sign
 _FURTHER = 3  # further peaks listed per cluster, beside its highest
 _APART_MM = 8.0  # smallest distance between listed peaks, as in SPM
-_LEVEL = 0.05  # level of the uncorrected p without one person
 _SHARE = 0.01  # smallest share of a cluster for which a region is named
 
 _CLUSTER_COLUMNS = [
@@ -45,57 +46,6 @@ _CELL_COLUMNS = [
     "analysis", "seed", "sign", "cluster", "map", "participant_id", "group", "sequence",
     "active", "control", "delta", "loo_active", "loo_control", "loo_delta",
 ]  # fmt: skip
-
-
-@dataclass
-class Sessions:
-    """The people's session data in the search volume, from which clusters are read out.
-
-    Attributes
-    ----------
-    people : DataFrame
-        People to read out, in the order of ``rows``.
-    rows : int ndarray
-        Their rows in ``delta`` and ``total``.
-    delta, total : ndarray, shape (n_people, n_seeds, n_voxels)
-        Active - control and active + control; ``total`` is None for ready contrast maps.
-    groups, treatments : dict
-        Labels of ``patients`` and ``controls``, and of ``active`` and ``control``.
-    """
-
-    people: pd.DataFrame
-    rows: np.ndarray
-    delta: np.ndarray
-    total: np.ndarray | None
-    groups: dict[str, str | None]
-    treatments: dict[str, str]
-
-    def read(self, columns: Sequence[int], voxels: np.ndarray) -> np.ndarray:
-        """Average every person over the voxels: shape (n_people, n_columns, 3); see `read_row`."""
-        return np.stack([self.read_row(row, columns, voxels) for row in self.rows])
-
-    def read_row(self, row: int, columns: Sequence[int], voxels: np.ndarray) -> np.ndarray:
-        """Average one person over the voxels.
-
-        Parameters
-        ----------
-        row : int
-            Row of the person in the arrays.
-        columns : sequence of int
-            Indices of the seeds to read.
-        voxels : int ndarray
-            Indices of the voxels within the search volume.
-
-        Returns
-        -------
-        ndarray, shape (n_columns, 3)
-            Means under active and control, and their difference, in units of the maps.
-        """
-        delta = np.array([self.delta[row, column][voxels].mean(dtype=float) for column in columns])
-        total = np.full(len(delta), np.nan)
-        if self.total is not None:
-            total = [self.total[row, column][voxels].mean(dtype=float) for column in columns]
-        return np.column_stack([(total + delta) / 2, (total - delta) / 2, delta])
 
 
 @dataclass
@@ -230,12 +180,12 @@ def findings(
         tables.largest[name] = _leave_one_out(
             listed, found, number, analysed, sessions, columns, before
         )
-        shown = [one for one in listed if one.row["p_fwe_cluster"] < 0.05] or listed[:1]
+        shown = [one for one in listed if one.row["p_fwe_cluster"] < SIGNIFICANT] or listed[:1]
         for one in listed:
             one.row |= {"analysis": analysis, "seed": name} | _place(points[one.peak])
             one.row |= {_SIZE_COLUMNS[key]: of[one.peak] for key, of in sizes[number].items()}
-            one.row |= _means(one.values, sessions, "mean")
-            one.row |= _means(one.left_out, sessions, "loo_mean")
+            one.row |= group_means(one.values, sessions, "mean")
+            one.row |= group_means(one.left_out, sessions, "loo_mean")
             if atlas:
                 shares = atlas.shares(points[one.voxels]).items()
                 named = [f"{share:.0%} {region}" for region, share in shares if share >= _SHARE]
@@ -355,7 +305,7 @@ def _weakest(whole: float, effect: np.ndarray, p: np.ndarray, ids: np.ndarray) -
     known = np.isfinite(p)
     if not known.any():
         return {"n_decisive": 0, "without_person": ""}
-    turned = known & ((p > _LEVEL) | (np.sign(effect) != np.sign(whole)))
+    turned = known & ((p > SIGNIFICANT) | (np.sign(effect) != np.sign(whole)))
     # A change of sign counts as weaker than any p with the same sign.
     other_sign = known & (np.sign(effect) != np.sign(whole))
     most = np.argmax(np.where(known, p + 2 * other_sign, -1))
@@ -396,18 +346,6 @@ def _peaks(
         }
         for rank, voxel in enumerate(one.voxels[chosen], start=1)
     ]
-
-
-def _means(values: np.ndarray, sessions: Sessions, kind: str) -> dict[str, float]:
-    """Average over the people of each group and treatment; NaN if nobody has a value."""
-    group, means = sessions.people["group"].to_numpy(), {}
-    for label in filter(None, sessions.groups.values()):
-        for place, treatment in enumerate(("active", "control")):
-            of = values[group == label, :, place].mean(axis=1)
-            of = of[np.isfinite(of)]
-            mean = of.mean() if len(of) else np.nan
-            means[f"{kind}_{label}_{sessions.treatments[treatment]}"] = mean
-    return means
 
 
 def _cells(

@@ -1,13 +1,14 @@
 """Families of analyses: their clusters, with p corrected over the whole family."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from crossfc.group.findings.result import read_result
 from crossfc.group.inference.family import joint_p, require_same_arrangements
+from crossfc.table import read_table
 
 _COLUMNS = [
     "family", "analysis", "seed", "measure", "sign", "cluster", "x", "y", "z", "region",
@@ -45,13 +46,13 @@ def joint_table(
     """
     tables = []
     for number, names in enumerate(families, start=1):
-        records = [_record(folders[name]) for name in names]
+        records = [read_result(folders[name]) for name in names]
         done = [Path(folders[record["analysis"]]) for record in records if record["estimable"]]
         if not done:
             continue
         require_same_arrangements([record for record in records if record["estimable"]])
-        nulls = [pd.read_csv(folder / "null.tsv", sep="\t") for folder in done]
-        clusters = [_clusters(folder) for folder in done]
+        nulls = [read_table(folder / "null.tsv") for folder in done]
+        clusters = [read_table(folder / "clusters.tsv") for folder in done]
         for measure, column in _MEASURES.items():
             if any(measure not in null for null in nulls):
                 continue
@@ -63,14 +64,3 @@ def joint_table(
             ]
     tables = [table for table in tables if len(table)]
     return pd.concat(tables)[_COLUMNS] if tables else pd.DataFrame(columns=_COLUMNS)
-
-
-def _record(folder: str | os.PathLike) -> dict:
-    return json.loads((Path(folder) / "result.json").read_text(encoding="utf-8"))
-
-
-def _clusters(folder: Path) -> pd.DataFrame:
-    return pd.read_csv(
-        folder / "clusters.tsv", sep="\t", na_values=["n/a"], keep_default_na=False,
-        dtype={"seed": str, "analysis": str},
-    )  # fmt: skip

@@ -2,18 +2,21 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import TypedDict
 
 import numpy as np
 
-from crossfc.group.design.arrangement import SIGN_FLIPS
-from crossfc.group.design.model import RERANDOMISATION, WITHIN, Inestimable, Model
+from crossfc.group.design.model import Inestimable, Model
+from crossfc.group.design.options import RERANDOMISATION, SIGN_FLIPS, WITHIN, AnalysisOptions
 from crossfc.group.design.pairs import Pairs
 from crossfc.group.design.question import BETWEEN_SEEDS, CARRYOVER, CHANGE, Question
+from crossfc.group.findings.result import MapSummary, Result
 from crossfc.group.inference.hotelling import Hotelling
 from crossfc.group.inference.permutation import Inference
 from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.statistic import Student
 from crossfc.group.inference.welch import Welch
+from crossfc.significance import SIGNIFICANT
 
 # Smallest skewness of the differences that gets a note on the page (docs/statistics.md).
 _SKEWED = 0.5
@@ -25,6 +28,14 @@ _NAMES = {
 }
 
 
+class _Words(TypedDict):
+    analysis: str
+    kind: str
+    title: str
+    question: str
+    pipeline: str
+
+
 def estimated(
     asked: Question,
     pairs: Pairs,
@@ -33,7 +44,8 @@ def estimated(
     found: Inference,
     maps: Sequence[str],
     skewed: Sequence[float],
-) -> dict:
+    options: AnalysisOptions,
+) -> Result:
     """Build the record of an analysis that was estimated.
 
     Parameters
@@ -47,22 +59,18 @@ def estimated(
         Names of the maps.
     skewed : sequence of float
         Skewness of the differences in each map; see `crossfc.group.inference.skewness`.
+    options : AnalysisOptions
 
     Returns
     -------
-    dict
-        The record, ready for JSON. ``copies`` counts the arrangements that give the observed
-        statistic again, whatever the data. ``tail`` describes the fitted tail of each measure's
-        null, and ``extrapolated`` lists, for each map, the measures with some p from that tail.
-        ``skewness`` is that of the differences (of the group where it is larger), as root mean
-        square over the maps. ``arrangement_digest`` is equal for analyses of the same people under
-        the same arrangements.
+    Result
+        The record, ready for JSON.
     """
     arrangements = found.arrangements
     mask = np.asarray(pairs.mask.dataobj) != 0
     affine = pairs.mask.affine
     points = np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]
-    degrees = statistic.df
+    degrees: float | dict[str, float] = statistic.df
     if isinstance(statistic, Hotelling):
         degrees = {"numerator": statistic.df_effect, "denominator": statistic.df_error}
     elif isinstance(statistic, Slope):
@@ -74,7 +82,8 @@ def estimated(
     for name, value in zip(maps, skewed, strict=True):
         per_seed[name]["skewness"] = None if np.isnan(value) else round(value, 4)
     of_all = float(np.sqrt(np.nanmean(np.square(skewed)))) if np.isfinite(skewed).any() else None
-    return _words(asked, pairs) | {
+    return {
+        **_words(asked, pairs),
         "estimable": True,
         "model": design.formula,
         "statistic": statistic.name,
@@ -104,13 +113,17 @@ def estimated(
         "per_seed": per_seed,
         "left": design.left,
         "notes": _notes(design, statistic, found) + _skewed(asked, design, of_all),
+        "cluster_forming_p": options.cluster_forming_p,
+        "connectivity": options.connectivity,
+        "random_seed": options.seed,
     }
 
 
-def not_estimated(asked: Question, pairs: Pairs, reason: Inestimable) -> dict:
+def not_estimated(asked: Question, pairs: Pairs, reason: Inestimable) -> Result:
     """Build the record of an analysis that could not be estimated, with the reason."""
     counts = _counts(pairs, reason.rows)
-    return _words(asked, pairs) | {
+    return {
+        **_words(asked, pairs),
         "estimable": False,
         "n": {label: n for label, n in counts.items() if asked.group in (None, label)},
         "seeds": [],  # none was tested
@@ -120,7 +133,7 @@ def not_estimated(asked: Question, pairs: Pairs, reason: Inestimable) -> dict:
     }
 
 
-def _words(asked: Question, pairs: Pairs) -> dict:
+def _words(asked: Question, pairs: Pairs) -> _Words:
     return {
         "analysis": asked.name,
         "kind": asked.kind,
@@ -151,7 +164,7 @@ def _blocked(design: Model) -> bool:
     return design.blocks is not None and not flips_within
 
 
-def _summary(found: Inference, number: int, points: np.ndarray) -> dict:
+def _summary(found: Inference, number: int, points: np.ndarray) -> MapSummary:
     """Summarise the results of one map."""
     values = found.statistic[number]
     labels, first = np.unique(found.clusters[number], return_index=True)
@@ -160,7 +173,7 @@ def _summary(found: Inference, number: int, points: np.ndarray) -> dict:
     def point(voxel: int) -> list[float]:
         return (points[voxel].round(3) + 0.0).tolist()
 
-    summary = {
+    summary: MapSummary = {
         "max": float(values.max()),
         "min": float(values.min()),
         "peak_mm_max": point(int(values.argmax())),
@@ -170,7 +183,7 @@ def _summary(found: Inference, number: int, points: np.ndarray) -> dict:
         "p_fwe_mass_min": float(found.p_mass[number].min()),
         "q_fdr_min": float(found.q_fdr[number].min()),
         "n_clusters": len(p_clusters),
-        "n_clusters_significant": int(np.count_nonzero(p_clusters < 0.05)),
+        "n_clusters_significant": int(np.count_nonzero(p_clusters < SIGNIFICANT)),
         "extrapolated": [
             measure for measure, where in found.extrapolated.items() if where[number].any()
         ],

@@ -121,8 +121,6 @@ class _Lookup:
 def _plan(columns: np.ndarray, arrangements: Arrangements) -> _Lookup | None:
     """Plan how to look the products up; None if a matrix product is cheaper."""
     order, signs = arrangements.order, arrangements.signs
-    if order is not None and signs is not None:
-        return None
     n_people, n_columns = columns.shape
     # Equal rows of a design differ by rounding after the design was made orthogonal.
     kinds, kind = np.unique(columns.round(12), axis=0, return_inverse=True)

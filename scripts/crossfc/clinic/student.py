@@ -1,0 +1,101 @@
+"""Student's and Welch's t-tests of means, with the intervals of their estimates."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+# Variation below this share of the values' size counts as rounding.
+_ROUNDING = 1e-12
+
+FEWEST = 3
+
+
+class Test(NamedTuple):
+    """One t-test with the 95 % interval of its estimate; NaN for what cannot be computed."""
+
+    __test__ = False  # not a test case for pytest
+
+    estimate: float
+    low: float
+    high: float
+    t: float
+    df: float
+    p: float
+
+
+NO_TEST = Test(*(np.nan,) * 6)
+
+
+def one_sample(values: np.ndarray) -> Test:
+    """Test a mean against zero (Student); for differences, this is the paired t-test.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        One value per person.
+
+    Returns
+    -------
+    Test
+        t, df and p are NaN for fewer than three people or for values that do not vary.
+    """
+    if len(values) == 0:
+        return NO_TEST
+    return least_squares(np.ones((len(values), 1)), values)[0]
+
+
+def welch(first: np.ndarray, second: np.ndarray) -> Test:
+    """Test the difference of two means, first - second, with unequal variances (Welch 1947).
+
+    Parameters
+    ----------
+    first, second : ndarray, shape (n,)
+        Values of two groups of people; the groups may differ in size.
+
+    Returns
+    -------
+    Test
+        All but the estimate is NaN if a sample has fewer than two people or if neither varies.
+    """
+    from scipy import stats
+
+    estimate = mean_of(first) - mean_of(second)
+    if len(first) < 2 or len(second) < 2 or (constant(first) and constant(second)):
+        return NO_TEST._replace(estimate=estimate)
+    result = stats.ttest_ind(first, second, equal_var=False)
+    low, high = result.confidence_interval(0.95)
+    numbers = (low, high, result.statistic, result.df, result.pvalue)
+    return Test(estimate, *(float(v) for v in numbers))
+
+
+def least_squares(design: np.ndarray, values: np.ndarray) -> list[Test]:
+    """Fit values ~ design; return one Test per column. The design must have full rank."""
+    n, k = design.shape
+    # A model with only a mean uses the mean itself, as least squares would add a rounding error.
+    estimates = (
+        np.array([values.mean()]) if k == 1 else np.linalg.lstsq(design, values, rcond=None)[0]
+    )
+    residuals = values - design @ estimates
+    size = _ROUNDING * float(np.max(np.abs(values), initial=0.0))
+    if n < FEWEST or n <= k or float(np.max(np.abs(residuals))) <= size:
+        return [NO_TEST._replace(estimate=float(b)) for b in estimates]
+    variance = residuals @ residuals / (n - k)
+    errors = np.sqrt(variance * np.diag(np.linalg.inv(design.T @ design)))
+    return [t_test(b, error, n - k) for b, error in zip(estimates, errors, strict=True)]
+
+
+def t_test(estimate: float, error: float, df: float) -> Test:
+    """Return Student's t of an estimate with its standard error, and its 95 % interval."""
+    from scipy import stats
+
+    half, t = stats.t.isf(0.025, df) * error, estimate / error
+    p = 2 * stats.t.sf(abs(t), df)
+    return Test(*(float(v) for v in (estimate, estimate - half, estimate + half, t, df, p)))
+
+
+def mean_of(values: np.ndarray) -> float:
+    return float(np.mean(values)) if len(values) else np.nan
+
+
+def constant(values: np.ndarray) -> bool:
+    return float(np.ptp(values)) <= _ROUNDING * float(np.max(np.abs(values), initial=0.0))

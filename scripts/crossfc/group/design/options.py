@@ -1,0 +1,88 @@
+"""The options of an analysis, as the config gives them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crossfc.fault import Fault
+
+AUTOMATIC = "automatic"
+SIGN_FLIPS = "sign flips"
+RERANDOMISATION = "re-randomisation"
+WITHIN = "within"
+WHOLE = "whole"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisOptions:
+    """The choices of the config section ``group`` on which the result of an analysis depends.
+
+    Every field but ``covariates`` has the name of its config key. There are no defaults: those of
+    the config's schema apply.
+
+    Attributes
+    ----------
+    permutations : int
+        Number of arrangements besides the identity. If no more than this exist, all are used.
+    seed : int
+        Random seed of the arrangements.
+    cluster_forming_p : float
+        Parametric, uncorrected p of the cluster-forming threshold; halved per tail.
+    connectivity : int
+        Neighbours of a voxel that can join its cluster (also for TFCE): 6, 18 or 26.
+    tfce : bool
+        Also compute threshold-free cluster enhancement.
+    tail : bool
+        Where too few permutations reach a statistic, take its corrected p from a fitted tail.
+    blocks : str or None
+        Column of exchangeability blocks (strata).
+    block_exchange : str
+        ``within``: people change places within their block; ``whole``: blocks change places and
+        sign as wholes.
+    drug_arrangement : str or None
+        How the mean of a group is tested: ``automatic``, ``sign flips`` or ``re-randomisation``
+        (see `crossfc.group.design.model.model`). Other questions do not look at it, so that None
+        is enough for them.
+    covariates : mapping of str to str
+        Columns to adjust for where groups are compared, and the type of each, ``categorical`` or
+        ``continuous``. Other questions do not look at them.
+
+    Raises
+    ------
+    Fault
+        If a word is unknown, or whole blocks are to be exchanged and no column of blocks is named.
+    """
+
+    permutations: int
+    seed: int
+    cluster_forming_p: float
+    connectivity: int
+    tfce: bool
+    tail: bool
+    blocks: str | None
+    block_exchange: str
+    drug_arrangement: str | None
+    covariates: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        known = (AUTOMATIC, SIGN_FLIPS, RERANDOMISATION)
+        if self.drug_arrangement not in (None, *known):
+            raise Fault(
+                f"config key group.drug_arrangement: {self.drug_arrangement!r} is none of "
+                f"{', '.join(known)}; use one of these"
+            )
+        if self.block_exchange not in (WITHIN, WHOLE):
+            raise Fault(
+                f"config key group.block_exchange: {self.block_exchange!r} is neither {WITHIN} nor "
+                f"{WHOLE}; use one of these"
+            )
+        if self.block_exchange == WHOLE and self.blocks is None:
+            raise Fault(
+                "config key group.block_exchange: whole blocks are to be exchanged, but "
+                f"group.blocks names no column of them; name one, or write {WITHIN}"
+            )
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> "AnalysisOptions":
+        """Return the options from a job's params, as `crossfc.plan.group.Group` wrote them."""
+        return cls(**{"drug_arrangement": None} | dict(params))

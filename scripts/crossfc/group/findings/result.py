@@ -1,0 +1,132 @@
+"""The record of an analysis, ``result.json``: its type and its reader."""
+
+import json
+import os
+from pathlib import Path
+from typing import NotRequired, TypedDict, cast
+
+from crossfc.fault import Fault
+
+RESULT_FILE = "result.json"
+
+
+class LeftPerson(TypedDict):
+    """A person who is not analysed, and why."""
+
+    participant_id: str
+    group: str
+    reason: str
+
+
+class LargestCluster(TypedDict):
+    """The effect in a map's largest cluster of one sign.
+
+    ``effect_in_sample`` is that in the people who found it, ``effect_loo`` that where each person
+    is read out in the largest cluster of the others, ``n_folds`` the number of people so read out.
+    """
+
+    effect_in_sample: float
+    effect_loo: float
+    n_folds: int
+
+
+class MapSummary(TypedDict):
+    """The results of one map in numbers.
+
+    Places are in mm, p are corrected over voxels and maps. ``extrapolated`` names the measures with
+    a p from a fitted tail; ``largest`` has an entry for each sign with a cluster.
+    """
+
+    max: float
+    min: float
+    peak_mm_max: list[float]
+    peak_mm_min: list[float]
+    p_fwe_voxel_min: float
+    p_fwe_cluster_min: float
+    p_fwe_mass_min: float
+    p_fwe_tfce_min: NotRequired[float]
+    q_fdr_min: float
+    n_clusters: int
+    n_clusters_significant: int
+    extrapolated: list[str]
+    skewness: NotRequired[float | None]
+    largest: NotRequired[dict[str, LargestCluster]]
+
+
+class TailRecord(TypedDict):
+    """The tail fitted to the null of one measure, or the reason why there is none."""
+
+    fits: bool
+    reason: NotRequired[str]
+    threshold: NotRequired[float]
+    shape: NotRequired[float]
+    scale: NotRequired[float]
+    share: NotRequired[float]
+    n_exceedances: NotRequired[int]
+    goodness: NotRequired[float]
+    smallest_p: NotRequired[float]
+
+
+class Result(TypedDict):
+    """The record of an analysis.
+
+    An analysis that cannot be estimated has the required keys only, and the reason in ``notes``.
+    ``n`` counts the people of each group. ``copies`` counts the arrangements that give the observed
+    statistic again, whatever the data. ``degrees_of_freedom`` is one number, or those of F
+    (``numerator``, ``denominator``), or a range over voxels (``min``, ``max``). ``skewness`` is
+    that of the differences (of the group where it is larger), as root mean square over the maps.
+    ``arrangement_digest`` is equal for analyses of the same people under the same arrangements.
+    """
+
+    analysis: str
+    kind: str
+    title: str
+    question: str
+    pipeline: str
+    estimable: bool
+    n: dict[str, int]
+    seeds: list[str]
+    per_seed: dict[str, MapSummary]
+    left: list[LeftPerson]
+    notes: list[str]
+    model: NotRequired[str]
+    statistic: NotRequired[str]
+    statistic_name: NotRequired[str]
+    degrees_of_freedom: NotRequired[float | dict[str, float]]
+    n_voxels: NotRequired[int]
+    n_permutations: NotRequired[int]
+    n_possible: NotRequired[int]
+    copies: NotRequired[int]
+    exhaustive: NotRequired[bool]
+    arrangement: NotRequired[str]
+    arrangement_digest: NotRequired[str]
+    block_exchange: NotRequired[str | None]
+    two_sided: NotRequired[bool]
+    forming_threshold: NotRequired[float]
+    cluster_forming_p: NotRequired[float]
+    connectivity: NotRequired[int]
+    random_seed: NotRequired[int]
+    sequence_adjusted: NotRequired[bool]
+    covariates: NotRequired[list[str]]
+    covariate_levels: NotRequired[dict[str, list[str]]]
+    threshold_fwe_voxel: NotRequired[float | None]
+    tfce: NotRequired[bool]
+    tail: NotRequired[dict[str, TailRecord]]
+    skewness: NotRequired[float | None]
+
+
+def read_result(folder: str | os.PathLike[str]) -> Result:
+    """Read the record of an analysis from its folder.
+
+    Raises
+    ------
+    Fault
+        If there is none, or it is not valid JSON.
+    """
+    path = Path(folder) / RESULT_FILE
+    if not path.is_file():
+        raise Fault(f"{path} is missing; run this analysis for this pipeline first")
+    try:
+        return cast(Result, json.loads(path.read_text(encoding="utf-8")))
+    except json.JSONDecodeError as error:
+        raise Fault(f"{path} is not JSON ({error}); remove it and run its rule again") from error
