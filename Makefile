@@ -42,6 +42,7 @@ docs: $(SETUP)  ## config/README.md from the schema
 lint: $(SETUP)
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakemake --lint
 
 lock:  ## After a change of pyproject.toml: uv.lock, and the same for people without uv
 	uv lock

@@ -197,7 +197,7 @@ def test_scripts_stay_thin_and_the_package_free_of_snakemake(root):
     for script in (root / "scripts").glob("*.py"):
         assert len(script.read_text().splitlines()) < 60, f"{script.name} is no thin script"
     # What mends or starts Snakemake itself is of Snakemake; the rules and the command use it.
-    machinery = {"persistence", "executable", "dry_run", "command"}
+    machinery = {"persistence", "executable", "dry_run", "command", "patch", "hook"}
     for module in (root / "scripts/crossfc").rglob("*.py"):
         own = module.parent.name == "jobs" and module.stem in machinery
         own = own or module.name == "__main__.py"
