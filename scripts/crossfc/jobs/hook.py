@@ -39,6 +39,7 @@ def attach(workflow: Any, plan: Any, config: Mapping[str, Any]) -> None:
             f"one workflow uses crossfc as a module for {before} and for {plan.study_dir}; run "
             "each of the studies by a workflow of its own"
         )
+    own.add_home(plan.home)
     # A job ends when the process that started it ends: the run, or on a cluster the batch.
     process.starts_jobs()
     executable.quoted()

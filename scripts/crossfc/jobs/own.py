@@ -10,7 +10,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-_HOME = os.path.realpath(Path(__file__).resolve().parents[3])
+# Folders of the Snakefiles of crossfc that this process has read, and the one of this module.
+_homes = {os.path.realpath(Path(__file__).parents[3])}
+
+
+def add_home(folder: str | Path) -> None:
+    """Count the rules below the folder of a Snakefile as crossfc's; it may be of another copy."""
+    _homes.add(os.path.realpath(folder))
+    _of_crossfc.cache_clear()
 
 
 def is_own(rule: Any) -> bool:
@@ -21,7 +28,9 @@ def is_own(rule: Any) -> bool:
 @lru_cache
 def _of_crossfc(snakefile: str) -> bool:
     path = os.path.realpath(snakefile)
-    return path == f"{_HOME}/Snakefile" or path.startswith(f"{_HOME}/workflow/rules/")
+    return any(
+        path == f"{home}/Snakefile" or path.startswith(f"{home}/workflow/rules/") for home in _homes
+    )
 
 
 def all_own(jobs: Iterable[Any]) -> bool:
