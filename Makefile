@@ -44,6 +44,7 @@ lint: $(SETUP)
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/mypy
 	PYTHONPATH=scripts $(BIN)/lint-imports --no-logo
+	$(BIN)/snakemake --lint
 
 lock:  ## After a change of pyproject.toml: uv.lock, and the same for people without uv
 	uv lock

@@ -7,13 +7,18 @@ To change what is studied, edit config/; to change how, edit the files in workfl
 
 import sys
 
-sys.path.insert(0, f"{workflow.basedir}/scripts")
+# Another workflow may use this one as a module (see README.md), and its Snakefile lies elsewhere.
+home = workflow.current_basedir.get_path_or_uri(secret_free=False)
+is_module = not workflow.modifier.is_main_snakefile()
+
+if f"{home}/scripts" not in sys.path:
+    sys.path.insert(0, f"{home}/scripts")
 
 from snakemake.utils import min_version
 
 min_version("9.27")
 
-if any(word.split("=")[0] == "--archive" for word in sys.argv):
+if not is_module and any(word.split("=")[0] == "--archive" for word in sys.argv):
     # --archive of Snakemake packs what git tracks, and conda environments, which it first creates.
     raise SystemExit(
         "crossfc: --archive of Snakemake leaves out the scans and the records of results; copy this "
@@ -23,7 +28,7 @@ if any(word.split("=")[0] == "--archive" for word in sys.argv):
 
 # The demo's configuration is only loaded if no other is given, so that none of its keys get into
 # another study.
-if not workflow.overwrite_configfiles and "study" not in config:
+if not is_module and not workflow.overwrite_configfiles and "study" not in config:
 
     configfile: "config/config.yaml"
 
@@ -42,17 +47,10 @@ include: "workflow/rules/provenance.smk"
 include: "workflow/rules/run.smk"
 
 
-localrules:
-    all,
-    preprocess,
-    connectivity,
-    group,
-
-
 rule all:
     """Everything: the report, all results that it uses (so that a lost one is made again), and the
     record of provenance."""
-    default_target: True
+    default_target: not is_module
     input:
         on_sheets(plan.require_scans),
         rules.report.output,

@@ -2,11 +2,14 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
 
 from crossfc.jobs.persistence import Persistence, Roots
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -81,6 +84,8 @@ def test_a_record_that_is_written_is_the_one_that_is_read(tmp_path, monkeypatch)
 
 class Job:
     """Parameters as Snakemake has them: made anew after a reset, when they are asked for."""
+
+    rule = SimpleNamespace(snakefile=ROOT / "workflow/rules/connectivity.smk")
 
     def __init__(self):
         self._params, self._not_derived = None, None

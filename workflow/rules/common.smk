@@ -8,7 +8,7 @@ import sys
 from functools import partial
 from copy import deepcopy
 
-from crossfc.jobs import need, planned
+from crossfc.jobs import lost, need, planned
 from crossfc.jobs.code import content_digest, digest
 from crossfc.fault import Fault
 from crossfc.plan import Plan
@@ -27,51 +27,45 @@ def refused(function, *arguments, **options):
         raise SystemExit(f"crossfc: {fault}") from None
 
 
-# Made-up names of inputs that cannot be determined any more, to the reason (`refused_alone`).
-lost = {}
-
-
 def refused_alone(function, *arguments):
     """Call a function that returns the input files of one job.
 
     If the input became faulty while the job waited in a queue, only this job must fail, not its
-    whole batch. So its input is then a file that does not exist, and `run_or_fail` in run.smk
-    reports the reason.
+    whole batch (see `crossfc.jobs.lost`).
     """
     if workflow.is_main_process:
         return refused(function, *arguments)
     try:
         return function(*arguments)
     except Fault as fault:
-        name = f"input_at_fault_{len(lost) + 1}"
-        lost[name] = str(fault)
-        return [name]
+        return [lost.stand_in(str(fault))]
 
 
 if workflow.is_main_process:
     planned.disregard()
 elif (before := planned.config()) is not None:
     # In a cluster job: use the configuration of the run, even if the files were edited since.
-    config.clear()
-    config.update(before)
-for path in workflow.configfiles if workflow.is_main_process else ():
+    config = before
+for path in workflow.configfiles if workflow.is_main_process and not is_module else ():
     refused(load_yaml, path)
 as_given = deepcopy(dict(config))
 # Rules are read before Snakemake knows the targets. The target `sheets` (its own job is called
 # `sheets:`) must also run if the existing sheets are broken; all other jobs check them later
 # (`on_sheets`).
-writes_sheets = {"sheets", "sheets:"} & set(sys.argv)
+rule_of_sheets = workflow.modifier.modify_rulename("sheets")
+writes_sheets = {rule_of_sheets, f"{rule_of_sheets}:"} & set(sys.argv)
 plan = refused(
     Plan,
     config,
-    workflow.basedir,
+    home,
     workflow.overwrite_configfiles,
     read_sheets=not writes_sheets,
 )
 if workflow.is_main_process:
     refused(plan.places.require_own)
-# The configuration with its defaults, for the record of provenance.
-config.update(plan.config)
+# The configuration with its defaults, for the record of provenance. It is a copy, because the given
+# one may be that of another workflow, which uses this one as a module.
+config = deepcopy(dict(config)) | plan.config
 
 
 def on_sheets(function):
@@ -93,7 +87,7 @@ def code(script):
     This parameter alone makes jobs run again if code changed. It is a function so that the digest
     is only computed for jobs that are planned: a cluster job reads the modules of its own script.
     """
-    return lambda wildcards: digest(f"{workflow.basedir}/scripts/{script}.py")
+    return lambda wildcards: digest(f"{home}/scripts/{script}.py")
 
 
 def needs(job, sizes=lambda wildcards, input: {}):

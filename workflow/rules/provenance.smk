@@ -7,6 +7,7 @@ Steps      collect the records that jobs wrote beside their logs
 
 from pathlib import Path
 
+from crossfc.jobs import own
 from crossfc.provenance import sheet_paths
 
 
@@ -33,7 +34,9 @@ rule provenance:
         rules=lambda w: {
             rule.name: Path(rule.script).stem
             for rule in workflow.rules
-            if rule.script and rule.name != "provenance"
+            if rule.script
+            and own.is_own(rule)
+            and Path(rule.script).stem != "provenance"
         },
         planned=on_sheets(lambda: plan.report.job_labels()),
         deployment=lambda w: sorted(

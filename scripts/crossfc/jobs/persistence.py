@@ -14,13 +14,15 @@ outputs as up to date. Also, it notices a changed input only if its time stamp i
   values, and it is known which parameter changed; the definitions behind the digest of a job's code
   are kept beside the records, once for each digest.
 
+All this holds for crossfc's own rules only. If another workflow uses crossfc as a module, its other
+rules are compared as Snakemake does it.
 All code that changes Snakemake's own store is in this file. Written for Snakemake 9.27.
 """
 
 import atexit
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -29,6 +31,7 @@ from typing import Any
 import snakemake.api  # must be first, as it imports the others in a certain order
 import snakemake.dag
 import snakemake.io
+import snakemake.jobs
 import snakemake.workflow
 from snakemake.exceptions import LockException
 from snakemake.logging import logger
@@ -38,7 +41,7 @@ from snakemake.settings.types import RerunTrigger
 
 from crossfc import atomic
 from crossfc.fault import Fault
-from crossfc.jobs import code, run
+from crossfc.jobs import code, own, run
 from crossfc.jobs.identity import Identities, listing
 
 # For each folder, where the records of its contents are, relative to it.
@@ -122,6 +125,8 @@ class Persistence(FilePersistence):
     """Snakemake's store of records, changed as described in the docstring of this module."""
 
     roots = Roots({})
+    # Called with a workflow when all its Snakefiles have been read, before its jobs are planned.
+    prepared: Callable[[Any], None] = staticmethod(lambda workflow: None)
 
     def __init__(self, *given: Any, db_url: str | None = None, **named: Any):
         super().__init__(*given, **named)
@@ -132,10 +137,11 @@ class Persistence(FilePersistence):
         self._ahead: set[str] = set()
         self._inputs: dict[str, dict[str, str | None]] = {}
         self._parameters: dict[str, dict[str, str]] = {}
-        # Otherwise Snakemake would read every input completely again when its job has ended.
-        self.max_checksum_file_size = -1
+        self._largest_checked: int = self.max_checksum_file_size
         if self._plans:
             atexit.register(self._identities.save)
+        if self.dag is not None:
+            self.prepared(self.dag.workflow)
 
     # Records ------------------------------------------------------------------------------------
 
@@ -163,7 +169,8 @@ class Persistence(FilePersistence):
         self._content.cache_clear()
 
     def _write_record(self, key: str, record: MetadataRecord) -> None:
-        record.input_checksums = self._inputs.pop(key, {})
+        if key in self._inputs:
+            record.input_checksums = self._inputs.pop(key)
         place = self.roots.record(key)
         if place is None:
             super()._write_record(key, record)
@@ -187,9 +194,13 @@ class Persistence(FilePersistence):
         return there
 
     def _input(self, job: Any) -> list[str]:
+        if not own.is_own(job.rule):
+            return list(super()._input(job))
         return sorted(self.roots.told(path) for path in super()._input(job))
 
     def _params(self, job: Any) -> list[Any]:
+        if not own.is_own(job.rule):
+            return list(super()._params(job))
         return [self.roots.in_text(text) for text in super()._params(job)]
 
     def parameters(self, job: Any) -> dict[str, str]:
@@ -259,7 +270,7 @@ class Persistence(FilePersistence):
     def started(self, job: Any, external_jobid: str | None = None) -> None:
         """Note the identities of a job's inputs when it starts."""
         super().started(job, external_jobid)
-        if not self._plans:
+        if not self._plans or not own.is_own(job.rule):
             return
         self._begun[job] = self._identities_of(self._own_inputs(job))
         for key in map(self._get_key, job.output):
@@ -269,7 +280,9 @@ class Persistence(FilePersistence):
 
     async def finished(self, job: Any) -> None:
         """Write the records of a job's outputs."""
-        if self._plans:
+        # Otherwise Snakemake would read every input completely again when its job has ended.
+        self.max_checksum_file_size = -1 if own.is_own(job.rule) else self._largest_checked
+        if self._plans and own.is_own(job.rule):
             read = self._begun.pop(job, {})
             # Inputs made by earlier jobs, perhaps in the same batch, are only identified now.
             others = [path for path in job.input if self.roots.told(str(path)) not in read]
@@ -369,12 +382,12 @@ class Persistence(FilePersistence):
 
     def has_metadata(self, job: Any) -> bool:
         """Return True while planning, so that Snakemake calls `params_changed` for every job."""
-        return self._plans or bool(super().has_metadata(job))
+        return (self._plans and own.is_own(job.rule)) or bool(super().has_metadata(job))
 
     def params_changed(self, job: Any, file: Any = None) -> bool | ParamsChange:
         """Report changed parameters, and all other reasons to run a job that the record shows."""
         change = super().params_changed(job, file)
-        if not self._plans or file is not None:
+        if not self._plans or file is not None or not own.is_own(job.rule):
             return change
         found = [f"no record of what {path} was made of" for path in self.unrecorded(job)]
         found += self.damaged(job)
@@ -417,42 +430,75 @@ class Persistence(FilePersistence):
             held.__exit__(None, None, None)
 
 
-def install(folders: Mapping[str, str | Path | None]) -> None:
+def install(folders: Mapping[str, str | Path | None], prepared: Callable[[Any], None]) -> None:
     """Patch Snakemake to use this store, and to compare contents instead of time stamps.
 
     Parameters
     ----------
     folders : dict
         See `Roots`.
+    prepared : callable
+        Called with a workflow when all its Snakefiles have been read.
     """
     Persistence.roots = Roots(folders)
-    # Snakemake's database store is replaced as well, as it would also lie in .snakemake.
-    snakemake.workflow.FilePersistence = snakemake.workflow.DbPersistence = Persistence
+    Persistence.prepared = staticmethod(prepared)
+    if snakemake.workflow.FilePersistence is not Persistence:
+        # Snakemake's database store is replaced as well, as it would also lie in .snakemake.
+        snakemake.workflow.FilePersistence = snakemake.workflow.DbPersistence = Persistence
+        _compare_contents()
+        _say_more()
+
+
+def _compare_contents() -> None:
     by_time = snakemake.io._IOFile.is_newer
+    check_by_time = snakemake.dag.DAG.check_output_mtime
+    older_than_script = snakemake.jobs.Job.outputs_older_than_script_or_notebook
 
     async def is_newer(file: Any, time: float) -> bool:
-        own = file.rule.workflow
-        if isinstance(own.persistence, Persistence) and RerunTrigger.PARAMS in own.rerun_triggers:
+        triggers = file.rule.workflow.rerun_triggers
+        if own.is_own(file.rule) and RerunTrigger.PARAMS in triggers:
             return False
         return bool(await by_time(file, time))
-
-    snakemake.io._IOFile.is_newer = is_newer
 
     async def check_output_mtime(dag: Any, job: Any, expanded_output: Any) -> None:
         """Accept a job whose inputs have time stamps in the future, because contents are compared.
 
         Snakemake would delete its results, because they are older than its inputs.
         """
+        if not own.is_own(job.rule):
+            await check_by_time(dag, job, expanded_output)
 
+    async def outputs_older_than_script(job: Any) -> AsyncIterator[Any]:
+        """Find none, because the parameter `code` of a job says whether its code changed.
+
+        Without crossfc's own profile, Snakemake would look at the time stamp of the script.
+        """
+        if not own.is_own(job.rule):
+            async for path in older_than_script(job):
+                yield path
+
+    snakemake.io._IOFile.is_newer = is_newer
+    snakemake.jobs.Job.outputs_older_than_script_or_notebook = outputs_older_than_script
     snakemake.dag.DAG.check_output_mtime = check_output_mtime
-    snakemake.workflow.Workflow.log_provenance_info = _say_more
 
 
-def _say_more(workflow: Any) -> None:
-    """Log advice after a dry run; following Snakemake's own would make all results again."""
-    jobs = workflow.dag.needrun_jobs(exclude_finished=False)
-    if any(workflow.dag.reason(job).is_provenance_triggered() for job in jobs):
-        logger.info(
-            "crossfc: the same arguments after `python scripts/crossfc why` say why each job would "
-            "run; where a change makes no difference, --touch takes the results as they are"
-        )
+def _say_more() -> None:
+    advise = snakemake.workflow.Workflow.log_provenance_info
+
+    def log_provenance_info(workflow: Any) -> None:
+        """Log advice after a dry run; following Snakemake's own would make all results again."""
+        jobs = [
+            job
+            for job in workflow.dag.needrun_jobs(exclude_finished=False)
+            if workflow.dag.reason(job).is_provenance_triggered()
+        ]
+        if any(own.is_own(job.rule) for job in jobs):
+            logger.info(
+                "crossfc: the same arguments after `python scripts/crossfc why` say why each job "
+                "would run; where a change makes no difference, --touch takes the results as they "
+                "are"
+            )
+        if not own.all_own(jobs):
+            advise(workflow)
+
+    snakemake.workflow.Workflow.log_provenance_info = log_provenance_info
