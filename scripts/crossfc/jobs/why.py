@@ -310,7 +310,7 @@ def _by_identity(rows: list[dict[str, Any]]) -> dict[Any, tuple[dict[str, str], 
 
 def _said(rule: str, name: str, old: Any, new: Any, study: Study) -> list[str]:
     if name == "templates":
-        return ["a template of the page was edited (workflow/report)"]
+        return ["a template or a reference of the page was edited (workflow/report)"]
     if name in ("truth", "counts"):
         return [] if name == "counts" else ["the plan of the twin follows the sheets and seeds"]
     if name == "scans":
