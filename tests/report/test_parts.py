@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from crossfc.report import clinic, figure, people, planted, quality
-from crossfc.report.citation import REFERENCES, Citations
+from crossfc.report.citation import FILE, Citations, read_references, reference
 from crossfc.report.maps import facts
 from crossfc.report.methods import band, methods
 from crossfc.report.page import TEMPLATES, environment_of
@@ -416,13 +416,34 @@ def test_band(high, low, words):
 
 
 def test_citations_are_listed_once_by_author():
-    cite = Citations()
+    works = read_references(TEMPLATES / FILE)
+    cite = Citations(works)
     assert cite("winkler2014", "nichols2002") == "(Nichols & Holmes 2002; Winkler et al. 2014)"
     cite("nichols2002")
     assert [r.short for r in cite.listed()] == ["Nichols & Holmes 2002", "Winkler et al. 2014"]
     # The one without is listed by volume and pages.
-    without = [key for key, r in REFERENCES.items() if not r.doi.startswith("10.")]
-    assert without == ["koch1972"] and "1972;28:577" in REFERENCES["koch1972"].full
+    without = [key for key, r in works.items() if not r.doi.startswith("10.")]
+    assert without == ["koch1972"] and "1972;28:577" in works["koch1972"].full
+
+
+@pytest.mark.parametrize(
+    ("authors", "short", "names"),
+    [
+        (["Freeman"], "Freeman 1989", "Freeman A."),
+        (["Smith", "Nichols"], "Smith & Nichols 1989", "Smith A, Nichols A."),
+        (["Yek", "Smith", "Ek"], "Yek et al. 1989", "Yek A, Smith A, Ek A."),
+        (["Yek", "Smith", "Ek", None], "Yek et al. 1989", "Yek A, Smith A, Ek A, et al."),
+    ],
+)
+def test_a_work_is_put_into_words(authors, short, names):
+    work = {
+        "author": [{"family": n, "given": "A"} if n else {"literal": "et al."} for n in authors],
+        "issued": {"date-parts": [[1989]]}, "title": "On trials", "container-title": "Journal",
+    }  # fmt: skip
+    told = reference(work | {"volume": "8", "page": "1–2", "DOI": "10.1/x"})
+    assert (told.short, told.doi) == (short, "10.1/x")
+    assert told.full == f"{names} On trials. Journal 1989;8:1–2."
+    assert reference(work | {"number": "2603.03004"}).full.endswith(" Journal 1989;2603.03004.")
 
 
 def test_signal_of_seeds_lost_volumes_and_pipelines_without_anybody_are_told(found_results):

@@ -88,6 +88,11 @@ def test_words_of_the_report_rerun_the_report_only(study):
     assert by_rule(study.would_run()) == {"report": 1, "provenance": 1, "all": 1}
 
 
+def test_a_changed_reference_reruns_the_report_only(study):
+    study.edit("workflow/report/references.json", "in Neuroinformatics", "in Informatics")
+    assert by_rule(study.would_run()) == {"report": 1, "provenance": 1, "all": 1}
+
+
 def test_fresh_clone_beside_old_results_reruns_nothing(study, root):
     # A clone gives every file of the product a new time stamp, in another order.
     for name in ("Snakefile", "workflow", "scripts", "config", "envs", "profiles"):

@@ -154,7 +154,7 @@ def sentences(rule: str, name: str, old: Any, new: Any, study: Study) -> list[st
         Empty if the change follows from others that are described themselves.
     """
     if name == "templates":
-        return ["a template of the page was edited (workflow/report)"]
+        return ["a template or a reference of the page was edited (workflow/report)"]
     if name in ("truth", "counts"):
         return [] if name == "counts" else ["the plan of the twin follows the sheets and seeds"]
     if name == "scans":

@@ -11,6 +11,7 @@ from crossfc.plan.preprocess import Preprocess
 from crossfc.plan.quality import Quality
 from crossfc.plan.region import Regions
 from crossfc.plan.study import Stage, Study
+from crossfc.report import citation
 from crossfc.session.preprocess import fmriprep
 from crossfc.trial.path import told
 
@@ -42,8 +43,9 @@ class Report(Stage):
         self._quality = quality
 
     def templates(self) -> list[Path]:
-        """List the templates of the page."""
-        return sorted((self.study.home / "workflow" / "report").glob("*.j2"))
+        """List the templates of the page, and the references that its methods text cites."""
+        folder = self.study.home / "workflow" / "report"
+        return [*sorted(folder.glob("*.j2")), folder / citation.FILE]
 
     def choices(self) -> dict[str, Any]:
         """Return the part of the configuration that results depend on.

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
 
 from crossfc.report import number
-from crossfc.report.citation import Citations, Reference
+from crossfc.report.citation import FILE, Citations, Reference, read_references
 from crossfc.report.outcome import known
 from crossfc.report.people import flows, one_session
 from crossfc.report.results import Analysis, Results
@@ -45,7 +46,8 @@ def methods(
     -------
     Methods
     """
-    cite = Citations()
+    # The works that can be cited lie beside the templates.
+    cite = Citations(read_references(Path(environment.loader.searchpath[0]) / FILE))
     config = results.config
     # Newlines separate paragraphs here, so the newline after a template block must be kept.
     text = (
