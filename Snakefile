@@ -5,12 +5,18 @@ a record of inputs and software (provenance).
 To change what is studied, edit config/; to change how, edit the files in workflow/rules/.
 """
 
+import os
 import sys
 
 # Another workflow may use this one as a module (see README.md), and its Snakefile lies elsewhere.
 home = workflow.current_basedir.get_path_or_uri(secret_free=False)
 is_module = not workflow.modifier.is_main_snakefile()
 
+if not os.path.isdir(f"{home}/scripts"):
+    raise SystemExit(
+        f"crossfc: {home} is no folder on this machine, and the module needs its scripts; clone it, "
+        "and name its Snakefile in `module`"
+    )
 if f"{home}/scripts" not in sys.path:
     sys.path.insert(0, f"{home}/scripts")
 
