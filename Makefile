@@ -36,7 +36,7 @@ error-rates: $(SETUP)  ## How often each test errs, as in docs/statistics.md (so
 	$(BIN)/python benchmarks/error_rates.py
 	$(BIN)/python benchmarks/error_rates_maps.py
 
-docs: $(SETUP)  ## config/README.md from the schema
+docs: $(SETUP)  ## config/README.md and docs/outputs.md from their descriptions
 	$(BIN)/python scripts/crossfc reference
 
 lint: $(SETUP)

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from crossfc.jobs.command import main
+from crossfc.outputs import document, outputs
 from crossfc.trial.config import load_schema, reference
 
 
@@ -33,6 +34,8 @@ def test_the_reference_is_of_the_schema(root, monkeypatch, tmp_path):
     monkeypatch.setattr("crossfc.jobs.command._ROOT", tmp_path)
     (tmp_path / "workflow").symlink_to(root / "workflow")
     (tmp_path / "config").mkdir()
+    (tmp_path / "docs").mkdir()
     assert main(["reference"]) == 0
+    assert (tmp_path / "docs/outputs.md").read_text() == document(outputs())
     schema = load_schema(root / "workflow/schemas/config.schema.yaml")
     assert (tmp_path / "config/README.md").read_text() == reference(schema)

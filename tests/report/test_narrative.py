@@ -7,6 +7,7 @@ import pytest
 
 from crossfc.report.narrative import FOUND, NONE, PEAK, cluster_sentence, goes_with
 from crossfc.report.outcome import answers
+from tests.report.report_specimen import PATIENTS
 
 
 def answer_of(results, name):
@@ -42,6 +43,8 @@ def test_another_measure_is_told_and_does_not_make_a_finding(null_results):
     assert analysis.significant().empty
     seed = analysis.seeds[0]
     kept = {key: dict(analysis.record["per_seed"][key]) for key in analysis.seeds}
+    tail = analysis.record["tail"]
+    analysis.record["tail"] = tail | {"tfce": tail["tfce"] | {"smallest_p": 0.0001}}
     silent = {f"p_fwe_{which}_min": 0.5 for which in ("voxel", "mass", "tfce")}
     try:
         for key in analysis.seeds:
@@ -58,6 +61,7 @@ def test_another_measure_is_told_and_does_not_make_a_finding(null_results):
         ]
     finally:
         analysis.record["per_seed"] |= kept
+        analysis.record["tail"] = tail
 
 
 def test_direction_place_and_cells(found_results):
@@ -68,13 +72,14 @@ def test_direction_place_and_cells(found_results):
     assert row["sign"] == "-"
     assert "was lower under ketamine than under placebo" in sentence
     assert f"({row['x']:.0f}, {row['y']:.0f}," in sentence.replace("−", "-")
-    assert f"({row['region']} (62 % of the cluster), peak (" in sentence
-    assert " mm in putamen (R), " in sentence
+    share = f"{100 * row['region_share']:.0f} %"
+    assert f"({row['region']} ({share} of the cluster), peak (" in sentence
+    assert f"{row['peak_region']}, " in sentence
     cells = sentence.replace("−", "-")
     assert f"Δz = {row['effect_in_sample']:+.2f} in the cluster" in cells
     assert f"{row['mean_TRD_placebo']:.2f} under placebo" in cells
     assert f"{row['mean_TRD_ketamine']:.2f} under ketamine" in cells
-    assert "TRD n = 7" in sentence
+    assert f"TRD n = {PATIENTS}" in sentence
 
 
 def test_groups_are_compared_in_the_right_direction(found_results):
@@ -137,7 +142,7 @@ def test_seeds_of_one_group_are_pooled_and_compared_in_words(found_results):
     assert sentence.startswith(
         "In TRD, the change under ketamine (minus placebo) depended on the seed ("
     )
-    assert "the groups" not in sentence and "TRD n = 7" in sentence
+    assert "between the groups" not in sentence and f"TRD n = {PATIENTS}" in sentence
 
 
 def test_clinical_direction(found_results):
@@ -151,7 +156,7 @@ def test_clinical_direction(found_results):
         in scores["clinical-TEPS_A"].sentence
     )
     row = found_results.change.set_index(["scale", "group"]).loc[("MADRS", "TRD")]
-    assert f"t(5) = −{abs(row['adjusted_t']):.2f}" in scores["clinical-MADRS"].sentence
+    assert f"t({PATIENTS - 2}) = −{abs(row['adjusted_t']):.2f}" in scores["clinical-MADRS"].sentence
 
 
 @pytest.mark.parametrize(

@@ -12,20 +12,17 @@ from crossfc.report.maps import facts
 from crossfc.report.methods import band, methods
 from crossfc.report.page import TEMPLATES, environment_of
 from tests.report.report_page import page_of
+from tests.report.report_specimen import CONTROLS, PATIENTS
 
 COMPARISONS = ("group_by_drug", "group_by_drug_pooled", "group_by_drug_by_subregion")
 
 
 def test_flow_adds_up(found_results):
     patients, controls = people.flows(found_results)
-    assert (patients.known, patients.paired, patients.one_session, patients.left_whole) == (
-        9,
-        7,
-        1,
-        1,
-    )
-    assert (controls.known, controls.paired) == (3, 3)
-    assert sum(n for _, n in patients.by_sequence) == 7
+    told = (patients.known, patients.paired, patients.one_session, patients.left_whole)
+    assert told == (PATIENTS + 2, PATIENTS, 1, 1)
+    assert (controls.known, controls.paired) == (CONTROLS, CONTROLS)
+    assert sum(n for _, n in patients.by_sequence) == PATIENTS
     assert patients.by_sequence[0][0] == "ketamine then placebo"
 
 
@@ -86,10 +83,13 @@ def test_what_was_planted_is_found_or_missed(found_results, null_results):
     assert verdicts["dACC–SMG", "drug effect in TRD"] == "found"
     assert verdicts["dACC–insulaR", "no drug effect in TRD"] == "nothing found, as planted"
     # The same claims about data without an effect: none may be called found.
-    missed = [
-        row[3] for row in planted.table(null_results).rows if row[2].startswith("drug effect")
-    ]
+    claimed = dataclasses.replace(null_results, truth=found_results.truth)
+    missed = [row[3] for row in planted.table(claimed).rows if row[2].startswith("drug effect")]
     assert missed == ["missed", "missed"]
+    # And what was planted there: nothing.
+    rows = planted.table(null_results).rows
+    kept = [row[3] for row in rows if row[2].startswith("no drug effect")]
+    assert len(kept) == 6 and set(kept) == {"nothing found, as planted"}
 
 
 def test_points_tell_the_order_by_shape(found_results):
@@ -107,9 +107,9 @@ def test_methods_quote_the_configuration(found, found_results):
     environment = environment_of(TEMPLATES)
     made = methods(found_results, environment, found.arguments["strategies"], {"crossfc": "9.9"})
     text = " ".join(p for _, paragraphs in made.parts for p in paragraphs)
-    for words in ("0.008–0.1 Hz", "6 mm full width", "99 at random each", "p < 0.001",
-                  "999 permutations", "24 parameters (Friston et al. 1996)", "gsr (confound",
-                  "crossfc 9.9", "7 people of TRD"):  # fmt: skip
+    for words in ("0.008–0.1 Hz", "6 mm full width", "299 at random each", "p < 0.005",
+                  "999 permutations", "Six parameters of motion (Friston et al. 1996)",
+                  "gsr (confound", "crossfc 9.9", f"{PATIENTS} people of TRD"):  # fmt: skip
         assert words in text
     listed = {reference.short for reference in made.references}
     assert "Friston et al. 1996" in listed
@@ -191,14 +191,11 @@ DRUG_ALONE = DRUG_TESTED.replace(", the differences", " and the differences")
 def test_methods_say_what_was_flipped_and_what_was_shuffled(found_results):
     text = text_of(found_results)
     assert (
-        f"The signs of whole people were flipped for {DRUG_TESTED} and the "
-        "comparison of groups per seed, for the mean of the seeds and between seeds (99 at random "
-        "each, besides the observed one)." in text
+        f"The signs of whole people were flipped for {DRUG_TESTED}, the "
+        "comparison of groups per seed, for the mean of the seeds and between seeds and the slope "
+        "on change in MADRS (299 at random each, besides the observed one)." in text
     )
-    assert (
-        "People were shuffled for carry-over and the slope on change in MADRS (99 at random each"
-        in text
-    )
+    assert "People were shuffled for carry-over (299 at random, besides the observed one)." in text
     assert "residuals of each model without its effect" in text
     assert "(Freedman & Lane 1983)" in text
     assert "p = (1 + exceedances) / (1 + permutations)" in text
@@ -207,16 +204,18 @@ def test_methods_say_what_was_flipped_and_what_was_shuffled(found_results):
 
 
 def test_methods_take_the_scheme_from_the_records(found_results):
-    shuffled = {name: {"arrangement": "shuffles"} for name in COMPARISONS}
+    shuffled = {name: {"arrangement": "shuffles"} for name in (*COMPARISONS, "change_MADRS")}
     text = text_of(with_records(found_results, **shuffled))
-    assert f"flipped for {DRUG_ALONE} (99 at random each" in text
+    assert f"flipped for {DRUG_ALONE} (299 at random each" in text
     assert "People were shuffled for the comparison of groups per seed, for the mean" in text
     blocked = with_config(found_results, group=found_results.config["group"] | {"blocks": "site"})
     text = text_of(with_records(blocked, carryover={"block_exchange": "within"}))
     assert "People within blocks of equal site were shuffled for carry-over" in text
     text = text_of(with_records(blocked, drug_TRD={"block_exchange": "whole"}))
     assert "signs of whole blocks of equal site (Winkler et al. 2015) were flipped for the" in text
-    assert "signs of whole people were flipped for the effect of ketamine on the mean of" in text
+    assert (
+        "signs of whole people were flipped for the effect of ketamine in HV, the effect of" in text
+    )
 
 
 def test_methods_tell_of_orders_drawn_again(found_results):
@@ -224,7 +223,7 @@ def test_methods_tell_of_orders_drawn_again(found_results):
     text = text_of(with_records(found_results, **drawn))
     assert (
         "Orders of treatments were drawn again among people, as many of each as there were, as the "
-        "randomisation might have given them, for " + DRUG_ALONE + " (99 at"
+        "randomisation might have given them, for " + DRUG_ALONE + " (299 at"
     ) in text
     assert (
         "Drawing the orders again tests that ketamine changes nothing in anybody; if it raises "
@@ -243,7 +242,10 @@ def test_methods_tell_what_was_corrected_besides_extent(found_results):
     assert (
         "threshold-free cluster enhancement (TFCE, E = 0.5, H = 2), computed as the exact" in text
     )
-    assert "Corrected p of voxels that ten permutations or fewer reach were taken from" in text
+    assert (
+        "Corrected p of cluster extent, voxels, cluster mass and TFCE that ten permutations or "
+        "fewer reach were taken from" in text
+    )
     assert "the false discovery rate over voxels and seeds (Benjamini" in text
     assert "the analysis of all others finds there (Esterman et al. 2010)" in text
     assert "were called significant; other measures are told besides" in text
@@ -258,12 +260,12 @@ def test_methods_count_the_arrangements_of_each_analysis(found_results):
             found_results,
             drug_HV={"exhaustive": True, "n_permutations": 8},
             drug_TRD={"exhaustive": True, "n_permutations": 128},
-            change_MADRS={"n_permutations": 50},
+            change_MADRS={"n_permutations": 50, "arrangement": "shuffles"},
         )
     )
     assert "flipped for the effect of ketamine on the mean of the seeds in TRD and HV, the" in text
     assert "the effect of ketamine in TRD and HV (all there are, 8 to 128 each)." in text
-    assert "carry-over and the slope on change in MADRS (50 to 99 at random each" in text
+    assert "carry-over and the slope on change in MADRS (50 to 299 at random each" in text
     assert "where all arrangements were taken, p is the share of them" in text
     everything = {a.name: {"exhaustive": True, "n_permutations": 8} for a in found_results.analyses}
     text = text_of(with_records(found_results, **everything))
@@ -275,6 +277,10 @@ def test_methods_count_the_arrangements_of_each_analysis(found_results):
 def test_methods_tell_the_terms_of_each_model(found_results):
     order = "the order of treatments was in the model"
     text = text_of(found_results)
+    both = "the order of treatments and age were in the model"
+    assert f"for the mean of the seeds and per seed; {both}." in text
+    without = {a.name: {"covariates": []} for a in found_results.analyses}
+    text = text_of(with_records(found_results, **without))
     assert f"the intercept of these differences; {order}." in text
     assert f"for the mean of the seeds and per seed; {order}." in text
     assert f"(Nieuwenhuis et al. 2011); {order}." in text
@@ -347,19 +353,21 @@ def test_methods_call_a_twin_simulated(found_results):
 @pytest.mark.parametrize(("share", "words"), [(0, "0 %"), (0.5, "50 %"), (1, "100 %")])
 def test_methods_tell_the_limits_of_exclusion(found_results, share, words):
     exclusion = found_results.config["exclusion"] | {"maximum_censored_share": share}
-    text = text_of(with_config(found_results, exclusion=exclusion))
+    text = text_of(with_config(found_results, exclusion=exclusion, connectivity={}))
     assert (
         "A session left by measures blind to the outcome: mean framewise displacement (Power et "
-        f"al. 2012) above 0.5 mm, more than {words} of the volumes censored or an overlap of its "
+        "al. 2012) above 0.5 mm, more than 10 % of the volumes no measurement (blank, cut, "
+        f"repeated or spiked), more than {words} of the volumes censored or an overlap of its "
         "brain mask with the template's below 0.8 (Dice)." in text
     )
 
 
 def test_methods_tell_no_limit_that_is_not_set(found_results):
-    text = text_of(with_config(found_results, exclusion={"minimum_template_dice": 0}))
+    few = {"exclusion": {"minimum_template_dice": 0}, "connectivity": {}}
+    text = text_of(with_config(found_results, **few))
     assert "outcome: an overlap of its brain mask with the template's below 0 (Dice)." in text
     assert "framewise displacement (" not in text
-    for changed in ({"exclusion": {}}, {"entry": "maps"}):
+    for changed in ({"exclusion": {}, "connectivity": {}}, {"entry": "maps"}):
         assert "blind to the outcome" not in text_of(with_config(found_results, **changed))
 
 
@@ -483,4 +491,5 @@ def test_the_page_says_what_a_mean_was_tested_against(found_results):
     assert drawn["drug_TRD"] == "no change in anybody (not: no mean change)"
     skewed = with_records(found_results, drug_TRD={"skewness": 0.567})
     told = {a.name: dict(facts(a)).get("skewness of differences") for a in skewed.analyses}
-    assert told["drug_TRD"] == "0.57" and told["drug_HV"] is None
+    (own,) = [a.record["skewness"] for a in found_results.analyses if a.name == "drug_HV"]
+    assert told["drug_TRD"] == "0.57" and told["drug_HV"] == f"{own:.2f}"

@@ -187,3 +187,9 @@ def test_config_reference_is_made_from_the_schema(root):
 
     schema = load_schema(root / "workflow/schemas/config.schema.yaml")
     assert (root / "config/README.md").read_text() == reference(schema), "run `make docs`"
+
+
+def test_the_list_of_outputs_is_made_from_their_descriptions(root):
+    from crossfc.outputs import document, outputs
+
+    assert (root / "docs/outputs.md").read_text() == document(outputs()), "run `make docs`"

@@ -12,6 +12,7 @@ from pathlib import Path
 from crossfc import atomic
 from crossfc.fault import Fault
 from crossfc.jobs.comparison import SHOWN, compare
+from crossfc.outputs import document, outputs
 from crossfc.trial.config import load_schema, reference
 from crossfc.trial.sheet import read_sheet
 
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     own.add_argument("first", help="a folder of results, such as results/demo")
     own.add_argument("second", help="another, called B")
     own.add_argument("--all", action="store_true", help="list every difference, not 20 of a kind")
-    asked.add_parser("reference", help="write config/README.md from the schema (`make docs`)")
+    asked.add_parser("reference", help="write config/README.md and docs/outputs.md (`make docs`)")
     # Not by argparse, because the first argument may be an option of Snakemake.
     if arguments and arguments[0] in ("validate", "why") and "-h" not in arguments[:2]:
         lines = _validated(arguments[1:]) if arguments[0] == "validate" else _why(arguments[1:])
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str]) -> int:
     if given.asked == "reference":
         schema = load_schema(_ROOT / "workflow/schemas/config.schema.yaml")
         atomic.write_text(_ROOT / "config/README.md", reference(schema))
+        described = outputs(_ROOT / "workflow/schemas/outputs.yaml")
+        atomic.write_text(_ROOT / "docs/outputs.md", document(described))
         return 0
     try:
         lines, same = compare(given.first, given.second, None if given.all else SHOWN)

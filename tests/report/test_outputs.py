@@ -1,0 +1,61 @@
+"""Every file and every column that crossfc writes is described, and no other."""
+
+import pytest
+
+from crossfc import atomic
+from crossfc.group.findings.joint import joint_table
+from crossfc.outputs import Column, Output, document, outputs
+
+# What is written where there is a run, not by the functions that make the specimen.
+OF_RUNS = {"report.html", "README", ".bidsignore", "provenance.json", "trial/sheets/"}
+
+
+def test_a_pattern_holds_what_it_stands_for():
+    column = Column("mean_<group>_<treatment>", "mean", "Fisher z")
+    assert column.holds("mean_TRD_ketamine") and not column.holds("loo_mean_TRD_ketamine")
+    table = Output("a/<analysis>/x.tsv", "a table", (column, Column("mean_TRD_b", "another")))
+    assert table.is_at("a/drug_TRD/x.tsv") and not table.is_at("a/b/c/x.tsv")
+    assert table.column("mean_TRD_b").description == "another"
+    assert table.column("mean_TRD_c") is column and table.column("sd") is None
+    assert Output("s/*_qc.json", "a record").is_at("s/sub-1_desc-a_qc.json")
+
+
+def test_the_document_has_every_file_and_column():
+    told = document(outputs())
+    for output in outputs():
+        assert f"## `{output.path}`" in told and output.description in told
+        for column in output.columns:
+            assert f"| `{column.name}` | {column.description} | {column.unit} |" in told
+
+
+@pytest.fixture(scope="module")
+def written(found, tmp_path_factory) -> dict[str, list[str]]:
+    """Every file of a study, from its folder, and the columns of tables."""
+    files = {str(p.relative_to(found.folder)): p for p in found.folder.rglob("*") if p.is_file()}
+    names = ["drug_TRD", "drug_TRD_pooled"]
+    folders = {name: found.folder / "group/primary" / name for name in names}
+    family = tmp_path_factory.mktemp("family") / "family.tsv"
+    atomic.write_table(family, joint_table([names], folders))
+    files["group/primary/family.tsv"] = family
+    return {
+        name: path.read_text().split("\n")[0].split("\t") if name.endswith(".tsv") else []
+        for name, path in files.items()
+    }
+
+
+def test_every_file_and_column_is_described_once(written):
+    described = outputs()
+    for path, columns in written.items():
+        kinds = [output for output in described if output.is_at(path)]
+        assert len(kinds) == 1, f"{path} is described {len(kinds)} times"
+        for column in columns:
+            assert kinds[0].column(column), f"{path}: the column {column} is not described"
+
+
+def test_nothing_is_described_that_nobody_writes(written):
+    for output in outputs():
+        tables = [columns for path, columns in written.items() if output.is_at(path)]
+        assert bool(tables) != (output.path in OF_RUNS), output.path
+        held = {output.column(name) for columns in tables for name in columns}
+        unwritten = [column.name for column in output.columns if column not in held]
+        assert not unwritten, f"{output.path}: nobody writes {', '.join(unwritten)}"
