@@ -84,7 +84,8 @@ class Hall(Welch):
         ndarray, shape (..., n_voxels)
             In cubed units of the data.
         """
-        return np.einsum("n,...nv->...v", self._cubed, residuals**3)
+        # Products, because NumPy's power takes several times as long.
+        return np.einsum("n,...nv->...v", self._cubed, residuals * residuals * residuals)
 
     def _corrected(self, t: np.ndarray, variance: np.ndarray, rest: np.ndarray) -> np.ndarray:
         return corrected(t, self.third_cumulant(rest) / variance**1.5)

@@ -87,6 +87,20 @@ def welch_of_two(products, squares, owners, contrast, shared_contrast, cross, gr
 
 
 @compiled
+def _combine(weights, products, out):
+    """Add up the products of one arrangement, weighted, into ``out``; most weights are 0."""
+    nothing = np.float32(0)
+    for voxel in range(out.size):
+        out[voxel] = nothing
+    for column in range(weights.size):
+        weight = weights[column]
+        if weight != nothing:
+            product = products[column]
+            for voxel in range(out.size):
+                out[voxel] += weight * product[voxel]
+
+
+@compiled
 def hall_of_two(
     products, squares, owners, contrast, shared_contrast, cross, group_df,
     cubes, linear, mix, pairs, pair_mix, out,
@@ -111,7 +125,6 @@ def hall_of_two(
     cumulant = np.empty(width, dtype=np.float32)
     along = np.empty(width, dtype=np.float32)
     sixth, third = np.float32(1 / 6), np.float32(1 / 3)
-    nothing = np.float32(0)
     for row in range(out.shape[0]):
         of_first = squares[row if squares.shape[0] > 1 else 0, 0]
         effect = out[row]
@@ -123,27 +136,12 @@ def hall_of_two(
         for voxel in range(width):
             cumulant[voxel] = cubes[row, 0, voxel]
         for j in range(mix.shape[0]):
-            coefficient = coefficients[j]
-            for voxel in range(width):
-                coefficient[voxel] = nothing
-            for column in range(mix.shape[1]):
-                weight = mix[j, column]
-                if weight != nothing:
-                    product = products[row, column]
-                    for voxel in range(width):
-                        coefficient[voxel] += weight * product[voxel]
-            times = of_squares[j]
+            coefficient, times = coefficients[j], of_squares[j]
+            _combine(mix[j], products[row], coefficient)
             for voxel in range(width):
                 cumulant[voxel] += coefficient[voxel] * times[voxel]
         for pair in range(pairs.shape[0]):
-            for voxel in range(width):
-                along[voxel] = nothing
-            for column in range(pair_mix.shape[1]):
-                weight = pair_mix[pair, column]
-                if weight != nothing:
-                    product = products[row, column]
-                    for voxel in range(width):
-                        along[voxel] += weight * product[voxel]
+            _combine(pair_mix[pair], products[row], along)
             one, other = coefficients[pairs[pair, 0]], coefficients[pairs[pair, 1]]
             for voxel in range(width):
                 cumulant[voxel] += one[voxel] * other[voxel] * along[voxel]
