@@ -1,6 +1,7 @@
 """The group level: the analyses that are run, their people, and what each depends on."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
@@ -135,10 +136,9 @@ class Group(Stage):
 
     def _options(self) -> dict[str, Any]:
         """Return the config's options of analyses, but for the covariates."""
-        names = ["permutations", "seed", "blocks", "block_exchange", "cluster_forming_p"]
-        names += ["connectivity", "tfce", "tail", "drug_arrangement"]
         choices: Mapping[str, Any] = self.config["group"]
-        return {name: choices[name] for name in names}
+        names = [field.name for field in fields(AnalysisOptions)]
+        return {name: choices[name] for name in names if name != "covariates"}
 
     def _ready_maps(self, pair: Pair, pipeline: str) -> list[str]:
         maps, sheets = self.config["maps"], self.config["sheets"]
