@@ -23,6 +23,11 @@ _LABEL = "[A-Za-z0-9+]+"
 _NAME = re.compile(rf"(?P<pairs>(?:[a-z]+-{_LABEL}_)+)(?P<suffix>[A-Za-z0-9]+)(?P<ext>\..+)")
 
 
+def is_participant(text: str) -> bool:
+    """Test whether a text identifies a participant, such as ``sub-01``."""
+    return re.fullmatch("sub-[A-Za-z0-9]+", text) is not None
+
+
 def bids_name(entities: Mapping[str, object], suffix: str, extension: str) -> str:
     """Build a file name from its entities.
 

@@ -4,7 +4,6 @@ Only file names and tables are read, never an image, so that it works for a data
 are elsewhere (a listing of paths, or links of git-annex whose content was not fetched).
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +13,7 @@ from crossfc.fault import Fault, raise_all
 from crossfc.trial.anatomy import anatomies_said, find_anatomies, reference_anatomy
 from crossfc.trial.bold import find_scans
 from crossfc.trial.configuration import Configuration, DatasetMapping
-from crossfc.trial.label import Labels, some
+from crossfc.trial.label import Labels, is_participant_of, some
 from crossfc.trial.mapping import (
     NO_ENTRY,
     Person,
@@ -352,18 +351,15 @@ def _nearby(root: Path) -> str:
 def _check_people(sheet: Sheet, tree: Tree) -> None:
     """Refuse rows with an invalid or repeated person, or one whose folder is spelt differently."""
     seen: dict[str, int] = {}
-    faults = []
+    faults: list[str] = []
     if not sheet.rows:
         raise Fault(f"{sheet.path} has no rows; write one per person")
     folders = Labels("sub", tree.people - {row["participant_id"] for row in sheet.rows})
     for row in sheet.rows:
         person = row["participant_id"]
-        if not re.fullmatch("sub-[A-Za-z0-9]+", person):
-            faults.append(
-                f"{sheet.at(row, 'participant_id')}: {person!r} is no BIDS participant; write such "
-                "as sub-01"
-            )
-        elif person in seen:
+        if not is_participant_of(sheet, row, faults):
+            continue
+        if person in seen:
             faults.append(f"{sheet.at(row)} repeats {person} of row {seen[person]}; remove one")
         elif person not in tree.people and folders.alike(person):
             faults.append(

@@ -3,8 +3,21 @@
 import re
 from collections.abc import Iterable, Mapping
 
+from crossfc.bids import is_participant
 from crossfc.fault import Fault
-from crossfc.trial.sheet import Sheet, did_you_mean
+from crossfc.trial.sheet import Row, Sheet, did_you_mean
+
+
+def is_participant_of(sheet: Sheet, row: Row, faults: list[str]) -> bool:
+    """Test whether a row's participant_id is one of BIDS; if not, add a sentence to ``faults``."""
+    identifier = row["participant_id"]
+    if is_participant(identifier):
+        return True
+    faults.append(
+        f"{sheet.at(row, 'participant_id')}: {identifier!r} is no BIDS participant; write such as "
+        "sub-01"
+    )
+    return False
 
 
 class Labels:

@@ -1,13 +1,12 @@
 """The sheet of people: who is in the trial, their group, sequence and covariates."""
 
 import difflib
-import re
 from dataclasses import dataclass
 
 from crossfc.trial.configuration import Configuration
 from crossfc.trial.covariate import check_levels, covariate_type, declared, is_taken
 from crossfc.trial.image_name import check_image
-from crossfc.trial.label import absent_labels, some
+from crossfc.trial.label import absent_labels, is_participant_of, some
 from crossfc.trial.sequence import orders, sequence_of_two
 from crossfc.trial.sheet import Row, Sheet, did_you_mean
 
@@ -47,11 +46,7 @@ def read_participants(
     people: dict[str, Participant] = {}
     for row in sheet.rows:
         identifier = row["participant_id"]
-        if not re.fullmatch("sub-[A-Za-z0-9]+", identifier):
-            faults.append(
-                f"{sheet.at(row, 'participant_id')}: {identifier!r} is no BIDS participant; "
-                "write such as sub-01"
-            )
+        if not is_participant_of(sheet, row, faults):
             continue
         if identifier in people:
             faults.append(f"{sheet.at(row)} repeats {identifier}; remove one of the rows")

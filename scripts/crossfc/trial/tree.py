@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from crossfc.bids import parse_name
+from crossfc.bids import is_participant, parse_name
 from crossfc.fault import Fault, raise_all
 from crossfc.trial.sheet import read_text
 
@@ -89,7 +89,7 @@ def read_tree(root: Path, listing: str | None) -> Tree:
 def _of_a_person(path: PurePosixPath) -> bool:
     return (
         len(path.parts) > 1
-        and re.fullmatch("sub-[A-Za-z0-9]+", path.parts[0]) is not None
+        and is_participant(path.parts[0])
         and path.name.startswith("sub-")
         and not any(part.startswith(".") for part in path.parts)
     )
@@ -110,7 +110,7 @@ class _Walk:
         own = [e for e in self._entries(root) if re.match("(?i)sub[-_]", e.name)]
         names = {e.name for e in own}
         for entry in own:
-            if not re.fullmatch("sub-[A-Za-z0-9]+", entry.name):
+            if not is_participant(entry.name):
                 self._misnamed(entry, "sub", names)
                 continue
             if not self._is_folder(entry):
