@@ -1,6 +1,6 @@
 """crossfc: what a drug changed in the connectivity of the anterior cingulate cortex.
 
-The steps are: sheets -> trial -> (preprocess) -> connectivity -> group -> clinical -> report, and
+The steps are: sheets -> trial -> (preprocess) -> connectivity -> group -> clinic -> report, and
 a record of inputs and software (provenance).
 To change what is studied, edit config/; to change how, edit the files in workflow/rules/.
 """

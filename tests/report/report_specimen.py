@@ -20,9 +20,10 @@ from scipy import ndimage
 
 from crossfc import __version__, atomic
 from crossfc.bids import dataset_description
-from crossfc.clinic.change import change_between_groups, clinical_change, paired_scores
+from crossfc.clinic.change import change_between_groups, clinical_change
 from crossfc.clinic.correlation import clinical_correlation
 from crossfc.clinic.mixed import mixed_model
+from crossfc.clinic.score import paired_scores
 from crossfc.group.analysis import analyse
 from crossfc.group.design.options import AnalysisOptions
 from crossfc.group.design.pairs import READING, pair_sessions

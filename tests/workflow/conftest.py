@@ -75,6 +75,7 @@ class Study:
         return subprocess.run(
             [self.python, "-m", "snakemake", *arguments],
             cwd=self.folder,
+            env=command.environment(),
             capture_output=True,
             text=True,
             check=False,
