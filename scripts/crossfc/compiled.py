@@ -5,6 +5,8 @@ from typing import Any
 
 from numba import njit
 
+_OPTIONS: dict[str, Any] = {"fastmath": True, "error_model": "numpy", "nogil": True}
+
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a numerical kernel with numba, and cache the machine code on the disk if possible.
@@ -16,10 +18,19 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     Kernels must only get finite numbers, because ``fastmath`` assumes this to reorder sums and
     maxima for vector instructions.
     """
-    options: dict[str, Any] = {"fastmath": True, "error_model": "numpy", "nogil": True}
     try:
-        return njit(cache=True, **options)(function)  # type: ignore[no-any-return]
+        return njit(cache=True, **_OPTIONS)(function)  # type: ignore[no-any-return]
     except RuntimeError as reason:
         if "cannot cache" not in str(reason):
             raise
-        return njit(**options)(function)  # type: ignore[no-any-return]
+        return njit(**_OPTIONS)(function)  # type: ignore[no-any-return]
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a part of kernels into each of them.
+
+    If a kernel called it instead, the two would be optimised together in the process that compiles
+    them, and apart in one that reads them from the cache. Sums would then differ in their last bit
+    between the first run and later ones.
+    """
+    return njit(inline="always", **_OPTIONS)(function)  # type: ignore[no-any-return]

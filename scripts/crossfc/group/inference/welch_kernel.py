@@ -16,11 +16,11 @@ a, column c, group g and voxel v,
 
 import numpy as np
 
-from crossfc.compiled import compiled
+from crossfc.compiled import compiled, inlined
 from crossfc.group.inference.statistic import FLOOR
 
 
-@compiled
+@inlined
 def _effect_of_two(
     products, of_first, owners, contrast, shared_contrast, cross, group_df, rest, effect, variance
 ):
@@ -86,7 +86,7 @@ def welch_of_two(products, squares, owners, contrast, shared_contrast, cross, gr
             effect[voxel] *= abs(effect[voxel]) / variance[voxel]
 
 
-@compiled
+@inlined
 def _combine(weights, products, out):
     """Add up the products of one arrangement, weighted, into ``out``; most weights are 0."""
     nothing = np.float32(0)
