@@ -278,17 +278,21 @@ def test_methods_tell_the_terms_of_each_model(found_results):
     order = "the order of treatments was in the model"
     text = text_of(found_results)
     both = "the order of treatments and age were in the model"
-    assert f"for the mean of the seeds and per seed; {both}." in text
+    welch = "with Welch's t, which allows unequal variances (Winkler et al. 2014)"
+    hall = f"{welch}, corrected for the skewness of the estimated difference (Hall 1992)"
+    assert f"for the mean of the seeds and per seed, {hall}; {both}." in text
     without = {a.name: {"covariates": []} for a in found_results.analyses}
     text = text_of(with_records(found_results, **without))
     assert f"the intercept of these differences; {order}." in text
-    assert f"for the mean of the seeds and per seed; {order}." in text
+    assert f"for the mean of the seeds and per seed, {hall}; {order}." in text
     assert f"(Nieuwenhuis et al. 2011); {order}." in text
     assert "regressed on change in score, with a standard error that allows people to" in text
     assert f"goes with the score (DiCiccio & Romano 2017); {order}." in text
     assert "(Freeman 1989); group was in the model." in text
     assert "coded −1 (ketamine first) and +1 (placebo first) and not centred" in text
     assert "Covariates were centred" not in text
+    uncorrected = {a.name: {"statistic_name": "Welch's t"} for a in found_results.analyses}
+    assert f"{welch}; {both}." in text_of(with_records(found_results, **uncorrected))
 
     changed = {name: {"covariates": ["age", "sex"]} for name in COMPARISONS}
     changed["drug_HV"] = {"sequence_adjusted": False}

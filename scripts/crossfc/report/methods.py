@@ -69,6 +69,9 @@ def methods(
             kinds={a.kind for a in _estimated(results)},
             clause=lambda *kinds: model_clause(results, *kinds),
             coded=any(a.record.get("sequence_adjusted") for a in _estimated(results)),
+            corrected_for_skewness=any(
+                "Hall" in a.record.get("statistic_name", "") for a in _estimated(results)
+            ),
             centred=any(a.record.get("covariates") for a in _estimated(results)),
             schemes=schemes(results, cite),
             drawn=any(not a.exhaustive for a in _estimated(results)),
