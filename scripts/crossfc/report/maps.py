@@ -149,7 +149,10 @@ def _statistic(record: dict) -> str:
         return f"{name}({parts})"
     if isinstance(freedom, list):
         return f"{name}({', '.join(number.general(v, 3) for v in freedom)})"
-    return f"{name}({number.general(freedom, 3)})" if freedom is not None else name
+    if freedom is None:
+        return name
+    shown = number.general(freedom, 3)
+    return f"{name}, {shown} degrees of freedom" if name.endswith(")") else f"{name}({shown})"
 
 
 def notes(analysis: Analysis) -> list[str]:
