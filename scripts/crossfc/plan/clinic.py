@@ -7,6 +7,9 @@ from crossfc.fault import raise_all
 from crossfc.plan.region import Regions
 from crossfc.plan.study import Stage, Study
 from crossfc.trial import regions
+from crossfc.trial.contrast import Contrast
+from crossfc.trial.design import weighted_sessions, weighted_sum
+from crossfc.trial.participant import Participant
 from crossfc.trial.session import Session
 from crossfc.trial.sheet import did_you_mean
 
@@ -56,34 +59,52 @@ class Clinic(Stage):
         return own | {"groups": self.correlated_groups()}
 
     def scores(self) -> list[dict[str, Any]]:
-        """List one row per person and scale: both scores, and whether the pair is complete."""
+        """List one row per contrast, scale and person: both sides, and whether both are known.
+
+        Sessions need no scan. A person without a session of one side has the score of the other.
+        """
         trial = self.study.checked_trial()
-        kept: dict[str, dict[str, Session]] = {}
+        kept: dict[str, list[Session]] = {}
         for session in trial.kept_sessions():
-            kept.setdefault(session.participant_id, {})[session.treatment] = session
+            kept.setdefault(session.participant_id, []).append(session)
         rows = []
-        for scale in trial.scales:
-            for person in trial.participants.values():
-                if not trial.included(person.participant_id):
-                    continue
-                own = kept.get(person.participant_id, {})
-                scores = {
-                    role: own[label].scores.get(scale) if label in own else None
-                    for role, label in trial.treatments.items()
-                }
-                absent = [trial.treatments[role] for role, v in scores.items() if v is None]
-                rows.append(
-                    {
-                        "scale": scale,
-                        "group": person.group,
-                        "participant_id": person.participant_id,
-                        "sequence": person.sequence,
-                        **scores,
-                        "used": not absent,
-                        "reason": f"no score under {' and '.join(absent)}" if absent else None,
-                    }
-                )
+        for contrast in trial.contrasts:
+            people = [
+                (person, weighted_sessions(contrast, kept.get(person.participant_id, [])))
+                for person in trial.participants.values()
+                if trial.included(person.participant_id)
+            ]
+            for scale in trial.scales:
+                rows += [self._score(contrast, scale, *person) for person in people]
         return rows
+
+    def _score(
+        self,
+        contrast: Contrast,
+        scale: str,
+        person: Participant,
+        sides: dict[str, list[tuple[Session, float]] | None],
+    ) -> dict[str, Any]:
+        scores = {
+            side: own and weighted_sum((session.scores.get(scale), w) for session, w in own)
+            for side, own in sides.items()
+        }
+        labels = contrast.sides
+        absent = [labels[side] for side, value in scores.items() if value is None]
+        known = [(s, w if side == "active" else -w)
+                 for side, own in sides.items() for s, w in own or ()]  # fmt: skip
+        order = self.study.checked_trial().comparing(contrast, person, tuple(known)).order
+        return {
+            "contrast": contrast.name,
+            "scale": scale,
+            "group": person.group,
+            "participant_id": person.participant_id,
+            "sequence": person.sequence,
+            **order,
+            **scores,
+            "used": not absent,
+            "reason": f"no score under {' and '.join(absent)}" if absent else None,
+        }
 
     def scales(self) -> list[dict[str, Any]]:
         """List the scales as plain rows."""

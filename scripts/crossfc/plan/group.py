@@ -13,8 +13,10 @@ from crossfc.jobs import need
 from crossfc.plan.people import People
 from crossfc.plan.region import Regions
 from crossfc.plan.study import Stage, Study
+from crossfc.trial import visit
+from crossfc.trial.contrast import Contrast
 from crossfc.trial.covariate import determined, without_values
-from crossfc.trial.crossover import Pair
+from crossfc.trial.design import Compared
 from crossfc.trial.path import is_file
 from crossfc.trial.sheet import did_you_mean, read_sheet
 
@@ -41,11 +43,15 @@ class Group(Stage):
                 )
         read_sheet(group["atlas_names"], ("index", "name"))
         trial = self.study.checked_trial()
-        compared = any(
-            name in question.COMPARISONS for name in group["analyses"] or question.COMPARISONS
-        )
-        if compared and len(trial.groups) > 1 and trial.covariate_types:
-            people = [trial.person_row(pair.participant) for pair in self.study.paired()]
+        asked = self.questions()
+        compared = {
+            asked[name].contrast
+            for name in group["analyses"] or asked
+            if name in asked and asked[name].compares_groups
+        }
+        for name in compared if trial.covariate_types else ():
+            of_contrast = self.study.compared(self.study.contrast(name))
+            people = [trial.person_row(person.participant) for person in of_contrast]
             sheet = self.config["sheets"]["participants"]
             raise_all(without_values(people, trial.covariate_types, trial.groups, sheet))
             if name := determined(people, trial.covariate_types):
@@ -56,14 +62,39 @@ class Group(Stage):
                 )
         AnalysisOptions.from_params(self._options() | {"covariates": trial.covariate_types})
 
-    def ready_maps(self, pipeline: str) -> list[str]:
-        """List the ready maps, sorted by person, then active and control, then seed."""
+    def folder(self, contrast: Contrast) -> str:
+        """Name the folder of a contrast's data: ``pairs``, or ``pairs_<contrast>`` of several."""
+        return "pairs" if len(self.study.contrasts()) == 1 else f"pairs_{contrast.name}"
+
+    def pairs(self, pipeline: str, contrast: Contrast) -> str:
+        """Return the folder of a contrast's data in a pipeline."""
+        return self.study.file("group", pipeline, self.folder(contrast))
+
+    def contrast_of(self, folder: str) -> Contrast:
+        """Return the contrast whose data are in a folder of this name."""
+        for contrast in self.study.contrasts():
+            if folder == self.folder(contrast):
+                return contrast
+        known = ", ".join(map(self.folder, self.study.contrasts()))
+        raise Fault(f"this trial has no {folder}; it has {known}")
+
+    def ready_maps(self, pipeline: str, folder: str | None = None) -> list[str]:
+        """List the ready maps of a contrast, sorted by person, session and seed.
+
+        Parameters
+        ----------
+        pipeline : str
+        folder : str, optional
+            Name of the contrast's folder; by default the maps of all contrasts are listed.
+        """
         if self.study.entry != "maps":
             return []
+        contrasts = self.study.contrasts() if folder is None else [self.contrast_of(folder)]
         found, faults = [], []
-        for pair in self.study.paired():
+        people = [(c, person) for c in contrasts for person in self.study.compared(c)]
+        for contrast, person in people:
             try:
-                found += self._ready_maps(pair, pipeline)
+                found += self._ready_maps(person, contrast, pipeline)
             except Fault as fault:
                 faults.append(str(fault))
         raise_all(faults)
@@ -87,14 +118,18 @@ class Group(Stage):
     def _faults_of_maps(self) -> list[str]:
         from crossfc.group.design import kind
 
-        paths, maps = self.ready_maps(self.study.primary), self.config["maps"]
-        first = paths[: len(paths) // max(len(self.study.paired()), 1)]
+        paths = list(dict.fromkeys(self.ready_maps(self.study.primary)))
+        maps, contrast = self.config["maps"], self.study.contrasts()[0]
+        some = self.study.compared(contrast)[:1]
+        first = [path for p in some for path in self._ready_maps(p, contrast, self.study.primary)]
         return kind.faults_of_maps(
             paths, first, maps["kind"], maps["accept_unoriented"], maps["zero_is_missing"]
         )
 
     def pairs_with_edges(self, pipeline: str) -> str:
-        """Return the folder of a pipeline's pairs, for jobs that need the edges of every session.
+        """Return the folder with the edges of every session of a pipeline.
+
+        It is that of the first contrast; the folders of all contrasts hold the same edges.
 
         Raises
         ------
@@ -105,14 +140,19 @@ class Group(Stage):
             why = (
                 "ready maps (entry maps) come without"
                 if self.study.entry == "maps"
-                else "nobody has, as nobody has scans under both treatments"
+                else "nobody has, as nobody has the scans of a comparison"
             )
             raise Fault(
                 "correlations at chosen regions, the mixed model and the quality of sessions need "
                 f"the connectivity of regions in every session, which {why}; ask for another "
                 "target, such as group, clinical_change or report"
             )
-        return self.study.file("group", pipeline, "pairs")
+        return self.pairs(pipeline, self.study.contrasts()[0])
+
+    def all_pairs_with_edges(self, pipeline: str) -> list[str]:
+        """Return the folders of all contrasts in a pipeline; see `pairs_with_edges`."""
+        self.pairs_with_edges(pipeline)
+        return [self.pairs(pipeline, contrast) for contrast in self.study.contrasts()]
 
     def people_of(self, analysis: str) -> list[dict[str, Any]]:
         """Return the columns that an analysis needs of the paired people, besides their maps.
@@ -123,12 +163,14 @@ class Group(Stage):
             One per person of the analysis' group: participant_id, the scores of its scale, the
             covariates (if it compares groups) and the blocks. Empty if it needs none of these.
         """
-        asked = self.study.question(analysis)
+        asked = self.question(analysis)
         columns = list(self._covariates_of(asked))
         if blocks := self.config["group"]["blocks"]:
             columns.append(blocks)
         groups = None if asked.group is None else [asked.group]
-        return self._people.people_with(columns, [asked.scale] if asked.scale else [], groups)
+        scales = [asked.scale] if asked.scale else []
+        contrast = self.study.contrast(asked.contrast)
+        return self._people.people_with(columns, scales, contrast, groups)
 
     def _covariates_of(self, asked: question.Question) -> dict[str, str]:
         """Return the covariates that an analysis uses, and their types."""
@@ -140,14 +182,20 @@ class Group(Stage):
         names = [field.name for field in fields(AnalysisOptions)]
         return {name: choices[name] for name in names if name != "covariates"}
 
-    def _ready_maps(self, pair: Pair, pipeline: str) -> list[str]:
+    def _ready_maps(self, compared: Compared, contrast: Contrast, pipeline: str) -> list[str]:
         maps, sheets = self.config["maps"], self.config["sheets"]
-        person = pair.participant.participant_id
-        wanted = [
-            {"session_id": s.session_id, "treatment": s.treatment, "row": s.row}
-            for s in (pair.active, pair.control)
-            if s and maps["level"] == "session"
-        ] or [{}]
+        person = compared.participant.participant_id
+        wanted: list[dict[str, Any]] = [
+            {
+                "session_id": s.session_id,
+                "treatment": s.treatment,
+                "occasion": s.occasion,
+                "row": s.row,
+            }
+            for s, _ in compared.sessions
+            if maps["level"] == "session"
+        ]
+        wanted = wanted or [{"contrast": contrast.name}]
         paths, faults = [], []
         for session in wanted:
             for seed in self._regions.seeds(pipeline):
@@ -157,10 +205,10 @@ class Group(Stage):
                     raise Fault(
                         f"config key maps.pattern: {maps['pattern']!r} cannot be filled in for "
                         f"maps of level {maps['level']} ({error}); use {{participant_id}}, "
-                        "{seed} and, per session, {session_id} or {treatment}"
+                        "{seed} and, per session, {session_id}, {treatment} or {occasion}"
                     ) from None
                 path = self.study.derivatives_dir / name
-                row = f"{sheets['sessions']}, row {session['row']}" if session else person
+                row = f"{sheets['sessions']}, row {session['row']}" if "row" in session else person
                 remedy = (
                     "correct derivatives_dir or maps.pattern in the config, or exclude it with a "
                     "reason"
@@ -181,17 +229,20 @@ class Group(Stage):
             ``options``: those of `crossfc.group.design.options.AnalysisOptions` that this analysis
             uses, so that others rerun nothing. ``people``: see `people_of`.
         """
-        asked, options = self.study.question(analysis), self._options()
+        asked, options = self.question(analysis), self._options()
         if not asked.tests_mean:
             del options["drug_arrangement"]
         options["covariates"] = self._covariates_of(asked)
         return {"options": options, "people": self.people_of(analysis)}
 
-    def pair_choices(self, pipeline: str) -> dict[str, Any]:
-        """Return the choices that pairing depends on, besides the maps."""
-        maps = self.config["maps"]
-        ready = self.study.entry == "maps"
-        return self.study.labels() | {
+    def pair_choices(self, pipeline: str, folder: str) -> dict[str, Any]:
+        """Return the choices that a contrast's data depend on, besides the maps."""
+        maps, trial = self.config["maps"], self.study.checked_trial()
+        ready, contrast = self.study.entry == "maps", self.contrast_of(folder)
+        return self.study.labels(contrast) | {
+            "contrast": contrast.name,
+            "order": trial.visit_columns(contrast),
+            "arms": trial.arms,
             "pipeline": pipeline,
             "primary": pipeline == self.study.primary,
             "limits": self.config["exclusion"],
@@ -204,6 +255,68 @@ class Group(Stage):
             "maps_kind": maps["kind"] if ready else None,
         }
 
+    def questions(self) -> dict[str, question.Question]:
+        """Return all questions that the trial allows, by the names of their analyses.
+
+        Raises
+        ------
+        Fault
+            If two analyses would have one name.
+        """
+        trial, found = self.study.checked_trial(), dict[str, question.Question]()
+        roles = trial.group_roles
+        first = question.group_labels(roles)[0]
+        for contrast in trial.contrasts:
+            people = self.study.compared(contrast)
+            of_first = [person for person in people if person.participant.group == first]
+            scored = [
+                scale
+                for scale in trial.scales
+                if sum(person.scored(scale) for person in of_first) > 3
+            ]
+            names = question.names(
+                roles,
+                scored,
+                contrast=contrast.name,
+                n_seeds=len(self._regions.seeds(self.study.primary)),
+                sequence_known=self._tests_carryover(contrast),
+                has_total=self.study.entry != "maps" or self.config["maps"]["level"] == "session",
+            )
+            for name in names:
+                if name in found:
+                    raise Fault(
+                        f"config key contrasts.{contrast.name}: two analyses would be called "
+                        f"{name}; rename the contrast"
+                    )
+                found[name] = question.question(name, roles, contrast.sides, contrast.name)
+        return found
+
+    def _tests_carryover(self, contrast: Contrast) -> bool:
+        """Test whether somebody's order of the two treatments of a contrast is known."""
+        trial = self.study.checked_trial()
+        if trial.visit_columns(contrast) != [visit.ORDER] or trial.n_occasions > 1:
+            return False
+        return any(p.order[visit.ORDER] is not None for p in self.study.compared(contrast))
+
+    def question(self, analysis: str) -> question.Question:
+        """Return the question of an analysis.
+
+        Raises
+        ------
+        Fault
+            If this trial has no analysis of this name.
+        """
+        asked = self.questions()
+        if analysis not in asked:
+            raise Fault(
+                f'there is no analysis "{analysis}" in this trial; there are {", ".join(asked)}'
+            )
+        return asked[analysis]
+
+    def pairs_of(self, pipeline: str, analysis: str) -> str:
+        """Return the folder with the data of an analysis."""
+        return self.pairs(pipeline, self.study.contrast(self.question(analysis).contrast))
+
     def analyses(self) -> list[str]:
         """List the analyses to run.
 
@@ -212,20 +325,7 @@ class Group(Stage):
         Fault
             If the config asks for an analysis that this trial does not allow.
         """
-        first = question.group_labels(self.config["groups"])[0]
-        patients = [p for p in self.study.paired() if p.participant.group == first]
-        scored = [
-            scale
-            for scale in self.study.checked_trial().scales
-            if sum(_scored(pair, scale) for pair in patients) > 3
-        ]
-        known = question.names(
-            self.config["groups"],
-            scored,
-            n_seeds=len(self._regions.seeds(self.study.primary)),
-            sequence_known=any(p.participant.sequence for p in self.study.paired()),
-            has_total=self.study.entry != "maps" or self.config["maps"]["level"] == "session",
-        )
+        known = list(self.questions())
         wanted = self.config["group"]["analyses"]
         for name in wanted or ():
             if name not in known:
@@ -266,7 +366,7 @@ class Group(Stage):
             If they differ, also because people lack the score of a scale: the sheets determine who
             is analysed.
         """
-        asked = [self.study.question(name) for name in family]
+        asked = [self.question(name) for name in family]
         first = asked[0]
         for other in asked[1:]:
             # Analyses with the same entry rearrange the same thing under the null hypothesis:
@@ -274,7 +374,9 @@ class Group(Stage):
             kinds = [q.kind if q.kind in (question.CARRYOVER, question.CHANGE) else ""
                      for q in (first, other)]  # fmt: skip
             groups = [q.group or "all groups" for q in (first, other)]
-            if kinds[0] != kinds[1]:
+            if other.contrast != first.contrast:
+                why = f"they are of different contrasts ({first.contrast} and {other.contrast})"
+            elif kinds[0] != kinds[1]:
                 why = "people are rearranged in different ways"
             elif groups[0] != groups[1]:
                 why = f"they are of different people ({groups[0]} and {groups[1]})"
@@ -286,9 +388,10 @@ class Group(Stage):
                 f"{question.GROUP} and its kin, or {question.CHANGE}_<scale> of several scales"
             )
         if first.kind == question.CHANGE:
-            own = [pair for pair in self.study.paired() if pair.participant.group == first.group]
+            people = self.study.compared(self.study.contrast(first.contrast))
+            own = [person for person in people if person.participant.group == first.group]
             scales = [str(q.scale) for q in asked]
-            scored = {scale: {p.participant.participant_id for p in own if _scored(p, scale)}
+            scored = {scale: {p.participant.participant_id for p in own if p.scored(scale)}
                       for scale in scales}  # fmt: skip
             everywhere = set.intersection(*scored.values())
             for scale, people in scored.items():
@@ -318,9 +421,10 @@ class Group(Stage):
         found = [str(group / own / name) for own in self.study.pipelines for name in names]
         if self.study.has_edges:
             found += [
-                str(group / self.study.primary / "mixed.tsv"),
                 self.study.file("robustness.tsv"),
             ]
+            if self.study.checked_trial().has_mixed_model:
+                found.append(str(group / self.study.primary / "mixed.tsv"))
         return found
 
     def pair_sizes(self, pipeline: str, inputs: Iterable[str]) -> dict[str, float]:
@@ -338,7 +442,3 @@ class Group(Stage):
             "maps": maps,
             "sweeps": maps * self.config["group"]["permutations"],
         }
-
-
-def _scored(pair: Pair, scale: str) -> bool:
-    return all(s and s.scores.get(scale) is not None for s in (pair.active, pair.control))

@@ -4,50 +4,72 @@ from collections.abc import Sequence
 from typing import Any
 
 from crossfc.plan.study import Stage
+from crossfc.trial.contrast import Contrast
 
 
 class People(Stage):
     """The people of the study as rows: who is paired, with which columns and scores."""
 
-    def rows(self) -> list[dict[str, Any]]:
-        """List the paired people, without paths, so that moving a data set reruns nothing.
+    def rows(self, contrast: Contrast) -> list[dict[str, Any]]:
+        """List the people of a contrast, without paths, so that moving a data set reruns nothing.
 
         Scores, covariates and blocks are not part of the rows; only analyses that use them get them
-        (`people_of`, `scored`).
+        (`people_with`, `scored`).
 
         Returns
         -------
         list of dict
-            participant_id, group, sequence, sequence_code, and ``sessions`` (active, then control).
+            participant_id, group, sequence, the columns of periods, and ``sessions`` (those with
+            positive weights first) with their ``weights``.
         """
-        words = ("participant_id", "group", "sequence", "sequence_code")
-        rows = []
-        for pair in self.study.paired():
-            row = self.study.checked_trial().person_row(pair.participant)
-            own = [s.session_id for s in (pair.active, pair.control) if s]
-            rows.append({word: row[word] for word in words} | {"sessions": own})
-        return rows
+        return [
+            {
+                "participant_id": person.participant.participant_id,
+                "group": person.participant.group,
+                "sequence": person.participant.sequence,
+            }
+            | person.order
+            | {
+                "sessions": [session.session_id for session, _ in person.sessions],
+                "weights": [weight for _, weight in person.sessions],
+            }
+            for person in self.study.compared(contrast)
+        ]
 
-    def scored(self, groups: Sequence[str]) -> list[dict[str, Any]]:
-        """List the scores, under both treatments, of the paired people of some groups."""
-        return self.people_with([], list(self.study.checked_trial().scales), groups)
+    def scored(self, groups: Sequence[str], contrast: Contrast) -> list[dict[str, Any]]:
+        """List the scores, on both sides of a contrast, of the people of some groups."""
+        return self.people_with([], list(self.study.checked_trial().scales), contrast, groups)
 
     def people_with(
-        self, columns: list[str], scales: list[str], groups: Sequence[str] | None = None
+        self,
+        columns: list[str],
+        scales: list[str],
+        contrast: Contrast,
+        groups: Sequence[str] | None = None,
     ) -> list[dict[str, Any]]:
+        """List the people of a contrast with some covariates and scores."""
         if not columns and not scales:
             return []
         rows = []
-        for pair in self.study.paired():
-            if groups is not None and pair.participant.group not in groups:
+        for person in self.study.compared(contrast):
+            if groups is not None and person.participant.group not in groups:
                 continue
-            known = self.study.checked_trial().person_row(pair.participant)
+            known = self.study.checked_trial().person_row(person.participant)
             row = {column: known[column] for column in ("participant_id", *dict.fromkeys(columns))}
             for scale in scales:
-                for role, session in (("active", pair.active), ("control", pair.control)):
-                    row[f"score_{scale}_{role}"] = session and session.scores.get(scale)
+                row[f"score_{scale}_active"] = person.score(scale, positive=True)
+                row[f"score_{scale}_control"] = person.score(scale, positive=False)
             rows.append(row)
         return rows
+
+    def covariates(self) -> list[dict[str, Any]]:
+        """List the covariates of everybody in some contrast."""
+        columns = list(self.study.checked_trial().covariate_types)
+        found: dict[str, dict[str, Any]] = {}
+        for contrast in self.study.contrasts():
+            for row in self.people_with(columns, [], contrast):
+                found.setdefault(row["participant_id"], row)
+        return [row for _, row in sorted(found.items())]
 
     def participants(self) -> list[dict[str, Any]]:
         """List the people of the study as in the participants.tsv of the results."""
@@ -71,5 +93,6 @@ class People(Stage):
                 "treatment": s.treatment,
                 "period": s.period,
             }
+            | ({"occasion": s.occasion} if trial.config["occasions"] else {})
             for s in self.study.sessions()
         ]

@@ -95,7 +95,8 @@ class Report(Stage):
                 if self.study.has_edges
             ],
             "strategies": self.study.strategies,
-            "covariates": self._people.people_with(list(trial.covariate_types), []),
+            "covariates": self._people.covariates(),
+            "designs": self.study.designs(),
             "hypotheses": self.config["clinical"]["hypotheses"],
             "carpets": self._connectivity.carpets() if self.study.has_edges else [],
             "registrations": self._preprocess.registrations(),
@@ -109,11 +110,14 @@ class Report(Stage):
         if scored := bool(self.study.checked_trial().scales):
             found.append("clinical_change")
         if self.study.has_edges:
-            found += ["quality_group", "robustness", f"mixed_model/{self.study.primary}"]
+            found += ["quality_group", "robustness"]
+            if self.study.checked_trial().has_mixed_model:
+                found.append(f"mixed_model/{self.study.primary}")
             found += ["clinical_correlation"] if scored else []
         if self.study.has_images:
             for pipeline in self.study.pipelines:
-                found.append(f"pair_sessions/{pipeline}")
+                for contrast in self.study.contrasts():
+                    found.append(f"pair_sessions/{pipeline}_{self._group.folder(contrast)}")
                 found += [f"group_test/{pipeline}_{name}" for name in self._group.analyses()]
                 found += [f"group_family/{pipeline}"] if self._group.families() else []
         return found
@@ -123,6 +127,7 @@ class Report(Stage):
         trial = [*_TRIAL, "participants.tsv", "dataset_description.json", ".bidsignore", "README"]
         found = [self.study.file(name) for name in trial] + self._preprocess.results()[:1]
         if self.study.has_images:
-            found += [self.study.file("group", name, "pairs") for name in self.study.pipelines]
+            for name in self.study.pipelines:
+                found += [self._group.pairs(name, contrast) for contrast in self.study.contrasts()]
         found += self._clinic.results() + self._group.results() + self._quality.results()
         return found + ([self.study.file("truth.json")] if self.config["twin"] else [])

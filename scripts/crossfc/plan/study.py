@@ -8,13 +8,12 @@ from typing import Any
 
 from crossfc import content
 from crossfc.fault import Fault, raise_all
-from crossfc.group.design import question
 from crossfc.jobs import planned
 from crossfc.trial import command
 from crossfc.trial import config as configuration
 from crossfc.trial.configuration import Configuration
-from crossfc.trial.crossover import Pair
-from crossfc.trial.design import Trial, load
+from crossfc.trial.contrast import Contrast
+from crossfc.trial.design import Compared, Trial, load
 from crossfc.trial.path import is_file
 from crossfc.trial.session import Session
 from crossfc.trial.sheet import did_you_mean
@@ -178,8 +177,8 @@ class Study:
 
     @property
     def has_images(self) -> bool:
-        """Whether anybody has a pair of scans, so that there is more than the clinical arm."""
-        return bool(self.paired())
+        """Whether anybody has the scans of a contrast, so that there is more than the clinic."""
+        return any(self.compared(contrast) for contrast in self.contrasts())
 
     @property
     def has_edges(self) -> bool:
@@ -245,17 +244,34 @@ class Study:
         """List the sessions whose connectivity is computed: not excluded, with a scan."""
         return self.checked_trial().scanned_sessions()
 
-    def paired(self) -> list[Pair]:
-        """List the people with both sessions; with ready contrast maps, everybody."""
+    def contrasts(self) -> list[Contrast]:
+        """List the contrasts of the trial."""
+        return self.checked_trial().contrasts
+
+    def contrast(self, name: str) -> Contrast:
+        """Return a contrast by its name."""
+        return next(contrast for contrast in self.contrasts() if contrast.name == name)
+
+    def compared(self, contrast: Contrast) -> list[Compared]:
+        """List the people with all sessions of a contrast; with ready contrast maps, everybody."""
+        if contrast.name not in self._compared:
+            self._compared[contrast.name] = self._people_of(contrast)
+        return self._compared[contrast.name]
+
+    @cached_property
+    def _compared(self) -> dict[str, list[Compared]]:
+        return {}
+
+    def _people_of(self, contrast: Contrast) -> list[Compared]:
         trial = self.checked_trial()
         if self.entry != "maps":
-            return trial.pairs(self.sessions())
-        pairs = trial.pairs(trial.kept_sessions())
+            return trial.compared(contrast, self.sessions())
+        people = trial.compared(contrast, trial.kept_sessions())
         if self.config["maps"]["level"] == "session":
-            return pairs
-        known = {pair.participant.participant_id: pair for pair in pairs}
+            return people
+        known = {person.participant.participant_id: person for person in people}
         return [
-            known.get(name, Pair(person, None, None))
+            known.get(name) or trial.comparing(contrast, person)
             for name, person in sorted(trial.participants.items())
             if trial.has_contrast(person)
         ]
@@ -285,16 +301,18 @@ class Study:
         choices: Mapping[str, Any] = self.config["preprocessing"]
         return {name: choices[name] for name in names}
 
-    def labels(self) -> dict[str, Any]:
-        """Return the labels of groups and treatments."""
-        return {key: self.config[key] for key in ("groups", "treatments")}
+    def labels(self, contrast: Contrast) -> dict[str, Any]:
+        """Return the labels of groups, and of the two sides of a contrast."""
+        return {"groups": self.checked_trial().group_roles, "treatments": contrast.sides}
 
-    def design(self) -> dict[str, Any]:
-        """Return the labels of the design: groups, treatments, scales."""
-        return self.labels() | {"scales": list(self.checked_trial().scales)}
-
-    def question(self, analysis: str) -> question.Question:
-        return question.question(analysis, self.config["groups"], self.config["treatments"])
+    def designs(self) -> list[dict[str, Any]]:
+        """Return, for each contrast, its name, the labels and the columns of periods."""
+        trial = self.checked_trial()
+        return [
+            {"contrast": contrast.name, "order": trial.visit_columns(contrast)}
+            | self.labels(contrast)
+            for contrast in trial.contrasts
+        ]
 
 
 class Stage:

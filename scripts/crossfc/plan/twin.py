@@ -62,13 +62,26 @@ class Twin(Stage):
             self._regions.seed_rows(self.study.primary),
             self._regions.target_rows(),
             groups=(labels["patients"], labels["controls"]),
-            treatments=(
-                self.config["treatments"]["active"],
-                self.config["treatments"]["control"],
-            ),
+            treatments=self._treatments(),
             strengths=self.choices["strengths"],
             seed=self.choices["seed"],
         )
+
+    def _treatments(self) -> tuple[str, str]:
+        """Return the active treatment and the control.
+
+        Raises
+        ------
+        Fault
+            If the trial is no crossover of two treatments.
+        """
+        labels = self.study.checked_trial().treatments
+        if len(labels) != 2 or self.config["occasions"]:
+            raise Fault(
+                "config key twin: scans are simulated for two treatments with one session each; "
+                "delete the key twin, or name two treatments and no occasions"
+            )
+        return labels[1], labels[0]
 
     @staticmethod
     def of_session(truth: dict[str, Any], participant: str, session: str) -> dict[str, Any]:

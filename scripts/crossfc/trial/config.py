@@ -11,10 +11,12 @@ from crossfc.bids import TEMPLATE_SPACE
 from crossfc.fault import Fault, raise_all
 from crossfc.trial import space
 from crossfc.trial.configuration import Configuration
+from crossfc.trial.contrast import ANY
 from crossfc.trial.covariate import declared
 from crossfc.trial.document import load_yaml
 from crossfc.trial.path import path_fault
 from crossfc.trial.sheet import MISSING, did_you_mean
+from crossfc.trial.treatment import treatment_labels
 
 # A file name of at most 255 bytes contains the labels of person, session, task, space, pipeline and
 # seed, so each must be short.
@@ -77,8 +79,13 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> Configuration:
     raise_all(_paths(filled) + _contradictions(filled))
     checked: Configuration = _canonical(filled, schema)
     # Whatever the order in the file: patients before controls, active before control.
-    checked["groups"] = {role: checked["groups"][role] for role in ("patients", "controls")}
-    checked["treatments"] = {role: checked["treatments"][role] for role in ("active", "control")}
+    groups: Any = checked["groups"]
+    if isinstance(groups, list):
+        groups = dict(zip(("patients", "controls"), [*groups, None], strict=False))
+    checked["groups"] = {role: groups[role] for role in ("patients", "controls")}
+    named = checked["treatments"]
+    if isinstance(named, dict):
+        checked["treatments"] = {role: named[role] for role in ("active", "control")}
     _primary_first(checked)
     return checked
 
@@ -219,17 +226,20 @@ def _contradictions(config: Configuration) -> list[str]:
     columns = list(declared(config))
     if len(columns) < len(config["covariates"]):
         faults.append("config key covariates: a column stands there twice; name it once")
-    for role, group in config["groups"].items():
+    groups: Any = config["groups"]
+    if isinstance(groups, list):
+        groups = dict(enumerate(groups, 1))
+    for role, group in groups.items():
         if group is not None:
-            part_of_names(f"groups.{role}", group, "_")
-    if not any(config["groups"].values()):
+            part_of_names(f"groups.{role}" if isinstance(role, str) else "groups", group, "_")
+    if not any(groups.values()):
         faults.append(
             "config key groups: no group is named; write the label of one, such as patients: MDD "
             "or controls: HV, or of both"
         )
     by_role: dict[str, Iterable[str | None]] = {
-        "groups": config["groups"].values(),
-        "treatments": config["treatments"].values(),
+        "groups": groups.values(),
+        "treatments": treatment_labels(config),
     }
     for names, of_roles in by_role.items():
         used = [label for label in of_roles if label is not None]
@@ -246,6 +256,13 @@ def _contradictions(config: Configuration) -> list[str]:
             for label in labels
             if label in MISSING or not label.isprintable() or label != label.strip()
         ]
+    if ANY in treatment_labels(config):
+        faults.append(
+            f"config key treatments: {ANY!r} stands for any treatment in the key contrasts; rename "
+            "the treatment"
+        )
+    for occasion in config["occasions"]:
+        part_of_names("occasions", occasion)
     maps = config["maps"]
     if (maps["kind"], maps["level"]) == ("correlation", "contrast"):
         faults.append(

@@ -202,8 +202,10 @@ class Configuration(TypedDict):
     """A checked configuration.
 
     ``sheets`` are paths by the kind of sheet (participants, sessions, scales, seeds, targets).
-    ``groups`` and ``treatments`` are labels by role (patients and controls; active and control),
-    in this order; ``unused`` are lists of labels (groups, treatments).
+    ``groups`` are labels by role (patients, controls), in this order, and so are ``treatments``
+    (active, control) unless they are a list, the reference first; ``unused`` are lists of labels
+    (groups, treatments). ``contrasts`` hold weights by name, treatment and, where the weight is not
+    that of the main occasion, by occasion.
     """
 
     study: str
@@ -214,7 +216,10 @@ class Configuration(TypedDict):
     results_dir: str
     sheets: dict[str, str]
     groups: dict[str, str | None]
-    treatments: dict[str, str]
+    treatments: dict[str, str] | list[str]
+    occasions: list[str]
+    main_occasion: str | None
+    contrasts: dict[str, dict[str, float | dict[str, float]]]
     unused: dict[str, list[str]]
     covariates: list[str | DeclaredCovariate]
     task: str

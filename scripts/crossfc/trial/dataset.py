@@ -26,6 +26,7 @@ from crossfc.trial.mapping import (
 from crossfc.trial.phenotype import check_ranges, read_scores
 from crossfc.trial.scale import Scale
 from crossfc.trial.sheet import Sheet, did_you_mean, read_sheet
+from crossfc.trial.treatment import treatment_labels
 from crossfc.trial.tree import Tree, read_tree
 
 
@@ -291,7 +292,7 @@ def _check_something(
         notes.append(f"{tree.root}{empty.replace(';', ':', 1)}")
     if config["entry"] == "maps":
         return
-    for treatment in config["treatments"].values():
+    for treatment in reversed(treatment_labels(config)):
         own = [row for row in rows if row["treatment"] == treatment]
         if not any(row["scan"] for row in own):
             notes.append(

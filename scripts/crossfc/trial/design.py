@@ -1,19 +1,23 @@
-"""The crossover design: who received which treatment in which period, checked as one trial.
+"""The design: who received which treatment in which period, checked as one trial.
 
-It is a two-period, two-treatment crossover (Senn 2002, Cross-over Trials in Clinical Research,
-ch. 3): each person has at most one session under each treatment, and the sequence says which came
-first.
+Designs are data: any number of treatments, periods and occasions, in crossovers (Senn 2002,
+Cross-over Trials in Clinical Research; Jones and Kenward 2014, Design and Analysis of Cross-Over
+Trials), in parallel arms, or before and after a single treatment. What is compared within people
+are contrasts over cells of treatment and occasion (`crossfc.trial.contrast`).
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from crossfc.fault import Fault, raise_all
 from crossfc.trial import regions
+from crossfc.trial.arm import are_arms, assign_arms, check_arms
 from crossfc.trial.configuration import Configuration
+from crossfc.trial.consistency import check_acquisitions, check_visits, complete_order
+from crossfc.trial.contrast import ANY, BEFORE, Cell, Contrast, read_contrasts
 from crossfc.trial.covariate import CATEGORICAL, CONTINUOUS
-from crossfc.trial.crossover import Pair, check_acquisitions, check_crossover, complete_order
 from crossfc.trial.participant import (
     PARTICIPANT_COLUMNS,
     Participant,
@@ -21,7 +25,6 @@ from crossfc.trial.participant import (
     read_participants,
 )
 from crossfc.trial.scale import Scale, number, read_scales
-from crossfc.trial.sequence import sequence_code
 from crossfc.trial.session import (
     OPTIONAL_SESSION_COLUMNS,
     SESSION_COLUMNS,
@@ -29,8 +32,56 @@ from crossfc.trial.session import (
     read_sessions,
 )
 from crossfc.trial.sheet import Sheet, read_sheet
+from crossfc.trial.treatment import treatment_labels
+from crossfc.trial.visit import visit_columns, visits
 
 LEFT_COLUMNS = ["participant_id", "group", "level", "what", "analysis", "reason"]
+# What people and sessions leave in a trial of one contrast.
+PAIRED = "paired"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A person with everything that a contrast compares.
+
+    Attributes
+    ----------
+    participant : Participant
+    sessions : tuple of (Session, float)
+        The sessions and their weights, those with positive weights first. Where a treatment was
+        given again, its weight is shared by its sessions. Empty for ready contrast maps of people
+        without sessions in the sheet.
+    order : dict
+        The columns of `crossfc.trial.visit.visits`.
+    """
+
+    participant: Participant
+    sessions: tuple[tuple[Session, float], ...]
+    order: dict[str, float | None]
+
+    def side(self, positive: bool) -> list[tuple[Session, float]]:
+        """Return the sessions of one side of the contrast, and the sizes of their weights."""
+        return [(s, abs(w)) for s, w in self.sessions if (w > 0) == positive]
+
+    def score(self, scale: str, positive: bool) -> float | None:
+        """Return the weighted sum of a scale over one side; None if a score is missing."""
+        return weighted_sum((s.scores.get(scale), w) for s, w in self.side(positive))
+
+    def scored(self, scale: str) -> bool:
+        """Test whether a person has a score of a scale in every session."""
+        return bool(self.sessions) and all(
+            s.scores.get(scale) is not None for s, _ in self.sessions
+        )
+
+
+def weighted_sum(values: Iterable[tuple[float | None, float]]) -> float | None:
+    """Add up values times weights; None if there is none, or one is missing."""
+    total, some = 0.0, False
+    for value, weight in values:
+        if value is None:
+            return None
+        total, some = total + (value if weight == 1 else weight * value), True
+    return total if some else None
 
 
 @dataclass
@@ -45,21 +96,44 @@ class Trial:
     targets: list[regions.Region]
     covariate_types: dict[str, str]
     unused_sessions: list[Session]
+    contrasts: list[Contrast]
+    arms: bool
+
+    @property
+    def group_roles(self) -> dict[str, str | None]:
+        """Labels of the groups that are compared: ``patients`` and ``controls``, or one of them.
+
+        Parallel arms take the place of groups; the arm of the reference is that of the controls.
+        """
+        if not self.arms:
+            return self.config["groups"]
+        reference, *others = self.treatments
+        return {"patients": others[0], "controls": reference}
 
     @property
     def groups(self) -> list[str]:
         """Labels of the groups, patients first."""
-        return [label for label in self.config["groups"].values() if label]
+        return [label for label in self.group_roles.values() if label]
 
     @property
-    def treatments(self) -> dict[str, str]:
-        """Labels of the treatments by role: active and control."""
-        return self.config["treatments"]
+    def treatments(self) -> list[str]:
+        """Labels of the treatments, the reference first."""
+        return treatment_labels(self.config)
+
+    @cached_property
+    def n_periods(self) -> int:
+        """The number of periods; 0 if nobody's are known."""
+        people = [p for p in self.participants.values() if self.included(p.participant_id)]
+        lengths = [len(person.order or ()) for person in people]
+        return max([*lengths, *(s.period or 0 for s in self.kept_sessions())], default=0)
 
     def included(self, participant_id: str) -> bool:
         """Test whether a person belongs to the study's groups and is not excluded."""
         person = self.participants[participant_id]
-        return not person.exclude and person.group in self.groups
+        return not person.exclude and person.group in (
+            *self.config["groups"].values(),
+            *self.groups,
+        )
 
     def kept_sessions(self) -> list[Session]:
         """Return the sessions that are not excluded in the sheet, of people in the study."""
@@ -69,18 +143,32 @@ class Trial:
         """Return the kept sessions that have a scan."""
         return [s for s in self.kept_sessions() if s.scans]
 
-    def pairs(self, sessions: list[Session] | None = None) -> list[Pair]:
-        """Return the people with both treatments among ``sessions`` (default: scanned ones)."""
-        sessions = self.scanned_sessions() if sessions is None else sessions
-        by_person: dict[str, dict[str, Session]] = {}
-        for session in sessions:
-            by_person.setdefault(session.participant_id, {})[session.treatment] = session
-        active, control = self.treatments["active"], self.treatments["control"]
-        return [
-            Pair(self.participants[p], found[active], found[control])
-            for p, found in sorted(by_person.items())
-            if active in found and control in found
-        ]
+    def compared(
+        self, contrast: Contrast, sessions: Sequence[Session] | None = None
+    ) -> list[Compared]:
+        """List the people with all cells of a contrast among ``sessions`` (default: scanned)."""
+        found = []
+        chosen = self.scanned_sessions() if sessions is None else sessions
+        for name, own in sorted(_by_person(chosen).items()):
+            cells = [(sessions_of(cell, own), weight) for cell, weight in contrast.weights]
+            if all(several for several, _ in cells):
+                weighted = tuple((s, w / len(several)) for several, w in cells for s in several)
+                found.append(self.comparing(contrast, self.participants[name], weighted))
+        return found
+
+    def comparing(
+        self,
+        contrast: Contrast,
+        person: Participant,
+        sessions: tuple[tuple[Session, float], ...] = (),
+    ) -> Compared:
+        """Return a person with weighted sessions and the columns of their periods."""
+        order = visits(contrast, person, sessions, self.n_periods)
+        return Compared(person, sessions, order)
+
+    def visit_columns(self, contrast: Contrast) -> list[str]:
+        """Name the columns that free a contrast of period effects."""
+        return visit_columns(contrast, self.n_periods)
 
     def left(self) -> list[dict[str, str]]:
         """List all people and sessions that are left out of the paired analyses, with reasons.
@@ -114,19 +202,18 @@ class Trial:
             if self._contrasts and self.has_contrast(person):
                 continue
             own = self._sessions_of.get(person.participant_id, [])
-            scanned = {s.treatment for s in own if self._usable(s) and not s.exclude}
+            scanned = [s for s in own if self._usable(s) and not s.exclude]
             for session in own:
                 if session.exclude:
                     leaves(person, "session", session.session_id, "all", str(session.reason))
-            absent = [t for t in self.treatments.values() if t not in scanned]
-            if len(absent) == 2:
-                why = f"no {self._material} in either session"
-                if any(session.exclude for session in own):
-                    # A session that was scanned and then excluded does not lack a scan.
-                    why = "; ".join(self._absence(own, treatment) for treatment in absent)
-                leaves(person, "participant", "", "all", why)
-            elif absent:
-                leaves(person, "participant", "", "paired", self._why_absent(own, absent[0]))
+            if not scanned:
+                leaves(person, "participant", "", "all", self._why_nothing(own))
+                continue
+            for contrast in self.contrasts:
+                absent = [c for c, _ in contrast.weights if not sessions_of(c, scanned)]
+                if absent:
+                    analysis = PAIRED if len(self.contrasts) == 1 else contrast.name
+                    leaves(person, "participant", "", analysis, self._why_absent(own, absent))
         return rows
 
     @cached_property
@@ -158,15 +245,44 @@ class Trial:
         """Test whether a session can be analysed; with ready maps it needs no scan in the sheet."""
         return bool(session.scans) or self._ready_maps
 
-    def _why_absent(self, own: list[Session], treatment: str) -> str:
-        why = self._absence(own, treatment)
-        return why if self._ready_maps else f"{why}; stays in the mixed model"
+    def _why_nothing(self, own: list[Session]) -> str:
+        """Explain why a person has nothing to analyse."""
+        if any(session.exclude for session in own):
+            # A session that was scanned and then excluded does not lack a scan.
+            cells = dict.fromkeys(c for of in self.contrasts for c, _ in of.weights)
+            in_order = sorted(cells, key=lambda c: self._place(c.treatment))
+            return "; ".join(self._absence(own, cell) for cell in in_order)
+        either = "either" if len(self.treatments) == 2 and self.n_occasions == 1 else "any"
+        return f"no {self._material} in {either} session"
 
-    def _absence(self, own: list[Session], treatment: str) -> str:
-        session = next((s for s in own if s.treatment == treatment and s.exclude), None)
+    def _place(self, label: str) -> int:
+        """Return the place of a treatment among those compared: active before control."""
+        named = [*reversed(self.treatments), BEFORE, ANY]
+        return named.index(label)
+
+    @property
+    def n_occasions(self) -> int:
+        """The number of occasions."""
+        return max(len(self.config["occasions"]), 1)
+
+    def _why_absent(self, own: list[Session], absent: list[Cell]) -> str:
+        why = "; ".join(self._absence(own, cell) for cell in absent)
+        stays = not self._ready_maps and self.has_mixed_model
+        return f"{why}; stays in the mixed model" if stays else why
+
+    def _absence(self, own: list[Session], cell: Cell) -> str:
+        session = next((s for s in sessions_of(cell, own) if s.exclude), None)
         if session is not None:
-            return f"{session.session_id} ({treatment}) is excluded"
-        return f"no {self._material} under {treatment}"
+            return f"{session.session_id} ({cell.label}) is excluded"
+        if cell.treatment in (BEFORE, ANY):
+            return f"no {self._material} at {cell.occasion}"
+        return f"no {self._material} under {cell.label}"
+
+    @property
+    def has_mixed_model(self) -> bool:
+        """Whether the mixed model fits the design: two treatments, one occasion, a crossover."""
+        of_two = len(self.treatments) == 2 and len(self.contrasts) == 1
+        return of_two and self.n_occasions == 1 and self.contrasts[0].treatments is not None
 
     def person_row(self, person: Participant) -> dict[str, object]:
         """Return a person's row in the tables of the group level, as a plain dictionary."""
@@ -178,12 +294,7 @@ class Trial:
             "participant_id": person.participant_id,
             "group": person.group,
             "sequence": person.sequence,
-            "sequence_code": sequence_code(person.sequence, self.treatments),
         } | {c: number(v) if types[c] == CONTINUOUS else v for c, v in chosen.items()}
-
-    def _sequence(self, first: str) -> str:
-        second = "control" if first == "active" else "active"
-        return f"{self.treatments[first]}-{self.treatments[second]}"
 
     def counts(self) -> list[dict[str, object]]:
         """Count, for each group, sessions scanned per treatment, people and sequences.
@@ -191,9 +302,10 @@ class Trial:
         Returns
         -------
         list of dict
-            One row per group: scanned sessions under each treatment, people with both treatments
-            (``both``) and with at least one (``either``), and how many of the former had each
-            treatment first. With ready contrast maps only their number.
+            One row per group: scanned sessions in each cell, people with all sessions of a
+            contrast (``both``, or ``complete_<contrast>`` where there are several) and with at
+            least one session (``either``), and how many of those with all sessions of some
+            contrast had each treatment first. With ready contrast maps only their number.
         """
         table = []
         for group in self.groups:
@@ -202,26 +314,73 @@ class Trial:
                 for s in self.kept_sessions()
                 if self._usable(s) and self.participants[s.participant_id].group == group
             ]
-            pairs = self.pairs(scanned)
             row: dict[str, object] = {"group": group}
             if self._contrasts:
                 own = [p for p in self.participants.values() if p.group == group]
                 table.append(row | {"contrast_maps": sum(map(self.has_contrast, own))})
                 continue
-            for role in ("active", "control"):
-                label = self.treatments[role]
-                row[f"scanned_{label}"] = sum(s.treatment == label for s in scanned)
-            row["both"] = len(pairs)
+            for cell in self.cells:
+                name = cell.label.replace(" ", "_")
+                row[f"scanned_{name}"] = sum(s.cell == cell for s in scanned)
+            of_contrast = {c.name: self.compared(c, scanned) for c in self.contrasts}
+            if len(self.contrasts) == 1:
+                row["both"] = len(of_contrast[self.contrasts[0].name])
+            else:
+                row |= {f"complete_{name}": len(people) for name, people in of_contrast.items()}
             row["either"] = len({s.participant_id for s in scanned})
-            for role in ("active", "control"):
-                row[f"{self.treatments[role]}_first"] = sum(
-                    p.participant.sequence == self._sequence(role) for p in pairs
-                )
+            complete = {p.participant.participant_id: p.participant for c in of_contrast.values()
+                        for p in c}  # fmt: skip
+            orders = [person.order for person in complete.values() if person.order]
+            for label in reversed(self.treatments):
+                if self.n_periods > 1:
+                    row[f"{label}_first"] = sum(order[0] == label for order in orders)
             table.append(row)
         return table
 
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """The cells that the trial has: the reference last, occasions in the order of time."""
+        occasions = self.config["occasions"]
+        there = {session.cell for session in self.kept_sessions()}
+        there |= {c for of in self.contrasts for c, _ in of.weights if c.treatment != ANY}
+        return sorted(
+            there,
+            key=lambda c: (
+                self._place(c.treatment),
+                occasions.index(c.occasion) if c.occasion else 0,
+            ),
+        )
 
-def _by_person(sessions: list[Session]) -> dict[str, list[Session]]:
+
+def weighted_sessions(
+    contrast: Contrast, sessions: Sequence[Session]
+) -> dict[str, list[tuple[Session, float]] | None]:
+    """Return a person's sessions on each side of a contrast, with the sizes of their weights.
+
+    Returns
+    -------
+    dict
+        ``active`` and ``control``; None for a side that lacks the sessions of a cell.
+    """
+    found: dict[str, list[tuple[Session, float]] | None] = {"active": [], "control": []}
+    for cell, weight in contrast.weights:
+        side = "active" if weight > 0 else "control"
+        several, known = sessions_of(cell, sessions), found[side]
+        if not several or known is None:
+            found[side] = None
+        else:
+            known += [(session, abs(weight) / len(several)) for session in several]
+    return found
+
+
+def sessions_of(cell: Cell, sessions: Iterable[Session]) -> list[Session]:
+    """List the sessions of a cell."""
+    if cell.treatment == ANY:
+        return [s for s in sessions if s.occasion == cell.occasion and s.treatment != BEFORE]
+    return [session for session in sessions if session.cell == cell]
+
+
+def _by_person(sessions: Sequence[Session]) -> dict[str, list[Session]]:
     # One pass over all sessions; a search for each person would take quadratic time.
     found: dict[str, list[Session]] = {}
     for session in sessions:
@@ -290,11 +449,16 @@ def check_sheets(
     participants = read_participants(people_sheet, config, faults)
     types = covariate_types(people_sheet, participants, config, faults)
     sessions, unused = read_sessions(session_sheet, participants, scales, config, faults)
-    check_crossover(session_sheet, people_sheet, participants, sessions, config, faults)
+    check_visits(session_sheet, people_sheet, participants, sessions, config, faults)
     if config["entry"] != "maps":
         check_acquisitions(session_sheet, participants, sessions, config, faults)
     raise_all(faults)
-    complete_order(participants, sessions, config)
+    complete_order(participants, sessions)
+    arms = are_arms(participants, sessions, config)
+    contrasts = read_contrasts(config, arms=arms)
+    if arms:
+        check_arms(config)
+        assign_arms(participants, sessions)
     # Always in the same order, so that another order of rows in the sheets changes nothing.
     participants = dict(sorted(participants.items()))
     for rows in (sessions, unused):
@@ -309,4 +473,6 @@ def check_sheets(
         targets=[],
         covariate_types=types,
         unused_sessions=unused,
+        contrasts=contrasts,
+        arms=arms,
     )

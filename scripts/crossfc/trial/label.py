@@ -86,11 +86,12 @@ def absent_labels(
     """Add a fault for each label in the config that no row has; return whether there is one.
 
     If there is, the config is probably wrong, and the rows are not reported as faults as well.
-    ``used`` are the labels by role, ``unused`` those of rows that are no part of the crossover.
+    ``used`` are the labels by the config key that names them, ``unused`` those of rows that are no
+    part of the trial.
     """
     key = f"{column}s"
     found = list(dict.fromkeys(row[column] for row in sheet.rows))
-    named = [(f"{key}.{role}", label) for role, label in used.items() if label]
+    named = [(place, label) for place, label in used.items() if label]
     named += [(f"unused.{key}", label) for label in unused]
     absent = [(place, label) for place, label in named if found and label not in found]
     others = [word for word in found if word not in [label for _, label in named]]

@@ -9,6 +9,7 @@ from crossfc.trial.configuration import Configuration, DatasetMapping
 from crossfc.trial.participant import PARTICIPANT_COLUMNS
 from crossfc.trial.session import OPTIONAL_SESSION_COLUMNS
 from crossfc.trial.sheet import did_you_mean
+from crossfc.trial.treatment import treatment_labels
 
 # Reasons that the rule `sheets` writes itself. An exclusion with any other reason was written by
 # hand.
@@ -93,7 +94,7 @@ def _told(person: Person, column: str, config: Configuration) -> str | None:
     """Return the treatment in a column of the data set's table; None if the cell is empty."""
     value = person.cell(column)
     values = config["dataset"]["sequence"]["values"]
-    treatments = [*config["treatments"].values(), *config["unused"]["treatments"]]
+    treatments = [*treatment_labels(config), *config["unused"]["treatments"]]
     if value is None:
         return None
     # Without a mapping of values, the column must hold the labels of the treatments.
@@ -124,7 +125,7 @@ def check_mapping(config: Configuration) -> None:
     """Check that the config key ``dataset`` uses the groups and treatments of the study."""
     mapping = config["dataset"]
     groups = [g for g in config["groups"].values() if g] + config["unused"]["groups"]
-    treatments = [*config["treatments"].values(), *config["unused"]["treatments"]]
+    treatments = [*treatment_labels(config), *config["unused"]["treatments"]]
     faults = []
 
     def check(key: str, label: str, known: list[str], what: str) -> None:

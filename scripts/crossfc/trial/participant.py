@@ -1,21 +1,26 @@
 """The sheet of people: who is in the trial, their group, sequence and covariates."""
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crossfc.trial.configuration import Configuration
 from crossfc.trial.covariate import check_levels, covariate_type, declared, is_taken
 from crossfc.trial.image_name import check_image
 from crossfc.trial.label import absent_labels, is_participant_of, some
-from crossfc.trial.sequence import orders, sequence_of_two
+from crossfc.trial.sequence import join_order, read_order
 from crossfc.trial.sheet import Row, Sheet, did_you_mean
+from crossfc.trial.treatment import treatment_labels
 
 PARTICIPANT_COLUMNS = ["participant_id", "group", "sequence"]
 
 
 @dataclass
 class Participant:
-    """One person of the trial."""
+    """One person of the trial.
+
+    ``order`` are the treatments of ``sequence``, in the order of periods; None if it is not known.
+    """
 
     participant_id: str
     group: str
@@ -24,6 +29,7 @@ class Participant:
     t1w: str | None
     exclude: bool
     reason: str | None
+    order: tuple[str, ...] | None = None
 
 
 def read_participants(
@@ -37,9 +43,8 @@ def read_participants(
         participant_id to `Participant`.
     """
     groups = [g for g in config["groups"].values() if g]
-    unused, further = config["unused"]["groups"], config["unused"]["treatments"]
-    sequences = list(orders(config["treatments"]))
-    absent = absent_labels(sheet, "group", config["groups"], unused, faults)
+    unused = config["unused"]["groups"]
+    absent = absent_labels(sheet, "group", _group_places(config), unused, faults)
     foreign = _foreign_sequences(sheet, config, faults)
     known = {*PARTICIPANT_COLUMNS, "t1w", "exclude", "reason"}
     faults += _unusable_columns(sheet, config, known)
@@ -52,7 +57,7 @@ def read_participants(
             faults.append(f"{sheet.at(row)} repeats {identifier}; remove one of the rows")
             continue
         exclude, reason = exclusion(sheet, row, faults)
-        sequence = sequence_of_two(row.get("sequence"), config["treatments"], further)
+        sequence, order = _sequence(row, config)
         if row["group"] in unused:
             exclude, reason = True, f"group {row['group']} is not used (config key unused.groups)"
         elif not exclude and row["group"] not in groups and not absent:
@@ -61,18 +66,46 @@ def read_participants(
                 f"({', '.join(groups)}){did_you_mean(row['group'], groups)}; correct it, exclude "
                 "the person with a reason, or list the group in the config key unused.groups"
             )
-        if not exclude and not foreign and sequence is not None and sequence not in sequences:
+        if not exclude and not foreign and sequence is not None and order is None:
             faults.append(
-                f"{sheet.at(row, 'sequence')}: {sequence!r} is neither {sequences[0]} nor "
-                f"{sequences[1]}; correct it, or write n/a where the order is not known"
+                f"{sheet.at(row, 'sequence')}: {sequence!r} is {_no_sequence(config)}; correct it, "
+                "or write n/a where the order is not known"
             )
         covariates = {c: row.get(c) for c in sheet.columns if c not in known}
         if row.get("t1w") is not None and row["group"] not in unused:
             check_image(sheet, row, "t1w", row["t1w"], {"sub": identifier}, "T1w", faults)
         people[identifier] = Participant(
-            identifier, row["group"], sequence, covariates, row.get("t1w"), exclude, reason
+            identifier, row["group"], sequence, covariates, row.get("t1w"), exclude, reason, order
         )
     return people
+
+
+def _group_places(config: Configuration) -> dict[str, str | None]:
+    return {f"groups.{role}": label for role, label in config["groups"].items()}
+
+
+def _is_crossover_of_two(config: Configuration) -> bool:
+    """Test whether the config names an active treatment and a control, each given once."""
+    return isinstance(config["treatments"], Mapping)
+
+
+def _sequence(row: Row, config: Configuration) -> tuple[str | None, tuple[str, ...] | None]:
+    """Return the sequence in a row, without unused treatments, and its treatments in order.
+
+    The order is None if the sequence is missing or impossible.
+    """
+    text, labels = row.get("sequence"), treatment_labels(config)
+    order = read_order(text, labels, config["unused"]["treatments"])
+    if order is not None and _is_crossover_of_two(config) and sorted(order) != sorted(labels):
+        order = None
+    return (join_order(order) if order else text), order or None
+
+
+def _no_sequence(config: Configuration) -> str:
+    labels = treatment_labels(config)
+    if _is_crossover_of_two(config):
+        return f"neither {labels[1]}-{labels[0]} nor {labels[0]}-{labels[1]}"
+    return f"no order of the treatments {', '.join(labels)}, such as {join_order(labels)}"
 
 
 def _foreign_sequences(sheet: Sheet, config: Configuration, faults: list[str]) -> bool:
@@ -83,14 +116,16 @@ def _foreign_sequences(sheet: Sheet, config: Configuration, faults: list[str]) -
         if row["group"] not in config["unused"]["groups"]
         and (row.get("exclude") or "no").lower() != "yes"
     ]
-    treatments, further = config["treatments"], config["unused"]["treatments"]
-    told = [sequence_of_two(row.get("sequence"), treatments, further) for row in used]
-    found = list(dict.fromkeys(text for text in told if text is not None))
-    both = list(orders(treatments))
-    if not found or any(order in found for order in both):
+    told = [_sequence(row, config) for row in used]
+    found = list(dict.fromkeys(text for text, _ in told if text is not None))
+    if not found or any(order is not None for _, order in told):
         return False
+    labels = treatment_labels(config)
+    wanted = f"an order of {', '.join(labels)}"
+    if _is_crossover_of_two(config):
+        wanted = f"{labels[1]}-{labels[0]} or {labels[0]}-{labels[1]}"
     faults.append(
-        f"{sheet.at(column='sequence')}: no row has {both[0]} or {both[1]}, the labels of the "
+        f"{sheet.at(column='sequence')}: no row has {wanted}, the labels of the "
         f"config key treatments; it has {some(found, 6)}; correct the key or the sheet, or write "
         "n/a where the order is not known"
     )

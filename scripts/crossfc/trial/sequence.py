@@ -1,7 +1,6 @@
 """The order of treatments: its label, its periods, and its code as a number."""
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from crossfc.fault import Fault
 from crossfc.trial.sheet import MISSING
@@ -38,20 +37,41 @@ def sequence_code(sequence: object, treatments: Mapping[str, str]) -> int | None
     return codes[sequence]
 
 
-def orders(treatments: Mapping[str, str]) -> dict[str | None, dict[int, str]]:
-    """Return the two possible sequences: label to a dictionary from period to treatment."""
-    a, b = treatments["active"], treatments["control"]
-    return {f"{a}-{b}": {1: a, 2: b}, f"{b}-{a}": {1: b, 2: a}}
+def read_order(
+    sequence: str | None, treatments: Sequence[str], unused: Sequence[str] = ()
+) -> tuple[str, ...] | None:
+    """Read the treatments of a sequence such as ``A-B-C``, in the order of periods.
+
+    Parameters
+    ----------
+    sequence : str or None
+        Labels joined by hyphens; labels themselves may contain hyphens.
+    treatments : sequence of str
+    unused : sequence of str
+        Further treatments, which are left out of the order.
+
+    Returns
+    -------
+    tuple of str or None
+        None if there is no sequence, or it holds anything but these labels.
+    """
+    if sequence is None:
+        return None
+    read = _labels(sequence, sorted({*treatments, *unused}, key=len, reverse=True))
+    return None if read is None else tuple(label for label in read if label not in unused)
 
 
-def sequence_of_two(
-    sequence: str | None, treatments: Mapping[str, str], unused: Iterable[str]
-) -> str | None:
-    """Return a sequence without the treatments that are not used."""
-    possible = orders(treatments)
-    if sequence is None or sequence in possible:
-        return sequence
-    shorter = sequence
-    for label in sorted(unused, key=len, reverse=True):
-        shorter = re.sub(f"(?:^|-){re.escape(label)}(?=-|$)", "", shorter).strip("-")
-    return shorter if shorter in possible else sequence
+def _labels(text: str, known: Sequence[str]) -> list[str] | None:
+    for label in known:
+        if text == label:
+            return [label]
+        if text.startswith(f"{label}-"):
+            rest = _labels(text[len(label) + 1 :], known)
+            if rest is not None:
+                return [label, *rest]
+    return None
+
+
+def join_order(order: Sequence[str]) -> str:
+    """Write an order of treatments as the label of a sequence."""
+    return "-".join(order)

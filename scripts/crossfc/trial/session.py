@@ -1,22 +1,29 @@
 """The sheet of sessions: who had which treatment in which period, with which scan and scores."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crossfc.trial.configuration import Configuration
+from crossfc.trial.contrast import BEFORE, Cell
 from crossfc.trial.image_name import check_image, check_repeats, task_of
 from crossfc.trial.label import absent_labels, near, some
 from crossfc.trial.participant import Participant, exclusion
 from crossfc.trial.scale import Scale, read_score
-from crossfc.trial.sheet import Sheet, did_you_mean
+from crossfc.trial.sheet import Row, Sheet, did_you_mean
+from crossfc.trial.treatment import alternatives, treatment_labels, treatment_places
 
 SESSION_COLUMNS = ["participant_id", "session_id", "treatment", "period", "scan"]
-OPTIONAL_SESSION_COLUMNS = ["exclude", "reason"]
+OPTIONAL_SESSION_COLUMNS = ["occasion", "exclude", "reason"]
 
 
 @dataclass
 class Session:
-    """One session: a treatment in a period, with a scan (or repeats) and scores."""
+    """One session: a treatment in a period at an occasion, with a scan (or repeats) and scores.
+
+    The treatment is `crossfc.trial.contrast.BEFORE` before all treatment; the occasion is None in a
+    trial with one session in each period.
+    """
 
     participant_id: str
     session_id: str
@@ -27,6 +34,12 @@ class Session:
     exclude: bool
     reason: str | None
     row: int
+    occasion: str | None = None
+
+    @property
+    def cell(self) -> Cell:
+        """The treatment and the occasion."""
+        return Cell(self.treatment, self.occasion)
 
 
 def read_sessions(
@@ -41,13 +54,15 @@ def read_sessions(
     Returns
     -------
     sessions : list of Session
-        Sessions of the two treatments of the crossover.
+        Sessions of the trial's treatments, and those before all treatment.
     unused : list of Session
         Sessions of further treatments (config key ``unused.treatments``).
     """
-    treatments = list(config["treatments"].values())
+    treatments = treatment_labels(config)
+    of_two = isinstance(config["treatments"], Mapping)
     further = config["unused"]["treatments"]
-    absent = absent_labels(sheet, "treatment", config["treatments"], further, faults)
+    absent = absent_labels(sheet, "treatment", treatment_places(config), further, faults)
+    _check_occasions(sheet, config, faults)
     other_task = _other_task(sheet, config, faults)
     sessions: list[Session] = []
     unused: list[Session] = []
@@ -83,14 +98,26 @@ def read_sessions(
         if participants[person].group in config["unused"]["groups"]:
             continue
         exclude, reason = exclusion(sheet, row, faults)
-        if not exclude and row["treatment"] not in treatments and not absent:
+        before = not of_two and row.get("treatment") is None
+        if not exclude and row["treatment"] not in treatments and not absent and not before:
             hint = did_you_mean(row["treatment"], treatments)
+            known = alternatives(reversed(treatments))
             faults.append(
-                f"{sheet.at(row, 'treatment')}: {row['treatment']!r} is neither "
-                f"{' nor '.join(treatments)}{hint}; correct it, or list it in the config key "
-                "unused.treatments"
+                f"{sheet.at(row, 'treatment')}: {row['treatment']!r} is {known}{hint}; correct it, "
+                "or list it in the config key unused.treatments"
             )
-        if period not in (None, "1", "2") and not (further and whole):
+        if not of_two and period is not None and not whole:
+            faults.append(
+                f"{sheet.at(row, 'period')}: {period!r} is no number of a period; write 1 to 9, or "
+                "n/a where it is not known or before all treatment"
+            )
+            period = None
+        if before and period is not None and not exclude:
+            faults.append(
+                f"{sheet.at(row, 'period')}: a session before all treatment (treatment n/a) is in "
+                f"no period, and this one says {period}; write n/a, or fill in the treatment"
+            )
+        if of_two and period not in (None, "1", "2") and not (further and whole):
             faults.append(
                 f"{sheet.at(row, 'period')}: {period!r} is neither 1 nor 2; correct it, or write "
                 "n/a where the order is not known (where there are further treatments, list them "
@@ -118,7 +145,7 @@ def read_sessions(
             Session(
                 participant_id=person,
                 session_id=name,
-                treatment=row["treatment"],
+                treatment=BEFORE if before else row["treatment"],
                 period=None if period is None else int(period),
                 scans=scans,
                 scores={
@@ -127,10 +154,47 @@ def read_sessions(
                 exclude=exclude,
                 reason=reason,
                 row=row.number,
+                occasion=_occasion(sheet, row, config, exclude, faults),
             )
         )
-    _rank_periods(sessions, unused)
+    if of_two:
+        _rank_periods(sessions, unused)
     return sessions, unused
+
+
+def _check_occasions(sheet: Sheet, config: Configuration, faults: list[str]) -> None:
+    """Add a fault if the sheet and the config do not both have occasions, or none of them."""
+    occasions = config["occasions"]
+    if "occasion" in sheet.columns and not occasions:
+        found = list(dict.fromkeys(row.get("occasion") for row in sheet.rows))
+        named = some([word for word in found if word is not None], 6)
+        if named:
+            faults.append(
+                f"config key occasions: {sheet.path} has a column occasion with {named}; list them "
+                "in the order of time, such as occasions: [baseline, day2]"
+            )
+    elif occasions and "occasion" not in sheet.columns:
+        faults.append(
+            f"{sheet.path} has no column occasion, and the config key occasions names "
+            f"{', '.join(occasions)}; add the column, or remove the key"
+        )
+
+
+def _occasion(
+    sheet: Sheet, row: Row, config: Configuration, exclude: bool, faults: list[str]
+) -> str | None:
+    """Return the occasion of a row; add a fault if it is none of the config's."""
+    occasions = config["occasions"]
+    if not occasions or "occasion" not in sheet.columns:
+        return None
+    occasion = row.get("occasion")
+    if occasion not in occasions and not exclude:
+        faults.append(
+            f"{sheet.at(row, 'occasion')}: {occasion or 'n/a'!r} is none of the occasions "
+            f"{', '.join(occasions)}{did_you_mean(occasion or '', occasions)}; correct it, or add "
+            "it to the config key occasions"
+        )
+    return occasion
 
 
 def _rank_periods(sessions: list[Session], unused: list[Session]) -> None:

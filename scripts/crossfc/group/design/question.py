@@ -38,6 +38,8 @@ class Question:
         Label of the group analysed; None for all people.
     scale : str or None
         The clinical scale of a ``change`` analysis; None for other kinds.
+    contrast : str
+        Name of the within-person contrast.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Question:
     text: str
     group: str | None = None
     scale: str | None = None
+    contrast: str = DRUG
 
     @property
     def tests_mean(self) -> bool:
@@ -66,6 +69,7 @@ def names(
     groups: Mapping[str, str | None],
     scales: Iterable[str] = (),
     *,
+    contrast: str = DRUG,
     n_seeds: int = 3,
     sequence_known: bool = True,
     has_total: bool = True,
@@ -77,7 +81,9 @@ def names(
     groups : mapping
         Labels of ``patients`` and ``controls``; one of them may be None.
     scales : iterable of str
-        Clinical scales that patients have scores of in both sessions.
+        Clinical scales that patients have scores of in all sessions.
+    contrast : str
+        Name of the within-person contrast; it stands in the names in place of ``drug``.
     n_seeds : int
         Number of seeds. With one seed there is nothing to pool or to compare.
     sequence_known : bool
@@ -94,7 +100,7 @@ def names(
     Fault
         If the labels of the groups give two analyses one name.
     """
-    found = [f"{DRUG}_{label}" for label in group_labels(groups)]
+    found = [f"{contrast}_{label}" for label in group_labels(groups)]
     if n_seeds > 1:
         found += [f"{name}{suffix}" for name in tuple(found) for suffix in _SUFFIXES.values()]
     for name in found:
@@ -104,12 +110,26 @@ def names(
                 f"analyses the name {name}; rename one of the groups"
             )
     if len(group_labels(groups)) > 1:
-        found.append(GROUP)
+        found.append(_of(GROUP, contrast))
         if n_seeds > 1:
-            found += [POOLED, SUBREGION]
+            found += [_of(POOLED, contrast), _of(SUBREGION, contrast)]
     if sequence_known and has_total:
-        found.append(CARRYOVER)
-    return found + [f"{CHANGE}_{scale}" for scale in scales]
+        found.append(_carryover(contrast))
+    return found + [f"{_change(contrast)}_{scale}" for scale in scales]
+
+
+def _of(kind: str, contrast: str) -> str:
+    """Name an analysis of a kind: ``group_by_drug_pooled`` of the contrast ``low`` is
+    ``group_by_low_pooled``."""
+    return kind.replace(DRUG, contrast)
+
+
+def _carryover(contrast: str) -> str:
+    return CARRYOVER if contrast == DRUG else f"{CARRYOVER}_{contrast}"
+
+
+def _change(contrast: str) -> str:
+    return CHANGE if contrast == DRUG else f"{CHANGE}_{contrast}"
 
 
 def group_labels(groups: Mapping[str, str | None]) -> list[str]:
@@ -118,7 +138,10 @@ def group_labels(groups: Mapping[str, str | None]) -> list[str]:
 
 
 def question(
-    name: str, groups: Mapping[str, str | None], treatments: Mapping[str, str]
+    name: str,
+    groups: Mapping[str, str | None],
+    treatments: Mapping[str, str],
+    contrast: str = DRUG,
 ) -> Question:
     """Return an analysis in words, from its name.
 
@@ -129,7 +152,9 @@ def question(
     groups : mapping
         Labels of ``patients`` and ``controls``.
     treatments : mapping
-        Labels of ``active`` and ``control``.
+        Labels of both sides of the contrast, ``active`` and ``control``.
+    contrast : str
+        Name of the within-person contrast.
 
     Returns
     -------
@@ -143,7 +168,7 @@ def question(
     active, control = treatments["active"], treatments["control"]
     # In a study of one group, that group takes the first place, patients or controls.
     patients, controls = (*group_labels(groups), None)[:2]
-    if name == CARRYOVER:
+    if name == _carryover(contrast):
         return Question(
             name,
             CARRYOVER,
@@ -151,9 +176,10 @@ def question(
             f"Does connectivity summed over both sessions differ between people who had {active} "
             f"first and people who had {control} first? (A diagnostic; no analysis switches on "
             "it.)",
+            contrast=contrast,
         )
-    if name.startswith(f"{CHANGE}_"):
-        scale = name.removeprefix(f"{CHANGE}_")
+    if name.startswith(f"{_change(contrast)}_"):
+        scale = name.removeprefix(f"{_change(contrast)}_")
         return Question(
             name,
             CHANGE,
@@ -162,17 +188,19 @@ def question(
             f"change in {scale}?",
             group=patients,
             scale=scale,
+            contrast=contrast,
         )
     for label in (patients, controls):
-        if label and name == f"{DRUG}_{label}":
+        if label and name == f"{contrast}_{label}":
             return Question(
                 name,
                 DRUG,
                 f"{active[:1].upper()}{active[1:]} in {label}",
                 f"In {label}, does connectivity differ between {active} and {control}?",
                 group=label,
+                contrast=contrast,
             )
-        if label and name == f"{DRUG}_{label}{_SUFFIXES[DRUG_POOLED]}":
+        if label and name == f"{contrast}_{label}{_SUFFIXES[DRUG_POOLED]}":
             return Question(
                 name,
                 DRUG_POOLED,
@@ -180,8 +208,9 @@ def question(
                 f"In {label}, does connectivity, averaged over the seeds, differ between {active} "
                 f"and {control}?",
                 group=label,
+                contrast=contrast,
             )
-        if label and name == f"{DRUG}_{label}{_SUFFIXES[DRUG_SUBREGION]}":
+        if label and name == f"{contrast}_{label}{_SUFFIXES[DRUG_SUBREGION]}":
             return Question(
                 name,
                 DRUG_SUBREGION,
@@ -189,6 +218,7 @@ def question(
                 f"In {label}, is the change in connectivity ({active} - {control}) another one for "
                 "another seed?",
                 group=label,
+                contrast=contrast,
             )
     if controls:
         change = f"the change in connectivity ({active} - {control})"
@@ -208,7 +238,8 @@ def question(
                 "for another seed?",
             ),
         }
-        if name in wording:
-            return Question(name, name, *wording[name])
-    known = ", ".join(names(groups)) + f", {CHANGE}_<scale>"
+        for kind, words in wording.items():
+            if name == _of(kind, contrast):
+                return Question(name, kind, *words, contrast=contrast)
+    known = ", ".join(names(groups, contrast=contrast)) + f", {_change(contrast)}_<scale>"
     raise Fault(f'there is no analysis "{name}" in this trial; there are {known}')

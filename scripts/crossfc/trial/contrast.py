@@ -1,0 +1,230 @@
+"""Contrasts: what is compared within a person, as weights over cells (treatment and occasion)."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from crossfc.fault import Fault, raise_all
+from crossfc.trial.configuration import Configuration
+from crossfc.trial.sheet import did_you_mean
+from crossfc.trial.treatment import treatment_labels
+
+# Keys of a contrast's weights that are no treatment.
+BEFORE = "n/a"  # sessions before all treatment
+ANY = "any"  # sessions at an occasion, under whichever treatment
+# The contrast of a trial of two treatments that names none.
+DRUG = "drug"
+TIME = "time"
+# Words that stand for something else in the names of analyses.
+_TAKEN = ("carryover", "change", "group", "pairs")
+_SMALL = 1e-9  # of a sum of weights such as 1/3, 1/3, 1/3, -1
+
+
+class Cell(NamedTuple):
+    """What a person is measured under: a treatment (or `BEFORE`, or `ANY`) and an occasion.
+
+    The occasion is None in a trial with one session in each period.
+    """
+
+    treatment: str
+    occasion: str | None
+
+    @property
+    def label(self) -> str:
+        """The cell in words, such as ``ketamine day2``."""
+        under = "" if self.treatment in (BEFORE, ANY) and self.occasion else self.treatment
+        return " ".join(filter(None, (under, self.occasion)))
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What is compared within a person: D = Σ w(c) Z(c) over cells c, with Σ w = 0.
+
+    Attributes
+    ----------
+    name : str
+        Part of the names of analyses and files.
+    weights : tuple of (Cell, float)
+        The cells whose weight is not zero, those with positive weights first.
+    """
+
+    name: str
+    weights: tuple[tuple[Cell, float], ...]
+
+    @property
+    def active(self) -> str:
+        """The cells with positive weights in words, from which the others are subtracted."""
+        return side_label([(cell, w) for cell, w in self.weights if w > 0])
+
+    @property
+    def control(self) -> str:
+        """The cells with negative weights in words."""
+        return side_label([(cell, -w) for cell, w in self.weights if w < 0])
+
+    @property
+    def sides(self) -> dict[str, str]:
+        """Labels of both sides: ``active`` and ``control``."""
+        return {"active": self.active, "control": self.control}
+
+    @property
+    def treatments(self) -> tuple[str, str] | None:
+        """The two treatments that change places in this contrast, if there are such.
+
+        These are two treatments that have the opposite weight at every occasion, and no other cell
+        has a weight. In a trial of two periods the sign of D then tells which of the two came
+        first.
+        """
+        of: dict[str, dict[str | None, float]] = {}
+        for cell, weight in self.weights:
+            of.setdefault(cell.treatment, {})[cell.occasion] = weight
+        if len(of) != 2 or {BEFORE, ANY} & set(of):
+            return None
+        first, second = of
+        if set(of[first]) != set(of[second]):
+            return None
+        if any(abs(of[first][o] + of[second][o]) > _SMALL for o in of[first]):
+            return None
+        return first, second
+
+
+def side_label(side: Sequence[tuple[Cell, float]]) -> str:
+    """Put one side of a contrast into words.
+
+    ``ketamine``, ``ketamine day2``, ``mean of ketamine day2 and ketamine day10``, or weights and
+    cells where the weights are neither 1 nor shares of 1.
+    """
+    names = [cell.label for cell, _ in side]
+    weights = [weight for _, weight in side]
+    if len(side) == 1 and abs(weights[0] - 1) < _SMALL:
+        return names[0]
+    if len(side) > 1 and all(abs(w - 1 / len(side)) < _SMALL for w in weights):
+        return f"mean of {', '.join(names[:-1])} and {names[-1]}"
+    each = zip(names, weights, strict=True)
+    return " + ".join(name if abs(w - 1) < _SMALL else f"{w:.3g} {name}" for name, w in each)
+
+
+def read_contrasts(config: Configuration, *, arms: bool) -> list[Contrast]:
+    """Read the contrasts of the configuration, or make the default ones.
+
+    Parameters
+    ----------
+    config : Configuration
+    arms : bool
+        Nobody had more than one treatment, so that treatments are compared between people.
+
+    Returns
+    -------
+    list of Contrast
+
+    Raises
+    ------
+    Fault
+        One sentence per fault of the key ``contrasts``.
+    """
+    occasions = config["occasions"]
+    main = main_occasion(config)
+    if not config["contrasts"]:
+        return _default(config, arms)
+    known = [*treatment_labels(config), BEFORE, ANY]
+    found, faults = [], []
+    for name, given in config["contrasts"].items():
+        place = f"config key contrasts.{name}"
+        weights: dict[Cell, float] = {}
+        for label, own in given.items():
+            if label not in known:
+                faults.append(
+                    f"{place}: {label!r} is none of {', '.join(known)}"
+                    f"{did_you_mean(label, known) or '; correct it'}"
+                )
+                continue
+            for occasion, weight in own.items() if isinstance(own, Mapping) else [(main, own)]:
+                if isinstance(own, Mapping) and occasion not in occasions:
+                    faults.append(
+                        f"{place}.{label}: {occasion!r} is none of the occasions"
+                        + (
+                            f" {', '.join(occasions)}{did_you_mean(occasion or '', occasions)}"
+                            if occasions
+                            else "; list them in the config key occasions"
+                        )
+                    )
+                weights[Cell(label, occasion)] = float(weight)
+        faults += _unsound(place, name, weights)
+        found.append(contrast(name, weights))
+    raise_all(faults)
+    return found
+
+
+def contrast(name: str, weights: Mapping[Cell, float]) -> Contrast:
+    """Make a contrast; cells with weight zero are left out."""
+    cells = sorted(weights.items(), key=lambda of: of[1] < 0)
+    return Contrast(name, tuple((cell, weight) for cell, weight in cells if weight))
+
+
+def main_occasion(config: Configuration) -> str | None:
+    """Return the occasion at which treatments are compared by default, None if there is one only.
+
+    Raises
+    ------
+    Fault
+        If the config key names an occasion that is not listed.
+    """
+    occasions, main = config["occasions"], config["main_occasion"]
+    if main is not None and main not in occasions:
+        raise Fault(
+            f"config key main_occasion: {main!r} is none of the occasions"
+            f"{' ' if occasions else ''}{', '.join(occasions)}"
+            f"{did_you_mean(main, occasions)}; name one of the key occasions"
+        )
+    return main or (occasions[-1] if occasions else None)
+
+
+def _default(config: Configuration, arms: bool) -> list[Contrast]:
+    """Make the contrasts of a trial that names none."""
+    main = main_occasion(config)
+    reference, *others = treatment_labels(config)
+    if others and not arms:
+        named = [DRUG] if len(others) == 1 else [_as_name(other) for other in others]
+        return [
+            contrast(name, {Cell(other, main): 1.0, Cell(reference, main): -1.0})
+            for name, other in zip(named, others, strict=True)
+        ]
+    first = config["occasions"][0] if config["occasions"] else None
+    if first == main:
+        what = "nobody had more than one treatment" if others else "there is one treatment"
+        raise Fault(
+            f"config key occasions: {what}, so a change over time is all that can be compared "
+            "within people; list two occasions or more in the order of time (such as [before, "
+            "after]), and add the column occasion to the sheet of sessions"
+        )
+    return [contrast(TIME, {Cell(ANY, main): 1.0, Cell(ANY, first): -1.0})]
+
+
+def _as_name(label: str) -> str:
+    return re.sub("[^A-Za-z0-9]+", "", label)
+
+
+def _unsound(place: str, name: str, weights: Mapping[Cell, float]) -> list[str]:
+    faults = []
+    if not re.fullmatch("[A-Za-z][A-Za-z0-9]{0,39}", name):
+        faults.append(
+            f"{place}: the name becomes part of file names; use up to 40 letters and digits, a "
+            "letter first"
+        )
+    if name.lower() in _TAKEN:
+        faults.append(f"{place}: {name} names something else among the analyses; rename it")
+    total = sum(weights.values())
+    if not any(weights.values()):
+        faults.append(f"{place}: all weights are zero; give at least one positive and one negative")
+    elif abs(total) > 1e-6:
+        faults.append(
+            f"{place}: the weights add up to {total:.4g}, and a contrast's to zero; write such as "
+            "{drug: 1, placebo: -1}"
+        )
+    return faults
+
+
+def named_twice(contrasts: Iterable[Contrast]) -> list[str]:
+    """List the names that several contrasts have."""
+    names = [contrast.name for contrast in contrasts]
+    return [name for name in dict.fromkeys(names) if names.count(name) > 1]
