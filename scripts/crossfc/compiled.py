@@ -1,14 +1,16 @@
 """Compile numerical kernels with numba, also if the machine code cannot be cached on the disk."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from numba import njit
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 _OPTIONS: dict[str, Any] = {"fastmath": True, "error_model": "numpy", "nogil": True}
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Kernel) -> Kernel:
     """Compile a numerical kernel with numba, and cache the machine code on the disk if possible.
 
     If neither NUMBA_CACHE_DIR, nor the folder of the module, nor the user's cache folder can be
@@ -26,7 +28,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return njit(**_OPTIONS)(function)  # type: ignore[no-any-return]
 
 
-def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+def inlined(function: Kernel) -> Kernel:
     """Compile a part of kernels into each of them.
 
     If a kernel called it instead, the two would be optimised together in the process that compiles

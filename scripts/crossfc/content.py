@@ -17,7 +17,7 @@ _ANNEX = re.compile(rb"(/annex/objects/|(\.\./)*(\./)?\.git/annex/objects/)")
 _LFS = b"version https://git-lfs.github.com/spec/"
 
 
-def absence(path: str | Path) -> str | None:
+def absence(path: str | os.PathLike[str]) -> str | None:
     """Explain why the content of a file cannot be read, and what to do about it.
 
     Parameters
@@ -47,7 +47,7 @@ def absence(path: str | Path) -> str | None:
     return None if size else "is empty (0 bytes); copy or fetch it again"
 
 
-def stand_in(path: str | Path) -> str | None:
+def stand_in(path: str | os.PathLike[str]) -> str | None:
     """Describe a broken link or a pointer file, as in `absence`; return None for other files."""
     path = Path(path)
     try:
@@ -60,7 +60,7 @@ def stand_in(path: str | Path) -> str | None:
     return None
 
 
-def require(path: str | Path, needed_by: str = "", remedy: str = "") -> None:
+def require(path: str | os.PathLike[str], needed_by: str = "", remedy: str = "") -> None:
     """Refuse a file whose content is not present.
 
     Parameters
@@ -81,7 +81,7 @@ def require(path: str | Path, needed_by: str = "", remedy: str = "") -> None:
         raise Fault(refusal(path, why, needed_by, remedy))
 
 
-def refusal(path: str | Path, why: str, needed_by: str = "", remedy: str = "") -> str:
+def refusal(path: str | os.PathLike[str], why: str, needed_by: str = "", remedy: str = "") -> str:
     """Return a sentence about a file whose content is not present (see `absence`, `require`)."""
     what, _, own = why.partition("; ")
     needed = f", {needed_by}" if needed_by else ""

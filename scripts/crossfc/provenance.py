@@ -120,7 +120,8 @@ def _digests(home: Path, folder: str, patterns: Iterable[str]) -> dict[str, str 
 
 def sheet_paths(config: dict[str, Any]) -> dict[str, str]:
     """Return the paths of the files that define the design: the sheets and the strategies."""
-    return config["sheets"] | {"strategies": config["strategies"]}
+    paths: dict[str, str] = config["sheets"] | {"strategies": config["strategies"]}
+    return paths
 
 
 def sheet_contents(config: dict[str, Any]) -> dict[str, bytes | None]:
@@ -219,7 +220,8 @@ def read(results: str | Path) -> dict[str, Any]:
             f"{path} does not exist; name a folder such as results/demo, of a study that was run "
             "to its end"
         )
-    return json.loads(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def _commit(home: Path) -> str | None:

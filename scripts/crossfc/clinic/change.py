@@ -15,7 +15,7 @@ import pandas as pd
 from crossfc.clinic.order import ALIKE, adjusted_difference, by_order, group_difference, no_order
 from crossfc.clinic.rank import adjusted_wilcoxon_p, wilcoxon_p
 from crossfc.clinic.score import paired_scores
-from crossfc.clinic.student import FEWEST, NO_TEST, Test, constant, mean_of, one_sample, welch
+from crossfc.clinic.student import FEWEST, NO_TEST, TTest, constant, mean_of, one_sample, welch
 from crossfc.trial.sequence import sequence_code
 
 
@@ -102,7 +102,7 @@ def clinical_change(
             by_ranks = adjusted_wilcoxon_p(delta, code)
             # The slope on ±1 is half of control first minus active first.
             half = by_order(total, code)[1]
-            carryover = Test(
+            carryover = TTest(
                 -2 * half.estimate, -2 * half.high, -2 * half.low, -half.t, half.df, half.p
             )
             if np.isnan(adjusted.p):
@@ -180,7 +180,7 @@ def change_between_groups(
         if not all(map(len, deltas)):
             continue
         test = welch(*deltas)
-        row = {"scale": scale, "group": "-".join(groups)}
+        row: dict[str, object] = {"scale": scale, "group": "-".join(groups)}
         names = ("difference", "low", "high", "t", "df", "p")
         row |= {f"unadjusted_{name}": value for name, value in zip(names, test, strict=True)}
         for group, delta in zip(groups, deltas, strict=True):
@@ -199,7 +199,7 @@ def change_between_groups(
     return pd.DataFrame(rows, columns=columns)
 
 
-def _numbers(test: Test, name: str) -> dict[str, float]:
+def _numbers(test: TTest, name: str) -> dict[str, float]:
     """Return the numbers of a test as columns of a table."""
     return {
         f"{name}_estimate": test.estimate,

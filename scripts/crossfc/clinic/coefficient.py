@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from crossfc.array import FloatArray, IntArray, LabelArray
 from crossfc.clinic.robust_correlation import bend, skipped
 from crossfc.clinic.shuffle import TIE, permutation_p, unit
 from crossfc.clinic.studentised import Studentised, nuisance_basis
@@ -22,8 +23,8 @@ _ESTIMATES = (
 
 
 def tested(
-    x: np.ndarray, y: np.ndarray, blocks: np.ndarray, shuffles: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    x: FloatArray, y: FloatArray, blocks: LabelArray, shuffles: IntArray
+) -> tuple[FloatArray, FloatArray]:
     """Compute r and p, each of shape (k, m); NaN with too few people."""
     if len(x) < FEWEST:
         return (np.full((x.shape[1], y.shape[1]), np.nan),) * 2
@@ -32,12 +33,12 @@ def tested(
 
 
 def correlate(
-    x: np.ndarray,
-    y: np.ndarray,
-    covariates: np.ndarray,
-    shuffles: np.ndarray,
-    blocks: np.ndarray | None = None,
-) -> dict[str, np.ndarray]:
+    x: FloatArray,
+    y: FloatArray,
+    covariates: FloatArray,
+    shuffles: IntArray,
+    blocks: LabelArray | None = None,
+) -> dict[str, FloatArray]:
     """Correlate every column of x with every column of y over the same people.
 
     Parameters
@@ -98,7 +99,7 @@ def correlate(
     return result
 
 
-def _without_medians(values: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+def _without_medians(values: FloatArray, blocks: LabelArray) -> FloatArray:
     """Subtract the median of each block, if there are several blocks."""
     levels = np.unique(blocks)
     if len(levels) < 2:

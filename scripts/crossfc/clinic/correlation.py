@@ -11,11 +11,12 @@ and differs between people; the plain correlation is given beside it.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 
+from crossfc.array import BoolArray, FloatArray, IntArray, LabelArray
 from crossfc.clinic.coefficient import FEWER_SHUFFLES, FEWEST, correlate, tested
 from crossfc.clinic.connectivity import connectivity_change
 from crossfc.clinic.order import no_order
@@ -44,6 +45,9 @@ POINTS = [
     *("seed", "target", "scale", "group", "participant_id", "sequence", "delta_fisher_z"),
     *("delta_score", "adjusted_delta_fisher_z", "adjusted_delta_score"),
 ]
+# A row of the table, by column.
+Row: TypeAlias = dict[str, Any]
+
 LEFT = ["participant_id", "group", "level", "what", "analysis", "reason"]
 
 
@@ -132,14 +136,19 @@ def clinical_correlation(
     deltas = [f"delta_{scale}" for scale in scales]
     require_columns(people, ["participant_id", "group", "sequence", *deltas], "the table of people")
     connectivity = connectivity_change(targets, treatments)
-    pairs = list(connectivity.columns) if pairs is None else [tuple(pair) for pair in pairs]
+    if pairs is None:
+        pairs = list(connectivity.columns)
+    pairs = [(seed, target) for seed, target in pairs]
     unknown = [pair for pair in pairs if pair not in connectivity.columns]
     if unknown:
         raise Fault(
             f"the table of targets has no seed {unknown[0][0]} with target {unknown[0][1]}; "
             "take seeds and targets of seeds.tsv and targets.tsv"
         )
-    rows, points, left, notes = [], [], [], []
+    rows: list[Row] = []
+    points: list[pd.DataFrame] = []
+    left: list[dict[str, str]] = []
+    notes: list[str] = []
     for group in groups:
         members = people[people["group"] == group]
         if members.empty:
@@ -154,7 +163,7 @@ def clinical_correlation(
             notes.append(f"{group}: nobody has a change of {scales[empty]}; not tested")
         left += _missing(members, group, z, scores, pairs, scales)
         arrangements = _Arrangements(code, n_permutations, random_seed)
-        of_group: dict[tuple[int, int], dict] = {}
+        of_group: dict[tuple[int, int], Row] = {}
         for columns_z, with_z in _patterns(np.isfinite(z)):
             for columns_score, with_score in _patterns(np.isfinite(scores)):
                 both = with_z & with_score
@@ -168,8 +177,7 @@ def clinical_correlation(
                     notes.append(f"{where}: not adjusted for the {ORDER}, as {because}")
                 for person in members["participant_id"][both & ~who]:
                     reason = f"the {ORDER} is not known, so not in what is adjusted for it"
-                    row = (person, group, "participant", "", "clinical_correlation", reason)
-                    left.append(dict(zip(LEFT, row, strict=True)))
+                    left.append(_left(person, group, reason))
                 known, names = _covariates(members[who], covariates, where, notes)
                 x, y = z[:, columns_z], scores[:, columns_score]
                 blocks = np.zeros(len(code)) if because else code
@@ -183,7 +191,7 @@ def clinical_correlation(
                 without = _without_one(x, y, blocks, who, arrangements, not because)
                 for a, i in enumerate(columns_z):
                     for b, j in enumerate(columns_score):
-                        row = {
+                        row: Row = {
                             "seed": pairs[i][0],
                             "target": pairs[i][1],
                             "scale": scales[j],
@@ -208,26 +216,26 @@ def clinical_correlation(
         _false_discovery(in_order)
         rows += in_order
     notes = list(dict.fromkeys(notes))
-    left = pd.DataFrame(left, columns=LEFT).drop_duplicates(ignore_index=True)
+    missing = pd.DataFrame(left, columns=LEFT).drop_duplicates(ignore_index=True)
     table = pd.DataFrame(rows, columns=COLUMNS)
     keys = ["seed", "target", "scale", "group"]
-    points = pd.concat(points, ignore_index=True) if points else pd.DataFrame(columns=POINTS)
+    changes = pd.concat(points, ignore_index=True) if points else pd.DataFrame(columns=POINTS)
     # Sorted like the table, as the loop above ran over patterns of missing values.
-    points = table[keys].merge(points, on=keys, how="inner")
-    return ClinicalCorrelation(table, points[POINTS], left, notes)
+    changes = table[keys].merge(changes, on=keys, how="inner")
+    return ClinicalCorrelation(table, changes[POINTS], missing, notes)
 
 
 class _Arrangements:
     """Shuffles of a group, within orders of treatments and over all people, shared by all tests."""
 
-    def __init__(self, code: np.ndarray, wanted: int, random_seed: int) -> None:
+    def __init__(self, code: FloatArray, wanted: int, random_seed: int) -> None:
         self._wanted = wanted
         self._code = code
         self._known = np.isfinite(code)
         self._all = shuffles_of(len(code), wanted, random_seed)
         self._within = shuffles_within(code[self._known], wanted, random_seed)
 
-    def of(self, who: np.ndarray, adjusted: bool) -> np.ndarray:
+    def of(self, who: BoolArray, adjusted: bool) -> IntArray:
         """Return the shuffles of the people ``who``; if ``adjusted``, all have a known order."""
         if not adjusted:
             return shuffles_among(self._all, who, self._wanted)
@@ -236,13 +244,13 @@ class _Arrangements:
 
 
 def _without_one(
-    x: np.ndarray,
-    y: np.ndarray,
-    blocks: np.ndarray,
-    who: np.ndarray,
+    x: FloatArray,
+    y: FloatArray,
+    blocks: FloatArray,
+    who: BoolArray,
     arrangements: _Arrangements,
     adjusted: bool,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[FloatArray, FloatArray]:
     """Compute r and p again without each person, each of shape (n, k, m)."""
     r, p = np.full((2, int(who.sum()), x.shape[1], y.shape[1]), np.nan)
     for number, person in enumerate(np.flatnonzero(who)):
@@ -253,12 +261,12 @@ def _without_one(
     return r, p
 
 
-def _decisive(p: float, ids: np.ndarray, r_without: np.ndarray, p_without: np.ndarray) -> dict:
+def _decisive(p: float, ids: LabelArray, r_without: FloatArray, p_without: FloatArray) -> Row:
     """Find the person whose removal alone moves p across 0.05, with r and p without them."""
     significant = p < SIGNIFICANT
     known = np.isfinite(p_without) & np.isfinite(p)
     turned = np.flatnonzero(known & ((p_without < SIGNIFICANT) != significant))
-    told = {"n_decisive": len(turned), "decisive_person": ""}
+    told: Row = {"n_decisive": len(turned), "decisive_person": ""}
     told |= {"decisive_r": np.nan, "decisive_p": np.nan}
     if len(turned):
         most = turned[(np.argmax if significant else np.argmin)(p_without[turned])]
@@ -267,7 +275,7 @@ def _decisive(p: float, ids: np.ndarray, r_without: np.ndarray, p_without: np.nd
     return told
 
 
-def _no_interval(row: dict) -> str:
+def _no_interval(row: Row) -> str:
     if np.isfinite(row["ci_low"]) or not np.isfinite(row["r"]):
         return ""
     if row["n"] < FEWEST_FOR_INTERVAL:
@@ -275,7 +283,7 @@ def _no_interval(row: dict) -> str:
     return "all people lie on one line"
 
 
-def _patterns(known: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+def _patterns(known: BoolArray) -> list[tuple[IntArray, BoolArray]]:
     """Group the columns that are known for the same people; return each group with these people.
 
     Columns that are known for nobody are left out.
@@ -288,7 +296,7 @@ def _patterns(known: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def _covariates(
     members: pd.DataFrame, names: Sequence[str], where: str, notes: list[str]
-) -> tuple[np.ndarray, list[str]]:
+) -> tuple[FloatArray, list[str]]:
     """Select the covariates that can be used for these people; a note explains each that cannot."""
     chosen, used = np.zeros((len(members), 0)), []
     for name in names:
@@ -313,26 +321,38 @@ def _covariates(
     return chosen, used
 
 
-def _missing(members, group, z, scores, pairs, scales) -> list[dict]:
+def _left(person: str, group: str, reason: str) -> dict[str, str]:
+    row = (person, group, "participant", "", "clinical_correlation", reason)
+    return dict(zip(LEFT, row, strict=True))
+
+
+def _missing(
+    members: pd.DataFrame,
+    group: str,
+    z: FloatArray,
+    scores: FloatArray,
+    pairs: Sequence[tuple[str, str]],
+    scales: Sequence[str],
+) -> list[dict[str, str]]:
     """List the people who lack a change of score, or of a seed and target, that others have."""
     left = []
     whats = [*scales, *(f"{seed} to {target}" for seed, target in pairs)]
     for column, what in zip(np.column_stack([scores, z]).T, whats, strict=True):
         if np.isfinite(column).any():
             reason = f"no change of {what}: not known under both treatments"
-            for person in members["participant_id"][~np.isfinite(column)]:
-                row = (person, group, "participant", "", "clinical_correlation", reason)
-                left.append(dict(zip(LEFT, row, strict=True)))
+            left += [
+                _left(p, group, reason) for p in members["participant_id"][~np.isfinite(column)]
+            ]
     return left
 
 
 def _points(
     members: pd.DataFrame,
-    row: dict,
-    z: np.ndarray,
-    score: np.ndarray,
-    blocks: np.ndarray,
-    who: np.ndarray,
+    row: Row,
+    z: FloatArray,
+    score: FloatArray,
+    blocks: FloatArray,
+    who: BoolArray,
 ) -> pd.DataFrame:
     """List the people behind one row of the table, with their changes."""
     table = members[["participant_id", "sequence"]].assign(delta_fisher_z=z, delta_score=score)
@@ -344,7 +364,7 @@ def _points(
     return table.assign(**{name: row[name] for name in ("seed", "target", "scale", "group")})
 
 
-def _adjusted(values: np.ndarray, blocks: np.ndarray, who: np.ndarray) -> np.ndarray:
+def _adjusted(values: FloatArray, blocks: FloatArray, who: BoolArray) -> FloatArray:
     """Move each order's mean to the mean of the orders' means; NaN for people who are not in r."""
     moved = np.where(who, values, np.nan)
     means = {level: values[who & (blocks == level)].mean() for level in np.unique(blocks[who])}
@@ -354,7 +374,7 @@ def _adjusted(values: np.ndarray, blocks: np.ndarray, who: np.ndarray) -> np.nda
     return moved
 
 
-def _false_discovery(rows: list[dict]) -> None:
+def _false_discovery(rows: list[Row]) -> None:
     """Add q and the number of tests to the rows; tests are the rows that have a p."""
     p = np.array([row["p_permutation"] for row in rows], dtype=float)
     tested = np.isfinite(p)

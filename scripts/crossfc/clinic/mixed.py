@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from crossfc.array import FloatArray, IntArray
 from crossfc.fault import Fault
 from crossfc.table import require_columns
 
@@ -76,7 +77,7 @@ def mixed_model(
             f"the table of targets has the treatment {sorted(map(str, strange))[0]}, which is "
             f"neither {treatments['active']} nor {treatments['control']}; mend sessions.tsv"
         )
-    rows: list[dict] = []
+    rows: list[dict[str, object]] = []
     for (seed, target), part in targets.groupby(["seed", "target"], sort=False):
         known = np.isfinite(part["fisher_z"].to_numpy(float)) & part["group"].isin(groups)
         part = part[known]
@@ -146,16 +147,16 @@ class Reml:
         and terms.
     """
 
-    variances: np.ndarray
-    estimates: np.ndarray
-    errors: np.ndarray
-    freedom: np.ndarray
+    variances: FloatArray
+    estimates: FloatArray
+    errors: FloatArray
+    freedom: FloatArray
     likelihood: float
 
 
 def rotated(
-    values: np.ndarray, design: np.ndarray, person: np.ndarray, group: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    values: FloatArray, design: FloatArray, person: IntArray, group: IntArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Transform the two sessions of each person into their sum and difference, divided by √2.
 
     Sum and difference are uncorrelated. If their variances are a (sum) and b (difference), a
@@ -206,7 +207,7 @@ def rotated(
     return turned[:, -1], turned[:, :-1], shares[:, shares.any(axis=0)]
 
 
-def reml(values: np.ndarray, design: np.ndarray, shares: np.ndarray) -> Reml | None:
+def reml(values: FloatArray, design: FloatArray, shares: FloatArray) -> Reml | None:
     """Fit values with independent errors of variance ``shares @ variances``, by REML.
 
     The logarithms of the variances are found by Newton steps with the exact first and second
@@ -251,7 +252,7 @@ class _State:
     """The restricted likelihood at given variances, with derivatives by their logarithms."""
 
     def __init__(
-        self, values: np.ndarray, design: np.ndarray, shares: np.ndarray, log: np.ndarray
+        self, values: FloatArray, design: FloatArray, shares: FloatArray, log: FloatArray
     ) -> None:
         self.log, self.variances = log, np.exp(log)
         weight = 1 / (shares @ self.variances)
@@ -279,13 +280,14 @@ class _State:
         average = 0.5 * (pairs @ (weight * projected**2) - pulled @ self.covariance @ pulled.T)
         self._observed = 2 * average - self.expected
 
-    def step(self) -> np.ndarray:
+    def step(self) -> FloatArray:
         """Return the step towards the maximum, in the logarithms of the variances."""
         both = np.outer(self.variances, self.variances)
         for information in (self._observed * both - np.diag(self.gradient), self.expected * both):
             if np.linalg.eigvalsh(information)[0] > 1e-8:
                 return np.linalg.solve(information, self.gradient)
-        return np.linalg.pinv(information, hermitian=True) @ self.gradient
+        further: FloatArray = np.linalg.pinv(information, hermitian=True) @ self.gradient
+        return further
 
     def result(self) -> Reml:
         """Return the estimates with Kenward and Roger's errors and degrees of freedom."""
@@ -333,7 +335,7 @@ def _fit(
 
 
 def reml_by_group(
-    values: np.ndarray, design: np.ndarray, person: np.ndarray, group: np.ndarray
+    values: FloatArray, design: FloatArray, person: IntArray, group: IntArray
 ) -> tuple[Reml | None, bool]:
     """Fit with variances for each group, or with shared ones if a group cannot determine its own.
 
@@ -360,10 +362,11 @@ def reml_by_group(
     return fitted, bool(group.any() and not of.any())
 
 
-def _freedom(design: np.ndarray, shares: np.ndarray) -> np.ndarray:
+def _freedom(design: FloatArray, shares: FloatArray) -> FloatArray:
     """Compute the residual degrees of freedom of each variance, if all variances were equal."""
     basis = np.linalg.qr(design)[0]
-    return (1 - np.square(basis).sum(axis=1)) @ shares
+    freedom: FloatArray = (1 - np.square(basis).sum(axis=1)) @ shares
+    return freedom
 
 
 def _tested(fitted: Reml | None, number: int) -> dict[str, float]:

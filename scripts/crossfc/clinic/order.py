@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crossfc.clinic.student import FEWEST, NO_TEST, Test, least_squares, t_test
+from crossfc.array import BoolArray, FloatArray
+from crossfc.clinic.student import FEWEST, NO_TEST, TTest, least_squares, t_test
 from crossfc.fault import Fault
 
 ALIKE = "the change does not vary among people of the same order"
@@ -34,7 +35,7 @@ class Adjusted:
 
     Attributes
     ----------
-    test : Test
+    test : TTest
     n : int
         Number of people in the test; 0 if there is no test.
     because : str
@@ -43,13 +44,13 @@ class Adjusted:
         Of the difference between two groups; NaN for the change within one.
     """
 
-    test: Test = NO_TEST
+    test: TTest = NO_TEST
     n: int = 0
     because: str = ""
     size: HedgesG = _NO_SIZE
 
 
-def no_order(code: np.ndarray, treatments: Mapping[str, str], fewest: int = FEWEST) -> str:
+def no_order(code: FloatArray, treatments: Mapping[str, str], fewest: int = FEWEST) -> str:
     """Explain why an effect cannot be adjusted for the order of treatments.
 
     Parameters
@@ -80,7 +81,7 @@ def no_order(code: np.ndarray, treatments: Mapping[str, str], fewest: int = FEWE
     return ""
 
 
-def adjusted_change(delta: np.ndarray, code: np.ndarray, treatments: Mapping[str, str]) -> Adjusted:
+def adjusted_change(delta: FloatArray, code: FloatArray, treatments: Mapping[str, str]) -> Adjusted:
     """Test the mean of D within a group, adjusted for order: the intercept of D ~ 1 + code.
 
     Parameters
@@ -105,7 +106,7 @@ def adjusted_change(delta: np.ndarray, code: np.ndarray, treatments: Mapping[str
     return Adjusted(test, int(np.isfinite(code).sum()))
 
 
-def by_order(values: np.ndarray, code: np.ndarray) -> list[Test]:
+def by_order(values: FloatArray, code: FloatArray) -> list[TTest]:
     """Fit values ~ 1 + code to the people of known order, who must be of both orders."""
     known = np.isfinite(code)
     design = np.column_stack([np.ones(int(known.sum())), code[known]])
@@ -113,9 +114,9 @@ def by_order(values: np.ndarray, code: np.ndarray) -> list[Test]:
 
 
 def adjusted_difference(
-    delta: np.ndarray,
-    first: np.ndarray,
-    code: np.ndarray,
+    delta: FloatArray,
+    first: BoolArray,
+    code: FloatArray,
     groups: Sequence[str],
     treatments: Mapping[str, str],
 ) -> Adjusted:
@@ -157,8 +158,8 @@ def adjusted_difference(
 
 
 def group_difference(
-    delta: np.ndarray, first: np.ndarray, nuisance: np.ndarray
-) -> tuple[Test, HedgesG]:
+    delta: FloatArray, first: BoolArray, nuisance: FloatArray
+) -> tuple[TTest, HedgesG]:
     """Compare groups of unequal variance: the test of the difference, and its size."""
     from crossfc.group.inference.effect import hedges_g_welch
     from crossfc.group.inference.welch import Welch

@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from crossfc.array import FloatArray
 from crossfc.clinic.student import FEWEST
 from crossfc.tie import rank_sum_p, rounded, signed_rank_p
 
 
-def wilcoxon_p(differences: np.ndarray) -> float:
+def wilcoxon_p(differences: FloatArray) -> float:
     """Compute the p of Wilcoxon's signed ranks, two-sided and exact.
 
     Differences of zero are left out before ranking. Equal differences share their mean rank; they
@@ -28,7 +29,7 @@ def wilcoxon_p(differences: np.ndarray) -> float:
     return signed_rank_p(differences)
 
 
-def adjusted_wilcoxon_p(differences: np.ndarray, code: np.ndarray) -> float:
+def adjusted_wilcoxon_p(differences: FloatArray, code: FloatArray) -> float:
     """Test the drug by ranks, adjusted for period (Koch 1972, Biometrics 28:577), exactly.
 
     The difference period 1 - period 2 is D for people who had the active treatment first, and -D

@@ -8,6 +8,7 @@ by Pernet, Wilcox & Rousselet (2013), Front Psychol 3:606.
 
 import numpy as np
 
+from crossfc.array import BoolArray, FloatArray
 from crossfc.tie import rounded, rounded_columns
 
 # With fewer people, outliers cannot be identified (the limit of Pernet et al.'s toolbox).
@@ -23,7 +24,7 @@ _ROUNDING = 1e-9
 _BLOCK_NUMBERS = 100_000
 
 
-def bend(values: np.ndarray, bending: float = 0.2) -> np.ndarray:
+def bend(values: FloatArray, bending: float = 0.2) -> FloatArray:
     """Centre, scale and clip variables as in the percentage-bend correlation.
 
     Parameters
@@ -56,10 +57,11 @@ def bend(values: np.ndarray, bending: float = 0.2) -> np.ndarray:
     inside = np.where(low | high, 0.0, values).sum(axis=0)
     n_low, n_high = low.sum(axis=0), high.sum(axis=0)
     location = (inside + omega * (n_high - n_low)) / (n - n_low - n_high)
-    return np.clip((values - location) / omega, -1, 1)
+    bent: FloatArray = np.clip((values - location) / omega, -1, 1)
+    return bent
 
 
-def percentage_bend(x: np.ndarray, y: np.ndarray, bending: float = 0.2) -> tuple[float, float]:
+def percentage_bend(x: FloatArray, y: FloatArray, bending: float = 0.2) -> tuple[float, float]:
     """Compute the percentage-bend correlation, and its p by Student's t with n - 2 degrees.
 
     Parameters
@@ -83,7 +85,7 @@ def percentage_bend(x: np.ndarray, y: np.ndarray, bending: float = 0.2) -> tuple
     return r, float(2 * stats.t.sf(abs(t), n - 2))
 
 
-def kept(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def kept(x: FloatArray, y: FloatArray) -> BoolArray:
     """Find the people who are not outliers in two variables together, by projections.
 
     Both variables are scaled by their median absolute deviation, as one is a score and the other
@@ -120,10 +122,11 @@ def kept(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     # A distance that exceeds the limit only by rounding (as when most distances are equal) is not
     # an outlier.
     beyond = along > limit[..., None] * (1 + _ROUNDING)
-    return ~np.any(beyond, axis=-2) & np.isfinite(y)
+    inside: BoolArray = ~np.any(beyond, axis=-2) & np.isfinite(y)
+    return inside
 
 
-def skipped(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def skipped(x: FloatArray, y: FloatArray) -> FloatArray:
     """Compute Pearson's r of the people who are not outliers.
 
     Parameters
@@ -151,7 +154,7 @@ def skipped(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return r.reshape(y.shape[:-1])
 
 
-def _pearson_of(keep: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _pearson_of(keep: BoolArray, x: FloatArray, y: FloatArray) -> FloatArray:
     """Compute Pearson's r over the kept people; keep and y are (rows, n), x is (n,)."""
     count = np.maximum(keep.sum(axis=-1, keepdims=True), 1)
     a = np.where(keep, x - (keep * x).sum(axis=-1, keepdims=True) / count, 0.0)
@@ -162,16 +165,17 @@ def _pearson_of(keep: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(varies, (a * b).sum(axis=-1) / np.where(varies, scale, 1.0), np.nan)
 
 
-def _standardised(values: np.ndarray) -> np.ndarray:
+def _standardised(values: FloatArray) -> FloatArray:
     values = np.asarray(values, float)
     # Rounded to the precision of the distances, as the median of an even number of people may
     # have one more decimal than the values.
     distance = rounded(values - np.median(values, axis=-1, keepdims=True))
     spread = np.median(np.abs(distance), axis=-1, keepdims=True)
-    return distance / np.where(spread > 0, spread, np.nan)
+    standardised: FloatArray = distance / np.where(spread > 0, spread, np.nan)
+    return standardised
 
 
-def _ideal_fourths(ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _ideal_fourths(ordered: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Compute quartiles of sorted numbers (last axis) as Frigge, Hoaglin & Iglewicz (1989)."""
     n = ordered.shape[-1]
     j, g = divmod(n / 4 + 5 / 12, 1)

@@ -5,6 +5,8 @@ from math import factorial, prod
 
 import numpy as np
 
+from crossfc.array import BoolArray, FloatArray, IntArray, LabelArray
+
 # Two correlations closer than this count as equal up to rounding.
 TIE = 1e-10
 
@@ -12,7 +14,7 @@ TIE = 1e-10
 _BLOCK = 1000
 
 
-def shuffles_of(n: int, wanted: int, random_seed: int) -> np.ndarray:
+def shuffles_of(n: int, wanted: int, random_seed: int) -> IntArray:
     """Draw shuffles of n people.
 
     Parameters
@@ -33,7 +35,7 @@ def shuffles_of(n: int, wanted: int, random_seed: int) -> np.ndarray:
     return shuffles_within(np.zeros(n, dtype=int), wanted, random_seed)
 
 
-def shuffles_within(blocks: np.ndarray, wanted: int, random_seed: int) -> np.ndarray:
+def shuffles_within(blocks: LabelArray, wanted: int, random_seed: int) -> IntArray:
     """Draw shuffles in which people change places only within their block.
 
     Parameters
@@ -66,8 +68,8 @@ def shuffles_within(blocks: np.ndarray, wanted: int, random_seed: int) -> np.nda
 
 
 def shuffles_among(
-    shuffles: np.ndarray, who: np.ndarray, wanted: int, blocks: np.ndarray | None = None
-) -> np.ndarray:
+    shuffles: IntArray, who: BoolArray, wanted: int, blocks: LabelArray | None = None
+) -> IntArray:
     """Restrict shuffles of all people to some people, who keep their order in each shuffle.
 
     The order of some people within a random arrangement of all is itself a random arrangement. So
@@ -105,7 +107,7 @@ def shuffles_among(
     return found
 
 
-def unit(values: np.ndarray, original: np.ndarray) -> np.ndarray:
+def unit(values: FloatArray, original: FloatArray) -> FloatArray:
     """Scale columns to length 1; NaN if a column is only rounding error of the original numbers.
 
     Parameters
@@ -121,10 +123,11 @@ def unit(values: np.ndarray, original: np.ndarray) -> np.ndarray:
     """
     length = np.sqrt((values**2).sum(axis=0))
     size = np.abs(original).max(axis=0) * np.sqrt(len(values))
-    return values / np.where(length > 1e-12 * size, length, np.nan)
+    scaled: FloatArray = values / np.where(length > 1e-12 * size, length, np.nan)
+    return scaled
 
 
-def permutation_p(a: np.ndarray, b: np.ndarray, shuffles: np.ndarray) -> np.ndarray:
+def permutation_p(a: FloatArray, b: FloatArray, shuffles: IntArray) -> FloatArray:
     """Test inner products of columns of length 1, two-sided, by shuffling one side.
 
     Parameters

@@ -4,16 +4,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crossfc.array import FloatArray
+
 # Variation below this share of the values' size counts as rounding.
 _ROUNDING = 1e-12
 
 FEWEST = 3
 
 
-class Test(NamedTuple):
+class TTest(NamedTuple):
     """One t-test with the 95 % interval of its estimate; NaN for what cannot be computed."""
-
-    __test__ = False  # not a test case for pytest
 
     estimate: float
     low: float
@@ -23,10 +23,10 @@ class Test(NamedTuple):
     p: float
 
 
-NO_TEST = Test(*(np.nan,) * 6)
+NO_TEST = TTest(*(np.nan,) * 6)
 
 
-def one_sample(values: np.ndarray) -> Test:
+def one_sample(values: FloatArray) -> TTest:
     """Test a mean against zero (Student); for differences, this is the paired t-test.
 
     Parameters
@@ -36,7 +36,7 @@ def one_sample(values: np.ndarray) -> Test:
 
     Returns
     -------
-    Test
+    TTest
         t, df and p are NaN for fewer than three people or for values that do not vary.
     """
     if len(values) == 0:
@@ -44,7 +44,7 @@ def one_sample(values: np.ndarray) -> Test:
     return least_squares(np.ones((len(values), 1)), values)[0]
 
 
-def welch(first: np.ndarray, second: np.ndarray) -> Test:
+def welch(first: FloatArray, second: FloatArray) -> TTest:
     """Test the difference of two means, first - second, with unequal variances (Welch 1947).
 
     Parameters
@@ -54,7 +54,7 @@ def welch(first: np.ndarray, second: np.ndarray) -> Test:
 
     Returns
     -------
-    Test
+    TTest
         All but the estimate is NaN if a sample has fewer than two people or if neither varies.
     """
     from scipy import stats
@@ -65,11 +65,11 @@ def welch(first: np.ndarray, second: np.ndarray) -> Test:
     result = stats.ttest_ind(first, second, equal_var=False)
     low, high = result.confidence_interval(0.95)
     numbers = (low, high, result.statistic, result.df, result.pvalue)
-    return Test(estimate, *(float(v) for v in numbers))
+    return TTest(estimate, *(float(v) for v in numbers))
 
 
-def least_squares(design: np.ndarray, values: np.ndarray) -> list[Test]:
-    """Fit values ~ design; return one Test per column. The design must have full rank."""
+def least_squares(design: FloatArray, values: FloatArray) -> list[TTest]:
+    """Fit values ~ design; return one TTest per column. The design must have full rank."""
     n, k = design.shape
     # A model with only a mean uses the mean itself, as least squares would add a rounding error.
     estimates = (
@@ -84,18 +84,18 @@ def least_squares(design: np.ndarray, values: np.ndarray) -> list[Test]:
     return [t_test(b, error, n - k) for b, error in zip(estimates, errors, strict=True)]
 
 
-def t_test(estimate: float, error: float, df: float) -> Test:
+def t_test(estimate: float, error: float, df: float) -> TTest:
     """Return Student's t of an estimate with its standard error, and its 95 % interval."""
     from scipy import stats
 
     half, t = stats.t.isf(0.025, df) * error, estimate / error
     p = 2 * stats.t.sf(abs(t), df)
-    return Test(*(float(v) for v in (estimate, estimate - half, estimate + half, t, df, p)))
+    return TTest(*(float(v) for v in (estimate, estimate - half, estimate + half, t, df, p)))
 
 
-def mean_of(values: np.ndarray) -> float:
+def mean_of(values: FloatArray) -> float:
     return float(np.mean(values)) if len(values) else np.nan
 
 
-def constant(values: np.ndarray) -> bool:
+def constant(values: FloatArray) -> bool:
     return float(np.ptp(values)) <= _ROUNDING * float(np.max(np.abs(values), initial=0.0))

@@ -16,6 +16,7 @@ residuals on them. The sums without one person follow from the leverages, withou
 
 import numpy as np
 
+from crossfc.array import FloatArray, IntArray, LabelArray
 from crossfc.clinic.shuffle import unit
 from crossfc.significance import SIGNIFICANT
 
@@ -33,7 +34,7 @@ _TIE = 1e-8
 FEWEST_FOR_INTERVAL = 8
 
 
-def nuisance_basis(blocks: np.ndarray, covariates: np.ndarray | None = None) -> np.ndarray:
+def nuisance_basis(blocks: LabelArray, covariates: FloatArray | None = None) -> FloatArray:
     """Compute an orthonormal basis of the nuisance that is removed from both variables.
 
     Parameters
@@ -53,10 +54,11 @@ def nuisance_basis(blocks: np.ndarray, covariates: np.ndarray | None = None) -> 
         scaled = (covariates - covariates.mean(axis=0)) / covariates.std(axis=0)
         columns = np.column_stack([columns, scaled])
     left, size, _ = np.linalg.svd(columns, full_matrices=False)
-    return left[:, size > 1e-8 * size[0]]
+    basis: FloatArray = left[:, size > 1e-8 * size[0]]
+    return basis
 
 
-def residuals(values: np.ndarray, basis: np.ndarray) -> np.ndarray:
+def residuals(values: FloatArray, basis: FloatArray) -> FloatArray:
     """Compute residuals on a basis, scaled to length 1.
 
     Parameters
@@ -74,8 +76,8 @@ def residuals(values: np.ndarray, basis: np.ndarray) -> np.ndarray:
 
 
 def jackknife(
-    a: np.ndarray, b: np.ndarray, leverage: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    a: FloatArray, b: FloatArray, leverage: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Compute Fisher z of residuals, its jackknife standard error, and r without each person.
 
     Without person i, a sum of products of residuals is Σab - aᵢbᵢ / (1 - hᵢ), with h the leverage.
@@ -151,9 +153,7 @@ class Studentised:
         r when each person is left out.
     """
 
-    def __init__(
-        self, x: np.ndarray, y: np.ndarray, basis: np.ndarray, shuffles: np.ndarray
-    ) -> None:
+    def __init__(self, x: FloatArray, y: FloatArray, basis: FloatArray, shuffles: IntArray) -> None:
         from scipy import stats
 
         n, rank = basis.shape
@@ -176,20 +176,21 @@ class Studentised:
                 z, error, without_one = jackknife(a[:, i], b[:, j], leverage)
                 self.r[i, j] = np.clip(a[:, i] @ b[:, j], -1, 1)
                 self.without_one[:, i, j] = without_one
-                t = abs(z) / max(error, _LEAST_ERROR)
+                t = abs(float(z)) / max(float(error), _LEAST_ERROR)
                 z_shuffled, error_shuffled, _ = jackknife(a[:, i], shuffled, leverage)
                 t_shuffled = np.abs(z_shuffled) / np.maximum(error_shuffled, _LEAST_ERROR)
                 reached = int((t_shuffled >= t * (1 - _TIE)).sum())
                 by_shuffles = (1 + reached) / (1 + len(shuffles))
                 self.p[i, j] = max(by_shuffles, 2 * stats.t.sf(t, df))
                 if n >= FEWEST_FOR_INTERVAL and error > _LEAST_ERROR:
-                    far = np.inf if beyond < 0 else np.partition(t_shuffled, -beyond - 1)
-                    far = far if beyond < 0 else far[-beyond - 1]
+                    far = np.inf
+                    if beyond >= 0:
+                        far = float(np.partition(t_shuffled, -beyond - 1)[-beyond - 1])
                     reach = max(far, stats.t.isf(SIGNIFICANT / 2, df)) * error
                     self.low[i, j], self.high[i, j] = np.tanh([z - reach, z + reach])
 
 
-def _stays(basis: np.ndarray, shuffles: np.ndarray) -> bool:
+def _stays(basis: FloatArray, shuffles: IntArray) -> bool:
     """Test whether the arrangements leave the basis unchanged, so that residuals stay residuals."""
     projection = basis @ basis.T
     blocks, member = np.unique(np.round(projection, 9), axis=0, return_inverse=True)

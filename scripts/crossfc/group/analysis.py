@@ -1,14 +1,16 @@
 """Run one analysis of the group, from the pairs of sessions to maps, tables and a record."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 
 from crossfc import atomic
+from crossfc.array import BoolArray, FloatArray, MapData
 from crossfc.bids import bids_name
 from crossfc.fault import Fault
 from crossfc.group.design import question as questions
@@ -17,7 +19,7 @@ from crossfc.group.design.contrast import contrasts, parts
 from crossfc.group.design.model import Inestimable, Model, model
 from crossfc.group.design.options import SIGN_FLIPS, WHOLE, AnalysisOptions
 from crossfc.group.design.pairs import Pairs
-from crossfc.group.design.people import with_columns
+from crossfc.group.design.people import PersonRow, with_columns
 from crossfc.group.design.question import Question, question
 from crossfc.group.design.unit import Unarrangeable
 from crossfc.group.findings.finding import Analysed, Findings, findings, no_findings
@@ -37,14 +39,21 @@ from crossfc.group.inference.welch import Welch
 _WRITTEN = ("clusters.tsv", "peaks.tsv", "cells.tsv", "null.tsv", RESULT_FILE)
 
 
+class AtlasFiles(TypedDict):
+    """The image of an atlas, and the table of its names; see `Atlas`."""
+
+    image: str
+    table: str
+
+
 def analyse(
     name: str,
-    pairs_dir: str | os.PathLike,
-    out_dir: str | os.PathLike,
+    pairs_dir: str | os.PathLike[str],
+    out_dir: str | os.PathLike[str],
     options: AnalysisOptions,
     *,
-    people: Sequence[Mapping] = (),
-    atlas: dict | None = None,
+    people: Sequence[PersonRow] = (),
+    atlas: AtlasFiles | None = None,
     threads: int = 1,
     memory_gb: float = 2.0,
     progress: Callable[[int, int], None] | None = None,
@@ -220,8 +229,8 @@ def _inestimable(asked: Question, design: Model, reason: Fault) -> Inestimable:
 
 
 def _effect_sizes(
-    asked: Question, statistic: Student, found: Inference, number: int, data: np.ndarray
-) -> dict[str, np.ndarray]:
+    asked: Question, statistic: Student, found: Inference, number: int, data: MapData
+) -> dict[str, FloatArray]:
     """Compute standardised effects with their intervals, keyed by the name of their map."""
     sizes = {}
     if asked.kind not in (*questions.BETWEEN_SEEDS, questions.CHANGE):
@@ -229,7 +238,7 @@ def _effect_sizes(
             of_groups = statistic.group_variances(data)
             g = hedges_g_welch(found.effect[number], found.standard_error[number], *of_groups)
             # g is NaN where the residuals do not vary; the effect there is written as 0.
-            g = tuple(np.nan_to_num(size) for size in g)
+            g = np.nan_to_num(g[0]), np.nan_to_num(g[1]), np.nan_to_num(g[2])
         else:
             g = hedges_g(found.t[number], statistic.df, statistic.effect_variance)
         sizes = dict(zip(("hedgesg", "hedgesglow", "hedgesghigh"), g, strict=True))
@@ -241,7 +250,7 @@ def _effect_sizes(
     return sizes | dict(zip(names, share, strict=True))
 
 
-def _maps_of(statistic: Student, found: Inference, number: int) -> dict[str, np.ndarray]:
+def _maps_of(statistic: Student, found: Inference, number: int) -> dict[str, FloatArray]:
     maps = {statistic.name: found.statistic[number], "effect": found.effect[number]}
     if not isinstance(statistic, Hotelling):
         maps["stderr"] = found.standard_error[number]
@@ -252,13 +261,13 @@ def _maps_of(statistic: Student, found: Inference, number: int) -> dict[str, np.
         "pfwecluster": found.p_cluster[number],
         "pfwemass": found.p_mass[number],
     }
-    if found.tfce is not None:
+    if found.tfce is not None and found.p_tfce is not None:
         maps |= {"tfce": found.tfce[number], "pfwetfce": found.p_tfce[number]}
     return maps
 
 
 def _image(
-    like: nib.Nifti1Image, mask: np.ndarray, values: np.ndarray, stat: str, statistic: Student
+    like: nib.Nifti1Image, mask: BoolArray, values: FloatArray, stat: str, statistic: Student
 ) -> nib.Nifti1Image:
     volume = np.full(mask.shape, np.nan, dtype=np.float32)
     volume[mask] = values
@@ -267,7 +276,7 @@ def _image(
     image = nib.Nifti1Image(volume, like.affine, header)
     if stat == "t" and not isinstance(statistic, Welch | Slope):
         image.header.set_intent("t test", (statistic.df,))
-    elif stat == "F":
+    elif stat == "F" and isinstance(statistic, Hotelling):
         image.header.set_intent("f test", (statistic.df_effect, statistic.df_error))
     elif stat.startswith(("pfwe", "puncorrected")):
         image.header.set_intent("p value")

@@ -27,7 +27,7 @@ def _quote_result(owner: Any, name: str) -> None:
         def quoting(self: Any) -> str:
             return shlex.quote(found(self))
 
-        quoting.quoted = True
+        vars(quoting)["quoted"] = True
         setattr(owner, name, quoting)
 
 
@@ -40,5 +40,5 @@ def _quote_argument(owner: Any, name: str, argument: str) -> None:
                 given[argument] = shlex.quote(given[argument])
             return found(self, command, **given)
 
-        quoting.quoted = True
+        vars(quoting)["quoted"] = True
         setattr(owner, name, quoting)

@@ -12,12 +12,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from crossfc.trial import sheet
 
 # Environment variable of every job of a run: the path of the file that `save` wrote.
 PLAN = "CROSSFC_PLAN"
+
+
+class Kept(TypedDict):
+    """What `save` writes: the configuration, the texts by absolute path, and why no repeats."""
+
+    config: dict[str, Any]
+    texts: dict[str, str]
+    repeats: dict[str, str | None]
+
 
 # Contents by absolute path; None until first needed.
 _texts: dict[str, bytes] | None = None
@@ -69,7 +78,7 @@ def save(
     # With surrogateescape, bytes that are not valid UTF-8 are restored exactly.
     kept = {name: text.decode("utf-8", "surrogateescape") for name, text in texts.items()}
     temporary = Path(f"{path}.part")
-    content = {"config": config, "texts": kept, "repeats": dict(repeats or {})}
+    content: Kept = {"config": config, "texts": kept, "repeats": dict(repeats or {})}
     temporary.write_text(json.dumps(content), encoding="ascii")
     os.replace(temporary, path)
     _read.cache_clear()
@@ -102,12 +111,13 @@ def disregard() -> None:
 def _planned() -> dict[str, bytes]:
     global _texts
     if _texts is None:
-        texts = (_kept() or {"texts": {}})["texts"]
+        kept = _kept()
+        texts = kept["texts"] if kept else {}
         _texts = {name: text.encode("utf-8", "surrogateescape") for name, text in texts.items()}
     return _texts
 
 
-def _kept() -> dict[str, Any] | None:
+def _kept() -> Kept | None:
     path = os.environ.get(PLAN)
     if not path:
         return None
@@ -119,8 +129,9 @@ def _kept() -> dict[str, Any] | None:
 
 
 @lru_cache(maxsize=1)
-def _read(path: str) -> dict[str, Any]:
-    return json.loads(Path(path).read_text(encoding="ascii"))
+def _read(path: str) -> Kept:
+    found: Kept = json.loads(Path(path).read_text(encoding="ascii"))
+    return found
 
 
 # Whoever reads sheets stands below this machinery and does not know it.

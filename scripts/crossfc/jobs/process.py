@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 # Environment variable of every job: `identity` of the Snakemake process that started it, as JSON.
 STARTER = "CROSSFC_STARTED_BY"
@@ -21,7 +21,22 @@ _PROC = Path("/proc")
 _PATIENCE = 60  # seconds to wait until killed processes are gone
 
 
-def identity(process: int | None = None) -> dict[str, Any]:
+class Identity(TypedDict):
+    """A process that no later process with its number can be taken for.
+
+    ``host``; ``place`` (see `_place`); ``process``, its number, which is only valid within
+    ``place``; and ``born``, which differs from that of any later process with the same number (None
+    if not known). ``folder`` is its working directory, of a process that starts jobs.
+    """
+
+    host: str
+    place: str
+    process: int
+    born: str | None
+    folder: NotRequired[str]
+
+
+def identity(process: int | None = None) -> Identity:
     """Return the identity of a process, for `dead`.
 
     Parameters
@@ -31,10 +46,8 @@ def identity(process: int | None = None) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        ``host``; ``place`` (see `_place`); ``process``, its number, which is only valid within
-        ``place``; and ``born``, which differs from that of any later process with the same number
-        (None if not known).
+    Identity
+        Without ``folder``.
     """
     process = os.getpid() if process is None else process
     return {
@@ -76,7 +89,7 @@ def _stat(process: int) -> list[str]:
         return []
 
 
-def dead(who: dict[str, Any]) -> bool | None:
+def dead(who: Identity) -> bool | None:
     """Test whether a process has ended; None if that cannot be known on this machine."""
     if who.get("place") != _place():
         return None
@@ -99,14 +112,14 @@ def _answers(process: int) -> bool:
     return True
 
 
-def starter() -> dict[str, Any] | None:
+def starter() -> Identity | None:
     """Return the `identity` of the run that started this process; None if there is none."""
     return _parsed(os.environ.get(STARTER))
 
 
-def _parsed(text: str | bytes | None) -> dict[str, Any] | None:
+def _parsed(text: str | bytes | None) -> Identity | None:
     try:
-        found = json.loads(text) if text else None
+        found: Identity | None = json.loads(text) if text else None
     except ValueError:
         return None
     return found if isinstance(found, dict) and {"process", "born"} <= found.keys() else None
@@ -117,7 +130,7 @@ def starts_jobs() -> None:
     os.environ[STARTER] = json.dumps(identity() | {"folder": os.getcwd()})
 
 
-def await_end(who: dict[str, Any]) -> bool:
+def await_end(who: Identity) -> bool:
     """Wait until a process has ended; return False at once if that cannot be known here."""
     try:
         handle = os.pidfd_open(who["process"])

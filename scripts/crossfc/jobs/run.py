@@ -15,15 +15,25 @@ import subprocess
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import NotRequired
 
 from crossfc.fault import Fault
 from crossfc.jobs import process
+from crossfc.jobs.process import Identity
 
 NOTES = Path(".snakemake/crossfc_runs")
 _LOCKS = Path(".snakemake/locks")
 _SHOWN = 20  # names of jobs that are listed in a sentence
 _PATIENCE = 120  # seconds to wait until cancelled jobs have left the queue
+
+
+class Note(Identity):
+    """What a run tells of itself to later ones; see `note`."""
+
+    jobs: str | None
+    locks: list[str] | None
+    queue: NotRequired[str | None]
+    submitted: NotRequired[list[str]]
 
 
 def begin() -> None:
@@ -63,12 +73,18 @@ def note(
     """
     path = _own_note()
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"jobs": None, "locks": None, "queue": None, "submitted": []}
-    content |= (_read(path) or {}) | process.identity()
-    content |= {} if jobs is None else {"jobs": jobs}
-    content |= {} if queue is None else {"queue": queue}
-    content["submitted"] += [] if submitted is None else [submitted]
-    content |= {} if locks is None else {"locks": [Path(lock).name for lock in locks]}
+    own = process.identity()
+    content: Note = {"jobs": None, "locks": None, "queue": None, "submitted": [], **own}
+    if (before := _read(path)) is not None:
+        content = {**content, **before, **own}
+    if jobs is not None:
+        content["jobs"] = jobs
+    if queue is not None:
+        content["queue"] = queue
+    if submitted is not None:
+        content["submitted"] += [submitted]
+    if locks is not None:
+        content["locks"] = [Path(lock).name for lock in locks]
     temporary = path.with_suffix(".part")
     temporary.write_text(json.dumps(content), encoding="utf-8")
     os.replace(temporary, path)
@@ -158,7 +174,7 @@ def end_left_over() -> list[str]:
     return said
 
 
-def _left(own: dict[str, Any]) -> str:
+def _left(own: Note) -> str:
     last = own.get("submitted", [])[-_SHOWN:]
     which = f", the last of them {' '.join(last)}" if last else ""
     return (
@@ -192,15 +208,15 @@ def _queue(*command: str) -> str:
     return done.stdout.strip()
 
 
-def _notes() -> dict[Path, dict[str, Any]]:
+def _notes() -> dict[Path, Note]:
     found = {path: _read(path) for path in NOTES.glob("*.json")}
     return {path: own for path, own in found.items() if own is not None}
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path) -> Note | None:
     """Read a note; None if its run has just ended and removed it, or if it is not a valid note."""
     try:
-        own = json.loads(path.read_text(encoding="utf-8"))
+        own: Note = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     needed = {"host", "place", "process", "born", "jobs", "locks"}

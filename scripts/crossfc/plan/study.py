@@ -17,7 +17,7 @@ from crossfc.trial.design import Compared, Trial, load
 from crossfc.trial.path import is_file
 from crossfc.trial.session import Session
 from crossfc.trial.sheet import did_you_mean
-from crossfc.trial.strategy import read_strategies
+from crossfc.trial.strategy import Strategy, read_strategies
 
 
 class Study:
@@ -136,7 +136,7 @@ class Study:
             return path
         return os.path.relpath(self.home / path)
 
-    def _read_strategies(self) -> dict[str, Any]:
+    def _read_strategies(self) -> dict[str, Strategy]:
         path = self.config["strategies"]
         schema = configuration.load_schema(self.home / "workflow/schemas/strategies.schema.yaml")
         strategies = read_strategies(path, schema)

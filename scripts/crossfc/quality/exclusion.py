@@ -1,12 +1,14 @@
 """Sessions that are excluded by measures blind to the outcome, each with its reasons."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas
+
+from crossfc.session.connectivity.record import SessionRecord, read_record
+from crossfc.trial.configuration import ExclusionLimits
 
 _FLAT = (
     "mean_fd",
@@ -31,7 +33,7 @@ _FLAT = (
 
 
 def quality_table(
-    sessions: list[dict[str, Any]], records: Iterable[str | Path], limits: dict[str, float]
+    sessions: list[dict[str, Any]], records: Iterable[str | Path], limits: ExclusionLimits
 ) -> pandas.DataFrame:
     """Build the table of sessions: who, quality, and whether excluded and why.
 
@@ -41,7 +43,7 @@ def quality_table(
         One per session: participant_id, group, sequence, session_id, treatment, period.
     records : iterable of path
         The sessions' quality records of one pipeline, in the same order.
-    limits : dict
+    limits : ExclusionLimits
         maximum_mean_fd_mm (mm), maximum_censored_share and maximum_defective_share (0 to 1),
         minimum_minutes_kept (None for no limit), minimum_template_dice (0 to 1), and
         maximum_boundary_cost (None for no limit).
@@ -55,9 +57,11 @@ def quality_table(
     """
     rows = []
     for session, path in zip(sessions, records, strict=True):
-        record = _with_shares(json.loads(Path(path).read_text(encoding="utf-8")))
+        record = read_record(path)
+        measures = {**record, "share_censored": _share_censored(record)}
+        measures["minutes_kept"] = _minutes_kept(record)
         reasons = exclusion_reasons(record, limits)
-        row = dict(session) | {"scan": record["scan"]} | {key: record[key] for key in _FLAT}
+        row = dict(session) | {"scan": record["scan"]} | {key: measures[key] for key in _FLAT}
         row["boundary_cost"] = record.get("boundary_cost")
         row["left_right"] = record.get("left_right")
         row["runs_considered"] = len(record["runs_considered"])
@@ -74,14 +78,13 @@ def quality_table(
     return pandas.DataFrame(rows)
 
 
-def exclusion_reasons(record: dict[str, Any], limits: dict[str, float]) -> list[str]:
+def exclusion_reasons(record: SessionRecord, limits: ExclusionLimits) -> list[str]:
     """List the reasons why a session is excluded.
 
     Parameters
     ----------
-    record : dict
-        A session's quality record.
-    limits : dict
+    record : SessionRecord
+    limits : ExclusionLimits
         See `quality_table`.
 
     Returns
@@ -90,7 +93,6 @@ def exclusion_reasons(record: dict[str, Any], limits: dict[str, float]) -> list[
         Empty if the session stays.
     """
     reasons = list(record["exclusion_reasons"])
-    record = _with_shares(record)
     if record["mean_fd"] is not None and record["mean_fd"] > limits["maximum_mean_fd_mm"]:
         reasons.append(
             f"mean framewise displacement {record['mean_fd']:.2f} mm above "
@@ -102,12 +104,12 @@ def exclusion_reasons(record: dict[str, Any], limits: dict[str, float]) -> list[
             f"{share:.0%} of the volumes are no measurement ({_examples(record)}), more than "
             f"{limits['maximum_defective_share']:.0%}"
         )
-    share = record["share_censored"]
+    share = _share_censored(record)
     if share > limits["maximum_censored_share"]:
         reasons.append(
             f"{share:.0%} of the volumes censored, more than {limits['maximum_censored_share']:.0%}"
         )
-    minutes, least = record["minutes_kept"], limits.get("minimum_minutes_kept")
+    minutes, least = _minutes_kept(record), limits.get("minimum_minutes_kept")
     if least is not None and minutes < least:
         reasons.append(f"{minutes:.1f} minutes kept, fewer than {least:g}")
     if record["mask_dice_template"] < limits["minimum_template_dice"]:
@@ -139,21 +141,21 @@ def defective_volumes(
     rows = []
     for session, path in zip(sessions, records, strict=True):
         own = {key: session[key] for key in ("participant_id", "session_id", "treatment")}
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-        rows += [own | volume for volume in record["defective_volumes"]]
+        record = read_record(path)
+        rows += [own | dict(volume) for volume in record["defective_volumes"]]
     columns = ["participant_id", "session_id", "treatment", "volume", "reason"]
     return pandas.DataFrame(rows, columns=columns)
 
 
-def _with_shares(record: dict[str, Any]) -> dict[str, Any]:
-    """Add to a session's record what follows from its counts: share_censored and minutes_kept."""
-    return record | {
-        "share_censored": record["volumes_censored"] / record["volumes"],
-        "minutes_kept": record["volumes_kept"] * record["repetition_time"] / 60,
-    }
+def _share_censored(record: SessionRecord) -> float:
+    return record["volumes_censored"] / record["volumes"]
 
 
-def _examples(record: dict[str, Any]) -> str:
+def _minutes_kept(record: SessionRecord) -> float:
+    return record["volumes_kept"] * record["repetition_time"] / 60
+
+
+def _examples(record: SessionRecord) -> str:
     """Name the first volumes that are not valid measurements, counted from 0."""
     told = [f"{v['volume']} {v['reason']}" for v in record["defective_volumes"][:3]]
     more = ", …" if len(record["defective_volumes"]) > 3 else ""

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pandas
 
+from crossfc.array import BoolArray, FloatArray
+
 # Sessions are compared on a grid of this size (mm). They are smoothed by the narrow width (full
 # width at half maximum, mm), as noise and grids differ between scans, and structures above the wide
 # width are removed, as the bias of the coil differs from day to day.
@@ -55,11 +57,12 @@ def likeness(
         people, and if the boundary cost is higher than usual. ``own_correlation`` is NaN if the
         person has no other session.
     """
-    kept = [i for i, path in enumerate(references) if path is not None]
+    paths = {i: path for i, path in enumerate(references) if path is not None}
+    kept = list(paths)
     people = np.array([sessions[i]["participant_id"] for i in kept])
     if len(set(people)) < 2:
         return pandas.DataFrame(columns=list(COLUMNS))
-    details = np.stack([_detail(references[i]) for i in kept])
+    details = np.stack([_detail(path) for path in paths.values()])
     alike = np.einsum("iv,jv->ij", details, details, optimize=True).astype(float)
     np.fill_diagonal(alike, -np.inf)
     same = people[:, None] == people
@@ -85,7 +88,7 @@ def likeness(
 
 
 def _notes(
-    row: dict[str, Any], others: np.ndarray, nearest: np.ndarray, costs: np.ndarray
+    row: dict[str, Any], others: BoolArray, nearest: FloatArray, costs: FloatArray
 ) -> list[str]:
     """Describe what is unusual about a session; ``others`` marks the sessions of other people."""
     name = f"{row['participant_id']} {row['session_id']}"
@@ -112,7 +115,7 @@ def _notes(
     return said
 
 
-def _usual(values: np.ndarray) -> tuple[float, float]:
+def _usual(values: FloatArray) -> tuple[float, float]:
     """Return the median, and the value above which a value is unusual (infinite for few values)."""
     values = values[np.isfinite(values)]
     if len(values) < _FEWEST:
@@ -122,19 +125,19 @@ def _usual(values: np.ndarray) -> tuple[float, float]:
     return median, median + max(_UNUSUAL, _TIMES_SPREAD * spread)
 
 
-def _detail(path: str | Path) -> np.ndarray:
+def _detail(path: str | Path) -> FloatArray:
     """Compute the relative contrast of an image in the template's brain, with mean 0 and norm 1."""
-    import nibabel
     from scipy import ndimage
 
+    from crossfc.group.design.volume import load
     from crossfc.session import template
     from crossfc.session.image import onto_grid
 
     standard = template.brain_mask(_GRID_MM)
     brain = standard.get_fdata() > 0
-    image = nibabel.load(path)
+    image = load(path)
     values = np.nan_to_num(image.get_fdata(dtype=np.float32))
-    seen = onto_grid(values, image.affine, standard.affine, standard.shape)
+    seen = onto_grid(values, np.asarray(image.affine), standard.affine, standard.shape)
     shown = (brain & (seen > 0)).astype(np.float32)
     width = _WIDE_MM / 2.355 / _GRID_MM
     weight = ndimage.gaussian_filter(shown, width)
@@ -143,4 +146,5 @@ def _detail(path: str | Path) -> np.ndarray:
     contrast = ndimage.gaussian_filter(contrast, _NARROW_MM / 2.355 / _GRID_MM)[brain]
     contrast = np.clip(contrast, -_MOST_CONTRAST, _MOST_CONTRAST)
     contrast -= contrast.mean()
-    return contrast / max(float(np.linalg.norm(contrast)), 1e-12)
+    detail: FloatArray = contrast / max(float(np.linalg.norm(contrast)), 1e-12)
+    return detail

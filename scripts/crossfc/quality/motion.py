@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from crossfc.array import FloatArray, IntArray
 from crossfc.clinic.connectivity import connectivity_change
 from crossfc.clinic.order import Adjusted, adjusted_change, adjusted_difference, no_order
 from crossfc.clinic.rank import adjusted_wilcoxon_p, wilcoxon_p
@@ -83,7 +84,8 @@ def motion(
         wide = used.pivot(index=["group", "participant_id"], columns="treatment", values=measure)
         sides = [treatments["active"], treatments["control"]]
         wide = wide.reindex(columns=sides).astype(float).dropna()
-        of_groups, codes = [], []
+        of_groups: list[FloatArray] = []
+        codes: list[FloatArray] = []
         for group in groups:
             part = wide[wide.index.get_level_values("group") == group]
             active, control = part.to_numpy().T
@@ -178,7 +180,7 @@ def quality_connectivity(
     if len(groups) > 1:
         parts = {"all": np.isin(label, list(groups))} | parts
     code = np.array([sequence_code(s, treatments) for s in people["sequence"]], dtype=float)
-    shuffles: dict[bytes, np.ndarray] = {}
+    shuffles: dict[bytes, IntArray] = {}
     rows = []
     for seed, target in changes.columns:
         z = changes[seed, target].to_numpy(float)

@@ -4,11 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import pandas as pd
+from nibabel.affines import apply_affine
+from nibabel.spatialimages import SpatialImage
 
 from crossfc.fault import Fault
+from crossfc.group.design.volume import load
 from crossfc.group.findings.result import Result, read_result
 
 COLUMNS = [
@@ -59,7 +61,7 @@ def robustness(
             notes.append(f"{analysis} cannot be estimated in the primary pipeline; not compared")
             continue
         primary_maps = statistic_maps(Path(primary_dir) / analysis)
-        primaries = {seed: nibabel.load(path) for seed, path in primary_maps.items()}
+        primaries = {seed: load(path) for seed, path in primary_maps.items()}
         for pipeline, folder in pipeline_dirs.items():
             record = read_result(Path(folder) / analysis)
             if not _estimable(record):
@@ -73,7 +75,7 @@ def robustness(
             for seed, primary in primaries.items():
                 if seed not in others:
                     continue
-                other = nibabel.load(others[seed])
+                other = load(others[seed])
                 _same_grid(primary, other, primary_maps[seed], others[seed])
                 if primary_maps[seed].name != others[seed].name:
                     raise Fault(
@@ -115,9 +117,7 @@ def statistic_maps(folder: Path) -> dict[str, Path]:
     return found
 
 
-def compare_maps(
-    primary: nibabel.spatialimages.SpatialImage, other: nibabel.spatialimages.SpatialImage
-) -> dict[str, float] | None:
+def compare_maps(primary: SpatialImage, other: SpatialImage) -> dict[str, float] | None:
     """Compare two maps on one grid.
 
     Returns
@@ -133,7 +133,7 @@ def compare_maps(
         return None
     size = np.where(np.isfinite(first), np.abs(first), -1.0)
     peak = np.unravel_index(int(np.argmax(size)), first.shape)
-    x, y, z = nibabel.affines.apply_affine(primary.affine, peak)
+    x, y, z = apply_affine(primary.affine, peak)
     at_peak = second[peak]
     a, b = first[common], second[common]
     varies = np.ptp(a) > 0 and np.ptp(b) > 0
@@ -148,8 +148,11 @@ def compare_maps(
     }
 
 
-def _same_grid(primary, other, primary_path: Path, other_path: Path) -> None:
-    if primary.shape != other.shape or not np.allclose(primary.affine, other.affine, atol=1e-4):
+def _same_grid(
+    primary: SpatialImage, other: SpatialImage, primary_path: Path, other_path: Path
+) -> None:
+    affines = np.asarray(primary.affine), np.asarray(other.affine)
+    if primary.shape != other.shape or not np.allclose(*affines, atol=1e-4):
         raise Fault(
             f"{other_path} has another grid than {primary_path} (shape {other.shape} and "
             f"{primary.shape}); give both pipelines the same space and resolution"

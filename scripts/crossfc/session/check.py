@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from crossfc.session.preprocess.fieldmap import field_maps_for, refuse_field_map
 from crossfc.session.preprocess.slice_timing import read_slice_timing
 from crossfc.session.scan import ScanHeader, open_header, same_grid
 from crossfc.session.sidecar import check_sidecar, read_sidecar, sidecar_paths
-from crossfc.trial.strategy import flat
+from crossfc.trial.strategy import Strategy, flat
 
 
 def check_run(
@@ -112,7 +111,7 @@ def check_derivative(
     mask: str | Path,
     confounds: str | Path,
     sidecars: Sequence[str | Path],
-    strategies: Sequence[dict[str, Any]] = (),
+    strategies: Sequence[Strategy] = (),
     *,
     accept_unoriented: bool = False,
 ) -> ScanHeader:
@@ -127,7 +126,7 @@ def check_derivative(
         The files of one run.
     sidecars : sequence of path
         Sidecars of the BOLD, from the root of the data set downwards.
-    strategies : sequence of dict
+    strategies : sequence of Strategy
         Confound strategies; the table must have the columns that they name.
     accept_unoriented : bool
         As in `open_header`.

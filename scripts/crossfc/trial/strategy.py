@@ -6,14 +6,31 @@ did.
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypedDict
 
 from crossfc.fault import raise_all
 from crossfc.trial.document import load_yaml
 from crossfc.trial.sheet import did_you_mean
 
+# What the key ``columns`` holds: names and patterns, in lists that YAML anchors may nest.
+Columns: TypeAlias = "str | list[Columns] | None"
 
-def read_strategies(path: str | Path, schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
+
+class Strategy(TypedDict, total=False):
+    """What is regressed out of a scan; only the keys that its file has.
+
+    ``columns`` are names and patterns of columns of the confounds table, ``compcor`` is tissue to
+    number of components, ``methods`` the sentence of the methods text. ``no_confounds`` says that
+    nothing is to be regressed out.
+    """
+
+    columns: Columns
+    compcor: dict[str, int] | None
+    no_confounds: bool
+    methods: str
+
+
+def read_strategies(path: str | Path, schema: dict[str, Any]) -> dict[str, Strategy]:
     """Read a file of confound strategies.
 
     Parameters
@@ -26,9 +43,7 @@ def read_strategies(path: str | Path, schema: dict[str, Any]) -> dict[str, dict[
     Returns
     -------
     dict
-        Name to strategy: ``columns`` (nested lists of names and patterns), ``compcor`` (tissue to
-        number of components), ``methods`` (sentence), ``no_confounds``. Only keys in the file are
-        included.
+        Name to strategy.
 
     Raises
     ------
@@ -38,7 +53,7 @@ def read_strategies(path: str | Path, schema: dict[str, Any]) -> dict[str, dict[
     """
     from jsonschema import Draft202012Validator
 
-    strategies = load_yaml(path)
+    strategies: dict[str, Strategy] = load_yaml(path)
     faults = []
     for error in Draft202012Validator(schema).iter_errors(strategies):
         faults += [f"{path}, {sentence}" for sentence in _sentences(error, strategies)]
@@ -52,12 +67,12 @@ def read_strategies(path: str | Path, schema: dict[str, Any]) -> dict[str, dict[
     )
     for strategy in strategies.values():
         # JSON Schema accepts 5.0 as a whole number.
-        if strategy.get("compcor"):
-            strategy["compcor"] = {k: int(v) for k, v in strategy["compcor"].items()}
+        if counts := strategy.get("compcor"):
+            strategy["compcor"] = {k: int(v) for k, v in counts.items()}
     return strategies
 
 
-def flat(columns: Any) -> list[str]:
+def flat(columns: Columns) -> list[str]:
     """Flatten nested lists of names, which YAML anchors produce, into one list."""
     if columns is None:
         return []
@@ -66,7 +81,7 @@ def flat(columns: Any) -> list[str]:
     return [columns]
 
 
-def _contradiction(strategy: dict[str, Any]) -> str | None:
+def _contradiction(strategy: Strategy) -> str | None:
     compcor = strategy.get("compcor") or {}
     removes = bool(flat(strategy.get("columns"))) or any(compcor.values())
     if strategy.get("no_confounds"):

@@ -1,5 +1,7 @@
 """Ready maps that are no Fisher z are told from those that are, and none is analysed as another."""
 
+import re
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -126,3 +128,15 @@ def test_a_byte_that_was_copied_wrong_is_told_with_its_file(tmp_path):
     path.write_bytes(bytes(content))
     with pytest.raises(Fault, match=r"a\.nii\.gz cannot be read whole"):
         Grid().read(path)
+
+
+def test_a_map_on_a_surface_is_told_with_its_file(tmp_path):
+    values = np.ones(3, dtype=np.float32)
+    surface = nib.cifti2.BrainModelAxis.from_surface(np.arange(3), 3, "CortexLeft")
+    axes = (nib.cifti2.ScalarAxis(["ketamine"]), surface)
+    nib.save(nib.Cifti2Image(values[None], axes), tmp_path / "a.dscalar.nii")
+    array = nib.gifti.GiftiDataArray(values, intent="NIFTI_INTENT_SHAPE")
+    nib.save(nib.gifti.GiftiImage(darrays=[array]), tmp_path / "b.func.gii")
+    for name in ("a.dscalar.nii", "b.func.gii"):
+        with pytest.raises(Fault, match=f"{re.escape(name)} is no volume"):
+            Grid().read(tmp_path / name)

@@ -172,7 +172,7 @@ def test_arrangements_are_freedman_lanes(name, kind, n_covariates, seed):
     batch = statistic.batch(arrangements)
     for part in (slice(0, 30), slice(30, 37)):
         out = np.empty((len(arrangements), part.stop - part.start), dtype=np.float32)
-        statistic.scores(batch, np.ascontiguousarray(fit.work[..., part]), out)
+        batch(np.ascontiguousarray(fit.work[..., part]), out)
         scores[:, part] = out
     for number, score in enumerate(scores):
         again = statistic.fit(rearranged(arrangements, number, statistic.nuisance, data))
@@ -195,7 +195,7 @@ def test_the_identity_is_what_was_observed(name, kind):
     fit = statistic.fit(data)
     assert fit.work.shape == statistic.work_shape(data.shape)
     out = np.empty((6, 37), dtype=np.float32)
-    statistic.scores(statistic.batch(ARRANGE[kind](statistic, 0)), fit.work, out)
+    statistic.batch(ARRANGE[kind](statistic, 0))(fit.work, out)
     np.testing.assert_allclose(out[0], fit.score, rtol=statistic.tie, atol=1e-7)
 
 
@@ -207,10 +207,10 @@ def test_batches_side_by_side_do_not_touch_each_other(name):
     batches = [statistic.batch(of) for of in lists]
     scores = np.empty((2, 6, 37), dtype=np.float32)
     for turn in (0, 1, 0):
-        statistic.scores(batches[turn], work, scores[turn])
+        batches[turn](work, scores[turn])
     for of, found in zip(lists, scores, strict=True):
         alone = np.empty((6, 37), dtype=np.float32)
-        statistic.scores(statistic.batch(of), work, alone)
+        statistic.batch(of)(work, alone)
         np.testing.assert_array_equal(found, alone)
 
 
@@ -312,7 +312,7 @@ def test_flat_voxels_say_nothing(name):
     assert (fit.statistic[fit.flat] == 0).all() and (fit.score[fit.flat] == 0).all()
     assert np.isfinite(fit.work).all() and np.isfinite(fit.statistic).all()
     out = np.empty((6, 37), dtype=np.float32)
-    statistic.scores(statistic.batch(ARRANGE["sign flips"](statistic, 0)), fit.work, out)
+    statistic.batch(ARRANGE["sign flips"](statistic, 0))(fit.work, out)
     assert np.isfinite(out).all() and (out[:, fit.flat] == 0).all()
 
 

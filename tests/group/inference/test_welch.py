@@ -133,7 +133,7 @@ def test_a_group_that_does_not_vary_has_a_finite_statistic():
         fit = welch.fit(data)
         assert np.isfinite(fit.statistic).all() and not fit.flat.any()
         scores = np.empty((2, V), dtype=np.float32)
-        welch.scores(welch.batch(sign_flips(18, 1, 0)), fit.work, scores)
+        welch.batch(sign_flips(18, 1, 0))(fit.work, scores)
         np.testing.assert_allclose(scores[0], fit.score, rtol=welch.tie)
 
 

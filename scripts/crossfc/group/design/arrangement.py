@@ -12,12 +12,12 @@ numbers. ``blocks`` are a label per person (strata, such as sites). With ``whole
 one, and the order of the people within it stays.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from crossfc.array import FloatArray, IntArray, LabelArray, RealArray
 from crossfc.fault import Fault
 from crossfc.group.design.options import SIGN_FLIPS
 from crossfc.group.design.unit import Unarrangeable, Units
@@ -52,8 +52,8 @@ class Arrangements:
     """
 
     kind: str
-    order: np.ndarray | None
-    signs: np.ndarray | None
+    order: IntArray | None
+    signs: IntArray | None
     exhaustive: bool
     possible: int
 
@@ -63,19 +63,21 @@ class Arrangements:
     @property
     def n_people(self) -> int:
         """Number of people who are arranged."""
-        return self._table.shape[1]
+        return int(self._table.shape[1])
 
     @property
-    def _table(self) -> np.ndarray:
-        return self.signs if self.order is None else self.order
+    def _table(self) -> IntArray:
+        table = self.signs if self.order is None else self.order
+        assert table is not None  # there is one of the two
+        return table
 
-    def part(self, rows: slice | np.ndarray) -> "Arrangements":
+    def part(self, rows: slice | IntArray) -> "Arrangements":
         """Return a subset of the arrangements; ``exhaustive`` and ``possible`` stay as they are."""
         order = None if self.order is None else self.order[rows]
         signs = None if self.signs is None else self.signs[rows]
         return Arrangements(self.kind, order, signs, self.exhaustive, self.possible)
 
-    def mirrors(self) -> np.ndarray:
+    def mirrors(self) -> IntArray:
         """Find arrangements that are mirror images: equal except that all signs are reversed.
 
         Returns
@@ -87,11 +89,13 @@ class Arrangements:
         if self.signs is None:
             return np.arange(len(self))
         keys = np.ascontiguousarray(self.signs * self.signs[:, :1])
-        keys = keys.view(np.dtype((np.void, keys[0].nbytes))).ravel()
-        _, first, back = np.unique(keys, return_index=True, return_inverse=True)
+        words = keys.view(np.dtype((np.void, keys[0].nbytes))).ravel()
+        _, first, back = np.unique(words, return_index=True, return_inverse=True)
         return first[back.ravel()]
 
-    def arranged(self, columns: np.ndarray, dtype: type = np.float32) -> np.ndarray:
+    def arranged(
+        self, columns: FloatArray, dtype: type[np.floating[Any]] = np.float32
+    ) -> RealArray:
         """Apply every arrangement to the columns of a design.
 
         Parameters
@@ -104,9 +108,9 @@ class Arrangements:
         -------
         ndarray, shape (n_arrangements, n_columns, n_people)
         """
-        columns = np.asarray(columns, dtype=dtype).T
-        out = np.empty((len(self), *columns.shape), dtype=dtype)
-        for number, column in enumerate(columns):
+        turned: RealArray = np.asarray(columns, dtype=dtype).T
+        out: RealArray = np.empty((len(self), *turned.shape), dtype=dtype)
+        for number, column in enumerate(turned):
             out[:, number] = column if self.order is None else column[self.order]
         if self.signs is not None:
             out *= self.signs[:, None]
@@ -117,7 +121,7 @@ def sign_flips(
     n_people: int,
     n_permutations: int,
     seed: int,
-    blocks: Sequence[Any] | None = None,
+    blocks: LabelArray | None = None,
     whole: bool = False,
 ) -> Arrangements:
     """Draw sign flips of people, or of whole blocks; flips within blocks need no blocks.
@@ -134,10 +138,10 @@ def sign_flips(
 
 
 def shuffles(
-    design: np.ndarray,
+    design: FloatArray,
     n_permutations: int,
     seed: int,
-    blocks: Sequence[Any] | None = None,
+    blocks: LabelArray | None = None,
     whole: bool = False,
 ) -> Arrangements:
     """Draw shuffles, which assign people to other rows of the design.
@@ -163,7 +167,7 @@ def shuffles(
 
 
 def count_shuffles(
-    design: np.ndarray, blocks: Sequence[Any] | None = None, whole: bool = False
+    design: FloatArray, blocks: LabelArray | None = None, whole: bool = False
 ) -> int:
     """Count the distinct shuffles that `shuffles` can choose from, the identity included.
 
@@ -207,7 +211,7 @@ def _arrangements(kind: str, units: Units, n_permutations: int, seed: int) -> Ar
             table.fill(rows, *units.numbered(numbers[rows]))
     else:
         table.fill(np.array([0]), *units.identity(1))
-        missing = np.arange(1, wanted)
+        missing: IntArray = np.arange(1, wanted)
         while missing.size:
             for rows in _chunks(missing, n_people):
                 table.fill(rows, *units.drawn(len(rows), generator))
@@ -216,7 +220,7 @@ def _arrangements(kind: str, units: Units, n_permutations: int, seed: int) -> Ar
     return Arrangements(kind, table.order, table.signs, wanted == possible, possible)
 
 
-def _chunks(rows: np.ndarray, n_people: int) -> list[np.ndarray]:
+def _chunks(rows: IntArray, n_people: int) -> list[IntArray]:
     return np.array_split(rows, -(-len(rows) * n_people // _CHUNK))
 
 
@@ -230,7 +234,7 @@ class _Table:
         self.order = None if kind == SIGN_FLIPS else np.empty((count, n_people), dtype=np.int32)
         self.signs = None if kind == SHUFFLES else np.empty((count, n_people), dtype=np.int8)
 
-    def fill(self, rows: np.ndarray, taken: np.ndarray, flipped: np.ndarray) -> None:
+    def fill(self, rows: IntArray, taken: IntArray, flipped: IntArray) -> None:
         """Fill some rows of the table."""
         units = self._units
         if self.signs is not None:
@@ -240,7 +244,7 @@ class _Table:
             self._keys[rows] = units.kinds[taken]
             self.order[rows] = units.people[taken[:, units.unit], units.place]
 
-    def repeats(self) -> np.ndarray:
+    def repeats(self) -> IntArray:
         """Find the rows that give the same design as an earlier row."""
         keys = self._keys.view(np.dtype((np.void, self._keys[0].nbytes))).ravel()
         by_key = np.argsort(keys, kind="stable")

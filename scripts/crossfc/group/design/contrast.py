@@ -1,9 +1,11 @@
 """Contrasts: the within-person contrast maps that an analysis tests, read from disk."""
 
 from collections.abc import Sequence
+from types import EllipsisType
 
 import numpy as np
 
+from crossfc.array import FloatArray, IntArray, SingleArray
 from crossfc.fault import Fault
 from crossfc.group.design import question as questions
 from crossfc.group.design.pairs import Pairs
@@ -33,7 +35,7 @@ def parts(asked: Question, pairs: Pairs) -> dict[str, list[int]]:
 
 
 def contrasts(
-    asked: Question, pairs: Pairs, rows: np.ndarray, flip: np.ndarray | None = None
+    asked: Question, pairs: Pairs, rows: IntArray, flip: FloatArray | None = None
 ) -> "list[Contrast]":
     """Return the data of each map of `parts`.
 
@@ -51,6 +53,7 @@ def contrasts(
     list of Contrast
     """
     data = pairs.total if asked.kind == questions.CARRYOVER else pairs.delta
+    assert data is not None  # `parts` refuses carry-over without sums
     n_seeds = data.shape[1]
     if asked.kind in questions.OVER_SEEDS:
         return [Contrast(data, rows, range(n_seeds), np.full(n_seeds, 1 / n_seeds), flip)]
@@ -80,24 +83,25 @@ class Contrast:
 
     def __init__(
         self,
-        data: np.ndarray,
-        rows: np.ndarray,
+        data: SingleArray,
+        rows: IntArray,
         columns: Sequence[int],
-        weights: np.ndarray | None,
-        flip: np.ndarray | None,
+        weights: FloatArray | None,
+        flip: FloatArray | None,
     ) -> None:
         self._data, self._rows, self._columns = data, np.asarray(rows), np.array(columns)
         self._weights = None if weights is None else weights.astype(np.float32)
         self._flip = None if flip is None else np.asarray(flip, dtype=np.float32)
         measures = () if weights is None else weights.shape[:-1]
-        self.shape = (len(self._rows), *measures, data.shape[-1])
+        self.shape: tuple[int, ...] = (len(self._rows), *measures, data.shape[-1])
 
-    def __getitem__(self, key: tuple | int) -> np.ndarray:
+    def __getitem__(self, key: tuple[EllipsisType, slice] | int) -> SingleArray:
         if isinstance(key, tuple):
             return self._read(np.arange(len(self._rows)), key[-1])
-        return self._read(np.array([key]), slice(None))[0]
+        own: SingleArray = self._read(np.array([key]), slice(None))[0]
+        return own
 
-    def _read(self, people: np.ndarray, part: slice) -> np.ndarray:
+    def _read(self, people: IntArray, part: slice) -> SingleArray:
         read = []
         for first in range(0, len(people), PEOPLE):
             some = people[first : first + PEOPLE]
@@ -110,7 +114,7 @@ class Contrast:
         return np.concatenate(read)
 
 
-def seed_contrasts(n_seeds: int) -> np.ndarray:
+def seed_contrasts(n_seeds: int) -> FloatArray:
     """Return orthonormal contrasts among seeds, each seed against those before it.
 
     Returns
@@ -121,4 +125,5 @@ def seed_contrasts(n_seeds: int) -> np.ndarray:
     for row in range(n_seeds - 1):
         weights[row, : row + 1] = -1
         weights[row, row + 1] = row + 1
-    return weights / np.linalg.norm(weights, axis=1, keepdims=True)
+    lengths: FloatArray = np.linalg.norm(weights, axis=1, keepdims=True)
+    return weights / lengths

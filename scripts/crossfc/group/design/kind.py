@@ -5,11 +5,12 @@ brain holds something else: z statistics (a Fisher z divided by its standard err
 arbitrary units.
 """
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
+from crossfc.array import RealArray
 from crossfc.fault import Fault
 from crossfc.group.design.volume import Grid
 from crossfc.session.connectivity.seed_map import fisher_z
@@ -46,7 +47,7 @@ class Judge:
         self.kind = kind
         self._largest_in_seed: list[float] = []
 
-    def read(self, values: np.ndarray, path: str | Path) -> np.ndarray:
+    def read(self, values: RealArray, path: str | os.PathLike[str]) -> RealArray:
         """Return a map's values for analysis; correlations are converted to Fisher z.
 
         Parameters
@@ -87,13 +88,13 @@ class Judge:
             )
         return values
 
-    def see_seed(self, values: np.ndarray) -> None:
+    def see_seed(self, values: RealArray) -> None:
         """Record a map's largest value inside its own seed, where correlations come close to 1."""
         own = values[np.isfinite(values)]
         if self.kind is None and len(own):
             self._largest_in_seed.append(float(own.max()))
 
-    def require_no_correlations(self, first: str | Path) -> None:
+    def require_no_correlations(self, first: str | os.PathLike[str]) -> None:
         """Refuse maps of unstated kind that look like correlations.
 
         A Fisher z of 1 is a correlation of only 0.76, and most Fisher-z maps exceed it inside
@@ -114,7 +115,7 @@ class Judge:
             )
 
 
-def _no_fisher_z(values: np.ndarray, sizes: np.ndarray) -> str | None:
+def _no_fisher_z(values: RealArray, sizes: RealArray) -> str | None:
     """Explain why values cannot be Fisher z; None if they can."""
     if len(sizes) == 0:
         return None

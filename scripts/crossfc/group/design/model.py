@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from crossfc.array import BoolArray, FloatArray, IntArray, LabelArray
 from crossfc.fault import Fault
 from crossfc.group.design.arrangement import SHUFFLES, count_shuffles
+from crossfc.group.design.left import LeftPerson
 from crossfc.group.design.options import (
     AUTOMATIC,
     RERANDOMISATION,
@@ -28,11 +30,11 @@ class Inestimable(Fault):
     ----------
     rows : int ndarray
         Rows, in the people table, of the people who would be analysed.
-    left : list of dict
-        People who are not analysed; see `Model`.
+    left : list of LeftPerson
+        People who are not analysed.
     """
 
-    def __init__(self, reason: str, rows: np.ndarray, left: list[dict]) -> None:
+    def __init__(self, reason: str, rows: IntArray, left: list[LeftPerson]) -> None:
         super().__init__(reason)
         self.rows, self.left = rows, left
 
@@ -69,25 +71,25 @@ class Model:
         Covariates that are in the model.
     covariate_levels : dict
         Categories of each covariate; an empty list for a continuous one.
-    left : list of dict
-        ``participant_id``, ``group``, ``reason`` of people who are not analysed.
+    left : list of LeftPerson
+        People who are not analysed.
     notes : list of str
     """
 
-    rows: np.ndarray
-    effect: np.ndarray
-    nuisance: np.ndarray
+    rows: IntArray
+    effect: FloatArray
+    nuisance: FloatArray
     nuisance_names: list[str]
     arrangement: str
-    second: np.ndarray | None
-    blocks: np.ndarray | None
+    second: BoolArray | None
+    blocks: LabelArray | None
     formula: str
     sequence_adjusted: bool
     covariates: list[str]
     covariate_levels: dict[str, list[str]]
     block_exchange: str
-    flip: np.ndarray | None
-    left: list[dict]
+    flip: FloatArray | None
+    left: list[LeftPerson]
     notes: list[str]
 
 
@@ -172,15 +174,15 @@ def model(
                 f'{question.name} needs the column "{column}", which people.tsv has not; add it '
                 "to the sheets or leave it out of the configuration"
             )
-    label = people[blocks].astype(str).to_numpy() if blocks else None
-    left: list[dict] = []
-    rows = np.arange(len(people))
+    label: LabelArray | None = people[blocks].astype(str).to_numpy() if blocks else None
+    left: list[LeftPerson] = []
+    rows: IntArray = np.arange(len(people))
     if question.group is not None:
         rows = rows[(people["group"] == question.group).to_numpy()]
     notes: list[str] = []
 
-    def leave(column: str) -> np.ndarray:
-        missing = people[column].isna().to_numpy()[rows]
+    def leave(column: str) -> IntArray:
+        missing: BoolArray = people[column].isna().to_numpy()[rows]
         left.extend(
             {
                 "participant_id": people["participant_id"].iloc[row],
@@ -189,7 +191,8 @@ def model(
             }
             for row in rows[missing]
         )
-        return rows[~missing]
+        present: IntArray = rows[~missing]
+        return present
 
     for column in dict.fromkeys(wanted):
         rows = leave(column)
@@ -209,23 +212,24 @@ def model(
         )
         raise Inestimable(reason, rows, left)
     chosen = people.iloc[rows]
-    label = label[rows] if blocks else None
+    label = None if label is None else label[rows]
     if question.tests_mean and arrangement in (None, AUTOMATIC):
         arrangement = _arrangement_of_a_mean(
             chosen["sequence_code"], adjusted, label, block_exchange, notes
         )
 
-    is_patient = (chosen["group"] == group_labels(groups)[0]).to_numpy()
-    code = chosen["sequence_code"].to_numpy(dtype=float)
+    is_patient: BoolArray = (chosen["group"] == group_labels(groups)[0]).to_numpy()
+    code: FloatArray = chosen["sequence_code"].to_numpy(dtype=float)
     intercept = np.ones(len(rows))
-    nuisance: dict[str, np.ndarray] = {}
+    effect: FloatArray
+    nuisance: dict[str, FloatArray] = {}
     second = None
     if question.tests_mean:
         response, effect, terms = "D", intercept, ["1"]
     else:
         nuisance["intercept"] = intercept
         terms = ["1"]
-        if question.kind == CHANGE:
+        if score is not None:
             response, term, arranged = "D", score, chosen[score].to_numpy(dtype=float)
             effect = arranged - arranged.mean()
         elif question.kind == CARRYOVER:
@@ -283,7 +287,7 @@ def model(
 def _arrangement_of_a_mean(
     codes: pd.Series,
     adjusted: bool,
-    blocks: np.ndarray | None,
+    blocks: LabelArray | None,
     block_exchange: str,
     notes: list[str],
 ) -> str:
@@ -348,7 +352,7 @@ def _with_sequence(people: pd.DataFrame, notes: list[str]) -> bool:
     return False
 
 
-def _covariate(name: str, values: pd.Series, kind: str) -> tuple[dict[str, np.ndarray], list[str]]:
+def _covariate(name: str, values: pd.Series, kind: str) -> tuple[dict[str, FloatArray], list[str]]:
     """Return the centred columns of a covariate (none if it is constant), and its categories."""
     numeric = pd.api.types.is_numeric_dtype(values)
     if kind == CONTINUOUS and not numeric:

@@ -2,21 +2,22 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO
+from typing import IO, Any, NotRequired, TypedDict
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 
 from crossfc import atomic
+from crossfc.array import BoolArray, RealArray, SingleArray
 from crossfc.fault import Fault
 from crossfc.group.design.kind import Judge
-from crossfc.group.design.people import MAPS, people_table
+from crossfc.group.design.people import MAPS, PersonRow, people_table
 from crossfc.group.design.volume import Grid, around_seeds
 from crossfc.table import read_table
 
@@ -24,22 +25,43 @@ from crossfc.table import read_table
 READING = ("fwhm_mm", "level", "accept_unoriented", "zero_is_missing")
 
 
+class PairsRecord(TypedDict):
+    """What ``pairs.json`` says of the pairs of a pipeline.
+
+    ``left_voxels`` counts voxels by the reason for which they are left out, and
+    ``lost_to_one_person`` those that one person alone lacks. ``because`` is why nobody is left.
+    """
+
+    seeds: list[str]
+    treatments: dict[str, str]
+    groups: dict[str, str | None]
+    pipeline: str
+    level: str
+    n_people: int
+    n_voxels: int
+    left_voxels: dict[str, int]
+    lost_to_one_person: dict[str, int]
+    fwhm_mm: float
+    maps_kind: NotRequired[str | None]
+    because: NotRequired[str | None]
+
+
 def pair_sessions(
-    people: Sequence[dict],
+    people: Sequence[PersonRow],
     seeds: Sequence[str],
     treatments: dict[str, str],
     groups: dict[str, str | None],
     pipeline: str,
-    out_dir: str | os.PathLike,
+    out_dir: str | os.PathLike[str],
     *,
-    seed_definitions: Sequence[dict] = (),
+    seed_definitions: Sequence[Mapping[str, Any]] = (),
     fwhm_mm: float = 0.0,
-    mask_file: str | os.PathLike | None = None,
+    mask_file: str | os.PathLike[str] | None = None,
     level: str = "session",
     accept_unoriented: bool = False,
     zero_is_missing: bool = False,
     judge: Judge | None = None,
-) -> dict:
+) -> PairsRecord:
     """Subtract each person's control session from the active one, for every seed.
 
     The search volume holds the voxels that all maps of all people cover, without the seeds and
@@ -79,7 +101,7 @@ def pair_sessions(
 
     Returns
     -------
-    dict
+    PairsRecord
         The content of ``pairs.json``.
 
     Raises
@@ -99,8 +121,8 @@ def pair_sessions(
         # Which voxels stay is known only after the last person. So all maps are written to a
         # scratch file first and copied from there, and memory does not grow with the people.
         scratch = [stack.enter_context(TemporaryFile(dir=out_dir.parent)) for _ in kinds]
-        coverage = candidates = first = constant = inside = None
-        for person in people:
+        inside: list[BoolArray] = []
+        for number, person in enumerate(people):
             maps = _read(person, kinds, seeds, grid, judge)
             if judge is not None and seed_definitions and level == "session":
                 inside = inside or [
@@ -110,8 +132,8 @@ def pair_sessions(
                 for of_kind in maps:
                     for values, own in zip(of_kind, inside, strict=True):
                         judge.see_seed(values[own])
-            covered = np.isfinite(maps).all(axis=(0, 1))
-            if coverage is None:
+            covered = np.asarray(np.isfinite(maps).all(axis=(0, 1)))
+            if number == 0:
                 coverage = _Coverage(len(covered))
                 candidates = np.flatnonzero(covered)
             coverage.add(covered)
@@ -120,15 +142,15 @@ def pair_sessions(
             delta.tofile(scratch[0])
             if level == "session":
                 (maps[0] + maps[1]).tofile(scratch[1])
-            if first is None:
+            if number == 0:
                 first, constant = delta, np.ones(delta.shape, dtype=bool)
             constant &= delta == first
         if judge is not None:
             judge.require_no_correlations(_paths(people[0], kinds[0], seeds)[0])
-        mask, left = coverage.everybody, {}
-        left["not covered in everybody"] = int(np.count_nonzero(coverage.anybody & ~mask))
+        mask = coverage.everybody
+        left = {"not covered in everybody": int(np.count_nonzero(coverage.anybody & ~mask))}
 
-        def leave(out: np.ndarray, reason: str) -> None:
+        def leave(out: BoolArray, reason: str) -> None:
             left[reason] = int(np.count_nonzero(mask & out))
             mask[out] = False
 
@@ -151,7 +173,7 @@ def pair_sessions(
     image = grid.image(mask.reshape(grid.shape).astype(np.uint8))
     atomic.save_image(out_dir / "mask.nii.gz", image)
     atomic.write_table(out_dir / "people.tsv", table)
-    record = {
+    record: PairsRecord = {
         "seeds": seeds,
         "treatments": dict(treatments),
         "groups": dict(groups),
@@ -173,15 +195,15 @@ def pair_sessions(
 
 
 def no_pairs(
-    people: Sequence[dict],
+    people: Sequence[PersonRow],
     seeds: Sequence[str],
     treatments: dict[str, str],
     groups: dict[str, str | None],
     pipeline: str,
-    out_dir: str | os.PathLike,
+    out_dir: str | os.PathLike[str],
     fwhm_mm: float = 0.0,
     because: str | None = None,
-) -> dict:
+) -> PairsRecord:
     """Write the pairs of a pipeline from which everybody was excluded: no people and no voxels.
 
     Its analyses then report that they cannot be estimated, and the study goes on without them.
@@ -195,12 +217,12 @@ def no_pairs(
 
     Returns
     -------
-    dict
+    PairsRecord
         The content of ``pairs.json``.
     """
     out_dir = Path(out_dir)
     still = dict.fromkeys(("mean_fd_active", "mean_fd_control"), np.nan)
-    table = people_table([still | person for person in people], treatments, groups).iloc[:0]
+    table = people_table([still | dict(person) for person in people], treatments, groups).iloc[:0]
     nothing = np.empty((0, len(seeds), 0), dtype=np.float32)
     for name in ("delta.npy", "total.npy"):
         with atomic.writing(out_dir / name) as temporary, open(temporary, "wb") as out:
@@ -208,7 +230,7 @@ def no_pairs(
     image = nib.Nifti1Image(np.zeros((1, 1, 1), dtype=np.uint8), np.eye(4))
     atomic.save_image(out_dir / "mask.nii.gz", image)
     atomic.write_table(out_dir / "people.tsv", table)
-    record = {
+    record: PairsRecord = {
         "seeds": list(seeds),
         "treatments": dict(treatments),
         "groups": dict(groups),
@@ -231,7 +253,7 @@ class Pairs:
 
     Attributes
     ----------
-    record : dict
+    record : PairsRecord
         The content of pairs.json.
     people : DataFrame
         The table people.tsv, one row per person.
@@ -242,14 +264,14 @@ class Pairs:
         The search volume; its C order is the order of the voxels.
     """
 
-    record: dict
+    record: PairsRecord
     people: pd.DataFrame
-    delta: np.ndarray
-    total: np.ndarray | None
+    delta: SingleArray
+    total: SingleArray | None
     mask: nib.Nifti1Image
 
     @classmethod
-    def read(cls, pairs_dir: str | os.PathLike) -> "Pairs":
+    def read(cls, pairs_dir: str | os.PathLike[str]) -> "Pairs":
         """Open the folder; the arrays stay on disk until they are used.
 
         Raises
@@ -260,12 +282,13 @@ class Pairs:
         folder = Path(pairs_dir)
         if not (folder / "pairs.json").is_file():
             raise Fault(f"{folder / 'pairs.json'} is not there; pair the sessions first")
-        record = json.loads((folder / "pairs.json").read_text(encoding="utf-8"))
+        record: PairsRecord = json.loads((folder / "pairs.json").read_text(encoding="utf-8"))
         delta = np.load(folder / "delta.npy", mmap_mode="r")
         total = None
         if record["level"] == "session":
             total = np.load(folder / "total.npy", mmap_mode="r")
-        people, mask = read_table(folder / "people.tsv"), nib.load(folder / "mask.nii.gz")
+        people = read_table(folder / "people.tsv")
+        mask = nib.Nifti1Image.from_filename(folder / "mask.nii.gz")
         n_voxels = int(np.count_nonzero(np.asarray(mask.dataobj)))
         if delta.shape != (len(people), len(record["seeds"]), n_voxels):
             raise Fault(
@@ -276,7 +299,7 @@ class Pairs:
         return cls(record, people, delta, total, mask)
 
 
-def _paths(person: dict, kind: str, seeds: list[str]) -> list:
+def _paths(person: PersonRow, kind: str, seeds: list[str]) -> list[str | os.PathLike[str]]:
     name = person["participant_id"]
     if kind not in person:
         raise Fault(f'{name} has no maps under "{kind}"')
@@ -294,18 +317,18 @@ def _paths(person: dict, kind: str, seeds: list[str]) -> list:
 
 
 def _read(
-    person: dict, kinds: Sequence[str], seeds: list[str], grid: Grid, judge: Judge | None
-) -> np.ndarray:
+    person: PersonRow, kinds: Sequence[str], seeds: list[str], grid: Grid, judge: Judge | None
+) -> RealArray:
     """Read the maps of one person: array of shape (n_kinds, n_seeds, voxels of the grid)."""
 
-    def values(path: str | os.PathLike) -> np.ndarray:
+    def values(path: str | os.PathLike[str]) -> RealArray:
         read = grid.read(path).ravel()
         return read if judge is None else judge.read(read, path)
 
     listed = [_paths(person, kind, seeds) for kind in kinds]
     maps = np.array([[values(path) for path in paths] for paths in listed])
     for column, seed in enumerate(seeds):
-        if len(kinds) > 1 and np.array_equal(*maps[:, column], equal_nan=True):
+        if len(kinds) > 1 and np.array_equal(maps[0, column], maps[1, column], equal_nan=True):
             raise Fault(
                 f"{person['participant_id']}, seed {seed}: the maps of both sessions are the "
                 f"same ({listed[0][column]}, {listed[1][column]}); name each session's own"
@@ -321,29 +344,31 @@ class _Coverage:
         self._lacking = np.zeros(n_voxels, dtype=np.int32)  # how many people lack the voxel
         self._last = np.zeros(n_voxels, dtype=np.int32)  # index of the last person who lacks it
 
-    def add(self, covered: np.ndarray) -> None:
+    def add(self, covered: BoolArray) -> None:
         """Count the voxels that the next person covers (bool, shape (n_voxels,))."""
         self._lacking[~covered] += 1
         self._last[~covered] = self._n_people
         self._n_people += 1
 
     @property
-    def everybody(self) -> np.ndarray:
-        return self._lacking == 0
+    def everybody(self) -> BoolArray:
+        nobody_lacks: BoolArray = self._lacking == 0
+        return nobody_lacks
 
     @property
-    def anybody(self) -> np.ndarray:
+    def anybody(self) -> BoolArray:
         return self._lacking < self._n_people
 
     @property
     def lost_to_one(self) -> list[int]:
         """For each person, the number of voxels that this person alone lacks."""
         alone = self._last[(self._lacking == 1) & (self._n_people > 1)]
-        return np.bincount(alone, minlength=self._n_people).tolist()
+        counts: list[int] = np.bincount(alone, minlength=self._n_people).tolist()
+        return counts
 
 
 def _save_array(
-    path: Path, scratch: BinaryIO, shape: tuple[int, int, int], keep: np.ndarray
+    path: Path, scratch: IO[bytes], shape: tuple[int, int, int], keep: BoolArray
 ) -> None:
     """Copy the kept voxels from the scratch file to a .npy file, person by person."""
     n_people, n_seeds, n_voxels = shape

@@ -1,7 +1,7 @@
 """The table of the people of an analysis: who they are, their covariates and their scores."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,8 @@ from crossfc.trial.sequence import sequence_code
 # Columns of a person's row that hold maps, which are no part of the table.
 MAPS = ("active", "control", "contrast")
 
-PersonRow = Mapping[str, Any]
+# A person's participant_id, group and sequence, their maps, covariates and scores.
+PersonRow: TypeAlias = Mapping[str, Any]
 
 
 def people_table(
@@ -46,7 +47,7 @@ def people_table(
     return _with_changes(table[first + [c for c in table.columns if c not in first]])
 
 
-def with_columns(people: pd.DataFrame, rows: Sequence[Mapping]) -> pd.DataFrame:
+def with_columns(people: pd.DataFrame, rows: Sequence[PersonRow]) -> pd.DataFrame:
     """Add columns to the table of people, and compute the changes of scores among them.
 
     Parameters

@@ -1,11 +1,10 @@
 """The units that move under the null hypothesis, people or whole blocks, and their arrangements."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from crossfc.array import FloatArray, IntArray, LabelArray
 from crossfc.compiled import compiled
 from crossfc.fault import Fault
 
@@ -24,7 +23,7 @@ class Units:
     ----------
     design : float ndarray, shape (n_people, n_columns)
         Rows among which people change places; equal for all if signs are flipped.
-    blocks : sequence of n_people labels, optional
+    blocks : ndarray of n_people labels, optional
         Exchangeability blocks.
     whole : bool
         Whole blocks move, not people within them.
@@ -52,7 +51,7 @@ class Units:
     """
 
     def __init__(
-        self, design: np.ndarray, blocks: Sequence[Any] | None, whole: bool, flipped: bool
+        self, design: FloatArray, blocks: LabelArray | None, whole: bool, flipped: bool
     ) -> None:
         sets = _sets(len(design), blocks, whole)
         n_units = sum(map(len, sets))
@@ -61,6 +60,8 @@ class Units:
             raise Unarrangeable(f"{n_units} {what} cannot be rearranged; at least two are needed")
         self.whole, self._flipped = whole, flipped
         self.people = np.zeros((n_units, max(of.shape[1] for of in sets)), dtype=np.int32)
+        self.unit: IntArray
+        self.place: IntArray
         self.unit, self.place = np.empty((2, len(design)), dtype=int)
         kinds, spans, end = np.empty(n_units, dtype=int), [], 0
         for people in sets:
@@ -81,14 +82,14 @@ class Units:
     def possible(self) -> int:
         """Count the distinct arrangements."""
         ways = [_multinomial(self._counts(*span)) for span in self.spans]
-        return math.prod(ways) * 2**self._n_flips
+        return math.prod(ways) * int(2**self._n_flips)
 
-    def identity(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+    def identity(self, count: int) -> tuple[IntArray, IntArray]:
         """Return arrangements that change nothing, as units taken and whether each is flipped."""
         taken = np.tile(np.arange(len(self.kinds), dtype=np.int32), (count, 1))
         return taken, np.zeros(taken.shape, dtype=np.uint8)
 
-    def drawn(self, count: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def drawn(self, count: int, generator: np.random.Generator) -> tuple[IntArray, IntArray]:
         """Draw random arrangements with replacement, each as likely as any other."""
         taken, flipped = self.identity(count)
         if len(self.spans):
@@ -97,7 +98,7 @@ class Units:
             flipped = generator.integers(0, 2, taken.shape, dtype=np.uint8)
         return taken, flipped
 
-    def numbered(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def numbered(self, numbers: IntArray) -> tuple[IntArray, IntArray]:
         """Return the arrangements with given numbers, from 0 (the identity) to `possible` - 1."""
         taken, flipped = self.identity(len(numbers))
         if self._flipped:
@@ -109,7 +110,7 @@ class Units:
             taken[:, start:end] = start + _orders(number, counts)
         return taken, flipped
 
-    def _counts(self, start: int, end: int) -> np.ndarray:
+    def _counts(self, start: int, end: int) -> IntArray:
         """Count the units of each kind among those from ``start`` to ``end``."""
         return np.bincount(self.kinds[start:end])
 
@@ -118,7 +119,7 @@ class Units:
         return len(self.kinds) if self._flipped else 0
 
 
-def _sets(n_people: int, blocks: Sequence[Any] | None, whole: bool) -> list[np.ndarray]:
+def _sets(n_people: int, blocks: LabelArray | None, whole: bool) -> list[IntArray]:
     """List the sets of units that may change places with each other.
 
     Each set is an array of people, shape (units, people per unit).
@@ -133,18 +134,18 @@ def _sets(n_people: int, blocks: Sequence[Any] | None, whole: bool) -> list[np.n
     members = [np.flatnonzero(labels == label) for label in range(labels.max(initial=-1) + 1)]
     if not whole:
         return [people[:, None] for people in members]
-    by_size: dict[int, list[np.ndarray]] = {}
+    by_size: dict[int, list[IntArray]] = {}
     for people in members:
         by_size.setdefault(len(people), []).append(people)
     return [np.stack(alike) for alike in by_size.values()]
 
 
-def _multinomial(counts: np.ndarray) -> int:
+def _multinomial(counts: IntArray) -> int:
     each = [int(count) for count in counts]
     return math.factorial(sum(each)) // math.prod(math.factorial(count) for count in each)
 
 
-def _orders(numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _orders(numbers: IntArray, counts: IntArray) -> IntArray:
     """Return the orders with given lexicographic numbers, of things of several kinds.
 
     Parameters
@@ -176,7 +177,7 @@ def _orders(numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def _shuffle(taken, spans, random):
+def _shuffle(taken: np.ndarray, spans: np.ndarray, random: np.ndarray) -> None:
     """Shuffle the units of each span in every row (Fisher and Yates 1938; Durstenfeld 1964)."""
     for row in range(taken.shape[0]):
         for span in range(spans.shape[0]):

@@ -1,15 +1,30 @@
 """Volumes of one trial: checked when they are read, and all on one grid."""
 
+import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.spatialimages import SpatialHeader, SpatialImage
 
 from crossfc import content
+from crossfc.array import BoolArray, FloatArray, IntArray, SingleArray
 from crossfc.fault import Fault
 from crossfc.session.scan import require_whole, same_grid
+
+
+@dataclass(frozen=True)
+class _First:
+    """The first map that was read, whose grid all others must have."""
+
+    path: Path
+    shape: tuple[int, ...]
+    affine: FloatArray
+    header: SpatialHeader
 
 
 class Grid:
@@ -25,19 +40,29 @@ class Grid:
 
     Attributes
     ----------
-    shape, affine, header
-        Those of the first map; None before it is read.
+    shape, affine
+        Those of the first map, once it is read.
     """
 
     def __init__(self, accept_unoriented: bool = False, zero_is_missing: bool = False) -> None:
         self.accept_unoriented = accept_unoriented
         self.zero_is_missing = zero_is_missing
-        self.shape: tuple[int, ...] | None = None
-        self.affine: np.ndarray | None = None
-        self.header = None
-        self._first: Path | None = None
+        self._first: _First | None = None
 
-    def read(self, path: str | Path) -> np.ndarray:
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._known.shape
+
+    @property
+    def affine(self) -> FloatArray:
+        return self._known.affine
+
+    @property
+    def _known(self) -> _First:
+        assert self._first is not None  # no grid is asked for before a map is read
+        return self._first
+
+    def read(self, path: str | os.PathLike[str]) -> SingleArray:
         """Read a map.
 
         Parameters
@@ -74,7 +99,7 @@ class Grid:
             )
         return values
 
-    def mask(self, path: str | Path) -> np.ndarray:
+    def mask(self, path: str | os.PathLike[str]) -> BoolArray:
         """Read a mask on the same grid.
 
         Parameters
@@ -87,10 +112,10 @@ class Grid:
             True where the image is not 0.
         """
         image = self._load(Path(path))
-        inside = np.nan_to_num(np.asarray(image.dataobj, dtype=np.float32)) != 0
+        inside: BoolArray = np.nan_to_num(np.asarray(image.dataobj, dtype=np.float32)) != 0
         return inside.reshape(self.shape)
 
-    def check(self, path: str | Path) -> None:
+    def check(self, path: str | os.PathLike[str]) -> None:
         """Do the checks of `read` that need no voxel values: orientation, dimensions, grid, size.
 
         Raises
@@ -103,9 +128,9 @@ class Grid:
         if path.name.endswith((".nii", ".nii.gz")):
             require_whole(path)
 
-    def _load(self, path: Path) -> nib.spatialimages.SpatialImage:
+    def _load(self, path: Path) -> SpatialImage:
         image = load(path)
-        shape = image.shape
+        shape, affine = image.shape, np.asarray(image.affine)
         if len(shape) > 3 and all(length == 1 for length in shape[3:]):
             shape = shape[:3]
         if len(shape) != 3:
@@ -115,45 +140,52 @@ class Grid:
                 f"{path} carries no orientation ({type(image).__name__}), so left and right in it "
                 "are a guess; convert it to NIfTI, or set maps.accept_unoriented: true"
             )
-        if self.shape is None:
-            self.shape, self.affine, self._first = shape, image.affine, path
-            self.header = image.header
-        elif not same_grid(self.shape, self.affine, shape, image.affine):
+        first = self._first
+        if first is None:
+            self._first = _First(path, shape, affine, image.header)
+        elif not same_grid(first.shape, first.affine, shape, affine):
             raise Fault(
-                f"{path} lies on another grid than {self._first}: shape {shape} and "
-                f"{self.shape}, affine {image.affine.round(3).tolist()} and "
-                f"{self.affine.round(3).tolist()}; resample all maps to one space and resolution"
+                f"{path} lies on another grid than {first.path}: shape {shape} and "
+                f"{first.shape}, affine {affine.round(3).tolist()} and "
+                f"{first.affine.round(3).tolist()}; resample all maps to one space and resolution"
             )
         return image
 
-    def image(self, values: np.ndarray) -> nib.Nifti1Image:
+    def image(self, values: IntArray) -> nib.Nifti1Image:
         """Make a NIfTI image on this grid, with the space (sform code) of the first map."""
         made = nib.Nifti1Image(values, self.affine)
         made.header.set_xyzt_units("mm")
         code = 2  # "aligned": the code of an image that does not state to what it is aligned
-        if isinstance(self.header, nib.Nifti1Header):
-            code = int(self.header["sform_code"]) or int(self.header["qform_code"]) or code
+        header = self._known.header
+        if isinstance(header, nib.Nifti1Header):
+            code = int(header["sform_code"]) or int(header["qform_code"]) or code
         made.set_sform(self.affine, code)
         made.set_qform(self.affine, code)
         return made
 
 
-def load(path: str | Path) -> nib.spatialimages.SpatialImage:
+def load(path: str | os.PathLike[str]) -> SpatialImage:
     """Open an image with nibabel; the voxels are not read yet.
 
     Raises
     ------
     Fault
-        If the file is missing or nibabel cannot read it.
+        If the file is missing, nibabel cannot read it, or it holds a surface instead of voxels.
     """
     content.require(path, remedy="run the step that makes it or correct the path")
     try:
-        return nib.load(path)
+        image = nib.load(path)
     except (nib.filebasedimages.ImageFileError, OSError, EOFError) as reason:
         raise Fault(f"{path} cannot be read as an image ({reason}); make it again") from reason
+    if not isinstance(image, SpatialImage):
+        raise Fault(
+            f"{path} is no volume ({type(image).__name__}, which holds a surface or tracts); give "
+            "the map in a volume, such as NIfTI"
+        )
+    return image
 
 
-def _oriented(image: nib.spatialimages.SpatialImage) -> bool:
+def _oriented(image: SpatialImage) -> bool:
     header = image.header
     if isinstance(header, nib.Nifti1Header):
         return bool(header["sform_code"]) or bool(header["qform_code"])
@@ -162,11 +194,11 @@ def _oriented(image: nib.spatialimages.SpatialImage) -> bool:
 
 def around_seeds(
     seeds: Sequence[str],
-    definitions: Sequence[dict],
+    definitions: Sequence[Mapping[str, Any]],
     fwhm_mm: float,
     shape: tuple[int, ...],
-    affine: np.ndarray,
-) -> np.ndarray:
+    affine: FloatArray,
+) -> BoolArray:
     """Mark the seeds and the halo into which smoothing carries their signal.
 
     Parameters
@@ -219,9 +251,10 @@ def around_seeds(
             places = np.argwhere(inside)
             if len(places) == 0:
                 raise Fault(f'{row["file"]} holds no voxel of seed "{seed}"; correct its label')
-            tree = cKDTree(places @ image.affine[:3, :3].T + image.affine[:3, 3])
+            to_mm = np.asarray(image.affine)
+            tree = cKDTree(places @ to_mm[:3, :3].T + to_mm[:3, 3])
             # Half a voxel's diagonal is added, as a seed voxel is a box and not a point.
-            box = np.linalg.norm(image.affine[:3, :3] @ (0.5, 0.5, 0.5))
+            box = np.linalg.norm(to_mm[:3, :3] @ (0.5, 0.5, 0.5))
             distance, _ = tree.query(points.reshape(-1, 3), distance_upper_bound=fwhm_mm + box)
             near |= np.isfinite(distance).reshape(shape)
     return near

@@ -1,15 +1,18 @@
 """Findings: the clusters of an analysis, where they lie, and the people's values in them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from crossfc.array import BoolArray, FloatArray, IntArray, LabelArray, MapData
 from crossfc.group.findings.leave_one_out import LeaveOneOut, effect_of, without_each
 from crossfc.group.findings.peak import peaks
 from crossfc.group.findings.readout import Sessions, group_means
 from crossfc.group.findings.region import Atlas
+from crossfc.group.findings.result import LargestCluster
 from crossfc.group.inference.cluster import neighbours
 from crossfc.group.inference.permutation import Inference
 from crossfc.group.inference.statistic import Student
@@ -64,8 +67,8 @@ class Analysed:
     """
 
     statistic: Student
-    maps: Sequence[np.ndarray]
-    rows: np.ndarray
+    maps: Sequence[MapData]
+    rows: IntArray
     cluster_forming_p: float
     connectivity: int
 
@@ -115,19 +118,21 @@ class Findings:
     clusters: pd.DataFrame
     peaks: pd.DataFrame
     cells: pd.DataFrame
-    largest: dict[str, dict[str, dict]]
+    largest: dict[str, dict[str, LargestCluster]]
 
 
 @dataclass(eq=False)
 class _Cluster:
     """One cluster: its row of the table, voxels, sign, and the values read from it."""
 
-    row: dict
-    voxels: np.ndarray
+    row: dict[str, Any]
+    voxels: IntArray
     peak: int
     sign: int
-    values: np.ndarray | None = None  # (n_people, n_columns, 3)
-    left_out: np.ndarray | None = None  # the same, each person read in the others' cluster
+    # Read out by `_leave_one_out`: (n_people, n_columns, 3), and the same with each person read in
+    # the others' cluster.
+    values: FloatArray = field(init=False)
+    left_out: FloatArray = field(init=False)
 
 
 def findings(
@@ -137,9 +142,9 @@ def findings(
     analysed: Analysed,
     sessions: Sessions,
     seeds: list[str],
-    mask: np.ndarray,
-    affine: np.ndarray,
-    sizes: Sequence[dict[str, np.ndarray]],
+    mask: BoolArray,
+    affine: FloatArray,
+    sizes: Sequence[dict[str, FloatArray]],
     atlas: Atlas | None = None,
     apart: bool = False,
 ) -> Findings:
@@ -212,8 +217,12 @@ def no_findings(groups: dict[str, str | None], treatments: dict[str, str]) -> Fi
         for treatment in treatments.values()
         if label
     ]
-    tables = (_CLUSTER_COLUMNS + means, _PEAK_COLUMNS, _CELL_COLUMNS)
-    return Findings(*(pd.DataFrame(columns=columns) for columns in tables), {})
+    return Findings(
+        clusters=pd.DataFrame(columns=_CLUSTER_COLUMNS + means),
+        peaks=pd.DataFrame(columns=_PEAK_COLUMNS),
+        cells=pd.DataFrame(columns=_CELL_COLUMNS),
+        largest={},
+    )
 
 
 def _listed(found: Inference, number: int, voxel_mm3: float) -> list[_Cluster]:
@@ -258,8 +267,8 @@ def _leave_one_out(
     analysed: Analysed,
     sessions: Sessions,
     columns: list[int],
-    before: np.ndarray,
-) -> dict[str, dict]:
+    before: IntArray,
+) -> dict[str, LargestCluster]:
     """Read clusters out as they are and with each person left out; also the largest clusters."""
     place_of = {row: place for place, row in enumerate(sessions.rows)}
     places = [place_of[row] for row in analysed.rows]
@@ -280,16 +289,17 @@ def _leave_one_out(
                 row = analysed.rows[fold.person]
                 one.left_out[places[fold.person]] = sessions.read_row(row, columns, region)
 
-    def effects(one: _Cluster, left_out: np.ndarray) -> dict:
+    def effects(one: _Cluster, left_out: FloatArray) -> LargestCluster:
         return {
             "effect_in_sample": leave.effect_in(one.voxels),
             "effect_loo": effect_of(analysed.statistic, left_out),
             "n_folds": int(np.isfinite(left_out).sum()),
         }
 
+    data = analysed.maps[number]
     means = np.stack([
         np.stack([row[..., one.voxels].mean(axis=-1, dtype=float) for one in listed], axis=-1)
-        for row in map(np.asarray, analysed.maps[number])
+        for row in (np.asarray(data[person]) for person in range(data.shape[0]))
     ])  # fmt: skip
     without = without_each(analysed.statistic, means, found.two_sided)
     ids = sessions.people["participant_id"].to_numpy()[places]
@@ -300,7 +310,7 @@ def _leave_one_out(
     return {one.row["sign"]: effects(one, largest[sign]) for sign, one in biggest.items()}
 
 
-def _weakest(whole: float, effect: np.ndarray, p: np.ndarray, ids: np.ndarray) -> dict:
+def _weakest(whole: float, effect: FloatArray, p: FloatArray, ids: LabelArray) -> dict[str, Any]:
     """Return the range of the effect without each person, and who weakens it most by leaving."""
     known = np.isfinite(p)
     if not known.any():
@@ -319,7 +329,7 @@ def _weakest(whole: float, effect: np.ndarray, p: np.ndarray, ids: np.ndarray) -
     }
 
 
-def _place(point: np.ndarray) -> dict[str, float]:
+def _place(point: FloatArray) -> dict[str, float]:
     return dict(zip("xyz", point.round(3) + 0.0, strict=True))
 
 
@@ -327,10 +337,10 @@ def _peaks(
     one: _Cluster,
     found: Inference,
     number: int,
-    places: np.ndarray,
-    points: np.ndarray,
+    places: IntArray,
+    points: FloatArray,
     atlas: Atlas | None,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Return the rows of the peaks of a cluster."""
     height = np.abs(found.statistic[number, one.voxels])
     chosen = peaks(height, places[one.voxels], points[one.voxels], 1 + _FURTHER, _APART_MM)

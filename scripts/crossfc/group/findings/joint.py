@@ -21,7 +21,7 @@ _MEASURES = {
 
 
 def joint_table(
-    families: Sequence[Sequence[str]], folders: Mapping[str, str | os.PathLike]
+    families: Sequence[Sequence[str]], folders: Mapping[str, str | os.PathLike[str]]
 ) -> pd.DataFrame:
     """Correct the clusters of analyses over all analyses of their family.
 

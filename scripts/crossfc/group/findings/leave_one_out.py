@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crossfc.array import BoolArray, FloatArray, IntArray, MapData
 from crossfc.fault import Fault
 from crossfc.group.inference.cluster import label
 from crossfc.group.inference.hall import Hall, corrected
@@ -42,11 +43,11 @@ class Others:
     """
 
     statistic: Student
-    values: np.ndarray
-    effect: np.ndarray
-    left: np.ndarray
+    values: FloatArray
+    effect: FloatArray
+    left: FloatArray
 
-    def read(self, voxels: np.ndarray) -> float:
+    def read(self, voxels: IntArray) -> float:
         """Average the left-out person over voxels; several measures along the effect."""
         mean = self.left[:, voxels].mean(axis=1)
         if len(mean) == 1:
@@ -74,8 +75,8 @@ class Fold:
     """
 
     person: int
-    regions: list[np.ndarray | None]
-    values: np.ndarray
+    regions: list[IntArray | None]
+    values: FloatArray
     largest: dict[int, float]
 
 
@@ -95,7 +96,7 @@ class LeaveOneOut:
         True for voxels that are not analysed; the statistic is 0 there.
     """
 
-    def __init__(self, statistic: Student, data: np.ndarray, flat: np.ndarray) -> None:
+    def __init__(self, statistic: Student, data: MapData, flat: BoolArray) -> None:
         self._statistic, self._data, self._flat = statistic, data, flat
         self._model = np.column_stack([statistic.effect, statistic.nuisance])
         self._inverse = np.linalg.inv(self._model.T @ self._model)
@@ -125,7 +126,7 @@ class LeaveOneOut:
             self._squares[:, part] = np.square(first).sum(axis=0), np.square(second).sum(axis=0)
             self._cross[:, part] = self._model[self._members[0]].T @ first
 
-    def effect_in(self, voxels: np.ndarray) -> float:
+    def effect_in(self, voxels: IntArray) -> float:
         """Average the effect of the whole sample over voxels; for several measures, its length."""
         mean = self._coefficients[0][:, voxels].mean(axis=1)
         return float(mean[0] if len(mean) == 1 else np.linalg.norm(mean))
@@ -166,7 +167,9 @@ class LeaveOneOut:
             values = np.sign(effect[0]) * np.sqrt(explained * others.df)
         return Others(others, np.where(flat, 0, values), effect, y)
 
-    def _welch_error(self, others, person, missed, explained) -> np.ndarray:
+    def _welch_error(
+        self, others: Welch, person: int, missed: FloatArray, explained: FloatArray
+    ) -> FloatArray:
         """Compute the standard error of Welch's statistic from the person's prediction error."""
         from scipy.linalg import eigh
 
@@ -186,9 +189,10 @@ class LeaveOneOut:
         freedom = np.bincount(others.groups) - [shares.sum(), (1 - shares).sum()]
         weight = freedom[:, None] / squares
         inverse = 1 / (np.outer(shares, weight[0]) + np.outer(1 - shares, weight[1]))
-        return np.sqrt(np.square(basis[0]) @ inverse)
+        error: FloatArray = np.sqrt(np.square(basis[0]) @ inverse)
+        return error
 
-    def _residuals(self, person) -> Iterator[tuple[slice, np.ndarray]]:
+    def _residuals(self, person: int) -> Iterator[tuple[slice, FloatArray]]:
         """Compute the residuals of everybody but one person, some voxels at a time."""
         keep = np.arange(len(self._model)) != person
         pull = self._inverse @ self._model[person]
@@ -198,14 +202,15 @@ class LeaveOneOut:
             rest = y - self._model @ self._coefficients[:, 0, part]
             yield part, rest[keep] + np.outer(self._model[keep] @ pull, rest[person] / room)
 
-    def _third_cumulant(self, others, person) -> np.ndarray:
+    def _third_cumulant(self, others: Hall, person: int) -> FloatArray:
         """Compute the third cumulant of the others' effect, per unit of the effect column."""
         cumulant = np.empty(len(self._flat))
         for part, rest in self._residuals(person):
             cumulant[part] = others.third_cumulant(rest)
-        return cumulant * others.effect_variance**1.5
+        scaled: FloatArray = cumulant * others.effect_variance**1.5
+        return scaled
 
-    def _slope_error(self, others, person, squares) -> np.ndarray:
+    def _slope_error(self, others: Slope, person: int, squares: FloatArray) -> FloatArray:
         """Compute the robust standard error of the others' slope from their residuals.
 
         ``squares`` is the sum of squares of the others' residuals on the nuisance alone.
@@ -214,12 +219,13 @@ class LeaveOneOut:
         for part, rest in self._residuals(person):
             variance[part] = others.weights @ np.square(rest)
         least = np.where(self._flat | (squares <= 0), 1, others.floor * squares)
-        return np.sqrt(np.maximum(variance, least) * others.effect_variance)
+        error: FloatArray = np.sqrt(np.maximum(variance, least) * others.effect_variance)
+        return error
 
     def folds(
         self,
-        clusters: Sequence[tuple[np.ndarray, int]],
-        before: np.ndarray,
+        clusters: Sequence[tuple[IntArray, int]],
+        before: IntArray,
         cluster_forming_p: float,
         two_sided: bool,
     ) -> Iterator[Fold]:
@@ -253,7 +259,13 @@ class LeaveOneOut:
             yield fold
 
     @staticmethod
-    def _read(fold, others, clusters, labels, count) -> None:
+    def _read(
+        fold: Fold,
+        others: Others,
+        clusters: Sequence[tuple[IntArray, int]],
+        labels: IntArray,
+        count: int,
+    ) -> None:
         beyond = np.flatnonzero(labels)
         signs = np.zeros(count + 1)
         signs[labels[beyond]] = np.sign(others.values[beyond])
@@ -290,8 +302,8 @@ def _others(statistic: Student, person: int) -> Student:
 
 
 def without_each(
-    statistic: Student, values: np.ndarray, two_sided: bool = True
-) -> tuple[np.ndarray, np.ndarray]:
+    statistic: Student, values: FloatArray, two_sided: bool = True
+) -> tuple[FloatArray, FloatArray]:
     """Compute the effect and its p without each person, from values that stay as they are.
 
     Parameters
@@ -330,7 +342,7 @@ def without_each(
     return effect, p
 
 
-def effect_of(statistic: Student, values: np.ndarray) -> float:
+def effect_of(statistic: Student, values: FloatArray) -> float:
     """Fit the model of an analysis to one value per person.
 
     Parameters

@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from crossfc.array import FloatArray, IntArray, RealArray
+
 
 def peaks(
-    height: np.ndarray, places: np.ndarray, points: np.ndarray, most: int, apart_mm: float
+    height: RealArray, places: IntArray, points: FloatArray, most: int, apart_mm: float
 ) -> list[int]:
     """Find the local maxima of a cluster, the highest first.
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from crossfc.array import FloatArray, IntArray, SingleArray
+
 
 @dataclass
 class Sessions:
@@ -24,17 +26,17 @@ class Sessions:
     """
 
     people: pd.DataFrame
-    rows: np.ndarray
-    delta: np.ndarray
-    total: np.ndarray | None
+    rows: IntArray
+    delta: SingleArray
+    total: SingleArray | None
     groups: dict[str, str | None]
     treatments: dict[str, str]
 
-    def read(self, columns: Sequence[int], voxels: np.ndarray) -> np.ndarray:
+    def read(self, columns: Sequence[int], voxels: IntArray) -> FloatArray:
         """Average every person over the voxels: shape (n_people, n_columns, 3); see `read_row`."""
         return np.stack([self.read_row(row, columns, voxels) for row in self.rows])
 
-    def read_row(self, row: int, columns: Sequence[int], voxels: np.ndarray) -> np.ndarray:
+    def read_row(self, row: int, columns: Sequence[int], voxels: IntArray) -> FloatArray:
         """Average one person over the voxels.
 
         Parameters
@@ -54,11 +56,12 @@ class Sessions:
         delta = np.array([self.delta[row, column][voxels].mean(dtype=float) for column in columns])
         total = np.full(len(delta), np.nan)
         if self.total is not None:
-            total = [self.total[row, column][voxels].mean(dtype=float) for column in columns]
+            of_columns = (self.total[row, column][voxels] for column in columns)
+            total = np.array([values.mean(dtype=float) for values in of_columns])
         return np.column_stack([(total + delta) / 2, (total - delta) / 2, delta])
 
 
-def group_means(values: np.ndarray, sessions: Sessions, kind: str) -> dict[str, float]:
+def group_means(values: FloatArray, sessions: Sessions, kind: str) -> dict[str, float]:
     """Average over the people of each group and treatment; NaN if nobody has a value."""
     group, means = sessions.people["group"].to_numpy(), {}
     for label in filter(None, sessions.groups.values()):

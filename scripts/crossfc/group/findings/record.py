@@ -2,10 +2,10 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import TypedDict
 
 import numpy as np
 
+from crossfc.array import FloatArray, IntArray
 from crossfc.group.design.model import Inestimable, Model
 from crossfc.group.design.options import RERANDOMISATION, SIGN_FLIPS, WITHIN, AnalysisOptions
 from crossfc.group.design.pairs import Pairs
@@ -26,14 +26,6 @@ _NAMES = {
     "Hall": "Welch's t, corrected for skewness (Hall)",
     "Hotelling": "Hotelling's T² as F",
 }
-
-
-class _Words(TypedDict):
-    analysis: str
-    kind: str
-    title: str
-    question: str
-    pipeline: str
 
 
 def estimated(
@@ -83,7 +75,11 @@ def estimated(
         per_seed[name]["skewness"] = None if np.isnan(value) else round(value, 4)
     of_all = float(np.sqrt(np.nanmean(np.square(skewed)))) if np.isfinite(skewed).any() else None
     return {
-        **_words(asked, pairs),
+        "analysis": asked.name,
+        "kind": asked.kind,
+        "title": asked.title,
+        "question": asked.text,
+        "pipeline": pairs.record["pipeline"],
         "estimable": True,
         "model": design.formula,
         "statistic": statistic.name,
@@ -123,7 +119,11 @@ def not_estimated(asked: Question, pairs: Pairs, reason: Inestimable) -> Result:
     """Build the record of an analysis that could not be estimated, with the reason."""
     counts = _counts(pairs, reason.rows)
     return {
-        **_words(asked, pairs),
+        "analysis": asked.name,
+        "kind": asked.kind,
+        "title": asked.title,
+        "question": asked.text,
+        "pipeline": pairs.record["pipeline"],
         "estimable": False,
         "n": {label: n for label, n in counts.items() if asked.group in (None, label)},
         "seeds": [],  # none was tested
@@ -133,17 +133,7 @@ def not_estimated(asked: Question, pairs: Pairs, reason: Inestimable) -> Result:
     }
 
 
-def _words(asked: Question, pairs: Pairs) -> _Words:
-    return {
-        "analysis": asked.name,
-        "kind": asked.kind,
-        "title": asked.title,
-        "question": asked.text,
-        "pipeline": pairs.record["pipeline"],
-    }
-
-
-def _counts(pairs: Pairs, rows: np.ndarray) -> dict[str, int]:
+def _counts(pairs: Pairs, rows: IntArray) -> dict[str, int]:
     """Count the people of each group among the rows."""
     group = pairs.people["group"].iloc[rows]
     return {label: int((group == label).sum())
@@ -164,14 +154,15 @@ def _blocked(design: Model) -> bool:
     return design.blocks is not None and not flips_within
 
 
-def _summary(found: Inference, number: int, points: np.ndarray) -> MapSummary:
+def _summary(found: Inference, number: int, points: FloatArray) -> MapSummary:
     """Summarise the results of one map."""
     values = found.statistic[number]
     labels, first = np.unique(found.clusters[number], return_index=True)
     p_clusters = found.p_cluster[number][first[labels > 0]]
 
     def point(voxel: int) -> list[float]:
-        return (points[voxel].round(3) + 0.0).tolist()
+        x, y, z = points[voxel].round(3) + 0.0
+        return [float(x), float(y), float(z)]
 
     summary: MapSummary = {
         "max": float(values.max()),

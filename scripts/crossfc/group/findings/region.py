@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from crossfc import content
+from crossfc.array import FloatArray, IntArray
 from crossfc.fault import Fault
 from crossfc.group.design.volume import load
 from crossfc.trial.sheet import read_sheet
@@ -75,7 +76,7 @@ class Atlas:
             return ""
         return f"near {self._names[int(box[tuple(places[best])])]}"
 
-    def shares(self, points: np.ndarray) -> dict[str, float]:
+    def shares(self, points: FloatArray) -> dict[str, float]:
         """Return the share of the points that lies in each region.
 
         Parameters
@@ -97,7 +98,7 @@ class Atlas:
         order = sorted(counts, key=lambda name: (-counts[name], name))
         return {name: counts[name] / len(labels) for name in order}
 
-    def most(self, points: np.ndarray, peak: np.ndarray) -> tuple[str, float]:
+    def most(self, points: FloatArray, peak: FloatArray) -> tuple[str, float]:
         """Name a cluster by the region that holds most of it.
 
         The region at the peak may hold only a small part of the cluster, so it names the peak
@@ -128,7 +129,7 @@ class Atlas:
             return f"mostly unlabelled tissue ({100 * share:.0f} % {name})", share
         return name, share
 
-    def _labels_at(self, places: np.ndarray) -> np.ndarray:
+    def _labels_at(self, places: FloatArray) -> IntArray:
         """Return the labels of the nearest voxels; 0 outside the image."""
         nearest = np.rint(places).astype(int)
         inside = np.all((nearest >= 0) & (nearest < self._labels.shape), axis=1)

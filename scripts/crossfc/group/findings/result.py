@@ -6,16 +6,10 @@ from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
 from crossfc.fault import Fault
+from crossfc.group.design.left import LeftPerson
+from crossfc.group.inference.tail import TailRecord
 
 RESULT_FILE = "result.json"
-
-
-class LeftPerson(TypedDict):
-    """A person who is not analysed, and why."""
-
-    participant_id: str
-    group: str
-    reason: str
 
 
 class LargestCluster(TypedDict):
@@ -51,20 +45,6 @@ class MapSummary(TypedDict):
     extrapolated: list[str]
     skewness: NotRequired[float | None]
     largest: NotRequired[dict[str, LargestCluster]]
-
-
-class TailRecord(TypedDict):
-    """The tail fitted to the null of one measure, or the reason why there is none."""
-
-    fits: bool
-    reason: NotRequired[str]
-    threshold: NotRequired[float]
-    shape: NotRequired[float]
-    scale: NotRequired[float]
-    share: NotRequired[float]
-    n_exceedances: NotRequired[int]
-    goodness: NotRequired[float]
-    smallest_p: NotRequired[float]
 
 
 class Result(TypedDict):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from crossfc.array import BoolArray, FloatArray, IntArray, RealArray
 from crossfc.compiled import compiled
 from crossfc.fault import Fault
 
@@ -33,7 +34,7 @@ def steps(connectivity: int) -> list[tuple[int, int, int]]:
     return [step for step in every if 0 < sum(x * x for x in step) <= _REACH[connectivity]]
 
 
-def neighbours(mask: np.ndarray, connectivity: int) -> np.ndarray:
+def neighbours(mask: BoolArray, connectivity: int) -> IntArray:
     """Tabulate, for every voxel, its neighbours that have a lower number.
 
     Parameters
@@ -68,8 +69,8 @@ def neighbours(mask: np.ndarray, connectivity: int) -> np.ndarray:
 
 
 def label(
-    scores: np.ndarray, threshold: float, before: np.ndarray, two_sided: bool = True
-) -> tuple[np.ndarray, np.ndarray]:
+    scores: RealArray, threshold: float | np.float32, before: IntArray, two_sided: bool = True
+) -> tuple[IntArray, IntArray]:
     """Label the clusters of one map.
 
     Parameters
@@ -109,7 +110,7 @@ def label(
     return labels, sizes[order]
 
 
-def masses(labels: np.ndarray, heights: np.ndarray, n_clusters: int) -> np.ndarray:
+def masses(labels: IntArray, heights: RealArray, n_clusters: int) -> FloatArray:
     """Sum the statistic's absolute height over each cluster of one map.
 
     Parameters
@@ -125,12 +126,12 @@ def masses(labels: np.ndarray, heights: np.ndarray, n_clusters: int) -> np.ndarr
     float64 ndarray, shape (n_clusters,)
         Mass of cluster 1, 2, …, in units of the statistic.
     """
-    sums = np.bincount(labels, weights=np.abs(heights), minlength=n_clusters + 1)
+    sums = np.bincount(labels, weights=np.abs(heights), minlength=n_clusters + 1).astype(float)
     return sums[1 : n_clusters + 1]
 
 
 @compiled
-def _root(parent, voxel):
+def _root(parent: np.ndarray, voxel: int) -> int:
     while parent[voxel] != voxel:
         parent[voxel] = parent[parent[voxel]]
         voxel = parent[voxel]
@@ -138,7 +139,14 @@ def _root(parent, voxel):
 
 
 @compiled
-def _unite(listed, heights, before, parent, extent, mass):
+def _unite(
+    listed: np.ndarray,
+    heights: np.ndarray,
+    before: np.ndarray,
+    parent: np.ndarray,
+    extent: np.ndarray,
+    mass: np.ndarray,
+) -> None:
     """Join listed voxels that are neighbours and have the same sign.
 
     `parent` must be -1 everywhere on entry. Afterwards, `extent` and `mass` at the root of each
@@ -164,7 +172,17 @@ def _unite(listed, heights, before, parent, extent, mass):
 
 
 @compiled
-def largest(starts, listed, heights, before, parent, extent, mass, found_extent, found_mass):
+def largest(
+    starts: np.ndarray,
+    listed: np.ndarray,
+    heights: np.ndarray,
+    before: np.ndarray,
+    parent: np.ndarray,
+    extent: np.ndarray,
+    mass: np.ndarray,
+    found_extent: np.ndarray,
+    found_mass: np.ndarray,
+) -> None:
     """Find the largest extent and the largest mass of a cluster in each of several maps.
 
     Mass is the sum of |height| over the cluster, as PALM computes it (Winkler et al. 2014,

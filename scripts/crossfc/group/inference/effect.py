@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from crossfc.array import FloatArray, RealArray
+
 _FAR = 60  # beyond this |t| (for F: its square), limits are scaled in proportion
 
 
 def noncentrality_interval(
-    t: np.ndarray, df: float, level: float = 0.95
-) -> tuple[np.ndarray, np.ndarray]:
+    t: RealArray, df: float, level: float = 0.95
+) -> tuple[FloatArray, FloatArray]:
     """Compute the confidence interval of the noncentrality parameter, given observed t values.
 
     The limits are the noncentralities under which t is at the upper and lower tail quantile
@@ -39,11 +41,11 @@ def noncentrality_interval(
     low, high = (float(t.min()), float(t.max())) if t.size else (0.0, 0.0)
 
     def reach(value: float) -> float:
-        return 2 + 4 * np.sqrt(1 + value**2 / (2 * df))
+        return float(2 + 4 * np.sqrt(1 + value**2 / (2 * df)))
 
     grid = np.linspace(low - reach(low), high + reach(high), 600)
     tail = (1 - level) / 2
-    limits = []
+    limits: list[FloatArray] = []
     for quantile in (1 - tail, tail):
         reached = _noncentral_t_quantile(quantile, df, grid)
         rising = np.concatenate([[True], np.diff(reached) > 0])
@@ -51,7 +53,7 @@ def noncentrality_interval(
     return beyond * limits[0], beyond * limits[1]
 
 
-def _noncentral_t_quantile(share: float, df: float, noncentrality: np.ndarray) -> np.ndarray:
+def _noncentral_t_quantile(share: float, df: float, noncentrality: FloatArray) -> FloatArray:
     """Compute quantiles of the noncentral t distribution to ten digits.
 
     scipy.stats.nct is not used, as importing all distributions takes as long as a small analysis
@@ -60,15 +62,16 @@ def _noncentral_t_quantile(share: float, df: float, noncentrality: np.ndarray) -
     """
     from scipy.special import nctdtr, nctdtrit
 
-    near = nctdtrit(df, noncentrality, share)
+    near: FloatArray = nctdtrit(df, noncentrality, share)
     step = 1e-4 * np.maximum(1, np.abs(near))
     above, below = (nctdtr(df, noncentrality, near + side) for side in (step, -step))
-    return near - (nctdtr(df, noncentrality, near) - share) * 2 * step / (above - below)
+    rest: FloatArray = (nctdtr(df, noncentrality, near) - share) * 2 * step / (above - below)
+    return near - rest
 
 
 def hedges_g(
-    t: np.ndarray, df: int, effect_variance: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    t: RealArray, df: int, effect_variance: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Compute Hedges' g with a 95 % interval, from t of a linear model.
 
     g = J(df) · t · √(c'(M'M)⁻¹c): the effect in units of the residual standard deviation, with
@@ -104,12 +107,12 @@ def hedges_g(
 
 
 def hedges_g_welch(
-    effect: np.ndarray,
-    standard_error: np.ndarray,
-    variances: np.ndarray,
-    df: np.ndarray,
-    counts: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    effect: FloatArray,
+    standard_error: FloatArray,
+    variances: FloatArray,
+    df: FloatArray,
+    counts: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Compute Hedges' g of a difference between two groups of unequal variance, with its interval.
 
     The unit is s, with s² = (v₁ + v₂) / 2 the plain mean of both groups' variances (g* of Delacre,
@@ -150,7 +153,7 @@ def hedges_g_welch(
     return correction * d, d - reach, d + reach
 
 
-def partial_r(t: np.ndarray, df: int) -> np.ndarray:
+def partial_r(t: RealArray, df: int) -> FloatArray:
     """Compute the partial correlation of the effect column with the data, t / √(t² + df).
 
     Parameters
@@ -166,12 +169,13 @@ def partial_r(t: np.ndarray, df: int) -> np.ndarray:
         In the shape of ``t``.
     """
     t = np.asarray(t, dtype=float)
-    return t / np.sqrt(t**2 + df)
+    r: FloatArray = t / np.sqrt(t**2 + df)
+    return r
 
 
 def partial_r_squared(
-    f: np.ndarray, df_effect: int, df_error: int, level: float = 0.95
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    f: FloatArray, df_effect: int, df_error: int, level: float = 0.95
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Compute the share of variance explained by the effect beyond the nuisance, with its interval.
 
     The share is F df₁ / (F df₁ + df₂), also called partial η². It is t² / (t² + df) with F = t²,
@@ -205,8 +209,8 @@ def partial_r_squared(
 
 
 def _noncentrality_interval_of_f(
-    f: np.ndarray, df_effect: int, df_error: int, level: float
-) -> tuple[np.ndarray, np.ndarray]:
+    f: FloatArray, df_effect: int, df_error: int, level: float
+) -> tuple[FloatArray, FloatArray]:
     """Do what `noncentrality_interval` does, for F.
 
     A limit is 0 where even a noncentrality of 0 is too large.

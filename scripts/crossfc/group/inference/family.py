@@ -10,13 +10,15 @@ same.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from crossfc.array import FloatArray, IntArray, RealArray
 from crossfc.fault import Fault
 
 
-def joint_p(p_within: Sequence[np.ndarray], nulls: Sequence[np.ndarray]) -> list[np.ndarray]:
+def joint_p(p_within: Sequence[RealArray], nulls: Sequence[RealArray]) -> list[FloatArray]:
     """Correct the p of several analyses over all of them together.
 
     Parameters
@@ -62,13 +64,13 @@ def joint_p(p_within: Sequence[np.ndarray], nulls: Sequence[np.ndarray]) -> list
     return joint
 
 
-def _reached(null: np.ndarray) -> np.ndarray:
+def _reached(null: RealArray) -> IntArray:
     """Count, for each arrangement, the arrangements that reach its value, itself included."""
     # If rounding makes equivalent arrangements differ, counts get smaller and joint p larger.
     return len(null) - np.searchsorted(np.sort(null), null, side="left")
 
 
-def require_same_arrangements(records: Sequence[Mapping]) -> None:
+def require_same_arrangements(records: Sequence[Mapping[str, Any]]) -> None:
     """Check that the analyses of a family were done with the same arrangements.
 
     Parameters

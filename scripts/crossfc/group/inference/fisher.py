@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from crossfc.array import FloatArray, MapData, RealArray
 from crossfc.compiled import compiled
 from crossfc.fault import Fault
+from crossfc.group.design.arrangement import Arrangements
 from crossfc.group.inference.product import Products
-from crossfc.group.inference.statistic import FLOOR, Fit, Student, chunks, empty_fit
+from crossfc.group.inference.statistic import FLOOR, Batch, Fit, Student, Values, chunks, empty_fit
 
 
 class FRatio(Student):
@@ -29,16 +31,16 @@ class FRatio(Student):
         """NaN, as an effect of several numbers has no single variance."""
         return float("nan")
 
-    def to_score(self, statistic: np.ndarray) -> np.ndarray:
+    def to_score(self, statistic: Values) -> Values:
         scaled = statistic * self.df_effect / self.df_error
         return scaled / (1 + scaled)
 
-    def to_statistic(self, score: np.ndarray) -> np.ndarray:
+    def to_statistic(self, score: RealArray) -> RealArray:
         score = np.asarray(score)
         score = np.minimum(score, 1 - np.finfo(score.dtype).eps)
         return score / (1 - score) * (self.df_error / self.df_effect)
 
-    def to_height(self, statistic: np.ndarray) -> np.ndarray:
+    def to_height(self, statistic: RealArray) -> RealArray:
         """Convert a statistic to the height used for cluster mass and TFCE: √F."""
         return np.sqrt(statistic)
 
@@ -69,7 +71,7 @@ class Fisher(FRatio):
         If no column is under test, the model has no unique fit or leaves no degrees of freedom.
     """
 
-    def __init__(self, effect: np.ndarray, nuisance: np.ndarray) -> None:
+    def __init__(self, effect: FloatArray, nuisance: FloatArray) -> None:
         effect = np.asarray(effect, dtype=float)
         effect = effect.reshape(len(effect), -1)
         self.df_effect = effect.shape[1]
@@ -81,7 +83,7 @@ class Fisher(FRatio):
         self._directions = np.linalg.qr(left)[0]
         self._columns = np.column_stack([self._directions, self._basis])
 
-    def fit(self, data: np.ndarray, work: np.ndarray | None = None) -> Fit:
+    def fit(self, data: MapData, work: RealArray | None = None) -> Fit:
         """Fit the model to the observed data.
 
         Parameters
@@ -118,12 +120,17 @@ class Fisher(FRatio):
         fit.score[:] = self.to_score(fit.statistic)
         return fit
 
-    def scores(self, batch: Products, work: np.ndarray, out: np.ndarray) -> None:
-        _fisher(batch(work), self.df_effect, out)
+    def batch(self, arrangements: Arrangements) -> Batch:
+        products = Products(self._columns, arrangements)
+
+        def scores(work: RealArray, out: RealArray) -> None:
+            _fisher(products(work), self.df_effect, out)
+
+        return scores
 
 
 @compiled
-def _fisher(products, n_effect, out):
+def _fisher(products: np.ndarray, n_effect: int, out: np.ndarray) -> None:
     width = out.shape[1]
     rest = np.empty(width, dtype=np.float32)
     for row in range(out.shape[0]):

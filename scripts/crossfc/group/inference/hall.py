@@ -1,14 +1,15 @@
 """Hall's statistic: Welch's, corrected for the skewness of the effect's estimate."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from crossfc.array import FloatArray, IntArray, LabelArray, RealArray, SingleArray
 from crossfc.fault import Fault
 from crossfc.group.design.arrangement import Arrangements
 from crossfc.group.inference.product import Products
-from crossfc.group.inference.welch import Welch, WelchBatch, single
+from crossfc.group.inference.statistic import Batch
+from crossfc.group.inference.welch import Welch, single
 from crossfc.group.inference.welch_kernel import hall_of_two
 
 # Smallest residual degrees of freedom of a group for which its third moment is estimated.
@@ -55,7 +56,7 @@ class Hall(Welch):
     - -Σ_jkm p_j p_k p_m Σ q u_j u_k u_m, whose inner sums are fixed numbers.
     """
 
-    def __init__(self, effect: np.ndarray, nuisance: np.ndarray, groups: Sequence) -> None:
+    def __init__(self, effect: FloatArray, nuisance: FloatArray, groups: LabelArray) -> None:
         super().__init__(effect, nuisance, groups)
         if len(self._group_df) != 2:
             raise Fault(
@@ -71,7 +72,7 @@ class Hall(Welch):
             basis, self._cubed, self._group_columns, shared.shape[1]
         )
 
-    def third_cumulant(self, residuals: np.ndarray) -> np.ndarray:
+    def third_cumulant(self, residuals: FloatArray) -> FloatArray:
         """Estimate the third cumulant of the effect along its unit direction.
 
         Parameters
@@ -85,42 +86,46 @@ class Hall(Welch):
             In cubed units of the data.
         """
         # Products, because NumPy's power takes several times as long.
-        return np.einsum("n,...nv->...v", self._cubed, residuals * residuals * residuals)
+        cubes = residuals * residuals * residuals
+        cumulant: FloatArray = np.einsum("n,...nv->...v", self._cubed, cubes)
+        return cumulant
 
-    def _corrected(self, t: np.ndarray, variance: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    def _corrected(self, t: FloatArray, variance: FloatArray, rest: FloatArray) -> FloatArray:
         return corrected(t, self.third_cumulant(rest) / variance**1.5)
 
-    def batch(self, arrangements: Arrangements) -> "HallBatch":
-        linear = None
-        if arrangements.order is not None:
-            linear = Products(self._cube_plan.linear, replace(arrangements, signs=None))
+    def batch(self, arrangements: Arrangements) -> Batch:
+        sums, plan, cube_plan = self._sums(arrangements), self._plan, self._cube_plan
         cubes = Products(self._cubed[:, None], arrangements)
-        return HallBatch(super().batch(arrangements), cubes, linear)
+        arranged = None
+        if arrangements.order is not None:
+            arranged = Products(cube_plan.linear, replace(arrangements, signs=None))
 
-    def scores(self, batch: "HallBatch", work: np.ndarray, out: np.ndarray) -> None:
-        plan, cube_plan, squared = self._plan, self._cube_plan, np.square(work)
-        if batch.linear is None:  # sign flips do not change squares
-            linear = (single(cube_plan.linear.T) @ squared)[None]
-        else:
-            linear = batch.linear(squared)
-        hall_of_two(
-            batch.welch.products(work),
-            batch.welch.squares_of(squared),
-            plan.owners,
-            plan.contrast,
-            plan.shared_contrast,
-            plan.cross,
-            plan.group_df,
-            batch.cubes(squared * work),
-            linear,
-            cube_plan.mix,
-            cube_plan.pairs,
-            cube_plan.pair_mix,
-            out,
-        )
+        def scores(work: RealArray, out: RealArray) -> None:
+            squared = np.square(work)
+            if arranged is None:  # sign flips do not change squares
+                linear = (single(cube_plan.linear.T) @ squared)[None]
+            else:
+                linear = arranged(squared)
+            hall_of_two(
+                sums.products(work),
+                sums.squares_of(squared),
+                plan.owners,
+                plan.contrast,
+                plan.shared_contrast,
+                plan.cross,
+                plan.group_df,
+                cubes(squared * work),
+                linear,
+                cube_plan.mix,
+                cube_plan.pairs,
+                cube_plan.pair_mix,
+                out,
+            )
+
+        return scores
 
 
-def corrected(t: np.ndarray, skewness: np.ndarray) -> np.ndarray:
+def corrected(t: FloatArray, skewness: FloatArray) -> FloatArray:
     """Compute Hall's cubic of a studentised estimate.
 
     Parameters
@@ -151,24 +156,15 @@ class _CubePlan:
         See `crossfc.group.inference.welch_kernel.hall_of_two`.
     """
 
-    linear: np.ndarray
-    mix: np.ndarray
-    pairs: np.ndarray
-    pair_mix: np.ndarray
-
-
-@dataclass
-class HallBatch:
-    """A batch of arrangements; see `Hall.batch`."""
-
-    welch: WelchBatch
-    cubes: Products
-    linear: Products | None
+    linear: FloatArray
+    mix: SingleArray
+    pairs: IntArray
+    pair_mix: SingleArray
 
 
 def _cube_plan(
-    basis: np.ndarray, cubed: np.ndarray, columns: np.ndarray, n_shared: int
-) -> tuple[np.ndarray, _CubePlan]:
+    basis: FloatArray, cubed: FloatArray, columns: FloatArray, n_shared: int
+) -> tuple[FloatArray, _CubePlan]:
     """Plan the sum of cubed residuals.
 
     Parameters

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from crossfc.array import FloatArray, MapData, RealArray
 from crossfc.compiled import compiled
 from crossfc.fault import Fault
+from crossfc.group.design.arrangement import Arrangements
 from crossfc.group.inference.fisher import FRatio
 from crossfc.group.inference.product import Products
-from crossfc.group.inference.statistic import FLOOR, Fit, chunks, empty_fit
+from crossfc.group.inference.statistic import FLOOR, Batch, Fit, chunks, empty_fit
 
 
 class Hotelling(FRatio):
@@ -28,7 +30,7 @@ class Hotelling(FRatio):
         See `Student`; also if there are too few people for the number of measures.
     """
 
-    def __init__(self, effect: np.ndarray, nuisance: np.ndarray, measures: int) -> None:
+    def __init__(self, effect: FloatArray, nuisance: FloatArray, measures: int) -> None:
         super().__init__(effect, nuisance)
         self.measures = self.df_effect = measures
         self.df_error = self.df - measures + 1
@@ -38,12 +40,12 @@ class Hotelling(FRatio):
                 "add people or leave covariates out"
             )
 
-    def fit(self, data: np.ndarray, work: np.ndarray | None = None) -> Fit:
+    def fit(self, data: MapData, work: RealArray | None = None) -> Fit:
         """Fit the model to the observed data.
 
         Parameters
         ----------
-        data : ndarray, shape (n_people, n_measures, n_voxels)
+        data : array, shape (n_people, n_measures, n_voxels)
             Only ``data.shape`` and ``data[..., part]`` are used, so it may be a file on disk.
         work : float32 ndarray, optional
             Array of the same shape for the residuals, made orthonormal over the measures.
@@ -59,7 +61,7 @@ class Hotelling(FRatio):
             explained = 0.0
             effect = 0.0
             flat = np.zeros(len(fit.score[part]), dtype=bool)
-            earlier: list[np.ndarray] = []
+            earlier: list[FloatArray] = []
             block = np.asarray(data[..., part], dtype=float)
             for measure in range(self.measures):
                 e, length = self._residual(block[:, measure])
@@ -86,14 +88,19 @@ class Hotelling(FRatio):
         fit.degrees_of_freedom[:] = self.df_error
         return fit
 
-    def scores(self, batch: Products, work: np.ndarray, out: np.ndarray) -> None:
-        # The measures are laid side by side and treated like voxels.
-        products = batch(work.reshape(len(work), -1))
-        _hotelling(products.reshape(*products.shape[:2], self.measures, -1), out)
+    def batch(self, arrangements: Arrangements) -> Batch:
+        of_measures = Products(self._columns, arrangements)
+
+        def scores(work: RealArray, out: RealArray) -> None:
+            # The measures are laid side by side and treated like voxels.
+            products = of_measures(work.reshape(len(work), -1))
+            _hotelling(products.reshape(*products.shape[:2], self.measures, -1), out)
+
+        return scores
 
 
 @compiled
-def _hotelling(products, out):
+def _hotelling(products: np.ndarray, out: np.ndarray) -> None:
     """Compute b'A⁻¹b in place, with A = I - Σ qq' = LDL', b effect and q nuisance products."""
     measures, width = products.shape[2], out.shape[1]
     factor = np.empty((measures, measures, width), dtype=np.float32)  # L below, 1/D on the diagonal

@@ -5,7 +5,7 @@ height: a voxel starts a cluster, joins one, or merges several (union-find). All
 are in this module, as numba does not notice that a function changed which another module calls.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,7 +62,7 @@ class Workspace(NamedTuple):
     # Sorted items: each holds the bits of a height, then the voxel's position.
     ordered: np.ndarray
     spare: np.ndarray
-    count: np.ndarray
+    digits: np.ndarray  # how many items have each digit
     # By position: whether the sweep has passed the voxel, and which cluster it joined.
     active: np.ndarray
     cluster: np.ndarray
@@ -86,20 +86,20 @@ class Workspace(NamedTuple):
 
 
 @compiled
-def number_of(bit):
+def number_of(bit: int) -> int:
     """Return the number of a step from its bit in a neighbourhood."""
     return ((bit * _DE_BRUIJN) >> 27) & 31
 
 
 @compiled
-def _sort(heights, position, work):
+def _sort(heights: np.ndarray, position: np.ndarray, work: Workspace) -> Any:
     """Sort the voxels: those above zero by rising height, then those below by rising |height|.
 
     Returns the number of voxels above zero. The bits of positive floats, read as integers, have
     the same order as the floats, and the sign is the highest bit. An item is the height's bits,
     then the position.
     """
-    count, ordered, spare = work.count, work.ordered, work.spare
+    count, ordered, spare = work.digits, work.ordered, work.spare
     count[:] = 0
     for voxel in range(heights.size):
         item = (np.int64(heights[voxel]) << 32) | position[voxel]
@@ -120,7 +120,7 @@ def _sort(heights, position, work):
 
 
 @compiled
-def _scatter(items, target, place, shift):
+def _scatter(items: np.ndarray, target: np.ndarray, place: np.ndarray, shift: int) -> None:
     for at in range(items.size):
         item = items[at]
         digit = (item >> shift) & (DIGITS - 1)
@@ -129,12 +129,14 @@ def _scatter(items, target, place, shift):
 
 
 @compiled
-def _place(item):
+def _place(item: int) -> int:
     return item & 0xFFFFFFFF
 
 
 @compiled
-def _sweep(first, last, geometry, weight, power, work):
+def _sweep(
+    first: int, last: int, geometry: Geometry, weight: np.ndarray, power: float, work: Workspace
+) -> tuple[int, int]:
     """Sweep over the items from ``last - 1`` down to ``first``, all of one sign.
 
     Returns the number of clusters that were started, and the number that were absorbed by others.
@@ -151,7 +153,7 @@ def _sweep(first, last, geometry, weight, power, work):
 
 
 @compiled
-def _look(start, size, geometry, work):
+def _look(start: int, size: int, geometry: Geometry, work: Workspace) -> None:
     """Find which voxels around each voxel of a block have been swept; mark each as swept itself.
 
     A word of `active` holds 32 consecutive voxels of a line in bits 1 to 32, and the voxels before
@@ -173,7 +175,7 @@ def _look(start, size, geometry, work):
 
 
 @compiled
-def _choose(size, geometry, work):
+def _choose(size: int, geometry: Geometry, work: Workspace) -> None:
     """Choose as few neighbours of a voxel as possible so that every cluster around it is touched.
 
     Neighbours that touch each other, directly or through other voxels around this one, are already
@@ -200,7 +202,7 @@ def _choose(size, geometry, work):
 
 
 @compiled
-def _widen(voxels, connectivity):
+def _widen(voxels: int, connectivity: int) -> int:
     """Add, within a neighbourhood, all voxels that are neighbours of the given ones."""
     k = voxels | (voxels & _K_UP) << 1 | (voxels & _K_DOWN) >> 1
     if connectivity == 26:
@@ -214,21 +216,29 @@ def _widen(voxels, connectivity):
 
 
 @compiled
-def _raised(item, power):
+def _raised(item: int, power: float) -> float:
     bits = (item >> 32) & 0x7FFFFFFF
     height = np.float64(np.uint32(bits).view(np.float32))
     return height * height * height if power == 3 else height**power
 
 
 @compiled
-def _raise(start, size, power, work):
+def _raise(start: int, size: int, power: float, work: Workspace) -> None:
     """Raise the heights of a block to the power H + 1."""
     for turn in range(size):
         work.height[turn] = _raised(work.ordered[start - turn], power)
 
 
 @compiled
-def _join(start, size, geometry, weight, work, clusters, absorbed):
+def _join(
+    start: int,
+    size: int,
+    geometry: Geometry,
+    weight: np.ndarray,
+    work: Workspace,
+    clusters: int,
+    absorbed: int,
+) -> tuple[int, int]:
     """Let each voxel start a cluster, and join the clusters that it touches to this one."""
     cluster, parent, extent = work.cluster, work.parent, work.extent
     reached, gain = work.reached, work.gain
@@ -272,7 +282,7 @@ def _join(start, size, geometry, weight, work, clusters, absorbed):
 
 
 @compiled
-def _holder(place, number, geometry, work):
+def _holder(place: int, number: int, geometry: Geometry, work: Workspace) -> Any:
     """Find the cluster that now holds the voxel one step away, and shorten the path to it."""
     parent = work.parent
     cluster = work.cluster[np.uintp(place + geometry.step[number])]
@@ -287,7 +297,15 @@ def _holder(place, number, geometry, work):
 
 
 @compiled
-def largest_gains(maps, geometry, weight, power, two_sided, work, out):
+def largest_gains(
+    maps: np.ndarray,
+    geometry: Geometry,
+    weight: np.ndarray,
+    power: float,
+    two_sided: bool,
+    work: Workspace,
+    out: np.ndarray,
+) -> None:
     for number in range(maps.shape[0]):
         n_above = _sort(maps[number], geometry.position, work)
         largest = 0.0
@@ -302,7 +320,15 @@ def largest_gains(maps, geometry, weight, power, two_sided, work, out):
 
 
 @compiled
-def all_gains(heights, geometry, weight, power, two_sided, work, enhanced):
+def all_gains(
+    heights: np.ndarray,
+    geometry: Geometry,
+    weight: np.ndarray,
+    power: float,
+    two_sided: bool,
+    work: Workspace,
+    enhanced: np.ndarray,
+) -> None:
     n_above = _sort(heights, geometry.position, work)
     for sign in range(1 + two_sided):
         first, last = (n_above, heights.size) if sign else (0, n_above)
@@ -312,7 +338,17 @@ def all_gains(heights, geometry, weight, power, two_sided, work, enhanced):
 
 
 @compiled
-def _walk_back(first, last, weight, power, divisor, work, clusters, absorbed, enhanced):
+def _walk_back(
+    first: int,
+    last: int,
+    weight: np.ndarray,
+    power: float,
+    divisor: float,
+    work: Workspace,
+    clusters: int,
+    absorbed: int,
+    enhanced: np.ndarray,
+) -> None:
     """Undo a sweep from the lowest voxel up; each voxel gets its value when it leaves its cluster.
 
     `gain` holds the integral from zero to the current height. A cluster that separates from

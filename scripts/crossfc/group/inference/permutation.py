@@ -6,16 +6,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from crossfc.array import BoolArray, FloatArray, IntArray, MapData, RealArray, SingleArray
 from crossfc.fault import Fault
 from crossfc.group.design.arrangement import Arrangements
 from crossfc.group.inference.cluster import label, masses, neighbours
 from crossfc.group.inference.copies import copies
 from crossfc.group.inference.small_sample import SmallSample, precise
-from crossfc.group.inference.statistic import Student
+from crossfc.group.inference.statistic import Scoring, Student
 from crossfc.group.inference.sweep import MEASURES, Sweep
 from crossfc.group.inference.tail import Tail, fit_tail, tail_p
 from crossfc.group.inference.tfce import Enhancer
@@ -74,25 +76,25 @@ class Inference:
     two_sided : bool
     """
 
-    statistic: np.ndarray
-    effect: np.ndarray
-    standard_error: np.ndarray
-    t: np.ndarray
-    degrees_of_freedom: np.ndarray
-    p_uncorrected: np.ndarray
-    q_fdr: np.ndarray
-    p_voxel: np.ndarray
-    p_cluster: np.ndarray
-    p_mass: np.ndarray
-    tfce: np.ndarray | None
-    p_tfce: np.ndarray | None
-    clusters: np.ndarray
-    sizes: list[np.ndarray]
-    masses: list[np.ndarray]
-    flat: np.ndarray
-    null: dict[str, np.ndarray]
+    statistic: FloatArray
+    effect: FloatArray
+    standard_error: FloatArray
+    t: FloatArray
+    degrees_of_freedom: FloatArray
+    p_uncorrected: FloatArray
+    q_fdr: FloatArray
+    p_voxel: FloatArray
+    p_cluster: FloatArray
+    p_mass: FloatArray
+    tfce: FloatArray | None
+    p_tfce: FloatArray | None
+    clusters: IntArray
+    sizes: list[IntArray]
+    masses: list[FloatArray]
+    flat: BoolArray
+    null: dict[str, FloatArray]
     tails: dict[str, Tail]
-    extrapolated: dict[str, np.ndarray]
+    extrapolated: dict[str, BoolArray]
     forming_threshold: float
     threshold_voxel: float
     arrangements: Arrangements
@@ -101,10 +103,10 @@ class Inference:
 
 
 def infer(
-    maps: Sequence[np.ndarray],
+    maps: Sequence[MapData],
     statistic: Student,
     arrangements: Arrangements,
-    mask: np.ndarray,
+    mask: BoolArray,
     *,
     cluster_forming_p: float = 0.001,
     connectivity: int = 26,
@@ -113,7 +115,7 @@ def infer(
     tail: bool = False,
     threads: int = 1,
     memory_gb: float = 2.0,
-    scratch_dir: str | os.PathLike | None = None,
+    scratch_dir: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Inference:
     """Test one effect in every voxel of one or several maps.
@@ -182,24 +184,23 @@ def infer(
     n_maps = len(maps)
     two_sided = two_sided and statistic.signed
     again = copies(statistic, arrangements, two_sided)
-    if precise(statistic, arrangements):
-        statistic = SmallSample(statistic)
+    scoring: Scoring = SmallSample(statistic) if precise(statistic, arrangements) else statistic
     enhancer = Enhancer(mask, connectivity, two_sided=two_sided) if tfce else None
     measures = MEASURES if tfce else MEASURES[:-1]
-    forming = statistic.forming_threshold(cluster_forming_p, two_sided)
-    threshold = np.float32(statistic.to_score(np.float64(forming)))
+    forming = scoring.forming_threshold(cluster_forming_p, two_sided)
+    threshold = np.float32(scoring.to_score(np.float64(forming)))
     before = neighbours(mask, connectivity)
     observed = {measure: np.zeros(n_maps) for measure in measures}
-    with threadpool_limits(1), _residuals(maps, statistic, memory_gb, scratch_dir) as works:
+    with threadpool_limits(1), _residuals(maps, scoring, memory_gb, scratch_dir) as works:
         fits, clusters, enhanced = [], [], []
         for number, data in enumerate(maps):
-            fit = statistic.fit(_Reader(data), works[number])
+            fit = scoring.fit(_Reader(data), works[number])
             if not np.isfinite(fit.statistic).all():
                 raise Fault(f"map {number + 1} holds values that are not finite inside the mask")
             # A flat voxel could take any value under an arrangement, so it is set to 0.
             works[number][..., fit.flat] = 0
             labels, sizes = label(fit.score, threshold, before, two_sided)
-            heights = statistic.to_height(fit.statistic).astype(np.float32)
+            heights = scoring.to_height(fit.statistic).astype(np.float32)
             weighed = masses(labels, heights, len(sizes))
             observed["voxel"][number] = _size(fit.score, two_sided).max()
             observed["extent"][number] = sizes.max(initial=0)
@@ -209,8 +210,8 @@ def infer(
                 observed["tfce"][number] = np.abs(enhanced[-1]).max()
             fits.append(fit)
             clusters.append((labels, sizes, weighed))
-        margins = [_margin(_size(fit.score, two_sided), statistic.tie) for fit in fits]
-        sweep = Sweep(statistic, works, margins, before, threshold, two_sided, enhancer)
+        margins = [_margin(_size(fit.score, two_sided), scoring.tie) for fit in fits]
+        sweep = Sweep(scoring, works, margins, before, threshold, two_sided, enhancer)
         mirrored = two_sided or not statistic.signed
         exceed, maxima = _swept(sweep, arrangements, observed, mirrored, threads, progress)
 
@@ -222,16 +223,22 @@ def infer(
     p_uncorrected = np.where(flat, 1.0, np.maximum(exceed / len(arrangements), least))
     found = {
         "voxel": _corrected(np.stack(margins), highest["voxel"]),
-        "extent": _by_cluster(clusters, 1, highest["extent"], 0),
-        "mass": _by_cluster(clusters, 2, highest["mass"], 10 * statistic.tie),
+        "extent": _by_cluster(
+            [(labels, sizes) for labels, sizes, _ in clusters], highest["extent"], 0
+        ),
+        "mass": _by_cluster(
+            [(labels, weighed) for labels, _, weighed in clusters],
+            highest["mass"],
+            10 * scoring.tie,
+        ),
     }
     found["voxel"][flat] = 1
     if enhanced:
         height = np.abs(np.stack(enhanced))
-        found["tfce"] = _corrected(height * (1 - 10 * statistic.tie), highest["tfce"])
+        found["tfce"] = _corrected(height * (1 - 10 * scoring.tie), highest["tfce"])
         found["tfce"][flat] = 1
     found = {measure: np.maximum(p, least) for measure, p in found.items()}
-    null_statistic = statistic.to_statistic(highest["voxel"])
+    null_statistic = scoring.to_statistic(highest["voxel"])
     ordered = np.sort(null_statistic)[::-1]
     allowed = int(np.floor(SIGNIFICANT * len(arrangements) + 1e-9))
     result = Inference(
@@ -268,11 +275,11 @@ def infer(
 def _swept(
     sweep: Sweep,
     arrangements: Arrangements,
-    observed: dict[str, np.ndarray],
+    observed: dict[str, FloatArray],
     mirrored: bool,
     threads: int,
     progress: Callable[[int, int], None] | None,
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+) -> tuple[IntArray | int, dict[str, FloatArray]]:
     """Run all arrangements; see `Sweep.run`. The maxima of the identity are the observed ones.
 
     An arrangement and its mirror image (all signs reversed) have the same statistic except for its
@@ -282,7 +289,8 @@ def _swept(
     total = len(arrangements)
     first = arrangements.mirrors() if mirrored else np.arange(total)
     own, back, copies = np.unique(first, return_inverse=True, return_counts=True)
-    exceed: np.ndarray | int = int(copies[0])  # the identity, and its mirror image if listed
+    # The identity, and its mirror image if listed, reach every voxel's margin.
+    exceed: IntArray | int = int(copies[0])
     done = int(copies[0])
     maxima = {measure: np.empty((len(values), len(own))) for measure, values in observed.items()}
     for measure, values in observed.items():
@@ -291,10 +299,11 @@ def _swept(
         chosen = 1 + np.flatnonzero(copies[1:] == times)
 
         def told(tried: int, _: int, done: int = done, times: int = times) -> None:
-            progress(done + int(times) * (tried - 1), total)
+            if progress is not None:
+                progress(done + int(times) * (tried - 1), total)
 
         some = arrangements.part(np.concatenate([[0], own[chosen]]))
-        counted, found = sweep.run(some, threads, told if progress is not None else None)
+        counted, found = sweep.run(some, threads, told)
         exceed = exceed + times * (counted - 1)
         done += int(times) * len(chosen)
         for measure, values in found.items():
@@ -302,7 +311,13 @@ def _swept(
     return exceed, {measure: values[:, back] for measure, values in maxima.items()}
 
 
-def _check(maps, arrangements, mask, cluster_forming_p, threads) -> None:
+def _check(
+    maps: Sequence[MapData],
+    arrangements: Arrangements,
+    mask: BoolArray,
+    cluster_forming_p: float,
+    threads: int,
+) -> None:
     n_voxels = int(np.count_nonzero(mask))
     if n_voxels == 0:
         raise Fault("the search volume is empty; look at the coverage of the maps and the seeds")
@@ -319,10 +334,15 @@ def _check(maps, arrangements, mask, cluster_forming_p, threads) -> None:
 
 
 @contextmanager
-def _residuals(maps, statistic, memory_gb, scratch_dir) -> Iterator[list[np.ndarray]]:
+def _residuals(
+    maps: Sequence[MapData],
+    scoring: Scoring,
+    memory_gb: float,
+    scratch_dir: str | os.PathLike[str] | None,
+) -> Iterator[list[RealArray]]:
     """Yield the space for the residuals of all maps: memory, or a file that is deleted later."""
-    shapes = [statistic.work_shape(data.shape) for data in maps]
-    kind = np.dtype(statistic.work_type)
+    shapes = [scoring.work_shape(data.shape) for data in maps]
+    kind = np.dtype(scoring.work_type)
     if sum(kind.itemsize * int(np.prod(shape)) for shape in shapes) <= memory_gb * _GIGABYTE:
         yield [np.empty(shape, dtype=kind) for shape in shapes]
         return
@@ -336,12 +356,13 @@ def _residuals(maps, statistic, memory_gb, scratch_dir) -> Iterator[list[np.ndar
 class _Reader:
     """Data read some people at a time; mapped memory is released after each read."""
 
-    def __init__(self, data: np.ndarray) -> None:
+    def __init__(self, data: MapData) -> None:
         self._data, self.shape = data, data.shape
 
-    def __getitem__(self, part) -> np.ndarray:
+    def __getitem__(self, part: Any) -> RealArray:
         if not isinstance(self._data, np.memmap):
-            return self._data[part]
+            whole: RealArray = self._data[part]
+            return whole
         pieces = []
         for first in range(0, self.shape[0], PEOPLE):
             pieces.append(np.array(self._data[first : first + PEOPLE][part]))
@@ -349,36 +370,39 @@ class _Reader:
         return np.concatenate(pieces)
 
 
-def _size(score: np.ndarray, two_sided: bool) -> np.ndarray:
+def _size(score: SingleArray, two_sided: bool) -> SingleArray:
     return np.abs(score) if two_sided else score
 
 
-def _margin(size: np.ndarray, tie: float) -> np.ndarray:
+def _margin(size: SingleArray, tie: float) -> SingleArray:
     """Return the score from which on an arrangement counts as at least as extreme as observed."""
     # The square root is used because a score is a square, and rounding occurs before squaring.
     magnitude = np.abs(size)
-    return (size - tie * magnitude - 1e-6 * np.sqrt(magnitude)).astype(np.float32)
+    reached: SingleArray = (size - tie * magnitude - 1e-6 * np.sqrt(magnitude)).astype(np.float32)
+    return reached
 
 
-def _corrected(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
+def _corrected(observed: RealArray | IntArray, null: FloatArray) -> FloatArray:
     """Return the share of the null maxima (identity included) that reach each observed value."""
     below = np.searchsorted(np.sort(null), observed, side="left")
     return (len(null) - below) / len(null)
 
 
-def _by_cluster(clusters: list[tuple], measure: int, null: np.ndarray, tie: float) -> np.ndarray:
+def _by_cluster(
+    clusters: Sequence[tuple[IntArray, RealArray | IntArray]], null: FloatArray, tie: float
+) -> FloatArray:
     """Return the corrected p of every voxel's cluster; 1 outside clusters."""
     p = []
-    for found in clusters:
-        by_number = _corrected(found[measure] * (1 - tie), null)
-        p.append(np.concatenate([[1.0], by_number])[found[0]])
+    for labels, observed in clusters:
+        by_number = _corrected(observed * (1 - tie), null)
+        p.append(np.concatenate([[1.0], by_number])[labels])
     return np.stack(p)
 
 
 def _extrapolate(found: Inference) -> None:
     """Replace corrected p that too few arrangements count by p from a fitted tail."""
 
-    def by_cluster(values: list[np.ndarray]) -> np.ndarray:
+    def by_cluster(values: Sequence[RealArray | IntArray]) -> RealArray:
         return np.stack([np.concatenate([[0], of])[labels]
                          for of, labels in zip(values, found.clusters, strict=True)])  # fmt: skip
 

@@ -8,8 +8,11 @@ numbers: n/5 additions per arrangement, voxel and distinct row of the design, in
 multiplications per column. All other products are computed as matrix products.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 
+from crossfc.array import BoolArray, FloatArray, IntArray, RealArray, SingleArray
 from crossfc.compiled import compiled
 from crossfc.group.design.arrangement import Arrangements
 
@@ -17,6 +20,9 @@ _TOGETHER = 5  # people per table: filling 32 rows costs less than it saves, fil
 # Measured cost of one multiplication and addition in a matrix product, in units of one read from
 # the core's cache. It only decides which of two ways with the same result is used.
 _MULTIPLY = 0.45
+
+# The people of a table, and their weights.
+Members: TypeAlias = tuple[IntArray, FloatArray]
 
 
 class Products:
@@ -31,7 +37,7 @@ class Products:
         The batch.
     """
 
-    def __init__(self, columns: np.ndarray, arrangements: Arrangements) -> None:
+    def __init__(self, columns: FloatArray, arrangements: Arrangements) -> None:
         columns = np.asarray(columns, dtype=float)
         self._shape = (len(arrangements), columns.shape[1])
         self._buffer = np.empty((*self._shape, 0), dtype=np.float32)
@@ -45,7 +51,7 @@ class Products:
         """True if sums are looked up in tables, False if they are matrix products."""
         return self._lookup is not None
 
-    def __call__(self, data: np.ndarray) -> np.ndarray:
+    def __call__(self, data: RealArray) -> SingleArray:
         """Compute the products for some voxels.
 
         Parameters
@@ -88,7 +94,14 @@ class _Lookup:
         Weights that give the columns from the features and, last, the sum over all people.
     """
 
-    def __init__(self, members, signed, index, tables, mix) -> None:
+    def __init__(
+        self,
+        members: list[Members],
+        signed: bool,
+        index: IntArray,
+        tables: IntArray,
+        mix: FloatArray,
+    ) -> None:
         self._people = np.full((len(members), _TOGETHER), -1, dtype=np.int32)
         self._weights = np.zeros((len(members), _TOGETHER), dtype=np.float32)
         for row, (people, weights) in enumerate(members):
@@ -106,7 +119,7 @@ class _Lookup:
         self._sum = mix.shape[1] - 1
         self._space = np.empty((0, 0), dtype=np.float32)
 
-    def __call__(self, data: np.ndarray, out: np.ndarray) -> None:
+    def __call__(self, data: RealArray, out: SingleArray) -> None:
         width = data.shape[1]
         n_rows = len(self._people) * 2**_TOGETHER
         if self._space.shape[1] != width:
@@ -118,7 +131,7 @@ class _Lookup:
         _look_up(table, self._rows, self._mix, features, out)
 
 
-def _plan(columns: np.ndarray, arrangements: Arrangements) -> _Lookup | None:
+def _plan(columns: FloatArray, arrangements: Arrangements) -> _Lookup | None:
     """Plan how to look the products up; None if a matrix product is cheaper."""
     order, signs = arrangements.order, arrangements.signs
     n_people, n_columns = columns.shape
@@ -129,25 +142,26 @@ def _plan(columns: np.ndarray, arrangements: Arrangements) -> _Lookup | None:
     if order is not None:
         # The last kind needs no lookup: it is the sum over all people minus the other kinds.
         n_features = len(kinds) - 1
-        features = [everybody] * n_features
-        cost = _cost(features, 1, len(everybody), n_columns, len(order))
+        cost = _cost([everybody] * n_features, 1, len(everybody), n_columns, len(order))
         if n_features == 0 or cost > _MULTIPLY * columns.size:
             return None
         assigned = kind[order]
-        index = [_bits(assigned == feature, everybody) for feature in range(n_features)]
+        rows = [_bits(assigned == feature, everybody) for feature in range(n_features)]
         tables = np.tile(np.arange(len(everybody)), (n_features, 1))
         mix = np.column_stack([(kinds[:-1] - kinds[-1]).T, kinds[-1]])
-        members = [(group, np.ones(len(group))) for group in everybody]
-        return _Lookup(members, False, np.stack(index, axis=1), tables, mix)
+        whole = [(group, np.ones(len(group))) for group in everybody]
+        return _Lookup(whole, False, np.stack(rows, axis=1), tables, mix)
 
+    assert signs is not None  # without an order there are signs
     by_kind = [_groups(np.flatnonzero(kind == number)) for number in range(len(kinds))]
     by_column = [everybody] * n_columns
     costs = [
-        _cost(features, 0, sum(map(len, features)), n_columns, len(signs))
-        for features in (by_kind, by_column)
+        _cost(groups, 0, sum(map(len, groups)), n_columns, len(signs))
+        for groups in (by_kind, by_column)
     ]
     if min(costs) > _MULTIPLY * columns.size:
         return None
+    features: list[list[Members]]
     if costs[0] <= costs[1]:
         features = [[(group, np.ones(len(group))) for group in groups] for groups in by_kind]
         mix = kinds.T
@@ -156,34 +170,43 @@ def _plan(columns: np.ndarray, arrangements: Arrangements) -> _Lookup | None:
                     for column in range(n_columns)]  # fmt: skip
         mix = np.eye(n_columns)
     most = max(map(len, features))
-    members, tables = [], np.full((len(features), most), -1)
+    members: list[Members] = []
+    tables = np.full((len(features), most), -1)
     index = np.zeros((len(signs), len(features), most), dtype=np.int64)
-    for feature, groups in enumerate(features):
-        tables[feature, : len(groups)] = len(members) + np.arange(len(groups))
-        index[:, feature, : len(groups)] = _bits(signs > 0, [people for people, _ in groups])
-        members += groups
+    for feature, own in enumerate(features):
+        tables[feature, : len(own)] = len(members) + np.arange(len(own))
+        index[:, feature, : len(own)] = _bits(signs > 0, [people for people, _ in own])
+        members += own
     return _Lookup(members, True, index, tables, np.column_stack([mix, np.zeros(n_columns)]))
 
 
-def _cost(features: list, n_sums: int, n_tables: int, n_columns: int, n_arrangements: int) -> float:
+def _cost(
+    features: list[list[IntArray]],
+    n_sums: int,
+    n_tables: int,
+    n_columns: int,
+    n_arrangements: int,
+) -> float:
     """Count the numbers that a lookup reads and writes per arrangement and voxel."""
     looked_up = sum(1 + 3 * -(-len(groups) // 3) for groups in features)
     mixed = 3 * n_columns * -(-(len(features) + n_sums) // 2)
-    return looked_up + mixed + n_tables * 2 ** (_TOGETHER + 1) / n_arrangements
+    return float(looked_up + mixed + n_tables * 2 ** (_TOGETHER + 1) / n_arrangements)
 
 
-def _groups(people: np.ndarray) -> list[np.ndarray]:
+def _groups(people: IntArray) -> list[IntArray]:
     """Divide people into as few groups of at most `_TOGETHER` as possible, of nearly equal size."""
     return np.array_split(people, max(1, -(-len(people) // _TOGETHER)))
 
 
-def _bits(chosen: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
+def _bits(chosen: BoolArray, groups: list[IntArray]) -> IntArray:
     """Compute the table row of each group: bit j is set if person j of the group is chosen."""
     return np.stack([chosen[:, group] @ (1 << np.arange(len(group))) for group in groups], axis=1)
 
 
 @compiled
-def _tabulate(data, people, weights, signed, table):
+def _tabulate(
+    data: np.ndarray, people: np.ndarray, weights: np.ndarray, signed: bool, table: np.ndarray
+) -> None:
     width = data.shape[1]
     size = 1 << people.shape[1]
     two = np.float32(2)
@@ -214,7 +237,9 @@ def _tabulate(data, people, weights, signed, table):
 
 
 @compiled
-def _look_up(table, rows, mix, features, out):
+def _look_up(
+    table: np.ndarray, rows: np.ndarray, mix: np.ndarray, features: np.ndarray, out: np.ndarray
+) -> None:
     # Three rows, and two features, are added at a time, which uses vector units best. Rows are
     # padded to a multiple of three with a zero row, features to an even number with weight 0.
     nothing = np.float32(0)

@@ -7,16 +7,18 @@ mean effect". So the skewness is reported beside the analysis.
 
 import numpy as np
 
+from crossfc.array import BoolArray, FloatArray, LabelArray, MapData
+
 _VOXELS = 4096  # evenly spaced voxels that are used; the result is a mean over them
 _FLIPS = 64
 
 
 def skewness(
-    data: np.ndarray,
-    model: np.ndarray,
-    flip: np.ndarray | None = None,
-    groups: np.ndarray | None = None,
-    flat: np.ndarray | None = None,
+    data: MapData,
+    model: FloatArray,
+    flip: FloatArray | None = None,
+    groups: LabelArray | None = None,
+    flat: BoolArray | None = None,
 ) -> float:
     """Compute the root mean square skewness of the differences over voxels, corrected for chance.
 
@@ -61,7 +63,7 @@ def skewness(
     basis = np.linalg.qr(model)[0]
     members = [groups == group for group in np.unique(groups)]
 
-    def squares(values: np.ndarray) -> np.ndarray:
+    def squares(values: FloatArray) -> FloatArray:
         """Compute the mean squared skewness over voxels, for each group."""
         e = values - basis @ (basis.T @ values)
         found = []

@@ -1,13 +1,14 @@
 """Slopes: the effect of one column, with a standard error for unequal variances of people."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from crossfc.array import FloatArray, MapData, RealArray
 from crossfc.compiled import compiled
 from crossfc.group.design.arrangement import Arrangements
 from crossfc.group.inference.product import Products
-from crossfc.group.inference.statistic import FLOOR, Fit, OwnVariance, chunks
+from crossfc.group.inference.statistic import FLOOR, Batch, Fit, OwnVariance, chunks
 
 
 class Slope(OwnVariance):
@@ -52,7 +53,7 @@ class Slope(OwnVariance):
     # The variance is a difference in single precision, as in `Welch`.
     tie = 1e-4
 
-    def __init__(self, effect: np.ndarray, nuisance: np.ndarray) -> None:
+    def __init__(self, effect: FloatArray, nuisance: FloatArray) -> None:
         super().__init__(effect, nuisance)
         columns = self._columns
         room = 1 - np.square(columns).sum(axis=1)
@@ -67,7 +68,7 @@ class Slope(OwnVariance):
         self._both = np.column_stack([columns, weighed])
         self._cross = np.ascontiguousarray(columns.T @ weighed, dtype=np.float32)
 
-    def fit(self, data: np.ndarray, work: np.ndarray | None = None) -> Fit:
+    def fit(self, data: MapData, work: RealArray | None = None) -> Fit:
         fit = super().fit(data, work)
         for part in chunks(data.shape):
             y = np.asarray(data[..., part], dtype=float)
@@ -87,29 +88,26 @@ class Slope(OwnVariance):
 
         return float(-stdtrit(self.robust_df, p / 2 if two_sided else p))
 
-    def batch(self, arrangements: Arrangements) -> "_Batch":
+    def batch(self, arrangements: Arrangements) -> Batch:
         weights = self.weights[:, None]
-        squares = None  # sign flips do not change squares
+        arranged = None  # sign flips do not change squares
         if arrangements.order is not None:
-            squares = Products(weights, replace(arrangements, signs=None))
+            arranged = Products(weights, replace(arrangements, signs=None))
         fixed = np.ascontiguousarray(weights.T, dtype=np.float32)
-        return _Batch(Products(self._both, arrangements), squares, fixed)
+        products, floor = Products(self._both, arrangements), np.float32(self.floor)
 
-    def scores(self, batch: "_Batch", work: np.ndarray, out: np.ndarray) -> None:
-        squared = np.square(work)
-        squares = batch.squares(squared) if batch.squares else (batch.fixed @ squared)[None]
-        _slope(batch.products(work), squares, self._cross, np.float32(self.floor), out)
+        def scores(work: RealArray, out: RealArray) -> None:
+            squared = np.square(work)
+            squares = arranged(squared) if arranged else (fixed @ squared)[None]
+            _slope(products(work), squares, self._cross, floor, out)
 
-
-@dataclass
-class _Batch:
-    products: Products
-    squares: Products | None
-    fixed: np.ndarray
+        return scores
 
 
 @compiled
-def _slope(products, squares, cross, floor, out):
+def _slope(
+    products: np.ndarray, squares: np.ndarray, cross: np.ndarray, floor: np.float32, out: np.ndarray
+) -> None:
     width, n_columns = out.shape[1], cross.shape[0]
     variance = np.empty(width, dtype=np.float32)
     two = np.float32(2)

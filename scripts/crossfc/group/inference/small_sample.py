@@ -7,15 +7,19 @@ itself, and p was 1/32 where no p below 2/32 is possible. Here the residual sum 
 difference, but is summed over directions orthogonal to the model, so no precision is lost.
 """
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 
+from crossfc.array import FloatArray, MapData, RealArray
 from crossfc.compiled import compiled
 from crossfc.group.design.arrangement import SHUFFLES, Arrangements
 from crossfc.group.inference.fisher import Fisher
 from crossfc.group.inference.hall import Hall, corrected
 from crossfc.group.inference.hotelling import Hotelling
 from crossfc.group.inference.slope import Slope
-from crossfc.group.inference.statistic import FLOOR, Fit, Student
+from crossfc.group.inference.statistic import FLOOR, Batch, Fit, Student, Values
 from crossfc.group.inference.welch import Welch
 
 # Largest numbers of people for double precision, whose matrix products take several times as long:
@@ -45,7 +49,7 @@ class SmallSample:
     """A statistic in double precision; its score is the statistic itself.
 
     It replaces a `Student` in `crossfc.group.inference.permutation` and
-    `crossfc.group.inference.sweep`, and has the attributes that these use.
+    `crossfc.group.inference.sweep`.
 
     Parameters
     ----------
@@ -55,7 +59,7 @@ class SmallSample:
 
     # Scores are stored in single precision, which cannot tell apart smaller relative differences.
     tie = 1e-6
-    work_type = np.float64
+    work_type: type[np.floating[Any]] = np.float64
 
     def __init__(self, statistic: Student) -> None:
         self._statistic = statistic
@@ -77,15 +81,15 @@ class SmallSample:
         self._n_effect = n_effect
         self._columns = np.column_stack([effect, rest])
 
-    def to_score(self, statistic: np.ndarray) -> np.ndarray:
+    def to_score(self, statistic: Values) -> Values:
         """Return a statistic as a score: unchanged."""
         return statistic
 
-    def to_statistic(self, score: np.ndarray) -> np.ndarray:
+    def to_statistic(self, score: RealArray) -> RealArray:
         """Return a score as a statistic: unchanged."""
         return score
 
-    def fit(self, data: np.ndarray, work: np.ndarray) -> Fit:
+    def fit(self, data: MapData, work: RealArray) -> Fit:
         """Fit the model to the observed data; see `Student.fit`.
 
         The statistic is computed in the same way as under arrangements. ``work`` is 0 in flat
@@ -97,27 +101,28 @@ class SmallSample:
         identity = self.batch(Arrangements(SHUFFLES, order, None, False, 1))
         for first in range(0, work.shape[-1], _BLOCK):
             part = slice(first, min(first + _BLOCK, work.shape[-1]))
-            self.scores(identity, work[..., part], fit.statistic[None, part])
+            identity(work[..., part], fit.statistic[None, part])
         fit.score[:] = fit.statistic
         return fit
 
-    def batch(self, arrangements: Arrangements) -> np.ndarray:
-        """Return the arranged columns of a batch, shape (n_arrangements, n_columns, n_people)."""
-        return arrangements.arranged(self._columns, np.float64)
+    def batch(self, arrangements: Arrangements) -> Batch:
+        """Prepare a batch of arrangements; see `Student.batch`."""
+        # Of shape (n_arrangements, n_columns, n_people).
+        arranged = arrangements.arranged(self._columns, np.float64)
+        return partial(self._scores, arranged)
 
-    def scores(self, batch: np.ndarray, work: np.ndarray, out: np.ndarray) -> None:
-        """Compute the scores of a batch of arrangements in some voxels; see `Student.scores`."""
+    def _scores(self, batch: RealArray, work: RealArray, out: RealArray) -> None:
         flat = np.ascontiguousarray(work).reshape(len(work), -1)
         for first in range(0, len(batch), _TOGETHER):
             some = slice(first, first + _TOGETHER)
             self._some_scores(batch[some], flat, out[some])
 
-    def _some_scores(self, batch: np.ndarray, flat: np.ndarray, out: np.ndarray) -> None:
+    def _some_scores(self, batch: RealArray, flat: RealArray, out: RealArray) -> None:
         statistic = self._statistic
         products = (batch.reshape(-1, len(flat)) @ flat).reshape(*batch.shape[:2], -1)
         effect, rest = products[:, : self._n_effect], products[:, self._n_effect :]
         if isinstance(statistic, Welch):
-            variance = self._welch_variance(rest)
+            variance = _welch_variance(statistic, rest)
             t = effect[:, 0] / np.sqrt(variance)
             if isinstance(statistic, Hall):
                 t = corrected(t, statistic.third_cumulant(rest) / variance**1.5)
@@ -137,23 +142,24 @@ class SmallSample:
         else:
             _student(products, float(statistic.df), out)
 
-    def _welch_variance(self, residuals: np.ndarray) -> np.ndarray:
-        """Compute the variance of the effect from everybody's residuals, as `Welch.fit` does."""
-        squares = np.square(residuals)
-        variances = [
-            np.maximum(np.einsum("n,anv->av", members, squares), FLOOR) / df
-            for members, df in self._statistic.variance_groups()
-        ]
-        total = np.zeros_like(variances[0])
-        for group, weight in self._statistic.variance_alone():
-            total += weight * variances[group]
-        for share, weight in self._statistic.variance_shared():
-            total += weight / (share / variances[0] + (1 - share) / variances[1])
-        return total
+
+def _welch_variance(statistic: Welch, residuals: RealArray) -> FloatArray:
+    """Compute the variance of the effect from everybody's residuals, as `Welch.fit` does."""
+    squares = np.square(residuals)
+    variances: list[FloatArray] = [
+        np.maximum(np.einsum("n,anv->av", members, squares), FLOOR) / df
+        for members, df in statistic.variance_groups()
+    ]
+    total = np.zeros_like(variances[0])
+    for group, weight in statistic.variance_alone():
+        total += weight * variances[group]
+    for share, weight in statistic.variance_shared():
+        total += weight / (share / variances[0] + (1 - share) / variances[1])
+    return total
 
 
 @compiled
-def _student(products, df, out):
+def _student(products: np.ndarray, df: float, out: np.ndarray) -> None:
     squares = np.empty(out.shape[1])
     for row in range(out.shape[0]):
         for voxel in range(squares.size):
@@ -167,7 +173,7 @@ def _student(products, df, out):
             score[voxel] = effect[voxel] * np.sqrt(df / max(squares[voxel], _FLOOR))
 
 
-def _quadratic(right: np.ndarray, left: np.ndarray) -> np.ndarray:
+def _quadratic(right: RealArray, left: RealArray) -> RealArray:
     """Compute b'E⁻¹b by elimination, in place: b of shape (…, m, v), E of shape (…, m, m, v)."""
     total = np.zeros_like(right[..., 0, :])
     n_measures = right.shape[-2]

@@ -15,11 +15,13 @@ precision (`crossfc.group.inference.small_sample`). Cluster mass and TFCE need a
 scale of t: t and G themselves, and √F, which is |t| if F has one numerator degree of freedom.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
+from crossfc.array import BoolArray, FloatArray, MapData, RealArray, SingleArray
 from crossfc.compiled import compiled
 from crossfc.fault import Fault
 from crossfc.group.design.arrangement import Arrangements
@@ -27,6 +29,14 @@ from crossfc.group.inference.product import Products
 
 FLOOR = np.float32(1e-6)  # share of the sum of squares below which a residual counts as rounding
 _CHUNK = 2**18  # numbers that are processed at once in double precision
+
+# One number or many.
+Values = TypeVar("Values", np.float64, FloatArray)
+
+# A batch of arrangements: computes their scores in some voxels, from the part of `Fit.work` that
+# holds these voxels (contiguous) into an array of shape (n_arrangements, n_voxels). It has work
+# space of its own, so each thread needs its own.
+Batch: TypeAlias = Callable[[RealArray, RealArray], None]
 
 
 @dataclass
@@ -48,14 +58,45 @@ class Fit:
         Voxels where the nuisance leaves no variation; statistic and score are 0 there.
     """
 
-    statistic: np.ndarray
-    effect: np.ndarray
-    standard_error: np.ndarray
-    t: np.ndarray
-    degrees_of_freedom: np.ndarray
-    score: np.ndarray
-    work: np.ndarray
-    flat: np.ndarray
+    statistic: FloatArray
+    effect: FloatArray
+    standard_error: FloatArray
+    t: FloatArray
+    degrees_of_freedom: FloatArray
+    score: SingleArray
+    work: RealArray
+    flat: BoolArray
+
+
+class Scoring(Protocol):
+    """What the permutations need of a statistic; `Student` says what each does.
+
+    Attributes
+    ----------
+    signed : bool
+    tie : float
+        Share by which a score may fall short of the observed one and still count as equal to it.
+    work_type : type
+        Of the numbers in `Fit.work`.
+    """
+
+    signed: bool
+    tie: float
+    work_type: type[np.floating[Any]]
+
+    def work_shape(self, shape: tuple[int, ...], /) -> tuple[int, ...]: ...
+
+    def fit(self, data: MapData, work: RealArray, /) -> Fit: ...
+
+    def to_score(self, statistic: Values, /) -> Values: ...
+
+    def to_statistic(self, score: RealArray, /) -> RealArray: ...
+
+    def to_height(self, statistic: RealArray, /) -> RealArray: ...
+
+    def forming_threshold(self, p: float, two_sided: bool, /) -> float: ...
+
+    def batch(self, arrangements: Arrangements, /) -> Batch: ...
 
 
 class Student:
@@ -77,9 +118,9 @@ class Student:
     name = "t"
     signed = True
     tie = 1e-5
-    work_type = np.float32
+    work_type: type[np.floating[Any]] = np.float32
 
-    def __init__(self, effect: np.ndarray, nuisance: np.ndarray) -> None:
+    def __init__(self, effect: FloatArray, nuisance: FloatArray) -> None:
         self.effect = np.asarray(effect, dtype=float)
         self.nuisance = np.asarray(nuisance, dtype=float).reshape(len(self.effect), -1)
         full = np.column_stack([self.effect, self.nuisance])
@@ -102,7 +143,7 @@ class Student:
         self._columns = np.column_stack([self._direction, self._basis])
 
     @property
-    def design(self) -> np.ndarray:
+    def design(self) -> FloatArray:
         """The columns by which rows of the design are compared, for listing distinct shuffles."""
         return np.column_stack([self.effect, self.nuisance])
 
@@ -115,12 +156,12 @@ class Student:
         """Return the shape of a fit's work space, from the shape of the data."""
         return shape
 
-    def fit(self, data: np.ndarray, work: np.ndarray | None = None) -> Fit:
+    def fit(self, data: MapData, work: RealArray | None = None) -> Fit:
         """Fit the model to the observed data.
 
         Parameters
         ----------
-        data : ndarray, shape (n_people, n_voxels)
+        data : array, shape (n_people, n_voxels)
             Only ``data.shape`` and ``data[..., part]`` are used, so it may be a file on disk.
         work : float ndarray, optional
             Array for the scaled residuals, of the shape that `work_shape` gives.
@@ -149,23 +190,25 @@ class Student:
         fit.score[:] = self.to_score(fit.statistic)
         return fit
 
-    def _residual(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _residual(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         e = y - self._basis @ (self._basis.T @ y)
-        length = np.sqrt(np.einsum("nv,nv->v", e, e))
+        length: FloatArray = np.sqrt(np.einsum("nv,nv->v", e, e))
         length[length <= 1e-10 * np.sqrt(np.einsum("nv,nv->v", y, y))] = 0
         return e, length
 
-    def to_score(self, statistic: np.ndarray) -> np.ndarray:
+    def to_score(self, statistic: Values) -> Values:
         """Convert a statistic to a score."""
-        return statistic * np.abs(statistic) / (statistic**2 + self.df)
+        score: Values = statistic * np.abs(statistic) / (statistic**2 + self.df)
+        return score
 
-    def to_statistic(self, score: np.ndarray) -> np.ndarray:
+    def to_statistic(self, score: RealArray) -> RealArray:
         """Convert a score to a statistic, in the precision of the score."""
         score = np.asarray(score)
         size = np.minimum(np.abs(score), 1 - np.finfo(score.dtype).eps)
-        return np.copysign(np.sqrt(self.df * (size / (1 - size))), score)
+        statistic: RealArray = np.copysign(np.sqrt(self.df * (size / (1 - size))), score)
+        return statistic
 
-    def to_height(self, statistic: np.ndarray) -> np.ndarray:
+    def to_height(self, statistic: RealArray) -> RealArray:
         """Convert a statistic to the height used for cluster mass and TFCE: t itself."""
         return statistic
 
@@ -176,44 +219,27 @@ class Student:
 
         return float(-stdtrit(self.df, p / 2 if two_sided else p))
 
-    def batch(self, arrangements: Arrangements) -> Products:
-        """Prepare a batch of arrangements, with work space of its own.
+    def batch(self, arrangements: Arrangements) -> Batch:
+        """Prepare a batch of arrangements, whose scores the function that is returned computes."""
+        products = Products(self._columns, arrangements)
 
-        Parameters
-        ----------
-        arrangements : Arrangements
+        def scores(work: RealArray, out: RealArray) -> None:
+            _student(products(work), out)
 
-        Returns
-        -------
-        object
-            The batch to give to `scores`. Each thread needs its own.
-        """
-        return Products(self._columns, arrangements)
-
-    def scores(self, batch: Products, work: np.ndarray, out: np.ndarray) -> None:
-        """Compute the scores of a batch of arrangements in some voxels, into ``out``.
-
-        Parameters
-        ----------
-        batch
-            From `batch`.
-        work : float32 ndarray, last axis n_voxels
-            The part of `Fit.work` that holds these voxels, contiguous.
-        out : float32 ndarray, shape (n_arrangements, n_voxels)
-            Array for the scores.
-        """
-        _student(batch(work), out)
+        return scores
 
 
 class OwnVariance(Student):
     """A t whose variance is not that of one residual sum of squares; its score is the signed t²."""
 
-    def to_score(self, statistic: np.ndarray) -> np.ndarray:
-        return statistic * np.abs(statistic)
+    def to_score(self, statistic: Values) -> Values:
+        score: Values = statistic * np.abs(statistic)
+        return score
 
-    def to_statistic(self, score: np.ndarray) -> np.ndarray:
+    def to_statistic(self, score: RealArray) -> RealArray:
         score = np.asarray(score)
-        return np.copysign(np.sqrt(np.abs(score)), score)
+        statistic: RealArray = np.copysign(np.sqrt(np.abs(score)), score)
+        return statistic
 
 
 def chunks(shape: tuple[int, ...]) -> Iterator[slice]:
@@ -223,10 +249,10 @@ def chunks(shape: tuple[int, ...]) -> Iterator[slice]:
         yield slice(first, min(first + step, shape[-1]))
 
 
-def empty_fit(n_voxels: int, work_shape: tuple[int, ...], work: np.ndarray | None = None) -> Fit:
+def empty_fit(n_voxels: int, work_shape: tuple[int, ...], work: RealArray | None = None) -> Fit:
     """Make an empty fit of ``n_voxels`` voxels, with a work space of the given shape."""
 
-    def new() -> np.ndarray:
+    def new() -> FloatArray:
         return np.empty(n_voxels)
 
     if work is None:
@@ -236,7 +262,7 @@ def empty_fit(n_voxels: int, work_shape: tuple[int, ...], work: np.ndarray | Non
 
 
 @compiled
-def _student(products, out):
+def _student(products: np.ndarray, out: np.ndarray) -> None:
     for row in range(out.shape[0]):
         score = out[row]
         along = products[row, 0]

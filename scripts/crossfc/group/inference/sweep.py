@@ -8,15 +8,17 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
+from multiprocessing.queues import SimpleQueue
+from typing import TypedDict
 
 import numpy as np
 
+from crossfc.array import FloatArray, IntArray, RealArray, SingleArray
 from crossfc.compiled import compiled
 from crossfc.fault import Fault
 from crossfc.group.design.arrangement import Arrangements
 from crossfc.group.inference.cluster import largest
-from crossfc.group.inference.statistic import Student
+from crossfc.group.inference.statistic import Scoring
 from crossfc.group.inference.tfce import Enhancer
 from crossfc.mapped import release
 
@@ -31,7 +33,7 @@ class Sweep:
 
     Parameters
     ----------
-    statistic : Student
+    statistic : Student or SmallSample
     works : list of float32 ndarray
         Scaled residuals of each map, last axis voxels.
     margins : list of float32 ndarray, shape (n_voxels,)
@@ -47,10 +49,10 @@ class Sweep:
 
     def __init__(
         self,
-        statistic: Student,
-        works: list[np.ndarray],
-        margins: list[np.ndarray],
-        before: np.ndarray,
+        statistic: Scoring,
+        works: list[RealArray],
+        margins: list[SingleArray],
+        before: IntArray,
         threshold: np.float32,
         two_sided: bool,
         enhancer: Enhancer | None,
@@ -65,7 +67,7 @@ class Sweep:
         arrangements: Arrangements,
         processes: int = 1,
         progress: Callable[[int, int], None] | None = None,
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    ) -> tuple[IntArray, dict[str, FloatArray]]:
         """Run all arrangements except the first, the identity.
 
         Each arrangement is computed by one process from start to end, and processes add up whole
@@ -110,15 +112,15 @@ class Sweep:
         return 1 + counts.sum(axis=0), maxima
 
     def _alone(
-        self, arrangements: Arrangements, rows: list[slice], counts: np.ndarray
-    ) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
+        self, arrangements: Arrangements, rows: list[slice], counts: IntArray
+    ) -> Iterator[tuple[slice, dict[str, FloatArray]]]:
         space = _Workspace(counts[0], self._enhancer)
         for part in rows:
             yield part, self.batch(arrangements.part(part), space)
 
     def _side_by_side(
-        self, arrangements: Arrangements, rows: list[slice], counts: np.ndarray
-    ) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
+        self, arrangements: Arrangements, rows: list[slice], counts: IntArray
+    ) -> Iterator[tuple[slice, dict[str, FloatArray]]]:
         # Processes, not threads: a batch is thousands of calls of a few microseconds, and threads
         # would wait for each other.
         # ASSUME: a system that can copy a process (fork), as Linux and macOS can.
@@ -141,10 +143,10 @@ class Sweep:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def batch(self, arrangements: Arrangements, space: "_Workspace") -> dict[str, np.ndarray]:
+    def batch(self, arrangements: Arrangements, space: "_Workspace") -> dict[str, FloatArray]:
         """Run a batch of arrangements; return their maxima, shape (n_maps, n_arrangements) each."""
         statistic, n = self._statistic, len(arrangements)
-        prepared = statistic.batch(arrangements)
+        batch = statistic.batch(arrangements)
         found = {measure: np.empty((len(self._works), n)) for measure in self._measures}
         for number, (work, margin) in enumerate(zip(self._works, self._margins, strict=True)):
             space.maximum[:] = -np.inf
@@ -152,7 +154,7 @@ class Sweep:
             for first in range(0, work.shape[-1], _BLOCK):
                 part = slice(first, min(first + _BLOCK, work.shape[-1]))
                 scores = space.scores[: n * (part.stop - first)].reshape(n, -1)
-                statistic.scores(prepared, np.ascontiguousarray(work[..., part]), scores)
+                batch(np.ascontiguousarray(work[..., part]), scores)
                 _tally(
                     scores, margin[part], self._threshold, self._two_sided, first,
                     space.exceed[number, part], space.maximum,
@@ -168,7 +170,7 @@ class Sweep:
                 self._enhancer.largest(space.heights[:n], space.enhancer, found["tfce"][number])
         return found
 
-    def _clusters(self, space: "_Workspace", n: int) -> tuple[np.ndarray, np.ndarray]:
+    def _clusters(self, space: "_Workspace", n: int) -> tuple[IntArray, FloatArray]:
         """Return the largest extent and mass of each arrangement, from the listed voxels."""
         starts = np.concatenate([[0], np.cumsum(space.count[:n])])
         listed = np.concatenate([space.listed[row, : space.count[row]] for row in range(n)])
@@ -181,11 +183,23 @@ class Sweep:
         return space.found_extent[:n], space.found_mass[:n]
 
 
+class _Copy(TypedDict, total=False):
+    sweep: Sweep
+    arrangements: Arrangements
+    space: "_Workspace"
+
+
 # The data of a copy of the process; set once, when the copy starts.
-_own: dict[str, Any] = {}
+_own: _Copy = {}
 
 
-def _begin(sweep: Sweep, arrangements: Arrangements, counts, numbers, parent: int) -> None:
+def _begin(
+    sweep: Sweep,
+    arrangements: Arrangements,
+    counts: IntArray,
+    numbers: "SimpleQueue[int]",
+    parent: int,
+) -> None:
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _own["space"] = _Workspace(counts[numbers.get()], sweep._enhancer)
     _own["sweep"], _own["arrangements"] = sweep, arrangements
@@ -198,7 +212,7 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _do(part: slice) -> dict[str, np.ndarray]:
+def _do(part: slice) -> dict[str, FloatArray]:
     return _own["sweep"].batch(_own["arrangements"].part(part), _own["space"])
 
 
@@ -212,7 +226,7 @@ class _Workspace:
     enhancer : Enhancer or None
     """
 
-    def __init__(self, exceed: np.ndarray, enhancer: Enhancer | None) -> None:
+    def __init__(self, exceed: IntArray, enhancer: Enhancer | None) -> None:
         n_voxels = exceed.shape[1]
         self.exceed = exceed
         self.scores = np.empty(_BATCH * _BLOCK, dtype=np.float32)
@@ -232,7 +246,18 @@ class _Workspace:
 
 
 @compiled
-def _tally(scores, margin, threshold, two_sided, first, exceed, maximum, listed, beyond, count):
+def _tally(
+    scores: np.ndarray,
+    margin: np.ndarray,
+    threshold: np.float32,
+    two_sided: bool,
+    first: int,
+    exceed: np.ndarray,
+    maximum: np.ndarray,
+    listed: np.ndarray,
+    beyond: np.ndarray,
+    count: np.ndarray,
+) -> None:
     """Compare a block of voxels with the observed scores, and list those beyond the threshold."""
     # Absolute values of floats have the same order as their bits read as integers, and the maximum
     # of integers can be computed by vector instructions.

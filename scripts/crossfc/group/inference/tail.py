@@ -7,8 +7,11 @@ distribution (Knijnenburg et al. 2009, Bioinformatics 25:i161; Winkler et al. 20
 """
 
 from dataclasses import dataclass
+from typing import NotRequired, TypedDict, TypeVar
 
 import numpy as np
+
+from crossfc.array import BoolArray, FloatArray, RealArray
 
 _SHARE = 0.25  # share of the null above the first threshold (both papers)
 _MOST = 250  # largest number of values above the first threshold (Knijnenburg et al. 2009)
@@ -42,6 +45,23 @@ _POINTS = np.array(
         [0.339, 0.471, 0.641, 0.771, 0.905, 1.086, 1.226, 1.559],
     ]
 )
+
+
+Places = TypeVar("Places", float, FloatArray)
+
+
+class TailRecord(TypedDict):
+    """The tail fitted to the null of one measure, or the reason why there is none."""
+
+    fits: bool
+    reason: NotRequired[str]
+    threshold: NotRequired[float]
+    shape: NotRequired[float]
+    scale: NotRequired[float]
+    share: NotRequired[float]
+    n_exceedances: NotRequired[int]
+    goodness: NotRequired[float]
+    smallest_p: NotRequired[float]
 
 
 @dataclass(frozen=True)
@@ -88,15 +108,23 @@ class Tail:
     half_step: float = 0.0
     posterior: "Posterior | None" = None
 
-    def record(self) -> dict:
+    def record(self) -> TailRecord:
         """Return the numbers that go into the record, as JSON takes them."""
         if not self.fits:
             return {"fits": False, "reason": self.reason}
-        names = ("threshold", "shape", "scale", "share", "n_exceedances", "goodness", "smallest_p")
-        return {"fits": True} | {name: getattr(self, name) for name in names}
+        return {
+            "fits": True,
+            "threshold": self.threshold,
+            "shape": self.shape,
+            "scale": self.scale,
+            "share": self.share,
+            "n_exceedances": self.n_exceedances,
+            "goodness": self.goodness,
+            "smallest_p": self.smallest_p,
+        }
 
 
-def fit_tail(null: np.ndarray, possible: int | None = None, copies: int = 1) -> Tail:
+def fit_tail(null: RealArray, possible: int | None = None, copies: int = 1) -> Tail:
     """Fit a tail to the null maxima of an analysis.
 
     The first threshold has a quarter of the permutations above it, but at most 250. It moves up by
@@ -142,7 +170,7 @@ def fit_tail(null: np.ndarray, possible: int | None = None, copies: int = 1) -> 
         excess = spread[-len(beyond) :] - threshold
         posterior = _posterior(excess)
         ends = posterior is None
-        if ends:
+        if posterior is None:
             continue
         goodness = _goodness(excess, posterior)
         if goodness > _ACCEPTED:
@@ -165,7 +193,7 @@ def fit_tail(null: np.ndarray, possible: int | None = None, copies: int = 1) -> 
     return Tail(reason=f"no generalised Pareto distribution fits the largest null values{coarse}")
 
 
-def tail_p(observed: np.ndarray, p: np.ndarray, tail: Tail) -> tuple[np.ndarray, np.ndarray]:
+def tail_p(observed: RealArray, p: RealArray, tail: Tail) -> tuple[FloatArray, BoolArray]:
     """Replace the smallest p of an analysis by those of a fitted tail.
 
     Replaced are the p of statistics that fewer than ten permutations reach (Knijnenburg et al.
@@ -213,15 +241,17 @@ def tail_p(observed: np.ndarray, p: np.ndarray, tail: Tail) -> tuple[np.ndarray,
     extrapolated : bool ndarray
         True where p is from the tail.
     """
-    p = np.array(p, dtype=float)
-    if not tail.fits:
-        return p, np.zeros(p.shape, dtype=bool)
-    extrapolated = np.rint(p * tail.n_arrangements) <= _COUNTED  # the identity is one of them
+    found: FloatArray = np.array(p, dtype=float)
+    extrapolated: BoolArray = np.zeros(found.shape, dtype=bool)
+    if tail.posterior is None:
+        return found, extrapolated
+    # The identity is one of those that are counted.
+    extrapolated = np.rint(found * tail.n_arrangements) <= _COUNTED
     few, back = np.unique(np.asarray(observed, dtype=float)[extrapolated], return_inverse=True)
     beyond = tail.share * tail.posterior.survival(few - tail.half_step - tail.threshold)
     next_p = (_COUNTED + 1) / tail.n_arrangements
-    p[extrapolated] = np.clip(beyond, tail.smallest_p, next_p)[back]
-    return p, extrapolated
+    found[extrapolated] = np.clip(beyond, tail.smallest_p, next_p)[back]
+    return found, extrapolated
 
 
 @dataclass(frozen=True)
@@ -245,13 +275,13 @@ class Posterior:
     """
 
     n: int
-    rate: np.ndarray
-    total: np.ndarray
-    weight: np.ndarray
+    rate: FloatArray
+    total: FloatArray
+    weight: FloatArray
     shape: float
     scale: float
 
-    def survival(self, excess: np.ndarray) -> np.ndarray:
+    def survival(self, excess: FloatArray) -> FloatArray:
         """Return the probability of an excess of ``excess`` or more, given any excess."""
         excess = np.maximum(excess, 0)
         survival = np.zeros(excess.shape)
@@ -263,14 +293,14 @@ class Posterior:
         return survival
 
 
-def _spread(values: np.ndarray) -> np.ndarray:
+def _spread(values: FloatArray) -> FloatArray:
     """Spread equal whole numbers (sorted) evenly over the interval that rounds to them."""
     _, first, count = np.unique(values, return_index=True, return_counts=True)
     rank = np.arange(len(values)) - np.repeat(first, count)
     return values - 0.5 + (rank + 0.5) / np.repeat(count, count)
 
 
-def _posterior(excess: np.ndarray) -> Posterior | None:
+def _posterior(excess: FloatArray) -> Posterior | None:
     """Weight the generalised Pareto distributions.
 
     Returns
@@ -282,7 +312,7 @@ def _posterior(excess: np.ndarray) -> Posterior | None:
 
     n, largest = len(excess), excess.max()
 
-    def rate_and_total(place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def rate_and_total(place: Places) -> tuple[Places, Places]:
         # From a tail that ends just beyond the largest exceedance to a very long one.
         rate = np.expm1(place) / largest
         return rate, np.log1p(np.multiply.outer(rate, excess)).sum(-1)
@@ -299,7 +329,7 @@ def _posterior(excess: np.ndarray) -> Posterior | None:
 
     def cost(place: float) -> float:
         rate, total = rate_and_total(place)
-        return total - n * np.log(rate / total) if rate else n * np.log(excess.sum())
+        return float(total - n * np.log(rate / total) if rate else n * np.log(excess.sum()))
 
     around = (place[best - 1], place[best + 1])
     found = minimize_scalar(cost, bounds=around, method="bounded", options={"xatol": 1e-9})
@@ -315,7 +345,7 @@ def _posterior(excess: np.ndarray) -> Posterior | None:
     return Posterior(n, rate[kept], total[kept], weight, float(shape), float(scale))
 
 
-def _goodness(excess: np.ndarray, posterior: Posterior) -> float:
+def _goodness(excess: FloatArray, posterior: Posterior) -> float:
     """Test the most likely generalised Pareto distribution (Anderson-Darling); return p."""
     below, above = pareto_logs(excess / posterior.scale, posterior.shape)
     odd = 2 * np.arange(1, len(excess) + 1) - 1
@@ -324,7 +354,7 @@ def _goodness(excess: np.ndarray, posterior: Posterior) -> float:
     return float(np.exp(np.interp(a_squared, points, np.log(_LEVELS))))
 
 
-def pareto_logs(z: np.ndarray, shape: float) -> tuple[np.ndarray, np.ndarray]:
+def pareto_logs(z: FloatArray, shape: float) -> tuple[FloatArray, FloatArray]:
     """Compute log-probabilities of the generalised Pareto distribution of unit scale.
 
     Replaces scipy.stats.genpareto, whose import takes as long as a small analysis.

@@ -20,6 +20,7 @@ map, the values of all voxels are found by running the sweep backwards.
 
 import numpy as np
 
+from crossfc.array import BoolArray, FloatArray, IntArray, RealArray
 from crossfc.fault import Fault
 from crossfc.group.inference.cluster import steps
 from crossfc.group.inference.merging import (
@@ -57,7 +58,7 @@ class Enhancer:
 
     def __init__(
         self,
-        mask: np.ndarray,
+        mask: BoolArray,
         connectivity: int,
         E: float = 0.5,
         H: float = 2.0,
@@ -93,16 +94,16 @@ class Enhancer:
         """Allocate the memory for the sweeps of one thread."""
         n_voxels, n_words = len(self._geometry.position), self._geometry.n_words
 
-        def whole(size: int) -> np.ndarray:
+        def whole(size: int) -> IntArray:
             return np.empty(size, dtype=np.int64)
 
-        def half(size: int) -> np.ndarray:
+        def half(size: int) -> IntArray:
             return np.empty(size, dtype=np.uint32)
 
         return Workspace(
             ordered=whole(n_voxels),
             spare=whole(n_voxels),
-            count=half(3 * DIGITS).reshape(3, DIGITS),
+            digits=half(3 * DIGITS).reshape(3, DIGITS),
             active=whole(n_words),
             cluster=half(32 * n_words),
             parent=half(n_voxels + 1),
@@ -119,7 +120,7 @@ class Enhancer:
             height=np.empty(BLOCK),
         )
 
-    def largest(self, heights: np.ndarray, workspace: Workspace, out: np.ndarray) -> None:
+    def largest(self, heights: RealArray, workspace: Workspace, out: FloatArray) -> None:
         """Find the largest enhanced value of each of several maps.
 
         Several threads may run at the same time, each with a workspace of its own.
@@ -137,7 +138,7 @@ class Enhancer:
             bits, self._geometry, self._weight, self._power, self._two_sided, workspace, out
         )
 
-    def map(self, heights: np.ndarray) -> np.ndarray:
+    def map(self, heights: RealArray) -> FloatArray:
         """Enhance a map.
 
         Parameters
@@ -153,9 +154,10 @@ class Enhancer:
         bits, work = self._heights_as_bits(heights, 1), self.workspace()
         enhanced = np.zeros(work.cluster.size)
         all_gains(bits, self._geometry, self._weight, self._power, self._two_sided, work, enhanced)
-        return enhanced[self._geometry.position]
+        voxels: FloatArray = enhanced[self._geometry.position]
+        return voxels
 
-    def _heights_as_bits(self, heights: np.ndarray, n_dimensions: int) -> np.ndarray:
+    def _heights_as_bits(self, heights: RealArray, n_dimensions: int) -> IntArray:
         n_voxels = len(self._geometry.position)
         if heights.ndim != n_dimensions or heights.shape[-1] != n_voxels:
             raise Fault(

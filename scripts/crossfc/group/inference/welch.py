@@ -1,15 +1,15 @@
 """Welch's statistic: the test of an effect where groups of people differ in variance."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from crossfc.array import FloatArray, IntArray, LabelArray, MapData, RealArray, SingleArray
 from crossfc.fault import Fault
 from crossfc.group.design.arrangement import Arrangements
 from crossfc.group.inference.product import Products
-from crossfc.group.inference.statistic import FLOOR, Fit, OwnVariance, chunks
+from crossfc.group.inference.statistic import FLOOR, Batch, Fit, OwnVariance, chunks
 from crossfc.group.inference.welch_kernel import welch_of_several, welch_of_two
 
 
@@ -61,7 +61,7 @@ class Welch(OwnVariance):
     # people on). The score is a square, so its tolerance is twice that of G.
     tie = 1e-4
 
-    def __init__(self, effect: np.ndarray, nuisance: np.ndarray, groups: Sequence) -> None:
+    def __init__(self, effect: FloatArray, nuisance: FloatArray, groups: LabelArray) -> None:
         super().__init__(effect, nuisance)
         self.groups = _numbered(groups, len(self.effect))
         counts = np.bincount(self.groups)
@@ -94,19 +94,19 @@ class Welch(OwnVariance):
         )
 
     @property
-    def design(self) -> np.ndarray:
+    def design(self) -> FloatArray:
         return np.column_stack([super().design, self.groups])
 
-    def variance_groups(self) -> list[tuple[np.ndarray, float]]:
+    def variance_groups(self) -> list[tuple[FloatArray, float]]:
         """Return each group's members (1 or 0 for every person) and residual degrees of freedom."""
         return list(zip(self._members.T, self._group_df, strict=True))
 
-    def group_variances(self, data: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def group_variances(self, data: MapData) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Compute the residual variance of each group, in the order of `variance_groups`.
 
         Parameters
         ----------
-        data : ndarray, shape (n_people, n_voxels)
+        data : array, shape (n_people, n_voxels)
 
         Returns
         -------
@@ -146,7 +146,7 @@ class Welch(OwnVariance):
         share = np.diag(shared.T @ self._cross[0] @ shared)
         return list(zip(share, np.square(shared[0]), strict=True))
 
-    def fit(self, data: np.ndarray, work: np.ndarray | None = None) -> Fit:
+    def fit(self, data: MapData, work: RealArray | None = None) -> Fit:
         fit = super().fit(data, work)
         for part in chunks(data.shape):
             y = np.asarray(data[..., part], dtype=float)
@@ -172,7 +172,7 @@ class Welch(OwnVariance):
         fit.score[:] = self.to_score(fit.statistic)
         return fit
 
-    def _corrected(self, t: np.ndarray, variance: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    def _corrected(self, t: FloatArray, variance: FloatArray, rest: FloatArray) -> FloatArray:
         """Return the statistic from Welch's t, the effect's variance and everybody's residuals."""
         return t
 
@@ -185,26 +185,30 @@ class Welch(OwnVariance):
         df = 1 / np.sum(np.square(self._cross[:, 0, 0]) / self._group_df)
         return float(-stdtrit(df, p / 2 if two_sided else p))
 
-    def batch(self, arrangements: Arrangements) -> "WelchBatch":
+    def batch(self, arrangements: Arrangements) -> Batch:
+        sums, plan = self._sums(arrangements), self._plan
+        kernel = welch_of_two if len(self._group_df) == 2 else welch_of_several
+
+        def scores(work: RealArray, out: RealArray) -> None:
+            kernel(
+                sums.products(work),
+                sums.squares_of(np.square(work)),
+                plan.owners,
+                plan.contrast,
+                plan.shared_contrast,
+                plan.cross,
+                plan.group_df,
+                out,
+            )
+
+        return scores
+
+    def _sums(self, arrangements: Arrangements) -> "Sums":
         members = self._members[:, :-1]
         squares = None
         if arrangements.order is not None:
             squares = Products(members, replace(arrangements, signs=None))
-        return WelchBatch(Products(self._group_columns, arrangements), squares, single(members.T))
-
-    def scores(self, batch: "WelchBatch", work: np.ndarray, out: np.ndarray) -> None:
-        plan = self._plan
-        kernel = welch_of_two if len(self._group_df) == 2 else welch_of_several
-        kernel(
-            batch.products(work),
-            batch.squares_of(np.square(work)),
-            plan.owners,
-            plan.contrast,
-            plan.shared_contrast,
-            plan.cross,
-            plan.group_df,
-            out,
-        )
+        return Sums(Products(self._group_columns, arrangements), squares, single(members.T))
 
 
 @dataclass
@@ -225,42 +229,44 @@ class Design:
         Residual degrees of freedom of each group.
     """
 
-    owners: np.ndarray
-    contrast: np.ndarray
-    shared_contrast: np.ndarray
-    cross: np.ndarray
-    group_df: np.ndarray
+    owners: IntArray
+    contrast: SingleArray
+    shared_contrast: SingleArray
+    cross: SingleArray
+    group_df: SingleArray
 
 
 @dataclass
-class WelchBatch:
-    """A batch of arrangements; see `Welch.batch`."""
+class Sums:
+    """The sums over people that Welch's statistic needs of a batch of arrangements."""
 
     products: Products
     squares: Products | None
-    members: np.ndarray
+    members: SingleArray
 
-    def squares_of(self, squared: np.ndarray) -> np.ndarray:
+    def squares_of(self, squared: RealArray) -> RealArray:
         """Sum squared data over each group but the last; see `welch_kernel`."""
         if self.squares is None:  # sign flips do not change squares
-            return (self.members @ squared)[None]
+            sums: RealArray = (self.members @ squared)[None]
+            return sums
         return self.squares(squared)
 
 
-def single(values: np.ndarray) -> np.ndarray:
+def single(values: RealArray) -> SingleArray:
     """Return an array in single precision, contiguous."""
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
-def _listed(counts: np.ndarray) -> str:
+def _listed(counts: IntArray) -> str:
     return ", ".join(map(str, counts[:-1])) + f" and {counts[-1]}"
 
 
-def _numbered(groups: Sequence, n_people: int) -> np.ndarray:
+def _numbered(groups: LabelArray, n_people: int) -> IntArray:
     """Number each person's group from 0, in the order of the labels."""
     groups = np.asarray(groups)
     if groups.shape != (n_people,):
         raise Fault(f"variance groups of shape {groups.shape} for {n_people} people; give one each")
+    codes: IntArray
     codes, labels = pd.factorize(groups, sort=True)
     if codes.min() < 0:
         raise Fault(
@@ -272,7 +278,7 @@ def _numbered(groups: Sequence, n_people: int) -> np.ndarray:
     return codes
 
 
-def _directions(cross: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _directions(cross: FloatArray) -> tuple[FloatArray, IntArray, FloatArray]:
     """Find the directions of the model that belong to one group alone, and those that are shared.
 
     Returns
@@ -283,13 +289,14 @@ def _directions(cross: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         For two groups their cross-products are diagonal in these directions; for more the
         effect, which is the first column of the model, lies along the last of them only.
     """
-    alone, owners = [], []
+    of_groups: list[FloatArray] = []
+    owners: list[int] = []
     for group, own in enumerate(cross):
         share, directions = np.linalg.eigh(own)
         mine = directions[:, share > 1 - 1e-10]
-        alone.append(mine)
+        of_groups.append(mine)
         owners += [group] * mine.shape[1]
-    alone = np.column_stack(alone)
+    alone = np.column_stack(of_groups)
     # The shared directions are orthogonal to the others: left singular vectors beyond the rank.
     shared = np.linalg.svd(alone, full_matrices=True)[0][:, alone.shape[1] :]
     if len(cross) == 2:

@@ -22,8 +22,17 @@ from crossfc.group.inference.statistic import FLOOR
 
 @inlined
 def _effect_of_two(
-    products, of_first, owners, contrast, shared_contrast, cross, group_df, rest, effect, variance
-):
+    products: np.ndarray,
+    of_first: np.ndarray,
+    owners: np.ndarray,
+    contrast: np.ndarray,
+    shared_contrast: np.ndarray,
+    cross: np.ndarray,
+    group_df: np.ndarray,
+    rest: np.ndarray,
+    effect: np.ndarray,
+    variance: np.ndarray,
+) -> None:
     """Compute the effect and its variance for one arrangement of two groups."""
     width = effect.size
     first, second = rest[0], rest[1]
@@ -70,7 +79,16 @@ def _effect_of_two(
 
 
 @compiled
-def welch_of_two(products, squares, owners, contrast, shared_contrast, cross, group_df, out):
+def welch_of_two(
+    products: np.ndarray,
+    squares: np.ndarray,
+    owners: np.ndarray,
+    contrast: np.ndarray,
+    shared_contrast: np.ndarray,
+    cross: np.ndarray,
+    group_df: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """Compute the scores of Welch's statistic for two groups."""
     width = out.shape[1]
     rest = np.empty((2, width), dtype=np.float32)
@@ -87,7 +105,7 @@ def welch_of_two(products, squares, owners, contrast, shared_contrast, cross, gr
 
 
 @inlined
-def _combine(weights, products, out):
+def _combine(weights: np.ndarray, products: np.ndarray, out: np.ndarray) -> None:
     """Add up the products of one arrangement, weighted, into ``out``; most weights are 0."""
     nothing = np.float32(0)
     for voxel in range(out.size):
@@ -102,9 +120,20 @@ def _combine(weights, products, out):
 
 @compiled
 def hall_of_two(
-    products, squares, owners, contrast, shared_contrast, cross, group_df,
-    cubes, linear, mix, pairs, pair_mix, out,
-):  # fmt: skip
+    products: np.ndarray,
+    squares: np.ndarray,
+    owners: np.ndarray,
+    contrast: np.ndarray,
+    shared_contrast: np.ndarray,
+    cross: np.ndarray,
+    group_df: np.ndarray,
+    cubes: np.ndarray,
+    linear: np.ndarray,
+    mix: np.ndarray,
+    pairs: np.ndarray,
+    pair_mix: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """Compute the scores of Hall's statistic for two groups.
 
     With p the ``mix`` of the products, the third cumulant of the effect is
@@ -156,7 +185,16 @@ def hall_of_two(
 
 
 @compiled
-def welch_of_several(products, squares, owners, contrast, shared_contrast, cross, group_df, out):
+def welch_of_several(
+    products: np.ndarray,
+    squares: np.ndarray,
+    owners: np.ndarray,
+    contrast: np.ndarray,
+    shared_contrast: np.ndarray,
+    cross: np.ndarray,
+    group_df: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """Compute the scores of Welch's statistic for three and more groups."""
     width, n_groups, n_shared = out.shape[1], group_df.size, shared_contrast.size
     rest = np.empty((n_groups, width), dtype=np.float32)

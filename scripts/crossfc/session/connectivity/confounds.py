@@ -5,14 +5,13 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from crossfc.fault import Fault, at
 from crossfc.session.sidecar import read_object
 from crossfc.trial.sheet import did_you_mean, read_sheet
-from crossfc.trial.strategy import flat
+from crossfc.trial.strategy import Columns, Strategy, flat
 
 MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 HEAD_RADIUS_MM = 50.0
@@ -188,13 +187,13 @@ def non_steady_volumes(confounds: Confounds) -> np.ndarray:
     return np.nan_to_num(np.column_stack(marked)).any(axis=1)
 
 
-def strategy_matrix(confounds: Confounds, strategy: dict[str, Any]) -> tuple[np.ndarray, list[str]]:
+def strategy_matrix(confounds: Confounds, strategy: Strategy) -> tuple[np.ndarray, list[str]]:
     """Select the columns that a confound strategy names.
 
     Parameters
     ----------
     confounds : Confounds
-    strategy : dict
+    strategy : Strategy
         ``columns`` (names or shell patterns, nested lists allowed) and ``compcor`` (number of
         aCompCor components per tissue, ``wm`` and ``csf``). A pattern that matches no column is
         only accepted for kinds of columns that a run may lack, such as ``motion_outlier*``.
@@ -229,7 +228,7 @@ def strategy_matrix(confounds: Confounds, strategy: dict[str, Any]) -> tuple[np.
     return np.column_stack([np.empty((confounds.n_volumes, 0)), *columns]), names
 
 
-def _named(columns: Any) -> list[str]:
+def _named(columns: Columns) -> list[str]:
     names = flat(columns)
     for name in names:
         if not isinstance(name, str):

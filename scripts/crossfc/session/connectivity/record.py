@@ -1,0 +1,104 @@
+"""The quality record of a session, ``qc.json``: its type and its reader."""
+
+import json
+import os
+from pathlib import Path
+from typing import TypedDict
+
+
+class ConsideredRun(TypedDict):
+    """A repeat run that could be read, with its mean framewise displacement in mm."""
+
+    scan: str
+    mean_fd: float | None
+
+
+class PassedOverRun(TypedDict):
+    """A repeat run that could not be chosen, and why."""
+
+    scan: str
+    reason: str
+
+
+class DefectiveVolume(TypedDict):
+    """A volume that is no valid measurement, counted from 0, and why."""
+
+    volume: int
+    reason: str
+
+
+class RegionQuality(TypedDict):
+    """The share of a region inside the brain with signal, its voxels there, and their tSNR."""
+
+    coverage: float
+    voxels: int
+    tsnr: float | None
+
+
+# Framewise displacement in mm; all are None if that of no volume is known.
+MotionQuality = TypedDict(
+    "MotionQuality",
+    {
+        "mean_fd": float | None,
+        "median_fd": float | None,
+        "max_fd": float | None,
+        "share_fd_above_0.5": float | None,
+        "mean_dvars": float | None,
+    },
+)
+
+
+class Coregistration(TypedDict):
+    """How well native preprocessing coregistered the run; None for derivatives of fMRIPrep."""
+
+    boundary_cost: float | None
+    left_right: str | None
+
+
+class SessionQuality(MotionQuality, Coregistration):
+    """What holds for every pipeline. Times are in seconds."""
+
+    participant_id: str
+    session_id: str
+    scan: str
+    runs_considered: list[ConsideredRun]
+    runs_passed_over: list[PassedOverRun]
+    preprocessed_by: str | None
+    notes: list[str]
+    repetition_time: float
+    volumes: int
+    volumes_non_steady: int
+    volumes_defective: int
+    defective_volumes: list[DefectiveVolume]
+    tsnr_median: float | None
+    mask_voxels: int
+    mask_dice_template: float
+    zero_variance_voxels: int
+    voxels_without_signal: int | None
+
+
+class SessionRecord(SessionQuality):
+    """The quality record of a session in one pipeline.
+
+    ``exclusion_reasons`` are those of the cleaning and of the seeds; the limits of the config add
+    others later (`crossfc.quality.exclusion`). ``variance_left_median`` is None for a session that
+    was excluded.
+    """
+
+    pipeline: str
+    exclusion_reasons: list[str]
+    volumes_censored: int
+    volumes_kept: int
+    residual_degrees_of_freedom: int
+    censored_filter: str | None
+    regressors: list[str]
+    variance_left_median: float | None
+    seeds: dict[str, RegionQuality]
+    targets: dict[str, RegionQuality]
+    targets_left_out: list[str]
+
+
+def read_record(path: str | os.PathLike[str]) -> SessionRecord:
+    """Read the quality record of a session."""
+    record: SessionRecord = json.loads(Path(path).read_text(encoding="utf-8"))
+    return record
