@@ -23,9 +23,9 @@ from crossfc.session.connectivity.confounds import (
 )
 from crossfc.session.connectivity.defect import defects
 from crossfc.session.connectivity.mask import open_mask
-from crossfc.session.connectivity.place import place
 from crossfc.session.connectivity.repeat import choose_repeat
 from crossfc.session.connectivity.smoothing import smooth_in_mask
+from crossfc.session.placement import at_nearest, place
 from crossfc.session.scan import Scan, open_scan
 from crossfc.session.sidecar import read_sidecar
 
@@ -604,13 +604,7 @@ def _template_mask(data: SessionData) -> np.ndarray:
     from crossfc.trial.template import load_template
 
     template, affine = load_template("t1")
-    to_template = np.linalg.inv(affine) @ data.affine
-    grid = np.indices(data.shape).reshape(3, -1)
-    index = np.rint(to_template[:3, :3] @ grid + to_template[:3, 3:]).astype(int)
-    inside = ((index >= 0) & (index < np.array(template.shape)[:, None])).all(axis=0)
-    brain = np.zeros(inside.size, dtype=bool)
-    brain[inside] = template[tuple(index[:, inside])] > 0.2
-    return brain.reshape(data.shape).T
+    return at_nearest(template > 0.2, affine, data.shape, data.affine).T
 
 
 def _finite_median(values: Iterable[float]) -> float | None:
