@@ -127,7 +127,7 @@ def _detail(path: str | Path) -> np.ndarray:
     import nibabel
     from scipy import ndimage
 
-    from crossfc.session import template
+    from crossfc import template
     from crossfc.session.image import onto_grid
 
     standard = template.brain_mask(_GRID_MM)

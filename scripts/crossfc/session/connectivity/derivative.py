@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from crossfc import atomic
+from crossfc import atomic, template
 from crossfc.fault import Fault
 from crossfc.session.connectivity import carpet, cleaning
 from crossfc.session.connectivity import scan_quality as quality
@@ -598,13 +598,10 @@ def _draw(
 def _template_mask(data: SessionData) -> np.ndarray:
     """Return the brain mask of the template on the grid of the session, (z, y, x) bool.
 
-    The template is the ICBM 2009a bundled with nilearn. As in
-    nilearn.datasets.load_mni152_brain_mask, the mask is where it is above 0.2.
+    Not `template.brain_mask`, which imports nilearn.
     """
-    from crossfc.trial.template import load_template
-
-    template, affine = load_template("t1")
-    return at_nearest(template > 0.2, affine, data.shape, data.affine).T
+    values, affine = template.load_template("t1")
+    return at_nearest(template.in_brain(values), affine, data.shape, data.affine).T
 
 
 def _finite_median(values: Iterable[float]) -> float | None:

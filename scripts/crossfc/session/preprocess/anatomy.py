@@ -7,9 +7,9 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from crossfc import template
 from crossfc.atomic import save_image, write_json, writing
 from crossfc.fault import Fault
-from crossfc.session import template
 from crossfc.session.hdf5 import forget_times
 from crossfc.session.image import mask_image, onto_grid, probability_image, scaled_image
 from crossfc.session.layout import anatomy

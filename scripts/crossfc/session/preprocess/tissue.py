@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from crossfc.session import template
+from crossfc import template
 from crossfc.session.image import onto_grid
 from crossfc.session.preprocess.registration import transform_points
 
