@@ -307,13 +307,13 @@ def connectivity_session(
         if plans[name]["reasons"]:
             _write_record(*own)
             continue
-        fwhm = pipelines[name]["fwhm_mm"]
-        if fwhm not in voxels:
-            smoothed = smooth_in_mask(data.series, data.box_mask, fwhm, data.voxel_mm)
+        fwhm_mm = pipelines[name]["fwhm_mm"]
+        if fwhm_mm not in voxels:
+            smoothed = smooth_in_mask(data.series, data.box_mask, fwhm_mm, data.voxel_mm)
             # Only one smoothed copy is kept in memory at a time, because the series are large.
-            voxels = {fwhm: smoothed[:, data.box_mask]}
+            voxels = {fwhm_mm: smoothed[:, data.box_mask]}
         plans[name]["variance_left"] = _write_maps(
-            plans[name], data, voxels[fwhm], seeds[name], measured, outputs[name]
+            plans[name], data, voxels[fwhm_mm], seeds[name], measured, outputs[name]
         )
         # The record is written last, so that maps are complete wherever there is a record.
         _write_record(*own)
