@@ -141,7 +141,7 @@ def _errors(bids_dir: Path, derivatives_dir: Path, head, truth: dict, matrices: 
     import numpy as np
     import pandas as pd
 
-    from crossfc.session import template
+    from crossfc import template
     from crossfc.session.layout import anatomy, preprocessed, raw_twin
     from crossfc.session.preprocess.registration import transform_points
     from crossfc.twin.motion import PARAMETERS, rigid

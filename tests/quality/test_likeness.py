@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from crossfc import template
 from crossfc.quality.likeness import COLUMNS, MARGIN, likeness
-from crossfc.session import template
 
 PEOPLE = [f"sub-{n:02d}" for n in range(1, 6)]
 

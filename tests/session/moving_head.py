@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from crossfc.session import template
+from crossfc import template
 
 # Of the brain in template space: it comes to lie in the middle of the world.
 MIDDLE = np.array([0.0, -18, 8])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from crossfc.session import template
+from crossfc import template
 from crossfc.session.layout import anatomy, raw_twin
 from crossfc.session.preprocess.anatomy import normalise_subject, working_head
 from crossfc.session.preprocess.coregistration import coregister

@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from crossfc.fault import Fault
 from crossfc.session.layout import raw_twin
+from crossfc.template import load_template
 from crossfc.trial.sheet import read_sheet
-from crossfc.trial.template import load_template
 from crossfc.twin.anatomy import world
 from crossfc.twin.design import parametric_design
 from crossfc.twin.head import draw_head

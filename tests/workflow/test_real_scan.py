@@ -15,8 +15,8 @@ import yaml
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from crossfc import template
 from crossfc.jobs import claim
-from crossfc.session import template
 from crossfc.session.layout import anatomy, preprocessed, run_figure
 from crossfc.session.preprocess.coregistration import coregister
 from crossfc.session.preprocess.motion import estimate_motion

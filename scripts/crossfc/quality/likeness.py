@@ -129,8 +129,9 @@ def _detail(path: str | Path) -> FloatArray:
     """Compute the relative contrast of an image in the template's brain, with mean 0 and norm 1."""
     from scipy import ndimage
 
+    from crossfc import template
     from crossfc.group.design.volume import load
-    from crossfc.session import template
+    from crossfc.session.gaussian import sigma_of
     from crossfc.session.image import onto_grid
 
     standard = template.brain_mask(_GRID_MM)
@@ -139,11 +140,11 @@ def _detail(path: str | Path) -> FloatArray:
     values = np.nan_to_num(image.get_fdata(dtype=np.float32))
     seen = onto_grid(values, np.asarray(image.affine), standard.affine, standard.shape)
     shown = (brain & (seen > 0)).astype(np.float32)
-    width = _WIDE_MM / 2.355 / _GRID_MM
+    width = sigma_of(_WIDE_MM) / _GRID_MM
     weight = ndimage.gaussian_filter(shown, width)
     wide = ndimage.gaussian_filter(seen * shown, width) / np.maximum(weight, 1e-6)
     contrast = np.where(shown > 0, seen / np.maximum(wide, 1e-6) - 1, 0)
-    contrast = ndimage.gaussian_filter(contrast, _NARROW_MM / 2.355 / _GRID_MM)[brain]
+    contrast = ndimage.gaussian_filter(contrast, sigma_of(_NARROW_MM) / _GRID_MM)[brain]
     contrast = np.clip(contrast, -_MOST_CONTRAST, _MOST_CONTRAST)
     contrast -= contrast.mean()
     detail: FloatArray = contrast / max(float(np.linalg.norm(contrast)), 1e-12)

@@ -17,6 +17,7 @@ import numpy as np
 
 from crossfc.report import figure, number
 from crossfc.significance import SIGNIFICANT
+from crossfc.template import load_template
 
 # The box that is shown, in mm; it contains the brain of the template.
 BOX = {"x": (-76.0, 76.0), "y": (-110.0, 78.0), "z": (-64.0, 84.0)}
@@ -78,10 +79,8 @@ class Volume:
 @lru_cache(maxsize=1)
 def template() -> Volume:
     """Return the bundled MNI template (ICBM 2009a nonlinear symmetric), brain only, 1 mm."""
-    from nilearn.datasets import load_mni152_template
-
-    image = load_mni152_template(resolution=1)
-    return Volume(np.asarray(image.dataobj, dtype=np.float32), np.linalg.inv(image.affine))
+    values, affine = load_template("t1")
+    return Volume(values, np.linalg.inv(affine))
 
 
 def plane(axis: str, at: float) -> np.ndarray:

@@ -88,7 +88,6 @@ def methods(
             limits=lambda: limits(
                 (config.get("exclusion") or {}) | (config.get("connectivity") or {}), cite
             ),
-            fwhm=results.pairs.get("fwhm_mm"),
             clinical_only=results.paired.empty and not _estimated(results),
             versions=versions,
             listed=number.listed,
@@ -127,10 +126,10 @@ def _pipelines(
                 "name": name,
                 "sentence": cite.cite_those_in(sentence),
                 "band": band(choices),
-                "censoring": choices.get("censor_fd_mm"),
+                "censor_fd_mm": choices.get("censor_fd_mm"),
                 "filled": bool(choices.get("low_pass_hz"))
                 and choices.get("censored_filter") == "interpolate",
-                "fwhm": choices.get("fwhm_mm"),
+                "fwhm_mm": choices.get("fwhm_mm"),
                 "seed_set": choices.get("seed_set"),
                 "difference": _difference(choices, known[named[0]] or {}),
             }
@@ -428,10 +427,10 @@ def regions_table(results: Results) -> Table | None:
     ):
         for row in regions:
             where = number.place(row.get("x"), row.get("y"), row.get("z"))
-            size = row.get("radius_mm")
+            radius_mm = row.get("radius_mm")
             shape = str(row.get("kind", ""))
-            if not number.missing(size) and size != "n/a":
-                shape += f", {number.general(size)} mm"
+            if not number.missing(radius_mm) and radius_mm != "n/a":
+                shape += f", {number.general(radius_mm)} mm"
             elif not number.missing(row.get("file")) and row.get("file") != "n/a":
                 shape += f", {row['file']} {row.get('label', '')}"
             rows.append([role, str(row.get(name)), where, shape, str(row.get("citation", ""))])

@@ -133,8 +133,8 @@ def _reaches(row: dict, places: list[dict[str, Any]]) -> bool:
         if any(number.missing(place.get(axis)) for axis in "xyz"):
             continue
         apart = sum((float(row[axis]) - float(place[axis])) ** 2 for axis in "xyz") ** 0.5
-        radius = place.get("radius_mm")
-        if apart <= REACH_MM + (0.0 if number.missing(radius) else float(radius)):
+        radius_mm = place.get("radius_mm")
+        if apart <= REACH_MM + (0.0 if number.missing(radius_mm) else float(radius_mm)):
             return True
     return False
 

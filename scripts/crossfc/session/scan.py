@@ -119,9 +119,9 @@ def open_scan(
     Fault
         If the file is missing, truncated or corrupt (the whole file is read, so the checksum of
         a gz file is verified), has the wrong number of dimensions, too few volumes, voxels that
-        are NaN or infinite, the same value everywhere, no orientation or two contradictory ones,
-        or a repetition time that is missing, looks like milliseconds or (in a raw scan) differs
-        from that of the sidecar by more than 1 ms.
+        are infinite or (but in the image of a region) NaN, the same value everywhere, no
+        orientation or two contradictory ones, or a repetition time that is missing, looks like
+        milliseconds or (in a raw scan) differs from that of the sidecar by more than 1 ms.
     """
     path = _existing(path)
     raw = _whole_file(path)
@@ -130,7 +130,7 @@ def open_scan(
     _check_size(len(raw), header, path)
     said = _described(header, path, dimensions, sidecar, kind, accept_unoriented, least_volumes)
     data = _voxels(raw, header).reshape(said.shape, order="F")
-    _check_values(data, path)
+    _check_values(data, path, missing=kind == "region")
     return Scan(**vars(said), data=data)
 
 
@@ -367,15 +367,17 @@ def _voxels(raw: bytes, header: Any) -> np.ndarray:
     return data
 
 
-def _check_values(data: np.ndarray, path: Path) -> None:
+def _check_values(data: np.ndarray, path: Path, missing: bool) -> None:
+    """Refuse values that are infinite, all the same, or NaN unless they may be ``missing``."""
     # One sum shows whether all values are finite; only if not is the first bad voxel searched for.
     if not np.isfinite(data.sum(dtype=np.float64)):
-        bad = ~np.isfinite(data)
-        first = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise Fault(
-            f"{path} holds {int(bad.sum())} voxels that are NaN or infinite, the first at index "
-            f"{first}; convert the scan again or set them to 0"
-        )
+        bad = np.isinf(data) if missing else ~np.isfinite(data)
+        if bad.any():
+            first = tuple(int(i) for i in np.argwhere(bad)[0])
+            raise Fault(
+                f"{path} holds {int(bad.sum())} voxels that are NaN or infinite, the first at "
+                f"index {first}; convert the scan again or set them to 0"
+            )
     if data.min() == data.max():
         raise Fault(f"{path} has the value {data.flat[0]:g} in every voxel; restore the scan")
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from crossfc.fault import Fault
-from crossfc.trial.template import load_template
+from crossfc.template import load_template
 
 
 def coarsen(data: np.ndarray, step: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import ndimage
 
-from crossfc.trial.template import load_template
+from crossfc.template import load_template
 from crossfc.twin.anatomy import coarsen
 from crossfc.twin.design import stream
 from crossfc.twin.motion import rigid

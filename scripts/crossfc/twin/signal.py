@@ -247,10 +247,10 @@ class SignalModel:
 
     def _weights(self, xyz: np.ndarray) -> np.ndarray:
         weights = np.zeros((len(self._names), len(xyz)), np.float32)
-        for i, (centres, radius) in enumerate(self.regions.values()):
+        for i, (centres, radius_mm) in enumerate(self.regions.values()):
             # Flat over the sphere with a steep fall outside, so that the mean over the sphere is
             # the source.
-            reach = (_squared_distance(xyz, centres) / (radius + _REGION_MARGIN) ** 2) ** 2
+            reach = (_squared_distance(xyz, centres) / (radius_mm + _REGION_MARGIN) ** 2) ** 2
             weights[i] = np.exp(-reach)
         total = weights.sum(axis=0)
         weights /= np.maximum(total, 1)

@@ -14,7 +14,7 @@ from crossfc.session.connectivity import cleaning
 from crossfc.session.connectivity import seed_map as connectivity
 from crossfc.session.connectivity.confounds import MOTION
 from crossfc.session.connectivity.derivative import connectivity_session
-from crossfc.session.connectivity.place import region_mask
+from crossfc.session.placement import place
 
 SHAPE, N, TR = (12, 14, 12), 80, 2.0
 AFFINE = np.array([[10.0, 0, 0, -55], [0, 10, 0, -75], [0, 0, 10, -45], [0, 0, 0, 1]])
@@ -184,7 +184,7 @@ def kept_of(made, name):
 
 
 def mean_of(made, rows):
-    inside = region_mask(rows, "r", SHAPE, AFFINE) & made.mask
+    inside = place(rows, "r", SHAPE, AFFINE)[0] & made.mask
     return made.data[inside].astype(float).mean(axis=0)
 
 
@@ -274,7 +274,7 @@ def test_the_record_says_what_was_done(usual):
     data = usual.data[usual.mask].astype(float)
     snr = data.mean(axis=1) / data.std(axis=1)
     assert qc["tsnr_median"] == pytest.approx(np.median(snr), rel=1e-4)
-    inside = region_mask(SEEDS[:1], "s", SHAPE, AFFINE)
+    inside = place(SEEDS[:1], "s", SHAPE, AFFINE)[0]
     own = usual.data[inside].astype(float)
     assert qc["seeds"]["sgACC"] == {
         "coverage": 1.0,
@@ -398,7 +398,7 @@ def test_a_seed_outside_the_brain_leaves_its_pipeline_by_name(session):
 
 def test_a_seed_half_covered_leaves_or_stays_as_asked(session):
     mask = session.mask.copy()
-    inside = np.argwhere(region_mask(SEEDS[:1], "s", SHAPE, AFFINE))
+    inside = np.argwhere(place(SEEDS[:1], "s", SHAPE, AFFINE)[0])
     for index in inside[:3]:
         mask[tuple(index)] = False
     share = 1 - 3 / len(inside)
@@ -549,7 +549,7 @@ SIGNAL = {"minimum_voxel_signal": 0.1, "minimum_voxel_tsnr": 5, "minimum_seed_ts
 def lose_signal(session, rows, level=0.02, share=1.0):
     """Replace the signal at a region (a share of its voxels) by noise, as dropout does."""
     data, rng = session.data.copy(), np.random.default_rng(3)
-    voxels = np.argwhere(region_mask(rows, "r", SHAPE, AFFINE))
+    voxels = np.argwhere(place(rows, "r", SHAPE, AFFINE)[0])
     for voxel in voxels[: round(share * len(voxels))]:
         noise = rng.normal(size=(2, N)) * level * 1000 / 1.25
         data[tuple(voxel)] = np.hypot(*noise)  # what a magnitude image shows of noise
@@ -575,7 +575,7 @@ def test_a_seed_whose_signal_is_lost_is_seen(session, level):
 def test_a_seed_that_lost_part_of_its_signal_keeps_the_rest(session):
     session, lost = lose_signal(session, SEEDS[:1], share=0.4)
     session.run()
-    seed, inside = session.qc()["seeds"]["sgACC"], region_mask(SEEDS[:1], "s", SHAPE, AFFINE)
+    seed, inside = session.qc()["seeds"]["sgACC"], place(SEEDS[:1], "s", SHAPE, AFFINE)[0]
     assert seed["voxels"] == inside.sum() - lost
     assert seed["coverage"] == pytest.approx(1 - lost / inside.sum())
     assert seed["tsnr"] > 50

@@ -102,7 +102,7 @@ def test_nilearn_finds_the_same_map():
     """Sphere masker and brain masker with the same confounds, correlated by numpy."""
     from nilearn.maskers import NiftiMasker, NiftiSpheresMasker
 
-    from crossfc.session.connectivity.place import region_mask
+    from crossfc.session.placement import place
 
     rng = np.random.default_rng(6)
     affine = np.array([[4.0, 0, 0, -16], [0, 4, 0, -20], [0, 0, 4, -12], [0, 0, 0, 1]])
@@ -124,7 +124,7 @@ def test_nilearn_finds_the_same_map():
     r = np.corrcoef(their_seed.T, their_voxels.T)[0, 1:]
 
     rows = [{"kind": "sphere", "x": 0, "y": 4, "z": 0, "radius_mm": 6.5}]
-    inside = region_mask(rows, "s", shape, affine) & mask
+    inside = place(rows, "s", shape, affine)[0] & mask
     assert inside.sum() > 10
     basis = cleaning.basis(confounds, TR, 0.01, 0.1, np.ones(N, bool))
     voxels = data[mask].T.astype(np.float64)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from crossfc import template
 from crossfc.fault import Fault
-from crossfc.session import template
 from crossfc.session.image import onto_grid
 from crossfc.session.preprocess.boundary import (
     FARTHEST_MM,

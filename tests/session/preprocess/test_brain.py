@@ -8,8 +8,8 @@ import pytest
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from crossfc import template
 from crossfc.fault import Fault
-from crossfc.session import template
 from crossfc.session.image import onto_grid
 from crossfc.session.preprocess.anatomy import normalise_subject, working_head
 from crossfc.session.preprocess.brain import coverage, lay_template, refine_mask, segment

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from crossfc import template
 from crossfc.fault import Fault
-from crossfc.session import template
 from crossfc.session.layout import raw_twin
 from crossfc.session.preprocess.loss import lost_shares
 from crossfc.session.preprocess.motion import (

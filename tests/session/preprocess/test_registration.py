@@ -138,7 +138,7 @@ def test_seed_0_is_a_seed_too():
 
 
 def test_coregistration_finds_another_contrast_that_was_moved():
-    from crossfc.session import template
+    from crossfc import template
 
     standard = template.brain(2)
     t1w = standard.get_fdata(dtype=np.float32) * 800
@@ -165,7 +165,7 @@ def test_coregistration_finds_another_contrast_that_was_moved():
 
 
 def test_without_white_matter_the_boundary_is_not_used_and_that_is_said():
-    from crossfc.session import template
+    from crossfc import template
 
     standard = template.brain(4)
     t1w = nib.Nifti1Image(standard.get_fdata(dtype=np.float32) * 800, standard.affine)

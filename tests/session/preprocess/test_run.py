@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from scipy import ndimage
 
+from crossfc import template
 from crossfc.atomic import save_image, write_json
 from crossfc.fault import Fault
-from crossfc.session import template
 from crossfc.session.image import mask_image, onto_grid, probability_image, scaled_image
 from crossfc.session.layout import anatomy, preprocessed, run_figure
 from crossfc.session.preprocess import run as preprocess

@@ -18,7 +18,8 @@ from crossfc.array import BoolArray, RealArray, SingleArray
 from crossfc.fault import Fault
 from crossfc.group.design.kind import Judge
 from crossfc.group.design.people import MAPS, PersonRow, people_table
-from crossfc.group.design.volume import Grid, around_seeds
+from crossfc.group.design.volume import Grid
+from crossfc.session.placement import around_seeds
 from crossfc.table import read_table
 
 # Options of `pair_sessions` that describe how the maps were made and how to read them.

@@ -2,10 +2,8 @@
 
 import os
 import zlib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -14,6 +12,7 @@ from nibabel.spatialimages import SpatialHeader, SpatialImage
 from crossfc import content
 from crossfc.array import BoolArray, FloatArray, IntArray, SingleArray
 from crossfc.fault import Fault
+from crossfc.session.placement import in_mask
 from crossfc.session.scan import require_whole, same_grid
 
 
@@ -109,10 +108,10 @@ class Grid:
         Returns
         -------
         bool ndarray, shape (i, j, k)
-            True where the image is not 0.
+            True where the image is above 0.
         """
         image = self._load(Path(path))
-        inside: BoolArray = np.nan_to_num(np.asarray(image.dataobj, dtype=np.float32)) != 0
+        inside = in_mask(np.asarray(image.dataobj, dtype=np.float32))
         return inside.reshape(self.shape)
 
     def check(self, path: str | os.PathLike[str]) -> None:
@@ -190,71 +189,3 @@ def _oriented(image: SpatialImage) -> bool:
     if isinstance(header, nib.Nifti1Header):
         return bool(header["sform_code"]) or bool(header["qform_code"])
     return not isinstance(image, nib.AnalyzeImage)
-
-
-def around_seeds(
-    seeds: Sequence[str],
-    definitions: Sequence[Mapping[str, Any]],
-    fwhm_mm: float,
-    shape: tuple[int, ...],
-    affine: FloatArray,
-) -> BoolArray:
-    """Mark the seeds and the halo into which smoothing carries their signal.
-
-    Parameters
-    ----------
-    seeds : sequence of str
-        Names of the seeds to mark.
-    definitions : sequence of dict
-        ``seed``, ``kind`` (sphere, mask or label), and for a sphere ``x y z radius_mm``, for a
-        mask ``file``, for a label ``file`` and ``label``. Several rows of one seed are its parts.
-    fwhm_mm : float
-        Full width at half maximum of the smoothing, mm: the width of the halo.
-    shape : tuple of int
-        Shape (i, j, k) of the grid.
-    affine : ndarray, shape (4, 4)
-        From voxels of the grid to mm.
-
-    Returns
-    -------
-    bool ndarray, shape (i, j, k)
-        True for voxels whose centre is no further than ``fwhm_mm`` from a seed.
-
-    Raises
-    ------
-    Fault
-        If a seed has no definition or its image holds no voxel of it.
-    """
-    from scipy.spatial import cKDTree
-
-    affine = np.asarray(affine, dtype=float)
-    near = np.zeros(shape, dtype=bool)
-    points = np.moveaxis(np.indices(shape), 0, -1) @ affine[:3, :3].T + affine[:3, 3]
-    for seed in seeds:
-        rows = [row for row in definitions if row["seed"] == seed]
-        if not rows:
-            raise Fault(f'seed "{seed}" has no definition; add its row to seeds.tsv')
-        for row in rows:
-            if row["kind"] == "sphere":
-                centre = np.array([float(row[axis]) for axis in "xyz"])
-                reach = float(row["radius_mm"]) + fwhm_mm
-                near |= np.linalg.norm(points - centre, axis=-1) <= reach
-                continue
-            image = load(row["file"])
-            values = np.nan_to_num(np.asarray(image.dataobj, dtype=float)).reshape(image.shape[:3])
-            if row["kind"] == "label":
-                inside = np.rint(values) == float(row["label"])
-            elif row["kind"] == "mask":
-                inside = values != 0
-            else:
-                raise Fault(f'seed "{seed}" is of kind "{row["kind"]}"; use sphere, mask or label')
-            places = np.argwhere(inside)
-            if len(places) == 0:
-                raise Fault(f'{row["file"]} holds no voxel of seed "{seed}"; correct its label')
-            to_mm = np.asarray(image.affine)
-            tree = cKDTree(places @ to_mm[:3, :3].T + to_mm[:3, 3])
-            # Half a voxel's diagonal is added, as a seed voxel is a box and not a point.
-            box = np.linalg.norm(to_mm[:3, :3] @ (0.5, 0.5, 0.5))
-            distance, _ = tree.query(points.reshape(-1, 3), distance_upper_bound=fwhm_mm + box)
-            near |= np.isfinite(distance).reshape(shape)
-    return near

@@ -8,6 +8,7 @@ from crossfc import content
 from crossfc.array import FloatArray, IntArray
 from crossfc.fault import Fault
 from crossfc.group.design.volume import load
+from crossfc.session.placement import label_numbers
 from crossfc.trial.sheet import read_sheet
 
 
@@ -26,7 +27,7 @@ class Atlas:
     Raises
     ------
     Fault
-        If a file is missing or the table lacks a column.
+        If a file is missing, the table lacks a column, or a value of the image is no whole number.
     """
 
     def __init__(self, image: str | Path, table: str | Path, reach_mm: float = 5.0) -> None:
@@ -35,7 +36,7 @@ class Atlas:
         loaded = load(image)
         if len(loaded.shape) != 3:
             raise Fault(f"{image} has shape {loaded.shape}; an atlas is one volume")
-        self._labels = np.rint(np.asarray(loaded.dataobj)).astype(int)
+        self._labels = label_numbers(np.asarray(loaded.dataobj, dtype=np.float32), image)
         self._labels[~np.isin(self._labels, list(self._names))] = 0
         self._affine = loaded.affine
         self._inverse = np.linalg.inv(loaded.affine)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from crossfc import atomic
+from crossfc import atomic, template
 from crossfc.fault import Fault
 from crossfc.session.connectivity import carpet, cleaning
 from crossfc.session.connectivity import scan_quality as quality
@@ -23,9 +23,9 @@ from crossfc.session.connectivity.confounds import (
 )
 from crossfc.session.connectivity.defect import defects
 from crossfc.session.connectivity.mask import open_mask
-from crossfc.session.connectivity.place import place
 from crossfc.session.connectivity.repeat import choose_repeat
 from crossfc.session.connectivity.smoothing import smooth_in_mask
+from crossfc.session.placement import at_nearest, place
 from crossfc.session.scan import Scan, open_scan
 from crossfc.session.sidecar import read_sidecar
 
@@ -307,13 +307,13 @@ def connectivity_session(
         if plans[name]["reasons"]:
             _write_record(*own)
             continue
-        fwhm = pipelines[name]["fwhm_mm"]
-        if fwhm not in voxels:
-            smoothed = smooth_in_mask(data.series, data.box_mask, fwhm, data.voxel_mm)
+        fwhm_mm = pipelines[name]["fwhm_mm"]
+        if fwhm_mm not in voxels:
+            smoothed = smooth_in_mask(data.series, data.box_mask, fwhm_mm, data.voxel_mm)
             # Only one smoothed copy is kept in memory at a time, because the series are large.
-            voxels = {fwhm: smoothed[:, data.box_mask]}
+            voxels = {fwhm_mm: smoothed[:, data.box_mask]}
         plans[name]["variance_left"] = _write_maps(
-            plans[name], data, voxels[fwhm], seeds[name], measured, outputs[name]
+            plans[name], data, voxels[fwhm_mm], seeds[name], measured, outputs[name]
         )
         # The record is written last, so that maps are complete wherever there is a record.
         _write_record(*own)
@@ -598,19 +598,10 @@ def _draw(
 def _template_mask(data: SessionData) -> np.ndarray:
     """Return the brain mask of the template on the grid of the session, (z, y, x) bool.
 
-    The template is the ICBM 2009a bundled with nilearn. As in
-    nilearn.datasets.load_mni152_brain_mask, the mask is where it is above 0.2.
+    Not `template.brain_mask`, which imports nilearn.
     """
-    from crossfc.trial.template import load_template
-
-    template, affine = load_template("t1")
-    to_template = np.linalg.inv(affine) @ data.affine
-    grid = np.indices(data.shape).reshape(3, -1)
-    index = np.rint(to_template[:3, :3] @ grid + to_template[:3, 3:]).astype(int)
-    inside = ((index >= 0) & (index < np.array(template.shape)[:, None])).all(axis=0)
-    brain = np.zeros(inside.size, dtype=bool)
-    brain[inside] = template[tuple(index[:, inside])] > 0.2
-    return brain.reshape(data.shape).T
+    values, affine = template.load_template("t1")
+    return at_nearest(template.in_brain(values), affine, data.shape, data.affine).T
 
 
 def _finite_median(values: Iterable[float]) -> float | None:

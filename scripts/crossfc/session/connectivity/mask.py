@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from crossfc.fault import Fault
+from crossfc.session.placement import in_mask
 from crossfc.session.scan import Scan, ScanHeader, farthest_mm, open_scan, same_grid
 
 
@@ -14,7 +15,7 @@ def open_mask(path: str | Path, scan: Scan, *, accept_unoriented: bool = False) 
     Parameters
     ----------
     path : path
-        A 3D NIfTI file; voxels that are not 0 are brain.
+        A 3D NIfTI file; voxels above 0 are brain.
     scan : Scan
         The BOLD it belongs to.
     accept_unoriented : bool
@@ -31,7 +32,7 @@ def open_mask(path: str | Path, scan: Scan, *, accept_unoriented: bool = False) 
     """
     image = open_scan(path, dimensions=3, kind="derivative", accept_unoriented=accept_unoriented)
     require_grid(image, scan)
-    return image.data != 0
+    return in_mask(image.data)
 
 
 def require_grid(mask: ScanHeader, scan: ScanHeader) -> None:

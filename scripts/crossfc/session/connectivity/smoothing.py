@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from crossfc.session.gaussian import sigma_of
+
 _TRUNCATE = 4.0
 
 
@@ -56,9 +58,9 @@ def smooth_in_mask(
     volumes[:, ~mask] = 0
     if fwhm_mm == 0:
         return volumes
-    sigma = fwhm_mm / np.sqrt(8 * np.log(2)) / np.asarray(voxel_mm)
+    widths = sigma_of(fwhm_mm) / np.asarray(voxel_mm)
     along_z, along_y, along_x = (
-        gaussian_matrix(n, s) for n, s in zip(mask.shape, sigma[::-1], strict=True)
+        gaussian_matrix(n, s) for n, s in zip(mask.shape, widths[::-1], strict=True)
     )
 
     def convolve(block: np.ndarray) -> np.ndarray:

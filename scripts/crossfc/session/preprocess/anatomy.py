@@ -7,9 +7,10 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from crossfc import template
 from crossfc.atomic import save_image, write_json, writing
 from crossfc.fault import Fault
-from crossfc.session import template
+from crossfc.session.gaussian import sigma_of
 from crossfc.session.hdf5 import forget_times
 from crossfc.session.image import mask_image, onto_grid, probability_image, scaled_image
 from crossfc.session.layout import anatomy
@@ -191,7 +192,7 @@ def working_head(scan: Scan) -> Any:
     # millimetre in places.
     affine[:3, 3] = affine[:3, 3].round(2)
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
-    blur = np.sqrt(np.maximum(_HEAD_MM**2 - sizes**2, 0)) / 2.355 / sizes
+    blur = sigma_of(np.sqrt(np.maximum(_HEAD_MM**2 - sizes**2, 0))) / sizes
     values = ndimage.gaussian_filter(np.asarray(straight.dataobj, dtype=np.float32), blur)
     return ants.resample_image(
         to_ants(values, affine), (_HEAD_MM,) * 3, use_voxels=False, interp_type=0

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import fft, ndimage
 from scipy.spatial.transform import Rotation
 
+from crossfc.session.gaussian import sigma_of
 from crossfc.session.preprocess.registration import affine_of, register_rigid, write_matrix
 
 # The brain counts as found if the correlation of head and template in it is at least this. Real
@@ -348,7 +349,7 @@ def _plain(values: np.ndarray) -> Any:
 
 
 def _coarse_blur(affine: np.ndarray) -> np.ndarray:
-    return _COARSE_MM / 2.355 / np.linalg.norm(affine[:3, :3], axis=0)
+    return sigma_of(_COARSE_MM) / np.linalg.norm(affine[:3, :3], axis=0)
 
 
 def _coarse_head(head: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ import nibabel as nib
 import numpy as np
 
 from crossfc.fault import Fault
+from crossfc.session.gaussian import sigma_of
 from crossfc.session.image import onto_grid
 from crossfc.session.preprocess.boundary import (
     SWAPPED_MARGIN,
@@ -291,7 +292,7 @@ def _working_copies(t1w: nib.Nifti1Image, t1w_mask: nib.Nifti1Image) -> tuple[An
         for s, m in zip(ndimage.find_objects(mask.astype(np.int8))[0], margin, strict=True)
     )
     values = np.asarray(t1w.dataobj[box], dtype=np.float32)
-    blur = np.sqrt(np.maximum(_HEAD_MM**2 - sizes**2, 0)) / 2.355 / sizes
+    blur = sigma_of(np.sqrt(np.maximum(_HEAD_MM**2 - sizes**2, 0))) / sizes
     values = ndimage.gaussian_filter(values, blur)
     boxed = affine.copy()
     boxed[:3, 3] += affine[:3, :3] @ [s.start for s in box]

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from crossfc import template
 from crossfc.atomic import writing
-from crossfc.session import template
 from crossfc.session.image import onto_grid
 
 # An image whose contour at 0.5 is drawn, its affine, the colour, the width of the line.

@@ -8,11 +8,10 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from crossfc import __version__
+from crossfc import __version__, template
 from crossfc.atomic import save_image, write_json, write_table
 from crossfc.bids import parse_name
 from crossfc.fault import Fault
-from crossfc.session import template
 from crossfc.session.image import mask_image, scaled_image
 from crossfc.session.layout import anatomy, preprocessed, run_figure
 from crossfc.session.preprocess.confounds_table import FD_SPIKE_MM, confounds_of

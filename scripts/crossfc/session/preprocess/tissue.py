@@ -6,7 +6,8 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from crossfc.session import template
+from crossfc import template
+from crossfc.session.gaussian import sigma_of
 from crossfc.session.image import onto_grid
 from crossfc.session.preprocess.registration import transform_points
 
@@ -72,10 +73,10 @@ def masks_on_grid(
     """
     brain = carried["mask"]
     eroded = tissue_masks(carried, brain > 0.5, _FINE_MM)
-    sigma = float(grid.header.get_zooms()[0]) / 2.355 / _FINE_MM
+    width = sigma_of(float(grid.header.get_zooms()[0])) / _FINE_MM
     tissue = {}
     for name, mask in eroded.items():
-        wide = ndimage.gaussian_filter(mask, sigma)
+        wide = ndimage.gaussian_filter(mask, width)
         certain = onto_grid(wide, fine, grid.affine, grid.shape)
         enough = np.sort(certain, axis=None)[-20]
         tissue[name] = certain > np.clip(np.nextafter(enough, np.float32(0)), 0.5, 0.9)

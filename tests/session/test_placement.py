@@ -6,7 +6,7 @@ import pytest
 
 from crossfc.atomic import save_image
 from crossfc.fault import Fault
-from crossfc.session.connectivity.place import region_mask
+from crossfc.session.placement import around_seeds, place
 
 SHAPE = (12, 14, 10)
 OBLIQUE = np.array([[-3.0, 0.3, 0, 15], [0.3, 3, 0.2, -20], [0, -0.2, 3.5, -14], [0, 0, 0, 1]])
@@ -29,25 +29,25 @@ def brute_force(row, shape, affine):
 @pytest.mark.parametrize("radius", [3.1, 5, 8])
 def test_a_sphere_is_every_voxel_whose_centre_lies_in_it(affine, radius):
     row = sphere(*(affine @ [5, 6, 4, 1])[:3] + [0.4, -0.7, 0.2], radius)
-    found = region_mask([row], "s", SHAPE, affine)
+    found = place([row], "s", SHAPE, affine)[0]
     np.testing.assert_array_equal(found, brute_force(row, SHAPE, affine))
     assert found.any()
 
 
 def test_a_voxel_on_the_surface_is_inside():
-    found = region_mask([sphere(15, 18, 12, 3)], "s", SHAPE, np.diag([3, 3, 3, 1]))
+    found = place([sphere(15, 18, 12, 3)], "s", SHAPE, np.diag([3, 3, 3, 1]))[0]
     assert found.sum() == 7
 
 
 def test_two_rows_are_their_union():
     affine = np.diag([3, 3, 3, 1])
     rows = [sphere(9, 18, 12, 5), sphere(27, 18, 12, 5)]
-    both = region_mask(rows, "s", SHAPE, affine)
+    both = place(rows, "s", SHAPE, affine)[0]
     np.testing.assert_array_equal(
         both, brute_force(rows[0], SHAPE, affine) | brute_force(rows[1], SHAPE, affine)
     )
-    overlapping = region_mask([rows[0], sphere(11, 18, 12, 5)], "s", SHAPE, affine)
-    assert overlapping.sum() < 2 * region_mask(rows[:1], "s", SHAPE, affine).sum()
+    overlapping = place([rows[0], sphere(11, 18, 12, 5)], "s", SHAPE, affine)[0]
+    assert overlapping.sum() < 2 * place(rows[:1], "s", SHAPE, affine)[0].sum()
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_images_on_another_grid_give_the_value_at_the_nearest_voxel(atlas, kind,
     path, labels, own = atlas
     affine = np.diag([3.0, 3, 3, 1])
     row = {"kind": kind, "file": str(path), "label": label}
-    found = region_mask([row], "s", SHAPE, affine)
+    found = place([row], "s", SHAPE, affine)[0]
     for index in np.ndindex(SHAPE):
         i, j, k = (int(round(v)) for v in (np.linalg.inv(own) @ affine @ [*index, 1])[:3])
         in_image = 0 <= i < 30 and 0 <= j < 30 and 0 <= k < 22
@@ -85,20 +85,47 @@ def test_images_on_another_grid_give_the_value_at_the_nearest_voxel(atlas, kind,
 )
 def test_a_region_without_a_voxel_is_refused_by_name(row):
     with pytest.raises(Fault, match="region sgACC has no voxel in the grid .*correct"):
-        region_mask([row], "sgACC", SHAPE, np.diag([3, 3, 3, 1]))
+        place([row], "sgACC", SHAPE, np.diag([3, 3, 3, 1]))
 
 
 def test_a_label_that_the_image_does_not_hold(atlas):
     with pytest.raises(Fault, match="region BA25 has no voxel"):
-        region_mask(
-            [{"kind": "label", "file": str(atlas[0]), "label": 99}], "BA25", SHAPE, np.eye(4)
-        )
+        place([{"kind": "label", "file": str(atlas[0]), "label": 99}], "BA25", SHAPE, np.eye(4))
 
 
 def write_image(path, data):
     image = nibabel.Nifti1Image(data, np.eye(4))
     image.set_sform(np.eye(4), 4)
     nibabel.save(image, path)
+
+
+@pytest.mark.parametrize("kind", ["mask", "label"])
+def test_a_mask_is_above_zero_a_label_its_number_and_nan_neither(tmp_path, kind):
+    values = np.zeros(SHAPE, np.float32)
+    values[3, 4, 5], values[6, 6, 6], values[8, 8, 8] = 2.00001, -2, np.nan
+    values[1, 1, 1] = 0.25 if kind == "mask" else 3
+    path = tmp_path / "region.nii.gz"
+    write_image(path, values)
+    rows = [{"seed": "BA25", "kind": kind, "file": str(path), "label": 2}]
+    wanted = {(3, 4, 5), (1, 1, 1)} if kind == "mask" else {(3, 4, 5)}
+    assert set(map(tuple, np.argwhere(place(rows, "BA25", SHAPE, np.eye(4))[0]))) == wanted
+    assert set(map(tuple, np.argwhere(around_seeds(["BA25"], rows, 0, SHAPE, np.eye(4))))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [(2.4, "no whole numbers, such as 2.4.*nearest neighbour"), (2.0**25, "labels above 16777216")],
+)
+def test_an_atlas_holds_whole_numbers(tmp_path, odd, words):
+    values = np.zeros(SHAPE, np.float32)
+    values[3, 4, 5], values[6, 6, 6] = 2, odd
+    path = tmp_path / "atlas.nii.gz"
+    write_image(path, values)
+    rows = [{"seed": "BA25", "kind": "label", "file": str(path), "label": 2}]
+    with pytest.raises(Fault, match=f"region BA25.*{words}"):
+        place(rows, "BA25", SHAPE, np.eye(4))
+    with pytest.raises(Fault, match=f"region BA25.*{words}"):
+        around_seeds(["BA25"], rows, 6, SHAPE, np.eye(4))
 
 
 @pytest.mark.parametrize("what", ["missing", "text", "truncated", "4D", "extension"])
@@ -112,4 +139,4 @@ def test_an_image_that_cannot_be_read_is_a_fault_of_that_region(tmp_path, what):
         write_image(path, np.arange(2400, dtype=np.int16).reshape(20, 30, 4))
         path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(Fault, match=rf'region BA25, column "file": .*{path.name}'):
-        region_mask([{"kind": "mask", "file": str(path), "label": None}], "BA25", SHAPE, np.eye(4))
+        place([{"kind": "mask", "file": str(path), "label": None}], "BA25", SHAPE, np.eye(4))

@@ -1,0 +1,236 @@
+"""Where seeds and targets lie in a grid: one rule each for spheres, masks and labels.
+
+A voxel belongs to a sphere if its centre lies in it or on its surface. It belongs to a mask where
+the mask is above zero, as in FSL (``fslmaths -mas``), and to a label where the atlas, whose values
+must be whole numbers, has that number. NaN belongs to neither.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crossfc.fault import Fault
+from crossfc.session.scan import open_scan
+
+# Single precision, in which images are read, holds whole numbers up to here.
+_LARGEST_LABEL = 2**24
+
+
+def place(
+    rows: Sequence[Mapping[str, Any]], name: str, shape: tuple[int, ...], affine: np.ndarray
+) -> tuple[np.ndarray, int]:
+    """Return the voxels of a region, and its size including voxels outside the grid.
+
+    The size shows whether a sphere is cut by the field of view. Of an image, a voxel of the grid
+    has the value of the image's voxel nearest to its centre.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        The region's rows of the sheet: kind, x, y, z, radius_mm, file, label. The region is their
+        union.
+    name : str
+        For messages.
+    shape : (nx, ny, nz)
+    affine : (4, 4) float
+        Voxel indices to mm.
+
+    Returns
+    -------
+    mask : (nx, ny, nz) bool
+    size : int
+        Number of voxels, including those of spheres that lie outside the grid.
+
+    Raises
+    ------
+    Fault
+        If the region has no voxel in this grid, or its image cannot be read.
+    """
+    mask = np.zeros(shape, dtype=bool)
+    beyond: set[tuple[int, ...]] = set()
+    for row in rows:
+        if row["kind"] != "sphere":
+            mask |= at_nearest(*_image_of(row, name), shape, affine)
+            continue
+        voxels = _sphere(row, affine)
+        inside = _in_grid(voxels, shape)
+        mask[tuple(voxels[inside].T)] = True
+        beyond |= set(map(tuple, voxels[~inside].tolist()))
+    if not mask.any():
+        raise Fault(
+            f"region {name} has no voxel in the grid of the scan; correct its coordinates (mm, "
+            "MNI), its label or its radius (against the voxel size) in the sheet"
+        )
+    return mask, int(mask.sum()) + len(beyond)
+
+
+def around_seeds(
+    seeds: Sequence[str],
+    definitions: Sequence[Mapping[str, Any]],
+    fwhm_mm: float,
+    shape: tuple[int, ...],
+    affine: np.ndarray,
+) -> np.ndarray:
+    """Mark the seeds and the halo into which smoothing carries their signal.
+
+    Parameters
+    ----------
+    seeds : sequence of str
+        Names of the seeds to mark.
+    definitions : sequence of dict
+        Rows of the sheet of seeds, as in `place`, with ``seed``.
+    fwhm_mm : float
+        Full width at half maximum of the smoothing, mm: the width of the halo.
+    shape : tuple of int
+        Shape (i, j, k) of the grid.
+    affine : ndarray, shape (4, 4)
+        From voxels of the grid to mm.
+
+    Returns
+    -------
+    bool ndarray, shape (i, j, k)
+        True for voxels whose centre is no further than ``fwhm_mm`` from a seed: from its sphere,
+        or from the centre of a voxel of its image and half that voxel's diagonal.
+
+    Raises
+    ------
+    Fault
+        If a seed has no definition or its image holds no voxel of it.
+    """
+    affine = np.asarray(affine, dtype=float)
+    near = np.zeros(shape, dtype=bool)
+    for seed in seeds:
+        rows = [row for row in definitions if row["seed"] == seed]
+        if not rows:
+            raise Fault(f'seed "{seed}" has no definition; add its row to seeds.tsv')
+        for row in rows:
+            if row["kind"] == "sphere":
+                voxels = _sphere(row, affine, fwhm_mm)
+                near[tuple(voxels[_in_grid(voxels, shape)].T)] = True
+            else:
+                near |= _around_image(row, seed, fwhm_mm, shape, affine)
+    return near
+
+
+def in_mask(values: np.ndarray) -> np.ndarray:
+    """Test which values of a mask image are inside: those above zero, so not NaN."""
+    return values > 0
+
+
+def label_numbers(values: np.ndarray, path: str | Path) -> np.ndarray:
+    """Return the labels of an atlas as whole numbers.
+
+    Parameters
+    ----------
+    values : ndarray of float32
+        As read from the image; NaN counts as 0, no label.
+    path : path
+        For messages.
+
+    Returns
+    -------
+    ndarray of int64, same shape
+
+    Raises
+    ------
+    Fault
+        If a value is no whole number, or is too large for single precision.
+    """
+    values = np.nan_to_num(values, nan=0.0)
+    numbers = np.rint(values)
+    # A file's slope and intercept may leave a rounding error.
+    odd = np.abs(values - numbers) > 1e-4 * np.maximum(np.abs(values), 1)
+    if odd.any():
+        raise Fault(
+            f"{path} holds values that are no whole numbers, such as {values[odd][0]:g}, so it is "
+            "no atlas of labels or was interpolated; resample it by nearest neighbour, or use "
+            "kind mask"
+        )
+    if np.abs(numbers).max(initial=0) > _LARGEST_LABEL:
+        raise Fault(
+            f"{path} holds labels above {_LARGEST_LABEL}, which single precision cannot tell "
+            "apart; give them smaller numbers"
+        )
+    return numbers.astype(np.int64)
+
+
+def at_nearest(
+    wanted: np.ndarray, own: np.ndarray, shape: tuple[int, ...], affine: np.ndarray
+) -> np.ndarray:
+    """Carry voxels of an image to another grid, by the nearest voxel.
+
+    Parameters
+    ----------
+    wanted : (i, j, k) bool
+        In the image's own grid.
+    own : (4, 4) float
+        Voxel indices of the image to mm.
+    shape : (nx, ny, nz)
+        Shape of the other grid.
+    affine : (4, 4) float
+        Voxel indices of the other grid to mm.
+
+    Returns
+    -------
+    (nx, ny, nz) bool
+        False outside the image.
+    """
+    to_image = np.linalg.inv(own) @ affine
+    grid = np.indices(shape).reshape(3, -1)
+    index = np.rint(to_image[:3, :3] @ grid + to_image[:3, 3:]).astype(int)
+    inside = ((index >= 0) & (index < np.array(wanted.shape)[:, None])).all(axis=0)
+    found = np.zeros(inside.size, dtype=bool)
+    found[inside] = wanted[tuple(index[:, inside])]
+    return found.reshape(shape)
+
+
+def _sphere(row: Mapping[str, Any], affine: np.ndarray, beyond_mm: float = 0.0) -> np.ndarray:
+    """List the indices (n, 3) of voxels whose centres lie in a sphere, inside the grid or not.
+
+    ``beyond_mm`` is added to the sphere's radius.
+    """
+    centre = np.array([row["x"], row["y"], row["z"]], dtype=float)
+    farthest = float(row["radius_mm"]) + beyond_mm
+    to_voxel = np.linalg.inv(affine)
+    middle = to_voxel[:3, :3] @ centre + to_voxel[:3, 3]
+    reach = np.ceil(farthest * np.linalg.norm(to_voxel[:3, :3], axis=1)) + 1
+    ends = zip(np.floor(middle - reach), np.ceil(middle + reach), strict=True)
+    axes = [np.arange(lowest, highest + 1) for lowest, highest in ends]
+    voxels = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    millimetres = voxels @ affine[:3, :3].T + affine[:3, 3]
+    near = ((millimetres - centre) ** 2).sum(axis=1) <= farthest**2
+    return voxels[near].astype(int)
+
+
+def _in_grid(voxels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return ((voxels >= 0) & (voxels < shape)).all(axis=1)
+
+
+def _image_of(row: Mapping[str, Any], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read a mask or label, in its own grid: its voxels (i, j, k) bool, and its affine."""
+    try:
+        image = open_scan(row["file"], dimensions=3, kind="region")
+        if row["kind"] == "mask":
+            return in_mask(image.data), image.affine
+        return label_numbers(image.data, image.path) == int(row["label"]), image.affine
+    except Fault as fault:
+        raise Fault(f'region {name}, column "file": {fault}') from None
+
+
+def _around_image(
+    row: Mapping[str, Any], seed: str, fwhm_mm: float, shape: tuple[int, ...], affine: np.ndarray
+) -> np.ndarray:
+    from scipy.spatial import cKDTree
+
+    inside, own = _image_of(row, seed)
+    places = np.argwhere(inside)
+    if len(places) == 0:
+        raise Fault(f'{row["file"]} holds no voxel of seed "{seed}"; correct its label')
+    tree = cKDTree(places @ own[:3, :3].T + own[:3, 3])
+    # Half a voxel's diagonal is added, as a seed voxel is a box and not a point.
+    box = np.linalg.norm(own[:3, :3] @ (0.5, 0.5, 0.5))
+    points = np.moveaxis(np.indices(shape), 0, -1) @ affine[:3, :3].T + affine[:3, 3]
+    distance, _ = tree.query(points.reshape(-1, 3), distance_upper_bound=fwhm_mm + box)
+    return np.isfinite(distance).reshape(shape)
