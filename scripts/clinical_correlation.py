@@ -3,25 +3,20 @@
 from crossfc.jobs.job import job, note
 
 with job(snakemake):
-    import pandas
-
     from crossfc import atomic
-    from crossfc.clinic.correlation import clinical_correlation
-    from crossfc.group.design.people import with_columns
-    from crossfc.table import read_table
+    from crossfc.clinic.contrast import correlation_tables
 
-    made, wanted = snakemake.output, snakemake.params
-    pairs, design, choices = snakemake.input.pairs, wanted.design, wanted.clinical
-    found = clinical_correlation(
-        read_table(f"{pairs}/targets.tsv"),
-        with_columns(read_table(f"{pairs}/people.tsv"), wanted.scores),
-        design["treatments"],
+    made, wanted, choices = snakemake.output, snakemake.params, snakemake.params.clinical
+    found = correlation_tables(
+        wanted.designs,
+        snakemake.input.pairs,
+        wanted.scores,
         choices["groups"],
-        design["scales"],
+        wanted.scales,
         n_permutations=choices["permutations"],
         random_seed=choices["seed"],
     )
     atomic.write_table(made.correlation, found.table)
     atomic.write_table(made.points, found.points)
-    atomic.write_table(made.left, pandas.DataFrame(found.left))
+    atomic.write_table(made.left, found.left)
     note(snakemake, "\n".join(found.notes))

@@ -1,4 +1,4 @@
-"""Write the paired maps of all people as arrays, and list sessions excluded for poor quality."""
+"""Write the contrast maps of all people as arrays, and list sessions excluded for poor quality."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ with job(snakemake):
     from crossfc import atomic
     from crossfc.group.design.kind import Judge
     from crossfc.group.design.pairs import READING, no_pairs, pair_sessions
+    from crossfc.group.design.side import weights_table, with_maps
     from crossfc.group.edges import edge_rows
     from crossfc.quality.exclusion import nobody_stays, quality_table, split
     from crossfc.session.connectivity.folder import finished_session
@@ -19,18 +20,17 @@ with job(snakemake):
     choices, left = dict(wanted.choices), []
     seeds = list(dict.fromkeys(row["seed"] for row in wanted.seeds))
     people = [dict(row) for row in wanted.people]
-    kinds = ["contrast"] if choices["level"] == "contrast" else ["active", "control"]
     place = wanted.task, out.parents[2], wanted.space, choices["pipeline"], seeds
+    design = {name: choices[name] for name in ("contrast", "order", "arms")}
     if given.sessions:
         labels = [(s["participant_id"], s["session_id"]) for s in wanted.sessions]
         own = {label: finished_session(*label, *place) for label in labels}
-        for person in people:
-            for kind, session in zip(kinds, person["sessions"], strict=True):
-                person[kind] = own[person["participant_id"], session]["maps"]
         records = [files["qc"] for files in own.values()]
         quality = quality_table(wanted.sessions, records, choices["limits"])
-        everybody = [{k: v for k, v in p.items() if k != "sessions"} for p in people]
-        people, left = split(people, quality)
+        everybody = [
+            {k: v for k, v in p.items() if k not in ("sessions", "weights")} for p in people
+        ]
+        people, left = split(people, quality, choices["left"])
         if told := nobody_stays(people, left, choices["pipeline"]):
             print(f"crossfc: {told}")
             note(snakemake, told)
@@ -38,22 +38,28 @@ with job(snakemake):
         kept = [(session, files["relmat"]) for session, files, bad in rows if not bad]
         edges = edge_rows([session for session, _ in kept], [relmat for _, relmat in kept])
         atomic.write_table(out / "targets.tsv", edges)
-    else:
+    weights = weights_table(people)
+    if choices["level"] == "contrast":
         maps = iter(given.maps)
         for person in people:
-            for kind in kinds:
-                person[kind] = [next(maps) for _ in seeds]
-    for person in people:
-        del person["sessions"]
+            person["contrast"] = [next(maps) for _ in seeds]
+            del person["sessions"], person["weights"]
+    elif given.sessions:
+        people = with_maps(people, lambda person, session: own[person, session]["maps"])
+    else:
+        maps = iter(given.maps)
+        people = with_maps(people, lambda person, session: [next(maps) for _ in seeds])
     words = seeds, choices["treatments"], choices["groups"], choices["pipeline"], out
     if given.sessions and not people:
-        no_pairs(everybody, *words, choices["fwhm_mm"], because=told)
+        no_pairs(unweighted, *words, choices["fwhm_mm"], because=told, **design)
     else:
         pair_sessions(
             people,
             *words,
+            **design,
             seed_definitions=wanted.seeds if choices["mask_seeds"] else (),
             judge=Judge(choices["maps_kind"]) if choices["ready_maps"] else None,
             **{name: choices[name] for name in READING},
         )
+    atomic.write_table(out / "sessions.tsv", weights)
     atomic.write_table(out / "left.tsv", pandas.DataFrame(left, columns=LEFT_COLUMNS))

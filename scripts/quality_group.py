@@ -8,14 +8,11 @@ with job(snakemake):
     from crossfc import atomic
     from crossfc.quality.exclusion import defective_volumes, quality_table
     from crossfc.quality.likeness import likeness
-    from crossfc.quality.motion import excluded_sessions, motion, quality_connectivity
+    from crossfc.quality.motion import excluded_sessions, motion_tables
     from crossfc.session.connectivity.folder import finished_session
-    from crossfc.table import read_table
 
     given, made, wanted = snakemake.input, snakemake.output, snakemake.params
     place = wanted.task, Path(made.sessions).parent.parent, wanted.space
-    treatments = wanted.labels["treatments"]
-    groups = [g for g in wanted.labels["groups"].values() if g]
 
     def records(pipeline: str):
         found = [
@@ -28,7 +25,6 @@ with job(snakemake):
     tables = {p: quality_table(wanted.sessions, own[p], wanted.limits) for p in own}
     sessions = tables[wanted.pipelines[0]]
     atomic.write_table(made.sessions, sessions)
-    atomic.write_table(made.motion, motion(sessions, treatments, groups))
     atomic.write_table(made.excluded, excluded_sessions(tables))
     defects = defective_volumes(wanted.sessions, own[wanted.pipelines[0]])
     atomic.write_table(made.defects, defects)
@@ -38,6 +34,6 @@ with job(snakemake):
     atomic.write_table(made.likeness, alike)
     for sentence in filter(None, alike["note"]):
         note(snakemake, sentence)
-    targets = read_table(f"{given.pairs}/targets.tsv")
-    people = read_table(f"{given.pairs}/people.tsv")
-    atomic.write_table(made.qcfc, quality_connectivity(targets, people, treatments, groups))
+    moved = motion_tables(sessions, wanted.designs, given.pairs)
+    atomic.write_table(made.motion, moved.motion)
+    atomic.write_table(made.qcfc, moved.qcfc)

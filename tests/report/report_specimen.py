@@ -20,20 +20,18 @@ from scipy import ndimage
 
 from crossfc import __version__, atomic
 from crossfc.bids import dataset_description
-from crossfc.clinic.change import change_between_groups, clinical_change
-from crossfc.clinic.correlation import clinical_correlation
+from crossfc.clinic.contrast import change_tables, correlation_tables, groups_of
 from crossfc.clinic.mixed import mixed_model
-from crossfc.clinic.score import paired_scores
 from crossfc.group.analysis import analyse
 from crossfc.group.design.options import AnalysisOptions
 from crossfc.group.design.pairs import READING, pair_sessions
-from crossfc.group.design.people import with_columns
+from crossfc.group.design.side import weights_table, with_maps
 from crossfc.group.edges import edge_rows
 from crossfc.group.findings.joint import joint_table
 from crossfc.plan import Plan
 from crossfc.quality.exclusion import defective_volumes, quality_table, split
 from crossfc.quality.likeness import likeness
-from crossfc.quality.motion import excluded_sessions, motion, quality_connectivity
+from crossfc.quality.motion import excluded_sessions, motion_tables
 from crossfc.quality.robustness import robustness
 from crossfc.report.results import Results
 from crossfc.report.study import read_results
@@ -414,24 +412,20 @@ def _finished(plan: Plan, made: Path, pipeline: str) -> list[dict[str, Any]]:
 
 
 def _pairs(plan: Plan, made: Path, pipeline: str) -> None:
+    (contrast,) = plan.contrasts()
     sessions, out = plan.people.sessions_of_people(), made / "group" / pipeline / "pairs"
-    files, choices = _finished(plan, made, pipeline), plan.group.pair_choices(pipeline)
+    files, choices = _finished(plan, made, pipeline), plan.group.pair_choices(pipeline, "pairs")
     by_session = {
         (row["participant_id"], row["session_id"]): own
         for row, own in zip(sessions, files, strict=True)
     }
-    people = plan.people.rows()
-    for person in people:
-        for kind, label in zip(("active", "control"), person["sessions"], strict=True):
-            person[kind] = by_session[person["participant_id"], label]["maps"]
     quality = quality_table(sessions, [own["qc"] for own in files], choices["limits"])
-    people, left = split(people, quality)
+    people, left = split(plan.people.rows(contrast), quality)
     edges = edge_rows(sessions, [own["relmat"] for own in files])
     atomic.write_table(out / "targets.tsv", edges)
-    for person in people:
-        del person["sessions"]
+    atomic.write_table(out / "sessions.tsv", weights_table(people))
     pair_sessions(
-        people,
+        with_maps(people, lambda person, session: by_session[person, session]["maps"]),
         plan.regions.seeds(pipeline),
         choices["treatments"],
         choices["groups"],
@@ -444,21 +438,17 @@ def _pairs(plan: Plan, made: Path, pipeline: str) -> None:
 
 
 def _clinic(plan: Plan, made: Path) -> None:
-    design, files = plan.design(), plan.clinic.change_files()
-    groups, scales = [g for g in design["groups"].values() if g], design["scales"]
-    scores = pd.DataFrame(plan.clinic.scores())
-    table, _ = clinical_change(scores, design["treatments"], groups, scales)
-    atomic.write_table(files["change"], table)
-    atomic.write_table(files["scores"], paired_scores(scores, groups, scales))
-    between = change_between_groups(scores, design["treatments"], groups, scales)
-    atomic.write_table(files["between"], between)
+    designs, files = plan.designs(), plan.clinic.change_files()
+    scales = list(plan.checked_trial().scales)
+    tables = change_tables(plan.clinic.scores(), designs, scales)
+    for name in ("change", "scores", "between"):
+        atomic.write_table(files[name], getattr(tables, name))
     pairs, files = made / "group" / plan.primary / "pairs", plan.clinic.correlation_files()
-    edges, choices = read_table(pairs / "targets.tsv"), plan.clinic.correlation_choices()
-    scored = plan.people.scored(plan.clinic.correlated_groups())
-    found = clinical_correlation(
-        edges,
-        with_columns(read_table(pairs / "people.tsv"), scored),
-        design["treatments"],
+    choices = plan.clinic.correlation_choices()
+    found = correlation_tables(
+        designs,
+        [pairs],
+        plan.clinic.correlated_scores(),
         choices["groups"],
         scales,
         n_permutations=choices["permutations"],
@@ -466,29 +456,28 @@ def _clinic(plan: Plan, made: Path) -> None:
     )
     atomic.write_table(files["correlation"], found.table)
     atomic.write_table(files["points"], found.points)
-    atomic.write_table(files["left"], pd.DataFrame(found.left))
-    mixed = mixed_model(edges, design["treatments"], groups)
+    atomic.write_table(files["left"], found.left)
+    edges = read_table(pairs / "targets.tsv")
+    mixed = mixed_model(edges, designs[0]["treatments"], groups_of(designs[0]))
     atomic.write_table(made / "group" / plan.primary / "mixed.tsv", mixed)
 
 
 def _quality(plan: Plan, made: Path) -> None:
     files, sessions = plan.quality.files(), plan.people.sessions_of_people()
-    labels, limits = plan.labels(), plan.config["exclusion"]
-    treatments, groups = labels["treatments"], [g for g in labels["groups"].values() if g]
+    limits = plan.config["exclusion"]
     records = {p: [own["qc"] for own in _finished(plan, made, p)] for p in plan.pipelines}
     tables = {p: quality_table(sessions, records[p], limits) for p in plan.pipelines}
     own = tables[plan.primary]
     atomic.write_table(files["sessions"], own)
-    atomic.write_table(files["motion"], motion(own, treatments, groups))
     atomic.write_table(files["excluded"], excluded_sessions(tables))
     atomic.write_table(files["defects"], defective_volumes(sessions, records[plan.primary]))
     rows = own[["participant_id", "session_id", "boundary_cost"]].to_dict("records")
     references = plan.scans.boldrefs()
     alike = likeness(rows, [references.get(scan) for scan in own["scan"]])
     atomic.write_table(files["likeness"], alike)
-    pairs = made / "group" / plan.primary / "pairs"
-    edges, people = read_table(pairs / "targets.tsv"), read_table(pairs / "people.tsv")
-    atomic.write_table(files["qcfc"], quality_connectivity(edges, people, treatments, groups))
+    moved = motion_tables(own, plan.designs(), [made / "group" / plan.primary / "pairs"])
+    atomic.write_table(files["motion"], moved.motion)
+    atomic.write_table(files["qcfc"], moved.qcfc)
 
 
 def _arguments(study: Study, plan: Plan, made: Path) -> dict[str, Any]:

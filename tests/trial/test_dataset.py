@@ -133,8 +133,12 @@ def test_ketamine_details_of_the_sheets(ketamine):
 def test_ketamine_scores_give_the_known_change(ketamine):
     from statistics import mean, stdev
 
-    pairs = [p for p in load(ketamine[0]).pairs() if p.participant.group == "MDD"]
-    change = [p.active.scores["MADRS_Total"] - p.control.scores["MADRS_Total"] for p in pairs]
+    trial = load(ketamine[0])
+    pairs = [p for p in trial.compared(trial.contrasts[0]) if p.participant.group == "MDD"]
+    change = [
+        p.score("MADRS_Total", positive=True) - p.score("MADRS_Total", positive=False)
+        for p in pairs
+    ]
     assert len(change) == 24
     assert mean(change) == pytest.approx(-6.750, abs=5e-4)
     assert stdev(change) == pytest.approx(9.543, abs=5e-4)

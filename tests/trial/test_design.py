@@ -61,6 +61,12 @@ def trial(tmp_path, root, schema):
     return make
 
 
+def pairs(trial):
+    """The people with the sessions of the only contrast."""
+    (contrast,) = trial.contrasts
+    return trial.compared(contrast)
+
+
 def cell(text, row, column, value):
     """Change one cell; rows are counted as a spreadsheet does."""
     lines = [line.split("\t") for line in text.splitlines()]
@@ -84,14 +90,15 @@ def test_the_small_trial_is_sound(trial):
     ]
     assert loaded.left() == []
     assert list(loaded.scales) == ["MADRS"]
-    assert [p.participant.participant_id for p in loaded.pairs()] == [
+    assert [p.participant.participant_id for p in pairs(loaded)] == [
         "sub-01",
         "sub-02",
         "sub-03",
         "sub-04",
     ]
-    assert all(p.active.treatment == "ketamine" for p in loaded.pairs())
-    assert [loaded.person_row(p)["sequence_code"] for p in loaded.participants.values()] == [
+    for person in pairs(loaded):
+        assert [(s.treatment, w) for s, w in person.sessions] == [("ketamine", 1), ("placebo", -1)]
+    assert [p.order["sequence_code"] for p in pairs(loaded)] == [
         -1,
         1,
         1,
@@ -101,7 +108,6 @@ def test_the_small_trial_is_sound(trial):
         "participant_id": "sub-01",
         "group": "TRD",
         "sequence": "ketamine-placebo",
-        "sequence_code": -1,
         "age": 31.0,
         "sex": "F",
     }
@@ -221,7 +227,7 @@ def test_a_score_column_needs_a_scale(trial):
 
 
 def test_a_byte_order_mark_is_accepted(trial):
-    assert len(trial(people="\ufeff" + PEOPLE, sessions="\ufeff" + SESSIONS).pairs()) == 4
+    assert len(pairs(trial(people="\ufeff" + PEOPLE, sessions="\ufeff" + SESSIONS))) == 4
 
 
 def test_all_faults_are_said_at_once(trial):
@@ -246,7 +252,7 @@ def test_a_blinded_trial_is_a_trial(trial):
         people=blind(PEOPLE), sessions=blind(SESSIONS), treatments={"active": "A", "control": "B"}
     )
     assert loaded.counts()[0]["A_first"] == 1
-    assert [loaded.person_row(p)["sequence_code"] for p in loaded.participants.values()] == [
+    assert [p.order["sequence_code"] for p in pairs(loaded)] == [
         -1,
         1,
         1,
@@ -260,7 +266,7 @@ def test_hyphens_in_a_treatment_do_not_hide_a_contradiction(trial):
 
     words = {"active": "S-ketamine", "control": "placebo"}
     people = longer(PEOPLE)
-    assert len(trial(people=people, sessions=longer(SESSIONS), treatments=words).pairs()) == 4
+    assert len(pairs(trial(people=people, sessions=longer(SESSIONS), treatments=words))) == 4
     with pytest.raises(Fault, match="contradicts the sequence placebo-S-ketamine of sub-01"):
         trial(
             people=cell(people, 2, "sequence", "placebo-S-ketamine"),
@@ -280,7 +286,7 @@ def test_a_trial_of_one_group(trial):
 
 def test_who_has_one_session_leaves_the_pairs_by_name_and_stays_otherwise(trial):
     loaded = trial(sessions=cell(SESSIONS, 3, "scan", "n/a"))
-    assert [p.participant.participant_id for p in loaded.pairs()] == ["sub-02", "sub-03", "sub-04"]
+    assert [p.participant.participant_id for p in pairs(loaded)] == ["sub-02", "sub-03", "sub-04"]
     assert "ses-1" in [
         s.session_id for s in loaded.scanned_sessions() if s.participant_id == "sub-01"
     ]
@@ -306,7 +312,7 @@ def test_exclusions_are_listed_with_their_reasons(trial):
         ("sub-02", "participant", "", "ses-1 (placebo) is excluded; stays in the mixed model"),
         ("sub-03", "participant", "", "withdrew consent"),
     ]
-    assert {p.participant.participant_id for p in loaded.pairs()} == {"sub-01", "sub-04"}
+    assert {p.participant.participant_id for p in pairs(loaded)} == {"sub-01", "sub-04"}
     assert not loaded.included("sub-03")
 
 
@@ -331,9 +337,9 @@ def test_who_has_no_scan_at_all_leaves_everything(trial):
 
 def test_an_excluded_session_may_repeat_a_treatment_or_have_none(trial):
     extra = "sub-01\tses-3\tketamine\t1\tn/a\t20\tyes\tscanner broke down\n"
-    assert len(trial(sessions=SESSIONS + extra).pairs()) == 4
+    assert len(pairs(trial(sessions=SESSIONS + extra))) == 4
     extra = "sub-01\tses-3\tn/a\tn/a\tn/a\t20\tyes\ttreatment not on record\n"
-    assert len(trial(sessions=SESSIONS + extra).pairs()) == 4
+    assert len(pairs(trial(sessions=SESSIONS + extra))) == 4
 
 
 def test_repeat_runs_share_a_cell(trial):
@@ -348,9 +354,9 @@ def test_an_unknown_order_is_no_fault(trial):
     for row in range(2, 10):
         sessions = cell(sessions, row, "period", "n/a")
     loaded = trial(people=people, sessions=sessions)
-    assert len(loaded.pairs()) == 4
+    assert len(pairs(loaded)) == 4
     assert all(p.sequence is None for p in loaded.participants.values())
-    assert loaded.person_row(loaded.participants["sub-01"])["sequence_code"] is None
+    assert pairs(loaded)[0].order == {"sequence_code": None}
     assert loaded.counts()[0]["ketamine_first"] == loaded.counts()[0]["placebo_first"] == 0
 
 
@@ -429,7 +435,7 @@ def test_orders_of_people_who_are_not_used_blame_nobody(trial):
     for row in range(2, 10):
         sessions = cell(sessions, row, "period", "n/a")
     loaded = trial(people=people + further, sessions=sessions, unused={"groups": ["BP"]})
-    assert len(loaded.pairs()) == 4
+    assert len(pairs(loaded)) == 4
     one = cell(people, 2, "sequence", "AB")
     with pytest.raises(Fault, match='column "sequence": no row has ketamine-placebo or placebo-'):
         trial(people=one + further, sessions=sessions, unused={"groups": ["BP"]})
@@ -460,7 +466,8 @@ def test_patients_come_first_whatever_the_order_of_the_keys(trial):
     )
     assert loaded.groups == ["TRD", "HV"]
     assert list(loaded.config["groups"]) == ["patients", "controls"]
-    assert list(loaded.treatments.items()) == [("active", "ketamine"), ("control", "placebo")]
+    assert loaded.contrasts[0].sides == {"active": "ketamine", "control": "placebo"}
+    assert loaded.treatments == ["placebo", "ketamine"]
 
 
 FURTHER = """\
@@ -479,7 +486,7 @@ def test_further_groups_and_treatments_are_left_unused_by_name(trial):
     people = cell(PEOPLE + FURTHER, 3, "sequence", "baseline-placebo-ketamine")
     unused = {"groups": ["BP"], "treatments": ["baseline"]}
     loaded = trial(people=people, sessions=sessions, unused=unused)
-    assert [p.participant.participant_id for p in loaded.pairs()] == [
+    assert [p.participant.participant_id for p in pairs(loaded)] == [
         f"sub-0{n}" for n in (1, 2, 3, 4)
     ]
     # Baseline was period 1: the two that are compared keep their order.
@@ -677,9 +684,9 @@ def test_scans_of_a_person_are_alike_under_both_treatments(trial):
         'sessions.tsv, row 3, column "scan"' in said and "under ketamine (row 2) has acq-sb" in said
     )
     assert "add acq to the config key scans_may_differ_in" in said
-    assert len(trial(sessions=other, scans_may_differ_in=["acq"]).pairs()) == 4
+    assert len(pairs(trial(sessions=other, scans_may_differ_in=["acq"]))) == 4
     excluded = cell(cell(other, 2, "exclude", "yes"), 2, "reason", "other sequence")
-    assert len(trial(sessions=excluded).pairs()) == 3
+    assert len(pairs(trial(sessions=excluded))) == 3
     # Both alike, whatever they are; and the number of the run says nothing.
     both = cell(other, 3, "scan", f"{FOLDER.replace('ses-1', 'ses-2')}_acq-sb_run-2_bold.nii.gz")
-    assert len(trial(sessions=both).pairs()) == 4
+    assert len(pairs(trial(sessions=both))) == 4

@@ -17,7 +17,8 @@ rule clinical_change:
         "../../envs/analysis.yaml"
     params:
         scores=on_sheets(lambda: plan.clinic.scores()),
-        design=on_sheets(lambda: plan.design()),
+        scales=on_sheets(lambda: list(plan.checked_trial().scales)),
+        designs=on_sheets(lambda: plan.designs()),
         code=code("clinical_change"),
     script:
         "../../scripts/clinical_change.py"
@@ -27,7 +28,7 @@ rule clinical_correlation:
     """Correlate changes in connectivity with changes in scores at a-priori edges, adjusted for the
     order of treatments: permutation p, confidence interval, false discovery rate."""
     input:
-        pairs=on_sheets(lambda: plan.group.pairs_with_edges(plan.primary)),
+        pairs=on_sheets(lambda: plan.group.all_pairs_with_edges(plan.primary)),
     output:
         **plan.clinic.correlation_files(),
     log:
@@ -38,9 +39,10 @@ rule clinical_correlation:
     resources:
         **needs("table"),
     params:
-        design=on_sheets(lambda: plan.design()),
+        designs=on_sheets(lambda: plan.designs()),
+        scales=on_sheets(lambda: list(plan.checked_trial().scales)),
         clinical=on_sheets(lambda: plan.clinic.correlation_choices()),
-        scores=on_sheets(lambda: plan.people.scored(plan.clinic.correlated_groups())),
+        scores=on_sheets(lambda: plan.clinic.correlated_scores()),
         code=code("clinical_correlation"),
     script:
         "../../scripts/clinical_correlation.py"

@@ -11,12 +11,12 @@ rule pair_sessions:
     quality, which are listed."""
     input:
         sessions=on_sheets(lambda: plan.connectivity.folders()),
-        maps=sound(plan.group.require_sound_maps, plan.group.ready_maps, "pipeline"),
+        maps=sound(plan.group.require_sound_maps, plan.group.ready_maps, "pipeline", "pairs"),
         regions=lambda w: refused(plan.regions.files, [w.pipeline]),
     output:
-        directory(plan.file("group", "{pipeline}", "pairs")),
+        directory(plan.file("group", "{pipeline}", "{pairs,pairs(_[A-Za-z0-9]+)?}")),
     log:
-        plan.file("logs", "pair_sessions", "{pipeline}.log"),
+        plan.file("logs", "pair_sessions", "{pipeline}_{pairs}.log"),
     conda:
         "../../envs/analysis.yaml"
     threads: 1
@@ -25,12 +25,12 @@ rule pair_sessions:
             "pair_sessions", lambda w, input: plan.group.pair_sizes(w.pipeline, input)
         ),
     params:
-        people=on_sheets(lambda: plan.people.rows()),
+        people=lambda w: refused(plan.group.rows, w.pairs),
         sessions=on_sheets(lambda: plan.people.sessions_of_people()),
         task=plan.config["task"],
         space=plan.config["space"],
         seeds=lambda w: plan.regions.seed_rows(w.pipeline),
-        choices=lambda w: plan.group.pair_choices(w.pipeline),
+        choices=lambda w: refused(plan.group.pair_choices, w.pipeline, w.pairs),
         code=code("pair_sessions"),
     script:
         "../../scripts/pair_sessions.py"
@@ -39,12 +39,12 @@ rule pair_sessions:
 rule group_test:
     """Run one analysis: maps of statistic, effect and corrected p, clusters, peaks, cells, null."""
     input:
-        pairs=plan.file("group", "{pipeline}", "pairs"),
+        pairs=lambda w: refused(plan.group.pairs_of, w.pipeline, w.analysis),
         atlas=plan.config["group"]["atlas"],
         atlas_names=plan.config["group"]["atlas_names"],
     output:
         directory(
-            plan.file("group", "{pipeline}", "{analysis,(?!pairs$)[A-Za-z0-9_]+}")
+            plan.file("group", "{pipeline}", "{analysis,(?!pairs(_|$))[A-Za-z0-9_]+}")
         ),
     log:
         plan.file("logs", "group_test", "{pipeline}_{analysis}.log"),
@@ -100,7 +100,7 @@ rule mixed_model:
     resources:
         **needs("table"),
     params:
-        labels=plan.labels(),
+        labels=on_sheets(lambda: plan.main_labels()),
         code=code("mixed_model"),
     script:
         "../../scripts/mixed_model.py"

@@ -35,7 +35,7 @@ rule quality_group:
     """Tabulate motion and exclusions, and test whether motion explains changes in connectivity."""
     input:
         folders=on_sheets(lambda: plan.connectivity.folders()),
-        pairs=on_sheets(lambda: plan.group.pairs_with_edges(plan.primary)),
+        pairs=on_sheets(lambda: plan.group.all_pairs_with_edges(plan.primary)),
         boldrefs=on_sheets(lambda: list(plan.scans.boldrefs().values())),
     output:
         **plan.quality.files(),
@@ -51,7 +51,7 @@ rule quality_group:
         pipelines=plan.pipelines,
         task=plan.config["task"],
         space=plan.config["space"],
-        labels=plan.labels(),
+        designs=on_sheets(lambda: plan.designs()),
         limits=plan.config["exclusion"],
         # The scans to which the input boldrefs belong. Not their paths, because jobs would run
         # again if the data set were moved.

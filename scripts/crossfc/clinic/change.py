@@ -12,11 +12,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from crossfc.clinic.order import ALIKE, adjusted_difference, by_order, group_difference, no_order
+from crossfc.clinic.order import (
+    ALIKE,
+    adjusted_difference,
+    by_order,
+    group_difference,
+    no_order,
+    order_columns,
+    order_groups,
+)
 from crossfc.clinic.rank import adjusted_wilcoxon_p, wilcoxon_p
 from crossfc.clinic.score import paired_scores
 from crossfc.clinic.student import FEWEST, NO_TEST, TTest, constant, mean_of, one_sample, welch
-from crossfc.trial.sequence import sequence_code
+from crossfc.trial.visit import ORDER
 
 
 def clinical_change(
@@ -24,6 +32,7 @@ def clinical_change(
     treatments: Mapping[str, str],
     groups: Sequence[str],
     scales: Sequence[str],
+    order: Sequence[str] = (ORDER,),
 ) -> tuple[pd.DataFrame, list[str]]:
     """Test what the drug changed in each scale, within each group.
 
@@ -53,6 +62,10 @@ def clinical_change(
     groups, scales : sequence of str
         Labels in the order of the rows. A group has no row for a scale on which nobody of it was
         scored twice.
+    order : sequence of str
+        The columns of ``scores`` that free the contrast from period effects
+        (`crossfc.trial.visit`). Period and carry-over effects are those of two treatments in two
+        periods (``sequence_code``), and NaN in other designs.
 
     Returns
     -------
@@ -64,14 +77,14 @@ def clinical_change(
     notes : list of str
         Reasons for NaN, and who is left out of the numbers that need the order.
     """
-    active, control = treatments["active"], treatments["control"]
-    pairs = paired_scores(scores, groups, scales)
+    pairs = paired_scores(scores, groups, scales, order)
     pairs = pairs[pairs["used"]]
     rows, notes = [], []
     for (scale, group), part in pairs.groupby(["scale", "group"], sort=False):
         delta = part["delta"].to_numpy(float)
         total = (part["active"] + part["control"]).to_numpy(float)
-        code = np.array([sequence_code(s, treatments) for s in part["sequence"]], dtype=float)
+        columns = order_columns(part, treatments, order)
+        code = order_groups(columns)
         where = f"{scale} in {group}"
         paired = one_sample(delta)
         if len(delta) < FEWEST:
@@ -81,7 +94,7 @@ def clinical_change(
         adjusted = period = carryover = NO_TEST
         by_ranks = np.nan
         known = np.isfinite(code)
-        n_known, because = int(known.sum()), no_order(code, treatments)
+        n_known, because = int(known.sum()), no_order(columns, treatments)
         if n_known < len(code):
             unknown = ", ".join(part["participant_id"][~known])
             notes.append(
@@ -98,13 +111,15 @@ def clinical_change(
                 "treatments in the same order, so the drug cannot be told from the period"
             )
         else:
-            adjusted, period = by_order(delta, code)
-            by_ranks = adjusted_wilcoxon_p(delta, code)
-            # The slope on ±1 is half of control first minus active first.
-            half = by_order(total, code)[1]
-            carryover = TTest(
-                -2 * half.estimate, -2 * half.high, -2 * half.low, -half.t, half.df, half.p
-            )
+            adjusted, *slopes = by_order(delta, columns)
+            if columns.ndim == 1:
+                (period,) = slopes
+                by_ranks = adjusted_wilcoxon_p(delta, code)
+                # The slope on ±1 is half of control first minus active first.
+                half = by_order(total, code)[1]
+                carryover = TTest(
+                    -2 * half.estimate, -2 * half.high, -2 * half.low, -half.t, half.df, half.p
+                )
             if np.isnan(adjusted.p):
                 because = ALIKE
         rows.append(
@@ -121,18 +136,18 @@ def clinical_change(
                 **{"unadjusted_p": paired.p, "unadjusted_wilcoxon_p": wilcoxon_p(delta)},
                 **_numbers(period, "period"),
                 **_numbers(carryover, "carryover"),
-                f"n_first_{active}": int((code == -1).sum()),
-                f"n_first_{control}": int((code == 1).sum()),
+                "n_active_first": int((code == -1).sum()) if columns.ndim == 1 else np.nan,
+                "n_control_first": int((code == 1).sum()) if columns.ndim == 1 else np.nan,
             }
         )
-    columns = [
+    names = [
         *("scale", "group", "n", "adjusted_n", *_numbers(NO_TEST, "adjusted")),
         *("adjusted_wilcoxon_p", "unadjusted_because", "mean", "mean_low", "mean_high", "sd"),
         *("unadjusted_t", "unadjusted_df", "unadjusted_p", "unadjusted_wilcoxon_p"),
         *(*_numbers(NO_TEST, "period"), *_numbers(NO_TEST, "carryover")),
-        *(f"n_first_{active}", f"n_first_{control}"),
+        *("n_active_first", "n_control_first"),
     ]
-    return pd.DataFrame(rows, columns=columns), notes
+    return pd.DataFrame(rows, columns=names), notes
 
 
 def change_between_groups(
@@ -140,6 +155,7 @@ def change_between_groups(
     treatments: Mapping[str, str],
     groups: Sequence[str],
     scales: Sequence[str],
+    order: Sequence[str] = (ORDER,),
 ) -> pd.DataFrame:
     """Test group by drug on the scales: the first group's change minus the second's.
 
@@ -155,7 +171,7 @@ def change_between_groups(
 
     Parameters
     ----------
-    scores, treatments, scales
+    scores, treatments, scales, order
         As for :func:`clinical_change`.
     groups : sequence of str
         Patients, then controls.
@@ -172,7 +188,7 @@ def change_between_groups(
     columns += ["g", "g_low", "g_high"]
     columns += [f"unadjusted_{name}" for name in ("difference", "low", "high", "t", "df", "p")]
     rows = []
-    pairs = paired_scores(scores, groups, scales)
+    pairs = paired_scores(scores, groups, scales, order)
     pairs = pairs[pairs["used"]]
     for scale in scales if len(groups) == 2 else ():
         of_scale = pairs[pairs["scale"] == scale]
@@ -185,10 +201,10 @@ def change_between_groups(
         row |= {f"unadjusted_{name}": value for name, value in zip(names, test, strict=True)}
         for group, delta in zip(groups, deltas, strict=True):
             row |= {f"n_{group}": len(delta), f"mean_{group}": mean_of(delta)}
-        code = np.array([sequence_code(s, treatments) for s in of_scale["sequence"]], dtype=float)
+        periods = order_columns(of_scale, treatments, order)
         first = (of_scale["group"] == groups[0]).to_numpy()
         delta = of_scale["delta"].to_numpy(float)
-        adjusted = adjusted_difference(delta, first, code, groups, treatments)
+        adjusted = adjusted_difference(delta, first, periods, groups, treatments)
         row |= _numbers(adjusted.test, "adjusted")
         row |= {"adjusted_n": adjusted.n, "unadjusted_because": adjusted.because}
         size = adjusted.size

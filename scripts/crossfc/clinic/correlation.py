@@ -18,8 +18,8 @@ import pandas as pd
 
 from crossfc.array import BoolArray, FloatArray, IntArray, LabelArray
 from crossfc.clinic.coefficient import FEWER_SHUFFLES, FEWEST, correlate, tested
-from crossfc.clinic.connectivity import connectivity_change
-from crossfc.clinic.order import no_order
+from crossfc.clinic.connectivity import connectivity_change, treatment_weights
+from crossfc.clinic.order import no_order, order_columns, order_groups
 from crossfc.clinic.shuffle import (
     shuffles_among,
     shuffles_of,
@@ -29,7 +29,7 @@ from crossfc.clinic.studentised import FEWEST_FOR_INTERVAL
 from crossfc.fault import Fault
 from crossfc.significance import SIGNIFICANT, false_discovery_rate
 from crossfc.table import require_columns
-from crossfc.trial.sequence import sequence_code
+from crossfc.trial import visit
 
 ORDER = "order of treatments"
 
@@ -69,6 +69,8 @@ def clinical_correlation(
     pairs: Sequence[tuple[str, str]] | None = None,
     covariates: Sequence[str] = ("sequence_code", "delta_mean_fd"),
     *,
+    order: Sequence[str] = (visit.ORDER,),
+    weights: pd.DataFrame | None = None,
     n_permutations: int,
     random_seed: int,
 ) -> ClinicalCorrelation:
@@ -114,6 +116,12 @@ def clinical_correlation(
         Pairs to test; by default all in ``targets``.
     covariates : sequence of str
         Columns of ``people`` for the partial correlation.
+    order : sequence of str
+        The columns of ``people`` that free the contrast from period effects
+        (`crossfc.trial.visit`); people whose columns are equal change places.
+    weights : DataFrame, optional
+        The weight of each session in the contrast: participant_id, session_id, weight; by default
+        those of two treatments (`crossfc.clinic.connectivity.treatment_weights`).
     n_permutations : int
         Number of shuffles.
     random_seed : int
@@ -135,7 +143,9 @@ def clinical_correlation(
     """
     deltas = [f"delta_{scale}" for scale in scales]
     require_columns(people, ["participant_id", "group", "sequence", *deltas], "the table of people")
-    connectivity = connectivity_change(targets, treatments)
+    if weights is None:
+        weights = treatment_weights(targets, treatments)
+    connectivity = connectivity_change(targets, weights)
     if pairs is None:
         pairs = list(connectivity.columns)
     pairs = [(seed, target) for seed, target in pairs]
@@ -156,7 +166,8 @@ def clinical_correlation(
             continue
         z = connectivity[pairs].reindex(members["participant_id"]).to_numpy(float)
         scores = members[deltas].to_numpy(float)
-        code = np.array([sequence_code(s, treatments) for s in members["sequence"]], dtype=float)
+        periods = order_columns(members, treatments, order)
+        code = order_groups(periods)
         for empty in np.flatnonzero(~np.isfinite(z).any(axis=0)):
             notes.append(f"{group}: no change of {' to '.join(pairs[empty])} is known; not tested")
         for empty in np.flatnonzero(~np.isfinite(scores).any(axis=0)):
@@ -169,7 +180,7 @@ def clinical_correlation(
                 both = with_z & with_score
                 named = [scales[j] for j in columns_score]
                 where = f"{group}, {', '.join(named)}"
-                because = no_order(code[both], treatments, FEWEST + 1)
+                because = no_order(periods[both], treatments, FEWEST + 1)
                 who = both if because else both & np.isfinite(code)
                 if both.sum() < FEWEST:
                     notes.append(f"{where}: {both.sum()} people are too few for a correlation")

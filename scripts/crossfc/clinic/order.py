@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from crossfc.array import BoolArray, FloatArray
 from crossfc.clinic.student import FEWEST, NO_TEST, TTest, least_squares, t_test
 from crossfc.fault import Fault
+from crossfc.group.design.order import independent
+from crossfc.trial.sequence import sequence_code
+from crossfc.trial.visit import ORDER
 
 ALIKE = "the change does not vary among people of the same order"
 
@@ -50,13 +54,63 @@ class Adjusted:
     size: HedgesG = _NO_SIZE
 
 
-def no_order(code: FloatArray, treatments: Mapping[str, str], fewest: int = FEWEST) -> str:
+def order_columns(
+    people: pd.DataFrame, treatments: Mapping[str, str], columns: Sequence[str] = (ORDER,)
+) -> FloatArray:
+    """Read the columns that free a contrast from period effects (`crossfc.trial.visit`).
+
+    Parameters
+    ----------
+    people : DataFrame
+        One row per person, with these columns; ``sequence_code`` is computed from ``sequence``
+        where it is not there.
+    treatments : mapping
+        Names of ``active`` and ``control``.
+    columns : sequence of str
+
+    Returns
+    -------
+    ndarray, shape (n,) or (n, n_columns)
+        The code of the order of two treatments; else one column each. NaN if it is not known.
+    """
+    if list(columns) != [ORDER]:
+        values: FloatArray = people[list(columns)].to_numpy(dtype=float)
+        return values
+    if ORDER in people.columns:
+        code: FloatArray = people[ORDER].to_numpy(dtype=float)
+        return code
+    return np.array([sequence_code(s, treatments) for s in people["sequence"]], dtype=float)
+
+
+def order_groups(order: FloatArray) -> FloatArray:
+    """Number the people by the periods of their sessions: those alike have the same number.
+
+    Parameters
+    ----------
+    order : ndarray, shape (n,) or (n, n_columns)
+        As `order_columns` returns it.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        The code itself, if it is one; NaN where it is not known.
+    """
+    if order.ndim == 1:
+        return order
+    numbers = np.full(len(order), np.nan)
+    known = np.isfinite(order).all(axis=1)
+    if known.any():
+        numbers[known] = np.unique(order[known], axis=0, return_inverse=True)[1].ravel()
+    return numbers
+
+
+def no_order(order: FloatArray, treatments: Mapping[str, str], fewest: int = FEWEST) -> str:
     """Explain why an effect cannot be adjusted for the order of treatments.
 
     Parameters
     ----------
-    code : ndarray, shape (n,)
-        `crossfc.trial.sequence.sequence_code` of each person; NaN if it is not known.
+    order : ndarray, shape (n,) or (n, n_columns)
+        As `order_columns` returns it.
     treatments : mapping
         Names of ``active`` and ``control``.
     fewest : int
@@ -67,29 +121,38 @@ def no_order(code: FloatArray, treatments: Mapping[str, str], fewest: int = FEWE
     str
         The reason; empty if the effect can be adjusted.
     """
+    code = order_groups(order)
     known = code[np.isfinite(code)]
+    what = "order of treatments" if order.ndim == 1 else "periods"
+    are = "is" if order.ndim == 1 else "are"
+    if order.ndim == 2 and not order.shape[1]:
+        return "there is one period"
     if len(code) < fewest:
         return f"that takes {fewest} people"
     if not len(known):
-        return "the order of treatments is not known for anybody"
+        return f"the {what} {are} not known for anybody"
     if len(known) < fewest:
-        return f"the order of treatments is known for {len(known)} only"
+        return f"the {what} {are} known for {len(known)} only"
     if len(set(known)) < 2:
-        first = treatments["active" if known[0] < 0 else "control"]
         all_of = "everybody" if len(known) == len(code) else "everybody of known order"
+        if order.ndim == 2:
+            return f"{all_of} had the same periods"
+        first = treatments["active" if known[0] < 0 else "control"]
         return f"{all_of} had {first} first"
     return ""
 
 
-def adjusted_change(delta: FloatArray, code: FloatArray, treatments: Mapping[str, str]) -> Adjusted:
-    """Test the mean of D within a group, adjusted for order: the intercept of D ~ 1 + code.
+def adjusted_change(
+    delta: FloatArray, order: FloatArray, treatments: Mapping[str, str]
+) -> Adjusted:
+    """Test the mean of D within a group, adjusted for order: the intercept of D ~ 1 + order.
 
     Parameters
     ----------
     delta : ndarray, shape (n,)
         D = active - control of each person.
-    code : ndarray, shape (n,)
-        `crossfc.trial.sequence.sequence_code` of each person; NaN if it is not known.
+    order : ndarray, shape (n,) or (n, n_columns)
+        As `order_columns` returns it.
     treatments : mapping
         Names of ``active`` and ``control``.
 
@@ -97,26 +160,36 @@ def adjusted_change(delta: FloatArray, code: FloatArray, treatments: Mapping[str
     -------
     Adjusted
     """
-    because = no_order(code, treatments)
+    because = no_order(order, treatments)
     if because:
         return Adjusted(because=because)
-    test = by_order(delta, code)[0]
+    test = by_order(delta, order)[0]
     if np.isnan(test.p):
         return Adjusted(because=ALIKE)
-    return Adjusted(test, int(np.isfinite(code).sum()))
+    return Adjusted(test, int(np.isfinite(order_groups(order)).sum()))
 
 
-def by_order(values: FloatArray, code: FloatArray) -> list[TTest]:
-    """Fit values ~ 1 + code to the people of known order, who must be of both orders."""
-    known = np.isfinite(code)
-    design = np.column_stack([np.ones(int(known.sum())), code[known]])
+def by_order(values: FloatArray, order: FloatArray) -> list[TTest]:
+    """Fit values ~ 1 + order to the people of known order, who must be of several orders.
+
+    Columns that follow from others among these people are left out.
+    """
+    design, known = _design(order)
     return least_squares(design, values[known])
+
+
+def _design(order: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """Return intercept and order of the people whose order is known, and who they are."""
+    known = np.isfinite(order_groups(order))
+    columns = order.reshape(len(order), -1)[known]
+    kept = columns[:, independent(columns)]
+    return np.column_stack([np.ones(len(columns)), kept]), known
 
 
 def adjusted_difference(
     delta: FloatArray,
     first: BoolArray,
-    code: FloatArray,
+    order: FloatArray,
     groups: Sequence[str],
     treatments: Mapping[str, str],
 ) -> Adjusted:
@@ -128,8 +201,8 @@ def adjusted_difference(
         D = active - control of each person.
     first : ndarray of bool, shape (n,)
         True for people of the first group.
-    code : ndarray, shape (n,)
-        `crossfc.trial.sequence.sequence_code` of each person; NaN if it is not known.
+    order : ndarray, shape (n,) or (n, n_columns)
+        As `order_columns` returns it.
     groups : sequence of str
         Labels of the two groups.
     treatments : mapping
@@ -140,14 +213,14 @@ def adjusted_difference(
     Adjusted
         The first group's mean minus the second's.
     """
-    known = np.isfinite(code)
-    because = no_order(code, treatments)
+    nuisance, known = _design(order)
+    because = no_order(order, treatments)
     for group, members in zip(groups, (first, ~first), strict=True):
         if not because and not known[members].any():
-            because = f"the order of treatments is not known for anybody of {group}"
+            what = "order of treatments is" if order.ndim == 1 else "periods are"
+            because = f"the {what} not known for anybody of {group}"
     if because:
         return Adjusted(because=because)
-    nuisance = np.column_stack([np.ones(known.sum()), code[known]])
     try:
         test, size = group_difference(delta[known], first[known], nuisance)
     except Fault:

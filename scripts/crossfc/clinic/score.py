@@ -11,7 +11,10 @@ from crossfc.tie import difference
 
 
 def paired_scores(
-    scores: pd.DataFrame, groups: Sequence[str], scales: Sequence[str]
+    scores: pd.DataFrame,
+    groups: Sequence[str],
+    scales: Sequence[str],
+    order: Sequence[str] = (),
 ) -> pd.DataFrame:
     """List for every person and scale whether there is a pair of scores.
 
@@ -21,6 +24,8 @@ def paired_scores(
         participant_id, group, sequence, scale, active, control; one row per person and scale.
     groups, scales : sequence of str
         Labels to keep, in the order wanted.
+    order : sequence of str
+        Columns that free the contrast from period effects, which are kept where they are there.
 
     Returns
     -------
@@ -41,7 +46,8 @@ def paired_scores(
         raise Fault(
             f"the table of scores has two rows of {row.participant_id} for {row.scale}; keep one"
         )
-    table = scores[columns].reset_index(drop=True)
+    kept = [column for column in order if column in scores.columns]
+    table = scores[columns + kept].reset_index(drop=True)
     table[["active", "control"]] = table[["active", "control"]].astype(float)
     table["delta"] = np.nan
     for _, part in table.groupby("scale"):
@@ -59,5 +65,5 @@ def paired_scores(
             if part[["active", "control"]].notna().any(axis=None):
                 parts.append(part)
     table = pd.concat(parts, ignore_index=True) if parts else table.iloc[:0]
-    order = ["scale", "group", "participant_id", "sequence", "active", "control", "delta"]
-    return table[[*order, "used", "reason"]]
+    first = ["scale", "group", "participant_id", "sequence", *kept, "active", "control", "delta"]
+    return table[[*first, "used", "reason"]]

@@ -121,10 +121,12 @@ def analyse(
     _check_own(out_dir)
     record, seeds = pairs.record, pairs.record["seeds"]
     groups, treatments = record["groups"], record["treatments"]
-    asked = question(name, groups, treatments)
+    asked = question(name, groups, treatments, record["contrast"])
     maps = parts(asked, pairs)
     try:
-        design = model(asked, pairs.people, groups, options)
+        design = model(
+            asked, pairs.people, groups, options, order=record["order"], arms=record["arms"]
+        )
         statistic = _statistic(asked, design, len(seeds))
         arrangements = _arrange(asked, design, statistic, options)
     except Inestimable as reason:

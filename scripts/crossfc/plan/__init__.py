@@ -47,7 +47,7 @@ class Plan(Study):
         self.preprocess = Preprocess(self, self.scans)
         self.connectivity = Connectivity(self, self.scans, self.regions)
         self.group = Group(self, self.regions, self.people)
-        self.clinic = Clinic(self, self.regions)
+        self.clinic = Clinic(self, self.regions, self.people)
         self.places = Places(self, self.scans, self.twin)
         self.quality = Quality(self)
         self.fmriprep = Fmriprep(self, self.scans)

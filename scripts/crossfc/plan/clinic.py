@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from crossfc.fault import raise_all
+from crossfc.plan.people import People
 from crossfc.plan.region import Regions
 from crossfc.plan.study import Stage, Study
 from crossfc.trial import regions
@@ -17,9 +18,10 @@ from crossfc.trial.sheet import did_you_mean
 class Clinic(Stage):
     """The clinical arm: the scores of every person, and the changes that are correlated."""
 
-    def __init__(self, study: Study, regions: Regions):
+    def __init__(self, study: Study, regions: Regions, people: People):
         super().__init__(study)
         self._regions = regions
+        self._people = people
 
     def check(self) -> None:
         """Refuse labels in the config key ``clinical`` that the sheets do not have."""
@@ -57,6 +59,11 @@ class Clinic(Stage):
         """
         own = {name: self.config["clinical"][name] for name in ("permutations", "seed")}
         return own | {"groups": self.correlated_groups()}
+
+    def correlated_scores(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the scores of the people of each contrast, in the groups that are correlated."""
+        groups = self.correlated_groups()
+        return {c.name: self._people.scored(groups, c) for c in self.study.contrasts()}
 
     def scores(self) -> list[dict[str, Any]]:
         """List one row per contrast, scale and person: both sides, and whether both are known.

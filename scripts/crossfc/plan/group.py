@@ -16,7 +16,7 @@ from crossfc.plan.study import Stage, Study
 from crossfc.trial import visit
 from crossfc.trial.contrast import Contrast
 from crossfc.trial.covariate import determined, without_values
-from crossfc.trial.design import Compared
+from crossfc.trial.design import PAIRED, Compared
 from crossfc.trial.path import is_file
 from crossfc.trial.sheet import did_you_mean, read_sheet
 
@@ -54,9 +54,9 @@ class Group(Stage):
             people = [trial.person_row(person.participant) for person in of_contrast]
             sheet = self.config["sheets"]["participants"]
             raise_all(without_values(people, trial.covariate_types, trial.groups, sheet))
-            if name := determined(people, trial.covariate_types):
+            if covariate := determined(people, trial.covariate_types):
                 raise Fault(
-                    f"config key covariates: {name} follows from the group and the other "
+                    f"config key covariates: {covariate} follows from the group and the other "
                     "covariates among the people with both sessions (such as a site that has one "
                     "group only), so that no model can tell them apart; leave it out"
                 )
@@ -77,6 +77,10 @@ class Group(Stage):
                 return contrast
         known = ", ".join(map(self.folder, self.study.contrasts()))
         raise Fault(f"this trial has no {folder}; it has {known}")
+
+    def rows(self, folder: str) -> list[dict[str, Any]]:
+        """List the people of the contrast whose data are in a folder of this name."""
+        return self._people.rows(self.contrast_of(folder))
 
     def ready_maps(self, pipeline: str, folder: str | None = None) -> list[str]:
         """List the ready maps of a contrast, sorted by person, session and seed.
@@ -243,6 +247,7 @@ class Group(Stage):
             "contrast": contrast.name,
             "order": trial.visit_columns(contrast),
             "arms": trial.arms,
+            "left": PAIRED if len(trial.contrasts) == 1 else contrast.name,
             "pipeline": pipeline,
             "primary": pipeline == self.study.primary,
             "limits": self.config["exclusion"],
@@ -388,8 +393,8 @@ class Group(Stage):
                 f"{question.GROUP} and its kin, or {question.CHANGE}_<scale> of several scales"
             )
         if first.kind == question.CHANGE:
-            people = self.study.compared(self.study.contrast(first.contrast))
-            own = [person for person in people if person.participant.group == first.group]
+            everybody = self.study.compared(self.study.contrast(first.contrast))
+            own = [person for person in everybody if person.participant.group == first.group]
             scales = [str(q.scale) for q in asked]
             scored = {scale: {p.participant.participant_id for p in own if p.scored(scale)}
                       for scale in scales}  # fmt: skip

@@ -163,21 +163,24 @@ def _examples(record: SessionRecord) -> str:
 
 
 def split(
-    people: list[dict[str, Any]], quality: pandas.DataFrame
+    people: list[dict[str, Any]], quality: pandas.DataFrame, analysis: str = "paired"
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-    """Separate the people whose two sessions both stay from those who leave.
+    """Separate the people whose sessions all stay from those who leave.
 
     Parameters
     ----------
     people : list of dict
-        One per person: participant_id, group, and sessions (active, then control).
+        One per person: participant_id, group, sessions and their weights in the contrast.
     quality : DataFrame
         Table from `quality_table`.
+    analysis : str
+        What the people leave.
 
     Returns
     -------
     staying : list of dict
-        The rows of the people who stay, with mean_fd_active and mean_fd_control (mm) added.
+        The rows of the people who stay, with mean_fd_active and mean_fd_control (mm) added: sums
+        over the sessions of each side, times the sizes of their weights.
     left : list of dict
         One per excluded session: participant_id, group, level, what, analysis, reason.
     """
@@ -193,15 +196,15 @@ def split(
                     "group": person["group"],
                     "level": "session",
                     "what": row.name[1],
-                    "analysis": "paired",
+                    "analysis": analysis,
                     "reason": row["exclusion_reasons"],
                 }
             )
         if not bad:
-            motion = {
-                f"mean_fd_{role}": float(row["mean_fd"])
-                for role, row in zip(("active", "control"), pair, strict=True)
-            }
+            motion = {"mean_fd_active": 0.0, "mean_fd_control": 0.0}
+            for weight, row in zip(person["weights"], pair, strict=True):
+                side = "mean_fd_active" if weight > 0 else "mean_fd_control"
+                motion[side] += abs(weight) * float(row["mean_fd"])
             staying.append(person | motion)
     return staying, left
 

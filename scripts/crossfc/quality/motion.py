@@ -1,21 +1,31 @@
 """Motion and scan quality in the group: did they differ between the treatments?"""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from crossfc.array import FloatArray, IntArray
-from crossfc.clinic.connectivity import connectivity_change
-from crossfc.clinic.order import Adjusted, adjusted_change, adjusted_difference, no_order
+from crossfc.clinic.connectivity import connectivity_change, treatment_weights
+from crossfc.clinic.contrast import Design, groups_of, joined
+from crossfc.clinic.order import (
+    Adjusted,
+    adjusted_change,
+    adjusted_difference,
+    no_order,
+    order_columns,
+    order_groups,
+)
 from crossfc.clinic.rank import adjusted_wilcoxon_p, wilcoxon_p
 from crossfc.clinic.shuffle import shuffles_within
 from crossfc.clinic.student import one_sample, welch
 from crossfc.clinic.studentised import Studentised, nuisance_basis
 from crossfc.fault import Fault
-from crossfc.table import require_columns
+from crossfc.table import read_table, require_columns
 from crossfc.tie import difference
-from crossfc.trial.sequence import sequence_code
+from crossfc.trial.visit import ORDER
 
 MEASURES = (
     *("mean_fd", "median_fd", "share_fd_above_0.5", "volumes_defective", "volumes_censored"),
@@ -32,7 +42,13 @@ _SHUFFLES = 2000  # shuffles of QC-FC, always the same ones
 
 
 def motion(
-    sessions: pd.DataFrame, treatments: Mapping[str, str], groups: Sequence[str]
+    sessions: pd.DataFrame,
+    treatments: Mapping[str, str],
+    groups: Sequence[str],
+    *,
+    weights: pd.DataFrame | None = None,
+    people: pd.DataFrame | None = None,
+    order: Sequence[str] = (ORDER,),
 ) -> pd.DataFrame:
     """Test each measure of scan quality for a drug effect, by group and between groups.
 
@@ -52,6 +68,13 @@ def motion(
         Names of ``active`` and ``control``.
     groups : sequence of str
         Patients, then controls; or patients only.
+    weights : DataFrame, optional
+        The weight of each session in the contrast: participant_id, session_id, weight; by default
+        those of two treatments.
+    people : DataFrame, optional
+        The people with their columns of periods; by default the order is that of ``sessions``.
+    order : sequence of str
+        Names of these columns (`crossfc.trial.visit`).
 
     Returns
     -------
@@ -75,15 +98,17 @@ def motion(
             f"the table of sessions has two sessions of {row.participant_id} with "
             f"{row.treatment}, the second {row.session_id}; exclude one of them in sessions.tsv"
         )
-    orders = used.groupby("participant_id")["sequence"].first()
-    code = {person: sequence_code(order, treatments) for person, order in orders.items()}
+    if weights is None:
+        weights = treatment_weights(used, treatments)
+    if people is None:
+        people = used.drop_duplicates("participant_id")
+    periods = order_columns(people, treatments, order)
+    place = {person: row for row, person in enumerate(people["participant_id"])}
     rows = []
     for measure in MEASURES:
         if measure not in used.columns or used[measure].isna().all():
             continue
-        wide = used.pivot(index=["group", "participant_id"], columns="treatment", values=measure)
-        sides = [treatments["active"], treatments["control"]]
-        wide = wide.reindex(columns=sides).astype(float).dropna()
+        wide = _sides(used, weights, measure)
         of_groups: list[FloatArray] = []
         codes: list[FloatArray] = []
         for group in groups:
@@ -91,8 +116,8 @@ def motion(
             active, control = part.to_numpy().T
             delta = difference(active, control)
             of_groups.append(delta)
-            people = part.index.get_level_values("participant_id")
-            codes.append(np.array([code.get(person) for person in people], dtype=float))
+            names = part.index.get_level_values("participant_id")
+            codes.append(periods[[place[name] for name in names]])
             test = one_sample(delta)
             adjusted = adjusted_change(delta, codes[-1], treatments)
             rows.append(
@@ -108,7 +133,7 @@ def motion(
                     **{"unadjusted_p": test.p, "unadjusted_wilcoxon_p": wilcoxon_p(delta)},
                 }
             )
-            if not adjusted.because:
+            if not adjusted.because and periods.ndim == 1:
                 rows[-1]["adjusted_wilcoxon_p"] = adjusted_wilcoxon_p(delta, codes[-1])
         if len(groups) == 2:
             test = welch(*of_groups)
@@ -129,6 +154,27 @@ def motion(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def _sides(sessions: pd.DataFrame, weights: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Add up a measure over the sessions of each side of a contrast, times their weights.
+
+    Returns
+    -------
+    DataFrame
+        Columns active and control, for each group and participant_id with all of the sessions.
+    """
+    own = weights.merge(sessions, on=["participant_id", "session_id"], how="left")
+    own = own.assign(
+        side=np.where(own["weight"] > 0, "active", "control"),
+        value=own[measure].astype(float) * own["weight"].abs(),
+    )
+    complete = own.groupby("participant_id")["value"].transform("count") == own.groupby(
+        "participant_id"
+    )["value"].transform("size")
+    keys = ["group", "participant_id", "side"]
+    sums = own[complete].groupby(keys)["value"].sum().unstack("side")
+    return sums.reindex(columns=["active", "control"]).dropna()
+
+
 def _numbers(adjusted: Adjusted) -> dict[str, object]:
     """Return the numbers of an adjusted test as columns."""
     test = adjusted.test
@@ -142,6 +188,9 @@ def quality_connectivity(
     people: pd.DataFrame,
     treatments: Mapping[str, str],
     groups: Sequence[str],
+    *,
+    weights: pd.DataFrame | None = None,
+    order: Sequence[str] = (ORDER,),
 ) -> pd.DataFrame:
     """Correlate the change of motion with the change of connectivity (QC-FC).
 
@@ -160,6 +209,8 @@ def quality_connectivity(
     treatments : mapping
         Names of ``active`` and ``control``.
     groups : sequence of str
+    weights, order
+        As in `motion`.
 
     Returns
     -------
@@ -173,29 +224,34 @@ def quality_connectivity(
     require_columns(
         people, ["participant_id", "group", "sequence", "delta_mean_fd"], "the table of people"
     )
-    changes = connectivity_change(targets, treatments).reindex(people["participant_id"])
+    if weights is None:
+        weights = treatment_weights(targets, treatments)
+    changes = connectivity_change(targets, weights).reindex(people["participant_id"])
     moved = people["delta_mean_fd"].to_numpy(float)
     label = people["group"].to_numpy()
     parts = {group: label == group for group in groups}
     if len(groups) > 1:
         parts = {"all": np.isin(label, list(groups))} | parts
-    code = np.array([sequence_code(s, treatments) for s in people["sequence"]], dtype=float)
+    periods = order_columns(people, treatments, order)
+    code = order_groups(periods)
     shuffles: dict[bytes, IntArray] = {}
     rows = []
     for seed, target in changes.columns:
         z = changes[seed, target].to_numpy(float)
         for group, members in parts.items():
             who = members & np.isfinite(z) & np.isfinite(moved)
-            because = no_order(code[who], treatments, _FEWEST + 1)
+            because = no_order(periods[who], treatments, _FEWEST + 1)
             if not because:
                 who &= np.isfinite(code)
             r = p = np.nan
             if who.sum() >= _FEWEST:
                 blocks = np.zeros(who.sum()) if because else code[who]
                 # One set of shuffles for all edges of people with the same orders.
-                order = shuffles.setdefault(blocks.tobytes(), shuffles_within(blocks, _SHUFFLES, 0))
+                shuffled = shuffles.setdefault(
+                    blocks.tobytes(), shuffles_within(blocks, _SHUFFLES, 0)
+                )
                 basis = nuisance_basis(blocks)
-                found = Studentised(moved[who, None], z[who, None], basis, order)
+                found = Studentised(moved[who, None], z[who, None], basis, shuffled)
                 r, p = float(found.r[0, 0]), float(found.p[0, 0])
             rows.append((seed, target, group, int(who.sum()), r, p, because))
     columns = ["seed", "target", "group", "n", "r", "p", "unadjusted_because"]
@@ -225,3 +281,35 @@ def excluded_sessions(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     listed = pd.concat(parts, ignore_index=True)
     together = listed.groupby(columns, sort=False, dropna=False)["pipelines"]
     return together.agg(", ".join).reset_index()
+
+
+class MotionTables(NamedTuple):
+    """What motion differed in between the sides of contrasts, and with what it correlates."""
+
+    motion: pd.DataFrame
+    qcfc: pd.DataFrame
+
+
+def motion_tables(
+    sessions: pd.DataFrame, designs: Sequence[Design], folders: Sequence[str | Path]
+) -> MotionTables:
+    """Compute `motion` and `quality_connectivity` for every contrast.
+
+    Parameters
+    ----------
+    sessions : DataFrame
+        The table ``quality/sessions.tsv``.
+    designs : sequence of Design
+    folders : sequence of path
+        The folder of each contrast's data: people.tsv, sessions.tsv, targets.tsv.
+    """
+    moved, related = [], []
+    for design, folder in zip(designs, map(Path, folders), strict=True):
+        people, weights = read_table(folder / "people.tsv"), read_table(folder / "sessions.tsv")
+        groups, labels, order = groups_of(design), design["treatments"], design["order"]
+        moved.append(motion(sessions, labels, groups, weights=weights, people=people, order=order))
+        targets = read_table(folder / "targets.tsv")
+        related.append(
+            quality_connectivity(targets, people, labels, groups, weights=weights, order=order)
+        )
+    return MotionTables(joined(designs, moved), joined(designs, related))

@@ -122,10 +122,16 @@ class Trial:
 
     @cached_property
     def n_periods(self) -> int:
-        """The number of periods; 0 if nobody's are known."""
+        """The number of periods: in parallel arms one, in crossovers at least two.
+
+        Where nobody's periods are known there are as many as treatments.
+        """
+        if self.arms or len(self.treatments) == 1:
+            return 1
         people = [p for p in self.participants.values() if self.included(p.participant_id)]
         lengths = [len(person.order or ()) for person in people]
-        return max([*lengths, *(s.period or 0 for s in self.kept_sessions())], default=0)
+        known = max([*lengths, *(s.period or 0 for s in self.kept_sessions())], default=0)
+        return max(known, 2) if known else len(self.treatments)
 
     def included(self, participant_id: str) -> bool:
         """Test whether a person belongs to the study's groups and is not excluded."""

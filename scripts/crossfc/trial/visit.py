@@ -28,7 +28,7 @@ def visit_columns(contrast: Contrast, n_periods: int) -> list[str]:
     ----------
     contrast : Contrast
     n_periods : int
-        Number of periods of the trial; 0 if nobody's periods are known.
+        Number of periods of the trial.
 
     Returns
     -------

@@ -1,5 +1,6 @@
 """Linear models of the group: who is analysed, and the columns of the design."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,9 @@ from crossfc.group.design.options import (
     WHOLE,
     AnalysisOptions,
 )
+from crossfc.group.design.order import order_terms
 from crossfc.group.design.question import CARRYOVER, CHANGE, Question, group_labels
+from crossfc.trial.visit import ORDER
 
 # Re-randomisation is used only if its smallest possible p is at most this; otherwise sign flips.
 _SMALLEST_P = 0.01
@@ -67,6 +70,9 @@ class Model:
     formula : str
         The model as text.
     sequence_adjusted : bool
+        Whether the effect is free of period effects.
+    period_columns : list of str
+        The columns by which it is: ``sequence_code``, or ``period_2``, …
     covariates : list of str
         Covariates that are in the model.
     covariate_levels : dict
@@ -85,6 +91,7 @@ class Model:
     blocks: LabelArray | None
     formula: str
     sequence_adjusted: bool
+    period_columns: list[str]
     covariates: list[str]
     covariate_levels: dict[str, list[str]]
     block_exchange: str
@@ -98,6 +105,9 @@ def model(
     people: pd.DataFrame,
     groups: dict[str, str | None],
     options: AnalysisOptions,
+    *,
+    order: Sequence[str] = (ORDER,),
+    arms: bool = False,
 ) -> Model:
     """Build the design of an analysis from the people table.
 
@@ -126,7 +136,8 @@ def model(
     are tested by sign flips too, because flips keep each person's variance together with their
     score: where the variance grows with the score's change, shuffles found a slope in 23 to 40 % of
     null studies even with a standard error that allows for it, flips in 6 to 7 %
-    (docs/statistics.md). Carry-over is tested by shuffles.
+    (docs/statistics.md). Carry-over is tested by shuffles, and so are parallel arms: lots were
+    drawn between people there, and a change over time has no reason to be symmetric.
 
     Means of a group. A mean can also be tested by the trial's own randomisation (Fisher's
     randomisation test). If the drug changes nothing in anybody, a person's period difference,
@@ -149,6 +160,10 @@ def model(
         Labels of ``patients`` and ``controls``.
     options : AnalysisOptions
         Of these, the blocks and their exchange, ``drug_arrangement`` and the covariates.
+    order : sequence of str
+        Columns of ``people`` that free the effect from period effects (`crossfc.trial.visit`).
+    arms : bool
+        The groups are parallel arms, to which people were assigned by lot.
 
     Returns
     -------
@@ -168,7 +183,7 @@ def model(
     wanted = list(covariates) + ([blocks] if blocks else [])
     score = f"delta_{question.scale}" if question.kind == CHANGE else None
     wanted += [score] if score else []
-    for column in [*wanted, "sequence_code"]:
+    for column in [*wanted, *order]:
         if column not in people.columns:
             raise Fault(
                 f'{question.name} needs the column "{column}", which people.tsv has not; add it '
@@ -196,14 +211,25 @@ def model(
 
     for column in dict.fromkeys(wanted):
         rows = leave(column)
-    adjusted = question.kind != CARRYOVER and _with_sequence(people.iloc[rows], notes)
-    if adjusted or question.kind == CARRYOVER:
-        rows = leave("sequence_code")
+    used = [] if question.kind == CARRYOVER else order_terms(people.iloc[rows], order, notes)
+    for column in [ORDER] if question.kind == CARRYOVER else used:
+        rows = leave(column)
+    if not order and question.tests_mean:
+        notes.append(
+            "Nothing else is compared with this change over time within people, so the effects of "
+            "treatment and time cannot be told apart in it."
+        )
     if len(rows) == 0:
         reason = f"{question.name}: nobody is left to analyse; see the reasons in left.tsv"
         raise Inestimable(reason, rows, left)
-    if arrangement == RERANDOMISATION and not adjusted:
-        known = people["sequence_code"].iloc[rows].notna().any()
+    if arrangement == RERANDOMISATION and list(order) != [ORDER]:
+        reason = (
+            f"{question.name}: {RERANDOMISATION} draws the orders of two treatments in two periods "
+            f"again, which this contrast is not of; use {SIGN_FLIPS}"
+        )
+        raise Inestimable(reason, rows, left)
+    if arrangement == RERANDOMISATION and not used:
+        known = people[ORDER].iloc[rows].notna().any()
         reason = (
             f"{question.name}: {RERANDOMISATION} draws the orders of treatments again, but of the "
             f"{len(rows)} people to analyse "
@@ -214,12 +240,11 @@ def model(
     chosen = people.iloc[rows]
     label = None if label is None else label[rows]
     if question.tests_mean and arrangement in (None, AUTOMATIC):
-        arrangement = _arrangement_of_a_mean(
-            chosen["sequence_code"], adjusted, label, block_exchange, notes
-        )
+        arrangement = SIGN_FLIPS
+        if used == [ORDER]:
+            arrangement = _arrangement_of_a_mean(chosen[ORDER], label, block_exchange, notes)
 
     is_patient: BoolArray = (chosen["group"] == group_labels(groups)[0]).to_numpy()
-    code: FloatArray = chosen["sequence_code"].to_numpy(dtype=float)
     intercept = np.ones(len(rows))
     effect: FloatArray
     nuisance: dict[str, FloatArray] = {}
@@ -233,6 +258,7 @@ def model(
             response, term, arranged = "D", score, chosen[score].to_numpy(dtype=float)
             effect = arranged - arranged.mean()
         elif question.kind == CARRYOVER:
+            code: FloatArray = chosen[ORDER].to_numpy(dtype=float)
             response, term, effect = "S", "sequence", -code / 2
         else:
             response, term, effect = "D", "group", np.where(is_patient, 0.5, -0.5)
@@ -244,13 +270,13 @@ def model(
             )
             raise Inestimable(reason, rows, left)
         terms.append(term)
-    if question.kind == CARRYOVER:
-        if np.ptp(is_patient.astype(int)) > 0:
-            nuisance["group"] = np.where(is_patient, 0.5, -0.5)
-            terms.append("group")
-    elif adjusted:
-        nuisance["sequence"] = code
-        terms.append("sequence")
+    if question.kind == CARRYOVER and np.ptp(is_patient.astype(int)) > 0:
+        nuisance["group"] = np.where(is_patient, 0.5, -0.5)
+        terms.append("group")
+    for column in used:
+        name = "sequence" if column == ORDER else column
+        nuisance[name] = chosen[column].to_numpy(dtype=float)
+        terms.append(name)
     all_levels: dict[str, list[str]] = {}
     for name, kind in covariates.items():
         columns, levels = _covariate(name, chosen[name], kind)
@@ -263,18 +289,19 @@ def model(
     matrix = np.column_stack(list(nuisance.values())) if nuisance else np.empty((len(rows), 0))
     flip = None
     if arrangement == RERANDOMISATION:
-        arrangement, flip = SHUFFLES, code
+        arrangement, flip = SHUFFLES, nuisance["sequence"]
         effect, matrix = effect * flip, matrix * flip[:, None]
     return Model(
         rows=rows,
         effect=effect,
         nuisance=matrix,
         nuisance_names=list(nuisance),
-        arrangement=arrangement or (SHUFFLES if question.kind == CARRYOVER else SIGN_FLIPS),
+        arrangement=arrangement or (SHUFFLES if _is_shuffled(question, arms) else SIGN_FLIPS),
         second=second,
         blocks=label,
         formula=f"{response} ~ " + " + ".join(terms),
-        sequence_adjusted=adjusted,
+        sequence_adjusted=bool(used),
+        period_columns=used,
         covariates=list(all_levels),
         covariate_levels=all_levels,
         block_exchange=block_exchange,
@@ -284,9 +311,13 @@ def model(
     )
 
 
+def _is_shuffled(question: Question, arms: bool) -> bool:
+    """Test whether people change places: where their arm or their order was drawn by lot."""
+    return question.kind == CARRYOVER or (arms and question.compares_groups)
+
+
 def _arrangement_of_a_mean(
     codes: pd.Series,
-    adjusted: bool,
     blocks: LabelArray | None,
     block_exchange: str,
     notes: list[str],
@@ -295,8 +326,6 @@ def _arrangement_of_a_mean(
 
     Where re-randomisation is not possible, a note that gives the reason is added to ``notes``.
     """
-    if not adjusted:  # an earlier note says that orders are not known, or do not vary
-        return SIGN_FLIPS
     code = codes.to_numpy(dtype=float)
     possible = count_shuffles(code[:, None], blocks, block_exchange == WHOLE)
     # If exchanging all orders is a possible drawing, that drawing has the same t with the opposite
@@ -319,37 +348,11 @@ def _arrangement_of_a_mean(
 def _reason(column: str, question: Question) -> str:
     if column == f"delta_{question.scale}":
         return f"no {question.scale} score in both sessions"
-    if column == "sequence_code":
+    if column == ORDER:
         return "order of treatments not known"
+    if column.startswith("period_"):
+        return "period of a session not known"
     return f"{column} missing"
-
-
-def _with_sequence(people: pd.DataFrame, notes: list[str]) -> bool:
-    """Test whether the model can have a sequence term; if not, add the reason to ``notes``."""
-    code = people["sequence_code"].to_numpy(dtype=float)
-    known = np.isfinite(code)
-    # With a sequence term, a group without any known order would leave completely, and nothing
-    # would be left to compare.
-    silent = [group for group, of in people[~known].groupby("group", sort=False)
-              if len(of) == (people["group"] == group).sum()]  # fmt: skip
-    both = len(np.unique(code[known])) > 1
-    if both and not silent:
-        return True
-    if known.all():
-        notes.append(
-            "Everybody analysed had the same order of treatments, so the model has no sequence "
-            "term and the effects of drug and period cannot be told apart."
-        )
-        return False
-    unknown = f"The order of treatments is not known for {(~known).sum()} of {len(code)} people"
-    if both:
-        unknown += f", among them everybody of {' and '.join(silent)}"
-    elif known.any():
-        unknown += " and the same for all others"
-    notes.append(
-        f"{unknown}, so the model has no sequence term and period effects are not adjusted for."
-    )
-    return False
 
 
 def _covariate(name: str, values: pd.Series, kind: str) -> tuple[dict[str, FloatArray], list[str]]:

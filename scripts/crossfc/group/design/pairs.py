@@ -18,22 +18,30 @@ from crossfc.array import BoolArray, RealArray, SingleArray
 from crossfc.fault import Fault
 from crossfc.group.design.kind import Judge
 from crossfc.group.design.people import MAPS, PersonRow, people_table
+from crossfc.group.design.side import Weighted
 from crossfc.group.design.volume import Grid
 from crossfc.session.placement import around_seeds
 from crossfc.table import read_table
+from crossfc.trial.contrast import DRUG
+from crossfc.trial.visit import ORDER
 
 # Options of `pair_sessions` that describe how the maps were made and how to read them.
 READING = ("fwhm_mm", "level", "accept_unoriented", "zero_is_missing")
 
 
 class PairsRecord(TypedDict):
-    """What ``pairs.json`` says of the pairs of a pipeline.
+    """What ``pairs.json`` says of the data of a contrast in a pipeline.
 
+    ``contrast`` is its name, ``treatments`` are the labels of its two sides, ``order`` the columns
+    of people.tsv that free it from period effects; ``arms`` says whether groups are parallel arms.
     ``left_voxels`` counts voxels by the reason for which they are left out, and
     ``lost_to_one_person`` those that one person alone lacks. ``because`` is why nobody is left.
     """
 
     seeds: list[str]
+    contrast: str
+    order: list[str]
+    arms: bool
     treatments: dict[str, str]
     groups: dict[str, str | None]
     pipeline: str
@@ -55,6 +63,9 @@ def pair_sessions(
     pipeline: str,
     out_dir: str | os.PathLike[str],
     *,
+    contrast: str = DRUG,
+    order: Sequence[str] = (ORDER,),
+    arms: bool = False,
     seed_definitions: Sequence[Mapping[str, Any]] = (),
     fwhm_mm: float = 0.0,
     mask_file: str | os.PathLike[str] | None = None,
@@ -63,7 +74,10 @@ def pair_sessions(
     zero_is_missing: bool = False,
     judge: Judge | None = None,
 ) -> PairsRecord:
-    """Subtract each person's control session from the active one, for every seed.
+    """Compute each person's contrast of sessions, for every seed.
+
+    The sides of a contrast are sums of sessions times weights: in a crossover of two treatments,
+    one session each. The data are the active side minus the control side.
 
     The search volume holds the voxels that all maps of all people cover, without the seeds and
     their smoothing halo. Written to ``out_dir``: ``delta.npy`` (active - control, float32, people
@@ -77,7 +91,8 @@ def pair_sessions(
         One per person with both sessions: ``participant_id``, ``group``, ``sequence``,
         covariates, ``mean_fd_<active|control>``, ``score_<scale>_<active|control>``, and the
         Fisher-z maps ``active`` and ``control`` (at level ``contrast``: ``contrast``), each a
-        list in the order of ``seeds`` or a dict from seed to path. ``sequence_code``,
+        list in the order of ``seeds`` or a dict from seed to path, or a list of `Weighted`
+        sessions, which are added up. ``sequence_code``,
         ``delta_mean_fd`` and ``delta_<scale>`` are computed if they are not given.
     seeds : sequence of str
     treatments : dict
@@ -86,6 +101,12 @@ def pair_sessions(
         Labels of ``patients`` and ``controls``; one of them may be None.
     pipeline : str
     out_dir : path
+    contrast : str
+        Name of the contrast.
+    order : sequence of str
+        Columns of the rows that free it from period effects; see `crossfc.trial.visit`.
+    arms : bool
+        Whether groups are parallel arms.
     seed_definitions : sequence of dict
         Rows of the seeds table. If there are none, the seeds stay in the search volume.
     fwhm_mm : float
@@ -115,7 +136,7 @@ def pair_sessions(
     if level not in ("session", "contrast"):
         raise Fault(f'level is "{level}"; use session or contrast')
     kinds = MAPS[:2] if level == "session" else MAPS[2:]
-    table = people_table(people, treatments, groups)
+    table = people_table(people, treatments, groups, order)
     grid = Grid(accept_unoriented, zero_is_missing)
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -147,7 +168,7 @@ def pair_sessions(
                 first, constant = delta, np.ones(delta.shape, dtype=bool)
             constant &= delta == first
         if judge is not None:
-            judge.require_no_correlations(_paths(people[0], kinds[0], seeds)[0])
+            judge.require_no_correlations(_sessions(people[0], kinds[0], seeds)[0].maps[0])
         mask = coverage.everybody
         left = {"not covered in everybody": int(np.count_nonzero(coverage.anybody & ~mask))}
 
@@ -176,6 +197,9 @@ def pair_sessions(
     atomic.write_table(out_dir / "people.tsv", table)
     record: PairsRecord = {
         "seeds": seeds,
+        "contrast": contrast,
+        "order": list(order),
+        "arms": arms,
         "treatments": dict(treatments),
         "groups": dict(groups),
         "pipeline": pipeline,
@@ -204,6 +228,10 @@ def no_pairs(
     out_dir: str | os.PathLike[str],
     fwhm_mm: float = 0.0,
     because: str | None = None,
+    *,
+    contrast: str = DRUG,
+    order: Sequence[str] = (ORDER,),
+    arms: bool = False,
 ) -> PairsRecord:
     """Write the pairs of a pipeline from which everybody was excluded: no people and no voxels.
 
@@ -211,7 +239,7 @@ def no_pairs(
 
     Parameters
     ----------
-    people, seeds, treatments, groups, pipeline, out_dir, fwhm_mm
+    people, seeds, treatments, groups, pipeline, out_dir, fwhm_mm, contrast, order, arms
         As in `pair_sessions`; the people are those who were excluded.
     because : str, optional
         Why nobody is left, for the record of each analysis.
@@ -223,7 +251,8 @@ def no_pairs(
     """
     out_dir = Path(out_dir)
     still = dict.fromkeys(("mean_fd_active", "mean_fd_control"), np.nan)
-    table = people_table([still | dict(person) for person in people], treatments, groups).iloc[:0]
+    rows = [still | dict(person) for person in people]
+    table = people_table(rows, treatments, groups, order).iloc[:0]
     nothing = np.empty((0, len(seeds), 0), dtype=np.float32)
     for name in ("delta.npy", "total.npy"):
         with atomic.writing(out_dir / name) as temporary, open(temporary, "wb") as out:
@@ -233,6 +262,9 @@ def no_pairs(
     atomic.write_table(out_dir / "people.tsv", table)
     record: PairsRecord = {
         "seeds": list(seeds),
+        "contrast": contrast,
+        "order": list(order),
+        "arms": arms,
         "treatments": dict(treatments),
         "groups": dict(groups),
         "pipeline": pipeline,
@@ -300,11 +332,20 @@ class Pairs:
         return cls(record, people, delta, total, mask)
 
 
-def _paths(person: PersonRow, kind: str, seeds: list[str]) -> list[str | os.PathLike[str]]:
-    name = person["participant_id"]
+def _sessions(person: PersonRow, kind: str, seeds: list[str]) -> list[Weighted]:
+    """Return the sessions on one side of the contrast."""
     if kind not in person:
-        raise Fault(f'{name} has no maps under "{kind}"')
+        raise Fault(f'{person["participant_id"]} has no maps under "{kind}"')
     given = person[kind]
+    if isinstance(given, list) and given and isinstance(given[0], Weighted):
+        return [Weighted(s.weight, _paths(person, kind, s.maps, seeds)) for s in given]
+    return [Weighted(1.0, _paths(person, kind, given, seeds))]
+
+
+def _paths(
+    person: PersonRow, kind: str, given: Any, seeds: list[str]
+) -> list[str | os.PathLike[str]]:
+    name = person["participant_id"]
     if isinstance(given, str | os.PathLike):
         given = [given]
     if isinstance(given, dict):
@@ -326,15 +367,28 @@ def _read(
         read = grid.read(path).ravel()
         return read if judge is None else judge.read(read, path)
 
-    listed = [_paths(person, kind, seeds) for kind in kinds]
-    maps = np.array([[values(path) for path in paths] for paths in listed])
-    for column, seed in enumerate(seeds):
-        if len(kinds) > 1 and np.array_equal(maps[0, column], maps[1, column], equal_nan=True):
-            raise Fault(
-                f"{person['participant_id']}, seed {seed}: the maps of both sessions are the "
-                f"same ({listed[0][column]}, {listed[1][column]}); name each session's own"
-            )
-    return maps
+    earlier: list[tuple[RealArray, Sequence[str | os.PathLike[str]]]] = []
+
+    def session(own: Weighted) -> RealArray:
+        maps = np.array([values(path) for path in own.maps])
+        for other, paths in earlier:
+            for column, seed in enumerate(seeds):
+                if np.array_equal(maps[column], other[column], equal_nan=True):
+                    raise Fault(
+                        f"{person['participant_id']}, seed {seed}: the maps of both sessions are "
+                        f"the same ({paths[column]}, {own.maps[column]}); name each session's own"
+                    )
+        earlier.append((maps, own.maps))
+        return maps if own.weight == 1 else np.float32(own.weight) * maps
+
+    sides = []
+    for kind in kinds:
+        first, *others = _sessions(person, kind, seeds)
+        total = session(first)
+        for other in others:
+            total = total + session(other)
+        sides.append(total)
+    return np.array(sides)
 
 
 class _Coverage:

@@ -9,6 +9,7 @@ import pandas as pd
 from crossfc.fault import Fault
 from crossfc.tie import difference
 from crossfc.trial.sequence import sequence_code
+from crossfc.trial.visit import ORDER
 
 # Columns of a person's row that hold maps, which are no part of the table.
 MAPS = ("active", "control", "contrast")
@@ -18,9 +19,14 @@ PersonRow: TypeAlias = Mapping[str, Any]
 
 
 def people_table(
-    people: Sequence[PersonRow], treatments: Mapping[str, str], groups: Mapping[str, str | None]
+    people: Sequence[PersonRow],
+    treatments: Mapping[str, str],
+    groups: Mapping[str, str | None],
+    order: Sequence[str] = (ORDER,),
 ) -> pd.DataFrame:
-    """Make the table people.tsv, with the code of the order and the changes of scores.
+    """Make the table people.tsv, with the columns of periods and the changes of scores.
+
+    ``sequence_code`` is computed from the sequence where the rows lack it.
 
     Raises
     ------
@@ -28,7 +34,7 @@ def people_table(
         If there is nobody, somebody is listed twice, or a group is unknown.
     """
     if not people:
-        raise Fault("nobody has both sessions, so there is nothing to pair; see the sheets")
+        raise Fault("nobody has the sessions of this comparison; see the sheets")
     labels = {label for label in groups.values() if label}
     rows, seen = [], set()
     for person in people:
@@ -40,10 +46,11 @@ def people_table(
             raise Fault(f'{name} is in group "{person["group"]}"; use one of {sorted(labels)}')
         row = {key: value for key, value in person.items() if key not in MAPS}
         row.setdefault("sequence", np.nan)
-        row["sequence_code"] = sequence_code(row["sequence"], treatments)
+        if ORDER in order and ORDER not in row:
+            row[ORDER] = sequence_code(row["sequence"], treatments)
         rows.append(row)
     table = pd.DataFrame(rows)
-    first = ["participant_id", "group", "sequence", "sequence_code"]
+    first = ["participant_id", "group", "sequence", *order]
     return _with_changes(table[first + [c for c in table.columns if c not in first]])
 
 

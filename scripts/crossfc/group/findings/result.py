@@ -50,6 +50,10 @@ class MapSummary(TypedDict):
 class Result(TypedDict):
     """The record of an analysis.
 
+    ``contrast`` is the name of the within-person contrast, ``active`` and ``control`` are the
+    labels of its sides. ``group`` is None where all groups are analysed, ``scale`` unless change in
+    a score is the effect.
+
     An analysis that cannot be estimated has the required keys only, and the reason in ``notes``.
     ``n`` counts the people of each group. ``copies`` counts the arrangements that give the observed
     statistic again, whatever the data. ``degrees_of_freedom`` is one number, or those of F
@@ -62,6 +66,11 @@ class Result(TypedDict):
     kind: str
     title: str
     question: str
+    contrast: str
+    active: str
+    control: str
+    group: str | None
+    scale: str | None
     pipeline: str
     estimable: bool
     n: dict[str, int]
@@ -87,6 +96,7 @@ class Result(TypedDict):
     connectivity: NotRequired[int]
     random_seed: NotRequired[int]
     sequence_adjusted: NotRequired[bool]
+    period_columns: NotRequired[list[str]]
     covariates: NotRequired[list[str]]
     covariate_levels: NotRequired[dict[str, list[str]]]
     threshold_fwe_voxel: NotRequired[float | None]
