@@ -650,7 +650,7 @@ def test_the_record_repeats_what_is_known_of_the_coregistration(session, tmp_pat
     said = {"RepetitionTime": TR}
     said["Registration"] = {"boundary_cost_taken": 0.83, "left_right": "swapped?"}
     (tmp_path / "bold.json").write_text(json.dumps(said))
-    session.runs[0]["sidecar"] = tmp_path / "bold.json"
+    session.runs[0]["sidecars"] = [tmp_path / "bold.json"]
     session.run()
     record = session.qc()
     assert (record["boundary_cost"], record["left_right"]) == (0.83, "swapped?")

@@ -563,7 +563,7 @@ def _coregistration(run: dict[str, Any]) -> dict[str, Any]:
 
     Both values are None for derivatives of fMRIPrep, whose sidecars do not contain this.
     """
-    said = read_sidecar([run["sidecar"]]).get("Registration") if run.get("sidecar") else None
+    said = read_sidecar(run.get("sidecars") or []).get("Registration")
     said = said if isinstance(said, dict) else {}
     return {
         "boundary_cost": said.get("boundary_cost_taken"),
