@@ -97,4 +97,7 @@ def _halved(load: Callable[..., nib.Nifti1Image], resolution_mm: float) -> nib.N
     from nilearn.image import resample_img
 
     fine = load(resolution=1)
-    return resample_img(fine, np.eye(3) * resolution_mm, force_resample=True, copy_header=True)
+    image: nib.Nifti1Image = resample_img(
+        fine, np.eye(3) * resolution_mm, force_resample=True, copy_header=True
+    )
+    return image

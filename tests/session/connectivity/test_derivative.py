@@ -14,6 +14,7 @@ from crossfc.session.connectivity import cleaning
 from crossfc.session.connectivity import seed_map as connectivity
 from crossfc.session.connectivity.confounds import MOTION
 from crossfc.session.connectivity.derivative import connectivity_session
+from crossfc.session.connectivity.pipeline import Pipeline
 from crossfc.session.connectivity.place import region_mask
 
 SHAPE, N, TR = (12, 14, 12), 80, 2.0
@@ -114,7 +115,7 @@ class Session:
             participant_id="sub-01",
             session_id="ses-1",
             runs=self.runs,
-            pipelines=self.pipelines,
+            pipelines={k: Pipeline.from_params(own) for k, own in self.pipelines.items()},
             targets=self.targets,
             outputs={name: self.outputs(name) for name in self.pipelines},
             carpet_path=self.out / "carpet.png",

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
-
+from crossfc.array import BoolArray
 from crossfc.fault import Fault
 from crossfc.session.scan import Scan, ScanHeader, farthest_mm, open_scan, same_grid
 
 
-def open_mask(path: str | Path, scan: Scan, *, accept_unoriented: bool = False) -> np.ndarray:
+def open_mask(path: str | Path, scan: Scan, *, accept_unoriented: bool = False) -> BoolArray:
     """Read a brain mask that lies on the grid of a scan.
 
     Parameters
@@ -31,7 +30,8 @@ def open_mask(path: str | Path, scan: Scan, *, accept_unoriented: bool = False) 
     """
     image = open_scan(path, dimensions=3, kind="derivative", accept_unoriented=accept_unoriented)
     require_grid(image, scan)
-    return image.data != 0
+    brain: BoolArray = image.data != 0
+    return brain
 
 
 def require_grid(mask: ScanHeader, scan: ScanHeader) -> None:

@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 
+from crossfc.array import BoolArray, FloatArray, IntArray
 from crossfc.fault import Fault
 from crossfc.session.scan import open_scan
 
 
 def region_mask(
-    rows: list[dict[str, Any]], name: str, shape: tuple[int, ...], affine: np.ndarray
-) -> np.ndarray:
+    rows: list[dict[str, Any]], name: str, shape: tuple[int, ...], affine: FloatArray
+) -> BoolArray:
     """Return the voxels of a region, which is the union of its rows.
 
     Parameters
@@ -36,8 +37,8 @@ def region_mask(
 
 
 def place(
-    rows: list[dict[str, Any]], name: str, shape: tuple[int, ...], affine: np.ndarray
-) -> tuple[np.ndarray, int]:
+    rows: list[dict[str, Any]], name: str, shape: tuple[int, ...], affine: FloatArray
+) -> tuple[BoolArray, int]:
     """Return the voxels of a region, and its size including voxels outside the grid.
 
     The size shows whether a sphere is cut by the field of view.
@@ -75,7 +76,7 @@ def place(
     return mask, int(mask.sum()) + len(beyond)
 
 
-def _sphere(row: dict[str, Any], affine: np.ndarray) -> np.ndarray:
+def _sphere(row: dict[str, Any], affine: FloatArray) -> IntArray:
     """List the indices (n, 3) of voxels whose centres lie in a sphere, inside the grid or not."""
     centre = np.array([row["x"], row["y"], row["z"]], dtype=float)
     to_voxel = np.linalg.inv(affine)
@@ -86,12 +87,13 @@ def _sphere(row: dict[str, Any], affine: np.ndarray) -> np.ndarray:
     voxels = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     millimetres = voxels @ affine[:3, :3].T + affine[:3, 3]
     near = ((millimetres - centre) ** 2).sum(axis=1) <= float(row["radius_mm"]) ** 2
-    return voxels[near].astype(int)
+    inside: IntArray = voxels[near].astype(int)
+    return inside
 
 
 def _from_image(
-    row: dict[str, Any], name: str, shape: tuple[int, ...], affine: np.ndarray
-) -> np.ndarray:
+    row: dict[str, Any], name: str, shape: tuple[int, ...], affine: FloatArray
+) -> BoolArray:
     try:
         image = open_scan(row["file"], dimensions=3, kind="region")
     except Fault as fault:
