@@ -15,7 +15,10 @@ import json, sys, time
 started = time.process_time()
 sys.path.insert(0, sys.argv[1])
 from crossfc.session.connectivity.derivative import connectivity_session
+from crossfc.session.connectivity.pipeline import Pipeline
 given = json.load(open(sys.argv[2]))
+own = given.pop("pipelines").items()
+given["pipelines"] = {name: Pipeline.from_params(choices) for name, choices in own}
 connectivity_session(**given)
 whole = time.process_time() - started
 from crossfc.session.scan import open_scan

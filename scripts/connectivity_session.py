@@ -9,6 +9,7 @@ with job(snakemake):
     from crossfc.session import layout, sidecar
     from crossfc.session.connectivity import origin
     from crossfc.session.connectivity.derivative import connectivity_session
+    from crossfc.session.connectivity.pipeline import Pipeline
 
     given, wanted = snakemake.input, snakemake.params
     names = ("scan", "bold", "mask", "confounds", "sidecars")
@@ -23,22 +24,23 @@ with job(snakemake):
     kinds = zip(wanted.scans, given.bold, given.mask, given.confounds, sidecars, strict=True)
     own = f"sub-{snakemake.wildcards.participant}", f"ses-{snakemake.wildcards.session}"
 
-    def files(folder: Path, pipeline: str, seeds: list) -> dict:
-        named = dict.fromkeys(row["seed"] for row in seeds)
-        made = layout.connectivity(*own, wanted.task, "", wanted.space, pipeline, list(named))
+    def files(folder: Path, name: str, pipeline: Pipeline) -> dict:
+        named = dict.fromkeys(row["seed"] for row in pipeline.seeds)
+        made = layout.connectivity(*own, wanted.task, "", wanted.space, name, list(named))
         return {
             kind: [folder / p.name for p in path] if isinstance(path, list) else folder / path.name
             for kind, path in made.items()
         }
 
+    pipelines = {k: Pipeline.from_params(params) for k, params in wanted.pipelines.items()}
     with atomic.writing_folder(snakemake.output[0]) as folder:
         connectivity_session(
             participant_id=own[0],
             session_id=own[1],
             runs=[dict(zip(names, kind, strict=True)) for kind in kinds],
-            pipelines=wanted.pipelines,
+            pipelines=pipelines,
             targets=wanted.targets,
-            outputs={k: files(folder, k, p["seeds"]) for k, p in wanted.pipelines.items()},
+            outputs={k: files(folder, k, v) for k, v in pipelines.items()},
             carpet_path=folder / layout.carpet(*own, wanted.task, "").name,
             accept_unoriented=wanted.derivatives["accept_unoriented"],
             preprocessed_by=made_by,

@@ -27,9 +27,7 @@ with job(snakemake):
         own = {label: finished_session(*label, *place) for label in labels}
         records = [files["qc"] for files in own.values()]
         quality = quality_table(wanted.sessions, records, choices["limits"])
-        everybody = [
-            {k: v for k, v in p.items() if k not in ("sessions", "weights")} for p in people
-        ]
+        unweighted = [{k: p[k] for k in p if k not in ("sessions", "weights")} for p in people]
         people, left = split(people, quality, choices["left"])
         if told := nobody_stays(people, left, choices["pipeline"]):
             print(f"crossfc: {told}")

@@ -11,6 +11,7 @@ SingleArray: TypeAlias = npt.NDArray[np.float32]
 RealArray: TypeAlias = npt.NDArray[np.floating[Any]]  # in single or double precision
 IntArray: TypeAlias = npt.NDArray[np.integer[Any]]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+PixelArray: TypeAlias = npt.NDArray[np.uint8]
 # Labels of people, such as sites: words or numbers.
 LabelArray: TypeAlias = npt.NDArray[Any]
 

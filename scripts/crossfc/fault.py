@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 # Longest line of a message, in characters.
 LONGEST = 1000
@@ -44,7 +47,9 @@ class Gathering:
     def __init__(self) -> None:
         self.faults: list[str] = []
 
-    def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    def call(
+        self, function: Callable[P, Result], *arguments: P.args, **options: P.kwargs
+    ) -> Result | None:
         """Call a function and return its result; keep a Fault that it raises, and return None."""
         try:
             return function(*arguments, **options)

@@ -100,7 +100,7 @@ def _told(config: dict[str, Any], home: Path) -> dict[str, Any]:
     return found
 
 
-def _derivatives(config: dict[str, Any]) -> list[dict[str, str | None]] | None:
+def _derivatives(config: dict[str, Any]) -> list[origin.Program] | None:
     """List the programs that made the derivatives given to a study; None if it has none."""
     if config.get("entry") != "fmriprep" or not config.get("derivatives_dir"):
         return None

@@ -39,6 +39,7 @@ from crossfc.session import layout
 from crossfc.session.connectivity.confounds import MOTION
 from crossfc.session.connectivity.derivative import connectivity_session
 from crossfc.session.connectivity.folder import finished_session
+from crossfc.session.connectivity.pipeline import Pipeline
 from crossfc.table import read_table
 from crossfc.trial.design import LEFT_COLUMNS
 from crossfc.twin.truth import Edge
@@ -288,7 +289,7 @@ def _first_session(plan: Plan, made: Path) -> None:
         session.participant_id,
         session.session_id,
         [{"scan": session.scans[0], "sidecars": [files["bold_sidecar"]]} | run],
-        plan.connectivity.pipeline_choices(),
+        {k: Pipeline.from_params(v) for k, v in plan.connectivity.pipeline_choices().items()},
         plan.regions.target_rows(),
         _outputs(plan, made, session.participant_id, session.session_id),
         carpet,

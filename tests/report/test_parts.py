@@ -27,7 +27,7 @@ def test_flow_adds_up(found_results):
 
 
 def test_paired_chart_has_everybody_twice_and_a_mean():
-    group = {"name": "G", "css": "g0", "people": [("a<b", 1.0, 2.0), ("c", 2.0, 4.0), ("d", 3, 3)]}
+    group = figure.Group("G", "g0", [("a<b", 1.0, 2.0), ("c", 2.0, 4.0), ("d", 3, 3)])
     drawn = figure.paired([group], ("p", "k"), "z", "alt")
     assert drawn.count("<circle") == 6
     assert drawn.count('class="pt mean') == 2
@@ -36,7 +36,7 @@ def test_paired_chart_has_everybody_twice_and_a_mean():
 
 
 def test_words_in_charts_are_escaped():
-    group = {"name": "<G>", "css": "g0", "people": [("a", 1.0, 2.0)]}
+    group = figure.Group("<G>", "g0", [("a", 1.0, 2.0)])
     drawn = figure.paired([group], ("p<", "k"), "<z>", '"alt"')
     strip = figure.p_strip([("<s>", 0.2)], 0.001, 0.05, "<alt>")
     for text in (drawn, strip):

@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from crossfc.fault import Fault, raise_all
 from crossfc.plan.pattern import SES, SUB, filled, pattern
@@ -37,7 +37,7 @@ class Connectivity(Stage):
                 pipeline,
                 self._regions.seeds(pipeline),
             )
-            names += cast(list[Path], found["maps"])
+            names += found["maps"]
         scan = max((scan for s in sessions for scan in s.scans), key=len, default=None)
         if scan is not None:
             names += map(Path, self._scans.preprocessed(scan).values())

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
+from crossfc.array import BoolArray, FloatArray, PixelArray, SingleArray
 from crossfc.report import figure, number
 from crossfc.significance import SIGNIFICANT
 from crossfc.template import load_template
@@ -36,26 +37,29 @@ _SHARE = np.array([0.0, 0.35, 0.7, 1.0])
 _ABOVE = np.array([[127, 39, 4], [217, 72, 1], [253, 141, 60], [254, 217, 118]], dtype=float)
 _BELOW = np.array([[8, 48, 107], [33, 113, 181], [66, 166, 220], [158, 226, 240]], dtype=float)
 
+# Coordinates in mm.
+Place: TypeAlias = tuple[float, float, float]
+
 
 @dataclass(frozen=True)
 class Volume:
     """An image in memory: its values, and the transformation from mm to voxels."""
 
-    values: np.ndarray
-    from_mm: np.ndarray
+    values: SingleArray
+    from_mm: FloatArray
 
     @classmethod
     def load(cls, path: Path) -> "Volume":
         """Read an image of three dimensions; a fourth one of length 1 is dropped."""
-        import nibabel
+        from crossfc.group.design.volume import load
 
-        image = nibabel.load(path)
+        image = load(path)
         values = np.asarray(image.dataobj, dtype=np.float32)
         if values.ndim == 4:
             values = values[..., 0]
-        return cls(values, np.linalg.inv(image.affine))
+        return cls(values, np.linalg.inv(np.asarray(image.affine)))
 
-    def sample(self, millimetres: np.ndarray) -> np.ndarray:
+    def sample(self, millimetres: FloatArray) -> FloatArray:
         """Interpolate linearly at points in mm, shape (3, …).
 
         Returns
@@ -83,7 +87,7 @@ def template() -> Volume:
     return Volume(values, np.linalg.inv(affine))
 
 
-def plane(axis: str, at: float) -> np.ndarray:
+def plane(axis: str, at: float) -> FloatArray:
     """Return the points of a cut through the template, superior or anterior on top.
 
     Parameters
@@ -109,7 +113,7 @@ def plane(axis: str, at: float) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def underlay(axis: str, at: float) -> tuple[np.ndarray, np.ndarray]:
+def underlay(axis: str, at: float) -> tuple[FloatArray, BoolArray]:
     """Return a cut through the template as grey values, and where the brain is.
 
     Parameters
@@ -127,7 +131,7 @@ def underlay(axis: str, at: float) -> tuple[np.ndarray, np.ndarray]:
     return 40 + 190 * np.clip(grey / 0.95, 0, 1), grey > 0.12
 
 
-def colour(share: np.ndarray) -> np.ndarray:
+def colour(share: FloatArray) -> FloatArray:
     """Return the colours of values from -1 to 1.
 
     Parameters
@@ -146,7 +150,7 @@ def colour(share: np.ndarray) -> np.ndarray:
     return np.where((share >= 0)[..., None], above, below)
 
 
-def opacity(values: np.ndarray, threshold: float) -> np.ndarray:
+def opacity(values: FloatArray, threshold: float) -> FloatArray:
     """Compute the opacity of values: full from the threshold up, fading below it.
 
     Parameters
@@ -180,14 +184,15 @@ def scale_limit(paths: Sequence[Path], threshold: float | None) -> float:
     return float(np.ceil(max(tops) * 2) / 2) or 1.0
 
 
-def extreme(path: Path) -> tuple[float, float, float]:
+def extreme(path: Path) -> Place:
     """Return the coordinates (mm) of the voxel with the largest absolute value."""
     volume = Volume.load(path)
     if not np.isfinite(volume.values).any():
         return (0.0, 0.0, 0.0)
     index = np.unravel_index(np.nanargmax(np.abs(volume.values)), volume.values.shape)
     place = np.linalg.inv(volume.from_mm) @ np.array([*index, 1.0])
-    return tuple(float(round(v, 1)) for v in place[:3])
+    x, y, z = (float(round(v, 1)) for v in place[:3])
+    return x, y, z
 
 
 def montage(
@@ -277,7 +282,7 @@ def _strip(
     )
 
 
-def _panel(volume: Volume, axis: str, at: float, threshold: float, top: float) -> np.ndarray:
+def _panel(volume: Volume, axis: str, at: float, threshold: float, top: float) -> PixelArray:
     grey, brain = underlay(axis, round(at, 2))
     values = volume.sample(plane(axis, at))
     alpha = opacity(values, threshold)[..., None]
@@ -285,14 +290,15 @@ def _panel(volume: Volume, axis: str, at: float, threshold: float, top: float) -
     return np.dstack([rgb.round().astype(np.uint8), np.where(brain, 255, 0).astype(np.uint8)])
 
 
-def _outline(inside: np.ndarray, x: float, y: float) -> str:
+def _outline(inside: FloatArray, x: float, y: float) -> str:
     """Return the edge of the significant voxels in one cut, as an SVG path."""
     inside = np.nan_to_num(inside)
     if inside.max() <= 0.5:
         return ""
     import contourpy
 
-    lines = contourpy.contour_generator(z=inside).lines(0.5)
+    # Each line is an array of points.
+    lines = cast(list[FloatArray], contourpy.contour_generator(z=inside).lines(0.5))
     parts = []
     for points in lines:
         steps = "L".join(f"{u + x + 0.5:.1f} {v + y + 0.5:.1f}" for u, v in points)
@@ -305,7 +311,7 @@ def _word(x: float, y: float, text: Any, anchor: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(str(text))}</text>'
 
 
-def png(rgba: np.ndarray) -> str:
+def png(rgba: PixelArray) -> str:
     """Return an image as a data URL; pixels with an opacity of 0 become transparent.
 
     Colours are rounded to multiples of `_COLOUR_STEP`, which is not visible and halves the size of

@@ -1,5 +1,6 @@
 """The clinical arm on the page: the change of scores, and its correlations."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,12 +161,12 @@ def score_chart(results: Results, scale: str) -> str:
     rows = results.scores[results.scores["scale"] == scale]
     if "used" in rows:
         rows = rows[rows["used"].astype(str).str.lower() == "true"]
-    groups = []
+    groups: list[figure.Group] = []
     for group in results.groups + sorted(set(rows["group"]) - set(results.groups)):
         own = rows[rows["group"] == group]
         if len(own):
             people = list(zip(own["participant_id"], own["control"], own["active"], strict=True))
-            groups.append({"name": group, "css": group_css(results, group), "people": people})
+            groups.append(figure.Group(group, group_css(results, group), people))
     treatments = (results.control, results.active)
     alt = f"{scale} of each person under {treatments[0]} and {treatments[1]}"
     return figure.paired(groups, treatments, scale, alt, number.general)
@@ -217,7 +218,7 @@ def correlation_table(results: Results) -> Table | None:
     return from_frame(table, columns, caption, list(q < SIGNIFICANT))
 
 
-def hypotheses_of(results: Results, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def hypotheses_of(results: Results, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Select the rows of correlations that were hypothesised beforehand, each with its reason.
 
     A hypothesis names a seed and a target, and the scales it is about (no scales: all of them).
@@ -233,7 +234,9 @@ def hypotheses_of(results: Results, given: list[dict[str, Any]]) -> list[dict[st
     return out
 
 
-def scatters(results: Results, hypotheses: list[dict[str, Any]], most: int = 6) -> list[Scatter]:
+def scatters(
+    results: Results, hypotheses: Sequence[Mapping[str, Any]], most: int = 6
+) -> list[Scatter]:
     """Draw the hypothesised correlations, and those with the smallest p."""
     if results.correlation.empty or results.points.empty:
         return []

@@ -4,14 +4,14 @@ import pandas as pd
 
 from crossfc.report import number
 from crossfc.report.results import MEASURES, Analysis, Results
-from crossfc.report.table import Table, blank, from_frame, sign, text
+from crossfc.report.table import Column, Table, blank, from_frame, sign, text
 from crossfc.significance import SIGNIFICANT
 
 
 def cluster_table(analysis: Analysis, clusters: pd.DataFrame, caption: str) -> Table:
     """Tabulate clusters: place, regions, size, and the corrected p of every measure."""
     rows = _in_order(clusters)
-    columns = [
+    columns: list[Column] = [
         ("seed", "seed", text),
         ("sign", "sign", sign),
         ("region", "region of most voxels", text),
@@ -63,7 +63,11 @@ def value_table(results: Results, analysis: Analysis) -> Table | None:
         ]  # fmt: skip
 
     shown = rows[["seed", "sign", "region"]].copy()
-    columns = [("seed", "seed", text), ("sign", "sign", sign), ("region", "region", text)]
+    columns: list[Column] = [
+        ("seed", "seed", text),
+        ("sign", "sign", sign),
+        ("region", "region", text),
+    ]
     said = {
         "effect (left out)": both("effect_in_sample", "effect_loo"),
         "left out": [f"{number.whole(n)} of {number.whole(people)}" for n in rows["n_folds"]],

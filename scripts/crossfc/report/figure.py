@@ -142,8 +142,20 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
+@dataclass(frozen=True)
+class Group:
+    """A group of people in a chart: its name, the class of its colour, and its people.
+
+    ``people`` are (name, control, active) each.
+    """
+
+    name: str
+    css: str
+    people: Sequence[tuple[str, float, float]]
+
+
 def paired(
-    groups: Sequence[dict[str, Any]],
+    groups: Sequence[Group],
     treatments: tuple[str, str],
     title: str,
     alt: str,
@@ -153,8 +165,7 @@ def paired(
 
     Parameters
     ----------
-    groups : list of dict
-        ``name``, ``css`` (class of its colour) and ``people``, a (name, control, active) each.
+    groups : sequence of Group
     treatments : (str, str)
         Labels, control first.
     title : str
@@ -164,7 +175,7 @@ def paired(
     show : callable
         Function that formats a value for the hover text.
     """
-    values = [v for g in groups for _, *pair in g["people"] for v in pair if not number.missing(v)]
+    values = [v for g in groups for _, *pair in g.people for v in pair if not number.missing(v)]
     values += _bounds(groups, values)
     wide = 148
     width, height = 58 + wide * max(1, len(groups)), 236
@@ -172,36 +183,36 @@ def paired(
     out = [axis_y(frame, title)]
     for k, group in enumerate(groups):
         xs = (frame.px(k + 0.3), frame.px(k + 0.7))
-        for name, *pair in group["people"]:
+        for name, *pair in group.people:
             ys = [frame.py(v) if not number.missing(v) else None for v in pair]
             tip = f"{name}: {show(pair[0])} ({treatments[0]}), {show(pair[1])} ({treatments[1]})"
-            if None not in ys:
-                out.append(line(xs[0], ys[0], xs[1], ys[1], f"person {group['css']}"))
+            if ys[0] is not None and ys[1] is not None:
+                out.append(line(xs[0], ys[0], xs[1], ys[1], f"person {group.css}"))
             for x, y, style in zip(xs, ys, ("hollow", "full"), strict=True):
                 if y is not None:
-                    out.append(point(x, y, f"{style} {group['css']}", tip))
+                    out.append(point(x, y, f"{style} {group.css}", tip))
         means = []
         for side, x, away in ((0, xs[0], -13), (1, xs[1], 13)):
-            mean, low, high = mean_interval([row[1 + side] for row in group["people"]])
+            mean, low, high = mean_interval([p[1:][side] for p in group.people])
             if math.isnan(mean):
                 continue
             means.append((x + away, frame.py(mean)))
             if not math.isnan(low):
                 # An interval may exceed the range of the points; it is cut at the frame.
                 ends = [min(max(frame.py(v), frame.top), frame.bottom) for v in (low, high)]
-                out.append(line(x + away, ends[0], x + away, ends[1], f"interval {group['css']}"))
-            out.append(point(x + away, frame.py(mean), f"mean {group['css']}", "", "square"))
+                out.append(line(x + away, ends[0], x + away, ends[1], f"interval {group.css}"))
+            out.append(point(x + away, frame.py(mean), f"mean {group.css}", "", "square"))
         if len(means) == 2:
-            out.append(line(*means[0], *means[1], f"between {group['css']}"))
+            out.append(line(*means[0], *means[1], f"between {group.css}"))
         for x, label in zip(xs, treatments, strict=True):
             out.append(words(x, frame.bottom + 16, label))
         middle = frame.px(k + 0.5)
-        n = len(group["people"])
-        out.append(words(middle, frame.bottom + 34, f"{group['name']} (n = {n})", css="strong"))
+        n = len(group.people)
+        out.append(words(middle, frame.bottom + 34, f"{group.name} (n = {n})", css="strong"))
     return svg(width, height, "".join(out), alt)
 
 
-def _bounds(groups: Sequence[dict[str, Any]], values: Sequence[float]) -> list[float]:
+def _bounds(groups: Sequence[Group], values: Sequence[float]) -> list[float]:
     """Return the ends of the means' intervals, limited so that the points keep enough room.
 
     With two or three people, an interval can be many times as wide as the range of the data.
@@ -212,8 +223,8 @@ def _bounds(groups: Sequence[dict[str, Any]], values: Sequence[float]) -> list[f
     room = 0.5 * (high - low)
     out = []
     for group in groups:
-        for side in (1, 2):
-            _, *ends = mean_interval([row[side] for row in group["people"]])
+        for side in (0, 1):
+            _, *ends = mean_interval([p[1:][side] for p in group.people])
             out += [min(max(v, low - room), high + room) for v in ends if not math.isnan(v)]
     return out
 

@@ -6,7 +6,7 @@ from crossfc.report import figure, number
 from crossfc.report.clinic import point_chart, score_chart
 from crossfc.report.maps import cell_chart, cells_of, parts_of
 from crossfc.report.narrative import FOUND, NONE, PEAK, UNKNOWN, Answer, region_name, seed_word
-from crossfc.report.results import Results
+from crossfc.report.results import Analysis, Results
 from crossfc.significance import SIGNIFICANT
 
 WORDS = {
@@ -33,7 +33,7 @@ def cards(results: Results, answers: list[Answer]) -> list[Card]:
 
 def _charts(results: Results, answer: Answer) -> list[str]:
     if answer.analysis is not None:
-        return _map_charts(results, answer)
+        return _map_charts(results, answer.analysis)
     if answer.anchor.startswith("clinical-"):
         scale = answer.anchor.removeprefix("clinical-")
         if results.scores.empty or scale not in set(results.scores["scale"]):
@@ -50,10 +50,9 @@ def _charts(results: Results, answer: Answer) -> list[str]:
     return []
 
 
-def _map_charts(results: Results, answer: Answer) -> list[str]:
-    analysis = answer.analysis
-    rows = [(seed_word_short(s), analysis.smallest(s)) for s in analysis.seeds]
-    rows = [(label, p) for label, p in rows if p is not None]
+def _map_charts(results: Results, analysis: Analysis) -> list[str]:
+    smallest = ((seed, analysis.smallest(seed)) for seed in analysis.seeds)
+    rows = [(seed_word_short(seed), p) for seed, p in smallest if p is not None]
     out = []
     if rows:
         told = "; ".join(f"{label} {number.probability(p)}" for label, p in rows)

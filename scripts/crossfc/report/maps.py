@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from crossfc.group.design.kind import words
+from crossfc.group.findings.result import Result
 from crossfc.report import brain, figure, number
 from crossfc.report.clusters import cluster_table, peak_table, value_table
 from crossfc.report.narrative import (
@@ -16,7 +17,7 @@ from crossfc.report.narrative import (
     seed_word,
 )
 from crossfc.report.people import group_css
-from crossfc.report.results import Analysis, Results
+from crossfc.report.results import Analysis, Results, Row
 from crossfc.report.table import Table
 from crossfc.significance import SIGNIFICANT
 
@@ -138,7 +139,7 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
     return [(word, value) for word, value in pairs if value]
 
 
-def _statistic(record: dict) -> str:
+def _statistic(record: Result) -> str:
     freedom = record.get("degrees_of_freedom")
     name = str(record.get("statistic_name") or record.get("statistic", ""))
     if isinstance(freedom, dict) and {"min", "max"} <= set(freedom):
@@ -175,7 +176,7 @@ def notes(analysis: Analysis) -> list[str]:
 
 def _single_people(analysis: Analysis) -> list[str]:
     """Describe which significant clusters would be lost, even uncorrected, without one person."""
-    said = []
+    said: list[str] = []
     rows = analysis.significant()
     if "n_decisive" not in rows:  # results of an older version
         return said
@@ -236,7 +237,7 @@ def _scale_name(results: Results, analysis: Analysis, name: str) -> str:
     return "t"
 
 
-def _peak(analysis: Analysis, seed: str, path: Path) -> tuple[tuple[float, ...], str]:
+def _peak(analysis: Analysis, seed: str, path: Path) -> tuple[brain.Place, str]:
     """Choose the point to cut through, and name it.
 
     It is the peak of the cluster with the smallest p or, without clusters, the largest value.
@@ -253,7 +254,8 @@ def _peak(analysis: Analysis, seed: str, path: Path) -> tuple[tuple[float, ...],
     place = record.get(f"peak_mm_{side}")
     if place is None:
         place = brain.extreme(path)
-    return tuple(float(v) for v in place), "the largest value"
+    x, y, z = place
+    return (float(x), float(y), float(z)), "the largest value"
 
 
 def cell_plots(results: Results, analysis: Analysis) -> list[CellPlot]:
@@ -282,7 +284,7 @@ def cell_plots(results: Results, analysis: Analysis) -> list[CellPlot]:
     return out
 
 
-def cells_of(analysis: Analysis, row: dict) -> pd.DataFrame:
+def cells_of(analysis: Analysis, row: Row) -> pd.DataFrame:
     """Return everybody's values in one cluster."""
     cells = analysis.cells
     same = (cells["seed"] == row["seed"]) & (cells["cluster"] == row["cluster"])
@@ -302,16 +304,16 @@ def parts_of(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 def cell_chart(results: Results, rows: pd.DataFrame, title: str) -> str:
     """Draw one cluster: control on the left, active on the right, a line for each person."""
-    groups = []
+    groups: list[figure.Group] = []
     order = results.groups + sorted(set(rows["group"]) - set(results.groups))
     for group in order:
         own = rows[rows["group"] == group]
         if len(own):
             people = list(zip(own["participant_id"], own["control"], own["active"], strict=True))
-            groups.append({"name": group, "css": group_css(results, group), "people": people})
+            groups.append(figure.Group(group, group_css(results, group), people))
     means = "; ".join(
-        f"{g['name']} {number.fixed(figure.mean_interval([p[1] for p in g['people']])[0])} to "
-        f"{number.fixed(figure.mean_interval([p[2] for p in g['people']])[0])}"
+        f"{g.name} {number.fixed(figure.mean_interval([p[1] for p in g.people])[0])} to "
+        f"{number.fixed(figure.mean_interval([p[2] for p in g.people])[0])}"
         for g in groups
     )
     treatments = (results.control, results.active)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
+from jinja2 import Environment, FileSystemLoader
 
 from crossfc.report import number
 from crossfc.report.citation import FILE, Citations, Reference, read_references
@@ -47,7 +47,7 @@ def methods(
     Methods
     """
     # The works that can be cited lie beside the templates.
-    cite = Citations(read_references(Path(environment.loader.searchpath[0]) / FILE))
+    cite = Citations(read_references(folder_of(environment) / FILE))
     config = results.config
     # Newlines separate paragraphs here, so the newline after a template block must be kept.
     text = (
@@ -98,6 +98,12 @@ def methods(
     return Methods(_parts(text), cite.listed(), regions_table(results))
 
 
+def folder_of(environment: Environment) -> Path:
+    """Return the folder of the templates that an environment loads."""
+    assert isinstance(environment.loader, FileSystemLoader)  # as `environment_of` makes it
+    return Path(environment.loader.searchpath[0])
+
+
 def _parts(text: str) -> list[tuple[str, list[str]]]:
     """Split the rendered text into headings and their paragraphs; drop headings without text."""
     parts: list[tuple[str, list[str]]] = []
@@ -119,7 +125,7 @@ def _pipelines(
     named = [name for name in results.pipelines if name in known]
     for name in named:
         choices = known[name] or {}
-        strategy = strategies.get(choices.get("strategy")) or {}
+        strategy = strategies.get(str(choices.get("strategy"))) or {}
         sentence = " ".join(str(strategy.get("methods", "")).split())
         out.append(
             {

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from crossfc.report import number
-from crossfc.report.results import Analysis, Results
+from crossfc.report.results import Analysis, Results, Row
 from crossfc.significance import SIGNIFICANT
 
 FOUND, PEAK, NONE, UNKNOWN = "found", "peak", "none", "unknown"
@@ -102,7 +102,8 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
     anchor = f"analysis-{analysis.name}"
     found = analysis.significant()
     seeds = analysis.seeds or sorted(set(analysis.clusters.get("seed", pd.Series(dtype=str))))
-    known = [s for s in seeds if analysis.smallest(s) is not None]
+    smallest = {s: p for s in seeds if (p := analysis.smallest(s)) is not None}
+    known = list(smallest)
     silent = [s for s in known if found.empty or s not in set(found["seed"])]
     if found.empty and not known:
         notes = analysis.record.get("notes") or ["it left no corrected p values to answer from"]
@@ -112,14 +113,14 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
     subject = _subject(results, analysis)
     details = [s for s in (_other_sentence(analysis, seed) for seed in silent) if s]
     if found.empty:
-        best = min(known, key=lambda s: analysis.smallest(s))
+        best = min(known, key=smallest.__getitem__)
         over = f" for any of the {len(known)} seeds" if len(known) > 1 else ""
         which = f", {best}" if len(known) > 1 else ""
         sentence = (
             f"No effect survived correction{over} at the level of clusters (smallest corrected "
             f"{analysis.smallest_equals(best)}{which}; {people_counted(analysis)})."
         )
-        lowest = number.probability(analysis.smallest(best))
+        lowest = number.probability(smallest[best])
         short = f"{subject}: no cluster survived correction (smallest corrected p = {lowest})"
         others = {s: list(_other_measures(analysis, s).values()) for s in known}
         told = [f"{number.listed(words)} of {s}" for s, words in others.items() if words]
@@ -146,7 +147,7 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
     return Answer(question, FOUND, sentences[0], short, sentences[1:] + details, anchor, analysis)
 
 
-def cluster_sentence(results: Results, analysis: Analysis, row: dict) -> str:
+def cluster_sentence(results: Results, analysis: Analysis, row: Row) -> str:
     """Describe in one sentence what one cluster means.
 
     Direction and effect are those of the model whose p is reported. The plain means of each group
@@ -212,21 +213,21 @@ def cluster_sentence(results: Results, analysis: Analysis, row: dict) -> str:
     return f"{seed}: {'positive' if up else 'negative'} effect ({where})."
 
 
-def region_of(row: dict) -> str:
+def region_of(row: Row) -> str:
     """Name a cluster by the region that holds most of it, with the share of the cluster in it."""
-    region, share = region_name(row), row.get("region_share")
-    if number.missing(share) or float(share) == 0 or str(region).startswith("mostly unlabelled"):
+    region, share = region_name(row), number.cell(row, "region_share")
+    if number.missing(share) or share == 0 or region.startswith("mostly unlabelled"):
         return region
     return f"{region} ({number.percent(share)} of the cluster)"
 
 
-def region_name(row: dict) -> str:
+def region_name(row: Row) -> str:
     """Name a cluster without the share; "an unnamed region" if it has no name."""
     region = row.get("region")
     return "an unnamed region" if number.missing(region) or region == "n/a" else str(region)
 
 
-def _at_peak(row: dict) -> str:
+def _at_peak(row: Row) -> str:
     """Name the region at the peak if it differs from the name of the cluster."""
     region = row.get("peak_region")
     if number.missing(region) or str(region).removeprefix("near ") in ("n/a", row.get("region")):
@@ -266,7 +267,7 @@ def carryover_sentences(results: Results) -> list[str]:
     return []
 
 
-def _further(analysis: Analysis, row: dict) -> str:
+def _further(analysis: Analysis, row: Row) -> str:
     """Name one of several clusters, with its sign if the statistic has one."""
     if str(analysis.record.get("statistic", "t")).upper().startswith("F"):
         return region_of(row)
@@ -311,7 +312,7 @@ def _adjusted_for(analysis: Analysis) -> list[str]:
     return order + [str(name) for name in record.get("covariates") or []]
 
 
-def _effect_text(analysis: Analysis, row: dict, name: str) -> str:
+def _effect_text(analysis: Analysis, row: Row, name: str) -> str:
     """Describe the model's effect, averaged over the cluster."""
     effect = row.get("effect_in_sample")
     if number.missing(effect):
@@ -321,18 +322,18 @@ def _effect_text(analysis: Analysis, row: dict, name: str) -> str:
     return f"; {name} = {number.signed(effect)} in the cluster{adjusted}"
 
 
-def _cells(results: Results, row: dict, groups: Iterable[str]) -> dict[str, tuple[float, float]]:
+def _cells(results: Results, row: Row, groups: Iterable[str]) -> dict[str, tuple[float, float]]:
     """Return the plain means of each group under control and active, where both are known."""
     cells = {}
     for group in groups:
-        low = row.get(f"mean_{group}_{results.control}")
-        high = row.get(f"mean_{group}_{results.active}")
+        low = number.cell(row, f"mean_{group}_{results.control}")
+        high = number.cell(row, f"mean_{group}_{results.active}")
         if not number.missing(low) and not number.missing(high):
-            cells[group] = (float(low), float(high))
+            cells[group] = (low, high)
     return cells
 
 
-def _cells_text(results: Results, analysis: Analysis, row: dict, groups: Iterable[str]) -> str:
+def _cells_text(results: Results, analysis: Analysis, row: Row, groups: Iterable[str]) -> str:
     parts = [
         f"{group} {number.fixed(low)} under {results.control}, {number.fixed(high)} under "
         f"{results.active}"
@@ -342,7 +343,7 @@ def _cells_text(results: Results, analysis: Analysis, row: dict, groups: Iterabl
     return f"; mean z{plain}: {'; '.join(parts)}" if parts else ""
 
 
-def _reversed_text(results: Results, analysis: Analysis, row: dict, groups: Iterable[str]) -> str:
+def _reversed_text(results: Results, analysis: Analysis, row: Row, groups: Iterable[str]) -> str:
     """State it if the plain means point in the opposite direction to the reported effect."""
     groups = list(groups)
     cells = _cells(results, row, groups)
@@ -374,7 +375,7 @@ def _subject(results: Results, analysis: Analysis) -> str:
     return subject[:1].upper() + subject[1:]
 
 
-def _short(results: Results, analysis: Analysis, row: dict) -> str:
+def _short(results: Results, analysis: Analysis, row: Row) -> str:
     """Describe a cluster in a few words: seed, region, direction, p."""
     up = str(row["sign"]) != "-"
     word = ("more positive", "more negative")

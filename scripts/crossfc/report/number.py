@@ -1,6 +1,7 @@
 """Numbers as a paper prints them: true minus signs, and two significant digits of small p."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 MISSING = "n/a"
@@ -12,6 +13,12 @@ def missing(value: Any) -> bool:
     if value is None or value == "":
         return True
     return isinstance(value, float) and math.isnan(value)
+
+
+def cell(row: Mapping[str, Any], column: str) -> float:
+    """Return the number in a column of a row; NaN if it is missing, or there is no such column."""
+    value: Any = row.get(column)
+    return math.nan if missing(value) else float(value)
 
 
 def fixed(value: Any, digits: int = 2) -> str:

@@ -11,13 +11,13 @@ import pandas as pd
 from crossfc.clinic.student import FEWEST
 from crossfc.report import number
 from crossfc.report.narrative import FOUND, NONE, UNKNOWN, Answer, map_answer
-from crossfc.report.results import Results
+from crossfc.report.results import Results, Row
 from crossfc.significance import SIGNIFICANT
 
 
 def answers(results: Results) -> list[Answer]:
     """Answer every question for which the study has numbers, the main questions first."""
-    out = []
+    out: list[Answer] = []
     within = ("drug", "drug_pooled", "drug_by_subregion")
     between = ("group_by_drug_pooled", "group_by_drug", "group_by_drug_by_subregion")
     for kind in (*within, *between):
@@ -31,7 +31,7 @@ def answers(results: Results) -> list[Answer]:
 
 def clinical_answers(results: Results) -> list[Answer]:
     """State for each scale and group whether the score changed."""
-    out = []
+    out: list[Answer] = []
     if results.change.empty:
         return out
     table = results.change
@@ -57,18 +57,18 @@ class Change:
 
     Attributes
     ----------
-    row : dict
+    row : mapping
         The row of ``change.tsv``.
     adjusted : bool
         Whether the model is adjusted for period.
     estimate, low, high, t, df, p : float
         Change with the limits of its interval, in points of the scale, and its test; NaN if there
         is none.
-    n : int
-        Number of people in the model.
+    n : float
+        Number of people in the model; NaN if not known.
     """
 
-    row: dict
+    row: Row
     adjusted: bool
     estimate: float
     low: float
@@ -76,7 +76,7 @@ class Change:
     t: float
     df: float
     p: float
-    n: int
+    n: float
 
     @property
     def significant(self) -> bool:
@@ -86,16 +86,15 @@ class Change:
     @property
     def reversed(self) -> bool:
         """Whether the unadjusted mean points in the opposite direction."""
-        mean = self.row.get("mean")
-        return self.adjusted and not number.missing(mean) and self.estimate * float(mean) < 0
+        return self.adjusted and self.estimate * number.cell(self.row, "mean") < 0
 
 
-def told_change(row: dict) -> Change:
+def told_change(row: Row) -> Change:
     """Choose the test of a row of ``change.tsv`` to report: the adjusted one, if there is one.
 
     Parameters
     ----------
-    row : dict
+    row : mapping
 
     Returns
     -------
@@ -108,10 +107,11 @@ def told_change(row: dict) -> Change:
     else:
         keys = ["mean", "mean_low", "mean_high"]
         keys += ["unadjusted_t", "unadjusted_df", "unadjusted_p"]
-    values = [row.get(key) for key in keys]
-    values = [float("nan") if number.missing(value) else float(value) for value in values]
-    n = row.get("adjusted_n") if adjusted else row.get("n")
-    return Change(row, adjusted, *values, row.get("n") if number.missing(n) else n)
+    estimate, low, high, t, df, p = (number.cell(row, key) for key in keys)
+    n = number.cell(row, "adjusted_n" if adjusted else "n")
+    if number.missing(n):
+        n = number.cell(row, "n")
+    return Change(row, adjusted, estimate, low, high, t, df, p, n)
 
 
 def change_sentence(results: Results, change: Change) -> str:
@@ -146,10 +146,9 @@ def _no_p(change: Change) -> str:
     """Explain why there is no p."""
     if not number.missing(change.p):
         return ""
-    n, spread = change.row.get("n"), change.row.get("sd")
-    if not number.missing(n) and int(n) < FEWEST:
+    if number.cell(change.row, "n") < FEWEST:
         return f", as a test takes {FEWEST} people"
-    alike = not number.missing(spread) and float(spread) == 0
+    alike = number.cell(change.row, "sd") == 0
     return ", as the change is the same in everybody" if alike else ""
 
 
@@ -164,9 +163,9 @@ def _change_numbers(change: Change) -> str:
         said += f", t({number.general(change.df)}) = {number.fixed(change.t)}"
     said += f", {number.p_equals(change.p)}{_no_p(change)}; n = {number.whole(change.n)}"
     if change.adjusted:
-        everybody = row.get("n")
-        if not number.missing(everybody) and int(everybody) > int(change.n):
-            unknown = number.whole(int(everybody) - int(change.n))
+        everybody = number.cell(row, "n")
+        if everybody > change.n:
+            unknown = number.whole(everybody - change.n)
             said += f", without {unknown} whose order of treatments is not known"
         return said
     because = row.get("unadjusted_because")
@@ -180,8 +179,8 @@ def _other_model(results: Results, change: Change) -> str:
     row = change.row
     if not change.adjusted or number.missing(row.get("mean")):
         return ""
-    p = row.get("unadjusted_p")
-    also = not number.missing(p) and float(p) < SIGNIFICANT
+    p = number.cell(row, "unadjusted_p")
+    also = p < SIGNIFICANT
     if not (change.significant or also) or (change.significant and also and not change.reversed):
         return ""
     firsts = []
@@ -254,12 +253,12 @@ def correlation_answers(results: Results) -> list[Answer]:
     return out
 
 
-def correlation_text(results: Results, row: dict) -> str:
+def correlation_text(results: Results, row: Row) -> str:
     """Describe one correlation in words and numbers."""
     return f"{row['seed']}–{row['target']} with {row['scale']}: {correlation_numbers(results, row)}"
 
 
-def correlation_numbers(results: Results, row: dict) -> str:
+def correlation_numbers(results: Results, row: Row) -> str:
     """Format the numbers of one correlation: the reported ones first, then the others.
 
     r, interval, p, q and n come from one model. It is adjusted for the order of treatments if the
@@ -286,13 +285,13 @@ def known(value: object) -> bool:
     return not number.missing(value) and str(value) not in ("", number.MISSING)
 
 
-def _decided(row: dict) -> str:
+def _decided(row: Row) -> str:
     """State which person alone decides whether p is below 0.05; empty if nobody does."""
-    count, person = row.get("n_decisive"), row.get("decisive_person")
-    if number.missing(count) or int(count) == 0:
+    count, person = number.cell(row, "n_decisive"), row.get("decisive_person")
+    if number.missing(count) or count == 0:
         return ""
     without = f"r = {number.fixed(row.get('decisive_r'))}, {number.p_equals(row.get('decisive_p'))}"
-    if int(count) == 1:
+    if count == 1:
         return f"; one person decides whether p is below {SIGNIFICANT}: without {person} {without}"
     return (
         f"; any one of {number.whole(count)} people decides whether p is below {SIGNIFICANT}, "
@@ -300,15 +299,15 @@ def _decided(row: dict) -> str:
     )
 
 
-def _plain(row: dict, adjusted: bool) -> str:
+def _plain(row: Row, adjusted: bool) -> str:
     """Describe the unadjusted correlation if it leads to another conclusion."""
-    r, p = row.get("pearson_r"), row.get("pearson_p")
+    r, p = number.cell(row, "pearson_r"), number.cell(row, "pearson_p")
     if not adjusted or number.missing(r) or number.missing(p):
         return ""
-    other = float(r) * float(row["r"]) < 0
-    told = row.get("p_permutation")
-    turned = not number.missing(told) and (float(told) < SIGNIFICANT) != (float(p) < SIGNIFICANT)
-    if not turned and not (other and float(p) < SIGNIFICANT):
+    other = r * number.cell(row, "r") < 0
+    told = number.cell(row, "p_permutation")
+    turned = not number.missing(told) and (told < SIGNIFICANT) != (p < SIGNIFICANT)
+    if not turned and not (other and p < SIGNIFICANT):
         return ""
     return (
         f"; not adjusted{', it is the other way round,' if other else ''} r = {number.fixed(r)}, "
@@ -316,12 +315,12 @@ def _plain(row: dict, adjusted: bool) -> str:
     )
 
 
-def _partial(row: dict) -> str:
+def _partial(row: Row) -> str:
     """Describe the correlation with the covariates in the model; empty if it is the same number."""
-    r = row.get("partial_r")
+    r = number.cell(row, "partial_r")
     if number.missing(r):
         return ""
-    other = float(r) * float(row["r"]) < 0
+    other = r * number.cell(row, "r") < 0
     named = row.get("partial_covariates")
     names = str(named).replace("sequence_code", "order").replace("delta_mean_fd", "motion")
     if known(named) and names == "order" and known(row.get("adjusted_for")):
@@ -334,7 +333,8 @@ def _partial(row: dict) -> str:
 
 
 def _permutations(results: Results) -> int | None:
-    return (results.config.get("clinical") or {}).get("permutations")
+    permutations: int | None = (results.config.get("clinical") or {}).get("permutations")
+    return permutations
 
 
 def _short_change(change: Change) -> str:

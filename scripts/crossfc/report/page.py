@@ -22,7 +22,7 @@ from crossfc.report import (
     registration,
 )
 from crossfc.report.anonymous import anonymous
-from crossfc.report.methods import adjusted_correlations, methods, versions_table
+from crossfc.report.methods import adjusted_correlations, folder_of, methods, versions_table
 from crossfc.report.results import Results
 from crossfc.report.study import Planned, read_results
 
@@ -30,28 +30,28 @@ TEMPLATES = Path(__file__).resolve().parents[3] / "workflow" / "report"
 
 
 def write_report(
-    output: str | os.PathLike,
+    output: str | os.PathLike[str],
     *,
     config: dict[str, Any],
-    made: Sequence[str | os.PathLike],
+    made: Sequence[str | os.PathLike[str]],
     pipelines: Sequence[str],
     analyses: Sequence[str] = (),
-    group_dir: str | os.PathLike | None = None,
-    clinic_dir: str | os.PathLike | None = None,
-    quality_dir: str | os.PathLike | None = None,
-    trial_dir: str | os.PathLike | None = None,
+    group_dir: str | os.PathLike[str] | None = None,
+    clinic_dir: str | os.PathLike[str] | None = None,
+    quality_dir: str | os.PathLike[str] | None = None,
+    trial_dir: str | os.PathLike[str] | None = None,
     scales: Any = None,
     seeds: Any = None,
     targets: Any = None,
     covariates: Sequence[Mapping[str, Any]] = (),
     strategies: Mapping[str, Any] | None = None,
     hypotheses: Sequence[Mapping[str, Any]] = (),
-    carpets: Sequence[str | os.PathLike] = (),
+    carpets: Sequence[str | os.PathLike[str]] = (),
     registrations: Sequence[Mapping[str, str]] = (),
-    robustness: str | os.PathLike | None = None,
-    truth: str | os.PathLike | None = None,
+    robustness: str | os.PathLike[str] | None = None,
+    truth: str | os.PathLike[str] | None = None,
     versions: Mapping[str, str] | None = None,
-    templates: str | os.PathLike | None = None,
+    templates: str | os.PathLike[str] | None = None,
 ) -> None:
     """Write the report of a study.
 
@@ -157,7 +157,7 @@ def content(
     strategies: Mapping[str, Any],
     versions: Mapping[str, str],
     hypotheses: Sequence[Mapping[str, Any]],
-    carpets: Sequence[str | os.PathLike],
+    carpets: Sequence[str | os.PathLike[str]],
     registrations: Sequence[registration.Registration],
 ) -> dict[str, Any]:
     """Collect everything that the templates show."""
@@ -171,7 +171,7 @@ def content(
         "study": config.get("study") or "",
         "results": results,
         "pipeline": "" if config.get("entry") == "maps" else results.pipelines[0],
-        "css": Markup((Path(environment.loader.searchpath[0]) / "style.css.j2").read_text("utf-8")),
+        "css": Markup((folder_of(environment) / "style.css.j2").read_text("utf-8")),
         "cards": headline.cards(results, answers),
         "tally": tally(results, answers),
         "flows": people.flows(results),
@@ -187,7 +187,7 @@ def content(
         "scale_plots": clinic.scale_plots(results, answers),
         "correlations": clinic.correlation_table(results),
         "correlations_adjusted": adjusted_correlations(results),
-        "scatters": clinic.scatters(results, list(hypotheses)),
+        "scatters": clinic.scatters(results, hypotheses),
         "quality_charts": quality.charts(results),
         "motion": quality.motion_table(results),
         "sessions": quality.sessions_table(results),
@@ -231,7 +231,7 @@ def tally(results: Results, answers: list[narrative.Answer]) -> str:
     )
 
 
-def _path(path: str | os.PathLike | None) -> Path | None:
+def _path(path: str | os.PathLike[str] | None) -> Path | None:
     return None if path is None else Path(path)
 
 

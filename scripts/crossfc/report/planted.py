@@ -6,7 +6,7 @@ import pandas as pd
 
 from crossfc.report import number
 from crossfc.report.narrative import region_of
-from crossfc.report.results import Analysis, Results
+from crossfc.report.results import Analysis, Results, Row
 from crossfc.report.table import Table
 from crossfc.significance import SIGNIFICANT
 
@@ -72,7 +72,7 @@ def _claims(results: Results, edge: dict[str, Any]) -> list[tuple[str, str, str]
 
 
 def _judge(
-    results: Results, analysis: Analysis, edge: dict, size: float, words: str, short: str
+    results: Results, analysis: Analysis, edge: dict[str, Any], size: float, words: str, short: str
 ) -> tuple[str, str, str]:
     seed = str(edge.get("seed"))
     words = words if size else f"no {short}"
@@ -100,7 +100,7 @@ def _judge(
     return words, "missed", "no cluster of this sign at the target"
 
 
-def _tie(results: Results, edge: dict, scale: str, tie: Any) -> tuple[str, str, str]:
+def _tie(results: Results, edge: dict[str, Any], scale: str, tie: Any) -> tuple[str, str, str]:
     slope = float(tie.get("slope_per_point", 0)) if isinstance(tie, dict) else float(tie)
     known = results.correlation
     words = f"tie to {scale}, {number.signed(slope, 3)} per point"
@@ -127,19 +127,19 @@ def _tie(results: Results, edge: dict, scale: str, tie: Any) -> tuple[str, str, 
     return words, "found" if survived and same_sign else "missed", evidence
 
 
-def _reaches(row: dict, places: list[dict[str, Any]]) -> bool:
+def _reaches(row: Row, places: list[dict[str, Any]]) -> bool:
     """Test whether a cluster's peak is at one of the places (a target may have one per side)."""
     for place in places:
         if any(number.missing(place.get(axis)) for axis in "xyz"):
             continue
         apart = sum((float(row[axis]) - float(place[axis])) ** 2 for axis in "xyz") ** 0.5
-        radius_mm = place.get("radius_mm")
-        if apart <= REACH_MM + (0.0 if number.missing(radius_mm) else float(radius_mm)):
+        radius_mm = number.cell(place, "radius_mm")
+        if apart <= REACH_MM + (0.0 if number.missing(radius_mm) else radius_mm):
             return True
     return False
 
 
-def _evidence(analysis: Analysis, row: dict) -> str:
+def _evidence(analysis: Analysis, row: Row) -> str:
     return (
         f"cluster {region_of(row)}, peak {number.place(row['x'], row['y'], row['z'])} mm, "
         f"corrected {analysis.p_of(row)}"

@@ -1,15 +1,17 @@
 """Quality and sensitivity: motion, signal, coverage, exclusions, models and pipelines."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from crossfc.report import figure, number
 from crossfc.report.people import group_css
 from crossfc.report.results import Results
-from crossfc.report.table import Table, blank, everything, from_frame, text
+from crossfc.report.table import Column, Table, blank, everything, from_frame, text
 from crossfc.significance import SIGNIFICANT
 
 WORST_CARPETS = 4
@@ -81,17 +83,17 @@ def charts(results: Results) -> list[Chart]:
     return out
 
 
-def _signed_three(value: float) -> str:
+def _signed_three(value: Any) -> str:
     return number.signed(value, 3)
 
 
 def _paired_chart(results: Results, rows: pd.DataFrame, title: str, alt: str) -> str:
-    groups = []
+    groups: list[figure.Group] = []
     for group in results.groups:
         own = rows[rows["group"] == group]
         if len(own):
             people = list(zip(own["participant_id"], own["control"], own["active"], strict=True))
-            groups.append({"name": group, "css": group_css(results, group), "people": people})
+            groups.append(figure.Group(group, group_css(results, group), people))
     treatments = (results.control, results.active)
     alt = f"{alt} of each person under {treatments[0]} and {treatments[1]}"
     return figure.paired(groups, treatments, title, alt, number.general)
@@ -133,7 +135,7 @@ def sessions_table(results: Results) -> Table | None:
     if results.sessions.empty:
         return None
     frame = results.sessions
-    known = [
+    known: list[Column] = [
         ("participant_id", "person", text),
         ("session_id", "session", text),
         ("group", "group", text),
@@ -159,7 +161,9 @@ def sessions_table(results: Results) -> Table | None:
     empty = {c for c in ("boundary_cost", "left_right") if c in frame and frame[c].isna().all()}
     known = [column for column in known if column[0] not in empty]
     numeric = [c for c in frame.columns if frame[c].dtype.kind in "fi"]
-    regions = [(c, _coverage_title(c), _percent) for c in numeric if c.startswith("coverage_")]
+    regions: list[Column] = [
+        (c, _coverage_title(c), _percent) for c in numeric if c.startswith("coverage_")
+    ]
     regions += [
         (c, f"{c.removeprefix('tsnr_')} tSNR", lambda v: number.fixed(v, 1))
         for c in numeric
@@ -298,14 +302,14 @@ def robustness_sentence(results: Results) -> str:
 def carpets(results: Results, paths: Sequence[Path]) -> tuple[list[Carpet], int]:
     """Inline the carpet plots of the sessions with most motion; also count all plots."""
     present = [Path(p) for p in paths if Path(p).is_file()]
-    fd = {}
+    fd: dict[tuple[str, str], float] = {}
     if {"participant_id", "session_id", "mean_fd"} <= set(results.sessions.columns):
         for row in results.sessions.to_dict("records"):
-            fd[(row["participant_id"], row["session_id"])] = row["mean_fd"]
+            fd[(row["participant_id"], row["session_id"])] = number.cell(row, "mean_fd")
 
     def moved(path: Path) -> float:
-        value = fd.get(_whose(path))
-        return -1.0 if number.missing(value) else float(value)
+        value = fd.get(_whose(path), math.nan)
+        return -1.0 if math.isnan(value) else value
 
     worst = sorted(present, key=lambda p: (-moved(p), p.name))[:WORST_CARPETS]
     out = []
@@ -328,9 +332,9 @@ def _coverage_title(column: str) -> str:
     return f"{column.removeprefix('coverage_')} coverage"
 
 
-def _three(value: float) -> str:
+def _three(value: Any) -> str:
     return number.fixed(value, 3)
 
 
-def _percent(value: float) -> str:
+def _percent(value: Any) -> str:
     return number.MISSING if number.missing(value) else f"{100 * float(value):.0f} %"

@@ -1,9 +1,10 @@
 """The results of a study as the page reads them: every table that exists."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -17,6 +18,9 @@ from crossfc.significance import SIGNIFICANT
 MEASURES = {
     "p_fwe_cluster": "extent", "p_fwe_mass": "mass", "p_fwe_tfce": "tfce", "p_fwe_peak": "voxel",
 }  # fmt: skip
+
+# A row of a table, by column.
+Row: TypeAlias = Mapping[str, Any]
 
 
 @dataclass
@@ -61,12 +65,11 @@ class Analysis:
         """
         least = None
         if beyond is not None:
-            least = float(((self.record.get("tail") or {}).get(beyond) or {}).get("smallest_p", 0))
+            fitted = (self.record.get("tail") or {}).get(beyond)
+            least = float(fitted.get("smallest_p", 0)) if fitted else 0.0
         return number.p_equals(p, self.n_permutations, self.exhaustive, self.copies, least)
 
-    def p_of(
-        self, row: dict[str, Any], column: str = "p_fwe_cluster", *, brief: bool = True
-    ) -> str:
+    def p_of(self, row: Row, column: str = "p_fwe_cluster", *, brief: bool = True) -> str:
         """Format a corrected p in a row of clusters.tsv; ``brief`` leaves out remarks."""
         named = str(row.get("extrapolated", "")).split(", ")
         said = self.p_equals(row[column], MEASURES[column] if column in named else None)
@@ -94,9 +97,10 @@ class Analysis:
         """Whether all arrangements were enumerated."""
         return bool(self.record.get("exhaustive"))
 
-    def per_seed(self, seed: str) -> dict[str, Any]:
-        """Return the summary of one seed; empty if the record has none."""
-        return (self.record.get("per_seed") or {}).get(seed, {})
+    def per_seed(self, seed: str) -> Mapping[str, Any]:
+        """Return the summary of one seed (`MapSummary`); empty if the record has none."""
+        summaries: Mapping[str, Mapping[str, Any]] = self.record.get("per_seed") or {}
+        return summaries.get(seed, {})
 
     def statmap(self, seed: str, stat: str) -> Path:
         """Return the path of one of the maps."""
@@ -167,7 +171,7 @@ class Results:
     paired: pd.DataFrame
     left: pd.DataFrame
     targets: pd.DataFrame
-    pairs: dict[str, Any]
+    pairs: Mapping[str, Any]
     mixed: pd.DataFrame
     change: pd.DataFrame
     scores: pd.DataFrame
@@ -233,9 +237,10 @@ def read_json(path: Path | None) -> dict[str, Any]:
     if path is None or not Path(path).is_file():
         return {}
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise Fault(f"{path} is not JSON ({error}); remove it and run its rule again") from error
+    return content
 
 
 def read_analysis(name: str, folder: Path) -> Analysis | None:

@@ -1,5 +1,6 @@
 """Read the folders of a study into one set of results."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ class Planned:
         Files and folders; everything in such a folder counts as made.
     """
 
-    def __init__(self, made: Iterable[str | Path]) -> None:
+    def __init__(self, made: Iterable[str | os.PathLike[str]]) -> None:
         self.made = {Path(path) for path in made}
         self.above = {parent for path in self.made for parent in path.parents}
 
@@ -54,7 +55,7 @@ def read_results(
     config: dict[str, Any],
     analyses: Sequence[str],
     pipelines: Sequence[str],
-    made: Iterable[str | Path],
+    made: Iterable[str | os.PathLike[str]],
     group_dir: Path | None,
     clinic_dir: Path | None,
     quality_dir: Path | None,
@@ -131,7 +132,8 @@ def _rows(table: Any) -> list[dict[str, Any]]:
     if isinstance(table, str | Path):
         table = read_table(Path(table))
     if isinstance(table, pd.DataFrame):
-        return table.to_dict("records")
+        rows: list[dict[str, Any]] = table.to_dict("records")
+        return rows
     return [dict(row) for row in table]
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crossfc.report import number
 
 if TYPE_CHECKING:
     import pandas
+
+# A column of a frame, its title on the page, and what prints its values.
+Column: TypeAlias = tuple[str, str, Callable[[Any], str]]
 
 
 @dataclass
@@ -49,7 +52,7 @@ WORDS = (text, blank, sign)
 
 def from_frame(
     frame: "pandas.DataFrame",
-    columns: Iterable[tuple[str, str, Callable[[Any], str]]],
+    columns: Iterable[Column],
     caption: str,
     marked: Iterable[bool] = (),
 ) -> Table:
@@ -76,7 +79,7 @@ def from_frame(
 
 def everything(frame: "pandas.DataFrame", caption: str) -> Table:
     """Make a table of all columns of a frame whose columns are not known beforehand."""
-    columns = []
+    columns: list[Column] = []
     for key in frame.columns:
         numeric = frame[key].dtype.kind in "fiu"
         named = str(key) == "p" or str(key).startswith(("p_", "q_")) or str(key).endswith("_p")

@@ -1,11 +1,13 @@
 """Checks of scans before any job runs: only sidecars and headers are read (milliseconds a scan)."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from crossfc import content
+from crossfc.array import FloatArray
 from crossfc.fault import Fault, Gathering
 from crossfc.session.connectivity.confounds import (
     Confounds,
@@ -19,6 +21,9 @@ from crossfc.session.preprocess.slice_timing import read_slice_timing
 from crossfc.session.scan import ScanHeader, open_header, same_grid
 from crossfc.session.sidecar import check_sidecar, read_sidecar, sidecar_paths
 from crossfc.trial.strategy import Strategy, flat
+
+# Stands for the values of a column of confounds, which are not read here.
+_NO_VALUES: FloatArray = np.empty(0)
 
 
 def check_run(
@@ -63,7 +68,7 @@ def check_run(
         found(require_orthogonal, run)
     if sidecar is not None:
         found(check_sidecar, sidecar, path)
-    if run is not None and sidecar is not None:
+    if run is not None and run.repetition_time is not None and sidecar is not None:
         found(
             read_slice_timing, sidecar, run.shape, run.repetition_time, path, slice_timing,
             run.slice_axis,
@@ -143,16 +148,17 @@ def check_derivative(
     """
     gathering = Gathering()
     found = gathering.call
-    kind = {"kind": "derivative", "accept_unoriented": accept_unoriented}
     sidecar = found(read_sidecar, sidecars)
     # If the sidecar cannot be read, that is the fault to report. The 2.0 s stand in for it, so that
     # the header's repetition time is not reported as a second fault.
     known = {"RepetitionTime": 2.0} if sidecar is None else sidecar
-    run = found(open_header, bold, sidecar=known, **kind)
-    brain = found(open_header, mask, dimensions=3, **kind)
+    opened = partial(open_header, kind="derivative", accept_unoriented=accept_unoriented)
+    run = found(opened, bold, sidecar=known)
+    brain = found(opened, mask, dimensions=3)
     if run is not None and brain is not None:
         found(require_grid, brain, run)
-    columns = dict.fromkeys(found(_check_rows, confounds, run.volumes if run else None) or ())
+    names = found(_check_rows, confounds, run.volumes if run else None)
+    columns = dict.fromkeys(names or (), _NO_VALUES)
     beside = Path(confounds).with_suffix(".json")
     described = beside.is_symlink() or beside.is_file()
     if described:
@@ -167,6 +173,7 @@ def check_derivative(
             for tissue, count in (strategy.get("compcor") or {}).items():
                 found(components_of, table, tissue, count)
     gathering.raise_all()
+    assert run is not None  # or there was a fault
     return run
 
 

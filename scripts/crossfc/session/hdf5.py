@@ -53,6 +53,9 @@ def checksum(data: bytes) -> int:
     http://burtleburtle.net/bob/c/lookup3.c
     """
     a = b = c = (0xDEADBEEF + len(data)) & 0xFFFFFFFF
+    x: int
+    y: int
+    z: int
     if not data:
         return c
     full = (len(data) - 1) // 12 * 12

@@ -4,11 +4,13 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from crossfc.array import BoolArray, FloatArray, IntArray, RealArray, SingleArray
+
 _UNITS = {3: ("mm",), 4: ("mm", "sec")}
 
 
 def scaled_image(
-    data: np.ndarray, affine: np.ndarray, repetition_time: float | None = None
+    data: RealArray, affine: FloatArray, repetition_time: float | None = None
 ) -> nib.Nifti1Image:
     """Store values as 16-bit integers with one slope and no intercept.
 
@@ -37,7 +39,7 @@ def scaled_image(
     return image
 
 
-def mask_image(mask: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:
+def mask_image(mask: BoolArray, affine: FloatArray) -> nib.Nifti1Image:
     """Store a mask as 0 and 1.
 
     Parameters
@@ -54,7 +56,7 @@ def mask_image(mask: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:
     return _image(mask.astype(np.uint8), affine)
 
 
-def probability_image(probability: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:
+def probability_image(probability: RealArray, affine: FloatArray) -> nib.Nifti1Image:
     """Store probabilities in steps of 1/255.
 
     Parameters
@@ -75,8 +77,8 @@ def probability_image(probability: np.ndarray, affine: np.ndarray) -> nib.Nifti1
 
 
 def onto_grid(
-    values: np.ndarray, affine: np.ndarray, target_affine: np.ndarray, shape: tuple[int, ...]
-) -> np.ndarray:
+    values: RealArray, affine: FloatArray, target_affine: FloatArray, shape: tuple[int, ...]
+) -> SingleArray:
     """Interpolate a volume onto another grid in the same space (trilinear, 0 outside).
 
     To save time, only the part of the new grid that nonzero voxels reach is computed.
@@ -120,7 +122,7 @@ def onto_grid(
 
 
 def _image(
-    stored: np.ndarray, affine: np.ndarray, repetition_time: float | None = None
+    stored: IntArray, affine: FloatArray, repetition_time: float | None = None
 ) -> nib.Nifti1Image:
     image = nib.Nifti1Image(stored, affine)
     image.set_sform(affine, code="aligned")

@@ -4,7 +4,9 @@ The functions only build names and never look at the disk, so that the workflow 
 without touching the data set.
 """
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import TypedDict
 
 from crossfc.bids import bids_name, label, parse_name
 
@@ -33,9 +35,9 @@ def preprocessed(
     raw = PurePosixPath(scan)
     entities, _, _ = parse_name(raw.name)
     folder = Path(derivatives_dir) / str(raw.parent)
-    spatial = entities | {"space": space, "res": res}
+    spatial: dict[str, str | None] = {**entities, "space": space, "res": res}
 
-    def name(extra: dict[str, object], suffix: str, extension: str) -> Path:
+    def name(extra: Mapping[str, str | None], suffix: str, extension: str) -> Path:
         return folder / bids_name(extra, suffix, extension)
 
     return {
@@ -88,8 +90,8 @@ def anatomy(participant_id: str, derivatives_dir: str | Path, space: str) -> dic
     sub = label(participant_id)
     folder = Path(derivatives_dir) / participant_id / "anat"
 
-    def name(entities: dict[str, object], suffix: str, extension: str = ".nii.gz") -> Path:
-        return folder / bids_name({"sub": sub} | entities, suffix, extension)
+    def name(entities: Mapping[str, str], suffix: str, extension: str = ".nii.gz") -> Path:
+        return folder / bids_name({"sub": sub, **entities}, suffix, extension)
 
     return {
         "t1w": name({"desc": "preproc"}, "T1w"),
@@ -104,6 +106,19 @@ def anatomy(participant_id: str, derivatives_dir: str | Path, space: str) -> dic
     }
 
 
+class ConnectivityFiles(TypedDict):
+    """The files of one session and pipeline.
+
+    ``maps`` are one Fisher-z map per seed, in the order of the seeds; ``timeseries`` and ``relmat``
+    (seed by target) are TSV, ``qc`` is JSON.
+    """
+
+    maps: list[Path]
+    timeseries: Path
+    relmat: Path
+    qc: Path
+
+
 def connectivity(
     participant_id: str,
     session_id: str,
@@ -112,20 +127,13 @@ def connectivity(
     space: str,
     pipeline: str,
     seeds: list[str],
-) -> dict[str, Path | list[Path]]:
-    """Name the files that the connectivity job of one session writes for one pipeline.
-
-    Returns
-    -------
-    dict
-        ``maps`` (one Fisher-z map per seed, in the order of ``seeds``), ``timeseries`` (TSV),
-        ``relmat`` (TSV, seed by target), ``qc`` (JSON).
-    """
+) -> ConnectivityFiles:
+    """Name the files that the connectivity job of one session writes for one pipeline."""
     base = {"sub": label(participant_id), "ses": label(session_id), "task": task, "space": space}
     folder = Path(results_dir) / participant_id / session_id / "func"
 
-    def name(entities: dict[str, object], suffix: str, extension: str) -> Path:
-        return folder / bids_name(base | {"desc": pipeline} | entities, suffix, extension)
+    def name(entities: Mapping[str, str], suffix: str, extension: str) -> Path:
+        return folder / bids_name({**base, "desc": pipeline, **entities}, suffix, extension)
 
     return {
         "maps": [name({"seed": s, "stat": "fisherz"}, "boldmap", ".nii.gz") for s in seeds],

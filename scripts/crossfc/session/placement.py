@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from crossfc.array import BoolArray, FloatArray, IntArray
 from crossfc.fault import Fault
 from crossfc.session.scan import open_scan
 
@@ -19,7 +20,7 @@ _LARGEST_LABEL = 2**24
 
 
 def place(
-    rows: Sequence[Mapping[str, Any]], name: str, shape: tuple[int, ...], affine: np.ndarray
+    rows: Sequence[Mapping[str, Any]], name: str, shape: tuple[int, ...], affine: FloatArray
 ) -> tuple[np.ndarray, int]:
     """Return the voxels of a region, and its size including voxels outside the grid.
 
@@ -71,7 +72,7 @@ def around_seeds(
     definitions: Sequence[Mapping[str, Any]],
     fwhm_mm: float,
     shape: tuple[int, ...],
-    affine: np.ndarray,
+    affine: FloatArray,
 ) -> np.ndarray:
     """Mark the seeds and the halo into which smoothing carries their signal.
 
@@ -153,11 +154,12 @@ def label_numbers(values: np.ndarray, path: str | Path) -> np.ndarray:
             f"{path} holds labels above {_LARGEST_LABEL}, which single precision cannot tell "
             "apart; give them smaller numbers"
         )
-    return numbers.astype(np.int64)
+    whole: IntArray = numbers.astype(np.int64)
+    return whole
 
 
 def at_nearest(
-    wanted: np.ndarray, own: np.ndarray, shape: tuple[int, ...], affine: np.ndarray
+    wanted: np.ndarray, own: np.ndarray, shape: tuple[int, ...], affine: FloatArray
 ) -> np.ndarray:
     """Carry voxels of an image to another grid, by the nearest voxel.
 
@@ -186,7 +188,7 @@ def at_nearest(
     return found.reshape(shape)
 
 
-def _sphere(row: Mapping[str, Any], affine: np.ndarray, beyond_mm: float = 0.0) -> np.ndarray:
+def _sphere(row: Mapping[str, Any], affine: FloatArray, beyond_mm: float = 0.0) -> np.ndarray:
     """List the indices (n, 3) of voxels whose centres lie in a sphere, inside the grid or not.
 
     ``beyond_mm`` is added to the sphere's radius.
@@ -201,11 +203,13 @@ def _sphere(row: Mapping[str, Any], affine: np.ndarray, beyond_mm: float = 0.0) 
     voxels = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     millimetres = voxels @ affine[:3, :3].T + affine[:3, 3]
     near = ((millimetres - centre) ** 2).sum(axis=1) <= farthest**2
-    return voxels[near].astype(int)
+    within: IntArray = voxels[near].astype(int)
+    return within
 
 
 def _in_grid(voxels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    return ((voxels >= 0) & (voxels < shape)).all(axis=1)
+    inside: BoolArray = np.asarray(((voxels >= 0) & (voxels < shape)).all(axis=1))
+    return inside
 
 
 def _image_of(row: Mapping[str, Any], name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -220,7 +224,7 @@ def _image_of(row: Mapping[str, Any], name: str) -> tuple[np.ndarray, np.ndarray
 
 
 def _around_image(
-    row: Mapping[str, Any], seed: str, fwhm_mm: float, shape: tuple[int, ...], affine: np.ndarray
+    row: Mapping[str, Any], seed: str, fwhm_mm: float, shape: tuple[int, ...], affine: FloatArray
 ) -> np.ndarray:
     from scipy.spatial import cKDTree
 
@@ -233,4 +237,5 @@ def _around_image(
     box = np.linalg.norm(own[:3, :3] @ (0.5, 0.5, 0.5))
     points = np.moveaxis(np.indices(shape), 0, -1) @ affine[:3, :3].T + affine[:3, 3]
     distance, _ = tree.query(points.reshape(-1, 3), distance_upper_bound=fwhm_mm + box)
-    return np.isfinite(distance).reshape(shape)
+    near: BoolArray = np.isfinite(distance).reshape(shape)
+    return near

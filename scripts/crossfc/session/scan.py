@@ -13,6 +13,7 @@ import nibabel as nib
 import numpy as np
 
 from crossfc import content
+from crossfc.array import FloatArray, SingleArray
 from crossfc.fault import Fault
 from crossfc.session.sidecar import is_number, shown
 
@@ -42,8 +43,8 @@ class ScanHeader:
 
     path: Path
     shape: tuple[int, ...]
-    affine: np.ndarray
-    header: Any
+    affine: FloatArray
+    header: nib.Nifti1Header
     repetition_time: float | None
     notes: tuple[str, ...]
 
@@ -53,14 +54,16 @@ class ScanHeader:
         return self.shape[3] if len(self.shape) == 4 else 1
 
     @property
-    def voxel_sizes(self) -> np.ndarray:
+    def voxel_sizes(self) -> FloatArray:
         """Lengths of the voxel edges in mm, shape (3,)."""
-        return np.linalg.norm(self.affine[:3, :3], axis=0)
+        lengths: FloatArray = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return lengths
 
     @property
     def slice_axis(self) -> int | None:
         """Array axis of the slices (0, 1 or 2), from the header's dim_info; None if not set."""
-        return self.header.get_dim_info()[2]
+        axis: int | None = self.header.get_dim_info()[2]
+        return axis
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Scan(ScanHeader):
         Values after the file's slope and intercept were applied. May be read-only.
     """
 
-    data: np.ndarray
+    data: SingleArray
 
 
 def open_scan(
@@ -180,7 +183,7 @@ def require_whole(path: str | Path) -> None:
     _check_size(_size(path, header), header, path)
 
 
-def farthest_mm(shape: Sequence[int], first: np.ndarray, second: np.ndarray) -> float:
+def farthest_mm(shape: Sequence[int], first: FloatArray, second: FloatArray) -> float:
     """Return the largest distance between the positions that two affines give the same voxel.
 
     Parameters
@@ -203,7 +206,7 @@ def farthest_mm(shape: Sequence[int], first: np.ndarray, second: np.ndarray) -> 
 
 
 def same_grid(
-    shape: Sequence[int], affine: np.ndarray, other_shape: Sequence[int], other: np.ndarray
+    shape: Sequence[int], affine: FloatArray, other_shape: Sequence[int], other: FloatArray
 ) -> bool:
     """Test whether two grids are the same, to a tenth of the shortest voxel edge.
 
@@ -259,7 +262,7 @@ def _start_of_file(path: Path) -> bytes:
         return stream.read(_LONGEST_HEADER)
 
 
-def _size(path: Path, header: Any) -> int:
+def _size(path: Path, header: nib.Nifti1Header) -> int:
     """Return the decompressed size of the file in bytes."""
     if not path.name.endswith(".gz"):
         return path.stat().st_size
@@ -278,19 +281,20 @@ def _size(path: Path, header: Any) -> int:
     return size
 
 
-def _header(raw: bytes, path: Path) -> Any:
+def _header(raw: bytes, path: Path) -> nib.Nifti1Header:
     sizes = {int.from_bytes(raw[:4], order) for order in ("little", "big")}
-    kind = nib.Nifti2Header if 540 in sizes else nib.Nifti1Header
+    kind: type[nib.Nifti1Header] = nib.Nifti2Header if 540 in sizes else nib.Nifti1Header
     try:
-        return kind.from_fileobj(BytesIO(raw))
+        header: nib.Nifti1Header = kind.from_fileobj(BytesIO(raw))
     except (nib.spatialimages.HeaderDataError, nib.wrapstruct.WrapStructError) as error:
         raise Fault(
             f"{path} has no valid NIfTI header ({error}); copy or convert the scan again"
         ) from error
+    return header
 
 
 def _described(
-    header: Any,
+    header: nib.Nifti1Header,
     path: Path,
     dimensions: int,
     sidecar: Mapping[str, Any] | None,
@@ -324,18 +328,18 @@ def _described(
     return ScanHeader(path, tuple(shape), affine, header, repetition_time, tuple(notes))
 
 
-def _offset(header: Any) -> int:
+def _offset(header: nib.Nifti1Header) -> int:
     # A vox_offset of 0 in a single file means that the voxels follow right after the header.
     return int(header["vox_offset"]) or int(header.single_vox_offset)
 
 
-def _due(header: Any) -> int:
+def _due(header: nib.Nifti1Header) -> int:
     """Return the decompressed size in bytes that the file should have according to its header."""
     count = int(np.prod(header.get_data_shape(), dtype=np.int64))
-    return _offset(header) + count * header.get_data_dtype().itemsize
+    return _offset(header) + count * int(header.get_data_dtype().itemsize)
 
 
-def _check_kind(header: Any, path: Path) -> None:
+def _check_kind(header: nib.Nifti1Header, path: Path) -> None:
     shape = header.get_data_shape()
     try:
         dtype = header.get_data_dtype()
@@ -348,7 +352,7 @@ def _check_kind(header: Any, path: Path) -> None:
         raise Fault(f"{path} has shape {shape}, which is no volume; convert the scan again")
 
 
-def _check_size(size: int, header: Any, path: Path) -> None:
+def _check_size(size: int, header: nib.Nifti1Header, path: Path) -> None:
     if size < _due(header):
         raise Fault(
             f"{path} is truncated: it holds {max(size - _offset(header), 0)} bytes of voxels where "
@@ -356,7 +360,7 @@ def _check_size(size: int, header: Any, path: Path) -> None:
         )
 
 
-def _voxels(raw: bytes, header: Any) -> np.ndarray:
+def _voxels(raw: bytes, header: nib.Nifti1Header) -> SingleArray:
     """Return the values as float32 in the order of the file, without copying if possible."""
     count = int(np.prod(header.get_data_shape(), dtype=np.int64))
     values = np.frombuffer(raw, header.get_data_dtype(), count, _offset(header))
@@ -367,7 +371,7 @@ def _voxels(raw: bytes, header: Any) -> np.ndarray:
     return data
 
 
-def _check_values(data: np.ndarray, path: Path, missing: bool) -> None:
+def _check_values(data: SingleArray, path: Path, missing: bool) -> None:
     """Refuse values that are infinite, all the same, or NaN unless they may be ``missing``."""
     # One sum shows whether all values are finite; only if not is the first bad voxel searched for.
     if not np.isfinite(data.sum(dtype=np.float64)):
@@ -391,8 +395,8 @@ _ACCEPT_KEY = {
 
 
 def _orientation(
-    header: Any, shape: Sequence[int], path: Path, kind: str, accept_unoriented: bool
-) -> tuple[np.ndarray, list[str]]:
+    header: nib.Nifti1Header, shape: Sequence[int], path: Path, kind: str, accept_unoriented: bool
+) -> tuple[FloatArray, list[str]]:
     notes: list[str] = []
     sform_code, qform_code = int(header["sform_code"]), int(header["qform_code"])
     if sform_code == 0 and qform_code == 0:
@@ -431,7 +435,7 @@ def _orientation(
     return affine, notes
 
 
-def _unmarked_affine(header: Any, path: Path) -> tuple[np.ndarray, list[str]]:
+def _unmarked_affine(header: nib.Nifti1Header, path: Path) -> tuple[FloatArray, list[str]]:
     """Return the sform matrix of a header whose sform_code is 0, with a note.
 
     It is taken only if it is finite and has the voxel size that the header gives; otherwise the
@@ -456,32 +460,29 @@ _LONGEST_TR = 100.0
 
 
 def _repetition_time(
-    in_header: float | None,
-    header: Any,
+    number: float,
+    header: nib.Nifti1Header,
     sidecar: Mapping[str, Any] | None,
     path: Path,
     kind: str,
 ) -> tuple[float, list[str]]:
     """Return one repetition time (seconds) from header and sidecar, with notes."""
     _, unit = header.get_xyzt_units()
-    if not np.isfinite(in_header) or in_header <= 0:
-        in_header = None
-    elif unit in _SECONDS:
-        in_header *= _SECONDS[unit]
-    elif in_header > _LONGEST_TR:
+    in_header: float | None = None
+    if np.isfinite(number) and number > 0:
         # ASSUME: without a unit, more than 100 is milliseconds; no series has a TR of 100 s.
-        in_header *= 1e-3
+        in_header = number * _SECONDS.get(unit, 1e-3 if number > _LONGEST_TR else 1.0)
     stated = (sidecar or {}).get("RepetitionTime")
     if stated is not None and not (is_number(stated) and stated > 0):
         raise Fault(
             f"the sidecar of {path} has RepetitionTime {shown(stated)}; give seconds above 0"
         )
-    if stated is None and in_header is None:
-        raise Fault(
-            f"{path} has no repetition time, neither in its header nor in a sidecar; add "
-            "RepetitionTime in seconds to its JSON"
-        )
     if stated is None:
+        if in_header is None:
+            raise Fault(
+                f"{path} has no repetition time, neither in its header nor in a sidecar; add "
+                "RepetitionTime in seconds to its JSON"
+            )
         if kind == "derivative" and abs(in_header - 1) < 1e-6:
             raise Fault(
                 f"{path} has no RepetitionTime in a sidecar, and its header says 1 s, which is "

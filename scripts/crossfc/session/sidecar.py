@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from crossfc import content
@@ -24,7 +24,7 @@ def names_of_sidecars(folder: Path) -> list[str]:
 
 def sidecar_paths(
     bids_dir: str | Path,
-    scan: str | Path,
+    scan: str | PurePath,
     listed: Callable[[Path], Iterable[str]] = names_of_sidecars,
 ) -> list[Path]:
     """List the JSON files that apply to a scan, from the root of the data set down.
@@ -48,11 +48,11 @@ def sidecar_paths(
     -------
     list of Path
     """
-    scan = PurePosixPath(scan)
-    wanted, suffix, _ = parse_name(scan.name)
+    run = PurePosixPath(scan)
+    wanted, suffix, _ = parse_name(run.name)
     found = []
     folder = Path(bids_dir)
-    for part in (None, *scan.parent.parts):
+    for part in (None, *run.parent.parts):
         folder = folder if part is None else folder / part
         here = []
         for name in listed(folder):
@@ -154,7 +154,7 @@ def _is_text_or_texts(value: object) -> bool:
 
 
 # For each field: the test that its value must pass, and how a message describes a valid value.
-_FIELDS = {
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "RepetitionTime": (lambda v: is_number(v) and v > 0, "seconds above 0"),
     "SliceTiming": (
         lambda v: isinstance(v, list) and all(is_number(item) for item in v),

@@ -14,6 +14,7 @@ from crossfc.session.connectivity import cleaning
 from crossfc.session.connectivity import seed_map as connectivity
 from crossfc.session.connectivity.confounds import MOTION
 from crossfc.session.connectivity.derivative import connectivity_session
+from crossfc.session.connectivity.pipeline import Pipeline
 from crossfc.session.placement import place
 
 SHAPE, N, TR = (12, 14, 12), 80, 2.0
@@ -114,7 +115,7 @@ class Session:
             participant_id="sub-01",
             session_id="ses-1",
             runs=self.runs,
-            pipelines=self.pipelines,
+            pipelines={k: Pipeline.from_params(own) for k, own in self.pipelines.items()},
             targets=self.targets,
             outputs={name: self.outputs(name) for name in self.pipelines},
             carpet_path=self.out / "carpet.png",
@@ -650,7 +651,7 @@ def test_the_record_repeats_what_is_known_of_the_coregistration(session, tmp_pat
     said = {"RepetitionTime": TR}
     said["Registration"] = {"boundary_cost_taken": 0.83, "left_right": "swapped?"}
     (tmp_path / "bold.json").write_text(json.dumps(said))
-    session.runs[0]["sidecar"] = tmp_path / "bold.json"
+    session.runs[0]["sidecars"] = [tmp_path / "bold.json"]
     session.run()
     record = session.qc()
     assert (record["boundary_cost"], record["left_right"]) == (0.83, "swapped?")

@@ -5,18 +5,19 @@ from pathlib import Path
 import numpy as np
 
 from crossfc import atomic
+from crossfc.array import BoolArray, FloatArray, SingleArray
 
 _ROWS = 400
 
 
 def draw_carpet(
     path: str | Path,
-    voxels: np.ndarray,
-    fd: np.ndarray,
-    censored: np.ndarray,
+    voxels: SingleArray,
+    fd: FloatArray,
+    censored: BoolArray,
     title: str,
     repetition_time: float,
-    sound: np.ndarray | None = None,
+    sound: BoolArray | None = None,
 ) -> None:
     """Draw framewise displacement and, below it, the signal of the voxels over time as grey levels.
 

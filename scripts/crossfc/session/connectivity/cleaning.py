@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crossfc.array import BoolArray, FloatArray
+
 INTERPOLATE, EXACT = "interpolate", "exact"
 # Power assumed in the pass band, relative to the rest, when gaps are interpolated: 2 gives more
 # variance, 20 more bias. Lines and cubic splines have more bias (docs/preprocessing.md).
@@ -37,8 +39,8 @@ class Interpolated:
     frame : (n_kept, rank) float64
     """
 
-    analysis: np.ndarray
-    frame: np.ndarray
+    analysis: FloatArray
+    frame: FloatArray
 
     @property
     def degrees_of_freedom(self) -> float:
@@ -54,7 +56,7 @@ class Interpolated:
 
 def stop_band(
     n_volumes: int, repetition_time: float, high_pass_hz: float, low_pass_hz: float | None
-) -> np.ndarray:
+) -> FloatArray:
     """Return the discrete cosines outside the pass band, including the constant.
 
     Parameters
@@ -76,18 +78,18 @@ def stop_band(
     if low_pass_hz is not None:
         stopped |= frequency > low_pass_hz
     time = (np.arange(n_volumes) + 0.5) / n_volumes
-    cosines = np.cos(np.pi * np.outer(time, k[stopped])) * np.sqrt(2 / n_volumes)
+    cosines: FloatArray = np.cos(np.pi * np.outer(time, k[stopped])) * np.sqrt(2 / n_volumes)
     cosines[:, 0] = 1 / np.sqrt(n_volumes)
     return cosines
 
 
 def basis(
-    confounds: np.ndarray,
+    confounds: FloatArray,
     repetition_time: float,
     high_pass_hz: float,
     low_pass_hz: float | None,
-    kept: np.ndarray,
-) -> np.ndarray:
+    kept: BoolArray,
+) -> FloatArray:
     """Return an orthonormal basis of everything that cleaning removes.
 
     Parameters
@@ -118,7 +120,7 @@ def basis(
     return _orthonormal(np.hstack([band, scaled]))
 
 
-def has_gaps(kept: np.ndarray) -> bool:
+def has_gaps(kept: BoolArray) -> bool:
     """Test whether a censored volume lies between kept ones, so that there is a gap to fill.
 
     Parameters
@@ -130,11 +132,11 @@ def has_gaps(kept: np.ndarray) -> bool:
 
 
 def interpolated(
-    confounds: np.ndarray,
+    confounds: FloatArray,
     repetition_time: float,
     high_pass_hz: float,
     low_pass_hz: float,
-    kept: np.ndarray,
+    kept: BoolArray,
 ) -> Interpolated:
     """Return the cleaning in which censored volumes are interpolated, for the filter only.
 
@@ -176,7 +178,7 @@ def interpolated(
     return Interpolated(analysis, left[:, :rank])
 
 
-def _filling(kept: np.ndarray, drift: np.ndarray, passed: np.ndarray) -> np.ndarray:
+def _filling(kept: BoolArray, drift: FloatArray, passed: FloatArray) -> FloatArray:
     """Return the matrix (n_volumes, n_kept) that copies kept volumes and interpolates the others.
 
     Parameters
@@ -200,29 +202,30 @@ def _filling(kept: np.ndarray, drift: np.ndarray, passed: np.ndarray) -> np.ndar
     return filling
 
 
-def _orthonormal(columns: np.ndarray) -> np.ndarray:
+def _orthonormal(columns: FloatArray) -> FloatArray:
     """Return an orthonormal basis of the space that the columns span."""
     left, singular, _ = _decomposed(columns)
     rank = int((singular > singular[0] * max(left.shape) * np.finfo(float).eps).sum())
     return left[:, :rank]
 
 
-def _decomposed(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _decomposed(matrix: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the singular value decomposition, even if the fast algorithm does not converge."""
     try:
-        return np.linalg.svd(matrix, full_matrices=False)
+        left, singular, right = np.linalg.svd(matrix, full_matrices=False)
     except np.linalg.LinAlgError:
         from scipy.linalg import svd
 
-        return svd(matrix, full_matrices=False, lapack_driver="gesvd")
+        left, singular, right = svd(matrix, full_matrices=False, lapack_driver="gesvd")
+    return left, singular, right
 
 
 def kept_volumes(
-    framewise_displacement: np.ndarray,
-    non_steady: np.ndarray,
+    framewise_displacement: FloatArray,
+    non_steady: BoolArray,
     censor_fd_mm: float | None,
     minimum_run: int = 1,
-) -> np.ndarray:
+) -> BoolArray:
     """Return which volumes are kept (not censored).
 
     Parameters

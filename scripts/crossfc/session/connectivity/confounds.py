@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crossfc.array import BoolArray, FloatArray
 from crossfc.fault import Fault, at
 from crossfc.session.sidecar import read_object
 from crossfc.trial.sheet import did_you_mean, read_sheet
@@ -50,7 +51,7 @@ class Confounds:
     """
 
     path: Path
-    columns: dict[str, np.ndarray]
+    columns: dict[str, FloatArray]
     masks: dict[str, str]
 
     @property
@@ -134,7 +135,7 @@ def _component_masks(path: Path) -> dict[str, str]:
     }
 
 
-def framewise_displacement(confounds: Confounds) -> np.ndarray:
+def framewise_displacement(confounds: Confounds) -> FloatArray:
     """Return the framewise displacement of each volume, with 0 for the first.
 
     It is taken from the table. If the table has no such column, it is computed from the six motion
@@ -169,7 +170,7 @@ def framewise_displacement(confounds: Confounds) -> np.ndarray:
     return np.where(np.isfinite(displacement), displacement, np.nan)
 
 
-def _may_be_missing(confounds: Confounds) -> np.ndarray:
+def _may_be_missing(confounds: Confounds) -> BoolArray:
     """Return, per volume, whether a value may be missing without a fault (boolean).
 
     It may be in the first volume and in volumes before the steady state.
@@ -179,15 +180,15 @@ def _may_be_missing(confounds: Confounds) -> np.ndarray:
     return may
 
 
-def non_steady_volumes(confounds: Confounds) -> np.ndarray:
+def non_steady_volumes(confounds: Confounds) -> BoolArray:
     """Return which volumes fMRIPrep marked as not yet in the steady state, (n_volumes,) bool."""
     marked = [v for n, v in confounds.columns.items() if n.startswith("non_steady_state_outlier")]
     if not marked:
         return np.zeros(confounds.n_volumes, dtype=bool)
-    return np.nan_to_num(np.column_stack(marked)).any(axis=1)
+    return np.asarray(np.nan_to_num(np.column_stack(marked)).any(axis=1))
 
 
-def strategy_matrix(confounds: Confounds, strategy: Strategy) -> tuple[np.ndarray, list[str]]:
+def strategy_matrix(confounds: Confounds, strategy: Strategy) -> tuple[FloatArray, list[str]]:
     """Select the columns that a confound strategy names.
 
     Parameters
@@ -299,7 +300,7 @@ def _may_find_nothing(wanted: str) -> bool:
     return any(fnmatch.fnmatchcase(name, wanted) for name in names)
 
 
-def _without_hole(confounds: Confounds, name: str) -> np.ndarray:
+def _without_hole(confounds: Confounds, name: str) -> FloatArray:
     """Return a column with its allowed missing values set to 0; refuse any other missing value."""
     values = confounds.columns[name]
     missing = ~np.isfinite(values)

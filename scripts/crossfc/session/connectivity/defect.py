@@ -10,6 +10,7 @@ slow waves and steps of the signal are not taken for one.
 
 import numpy as np
 
+from crossfc.array import BoolArray, FloatArray, IntArray, RealArray
 from crossfc.session.connectivity.confounds import Confounds, framewise_displacement
 
 # Number of voxels that are examined: enough to have some hundred in each of forty slices.
@@ -42,7 +43,7 @@ _LEAST_PLANE = 60  # examined voxels that a plane must have
 
 
 def defects(
-    series: np.ndarray, mask: np.ndarray, steady: np.ndarray, confounds: Confounds
+    series: RealArray, mask: BoolArray, steady: BoolArray, confounds: Confounds
 ) -> dict[int, str]:
     """Return which volumes of a run are defective, and why.
 
@@ -74,7 +75,7 @@ def defects(
     return dict(sorted(found.items()))
 
 
-def _of_data(own: np.ndarray, places: np.ndarray, steady: np.ndarray) -> dict[int, str]:
+def _of_data(own: FloatArray, places: IntArray, steady: BoolArray) -> dict[int, str]:
     found: dict[int, str] = {}
     usual, scaled = _usual(own, steady)
     if scaled:
@@ -99,7 +100,7 @@ def _of_data(own: np.ndarray, places: np.ndarray, steady: np.ndarray) -> dict[in
     return found
 
 
-def _usual(own: np.ndarray, steady: np.ndarray) -> tuple[np.ndarray, bool]:
+def _usual(own: FloatArray, steady: BoolArray) -> tuple[FloatArray, bool]:
     """Return the median over the bright volumes, (n_voxels,), and whether the series has a mean.
 
     A series that was demeaned or standardised has none.
@@ -113,7 +114,7 @@ def _usual(own: np.ndarray, steady: np.ndarray) -> tuple[np.ndarray, bool]:
     return usual, bool(np.median(usual) > 3 * np.median(spread))
 
 
-def _lost(relative: np.ndarray) -> dict[int, str]:
+def _lost(relative: FloatArray) -> dict[int, str]:
     dark = relative < _LOST
     share = dark.mean(axis=1)
     # First find the volumes that lost a quarter of their voxels or more. A voxel that is dark in
@@ -132,7 +133,7 @@ def _lost(relative: np.ndarray) -> dict[int, str]:
     }
 
 
-def _repeated(own: np.ndarray, places: np.ndarray, steady: np.ndarray) -> dict[int, str]:
+def _repeated(own: FloatArray, places: IntArray, steady: BoolArray) -> dict[int, str]:
     if len(own) < 3:
         return {}
     squared = np.diff(own, axis=0) ** 2
@@ -163,7 +164,7 @@ def _repeated(own: np.ndarray, places: np.ndarray, steady: np.ndarray) -> dict[i
     return found
 
 
-def _unlike(own: np.ndarray, usual: np.ndarray, sound: np.ndarray) -> dict[int, str]:
+def _unlike(own: FloatArray, usual: FloatArray, sound: BoolArray) -> dict[int, str]:
     picture = usual - usual.mean()
     length = np.linalg.norm(picture)
     centred = own - own.mean(axis=1, keepdims=True)
@@ -181,7 +182,7 @@ def _unlike(own: np.ndarray, usual: np.ndarray, sound: np.ndarray) -> dict[int, 
 
 
 def _smeared(
-    relative: np.ndarray, places: np.ndarray, found: dict[int, str], sound: np.ndarray
+    relative: FloatArray, places: IntArray, found: dict[int, str], sound: BoolArray
 ) -> dict[int, str]:
     """Find the volumes next to lost ones into which slice timing correction smeared the loss.
 
@@ -207,7 +208,7 @@ def _smeared(
     return smeared
 
 
-def _spikes(relative: np.ndarray, places: np.ndarray, sound: np.ndarray) -> dict[int, str]:
+def _spikes(relative: FloatArray, places: IntArray, sound: BoolArray) -> dict[int, str]:
     found: dict[int, str] = {}
     if sound.sum() < 5:
         return found
@@ -235,7 +236,7 @@ def _spikes(relative: np.ndarray, places: np.ndarray, sound: np.ndarray) -> dict
     return found
 
 
-def _apart(courses: np.ndarray, sound: np.ndarray) -> np.ndarray:
+def _apart(courses: FloatArray, sound: BoolArray) -> FloatArray:
     """Return by how much each volume differs from the volumes on both sides, (t, n).
 
     0 if it differs in opposite directions, as in a step or a slope. A side is the median of up to
@@ -254,7 +255,7 @@ def _apart(courses: np.ndarray, sound: np.ndarray) -> np.ndarray:
     return apart
 
 
-def _rough(relative: np.ndarray, sound: np.ndarray) -> dict[int, str]:
+def _rough(relative: FloatArray, sound: BoolArray) -> dict[int, str]:
     numbers = np.flatnonzero(sound)
     if len(numbers) < 5:
         return {}
@@ -268,9 +269,9 @@ def _rough(relative: np.ndarray, sound: np.ndarray) -> dict[int, str]:
     }
 
 
-def _planes(places: np.ndarray) -> list[list[np.ndarray]]:
+def _planes(places: IntArray) -> list[list[IntArray]]:
     """Return, for each axis, the voxels of each plane that has at least ``_LEAST_PLANE``."""
-    found = []
+    found: list[list[IntArray]] = []
     for axis in places:
         order = np.argsort(axis, kind="stable")
         parts = np.split(order, np.flatnonzero(np.diff(axis[order])) + 1)
@@ -278,13 +279,14 @@ def _planes(places: np.ndarray) -> list[list[np.ndarray]]:
     return found
 
 
-def _means(values: np.ndarray, planes: list[np.ndarray]) -> np.ndarray:
+def _means(values: FloatArray, planes: list[IntArray]) -> FloatArray:
     columns = [values[:, plane].mean(axis=1) for plane in planes]
     return np.column_stack(columns) if columns else np.empty((len(values), 0))
 
 
-def _robust_deviation(values: np.ndarray) -> np.ndarray:
-    return 1.4826 * np.median(np.abs(values - np.median(values, axis=0)), axis=0)
+def _robust_deviation(values: FloatArray) -> FloatArray:
+    deviation: FloatArray = 1.4826 * np.median(np.abs(values - np.median(values, axis=0)), axis=0)
+    return deviation
 
 
 def _percent(share: float) -> str:

@@ -1,19 +1,21 @@
 """Compute what the group level needs of a session: maps, series, edges, record, per pipeline."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crossfc import atomic, template
+from crossfc.array import BoolArray, FloatArray, RealArray, SingleArray
 from crossfc.fault import Fault
 from crossfc.session.connectivity import carpet, cleaning
 from crossfc.session.connectivity import scan_quality as quality
 from crossfc.session.connectivity import seed_map as connectivity
+from crossfc.session.connectivity.cleaning import Interpolated
 from crossfc.session.connectivity.confounds import (
     Confounds,
     framewise_displacement,
@@ -23,11 +25,23 @@ from crossfc.session.connectivity.confounds import (
 )
 from crossfc.session.connectivity.defect import defects
 from crossfc.session.connectivity.mask import open_mask
-from crossfc.session.connectivity.repeat import choose_repeat
+from crossfc.session.connectivity.pipeline import Pipeline
+from crossfc.session.connectivity.record import (
+    Coregistration,
+    PassedOverRun,
+    RegionQuality,
+    SessionQuality,
+    SessionRecord,
+)
+from crossfc.session.connectivity.repeat import Run, choose_repeat
 from crossfc.session.connectivity.smoothing import smooth_in_mask
+from crossfc.session.layout import ConnectivityFiles
 from crossfc.session.placement import at_nearest, place
 from crossfc.session.scan import Scan, open_scan
 from crossfc.session.sidecar import read_sidecar
+
+if TYPE_CHECKING:
+    import nibabel
 
 # A correlation cannot be computed from fewer volumes than this.
 _LEAST_USABLE = 3
@@ -76,8 +90,8 @@ class SessionData:
     def __init__(
         self,
         scan: Scan,
-        mask: np.ndarray,
-        usable: np.ndarray | None = None,
+        mask: BoolArray,
+        usable: BoolArray | None = None,
         minimum_signal: float = 0.0,
         minimum_tsnr: float = 0.0,
     ):
@@ -111,7 +125,7 @@ class SessionData:
         self.mask = np.zeros(whole.shape, dtype=bool)
         self.mask[self._box] = self.box_mask
 
-    def _weak(self, minimum_signal: float, minimum_tsnr: float) -> np.ndarray:
+    def _weak(self, minimum_signal: float, minimum_tsnr: float) -> BoolArray:
         """Return which voxels of the mask have no signal, (z, y, x) bool.
 
         Variance alone does not show signal, because noise varies too.
@@ -127,7 +141,7 @@ class SessionData:
         # reported as the reason to leave the session out.
         return weak if (self.box_mask & ~weak).any() else np.zeros_like(weak)
 
-    def region(self, rows: list[dict[str, Any]], name: str) -> tuple[np.ndarray, float, np.ndarray]:
+    def region(self, rows: list[dict[str, Any]], name: str) -> tuple[BoolArray, float, BoolArray]:
         """Find the voxels of a region.
 
         Parameters
@@ -156,14 +170,15 @@ class SessionData:
         weak = placed.T[self._box] & self._box_weak
         return covered[self._box], float(covered.sum() / size), weak
 
-    def region_series(self, inside: np.ndarray) -> np.ndarray:
+    def region_series(self, inside: BoolArray) -> FloatArray:
         """Return the mean of the unsmoothed series over a region's voxels, (n_volumes,) float64.
 
         ``inside`` is the region in the box, (z, y, x) bool.
         """
-        return self.series[:, inside].mean(axis=1, dtype=np.float64)
+        series: FloatArray = self.series[:, inside].mean(axis=1, dtype=np.float64)
+        return series
 
-    def to_image(self, values: np.ndarray) -> Any:
+    def to_image(self, values: RealArray) -> "nibabel.Nifti1Image":
         """Return an image on the grid of the session from one value per voxel of the mask.
 
         Parameters
@@ -193,10 +208,10 @@ class SessionData:
 def connectivity_session(
     participant_id: str,
     session_id: str,
-    runs: list[dict[str, Any]],
-    pipelines: dict[str, dict[str, Any]],
+    runs: Sequence[Run],
+    pipelines: Mapping[str, Pipeline],
     targets: list[dict[str, Any]],
-    outputs: dict[str, dict[str, Any]],
+    outputs: Mapping[str, ConnectivityFiles],
     carpet_path: str | Path,
     *,
     minimum_seed_coverage: float,
@@ -206,7 +221,7 @@ def connectivity_session(
     minimum_voxel_tsnr: float = 0.0,
     accept_unoriented: bool = False,
     preprocessed_by: str | None = None,
-    passed_over: Sequence[dict[str, str]] = (),
+    passed_over: Sequence[PassedOverRun] = (),
 ) -> None:
     """Read one session and write its connectivity for every pipeline.
 
@@ -218,17 +233,13 @@ def connectivity_session(
     Parameters
     ----------
     participant_id, session_id : str
-    runs : list of dict
-        The repeat runs of the session, of which `choose_repeat` takes one. Each has ``scan`` (its
-        name in the sheet), the paths ``bold``, ``mask`` and ``confounds``, and ``sidecars`` (those
-        of the BOLD, from the root of the data set downwards).
-    pipelines : dict
-        Name to choices: ``strategy`` (the strategy itself), ``high_pass_hz``, ``low_pass_hz``,
-        ``censor_fd_mm``, ``censor_minimum_run``, ``censored_filter`` (interpolate or exact),
-        ``fwhm_mm``, ``seeds`` (rows of the sheet).
+    runs : sequence of Run
+        The repeat runs of the session, of which `choose_repeat` takes one.
+    pipelines : mapping
+        Name to Pipeline.
     targets : list of dict
         Rows of the sheet of targets.
-    outputs : dict
+    outputs : mapping
         Pipeline to the paths of `crossfc.session.layout.connectivity`.
     carpet_path : path
         The carpet plot to write, a PNG.
@@ -246,8 +257,8 @@ def connectivity_session(
         As in `crossfc.session.scan.open_scan`.
     preprocessed_by : str, optional
         The program that made the derivatives and its version, for the record.
-    passed_over : sequence of dict
-        Repeat runs that were found unusable before (``scan``, ``reason``), for the record.
+    passed_over : sequence of PassedOverRun
+        Repeat runs that were found unusable before, for the record.
 
     Raises
     ------
@@ -262,20 +273,21 @@ def connectivity_session(
     steady, sound, found = opened.steady, opened.sound, opened.defects
     del opened
     plans = {
-        name: _plan(choices, confounds, scan, steady & sound, minimum_residual_degrees_of_freedom)
-        for name, choices in pipelines.items()
+        name: _plan(own, confounds, scan, steady & sound, minimum_residual_degrees_of_freedom)
+        for name, own in pipelines.items()
     }
     data = SessionData(scan, mask, steady & sound, minimum_voxel_signal, minimum_voxel_tsnr)
     repetition_time, notes = scan.repetition_time, list(scan.notes)
+    assert repetition_time is not None  # a series is refused without one
     del scan
     snr = quality.temporal_snr(data.mean, data.deviation) if data.has_mean else None
-    record = {
+    record: SessionQuality = {
         "participant_id": participant_id,
         "session_id": session_id,
         "scan": run["scan"],
         **_coregistration(run),
         "runs_considered": considered,
-        "runs_passed_over": [dict(run) for run in passed_over] + further,
+        "runs_passed_over": [*passed_over, *further],
         "preprocessed_by": preprocessed_by,
         "notes": notes,
         "repetition_time": repetition_time,
@@ -290,33 +302,33 @@ def connectivity_session(
         "zero_variance_voxels": data.zero_variance_voxels,
         "voxels_without_signal": data.weak_voxels if data.has_mean else None,
     }
-    limits = {"coverage": minimum_seed_coverage, "tsnr": minimum_seed_tsnr}
-    measured = _regions(data, snr, targets, "target", limits, run)
+    limits = minimum_seed_coverage, minimum_seed_tsnr
+    measured = _regions(data, snr, targets, "target", *limits, run)
     seeds = {
-        name: _regions(data, snr, choices["seeds"], "seed", limits, run)
-        for name, choices in pipelines.items()
+        name: _regions(data, snr, own.seeds, "seed", *limits, run)
+        for name, own in pipelines.items()
     }
     for name, plan in plans.items():
-        plan["reasons"] += [seed["weakness"] for seed in seeds[name].values() if seed["weakness"]]
-        if not plan["reasons"]:
-            plan["reasons"] += _seeds_without_variance(plan, seeds[name])
+        plan.reasons += [seed.weakness for seed in seeds[name].values() if seed.weakness]
+        if not plan.reasons:
+            plan.reasons += _seeds_without_variance(plan, seeds[name])
     _draw(carpet_path, data, confounds, sound, record)
-    voxels: dict[float, np.ndarray] = {}
-    for name in sorted(pipelines, key=lambda n: pipelines[n]["fwhm_mm"]):
-        own = (name, plans[name], seeds[name], measured, record, outputs[name])
-        if plans[name]["reasons"]:
-            _write_record(*own)
+    voxels: dict[float, SingleArray] = {}
+    for name in sorted(pipelines, key=lambda n: pipelines[n].fwhm_mm):
+        made = (name, plans[name], seeds[name], measured, record, outputs[name])
+        if plans[name].reasons:
+            _write_record(*made)
             continue
-        fwhm_mm = pipelines[name]["fwhm_mm"]
+        fwhm_mm = pipelines[name].fwhm_mm
         if fwhm_mm not in voxels:
             smoothed = smooth_in_mask(data.series, data.box_mask, fwhm_mm, data.voxel_mm)
             # Only one smoothed copy is kept in memory at a time, because the series are large.
             voxels = {fwhm_mm: smoothed[:, data.box_mask]}
-        plans[name]["variance_left"] = _write_maps(
+        plans[name].variance_left = _write_maps(
             plans[name], data, voxels[fwhm_mm], seeds[name], measured, outputs[name]
         )
         # The record is written last, so that maps are complete wherever there is a record.
-        _write_record(*own)
+        _write_record(*made)
 
 
 @dataclass(frozen=True)
@@ -338,13 +350,13 @@ class _Opened:
 
     confounds: Confounds
     scan: Scan
-    mask: np.ndarray
-    steady: np.ndarray
-    sound: np.ndarray
+    mask: BoolArray
+    steady: BoolArray
+    sound: BoolArray
     defects: dict[int, str]
 
 
-def _open(run: dict[str, Any], accept_unoriented: bool = False) -> _Opened:
+def _open(run: Run, accept_unoriented: bool = False) -> _Opened:
     """Read the confounds, BOLD and mask of a run."""
     confounds = read_confounds(run["confounds"])
     sidecar = read_sidecar(run.get("sidecars") or [])
@@ -370,79 +382,124 @@ def _open(run: dict[str, Any], accept_unoriented: bool = False) -> _Opened:
     return _Opened(confounds, scan, mask, steady, sound, found)
 
 
-def _measure(opened: _Opened) -> tuple[int, float]:
+def _measure(opened: _Opened) -> tuple[int, float | None]:
     """Return the number of usable volumes, and the mean framewise displacement (mm)."""
     usable = int((opened.steady & opened.sound).sum())
     return usable, quality.motion(opened.confounds, opened.sound)["mean_fd"]
 
 
+@dataclass
+class _Plan:
+    """Which volumes are kept and what is removed, and whether the session is excluded.
+
+    Attributes
+    ----------
+    kept : (n_volumes,) bool
+    columns : list of str
+        Names of the confounds.
+    basis : (n_kept, rank) float64, or Interpolated
+        What cleaning removes; nothing if too few volumes are kept.
+    left : int
+        Degrees of freedom.
+    filter : str or None
+        How censored volumes are handled, if there are any between kept ones.
+    reasons : list of str
+        Why the session is excluded; empty if it is not.
+    variance_left : float or None
+        The median share of variance that cleaning left, once it is known.
+    """
+
+    kept: BoolArray
+    columns: list[str]
+    basis: FloatArray | Interpolated
+    left: int = 0
+    filter: str | None = None
+    reasons: list[str] = field(default_factory=list)
+    variance_left: float | None = None
+
+
 def _plan(
-    choices: dict[str, Any],
+    pipeline: Pipeline,
     confounds: Confounds,
     scan: Scan,
-    usable: np.ndarray,
+    usable: BoolArray,
     minimum: int,
-) -> dict[str, Any]:
-    """Decide which volumes are kept and what is removed, and whether the session is excluded.
-
-    Returns
-    -------
-    dict
-        ``kept`` (boolean per volume), ``columns`` (names of the confounds), ``basis`` (of the
-        cleaning), ``left`` (degrees of freedom), ``filter`` (how censored volumes are handled),
-        ``reasons`` (why the session is excluded; empty if it is not).
-    """
-    matrix, columns = strategy_matrix(confounds, choices["strategy"])
+) -> _Plan:
+    """Decide which volumes are kept and what is removed, and whether the session is excluded."""
+    matrix, columns = strategy_matrix(confounds, pipeline.strategy)
     kept = cleaning.kept_volumes(
         framewise_displacement(confounds),
         ~usable,
-        choices["censor_fd_mm"],
-        choices["censor_minimum_run"],
+        pipeline.censor_fd_mm,
+        pipeline.censor_minimum_run,
     )
-    plan = {
-        "kept": kept, "columns": columns, "left": 0, "basis": None, "filter": None, "reasons": []
-    }  # fmt: skip
-    if kept.sum() < _LEAST_USABLE:
-        plan["reasons"] = [f"all but {int(kept.sum())} of {len(kept)} volumes censored"]
+    n_kept = int(kept.sum())
+    plan = _Plan(kept, columns, basis=np.empty((n_kept, 0)))
+    if n_kept < _LEAST_USABLE:
+        plan.reasons = [f"all but {n_kept} of {len(kept)} volumes censored"]
         return plan
-    band = choices["high_pass_hz"], choices["low_pass_hz"]
-    told = f"{int(kept.sum())} of {len(kept)} volumes kept"
+    repetition_time = scan.repetition_time
+    assert repetition_time is not None  # a series is refused without one
+    low, high = pipeline.high_pass_hz, pipeline.low_pass_hz
+    told = f"{n_kept} of {len(kept)} volumes kept"
     if cleaning.has_gaps(kept):
         # Without an upper edge the stop band is a few slow cosines only, so the exact filter costs
         # hardly any degrees of freedom.
-        plan["filter"] = cleaning.EXACT if band[1] is None else choices["censored_filter"]
-    if plan["filter"] == cleaning.INTERPOLATE:
-        found = cleaning.interpolated(matrix, scan.repetition_time, *band, kept)
+        plan.filter = cleaning.EXACT if high is None else pipeline.censored_filter
+    if plan.filter == cleaning.INTERPOLATE and high is not None:
+        found = cleaning.interpolated(matrix, repetition_time, low, high, kept)
         # Effective degrees of freedom are not whole numbers; they are rounded down.
-        plan |= {"basis": found, "left": int(found.degrees_of_freedom + 1e-6)}
+        plan.basis, plan.left = found, int(found.degrees_of_freedom + 1e-6)
     else:
-        basis = cleaning.basis(matrix, scan.repetition_time, *band, kept)
-        plan |= {"basis": basis, "left": int(kept.sum()) - basis.shape[1]}
+        basis = cleaning.basis(matrix, repetition_time, low, high, kept)
+        plan.basis, plan.left = basis, n_kept - basis.shape[1]
         told += f", {basis.shape[1]} dimensions removed"
-    if plan["left"] < minimum:
-        plan["reasons"] = [
-            f"{plan['left']} residual degrees of freedom, fewer than {minimum} ({told})"
-        ]
+    if plan.left < minimum:
+        plan.reasons = [f"{plan.left} residual degrees of freedom, fewer than {minimum} ({told})"]
     return plan
+
+
+@dataclass(frozen=True)
+class _Region:
+    """A seed or target in the scan.
+
+    Attributes
+    ----------
+    coverage : float
+        Share of its voxels that lie in the mask and have signal.
+    tsnr : float or None
+        Mean temporal signal-to-noise ratio; None if not known.
+    weakness : str or None
+        A sentence if coverage or tSNR is too low.
+    series : (n_volumes,) float64
+        Mean over its voxels; NaN if there are none.
+    inside : (z, y, x) bool
+        Its voxels in the mask, in the box.
+    """
+
+    coverage: float
+    tsnr: float | None
+    weakness: str | None
+    series: FloatArray
+    inside: BoolArray
+
+    @property
+    def voxels(self) -> int:
+        """Number of voxels in the mask."""
+        return int(self.inside.sum())
 
 
 def _regions(
     data: SessionData,
-    snr: np.ndarray | None,
+    snr: RealArray | None,
     rows: list[dict[str, Any]],
     column: str,
-    limits: dict[str, float],
-    run: dict[str, Any],
-) -> dict[str, dict[str, Any]]:
-    """Measure the series, coverage, number of voxels and tSNR of regions.
-
-    Returns
-    -------
-    dict
-        Region to its measures; ``weakness`` is a sentence if coverage or tSNR is too low, else
-        None.
-    """
-    found: dict[str, dict[str, Any]] = {}
+    least_coverage: float,
+    least_tsnr: float,
+    run: Run,
+) -> dict[str, _Region]:
+    """Measure the regions in some rows of a sheet, by name."""
+    found: dict[str, _Region] = {}
     for name in dict.fromkeys(row[column] for row in rows):
         own = [row for row in rows if row[column] == name]
         try:
@@ -453,69 +510,66 @@ def _regions(
         told = inside if inside.any() else weak
         tsnr = float(snr[told].mean()) if told.any() and snr is not None else None
         weakness = None
-        if coverage < limits["coverage"] or not inside.any():
+        if coverage < least_coverage or not inside.any():
             weakness = (
                 f"{coverage:.0%} of {column} {name} lies in the brain mask with signal, less than "
-                f"{limits['coverage']:.0%}"
+                f"{least_coverage:.0%}"
             )
-        elif tsnr is not None and tsnr < limits["tsnr"]:
+        elif tsnr is not None and tsnr < least_tsnr:
             weakness = (
                 f"temporal signal-to-noise ratio of {column} {name} {tsnr:.1f}, less than "
-                f"{limits['tsnr']:g}"
+                f"{least_tsnr:g}"
             )
-        found[name] = {
-            "coverage": coverage,
-            "voxels": int(inside.sum()),
-            "tsnr": tsnr,
-            "weakness": weakness,
-            "series": data.region_series(inside) if inside.any() else None,
-            "inside": inside,
-        }
+        series = np.full(len(data.series), np.nan)
+        if inside.any():
+            series = data.region_series(inside)
+        found[name] = _Region(coverage, tsnr, weakness, series, inside)
     return found
 
 
-def _seeds_without_variance(plan: dict[str, Any], seeds: dict[str, dict[str, Any]]) -> list[str]:
+def _seeds_without_variance(plan: _Plan, seeds: dict[str, _Region]) -> list[str]:
     reasons = []
     for name, seed in seeds.items():
-        series = seed["series"][plan["kept"]]
-        left = np.linalg.norm(connectivity.clean(series[:, None], plan["basis"]))
+        series = seed.series[plan.kept]
+        left = np.linalg.norm(connectivity.clean(series[:, None], plan.basis))
         if left <= 1e-6 * np.linalg.norm(series - series.mean()):
             reasons.append(f"nothing is left of seed {name}, which follows from the confounds")
     return reasons
 
 
 def _write_maps(
-    plan: dict[str, Any],
+    plan: _Plan,
     data: SessionData,
-    voxels: np.ndarray,
-    seeds: dict[str, dict[str, Any]],
-    targets: dict[str, dict[str, Any]],
-    output: dict[str, Any],
+    voxels: SingleArray,
+    seeds: dict[str, _Region],
+    targets: dict[str, _Region],
+    output: ConnectivityFiles,
 ) -> float | None:
     """Write maps, edges and series, and return the median share of variance left by cleaning."""
-    kept, basis = plan["kept"], plan["basis"]
-    names = {"seed": list(seeds), "target": [t for t in targets if targets[t]["voxels"]]}
+    kept, basis = plan.kept, plan.basis
+    names = {"seed": list(seeds), "target": [t for t in targets if targets[t].voxels]}
     # The basis would remove the mean as well, but a mean in float32 values costs precision.
     own = voxels if kept.all() else voxels[kept] - voxels[kept].mean(axis=0)
-    seed_series = np.column_stack([seeds[s]["series"] for s in names["seed"]])[kept]
+    seed_series = np.column_stack([seeds[s].series for s in names["seed"]])[kept]
     z, share = connectivity.seed_maps(own, seed_series, basis)
     for path, values in zip(output["maps"], z, strict=True):
         atomic.save_image(path, data.to_image(values))
 
-    series = [targets[t]["series"][kept] for t in names["target"]]
+    series = [targets[t].series[kept] for t in names["target"]]
     target_series = np.column_stack(series) if series else np.empty((int(kept.sum()), 0))
     edges = connectivity.edge_table(seed_series, target_series, basis)
     for j, t in enumerate(names["target"]):
-        if targets[t]["weakness"]:
+        if targets[t].weakness:
             edges[:, j] = np.nan
         for i, s in enumerate(names["seed"]):
             # A target that shares voxels with its seed would correlate with itself.
-            if (seeds[s]["inside"] & targets[t]["inside"]).any():
+            if (seeds[s].inside & targets[t].inside).any():
                 edges[i, j] = np.nan
     # All targets in the order of the sheet; one without voxels in the mask gets n/a.
     by_target = dict(zip(names["target"], edges.T, strict=True))
     missing = np.full(len(edges), np.nan)
-    relmat = {"seed": names["seed"]} | {t: by_target.get(t, missing) for t in targets}
+    relmat: dict[str, Iterable[object]] = {"seed": names["seed"]}
+    relmat |= {t: by_target.get(t, missing) for t in targets}
     atomic.write_columns(output["relmat"], relmat)
 
     columns = [f"seed_{s}" for s in names["seed"]] + [f"target_{t}" for t in names["target"]]
@@ -528,42 +582,41 @@ def _write_maps(
 
 def _write_record(
     name: str,
-    plan: dict[str, Any],
-    seeds: dict[str, dict[str, Any]],
-    targets: dict[str, dict[str, Any]],
-    record: dict[str, Any],
-    output: dict[str, Any],
+    plan: _Plan,
+    seeds: dict[str, _Region],
+    targets: dict[str, _Region],
+    record: SessionQuality,
+    output: ConnectivityFiles,
 ) -> None:
-    def plain(regions: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        kept_keys = ("coverage", "voxels", "tsnr")
-        return {r: {k: regions[r][k] for k in kept_keys} for r in regions}
+    def plain(regions: dict[str, _Region]) -> dict[str, RegionQuality]:
+        return {
+            name: {"coverage": own.coverage, "voxels": own.voxels, "tsnr": own.tsnr}
+            for name, own in regions.items()
+        }
 
-    kept = plan["kept"]
-    atomic.write_json(
-        output["qc"],
-        record
-        | {
-            "pipeline": name,
-            "exclusion_reasons": plan["reasons"],
-            "volumes_censored": int((~kept).sum()) - record["volumes_non_steady"],
-            "volumes_kept": int(kept.sum()),
-            "residual_degrees_of_freedom": plan["left"],
-            "censored_filter": plan["filter"],
-            "regressors": plan["columns"],
-            "variance_left_median": plan.get("variance_left"),
-            "seeds": plain(seeds),
-            "targets": plain(targets),
-            "targets_left_out": [t["weakness"] for t in targets.values() if t["weakness"]],
-        },
-    )
+    whole: SessionRecord = {
+        **record,
+        "pipeline": name,
+        "exclusion_reasons": plan.reasons,
+        "volumes_censored": int((~plan.kept).sum()) - record["volumes_non_steady"],
+        "volumes_kept": int(plan.kept.sum()),
+        "residual_degrees_of_freedom": plan.left,
+        "censored_filter": plan.filter,
+        "regressors": plan.columns,
+        "variance_left_median": plan.variance_left,
+        "seeds": plain(seeds),
+        "targets": plain(targets),
+        "targets_left_out": [t.weakness for t in targets.values() if t.weakness],
+    }
+    atomic.write_json(output["qc"], whole)
 
 
-def _coregistration(run: dict[str, Any]) -> dict[str, Any]:
+def _coregistration(run: Run) -> Coregistration:
     """Return how well the run was coregistered, from the sidecar of native preprocessing.
 
     Both values are None for derivatives of fMRIPrep, whose sidecars do not contain this.
     """
-    said = read_sidecar([run["sidecar"]]).get("Registration") if run.get("sidecar") else None
+    said = read_sidecar(run.get("sidecars") or []).get("Registration")
     said = said if isinstance(said, dict) else {}
     return {
         "boundary_cost": said.get("boundary_cost_taken"),
@@ -575,8 +628,8 @@ def _draw(
     path: str | Path,
     data: SessionData,
     confounds: Confounds,
-    sound: np.ndarray,
-    record: dict[str, Any],
+    sound: BoolArray,
+    record: SessionQuality,
 ) -> None:
     fd = framewise_displacement(confounds)
     said = "" if record["mean_fd"] is None else f"  mean FD {record['mean_fd']:.2f} mm"
@@ -595,7 +648,7 @@ def _draw(
     )
 
 
-def _template_mask(data: SessionData) -> np.ndarray:
+def _template_mask(data: SessionData) -> BoolArray:
     """Return the brain mask of the template on the grid of the session, (z, y, x) bool.
 
     Not `template.brain_mask`, which imports nilearn.

@@ -1,11 +1,12 @@
 """Find the files of a session's connectivity for the group level, and check that none is lost."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from crossfc.fault import Fault
 from crossfc.session import layout
+from crossfc.session.connectivity.record import read_record
+from crossfc.session.layout import ConnectivityFiles
 
 
 def finished_session(
@@ -16,7 +17,7 @@ def finished_session(
     space: str,
     pipeline: str,
     seeds: Sequence[str],
-) -> dict[str, Path | list[Path]]:
+) -> ConnectivityFiles:
     """Name the files of a finished session, as `crossfc.session.layout.connectivity` does.
 
     A session that was excluded from this pipeline has only its record; the other files are named
@@ -32,7 +33,7 @@ def finished_session(
     found = layout.connectivity(*own, task, results_dir, space, pipeline, list(seeds))
     for path in [found["qc"], *found["maps"], found["timeseries"], found["relmat"]]:
         if path.is_file():
-            if path == found["qc"] and _left(path):
+            if path == found["qc"] and read_record(path).get("exclusion_reasons"):
                 break
         else:
             raise Fault(
@@ -40,8 +41,3 @@ def finished_session(
                 f"remove the folder {path.parent}, and run again to have all of it made anew"
             )
     return found
-
-
-def _left(record: Path) -> bool:
-    """Test whether a session was excluded from its pipeline, so that it has only a record."""
-    return bool(json.loads(record.read_text(encoding="utf-8")).get("exclusion_reasons"))

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
-
+from crossfc.array import BoolArray
 from crossfc.fault import Fault
 from crossfc.session.placement import in_mask
 from crossfc.session.scan import Scan, ScanHeader, farthest_mm, open_scan, same_grid
 
 
-def open_mask(path: str | Path, scan: Scan, *, accept_unoriented: bool = False) -> np.ndarray:
+def open_mask(path: str | Path, scan: Scan, *, accept_unoriented: bool = False) -> BoolArray:
     """Read a brain mask that lies on the grid of a scan.
 
     Parameters

@@ -115,9 +115,9 @@ def find(
     names = list((listed or names_in)(folder))
     found = _candidates(names, kind)
     wanted = own_entities(scan)
-    if kind == "confounds":
-        space, res = None, None
-    placed = [c for c in found if (c.space, c.res) == (space, res) and not c.rest]
+    # A table lies in no space.
+    place = (None, None) if kind == "confounds" else (space, res)
+    placed = [c for c in found if (c.space, c.res) == place and not c.rest]
     fitting = [c for c in placed if _fits(c.own, wanted)]
     # Prefer the name with the fewest entities: the combined series of all echoes to a single echo.
     fewest = min((len(c.own) for c in fitting), default=0)
@@ -139,8 +139,8 @@ def find(
             f"{folder} has {len(best)} files that are the {_WORDS[kind]} of {said} "
             f"({', '.join(c.name for c in best)}); remove those that are not"
         )
-    missing = f"{_WORDS[kind]} of {said}" + (f" in {_place(space, res)}" if space else "")
-    instead = _instead(Path(derivatives_dir), folder, found, wanted, space, res)
+    missing = f"{_WORDS[kind]} of {said}" + (f" in {_place(*place)}" if place[0] else "")
+    instead = _instead(Path(derivatives_dir), folder, found, wanted, *place)
     raise Fault(f"{folder} has no {missing}: {instead}")
 
 
@@ -213,7 +213,7 @@ def _instead(
         return f"{_missing_folder(root, folder)}, {leave}"
     places = dict.fromkeys((c.space, c.res) for c in found if _fits(c.own, wanted))
     if places:
-        in_space = [place for place in places if place[0]]
+        in_space = [(own_space, own_res) for own_space, own_res in places if own_space]
         shown = _listed([_place(*p) for p in in_space]) or "no space entity (the run's own grid)"
         remedy = _other_place(in_space, space)
         return f"it has this run in {shown}; {remedy}, {leave}"

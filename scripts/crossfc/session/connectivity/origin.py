@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from crossfc.fault import Fault
 from crossfc.session.sidecar import read_object
@@ -13,7 +13,14 @@ DESCRIPTION = "dataset_description.json"
 _EXTRAPOLATED = re.compile(r"25\.1\.[0-4](?!\d)")
 
 
-def programs(derivatives_dir: str | Path) -> list[dict[str, str | None]]:
+class Program(TypedDict):
+    """A program that made derivatives; ``version`` is None if it is not given."""
+
+    name: str
+    version: str | None
+
+
+def programs(derivatives_dir: str | Path) -> list[Program]:
     """List the programs that made a derivative data set.
 
     Parameters
@@ -22,8 +29,8 @@ def programs(derivatives_dir: str | Path) -> list[dict[str, str | None]]:
 
     Returns
     -------
-    list of dict
-        ``name`` and ``version`` (None if not given), from ``GeneratedBy`` in
+    list of Program
+        From ``GeneratedBy`` in
         dataset_description.json (BIDS 1.4 and later) or from ``PipelineDescription`` (before).
         Empty if there is no such file, or it names no program.
 
@@ -37,7 +44,7 @@ def programs(derivatives_dir: str | Path) -> list[dict[str, str | None]]:
         return []
     description = read_object(path)
     stated: Any = description.get("GeneratedBy") or description.get("PipelineDescription") or []
-    found = []
+    found: list[Program] = []
     for entry in stated if isinstance(stated, list) else [stated]:
         if isinstance(entry, dict) and isinstance(entry.get("Name"), str):
             version = entry.get("Version")
@@ -45,7 +52,7 @@ def programs(derivatives_dir: str | Path) -> list[dict[str, str | None]]:
     return found
 
 
-def told(made_by: list[dict[str, str | None]]) -> str:
+def told(made_by: list[Program]) -> str:
     """Describe the programs (from `programs`) in words, such as ``fMRIPrep 23.2.3``."""
     if not made_by:
         return f"version not known: no program is named in {DESCRIPTION}"

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import NotRequired, TypedDict, TypeVar
 
 from crossfc.fault import Fault, raise_all
+from crossfc.session.connectivity.record import ConsideredRun, PassedOverRun
 
 Opened = TypeVar("Opened")
 
@@ -13,11 +15,24 @@ Opened = TypeVar("Opened")
 LEAST_SHARE = 0.9
 
 
+class Run(TypedDict):
+    """A preprocessed run: its name in the sheet, and its files.
+
+    ``sidecars`` are those of the BOLD, from the root of the data set downwards.
+    """
+
+    scan: str
+    bold: str | Path
+    mask: str | Path
+    confounds: str | Path
+    sidecars: NotRequired[Sequence[str | Path]]
+
+
 def choose_repeat(
-    runs: Sequence[dict[str, Any]],
-    open_run: Callable[[dict[str, Any]], Opened],
+    runs: Sequence[Run],
+    open_run: Callable[[Run], Opened],
     measure: Callable[[Opened], tuple[int, float | None]],
-) -> tuple[int, Opened, list[dict[str, Any]], list[dict[str, str]]]:
+) -> tuple[int, Opened, list[ConsideredRun], list[PassedOverRun]]:
     """Choose the complete repeat with the lowest mean framewise displacement.
 
     The choice does not depend on connectivity or outcome. If two runs are equal, the earlier one
@@ -25,8 +40,7 @@ def choose_repeat(
 
     Parameters
     ----------
-    runs : sequence of dict
-        Each with its name in ``scan``.
+    runs : sequence of Run
     open_run : callable
         Reads a run; raises Fault if it cannot be used.
     measure : callable
@@ -39,10 +53,10 @@ def choose_repeat(
         Position of the chosen run in ``runs``.
     opened : object
         What ``open_run`` returned for it.
-    considered : list of dict
-        ``scan`` and ``mean_fd`` (mm) of each run that could be read.
-    passed_over : list of dict
-        ``scan`` and ``reason`` of each run that could not be chosen.
+    considered : list of ConsideredRun
+        The runs that could be read.
+    passed_over : list of PassedOverRun
+        The runs that could not be chosen.
 
     Raises
     ------
@@ -53,7 +67,7 @@ def choose_repeat(
         opened = open_run(runs[0])
         return 0, opened, [{"scan": runs[0]["scan"], "mean_fd": measure(opened)[1]}], []
     measured: dict[int, tuple[int, float | None]] = {}
-    passed_over: list[dict[str, str]] = []
+    passed_over: list[PassedOverRun] = []
     faults: list[str] = []
     for i, run in enumerate(runs):
         try:
@@ -74,6 +88,8 @@ def choose_repeat(
         reason = f"{volumes} usable volumes where another repeat has {longest}"
         passed_over.append({"scan": runs[i]["scan"], "reason": reason})
     index = min(whole, key=whole.__getitem__)
-    considered = [{"scan": runs[i]["scan"], "mean_fd": fd} for i, (_, fd) in measured.items()]
+    considered: list[ConsideredRun] = [
+        {"scan": runs[i]["scan"], "mean_fd": fd} for i, (_, fd) in measured.items()
+    ]
     passed_over.sort(key=lambda run: [r["scan"] for r in runs].index(run["scan"]))
     return index, open_run(runs[index]), considered, passed_over

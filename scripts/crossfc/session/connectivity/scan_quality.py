@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from crossfc.array import BoolArray, RealArray
 from crossfc.session.connectivity.confounds import Confounds, framewise_displacement
+from crossfc.session.connectivity.record import MotionQuality
 
 
-def motion(confounds: Confounds, sound: np.ndarray | None = None) -> dict[str, float | None]:
+def motion(confounds: Confounds, sound: BoolArray | None = None) -> MotionQuality:
     """Summarise motion and signal change.
 
     Parameters
@@ -16,7 +18,7 @@ def motion(confounds: Confounds, sound: np.ndarray | None = None) -> dict[str, f
 
     Returns
     -------
-    dict
+    MotionQuality
         mean_fd, median_fd, max_fd (mm; Power et al. 2012), share_fd_above_0.5, mean_dvars
         (standardised DVARS if the table has it), over the volumes for which they are known. All
         are None if the framewise displacement of no volume is known.
@@ -28,8 +30,13 @@ def motion(confounds: Confounds, sound: np.ndarray | None = None) -> dict[str, f
         (confounds.columns[c] for c in ("std_dvars", "dvars") if c in confounds.columns), None
     )
     if not fd.size:
-        names = ("mean_fd", "median_fd", "max_fd", "share_fd_above_0.5", "mean_dvars")
-        return dict.fromkeys(names)
+        return {
+            "mean_fd": None,
+            "median_fd": None,
+            "max_fd": None,
+            "share_fd_above_0.5": None,
+            "mean_dvars": None,
+        }
     return {
         "mean_fd": float(fd.mean()),
         "median_fd": float(np.median(fd)),
@@ -39,12 +46,12 @@ def motion(confounds: Confounds, sound: np.ndarray | None = None) -> dict[str, f
     }
 
 
-def _finite_mean(values: np.ndarray) -> float | None:
+def _finite_mean(values: RealArray) -> float | None:
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if finite.size else None
 
 
-def temporal_snr(mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+def temporal_snr(mean: RealArray, deviation: RealArray) -> RealArray:
     """Return the temporal signal-to-noise ratio, mean over standard deviation in time.
 
     Parameters
@@ -61,7 +68,7 @@ def temporal_snr(mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
         return np.where(deviation > 0, mean / deviation, 0)
 
 
-def dice(a: np.ndarray, b: np.ndarray) -> float:
+def dice(a: BoolArray, b: BoolArray) -> float:
     """Return the overlap of two masks (Dice 1945, Ecology 26:297-302).
 
     Parameters

@@ -6,23 +6,29 @@ of a cleaned seed s with a cleaned voxel y is r = ⟨Ps, y⟩ / (‖Ps‖ ‖Py�
 not be cleaned.
 """
 
+from typing import TypeVar
+
 import numpy as np
 
+from crossfc.array import FloatArray, RealArray, SingleArray
 from crossfc.session.connectivity.cleaning import Interpolated
 
 # Correlations are limited to this, because Fisher z is infinite at 1 (a voxel with itself).
 _LARGEST_R = 1 - 1e-7
 
+Correlations = TypeVar("Correlations", SingleArray, FloatArray)
 
-def fisher_z(r: np.ndarray) -> np.ndarray:
+
+def fisher_z(r: Correlations) -> Correlations:
     """Return Fisher's z = artanh r (Fisher 1915, Biometrika 10:507-521), finite even at |r| = 1.
 
     ``r`` is an array of correlations of any shape; the result has the same shape.
     """
-    return np.arctanh(np.clip(r, -_LARGEST_R, _LARGEST_R))
+    z: Correlations = np.arctanh(np.clip(r, -_LARGEST_R, _LARGEST_R))
+    return z
 
 
-def clean(series: np.ndarray, basis: np.ndarray | Interpolated) -> np.ndarray:
+def clean(series: RealArray, basis: FloatArray | Interpolated) -> FloatArray:
     """Clean series.
 
     Parameters
@@ -36,15 +42,16 @@ def clean(series: np.ndarray, basis: np.ndarray | Interpolated) -> np.ndarray:
     -------
     (n_kept, n) float64
     """
-    series = np.asarray(series, dtype=float)
+    own: FloatArray = np.asarray(series, dtype=float)
     if isinstance(basis, Interpolated):
-        return basis.frame @ (basis.analysis @ (series - series.mean(axis=0)))
-    return series - basis @ (basis.T @ series)
+        cleaned: FloatArray = basis.frame @ (basis.analysis @ (own - own.mean(axis=0)))
+        return cleaned
+    return own - basis @ (basis.T @ own)
 
 
 def seed_maps(
-    voxels: np.ndarray, seeds: np.ndarray, basis: np.ndarray | Interpolated
-) -> tuple[np.ndarray, np.ndarray]:
+    voxels: SingleArray, seeds: RealArray, basis: FloatArray | Interpolated
+) -> tuple[SingleArray, SingleArray]:
     """Correlate cleaned seeds with every cleaned voxel.
 
     Parameters
@@ -80,8 +87,8 @@ def seed_maps(
 
 
 def _fisher_maps(
-    product: np.ndarray, left: np.ndarray, total: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    product: SingleArray, left: FloatArray, total: FloatArray
+) -> tuple[SingleArray, SingleArray]:
     # float32 products have an error near 1e-6 of the total; what is left below 1e-5 counts as 0.
     empty = left <= 1e-5 * total
     left[empty] = np.nan
@@ -92,8 +99,8 @@ def _fisher_maps(
 
 
 def edge_table(
-    seeds: np.ndarray, targets: np.ndarray, basis: np.ndarray | Interpolated
-) -> np.ndarray:
+    seeds: RealArray, targets: RealArray, basis: FloatArray | Interpolated
+) -> FloatArray:
     """Correlate cleaned seeds with cleaned targets.
 
     Parameters
@@ -113,8 +120,11 @@ def edge_table(
     return fisher_z(_unit(seeds, basis).T @ _unit(targets, basis))
 
 
-def _unit(series: np.ndarray, basis: np.ndarray | Interpolated) -> np.ndarray:
+def _unit(series: RealArray, basis: FloatArray | Interpolated) -> FloatArray:
     """Clean series and scale them to norm 1; NaN if only rounding errors are left of a series."""
     cleaned = clean(series, basis)
     norms = np.linalg.norm(cleaned, axis=0)
-    return cleaned / np.where(norms > 1e-9 * np.linalg.norm(series, axis=0), norms, np.nan)
+    unit: FloatArray = cleaned / np.where(
+        norms > 1e-9 * np.linalg.norm(series, axis=0), norms, np.nan
+    )
+    return unit

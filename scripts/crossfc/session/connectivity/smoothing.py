@@ -2,12 +2,13 @@
 
 import numpy as np
 
+from crossfc.array import BoolArray, FloatArray, SingleArray
 from crossfc.session.gaussian import sigma_of
 
 _TRUNCATE = 4.0
 
 
-def gaussian_matrix(n: int, sigma: float) -> np.ndarray:
+def gaussian_matrix(n: int, sigma: float) -> SingleArray:
     """Return the matrix that smooths a line of ``n`` voxels with a Gaussian, truncated at 4 sigma.
 
     Weights and truncation are those of scipy.ndimage.gaussian_filter1d.
@@ -29,12 +30,13 @@ def gaussian_matrix(n: int, sigma: float) -> np.ndarray:
     weights = np.exp(-0.5 * (distance / sigma) ** 2)
     weights[np.abs(distance) > radius] = 0
     reach = np.arange(-radius, radius + 1)
-    return (weights / np.exp(-0.5 * (reach / sigma) ** 2).sum()).astype(np.float32)
+    matrix: SingleArray = (weights / np.exp(-0.5 * (reach / sigma) ** 2).sum()).astype(np.float32)
+    return matrix
 
 
 def smooth_in_mask(
-    volumes: np.ndarray, mask: np.ndarray, fwhm_mm: float, voxel_mm: np.ndarray
-) -> np.ndarray:
+    volumes: SingleArray, mask: BoolArray, fwhm_mm: float, voxel_mm: FloatArray
+) -> SingleArray:
     """Smooth volumes inside a mask, using only voxels inside the mask.
 
     The smoothed data are divided by the smoothed mask (normalised convolution; Knutsson and
@@ -63,11 +65,12 @@ def smooth_in_mask(
         gaussian_matrix(n, s) for n, s in zip(mask.shape, widths[::-1], strict=True)
     )
 
-    def convolve(block: np.ndarray) -> np.ndarray:
+    def convolve(block: SingleArray) -> SingleArray:
         t, z, y, x = block.shape
         block = (block.reshape(-1, x) @ along_x).reshape(t * z, y, x)
         block = np.matmul(along_y, block).reshape(t, z, y * x)
-        return np.matmul(along_z, block).reshape(t, z, y, x)
+        smooth: SingleArray = np.matmul(along_z, block).reshape(t, z, y, x)
+        return smooth
 
     weight = convolve(mask[None].astype(np.float32))[0]
     # Inside the mask the weight is never 0, because a voxel contributes to its own mean.
