@@ -240,9 +240,9 @@ def use(plan):
         plan.people.sessions_of_people(),
     )
     (
-        plan.people.rows(),
+        [plan.people.rows(contrast) for contrast in plan.contrasts()],
         plan.clinic.scores(),
-        plan.design(),
+        plan.designs(),
         plan.group.analyses(),
         plan.group.families(),
     )
@@ -251,7 +251,7 @@ def use(plan):
         plan.clinic.correlation_choices(),
     )
     (
-        plan.people.scored(plan.clinic.correlated_groups()),
+        plan.clinic.correlated_scores(),
         plan.group.data_mb(),
         plan.regions.target_rows(),
         plan.connectivity.pipeline_choices(),
@@ -272,7 +272,8 @@ def use(plan):
     if plan.config["twin"] is not None and plan.entry != "maps":
         plan.twin.scans(), plan.twin.truth()
     for pipeline in plan.pipelines:
-        plan.group.pair_choices(pipeline)
+        for contrast in plan.contrasts():
+            plan.group.pair_choices(pipeline, plan.group.folder(contrast))
         for looked_up in (
             lambda p=pipeline: plan.regions.files([p]),
             lambda p=pipeline: plan.group.ready_maps(p),

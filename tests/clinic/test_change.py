@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from crossfc.clinic.change import change_between_groups, clinical_change
-from crossfc.clinic.connectivity import connectivity_change
+from crossfc.clinic.connectivity import connectivity_change, treatment_weights
 from crossfc.clinic.score import paired_scores
 from crossfc.fault import Fault
 
@@ -52,8 +52,8 @@ def test_columns_are_the_contract_in_order():
         "adjusted_df adjusted_p adjusted_wilcoxon_p unadjusted_because mean mean_low mean_high sd "
         "unadjusted_t unadjusted_df unadjusted_p unadjusted_wilcoxon_p "
         "period_estimate period_low period_high period_t period_df period_p carryover_estimate "
-        "carryover_low carryover_high carryover_t carryover_df carryover_p n_first_ketamine "
-        "n_first_placebo"
+        "carryover_low carryover_high carryover_t carryover_df carryover_p n_active_first "
+        "n_control_first"
     )
     assert notes == []
 
@@ -99,7 +99,7 @@ def test_every_number_is_that_of_scipy_and_statsmodels():
         n_resamples=np.inf, vectorized=True, alternative="greater",
     )  # fmt: skip
     assert row["adjusted_wilcoxon_p"] == pytest.approx(shuffled.pvalue)
-    assert (row["n_first_ketamine"], row["n_first_placebo"]) == (8, 7)
+    assert (row["n_active_first"], row["n_control_first"]) == (8, 7)
 
 
 def test_planted_drug_and_period_are_told_apart_in_an_unbalanced_trial():
@@ -324,12 +324,13 @@ def test_connectivity_change_is_active_minus_control():
     ]
     columns = ["participant_id", "treatment", "seed", "target", "fisher_z"]
     table = pd.DataFrame(rows, columns=columns)
-    change = connectivity_change(table, TREATMENTS)
+    table["session_id"] = "ses-" + table["treatment"]
+    change = connectivity_change(table, treatment_weights(table, TREATMENTS))
     assert change.index.tolist() == ["sub-2", "sub-1"]
     assert change.columns.tolist() == [("sgACC", "PCC"), ("pgACC", "PCC")]
     np.testing.assert_allclose(change.to_numpy(), [[0.3, np.nan], [np.nan, np.nan]])
     with pytest.raises(Fault, match="two sessions of sub-2 with placebo"):
-        connectivity_change(pd.concat([table, table.iloc[:1]]), TREATMENTS)
+        treatment_weights(pd.concat([table, table.iloc[:1].assign(session_id="x")]), TREATMENTS)
 
 
 def real_scores(shared_data):
@@ -368,7 +369,7 @@ def test_real_trial(shared_data):
     table, notes = clinical_change(scores, TREATMENTS, ["MDD"], ["MADRS"])
     row = table.iloc[0]
     assert (row["n"], row["unadjusted_df"]) == (24, 23)
-    assert (row["n_first_ketamine"], row["n_first_placebo"]) == (12, 12)
+    assert (row["n_active_first"], row["n_control_first"]) == (12, 12)
     assert round(row["mean"], 3) == -6.750 and round(row["sd"], 3) == 9.543
     assert round(row["unadjusted_t"], 4) == -3.4652 and round(row["unadjusted_p"], 5) == 0.00210
     assert round(row["adjusted_estimate"], 3) == -6.750

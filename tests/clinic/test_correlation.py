@@ -40,7 +40,8 @@ def trial(rng, n=20, seeds=("sgACC", "pgACC"), targets=("PCC", "SMG"), group="TR
             "delta_SHAPS": rng.normal(0, 4, n),
         }
     )
-    return pd.DataFrame(rows, columns=columns), people
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(session_id="ses-" + table["treatment"]), people
 
 
 def run(targets, people, **settings):
@@ -188,7 +189,7 @@ def test_p_of_few_people_is_exact():
     rng = np.random.default_rng(2)
     targets, people = trial(rng, n=6, seeds=["sgACC"], targets=["PCC"])
     people["delta_MADRS"] = [-5.0, -5, 2, -9, 0, 1]  # with a tie
-    people["sequence"] = "n/a"
+    people["sequence_code"] = np.nan
     row = run(targets, people, scales=["MADRS"], n_permutations=720, covariates=()).table.iloc[0]
     x, y = delta_of(targets, "sgACC", "PCC"), people["delta_MADRS"].to_numpy()
 
@@ -277,7 +278,7 @@ def test_one_order_for_all_is_not_adjusted_and_says_why():
 
 def test_where_one_person_decides_it_is_said():
     targets, people = trial(np.random.default_rng(21), seeds=["sgACC"], targets=["PCC"])
-    people["sequence"] = "n/a"
+    people["sequence_code"] = np.nan
     x = delta_of(targets, "sgACC", "PCC")
     rng = np.random.default_rng(22)
     people["delta_MADRS"] = x + rng.normal(0, 0.8, 20)
@@ -404,8 +405,8 @@ def test_a_covariate_that_cannot_be_used_is_dropped_with_a_note(column, values, 
         people[column] = 2 * people[values] + 1
     else:
         people[column] = values
-    people["sequence"] = "n/a"  # so that nothing else is adjusted for
-    found = run(targets, people, scales=["MADRS"])
+    # Nothing else is adjusted for.
+    found = run(targets, people, scales=["MADRS"], order=())
     kept_covariate = "sequence_code" if isinstance(values, str) else "delta_mean_fd"
     x, y, c = (
         delta_of(targets, "sgACC", "PCC"),

@@ -206,9 +206,11 @@ def test_an_analysis_is_given_what_it_uses_and_no_more(study, root, tmp_path):
     assert options("carryover")["covariates"] == options("drug_TRD")["covariates"] == {}
     for analysis in plan.group.analyses():
         AnalysisOptions.from_params(options(analysis))
-    assert plan.people.scored(["TRD"]) == [{"participant_id": "sub-01"} | scored]
-    assert all(set(row) == {"participant_id", "group", "sequence", "sequence_code", "sessions"}
-               for row in plan.people.rows())  # fmt: skip
+    assert plan.people.scored(["TRD"], plan.contrasts()[0]) == [
+        {"participant_id": "sub-01"} | scored
+    ]
+    columns = {"participant_id", "group", "sequence", "sequence_code", "sessions", "weights"}
+    assert all(set(row) == columns for row in plan.group.rows("pairs"))
 
 
 def test_configurations_that_say_the_same_are_the_same(study, root):
@@ -228,7 +230,7 @@ def test_configurations_that_say_the_same_are_the_same(study, root):
     other = Plan(study | {"pipelines": swapped} | written, root)
     for asked in (
         lambda plan: plan.connectivity.pipeline_choices(),
-        lambda plan: plan.group.pair_choices("gsr"),
+        lambda plan: plan.group.pair_choices("gsr", "pairs"),
         lambda plan: plan.config["exclusion"],
         lambda plan: plan.config["connectivity"],
         lambda plan: plan.clinic.correlation_choices(),
@@ -248,7 +250,7 @@ def test_sorted_sheets_are_the_same_sheets(study, root, tmp_path):
         (tmp_path / sheet).write_text("\n".join([head, *rows[::-1]]) + "\n")
     after = Plan(study, root)
     asked = {
-        "people": ("rows", "sessions_of_people", "participants"),
+        "people": ("sessions_of_people", "participants"),
         "clinic": ("scores",),
         "connectivity": ("folders",),
         "scans": ("runs",),
@@ -259,6 +261,7 @@ def test_sorted_sheets_are_the_same_sheets(study, root, tmp_path):
         for name in names:
             one, other = (getattr(getattr(plan, stage), name)() for plan in (before, after))
             assert repr(one) == repr(other), (stage, name)
+    assert repr(before.group.rows("pairs")) == repr(after.group.rows("pairs"))
 
 
 def trial_of(tmp_path, n, **columns):
@@ -305,7 +308,7 @@ def test_blocks_may_be_the_group_or_the_order_but_no_other_part_of_the_design(
 ):
     trial_of(tmp_path, 4)
     plan = Plan(study | {"group": {"blocks": "group"}}, root)
-    assert [row["group"] for row in plan.people.rows()] == ["TRD", "HV", "TRD", "HV"]
+    assert [row["group"] for row in plan.group.rows("pairs")] == ["TRD", "HV", "TRD", "HV"]
     assert plan.group.test_choices("carryover")["people"][1] == {
         "participant_id": "sub-01",
         "group": "HV",

@@ -103,7 +103,12 @@ def test_a_person_with_one_bad_session_leaves_by_name(tmp_path):
     assert set(table["notes"]) == {"one; two"}
     assert set(table["runs_passed_over"]) == {"run-2: is truncated"}
     people = [
-        {"participant_id": p, "group": "TRD", "sessions": ["ses-a", "ses-b"]}
+        {
+            "participant_id": p,
+            "group": "TRD",
+            "sessions": ["ses-a", "ses-b"],
+            "weights": [1.0, -1.0],
+        }
         for p in ("sub-1", "sub-2")
     ]
     staying, left = split(people, table)

@@ -155,6 +155,7 @@ def test_quality_connectivity_is_pearson_of_the_changes():
     rows.append(("sub-one", "ketamine", "sgACC", "PCC", 9.0))  # nobody's pair
     columns = ["participant_id", "treatment", "seed", "target", "fisher_z"]
     targets = pd.DataFrame(rows, columns=columns)
+    targets["session_id"] = "ses-" + targets["treatment"]
     table = quality_connectivity(targets, people, TREATMENTS, ["TRD", "HV"])
     assert table[["group", "n"]].values.tolist() == [["all", 14], ["TRD", 8], ["HV", 6]]
     for row, who in zip(table.itertuples(), (slice(14), slice(8), slice(8, 14)), strict=True):

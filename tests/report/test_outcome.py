@@ -34,7 +34,8 @@ def results_of(scores, groups=("TRD",), better="lower"):
     change, _ = clinical_change(scores, TREATMENTS, groups, ["MADRS"])
     return SimpleNamespace(
         change=change, scores=scores, groups=list(groups), active="ketamine", control="placebo",
-        better=lambda scale: better,
+        better=lambda scale: better, on_active="under ketamine", on_control="under placebo",
+        prefix="",
         between=change_between_groups(scores, TREATMENTS, groups, ["MADRS"]), config={},
     )  # fmt: skip
 

@@ -44,7 +44,7 @@ def test_clinical_change_of_the_real_trial(tmp_path, root):
         places = len(digits.partition(".")[2])
         assert f"{madrs[column]:.{places}f}" == digits, column
     assert abs(madrs["period_estimate"]) < 1e-12
-    assert (madrs["n_first_ketamine"], madrs["n_first_placebo"]) == (12, 12)
+    assert (madrs["n_active_first"], madrs["n_control_first"]) == (12, 12)
 
 
 def test_sheets_of_the_real_trial(clone, shared_data, tmp_path):

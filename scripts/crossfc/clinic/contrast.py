@@ -14,10 +14,12 @@ from crossfc.table import read_table
 
 
 class Design(TypedDict):
-    """A contrast: its name, the labels of groups and of its sides, the columns of periods."""
+    """A contrast: its name, cells, columns of periods, labels of groups and of its sides."""
 
     contrast: str
+    n_cells: int
     order: list[str]
+    occasions: list[str]
     groups: dict[str, str | None]
     treatments: dict[str, str]
 

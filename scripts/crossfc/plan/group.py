@@ -9,6 +9,7 @@ from crossfc import content
 from crossfc.fault import Fault, raise_all
 from crossfc.group.design import question
 from crossfc.group.design.options import AnalysisOptions
+from crossfc.group.design.question import Question
 from crossfc.jobs import need
 from crossfc.plan.people import People
 from crossfc.plan.region import Regions
@@ -19,6 +20,9 @@ from crossfc.trial.covariate import determined, without_values
 from crossfc.trial.design import PAIRED, Compared
 from crossfc.trial.path import is_file
 from crossfc.trial.sheet import did_you_mean, read_sheet
+
+# People with both changes for an analysis of a score.
+_FEWEST_SCORED = 4
 
 
 class Group(Stage):
@@ -176,7 +180,7 @@ class Group(Stage):
         contrast = self.study.contrast(asked.contrast)
         return self._people.people_with(columns, scales, contrast, groups)
 
-    def _covariates_of(self, asked: question.Question) -> dict[str, str]:
+    def _covariates_of(self, asked: Question) -> dict[str, str]:
         """Return the covariates that an analysis uses, and their types."""
         return self.study.checked_trial().covariate_types if asked.compares_groups else {}
 
@@ -260,7 +264,7 @@ class Group(Stage):
             "maps_kind": maps["kind"] if ready else None,
         }
 
-    def questions(self) -> dict[str, question.Question]:
+    def questions(self) -> dict[str, Question]:
         """Return all questions that the trial allows, by the names of their analyses.
 
         Raises
@@ -268,20 +272,12 @@ class Group(Stage):
         Fault
             If two analyses would have one name.
         """
-        trial, found = self.study.checked_trial(), dict[str, question.Question]()
+        trial, found = self.study.checked_trial(), dict[str, Question]()
         roles = trial.group_roles
-        first = question.group_labels(roles)[0]
         for contrast in trial.contrasts:
-            people = self.study.compared(contrast)
-            of_first = [person for person in people if person.participant.group == first]
-            scored = [
-                scale
-                for scale in trial.scales
-                if sum(person.scored(scale) for person in of_first) > 3
-            ]
             names = question.names(
                 roles,
-                scored,
+                list(trial.scales),
                 contrast=contrast.name,
                 n_seeds=len(self._regions.seeds(self.study.primary)),
                 sequence_known=self._tests_carryover(contrast),
@@ -303,7 +299,7 @@ class Group(Stage):
             return False
         return any(p.order[visit.ORDER] is not None for p in self.study.compared(contrast))
 
-    def question(self, analysis: str) -> question.Question:
+    def question(self, analysis: str) -> Question:
         """Return the question of an analysis.
 
         Raises
@@ -318,6 +314,14 @@ class Group(Stage):
             )
         return asked[analysis]
 
+    def _is_scored(self, asked: Question) -> bool:
+        """Test whether enough people have the scores that an analysis needs, if it needs any."""
+        if asked.scale is None:
+            return True
+        people = self.study.compared(self.study.contrast(asked.contrast))
+        own = [person for person in people if person.participant.group == asked.group]
+        return sum(person.scored(asked.scale) for person in own) >= _FEWEST_SCORED
+
     def pairs_of(self, pipeline: str, analysis: str) -> str:
         """Return the folder with the data of an analysis."""
         return self.pairs(pipeline, self.study.contrast(self.question(analysis).contrast))
@@ -330,7 +334,7 @@ class Group(Stage):
         Fault
             If the config asks for an analysis that this trial does not allow.
         """
-        known = list(self.questions())
+        known = [name for name, asked in self.questions().items() if self._is_scored(asked)]
         wanted = self.config["group"]["analyses"]
         for name in wanted or ():
             if name not in known:

@@ -97,6 +97,7 @@ class Report(Stage):
             "strategies": self.study.strategies,
             "covariates": self._people.covariates(),
             "designs": self.study.designs(),
+            "design_name": trial.name,
             "hypotheses": self.config["clinical"]["hypotheses"],
             "carpets": self._connectivity.carpets() if self.study.has_edges else [],
             "registrations": self._preprocess.registrations(),

@@ -313,7 +313,13 @@ class Study:
         """Return, for each contrast, its name, the labels and the columns of periods."""
         trial = self.checked_trial()
         return [
-            {"contrast": contrast.name, "order": trial.visit_columns(contrast)}
+            {
+                "contrast": contrast.name,
+                "n_cells": len(contrast.weights),
+                "order": trial.visit_columns(contrast),
+                # Sides that are occasions and no treatment: of a change over time.
+                "occasions": [side for side in contrast.sides if contrast.is_occasion(side)],
+            }
             | self.labels(contrast)
             for contrast in trial.contrasts
         ]

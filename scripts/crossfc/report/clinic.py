@@ -76,8 +76,8 @@ def change_table(results: Results) -> Table | None:
         ("carryover_estimate", f"carry-over (sum, {a} first − {c} first)", number.signed),
         ("carryover_t", "t", two),
         ("carryover_p", "p", p),
-        (f"n_first_{a}", f"n {a} first", number.whole),
-        (f"n_first_{c}", f"n {c} first", number.whole),
+        ("n_active_first", f"n {a} first", number.whole),
+        ("n_control_first", f"n {c} first", number.whole),
     ]
     caption = (
         f"Change of each score ({a} − {c}) by group; in bold where p < {SIGNIFICANT}, adjusted "
@@ -149,7 +149,7 @@ def scale_plots(results: Results, answers: list[Answer]) -> list[ScalePlot]:
                 str(sheet.get("instrument", "")),
                 f"{better} is better" if better else "",
                 score_chart(results, scale),
-                by_anchor.get(f"clinical-{scale}"),
+                by_anchor.get(f"clinical-{results.prefix}{scale}"),
                 f"{', '.join(names)}." if names else "",
             )
         )

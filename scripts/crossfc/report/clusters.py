@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from crossfc.group.findings.readout import column_label
 from crossfc.report import number
 from crossfc.report.results import MEASURES, Analysis, Results
 from crossfc.report.table import Column, Table, blank, from_frame, sign, text
@@ -76,7 +77,7 @@ def value_table(results: Results, analysis: Analysis) -> Table | None:
     }
     for group in results.groups:
         for treatment in (results.control, results.active):
-            cell = f"{group}_{treatment}"
+            cell = f"{group}_{column_label(treatment)}"
             said[f"{group} {treatment}, plain mean z (left out)"] = both(
                 f"mean_{cell}", f"loo_mean_{cell}"
             )

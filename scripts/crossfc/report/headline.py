@@ -34,8 +34,9 @@ def cards(results: Results, answers: list[Answer]) -> list[Card]:
 def _charts(results: Results, answer: Answer) -> list[str]:
     if answer.analysis is not None:
         return _map_charts(results, answer.analysis)
-    if answer.anchor.startswith("clinical-"):
-        scale = answer.anchor.removeprefix("clinical-")
+    anchor = f"clinical-{results.prefix}"
+    if answer.anchor.startswith(anchor):
+        scale = answer.anchor.removeprefix(anchor)
         if results.scores.empty or scale not in set(results.scores["scale"]):
             return []
         return [score_chart(results, scale)]

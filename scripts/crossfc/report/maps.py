@@ -54,6 +54,7 @@ class CellPlot:
 class MapSection:
     """The section of one analysis on the page."""
 
+    results: Results
     analysis: Analysis
     answer: Answer
     facts: list[tuple[str, str]]
@@ -73,6 +74,7 @@ def section(results: Results, analysis: Analysis) -> MapSection:
     scale, maps = seed_maps(results, analysis)
     significant, every = analysis.significant(), analysis.clusters
     return MapSection(
+        results,
         analysis,
         map_answer(results, analysis),
         facts(analysis),

@@ -13,6 +13,7 @@ from crossfc.report.outcome import known
 from crossfc.report.people import flows, one_session
 from crossfc.report.results import Analysis, Results
 from crossfc.report.table import Table
+from crossfc.trial.visit import ORDER
 
 
 @dataclass
@@ -48,7 +49,7 @@ def methods(
     """
     # The works that can be cited lie beside the templates.
     cite = Citations(read_references(folder_of(environment) / FILE))
-    config = results.config
+    config, views = results.config, results.views()
     # Newlines separate paragraphs here, so the newline after a template block must be kept.
     text = (
         environment.overlay(trim_blocks=False)
@@ -58,17 +59,21 @@ def methods(
             config=config,
             results=results,
             groups=results.groups,
-            active=results.active,
+            active=results.active if len(views) == 1 else "each contrast",
+            on_active=results.on_active if len(views) == 1 else "in each contrast",
             control=results.control,
-            flows=flows(results),
-            alone=len(one_session(results)),
+            views=views,
+            of_view=flows,
+            flows=[flow for view in views for flow in flows(view)],
+            alone=len(one_session(results)) if results.n_contrasts == 1 else 0,
             pipelines=_pipelines(results, strategies, cite),
             group=config.get("group") or {},
             clinical=config.get("clinical") or {},
             preprocessing=config.get("preprocessing") or {},
             kinds={a.kind for a in _estimated(results)},
             clause=lambda *kinds: model_clause(results, *kinds),
-            coded=any(a.record.get("sequence_adjusted") for a in _estimated(results)),
+            coded=[view for view in views if view.crosses_over and _adjusts(view)],
+            by_period=any(_adjusts(view) for view in views if not view.crosses_over),
             corrected_for_skewness=any(
                 "Hall" in a.record.get("statistic_name", "") for a in _estimated(results)
             ),
@@ -182,9 +187,6 @@ _COMPARISONS = {
     "group_by_drug_by_subregion": "between seeds",
 }
 
-# Endings of the names of these analyses, after the group.
-_OF_SEEDS = {"drug_pooled": "_pooled", "drug_by_subregion": "_by_subregion"}
-
 
 def model_clause(results: Results, *kinds: str) -> str:
     """Describe the further terms in the models of these kinds, as their records state them.
@@ -214,26 +216,27 @@ def _further_terms(analysis: Analysis) -> str:
     if analysis.kind == "carryover":  # there, the order is the effect under test
         terms = (["group"] if len(record.get("n") or {}) > 1 else []) + covariates
         return f"{_were(terms)} in the model" if terms else ""
+    order = _ORDER if record.get("period_columns", [ORDER]) in ([], [ORDER]) else "periods"
     if record.get("sequence_adjusted"):
-        return f"{_were([_ORDER, *covariates])} in the model"
+        terms = [order, *covariates]
+        were = "were" if order == "periods" else None
+        return f"{_were(terms, were)} in the model"
     if covariates:
         return f"{_were(covariates)} in the model, {_ORDER} was not in the model"
     return f"{_ORDER} was not in the model"
 
 
-def _were(terms: list[str]) -> str:
-    return f"{number.listed(terms)} {'was' if len(terms) == 1 else 'were'}"
+def _were(terms: list[str], verb: str | None = None) -> str:
+    return f"{number.listed(terms)} {verb or ('was' if len(terms) == 1 else 'were')}"
 
 
 def _label(analysis: Analysis) -> str:
     """Name an analysis among others of its kind: by group, by scale, or by what it compares."""
     if analysis.kind in _COMPARISONS:
         return _COMPARISONS[analysis.kind]
-    if analysis.kind in _OF_SEEDS:
-        return analysis.name.removeprefix("drug_").removesuffix(_OF_SEEDS[analysis.kind])
-    if analysis.kind in ("drug", "change"):
-        return analysis.name.removeprefix(f"{analysis.kind}_")
-    return analysis.title
+    if analysis.kind == "change":
+        return str(analysis.record["scale"])
+    return str(analysis.record["group"] or analysis.title)
 
 
 _SCHEMES = {
@@ -271,7 +274,7 @@ def schemes(results: Results, cite: Citations) -> list[str]:
             for exhaustive in (False, True):
                 some = [a for a in alike if a.exhaustive == exhaustive]
                 if some:
-                    parts.append(f"for {number.listed(_tested(results, some))}{_drawn(some)}")
+                    parts.append(f"for {number.listed(_tested(some))}{_drawn(some)}")
             who = "whole people" if arrangement == "sign flips" else "people"
             if exchange == "whole":
                 who = f"whole blocks of equal {blocks} {cite('winkler2015')}"
@@ -280,25 +283,36 @@ def schemes(results: Results, cite: Citations) -> list[str]:
             said = f"{sentence.format(who)} {', and '.join(parts)}."
             out.append(said[:1].upper() + said[1:])
         if arrangement in _NULLS and any(a.kind.startswith("drug") for a in own):
-            out.append(_NULLS[arrangement].format(results.active))
+            effects = [str(a.record["active"]) for a in own if a.kind.startswith("drug")]
+            out.append(_NULLS[arrangement].format(number.listed(list(dict.fromkeys(effects)))))
     return out
 
 
-def _tested(results: Results, analyses: list[Analysis]) -> list[str]:
+def _tested(analyses: list[Analysis]) -> list[str]:
     """Name what the analyses test; analyses of one kind are named together."""
-    labels: dict[str, list[str]] = {}
+    labels: dict[tuple[str, str], list[str]] = {}
     for analysis in analyses:
         kind = "group" if analysis.kind in _COMPARISONS else analysis.kind
-        labels.setdefault(kind, []).append(_label(analysis))
-    words = {
-        "drug": f"the effect of {results.active} in {{}}",
-        "drug_pooled": f"the effect of {results.active} on the mean of the seeds in {{}}",
-        "drug_by_subregion": f"the differences of seeds in the effect of {results.active} in {{}}",
-        "group": "the comparison of groups {}",
+        active = str(analysis.record["active"]) if kind in _WORDS_OF_EFFECTS else ""
+        own = labels.setdefault((kind, active), [])
+        if (label := _label(analysis)) not in own:
+            own.append(label)
+    words = _WORDS_OF_EFFECTS | {
+        "group": "the comparison of groups {labels}",
         "carryover": "carry-over",
-        "change": "the slope on change in {}",
+        "change": "the slope on change in {labels}",
     }
-    return [words.get(kind, "{}").format(number.listed(own)) for kind, own in labels.items()]
+    return [
+        words.get(kind, "{labels}").format(active=active, labels=number.listed(own))
+        for (kind, active), own in labels.items()
+    ]
+
+
+_WORDS_OF_EFFECTS = {
+    "drug": "the effect of {active} in {labels}",
+    "drug_pooled": "the effect of {active} on the mean of the seeds in {labels}",
+    "drug_by_subregion": "the differences of seeds in the effect of {active} in {labels}",
+}
 
 
 def _drawn(analyses: list[Analysis]) -> str:
@@ -392,6 +406,11 @@ def _mixed_terms(results: Results) -> str:
              "period": "period"}  # fmt: skip
     terms = set(results.mixed["term"])
     return number.listed([word for term, word in words.items() if term in terms])
+
+
+def _adjusts(view: Results) -> bool:
+    """Return whether any analysis of a contrast is adjusted for periods."""
+    return any(a.record.get("sequence_adjusted") for a in _estimated(view))
 
 
 def adjusted_correlations(results: Results) -> bool:

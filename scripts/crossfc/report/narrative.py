@@ -54,43 +54,39 @@ def subject_group(results: Results, analysis: Analysis) -> str:
     return number.listed(counted or results.groups)
 
 
-def scale_of(results: Results, analysis: Analysis) -> str:
-    """Return the scale of a change-by-change analysis as it is written in the sheet."""
-    label = analysis.name.removeprefix("change_")
-    for scale in results.scales:
-        if scale == label or scale.replace("_", "") == label.replace("_", ""):
-            return scale
-    return label
+def scale_of(analysis: Analysis) -> str:
+    """Return the scale of a change-by-change analysis."""
+    return str(analysis.record.get("scale"))
 
 
 def question_of(results: Results, analysis: Analysis) -> str:
     """Return the question of an analysis in words for readers."""
-    a, c = results.active, results.control
+    on_a, c = results.on_active, results.control
     if analysis.kind == "drug":
         return (
-            f"Which seed changed its connectivity under {a} (against {c}) in "
+            f"Which seed changed its connectivity {on_a} (against {c}) in "
             f"{subject_group(results, analysis)}?"
         )
     if analysis.kind == "drug_pooled":
         return (
-            f"Over all seeds together, did connectivity change under {a} (against {c}) in "
+            f"Over all seeds together, did connectivity change {on_a} (against {c}) in "
             f"{subject_group(results, analysis)}?"
         )
     if analysis.kind == "drug_by_subregion":
         return (
-            f"Did the change of connectivity under {a} in {subject_group(results, analysis)} "
+            f"Did the change of connectivity {on_a} in {subject_group(results, analysis)} "
             "depend on the seed?"
         )
     between = " and ".join(results.groups)
     if analysis.kind == "group_by_drug_pooled":
-        return f"Over all seeds together, did the change under {a} differ between {between}?"
+        return f"Over all seeds together, did the change {on_a} differ between {between}?"
     if analysis.kind == "group_by_drug":
-        return f"For which seed did the change under {a} differ between {between}?"
+        return f"For which seed did the change {on_a} differ between {between}?"
     if analysis.kind == "group_by_drug_by_subregion":
         return f"Did the difference between {between} in the change depend on the seed?"
     if analysis.kind == "change":
         return (
-            f"Did the change of connectivity go with the change in {scale_of(results, analysis)} "
+            f"Did the change of connectivity go with the change in {scale_of(analysis)} "
             f"in {subject_group(results, analysis)}?"
         )
     return str(analysis.record.get("question") or analysis.title)
@@ -155,6 +151,7 @@ def cluster_sentence(results: Results, analysis: Analysis, row: Row) -> str:
     are not balanced), the sentence states this.
     """
     seed, a, c = seed_word(row["seed"]), results.active, results.control
+    on_a, on_c = results.on_active, results.on_control
     where = (
         f"{region_of(row)}, peak {number.place(row['x'], row['y'], row['z'])} mm"
         f"{_at_peak(row)}, {number.whole(row['size_mm3'])} mm³, "
@@ -171,8 +168,8 @@ def cluster_sentence(results: Results, analysis: Analysis, row: Row) -> str:
         if analysis.kind == "drug_pooled":
             what = "connectivity averaged over the seeds"
         return (
-            f"In {subject_group(results, analysis)}, {what} was {word} under "
-            f"{a} than under {c} ({where}{told}{people})."
+            f"In {subject_group(results, analysis)}, {what} was {word} "
+            f"{on_a} than {on_c} ({where}{told}{people})."
             f"{_reversed_text(results, analysis, row, groups)}"
         )
     if analysis.kind in ("group_by_drug", "group_by_drug_pooled"):
@@ -181,13 +178,13 @@ def cluster_sentence(results: Results, analysis: Analysis, row: Row) -> str:
         told = _effect_text(analysis, row, "difference of Δz")
         told += _cells_text(results, analysis, row, results.groups)
         return (
-            f"For {seed}, the change under {a} (minus {c}) was {word} in {first} than in {second} "
+            f"For {seed}, the change {on_a} (minus {c}) was {word} in {first} than in {second} "
             f"({where}{told}{people})."
             f"{_reversed_text(results, analysis, row, results.groups)}"
         )
     if analysis.kind == "drug_by_subregion":
         return (
-            f"In {subject_group(results, analysis)}, the change under {a} (minus {c}) depended on "
+            f"In {subject_group(results, analysis)}, the change {on_a} (minus {c}) depended on "
             f"the seed ({where}{people}); the analysis does not say which seeds differ, the maps "
             "per seed show it."
         )
@@ -198,7 +195,7 @@ def cluster_sentence(results: Results, analysis: Analysis, row: Row) -> str:
             "show it."
         )
     if analysis.kind == "change":
-        scale = scale_of(results, analysis)
+        scale = scale_of(analysis)
         return (
             f"In {subject_group(results, analysis)}, {goes_with(results, scale, up)} "
             f"({seed}: {where}{people})."
@@ -335,8 +332,8 @@ def _cells(results: Results, row: Row, groups: Iterable[str]) -> dict[str, tuple
 
 def _cells_text(results: Results, analysis: Analysis, row: Row, groups: Iterable[str]) -> str:
     parts = [
-        f"{group} {number.fixed(low)} under {results.control}, {number.fixed(high)} under "
-        f"{results.active}"
+        f"{group} {number.fixed(low)} {results.on_control}, {number.fixed(high)} "
+        f"{results.on_active}"
         for group, (low, high) in _cells(results, row, groups).items()
     ]
     plain = ", not adjusted" if _adjusted_for(analysis) else ""
@@ -362,15 +359,15 @@ def _reversed_text(results: Results, analysis: Analysis, row: Row, groups: Itera
 
 def _subject(results: Results, analysis: Analysis) -> str:
     """Name the effect of an analysis in a few words."""
-    a, between = results.active, " against ".join(results.groups)
+    a, on_a, between = results.active, results.on_active, " against ".join(results.groups)
     subject = {
         "drug": f"{a} in {subject_group(results, analysis)}",
         "drug_pooled": f"{a} in {subject_group(results, analysis)}, mean of the seeds",
         "drug_by_subregion": f"{a} in {subject_group(results, analysis)}, differing by seed",
-        "group_by_drug_pooled": f"{between}, change under {a}, mean of the seeds",
-        "group_by_drug": f"{between}, change under {a}, each seed",
-        "group_by_drug_by_subregion": f"{between}, change under {a}, differing by seed",
-        "change": f"Maps of change and {scale_of(results, analysis)}",
+        "group_by_drug_pooled": f"{between}, change {on_a}, mean of the seeds",
+        "group_by_drug": f"{between}, change {on_a}, each seed",
+        "group_by_drug_by_subregion": f"{between}, change {on_a}, differing by seed",
+        "change": f"Maps of change and {scale_of(analysis)}",
     }.get(analysis.kind, analysis.title)
     return subject[:1].upper() + subject[1:]
 

@@ -46,7 +46,7 @@ def clinical_answers(results: Results) -> list[Answer]:
         question = f"Did {scale} differ between {results.active} and {results.control}?"
         short = f"{scale}: {'; '.join(_short_change(change) for change in rows)}."
         drawn = not results.scores.empty and scale in set(results.scores["scale"])
-        anchor = f"clinical-{scale}" if drawn else "clinical"
+        anchor = f"clinical-{results.prefix}{scale}" if drawn else "clinical"
         out.append(Answer(question, verdict, sentences[0], short, sentences[1:], anchor))
     return out
 
@@ -122,8 +122,8 @@ def change_sentence(results: Results, change: Change) -> str:
         return f"In {group}, {scale} could not be compared (n = {number.whole(row.get('n'))})."
     if change.significant:
         said = (
-            f"In {group}, {scale} was {'higher' if change.estimate > 0 else 'lower'} under "
-            f"{results.active} than under {results.control}{_meaning(results, change)} "
+            f"In {group}, {scale} was {'higher' if change.estimate > 0 else 'lower'} "
+            f"{results.on_active} than {results.on_control}{_meaning(results, change)} "
             f"({_change_numbers(change)})."
         )
     elif number.missing(change.p):
@@ -184,8 +184,8 @@ def _other_model(results: Results, change: Change) -> str:
     if not (change.significant or also) or (change.significant and also and not change.reversed):
         return ""
     firsts = []
-    for treatment in (results.active, results.control):
-        count = row.get(f"n_first_{treatment}")
+    for side, treatment in (("active", results.active), ("control", results.control)):
+        count = row.get(f"n_{side}_first")
         if not number.missing(count):
             firsts.append(f"{number.whole(count)} had {treatment} first")
     orders = f" ({' and '.join(firsts)})" if firsts else ""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from crossfc.report.anonymous import anonymous
 from crossfc.report.methods import adjusted_correlations, folder_of, methods, versions_table
 from crossfc.report.results import Results
 from crossfc.report.study import Planned, read_results
+from crossfc.report.table import Table
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "workflow" / "report"
 
@@ -51,6 +53,8 @@ def write_report(
     robustness: str | os.PathLike[str] | None = None,
     truth: str | os.PathLike[str] | None = None,
     versions: Mapping[str, str] | None = None,
+    designs: Sequence[Mapping[str, Any]] = (),
+    design_name: str = "",
     templates: str | os.PathLike[str] | None = None,
 ) -> None:
     """Write the report of a study.
@@ -92,6 +96,10 @@ def write_report(
     robustness, truth : path or None
     versions : mapping or None
         Version of each software.
+    designs : sequence of mapping
+        The contrasts; see `crossfc.plan.study.Study.designs`.
+    design_name : str
+        The design in words; see `crossfc.trial.recognition.design_name`.
     templates : path or None
         Folder of the Jinja templates.
 
@@ -115,6 +123,8 @@ def write_report(
         seeds,
         targets,
         covariates,
+        designs,
+        design_name,
     )
     environment = environment_of(Path(templates) if templates else TEMPLATES)
     named = config.get("report", {}).get("participant_ids", True)
@@ -163,7 +173,9 @@ def content(
     """Collect everything that the templates show."""
     import yaml
 
-    answers = outcome.answers(results)
+    views = results.views()
+    answered = [(view, outcome.answers(view)) for view in views]
+    answers = [answer for _, own in answered for answer in own]
     shown, n_carpets = quality.carpets(results, [Path(path) for path in carpets])
     config = results.config
     return {
@@ -172,24 +184,19 @@ def content(
         "results": results,
         "pipeline": "" if config.get("entry") == "maps" else results.pipelines[0],
         "css": Markup((folder_of(environment) / "style.css.j2").read_text("utf-8")),
-        "cards": headline.cards(results, answers),
+        "cards": [card for view, own in answered for card in headline.cards(view, own)],
         "tally": tally(results, answers),
-        "flows": people.flows(results),
+        "flows": [flow for view in views for flow in people.flows(view)],
         "left": people.left_table(results),
         "one_session": people.one_session_table(results),
-        "analysed": people.analysed_table(results),
+        "analysed": [table for view in views if (table := people.analysed_table(view))],
         "words": headline.WORDS,
         "extrapolated": any(a.extrapolated for a in results.analyses),
         "family": clusters.family_table(results),
-        "sections": [maps.section(results, analysis) for analysis in results.analyses],
-        "change": clinic.change_table(results),
-        "between": clinic.between_table(results),
-        "scale_plots": clinic.scale_plots(results, answers),
-        "correlations": clinic.correlation_table(results),
-        "correlations_adjusted": adjusted_correlations(results),
-        "scatters": clinic.scatters(results, hypotheses),
-        "quality_charts": quality.charts(results),
-        "motion": quality.motion_table(results),
+        "sections": [maps.section(view, a) for view in views for a in view.analyses],
+        "clinics": [_clinic(view, own, hypotheses) for view, own in answered],
+        "quality_charts": [chart for view in views for chart in quality.charts(view)],
+        "motion": [table for view in views if (table := quality.motion_table(view))],
         "sessions": quality.sessions_table(results),
         "coverage": quality.coverage_sentence(results),
         "excluded": quality.excluded_table(results),
@@ -197,7 +204,7 @@ def content(
         "carpets": shown,
         "n_carpets": n_carpets,
         "registrations": registrations,
-        "carryover": narrative.carryover_sentences(results),
+        "carryover": [line for view in views for line in narrative.carryover_sentences(view)],
         "mixed": quality.mixed_table(results),
         "robustness": quality.robustness_table(results),
         "robustness_sentence": quality.robustness_sentence(results),
@@ -209,14 +216,44 @@ def content(
     }
 
 
+@dataclass
+class ClinicSection:
+    """The clinical part of the page for one contrast."""
+
+    results: Results
+    change: Table | None
+    between: Table | None
+    scale_plots: list[clinic.ScalePlot]
+    correlations: Table | None
+    correlations_adjusted: bool
+    scatters: list[clinic.Scatter]
+
+
+def _clinic(
+    view: Results, answers: list[narrative.Answer], hypotheses: Sequence[Mapping[str, Any]]
+) -> ClinicSection:
+    return ClinicSection(
+        view,
+        clinic.change_table(view),
+        clinic.between_table(view),
+        clinic.scale_plots(view, answers),
+        clinic.correlation_table(view),
+        adjusted_correlations(view),
+        clinic.scatters(view, hypotheses),
+    )
+
+
 def tally(results: Results, answers: list[narrative.Answer]) -> str:
     """Describe in one sentence how many people the page is about, and what was found."""
-    counted = [f"{flow.paired} {flow.group}" for flow in people.flows(results)]
+    counted = [f"{len(own)} {group}" for group, own in people.complete(results).items()]
     found = sum(answer.verdict == narrative.FOUND for answer in answers)
     asked = sum(answer.verdict != narrative.UNKNOWN for answer in answers)
     who = " and ".join(counted) or "nobody"
+    sessions = results.sessions_of_people
+    if results.n_contrasts > 1:
+        sessions = f"all sessions of one of {results.n_contrasts} comparisons or more"
     if not asked:
-        return f"{who} with both sessions. No question of the study could be answered yet."
+        return f"{who} with {sessions}. No question of the study could be answered yet."
     levels = []
     if any(answer.analysis is not None for answer in answers):
         levels.append("maps: p < 0.05 corrected over voxels and seeds")
@@ -225,7 +262,7 @@ def tally(results: Results, answers: list[narrative.Answer]) -> str:
     if len(results.change):
         levels.append("scores: p < 0.05, not corrected for their number")
     return (
-        f"{who} with both sessions, each their own control. Of {asked} "
+        f"{who} with {sessions}, each their own control. Of {asked} "
         f"question{'' if asked == 1 else 's'} answered below, {found} "
         f"{'has' if found == 1 else 'have'} a significant effect ({'; '.join(levels)})."
     )

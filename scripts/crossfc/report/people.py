@@ -23,6 +23,8 @@ class Flow:
     one_session: int
     paired: int
     by_sequence: list[tuple[str, int]]
+    contrast: str = ""
+    sessions: str = "both sessions"
 
     @property
     def summary(self) -> str:
@@ -98,9 +100,8 @@ def flows(results: Results) -> list[Flow]:
         single = len((own & alone) - both)
         sequence = rows["sequence"] if "sequence" in rows else pd.Series(["n/a"] * len(rows))
         counts = sequence.replace("n/a", UNKNOWN_SEQUENCE).value_counts()
-        expected = [f"{a}-{b}" for a, b in (
-            (results.active, results.control), (results.control, results.active),
-        )]  # fmt: skip
+        both_orders = (results.active, results.control), (results.control, results.active)
+        expected = [f"{a}-{b}" for a, b in both_orders if results.crosses_over]
         order = [s for s in expected if len(both)] + sorted(set(counts.index) - set(expected))
         if set(counts.index) == {UNKNOWN_SEQUENCE}:
             order = [UNKNOWN_SEQUENCE]
@@ -113,9 +114,23 @@ def flows(results: Results) -> list[Flow]:
                 single,
                 len(both),
                 [(str(s).replace("-", " then "), int(counts.get(s, 0))) for s in order],
+                f"{results.active} − {results.control}" if results.n_contrasts > 1 else "",
+                results.sessions_of_people,
             )
         )
     return out
+
+
+def complete(results: Results) -> dict[str, set[str]]:
+    """Return the people with all sessions of some contrast, by group."""
+    found: dict[str, set[str]] = {}
+    for view in results.views():
+        paired = pairs_table(view)
+        groups = view.groups + sorted(set(paired["group"]) - set(view.groups))
+        for group in groups:
+            own = paired.loc[paired["group"] == group, "participant_id"]
+            found.setdefault(group, set()).update(own)
+    return found
 
 
 def left_table(results: Results) -> Table | None:
@@ -152,7 +167,7 @@ def analysed_table(results: Results) -> Table | None:
     """List the people of the paired analyses, with their motion."""
     if results.paired.empty:
         return None
-    known = {"participant_id", "group", "sequence", "sequence_code"}
+    known = {"participant_id", "group", "sequence", *results.order}
     covariates = [
         (c, c, number.general if results.paired[c].dtype.kind in "fiu" else text)
         for c in results.paired.columns
@@ -166,4 +181,6 @@ def analysed_table(results: Results) -> Table | None:
         ("mean_fd_active", f"mean FD, {results.active} (mm)", lambda v: number.fixed(v, 3)),
         ("mean_fd_control", f"mean FD, {results.control} (mm)", lambda v: number.fixed(v, 3)),
     ]
-    return from_frame(results.paired, columns, "Who was analysed, with both sessions")
+    which = f" ({results.active} − {results.control})" if results.n_contrasts > 1 else ""
+    title = f"Who was analysed, with {results.sessions_of_people}{which}"
+    return from_frame(results.paired, columns, title)

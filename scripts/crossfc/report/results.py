@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,6 +13,7 @@ from crossfc.fault import Fault
 from crossfc.group.findings.result import RESULT_FILE, Result, read_result
 from crossfc.report import number
 from crossfc.significance import SIGNIFICANT
+from crossfc.trial.visit import ORDER
 
 # Measures of clusters that have a corrected p, in words.
 MEASURES = {
@@ -162,6 +163,14 @@ def _pair(freedom: Any) -> tuple[float, float] | None:
 
 
 @dataclass
+class ContrastData:
+    """The people of a contrast, and the record of its data."""
+
+    paired: pd.DataFrame = field(default_factory=pd.DataFrame)
+    pairs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
 class Results:
     """Everything the page is made of. A table that was not written is an empty frame."""
 
@@ -189,22 +198,91 @@ class Results:
     seeds: list[dict[str, Any]] = field(default_factory=list)
     target_rows: list[dict[str, Any]] = field(default_factory=list)
     truth: dict[str, Any] | None = None
+    designs: list[Mapping[str, Any]] = field(default_factory=list)
+    of_contrast: dict[str, ContrastData] = field(default_factory=dict)
+    n_contrasts: int = 1
+    design_name: str = ""
+
+    def views(self) -> "list[Results]":
+        """Return the results of each contrast by itself; of a single contrast, all results."""
+        if len(self.designs) < 2:
+            return [self]
+        return [self._view(design) for design in self.designs]
+
+    def _view(self, design: Mapping[str, Any]) -> "Results":
+        name = design["contrast"]
+
+        def own(frame: pd.DataFrame) -> pd.DataFrame:
+            if "contrast" not in frame:
+                return frame
+            return frame[frame["contrast"] == name].reset_index(drop=True)
+
+        data = self.of_contrast.get(name, ContrastData())
+        tables = ("change", "scores", "correlation", "points", "motion", "between")
+        return replace(
+            self,
+            designs=[design],
+            analyses=[a for a in self.analyses if a.record.get("contrast") == name],
+            paired=data.paired,
+            pairs=data.pairs,
+            **{table: own(getattr(self, table)) for table in tables},
+        )
+
+    @property
+    def design(self) -> Mapping[str, Any]:
+        """The contrast in view: its name, the labels of groups and sides; see `Study.designs`."""
+        return self.designs[0] if self.designs else self.config
+
+    @property
+    def prefix(self) -> str:
+        """What tells apart the places of contrasts on the page; empty if there is one."""
+        return f"{self.design['contrast']}-" if self.n_contrasts > 1 else ""
+
+    @property
+    def sessions_of_people(self) -> str:
+        """The sessions that a person needs, in words: ``both sessions``, ``all sessions``."""
+        n_cells = self.design.get("n_cells", 2)
+        return "both sessions" if n_cells == 2 else f"all {n_cells} sessions"
 
     @property
     def groups(self) -> list[str]:
         """Group labels, patients first."""
-        named = self.config.get("groups") or {}
+        named = self.design.get("groups") or {}
         return [str(named[key]) for key in ("patients", "controls") if named.get(key)]
 
     @property
     def active(self) -> str:
-        """Label of the drug."""
-        return str(self.config["treatments"]["active"])
+        """Label of the active side of the contrast: the drug."""
+        return str(self.design["treatments"]["active"])
 
     @property
     def control(self) -> str:
-        """Label of placebo or comparator."""
-        return str(self.config["treatments"]["control"])
+        """Label of the control side of the contrast: placebo or comparator."""
+        return str(self.design["treatments"]["control"])
+
+    @property
+    def order(self) -> list[str]:
+        """The columns of people.tsv that free the contrast in view from period effects."""
+        named = self.design.get("order", [ORDER])
+        return [str(name) for name in named]
+
+    @property
+    def crosses_over(self) -> bool:
+        """Whether the contrast in view is of two treatments in two periods."""
+        return self.order == [ORDER]
+
+    @property
+    def on_active(self) -> str:
+        """The active side in sentences: ``under ketamine``, ``at day2``."""
+        return f"{self._preposition('active')} {self.active}"
+
+    @property
+    def on_control(self) -> str:
+        """The control side in sentences."""
+        return f"{self._preposition('control')} {self.control}"
+
+    def _preposition(self, side: str) -> str:
+        return "at" if side in self.design.get("occasions", ()) else "under"
 
     def better(self, scale: str) -> str | None:
         """Return whether a ``higher`` or a ``lower`` score is better; None if it is not stated."""
@@ -250,7 +328,7 @@ def read_analysis(name: str, folder: Path) -> Analysis | None:
     record = read_result(folder)
     return Analysis(
         name,
-        str(record.get("kind") or kind_of(name)),
+        str(record["kind"]),
         folder,
         record,
         _with_places(read_table(folder / "clusters.tsv")),
@@ -264,17 +342,3 @@ def _with_places(table: pd.DataFrame) -> pd.DataFrame:
     if "region" in table:
         table["region"] = table["region"].astype(object).fillna("an unnamed region")
     return table
-
-
-def kind_of(name: str) -> str:
-    """Return the kind of an analysis, from its name."""
-    fixed = ("group_by_drug_by_subregion", "group_by_drug_pooled", "group_by_drug", "carryover")
-    if name in fixed:
-        return name
-    for suffix in ("_pooled", "_by_subregion"):
-        if name.startswith("drug_") and name.endswith(suffix):
-            return f"drug{suffix}"
-    for prefix in ("drug_", "change_"):
-        if name.startswith(prefix):
-            return prefix.rstrip("_")
-    return "other"

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from crossfc.group.design.people import with_columns
-from crossfc.report.results import Results, read_analysis, read_json, read_table
+from crossfc.report.results import ContrastData, Results, read_analysis, read_json, read_table
 
 QUALITY_TABLES = ("sessions", "motion", "excluded")
 # Folders and files of results, below the folder of a study.
@@ -66,15 +66,22 @@ def read_results(
     seeds: Any,
     targets: Any,
     covariates: Sequence[Mapping[str, Any]] = (),
+    designs: Sequence[Mapping[str, Any]] = (),
+    design_name: str = "",
 ) -> Results:
     """Read all results that a study has written; a missing table becomes an empty one.
 
     Files that exist but are not ``made`` count as missing, as they come from an earlier
     configuration or sheet. The parameters are those of :func:`crossfc.report.page.write_report`.
     """
-    planned = Planned(made)
+    planned, several = Planned(made), len(designs) > 1
     base = Path(group_dir) / pipelines[0] if group_dir else None
-    pairs = base / "pairs" if base else None
+    folders = {
+        str(design["contrast"]): base / (f"pairs_{design['contrast']}" if several else "pairs")
+        for design in designs
+        if base
+    }
+    pairs = next(iter(folders.values()), base / "pairs" if base else None)
     asked = [(name, base / name) for name in analyses] if base else []
     found = [read_analysis(name, folder) for name, folder in asked if planned.holds(folder)]
     clinical = Path(clinic_dir) if clinic_dir else None
@@ -90,11 +97,17 @@ def read_results(
                 return read_table(folder / name)
         return pd.DataFrame()
 
-    left = [first("left.tsv", folder) for folder in (trial, pairs, base, clinical)]
+    contrasts: list[Path | None] = [*folders.values()] or [pairs]
+    left = [first("left.tsv", folder) for folder in (trial, *contrasts, base, clinical)]
     left = [table for table in left if len(table)]
     further = sorted(quality.glob("*.tsv")) if quality and quality.is_dir() else []
     further = [path for path in further if planned.holds(path) and path.stem not in QUALITY_TABLES]
     paired = first("people.tsv", pairs, base)
+    of_contrast = {}
+    for name, folder in folders.items():
+        own = first("people.tsv", folder)
+        record = read_json(folder / "pairs.json") if planned.holds(folder) else {}
+        of_contrast[name] = ContrastData(with_columns(own, covariates) if len(own) else own, record)
     known = truth is not None and planned.holds(truth)
     return Results(
         config=config,
@@ -122,6 +135,10 @@ def read_results(
         seeds=_rows(seeds),
         target_rows=_rows(targets),
         truth=read_json(truth) or None if known else None,
+        designs=list(designs),
+        design_name=design_name,
+        n_contrasts=max(len(designs), 1),
+        of_contrast=of_contrast,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from crossfc.array import BoolArray, FloatArray, IntArray
+from crossfc.array import BoolArray, FloatArray, IntArray, RealArray
 from crossfc.fault import Fault
 from crossfc.session.scan import open_scan
 
@@ -21,7 +21,7 @@ _LARGEST_LABEL = 2**24
 
 def place(
     rows: Sequence[Mapping[str, Any]], name: str, shape: tuple[int, ...], affine: FloatArray
-) -> tuple[np.ndarray, int]:
+) -> tuple[BoolArray, int]:
     """Return the voxels of a region, and its size including voxels outside the grid.
 
     The size shows whether a sphere is cut by the field of view. Of an image, a voxel of the grid
@@ -73,7 +73,7 @@ def around_seeds(
     fwhm_mm: float,
     shape: tuple[int, ...],
     affine: FloatArray,
-) -> np.ndarray:
+) -> BoolArray:
     """Mark the seeds and the halo into which smoothing carries their signal.
 
     Parameters
@@ -115,12 +115,12 @@ def around_seeds(
     return near
 
 
-def in_mask(values: np.ndarray) -> np.ndarray:
+def in_mask(values: RealArray) -> BoolArray:
     """Test which values of a mask image are inside: those above zero, so not NaN."""
     return values > 0
 
 
-def label_numbers(values: np.ndarray, path: str | Path) -> np.ndarray:
+def label_numbers(values: RealArray, path: str | Path) -> IntArray:
     """Return the labels of an atlas as whole numbers.
 
     Parameters
@@ -159,8 +159,8 @@ def label_numbers(values: np.ndarray, path: str | Path) -> np.ndarray:
 
 
 def at_nearest(
-    wanted: np.ndarray, own: np.ndarray, shape: tuple[int, ...], affine: FloatArray
-) -> np.ndarray:
+    wanted: BoolArray, own: FloatArray, shape: tuple[int, ...], affine: FloatArray
+) -> BoolArray:
     """Carry voxels of an image to another grid, by the nearest voxel.
 
     Parameters
@@ -188,7 +188,7 @@ def at_nearest(
     return found.reshape(shape)
 
 
-def _sphere(row: Mapping[str, Any], affine: FloatArray, beyond_mm: float = 0.0) -> np.ndarray:
+def _sphere(row: Mapping[str, Any], affine: FloatArray, beyond_mm: float = 0.0) -> IntArray:
     """List the indices (n, 3) of voxels whose centres lie in a sphere, inside the grid or not.
 
     ``beyond_mm`` is added to the sphere's radius.
@@ -207,12 +207,12 @@ def _sphere(row: Mapping[str, Any], affine: FloatArray, beyond_mm: float = 0.0) 
     return within
 
 
-def _in_grid(voxels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _in_grid(voxels: IntArray, shape: tuple[int, ...]) -> BoolArray:
     inside: BoolArray = np.asarray(((voxels >= 0) & (voxels < shape)).all(axis=1))
     return inside
 
 
-def _image_of(row: Mapping[str, Any], name: str) -> tuple[np.ndarray, np.ndarray]:
+def _image_of(row: Mapping[str, Any], name: str) -> tuple[BoolArray, FloatArray]:
     """Read a mask or label, in its own grid: its voxels (i, j, k) bool, and its affine."""
     try:
         image = open_scan(row["file"], dimensions=3, kind="region")
@@ -225,7 +225,7 @@ def _image_of(row: Mapping[str, Any], name: str) -> tuple[np.ndarray, np.ndarray
 
 def _around_image(
     row: Mapping[str, Any], seed: str, fwhm_mm: float, shape: tuple[int, ...], affine: FloatArray
-) -> np.ndarray:
+) -> BoolArray:
     from scipy.spatial import cKDTree
 
     inside, own = _image_of(row, seed)

@@ -67,6 +67,11 @@ class Contrast:
         """Labels of both sides: ``active`` and ``control``."""
         return {"active": self.active, "control": self.control}
 
+    def is_occasion(self, side: str) -> bool:
+        """Test whether ``active`` or ``control`` consists of occasions under no treatment named."""
+        own = [c for c, weight in self.weights if (weight > 0) == (side == "active")]
+        return all(cell.treatment in (BEFORE, ANY) for cell in own)
+
     @property
     def treatments(self) -> tuple[str, str] | None:
         """The two treatments that change places in this contrast, if there are such.

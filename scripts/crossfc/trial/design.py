@@ -24,6 +24,7 @@ from crossfc.trial.participant import (
     covariate_types,
     read_participants,
 )
+from crossfc.trial.recognition import design_name
 from crossfc.trial.scale import Scale, number, read_scales
 from crossfc.trial.session import (
     OPTIONAL_SESSION_COLUMNS,
@@ -283,6 +284,14 @@ class Trial:
         if cell.treatment in (BEFORE, ANY):
             return f"no {self._material} at {cell.occasion}"
         return f"no {self._material} under {cell.label}"
+
+    @property
+    def name(self) -> str:
+        """The design in words, to follow "the trial was"."""
+        people = [p for p in self.participants.values() if self.included(p.participant_id)]
+        orders = [person.order for person in people if person.order]
+        occasions = self.config["occasions"]
+        return design_name(self.treatments, self.n_periods, occasions, orders, arms=self.arms)
 
     @property
     def has_mixed_model(self) -> bool:

@@ -220,7 +220,7 @@ def test_other_faults(trial, tmp_path):
     people, values = trial
     with pytest.raises(Fault, match="sub-01 is listed twice"):
         pair([people[0], people[0]], tmp_path / "p")
-    with pytest.raises(Fault, match="nobody has both sessions"):
+    with pytest.raises(Fault, match="nobody has the sessions"):
         pair([], tmp_path / "p")
     with pytest.raises(Fault, match='in group "BP"'):
         pair([people[0] | {"group": "BP"}], tmp_path / "p")

@@ -61,6 +61,11 @@ class Sessions:
         return np.column_stack([(total + delta) / 2, (total - delta) / 2, delta])
 
 
+def column_label(label: str) -> str:
+    """Return the label of a side of a contrast as part of the name of a column."""
+    return label.replace(" ", "_")
+
+
 def group_means(values: FloatArray, sessions: Sessions, kind: str) -> dict[str, float]:
     """Average over the people of each group and treatment; NaN if nobody has a value."""
     group, means = sessions.people["group"].to_numpy(), {}
@@ -69,5 +74,5 @@ def group_means(values: FloatArray, sessions: Sessions, kind: str) -> dict[str, 
             of = values[group == label, :, place].mean(axis=1)
             of = of[np.isfinite(of)]
             mean = of.mean() if len(of) else np.nan
-            means[f"{kind}_{label}_{sessions.treatments[treatment]}"] = mean
+            means[f"{kind}_{label}_{column_label(sessions.treatments[treatment])}"] = mean
     return means
