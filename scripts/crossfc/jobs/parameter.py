@@ -11,7 +11,7 @@ from crossfc.trial.sheet import Row, Sheet
 # Columns that identify a row, in the order in which they are named.
 _IDENTITY = ("participant_id", "session_id", "what", "analysis", "scale", "set", "seed", "target")
 # Columns that are derived from other columns, whose changes are reported themselves.
-_DERIVED = {"sequence_code", "used", "reason", "sessions"}
+_DERIVED = {"sequence_code", "used", "reason", "sessions", "weights"}
 # The section of the configuration from which a rule's parameters come, if several have the key.
 _SECTIONS = {
     "group_test": ("group",),
@@ -37,7 +37,11 @@ class Study:
     def __init__(self, config: dict[str, Any], sheets: dict[str, Sheet]):
         self.config = leaves(config)
         self.sheets = sheets
-        self.roles = {label: role for role, label in config["treatments"].items()}
+        named = config["treatments"]
+        # Where treatments are a list, a session is found by its own label only.
+        self.roles = (
+            {label: role for role, label in named.items()} if isinstance(named, dict) else {}
+        )
         self._participants: dict[str, Row] = {}
         self._sessions: dict[tuple[str, str], Row] = {}
         for row in sheets["participants"].rows if "participants" in sheets else ():

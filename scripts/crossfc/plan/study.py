@@ -193,7 +193,7 @@ class Study:
         Parameters
         ----------
         both : bool
-            True if scans under both treatments are needed, False if any scan is enough.
+            True if all scans of a contrast are needed, False if any scan is enough.
 
         Raises
         ------
@@ -204,9 +204,9 @@ class Study:
             return []
         sheet = self.config["sheets"]["sessions"]
         if self.entry == "maps":
-            what, remedy = "nobody has a session under both treatments", "correct the sheet"
+            what, remedy = f"nobody has a session {self._needed()}", "correct the sheet"
         elif self.sessions():
-            what, remedy = "nobody has a scan under both treatments", "correct the column scan"
+            what, remedy = f"nobody has a scan {self._needed()}", "correct the column scan"
         else:
             what = "no session that is used has a scan"
             remedy = "fill the column scan, or let the target sheets do so"
@@ -214,6 +214,18 @@ class Study:
             f"{sheet}: {what}, so there is no connectivity to analyse; {remedy}; what needs no "
             "image is made by its target: clinical_change, or report for a page of the clinic alone"
         )
+
+    def _needed(self) -> str:
+        """Word the sessions that a person needs to be analysed."""
+        contrasts = self.contrasts()
+        if (
+            len(contrasts) == 1
+            and contrasts[0].treatments
+            and self.checked_trial().n_occasions == 1
+        ):
+            return "under both treatments"
+        sides = [" and ".join(contrast.sides.values()) for contrast in contrasts]
+        return f"of each cell of a contrast ({'; '.join(sides)})"
 
     def checked_trial(self) -> Trial:
         """Return the trial.

@@ -12,7 +12,7 @@ from crossfc.trial.treatment import treatment_labels
 
 # Keys of a contrast's weights that are no treatment.
 BEFORE = "n/a"  # sessions before all treatment
-ANY = "any"  # sessions at an occasion, under whichever treatment
+ANY = "any"  # sessions at an occasion, whatever the treatment
 # The contrast of a trial of two treatments that names none.
 DRUG = "drug"
 TIME = "time"

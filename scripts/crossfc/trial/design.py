@@ -391,7 +391,7 @@ def weighted_sessions(
 def sessions_of(cell: Cell, sessions: Iterable[Session]) -> list[Session]:
     """List the sessions of a cell."""
     if cell.treatment == ANY:
-        return [s for s in sessions if s.occasion == cell.occasion and s.treatment != BEFORE]
+        return [session for session in sessions if session.occasion == cell.occasion]
     return [session for session in sessions if session.cell == cell]
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from crossfc.array import BoolArray, FloatArray, IntArray, LabelArray, MapData
 from crossfc.group.findings.leave_one_out import LeaveOneOut, effect_of, without_each
 from crossfc.group.findings.peak import peaks
-from crossfc.group.findings.readout import Sessions, group_means
+from crossfc.group.findings.readout import Sessions, column_label, group_means
 from crossfc.group.findings.region import Atlas
 from crossfc.group.findings.result import LargestCluster
 from crossfc.group.inference.cluster import neighbours
@@ -214,7 +214,7 @@ def no_findings(groups: dict[str, str | None], treatments: dict[str, str]) -> Fi
         f"{kind}_{label}_{treatment}"
         for kind in ("mean", "loo_mean")
         for label in groups.values()
-        for treatment in treatments.values()
+        for treatment in map(column_label, treatments.values())
         if label
     ]
     return Findings(
