@@ -21,7 +21,7 @@ with job(snakemake):
     seeds = list(dict.fromkeys(row["seed"] for row in wanted.seeds))
     people = [dict(row) for row in wanted.people]
     place = wanted.task, out.parents[2], wanted.space, choices["pipeline"], seeds
-    design = {name: choices[name] for name in ("contrast", "order", "arms")}
+    design = {name: choices[name] for name in ("contrast", "effect", "order", "arms")}
     if given.sessions:
         labels = [(s["participant_id"], s["session_id"]) for s in wanted.sessions]
         own = {label: finished_session(*label, *place) for label in labels}

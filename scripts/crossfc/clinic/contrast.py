@@ -14,11 +14,18 @@ from crossfc.table import read_table
 
 
 class Design(TypedDict):
-    """A contrast: its name, cells, columns of periods, labels of groups and of its sides."""
+    """A contrast: its name, cells, columns of periods, labels of groups and of its sides.
+
+    ``effect`` is what it shows in a few words, ``crossed`` are the two treatments that change
+    places in it, if there are such; ``occasions`` are the sides that are no treatment.
+    """
 
     contrast: str
     n_cells: int
+    effect: str
+    arms: bool
     order: list[str]
+    crossed: list[str]
     occasions: list[str]
     groups: dict[str, str | None]
     treatments: dict[str, str]

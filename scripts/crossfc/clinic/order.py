@@ -19,6 +19,7 @@ from crossfc.group.design.order import independent
 from crossfc.trial.sequence import sequence_code
 from crossfc.trial.visit import ORDER
 
+NO_PERIODS = "there is one period"
 ALIKE = "the change does not vary among people of the same order"
 
 
@@ -126,7 +127,7 @@ def no_order(order: FloatArray, treatments: Mapping[str, str], fewest: int = FEW
     what = "order of treatments" if order.ndim == 1 else "periods"
     are = "is" if order.ndim == 1 else "are"
     if order.ndim == 2 and not order.shape[1]:
-        return "there is one period"
+        return NO_PERIODS
     if len(code) < fewest:
         return f"that takes {fewest} people"
     if not len(known):

@@ -121,7 +121,7 @@ def analyse(
     _check_own(out_dir)
     record, seeds = pairs.record, pairs.record["seeds"]
     groups, treatments = record["groups"], record["treatments"]
-    asked = question(name, groups, treatments, record["contrast"])
+    asked = question(name, groups, treatments, record["contrast"], record["effect"])
     maps = parts(asked, pairs)
     try:
         design = model(

@@ -249,6 +249,7 @@ class Group(Stage):
         ready, contrast = self.study.entry == "maps", self.contrast_of(folder)
         return self.study.labels(contrast) | {
             "contrast": contrast.name,
+            "effect": contrast.effect,
             "order": trial.visit_columns(contrast),
             "arms": trial.arms,
             "left": PAIRED if len(trial.contrasts) == 1 else contrast.name,
@@ -289,7 +290,9 @@ class Group(Stage):
                         f"config key contrasts.{contrast.name}: two analyses would be called "
                         f"{name}; rename the contrast"
                     )
-                found[name] = question.question(name, roles, contrast.sides, contrast.name)
+                found[name] = question.question(
+                    name, roles, contrast.sides, contrast.name, contrast.effect
+                )
         return found
 
     def _tests_carryover(self, contrast: Contrast) -> bool:

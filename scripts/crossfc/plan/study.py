@@ -328,7 +328,10 @@ class Study:
             {
                 "contrast": contrast.name,
                 "n_cells": len(contrast.weights),
+                "effect": contrast.effect,
+                "arms": trial.arms,
                 "order": trial.visit_columns(contrast),
+                "crossed": list(contrast.treatments or ()),
                 # Sides that are occasions and no treatment: of a change over time.
                 "occasions": [side for side in contrast.sides if contrast.is_occasion(side)],
             }

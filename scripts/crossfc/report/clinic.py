@@ -296,9 +296,10 @@ def point_chart(results: Results, row: dict[str, Any]) -> str:
 
 def shape_of(results: Results, sequence: Any) -> str:
     """Return the shape of a point: circle (active first), triangle (control first), else square."""
-    if sequence == f"{results.active}-{results.control}":
+    first, second = results.crossed or ("", "")
+    if sequence == f"{first}-{second}":
         return "circle"
-    return "triangle" if sequence == f"{results.control}-{results.active}" else "square"
+    return "triangle" if sequence == f"{second}-{first}" else "square"
 
 
 def _empty(table: pd.DataFrame) -> set[str]:

@@ -123,7 +123,7 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
         (
             "period adjusted",
             ""
-            if analysis.kind == "carryover"
+            if analysis.kind == "carryover" or not record["order"]
             else "yes"
             if record.get("sequence_adjusted")
             else "no",
@@ -161,7 +161,7 @@ def _statistic(record: Result) -> str:
 def notes(analysis: Analysis) -> list[str]:
     """List the notes of the record, and who left this analysis."""
     out = [str(note) for note in analysis.record.get("notes") or []]
-    unadjusted = not analysis.record.get("sequence_adjusted", True)
+    unadjusted = not analysis.record.get("sequence_adjusted", True) and analysis.record["order"]
     # Not for carry-over, which is itself about the order, nor if the record gives its own reason.
     if unadjusted and analysis.kind != "carryover" and not any("sequence term" in n for n in out):
         out.append(

@@ -59,7 +59,7 @@ def methods(
             config=config,
             results=results,
             groups=results.groups,
-            active=results.active if len(views) == 1 else "each contrast",
+            active=results.effect if len(views) == 1 else "each contrast",
             on_active=results.on_active if len(views) == 1 else "in each contrast",
             control=results.control,
             views=views,
@@ -72,7 +72,7 @@ def methods(
             preprocessing=config.get("preprocessing") or {},
             kinds={a.kind for a in _estimated(results)},
             clause=lambda *kinds: model_clause(results, *kinds),
-            coded=[view for view in views if view.crosses_over and _adjusts(view)],
+            coded=dict.fromkeys(v.crossed for v in views if v.crossed and _adjusts(v)),
             by_period=any(_adjusts(view) for view in views if not view.crosses_over),
             corrected_for_skewness=any(
                 "Hall" in a.record.get("statistic_name", "") for a in _estimated(results)
@@ -213,6 +213,8 @@ def _further_terms(analysis: Analysis) -> str:
         f"{name} (categorical, {len(levels[name])} levels)" if levels.get(name) else str(name)
         for name in record.get("covariates") or []
     ]
+    if not record["order"]:
+        return f"{_were(covariates)} in the model" if covariates else ""
     if analysis.kind == "carryover":  # there, the order is the effect under test
         terms = (["group"] if len(record.get("n") or {}) > 1 else []) + covariates
         return f"{_were(terms)} in the model" if terms else ""
@@ -283,8 +285,10 @@ def schemes(results: Results, cite: Citations) -> list[str]:
             said = f"{sentence.format(who)} {', and '.join(parts)}."
             out.append(said[:1].upper() + said[1:])
         if arrangement in _NULLS and any(a.kind.startswith("drug") for a in own):
-            effects = [str(a.record["active"]) for a in own if a.kind.startswith("drug")]
-            out.append(_NULLS[arrangement].format(number.listed(list(dict.fromkeys(effects)))))
+            effects = [str(a.record["effect"]) for a in own if a.kind.startswith("drug")]
+            different = list(dict.fromkeys(effects))
+            named = number.listed(different) if len(different) == 1 else "a contrast"
+            out.append(_NULLS[arrangement].format(named))
     return out
 
 
@@ -293,7 +297,7 @@ def _tested(analyses: list[Analysis]) -> list[str]:
     labels: dict[tuple[str, str], list[str]] = {}
     for analysis in analyses:
         kind = "group" if analysis.kind in _COMPARISONS else analysis.kind
-        active = str(analysis.record["active"]) if kind in _WORDS_OF_EFFECTS else ""
+        active = str(analysis.record["effect"]) if kind in _WORDS_OF_EFFECTS else ""
         own = labels.setdefault((kind, active), [])
         if (label := _label(analysis)) not in own:
             own.append(label)

@@ -62,6 +62,7 @@ def scale_of(analysis: Analysis) -> str:
 def question_of(results: Results, analysis: Analysis) -> str:
     """Return the question of an analysis in words for readers."""
     on_a, c = results.on_active, results.control
+    of = f" ({results.heading})" if results.heading else ""
     if analysis.kind == "drug":
         return (
             f"Which seed changed its connectivity {on_a} (against {c}) in "
@@ -87,7 +88,7 @@ def question_of(results: Results, analysis: Analysis) -> str:
     if analysis.kind == "change":
         return (
             f"Did the change of connectivity go with the change in {scale_of(analysis)} "
-            f"in {subject_group(results, analysis)}?"
+            f"in {subject_group(results, analysis)}{of}?"
         )
     return str(analysis.record.get("question") or analysis.title)
 
@@ -359,15 +360,17 @@ def _reversed_text(results: Results, analysis: Analysis, row: Row, groups: Itera
 
 def _subject(results: Results, analysis: Analysis) -> str:
     """Name the effect of an analysis in a few words."""
-    a, on_a, between = results.active, results.on_active, " against ".join(results.groups)
+    a, between = results.effect, " against ".join(results.groups)
+    under = f"change {results.on_active}" if a == results.active else a
+    of = f", {results.heading}" if results.heading else ""
     subject = {
         "drug": f"{a} in {subject_group(results, analysis)}",
         "drug_pooled": f"{a} in {subject_group(results, analysis)}, mean of the seeds",
         "drug_by_subregion": f"{a} in {subject_group(results, analysis)}, differing by seed",
-        "group_by_drug_pooled": f"{between}, change {on_a}, mean of the seeds",
-        "group_by_drug": f"{between}, change {on_a}, each seed",
-        "group_by_drug_by_subregion": f"{between}, change {on_a}, differing by seed",
-        "change": f"Maps of change and {scale_of(analysis)}",
+        "group_by_drug_pooled": f"{between}, {under}, mean of the seeds",
+        "group_by_drug": f"{between}, {under}, each seed",
+        "group_by_drug_by_subregion": f"{between}, {under}, differing by seed",
+        "change": f"Maps of change and {scale_of(analysis)}{of}",
     }.get(analysis.kind, analysis.title)
     return subject[:1].upper() + subject[1:]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from crossfc.clinic.order import NO_PERIODS
 from crossfc.clinic.student import FEWEST
 from crossfc.report import number
 from crossfc.report.narrative import FOUND, NONE, UNKNOWN, Answer, map_answer
@@ -44,7 +45,8 @@ def clinical_answers(results: Results) -> list[Answer]:
         nothing = all(number.missing(change.p) for change in rows)
         verdict = UNKNOWN if nothing else FOUND if hit else NONE
         question = f"Did {scale} differ between {results.active} and {results.control}?"
-        short = f"{scale}: {'; '.join(_short_change(change) for change in rows)}."
+        of = f", {results.heading}" if results.heading else ""
+        short = f"{scale}{of}: {'; '.join(_short_change(change) for change in rows)}."
         drawn = not results.scores.empty and scale in set(results.scores["scale"])
         anchor = f"clinical-{results.prefix}{scale}" if drawn else "clinical"
         out.append(Answer(question, verdict, sentences[0], short, sentences[1:], anchor))
@@ -169,6 +171,8 @@ def _change_numbers(change: Change) -> str:
             said += f", without {unknown} whose order of treatments is not known"
         return said
     because = row.get("unadjusted_because")
+    if because == NO_PERIODS:
+        return said
     said += "; not adjusted for period"
     known = not number.missing(because) and because != number.MISSING
     return f"{said}, as {because}" if known else said
@@ -208,17 +212,18 @@ def correlation_answers(results: Results) -> list[Answer]:
     if table.empty:
         return []
     out = []
+    of = f" ({results.heading})" if results.heading else ""
     construct = table["scale"].map(lambda s: results.scales.get(s, {}).get("construct") or s)
     for (group, what), rows in table.groupby(["group", construct], sort=False):
         rows = rows[rows["r"].notna()]
         scales = number.listed(list(dict.fromkeys(rows["scale"])))
         question = (
             f"In the regions chosen beforehand, did the change of connectivity go with {what} "
-            f"in {group}?"
+            f"in {group}{of}?"
         )
         if rows.empty:
             told = "No correlation could be computed."
-            short = f"Connectivity and {what}, {group}: no correlation could be computed."
+            short = f"Connectivity and {what}{of}, {group}: no correlation could be computed."
             out.append(Answer(question, UNKNOWN, told, short, [], "correlations"))
             continue
         q = rows["q_fdr"] if "q_fdr" in rows else pd.Series(float("nan"), rows.index)
@@ -232,7 +237,7 @@ def correlation_answers(results: Results) -> list[Answer]:
                 f"{family} tests; the smallest p was that of {told}."
             )
             short = (
-                f"Connectivity and {what}, {group}: no correlation survived correction "
+                f"Connectivity and {what}{of}, {group}: no correlation survived correction "
                 f"(smallest q = {number.probability(rows['q_fdr'].min())})."
             )
             out.append(Answer(question, NONE, sentence, short, [], "correlations"))
@@ -243,7 +248,7 @@ def correlation_answers(results: Results) -> list[Answer]:
             f"tests: {told}."
         )
         short = (
-            f"Connectivity and {what}, {group}: {best['seed']}–{best['target']} with "
+            f"Connectivity and {what}{of}, {group}: {best['seed']}–{best['target']} with "
             f"{best['scale']}, r = {number.fixed(best['r'])}, "
             f"q = {number.probability(best['q_fdr'])}"
             + (f", and {len(hits) - 1} more." if len(hits) > 1 else ".")

@@ -249,7 +249,7 @@ def tally(results: Results, answers: list[narrative.Answer]) -> str:
     found = sum(answer.verdict == narrative.FOUND for answer in answers)
     asked = sum(answer.verdict != narrative.UNKNOWN for answer in answers)
     who = " and ".join(counted) or "nobody"
-    sessions = results.sessions_of_people
+    sessions, arms = results.sessions_of_people, bool(results.design.get("arms"))
     if results.n_contrasts > 1:
         sessions = f"all sessions of one of {results.n_contrasts} comparisons or more"
     if not asked:
@@ -262,7 +262,7 @@ def tally(results: Results, answers: list[narrative.Answer]) -> str:
     if len(results.change):
         levels.append("scores: p < 0.05, not corrected for their number")
     return (
-        f"{who} with {sessions}, each their own control. Of {asked} "
+        f"{who} with {sessions}{'' if arms else ', each their own control'}. Of {asked} "
         f"question{'' if asked == 1 else 's'} answered below, {found} "
         f"{'has' if found == 1 else 'have'} a significant effect ({'; '.join(levels)})."
     )

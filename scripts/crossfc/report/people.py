@@ -100,8 +100,8 @@ def flows(results: Results) -> list[Flow]:
         single = len((own & alone) - both)
         sequence = rows["sequence"] if "sequence" in rows else pd.Series(["n/a"] * len(rows))
         counts = sequence.replace("n/a", UNKNOWN_SEQUENCE).value_counts()
-        both_orders = (results.active, results.control), (results.control, results.active)
-        expected = [f"{a}-{b}" for a, b in both_orders if results.crosses_over]
+        pair = results.crossed
+        expected = [f"{a}-{b}" for a, b in (pair, pair[::-1])] if pair else []
         order = [s for s in expected if len(both)] + sorted(set(counts.index) - set(expected))
         if set(counts.index) == {UNKNOWN_SEQUENCE}:
             order = [UNKNOWN_SEQUENCE]
@@ -113,8 +113,10 @@ def flows(results: Results) -> list[Flow]:
                 len(own - both) - single,
                 single,
                 len(both),
-                [(str(s).replace("-", " then "), int(counts.get(s, 0))) for s in order],
-                f"{results.active} − {results.control}" if results.n_contrasts > 1 else "",
+                [(str(s).replace("-", " then "), int(counts.get(s, 0))) for s in order]
+                if results.order
+                else [],
+                results.heading,
                 results.sessions_of_people,
             )
         )
@@ -181,6 +183,6 @@ def analysed_table(results: Results) -> Table | None:
         ("mean_fd_active", f"mean FD, {results.active} (mm)", lambda v: number.fixed(v, 3)),
         ("mean_fd_control", f"mean FD, {results.control} (mm)", lambda v: number.fixed(v, 3)),
     ]
-    which = f" ({results.active} − {results.control})" if results.n_contrasts > 1 else ""
+    which = f" ({results.heading})" if results.heading else ""
     title = f"Who was analysed, with {results.sessions_of_people}{which}"
     return from_frame(results.paired, columns, title)

@@ -272,6 +272,22 @@ class Results:
         return self.order == [ORDER]
 
     @property
+    def crossed(self) -> tuple[str, str] | None:
+        """The two treatments that change places in the contrast in view, if there are such."""
+        pair = self.design.get("crossed", [self.active, self.control])
+        return (str(pair[0]), str(pair[1])) if self.crosses_over and len(pair) == 2 else None
+
+    @property
+    def effect(self) -> str:
+        """What the contrast in view shows, in a few words: ``ketamine``."""
+        return str(self.design.get("effect") or self.active)
+
+    @property
+    def heading(self) -> str:
+        """The contrast in view for lists of several; empty if there is one."""
+        return f"{self.active} − {self.control}" if self.n_contrasts > 1 else ""
+
+    @property
     def on_active(self) -> str:
         """The active side in sentences: ``under ketamine``, ``at day2``."""
         return f"{self._preposition('active')} {self.active}"

@@ -67,6 +67,18 @@ class Contrast:
         """Labels of both sides: ``active`` and ``control``."""
         return {"active": self.active, "control": self.control}
 
+    @property
+    def effect(self) -> str:
+        """What the contrast shows, in a few words.
+
+        ``ketamine``, ``change from before to after``, or the name of a contrast whose sides are
+        more than one cell each and no mean.
+        """
+        if self.is_occasion("active") and self.is_occasion("control"):
+            return f"change from {self.control} to {self.active}"
+        weighed = any(" + " in side or side[:1].isdigit() for side in self.sides.values())
+        return self.name if weighed else self.active
+
     def is_occasion(self, side: str) -> bool:
         """Test whether ``active`` or ``control`` consists of occasions under no treatment named."""
         own = [c for c, weight in self.weights if (weight > 0) == (side == "active")]

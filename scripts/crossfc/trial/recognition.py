@@ -38,7 +38,7 @@ def design_name(
     if len(treatments) == 1:
         return f"a single-arm study of {treatments[0]}{at}"
     if arms:
-        return f"a trial of the parallel arms {named}{at}"
+        return f"a comparison of the parallel arms {named}{at}"
     what = f"{_number(len(treatments))}-treatment, {_number(n_periods)}-period crossover of {named}"
     return f"a {what}{_balance(treatments, n_periods, set(orders))}{at}"
 

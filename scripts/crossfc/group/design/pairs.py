@@ -32,14 +32,16 @@ READING = ("fwhm_mm", "level", "accept_unoriented", "zero_is_missing")
 class PairsRecord(TypedDict):
     """What ``pairs.json`` says of the data of a contrast in a pipeline.
 
-    ``contrast`` is its name, ``treatments`` are the labels of its two sides, ``order`` the columns
-    of people.tsv that free it from period effects; ``arms`` says whether groups are parallel arms.
+    ``contrast`` is its name, ``effect`` what it shows in a few words, ``treatments`` are the labels
+    of its two sides, ``order`` the columns of people.tsv that free it from period effects;
+    ``arms`` says whether groups are parallel arms.
     ``left_voxels`` counts voxels by the reason for which they are left out, and
     ``lost_to_one_person`` those that one person alone lacks. ``because`` is why nobody is left.
     """
 
     seeds: list[str]
     contrast: str
+    effect: str
     order: list[str]
     arms: bool
     treatments: dict[str, str]
@@ -64,6 +66,7 @@ def pair_sessions(
     out_dir: str | os.PathLike[str],
     *,
     contrast: str = DRUG,
+    effect: str = "",
     order: Sequence[str] = (ORDER,),
     arms: bool = False,
     seed_definitions: Sequence[Mapping[str, Any]] = (),
@@ -101,8 +104,8 @@ def pair_sessions(
         Labels of ``patients`` and ``controls``; one of them may be None.
     pipeline : str
     out_dir : path
-    contrast : str
-        Name of the contrast.
+    contrast, effect : str
+        Name of the contrast, and what it shows in a few words.
     order : sequence of str
         Columns of the rows that free it from period effects; see `crossfc.trial.visit`.
     arms : bool
@@ -198,6 +201,7 @@ def pair_sessions(
     record: PairsRecord = {
         "seeds": seeds,
         "contrast": contrast,
+        "effect": effect or treatments["active"],
         "order": list(order),
         "arms": arms,
         "treatments": dict(treatments),
@@ -230,6 +234,7 @@ def no_pairs(
     because: str | None = None,
     *,
     contrast: str = DRUG,
+    effect: str = "",
     order: Sequence[str] = (ORDER,),
     arms: bool = False,
 ) -> PairsRecord:
@@ -239,7 +244,7 @@ def no_pairs(
 
     Parameters
     ----------
-    people, seeds, treatments, groups, pipeline, out_dir, fwhm_mm, contrast, order, arms
+    people, seeds, treatments, groups, pipeline, out_dir, fwhm_mm, contrast, effect, order, arms
         As in `pair_sessions`; the people are those who were excluded.
     because : str, optional
         Why nobody is left, for the record of each analysis.
@@ -263,6 +268,7 @@ def no_pairs(
     record: PairsRecord = {
         "seeds": list(seeds),
         "contrast": contrast,
+        "effect": effect or treatments["active"],
         "order": list(order),
         "arms": arms,
         "treatments": dict(treatments),

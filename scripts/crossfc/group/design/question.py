@@ -142,6 +142,7 @@ def question(
     groups: Mapping[str, str | None],
     treatments: Mapping[str, str],
     contrast: str = DRUG,
+    effect: str | None = None,
 ) -> Question:
     """Return an analysis in words, from its name.
 
@@ -155,6 +156,8 @@ def question(
         Labels of both sides of the contrast, ``active`` and ``control``.
     contrast : str
         Name of the within-person contrast.
+    effect : str, optional
+        What it shows in a few words; by default the label of the active side.
 
     Returns
     -------
@@ -166,6 +169,9 @@ def question(
         If this trial has no analysis of this name.
     """
     active, control = treatments["active"], treatments["control"]
+    effect = effect or active
+    subject = effect[:1].upper() + effect[1:]
+    of = "" if contrast == DRUG else f" ({effect})"
     # In a study of one group, that group takes the first place, patients or controls.
     patients, controls = (*group_labels(groups), None)[:2]
     if name == _carryover(contrast):
@@ -183,7 +189,7 @@ def question(
         return Question(
             name,
             CHANGE,
-            f"Change in connectivity with change in {scale}",
+            f"Change in connectivity with change in {scale}{of}",
             f"In {patients}, does the change in connectivity ({active} - {control}) go with the "
             f"change in {scale}?",
             group=patients,
@@ -195,7 +201,7 @@ def question(
             return Question(
                 name,
                 DRUG,
-                f"{active[:1].upper()}{active[1:]} in {label}",
+                f"{subject} in {label}",
                 f"In {label}, does connectivity differ between {active} and {control}?",
                 group=label,
                 contrast=contrast,
@@ -204,7 +210,7 @@ def question(
             return Question(
                 name,
                 DRUG_POOLED,
-                f"{active[:1].upper()}{active[1:]} in {label}, mean of the subregions",
+                f"{subject} in {label}, mean of the subregions",
                 f"In {label}, does connectivity, averaged over the seeds, differ between {active} "
                 f"and {control}?",
                 group=label,
@@ -214,26 +220,27 @@ def question(
             return Question(
                 name,
                 DRUG_SUBREGION,
-                f"{active[:1].upper()}{active[1:]} by subregion in {label}",
+                f"{subject} by subregion in {label}",
                 f"In {label}, is the change in connectivity ({active} - {control}) another one for "
                 "another seed?",
                 group=label,
                 contrast=contrast,
             )
     if controls:
+        under = f"change under {active}" if effect == active else effect
         change = f"the change in connectivity ({active} - {control})"
         wording = {
             GROUP: (
-                f"{patients} versus {controls}: change under {active}, per subregion",
+                f"{patients} versus {controls}: {under}, per subregion",
                 f"Does {change} differ between {patients} and {controls}, for each seed?",
             ),
             POOLED: (
-                f"{patients} versus {controls}: change under {active}, mean of the subregions",
+                f"{patients} versus {controls}: {under}, mean of the subregions",
                 f"Does {change}, averaged over the seeds, differ between {patients} and "
                 f"{controls}?",
             ),
             SUBREGION: (
-                f"Group by {active} by subregion",
+                f"Group by {effect} by subregion",
                 f"Is the difference between {patients} and {controls} in {change} another one "
                 "for another seed?",
             ),

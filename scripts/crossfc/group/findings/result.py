@@ -50,8 +50,9 @@ class MapSummary(TypedDict):
 class Result(TypedDict):
     """The record of an analysis.
 
-    ``contrast`` is the name of the within-person contrast, ``active`` and ``control`` are the
-    labels of its sides. ``group`` is None where all groups are analysed, ``scale`` unless change in
+    ``contrast`` is the name of the within-person contrast, ``effect`` what it shows in a few words,
+    ``order`` the columns of periods that it has, ``active`` and ``control`` are the labels of its
+    sides. ``group`` is None where all groups are analysed, ``scale`` unless change in
     a score is the effect.
 
     An analysis that cannot be estimated has the required keys only, and the reason in ``notes``.
@@ -67,6 +68,8 @@ class Result(TypedDict):
     title: str
     question: str
     contrast: str
+    effect: str
+    order: list[str]
     active: str
     control: str
     group: str | None

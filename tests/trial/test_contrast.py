@@ -1,0 +1,331 @@
+"""Contrasts and designs: cells, weights, columns of periods, who leaves which contrast."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from crossfc.fault import Fault
+from crossfc.trial import config as configuration
+from crossfc.trial.contrast import Cell, contrast, side_label
+from crossfc.trial.design import load
+from crossfc.trial.recognition import design_name, is_williams
+from crossfc.trial.sequence import read_order
+from crossfc.trial.visit import visit_columns, visits
+
+SCALES = "scale\tinstrument\tlowest\thighest\tbetter\nMADRS\tMontgomery-Asberg\t0\t60\tlower\n"
+THREE = ["placebo", "low", "high"]
+ORDERS = list(itertools.permutations(THREE))
+
+
+@pytest.fixture(scope="module")
+def schema(root):
+    return configuration.load_schema(root / "workflow/schemas/config.schema.yaml")
+
+
+@pytest.fixture
+def trial(tmp_path, root, schema):
+    """Write sheets of people (id, group, sequence) and sessions, and load them."""
+
+    def make(people, sessions, columns="participant_id session_id treatment period", **keys):
+        head = "participant_id\tgroup\tsequence"
+        rows = {"participants": [head, *("\t".join(row) for row in people)]}
+        columns = [*columns.split(), "scan", "MADRS"]
+        rows["sessions"] = ["\t".join(columns)]
+        for row in sessions:
+            person, session, *_ = row
+            scan = f"{person}/{session}/func/{person}_{session}_task-rest_bold.nii.gz"
+            rows["sessions"].append("\t".join([*row, scan, "20"]))
+        for name, lines in rows.items():
+            (tmp_path / f"{name}.tsv").write_text("\n".join(lines) + "\n")
+        (tmp_path / "scales.tsv").write_text(SCALES)
+        sheets = {n: str(tmp_path / f"{n}.tsv") for n in ("participants", "sessions", "scales")}
+        sheets |= {n: str(root / "config" / f"{n}.tsv") for n in ("seeds", "targets")}
+        config = {"study": "x", "entry": "fmriprep", "derivatives_dir": "d", "sheets": sheets}
+        return load(configuration.check(config | {"groups": ["HV"]} | keys, schema))
+
+    return make
+
+
+def williams(without=()):
+    """Six people with three treatments in all orders; people and sessions of a sheet."""
+    people, sessions = [], []
+    for number, order in enumerate(ORDERS, 1):
+        person = f"sub-{number}"
+        people.append((person, "HV", "-".join(order)))
+        sessions += [
+            (person, f"ses-{period}", label, str(period))
+            for period, label in enumerate(order, 1)
+            if (person, label) not in without
+        ]
+    return people, sessions
+
+
+def refusal(made, *given, **keys):
+    with pytest.raises(Fault) as caught:
+        made(*given, **keys)
+    return str(caught.value)
+
+
+def test_every_other_treatment_is_compared_with_the_reference(trial):
+    loaded = trial(*williams(), treatments=THREE)
+    assert [c.name for c in loaded.contrasts] == ["low", "high"]
+    low = loaded.contrasts[0]
+    assert low.weights == ((Cell("low", None), 1), (Cell("placebo", None), -1))
+    assert low.sides == {"active": "low", "control": "placebo"} and low.effect == "low"
+    assert loaded.visit_columns(low) == ["period_2", "period_3"]
+    assert not loaded.arms and not loaded.has_mixed_model
+    assert loaded.name == (
+        "a three-treatment, three-period crossover of low, high and placebo, in a Williams design"
+    )
+
+
+def test_columns_of_periods_take_the_effects_of_periods_off(trial):
+    """With effects of periods of any size, the intercept of D ~ 1 + P is the planted effect."""
+    loaded = trial(*williams(), treatments=THREE)
+    planted, period = {"placebo": 0.0, "low": 0.7, "high": 1.9}, (0.0, 3.1, -5.7)
+    for own in loaded.contrasts:
+        rows, differences = [], []
+        for person in loaded.compared(own):
+            values = [w * (planted[s.treatment] + period[s.period - 1]) for s, w in person.sessions]
+            differences.append(sum(values))
+            rows.append([1.0, *person.order.values()])
+        # Unbalanced: some orders come more than once.
+        rows, differences = (
+            np.array(rows)[[0, 0, 0, 1, 2, 3]],
+            np.array(differences)[[0, 0, 0, 1, 2, 3]],
+        )
+        found = np.linalg.lstsq(rows, differences, rcond=None)[0]
+        assert found[0] == pytest.approx(planted[own.name])
+        assert found[1:] == pytest.approx([3.1, -5.7])
+
+
+def test_two_treatments_in_two_periods_have_the_code_of_the_order(trial):
+    people = [
+        ("sub-1", "HV", "drug-placebo"),
+        ("sub-2", "HV", "placebo-drug"),
+        ("sub-3", "HV", "n/a"),
+    ]
+    sessions = [
+        (f"sub-{n}", f"ses-{label}", label, "n/a")
+        for n in (1, 2, 3)
+        for label in ("drug", "placebo")
+    ]
+    loaded = trial(people, sessions, treatments=["placebo", "drug"])
+    (only,) = loaded.contrasts
+    assert only.name == "drug" and loaded.visit_columns(only) == ["sequence_code"]
+    codes = [person.order["sequence_code"] for person in loaded.compared(only)]
+    assert codes == [-1, 1, None]
+    as_before = trial(people, sessions, treatments={"active": "drug", "control": "placebo"})
+    assert [p.order for p in as_before.compared(as_before.contrasts[0])] == [
+        {"sequence_code": code} for code in codes
+    ]
+
+
+OCCASIONS = "participant_id session_id treatment period occasion"
+
+
+def course(n=4):
+    """A baseline before all, and two days after each of two treatments."""
+    people, sessions = [], []
+    for i in range(n):
+        order = ("drug", "placebo") if i % 2 else ("placebo", "drug")
+        people.append((f"sub-{i}", "HV", "-".join(order)))
+        sessions.append((f"sub-{i}", "ses-b0", "n/a", "n/a", "b0"))
+        sessions += [
+            (f"sub-{i}", f"ses-{label[0]}{day}", label, str(period), day)
+            for period, label in enumerate(order, 1)
+            for day in ("d2", "d10")
+        ]
+    return people, sessions
+
+
+CELLS = {
+    "fade": {"drug": {"d2": 1, "d10": -1}, "placebo": {"d2": -1, "d10": 1}},
+    "both": {"drug": {"d2": 0.5, "d10": 0.5}, "placebo": {"d2": -0.5, "d10": -0.5}},
+    "rise": {"drug": {"d2": 1}, "n/a": {"b0": -1}},
+}
+
+
+def test_contrasts_over_occasions(trial):
+    loaded = trial(
+        *course(), OCCASIONS, treatments=["placebo", "drug"], occasions=["b0", "d2", "d10"],
+        main_occasion="d2", contrasts=CELLS | {"early": {"drug": 1, "placebo": -1}},
+    )  # fmt: skip
+    fade, both, rise, early = loaded.contrasts
+    assert early.sides == {"active": "drug d2", "control": "placebo d2"}
+    assert both.active == "mean of drug d2 and drug d10" and both.effect == both.active
+    assert fade.sides == {"active": "drug d2 + placebo d10", "control": "drug d10 + placebo d2"}
+    assert fade.effect == "fade"
+    # Two treatments change places in all of them but one, where the baseline has no period.
+    assert [loaded.visit_columns(c) for c in (fade, both, early)] == [["sequence_code"]] * 3
+    assert loaded.visit_columns(rise) == ["period_2_d2"]
+    assert [p.order["period_2_d2"] for p in loaded.compared(rise)] == [0.5, -0.5, 0.5, -0.5]
+    weights = {(s.session_id, w) for s, w in loaded.compared(both)[0].sessions}
+    assert weights == {("ses-dd2", 0.5), ("ses-dd10", 0.5), ("ses-pd2", -0.5), ("ses-pd10", -0.5)}
+
+
+def test_who_lacks_a_cell_leaves_that_contrast_by_name(trial):
+    loaded = trial(*williams(without={("sub-2", "high")}), treatments=THREE)
+    low, high = (loaded.compared(c) for c in loaded.contrasts)
+    assert len(low) == 6 and [p.participant.participant_id for p in high] == [
+        "sub-1", "sub-3", "sub-4", "sub-5", "sub-6",
+    ]  # fmt: skip
+    (left,) = loaded.left()
+    assert (left["participant_id"], left["analysis"]) == ("sub-2", "high")
+    assert left["reason"] == "no rest scan under high"
+    (counts,) = loaded.counts()
+    assert counts["complete_low"] == 6 and counts["complete_high"] == 5
+    assert counts["scanned_high"] == 5 and counts["placebo_first"] == 2
+
+
+def test_a_treatment_that_was_given_again_is_averaged(trial):
+    people = [("sub-1", "HV", "drug-placebo-placebo"), ("sub-2", "HV", "placebo-drug-drug")]
+    sessions = [
+        (person, f"ses-{k}", label, str(k))
+        for person, _, order in people
+        for k, label in enumerate(order.split("-"), 1)
+    ]
+    loaded = trial(people, sessions, treatments=["placebo", "drug"])
+    (only,) = loaded.contrasts
+    first, second = loaded.compared(only)
+    assert [w for _, w in first.sessions] == [1, -0.5, -0.5]
+    assert [w for _, w in second.sessions] == [0.5, 0.5, -1]
+    assert first.order == {"period_2": -0.5, "period_3": -0.5}
+    assert "in which drug and placebo were repeated" in loaded.name
+    once = [("sub-1", "HV", "drug-placebo"), people[1]]
+    said = refusal(trial, once, sessions, treatments=["placebo", "drug"])
+    assert "sub-1 received placebo twice (also row 3)" in said
+
+
+def test_parallel_arms_are_compared_in_place_of_groups(trial):
+    people = [(f"sub-{i}", "MDD", "n/a") for i in range(4)]
+    sessions = [
+        (f"sub-{i}", f"ses-{when}", ("placebo", "drug")[i % 2], "n/a", when)
+        for i in range(4) for when in ("before", "after")
+    ]  # fmt: skip
+    keys = {"groups": ["MDD"], "treatments": ["placebo", "drug"], "occasions": ["before", "after"]}
+    loaded = trial(people, sessions, OCCASIONS, **keys)
+    assert loaded.arms and loaded.groups == ["drug", "placebo"]
+    (only,) = loaded.contrasts
+    assert only.name == "time" and only.sides == {"active": "after", "control": "before"}
+    assert only.effect == "change from before to after"
+    assert loaded.visit_columns(only) == []
+    assert [p.participant.group for p in loaded.compared(only)] == ["placebo", "drug"] * 2
+    said = refusal(trial, people, sessions, OCCASIONS, **keys | {"occasions": []})
+    assert "config key occasions" in said
+    more = refusal(trial, people, sessions, OCCASIONS, **keys | {"groups": ["MDD", "HV"]})
+    assert more.startswith("config key groups") or "no row" in more
+    several = [*people, ("sub-9", "HV", "n/a")]
+    said = refusal(trial, several, sessions, OCCASIONS, **keys | {"groups": ["MDD", "HV"]})
+    assert "config key groups: nobody had more than one treatment" in said
+
+
+def test_before_and_after_a_single_treatment(trial):
+    people = [(f"sub-{i}", "HV", "n/a") for i in range(3)]
+    sessions = [
+        (f"sub-{i}", f"ses-{when}", treatment, "n/a", when)
+        for i in range(3) for when, treatment in (("before", "n/a"), ("after", "drug"))
+    ]  # fmt: skip
+    loaded = trial(people, sessions, OCCASIONS, treatments=["drug"], occasions=["before", "after"])
+    (only,) = loaded.contrasts
+    assert only.name == "time" and len(loaded.compared(only)) == 3 and not loaded.arms
+    assert loaded.name == "a single-arm study of drug, with sessions at before and after"
+    said = refusal(trial, people, sessions, OCCASIONS, treatments=["drug"])
+    assert said.startswith("config key occasions: ") and "before, after" in said
+
+
+@pytest.mark.parametrize(
+    ("contrasts", "words"),
+    [
+        (
+            {"x": {"drug": 1, "placebo": -0.5}},
+            ["contrasts.x: the weights add up to 0.5"],
+        ),
+        (
+            {"x": {"drgu": 1, "placebo": -1}},
+            ["'drgu' is none of", "did you mean drug"],
+        ),
+        ({"x": {"drug": {"d3": 1}, "placebo": -1}}, ["contrasts.x.drug: 'd3' is none of", "d2"]),
+        ({"x": {"drug": 0, "placebo": 0}}, ["all weights are zero"]),
+        ({"x y": {"drug": 1, "placebo": -1}}, ["contrasts.x y: the name becomes part of file"]),
+        ({"group": {"drug": 1, "placebo": -1}}, ["group names something else"]),
+    ],
+)
+def test_a_faulty_contrast_is_refused_in_one_sentence(trial, contrasts, words):
+    said = refusal(
+        trial, *course(), OCCASIONS, treatments=["placebo", "drug"],
+        occasions=["b0", "d2", "d10"], contrasts=contrasts,
+    )  # fmt: skip
+    assert all(word in said for word in words), said
+
+
+@pytest.mark.parametrize(
+    ("row", "cells", "words"),
+    [
+        (1, {"occasion": "d3"}, ["row 3, column \"occasion\": 'd3' is none of the occasions"]),
+        (0, {"period": "1"}, ['row 2, column "period": a session before all treatment']),
+        (1, {"period": "x"}, ["'x' is no number of a period"]),
+        (2, {"occasion": "d2"}, ["sub-0 has two sessions of d2 under placebo (also row 3)"]),
+        (3, {"period": "1"}, ["sub-0 has two sessions in period 1"]),
+        (1, {"treatment": "drug"}, ["period 1 under drug contradicts the sequence placebo-drug"]),
+    ],
+)
+def test_a_faulty_session_is_refused_in_one_sentence(trial, row, cells, words):
+    people, sessions = course()
+    names = OCCASIONS.split()
+    changed = dict(zip(names, sessions[row], strict=True)) | cells
+    sessions[row] = tuple(changed[name] for name in names)
+    said = refusal(
+        trial, people, sessions, OCCASIONS, treatments=["placebo", "drug"],
+        occasions=["b0", "d2", "d10"], contrasts=CELLS,
+    )  # fmt: skip
+    assert any(all(word in line for word in words) for line in said.splitlines()), said
+
+
+def test_occasions_belong_in_the_config_and_in_the_sheet(trial):
+    said = refusal(trial, *course(), OCCASIONS, treatments=["placebo", "drug"])
+    assert "config key occasions: " in said and "b0, d2, d10" in said
+    said = refusal(trial, *williams(), treatments=THREE, occasions=["d2"])
+    assert "has no column occasion" in said
+
+
+def test_orders_are_read_from_labels_that_hold_hyphens():
+    known = ["low-dose", "low", "placebo"]
+    assert read_order("low-low-dose-placebo", known) == ("low", "low-dose", "placebo")
+    assert read_order("low-high", known) is None and read_order(None, known) is None
+    assert read_order("low-x-placebo", known, ["x"]) == ("low", "placebo")
+
+
+def test_designs_are_named():
+    def name(*orders, n_periods=None, treatments=THREE):
+        orders = [tuple(order) for order in orders]
+        return design_name(treatments, n_periods or len(orders[0]), [], orders, arms=False)
+
+    assert is_williams("ABC", [tuple(order) for order in itertools.permutations("ABC")])
+    assert is_williams("ABCD", [tuple(order) for order in ("ABDC", "BCAD", "CDBA", "DACB")])
+    cyclic = [tuple(order) for order in ("ABC", "BCA", "CAB")]
+    assert not is_williams("ABC", cyclic)
+    assert name(*cyclic, treatments="ABC").endswith(", in a Latin square")
+    assert name(("low", "high"), ("placebo", "low")).endswith("in incomplete blocks")
+    two = design_name(["b", "a"], 2, [], [("a", "b")], arms=False)
+    assert two == "a two-treatment, two-period crossover of a and b"
+
+
+def test_a_side_of_a_contrast_in_words():
+    a, b = Cell("a", "d2"), Cell("a", "d10")
+    assert side_label([(a, 1.0)]) == "a d2"
+    assert side_label([(a, 0.5), (b, 0.5)]) == "mean of a d2 and a d10"
+    assert side_label([(a, 2.0), (b, 1.0)]) == "2 a d2 + a d10"
+
+
+def test_periods_that_are_not_known_are_none():
+    class Somebody:
+        order = None
+
+    class Session:
+        treatment, period, occasion = "a", None, None
+
+    own = contrast("x", {Cell("a", None): 1.0, Cell("b", None): -1.0})
+    assert visit_columns(own, 3) == ["period_2", "period_3"]
+    assert visits(own, Somebody, [(Session, 1.0)], 3) == {"period_2": None, "period_3": None}
