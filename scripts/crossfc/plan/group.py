@@ -191,7 +191,8 @@ class Group(Stage):
         """Return the choices that pairing depends on, besides the maps."""
         maps = self.config["maps"]
         ready = self.study.entry == "maps"
-        return self.study.labels() | {
+        return {
+            **self.study.labels(),
             "pipeline": pipeline,
             "primary": pipeline == self.study.primary,
             "limits": self.config["exclusion"],

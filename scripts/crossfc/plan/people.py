@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from crossfc.plan.study import Stage
+from crossfc.trial.session import SessionRow
 
 
 class People(Stage):
@@ -59,7 +60,7 @@ class People(Stage):
             if trial.included(p.participant_id)
         ]
 
-    def sessions_of_people(self) -> list[dict[str, Any]]:
+    def sessions_of_people(self) -> list[SessionRow]:
         """List one plain row per session with a scan: who, group, treatment, period."""
         trial = self.study.checked_trial()
         return [

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from crossfc import content
 from crossfc.fault import Fault, raise_all
@@ -19,6 +19,13 @@ from crossfc.trial.path import is_file
 from crossfc.trial.session import Session
 from crossfc.trial.sheet import did_you_mean
 from crossfc.trial.strategy import Strategy, read_strategies
+
+
+class Labels(TypedDict):
+    """The labels of the groups and treatments by role, as `Configuration` has them."""
+
+    groups: dict[str, str | None]
+    treatments: dict[str, str]
 
 
 class Study:
@@ -285,13 +292,13 @@ class Study:
         choices: Mapping[str, Any] = self.config["preprocessing"]
         return {name: choices[name] for name in names}
 
-    def labels(self) -> dict[str, Any]:
+    def labels(self) -> Labels:
         """Return the labels of groups and treatments."""
-        return {key: self.config[key] for key in ("groups", "treatments")}
+        return {"groups": self.config["groups"], "treatments": self.config["treatments"]}
 
     def design(self) -> dict[str, Any]:
         """Return the labels of the design: groups, treatments, scales."""
-        return self.labels() | {"scales": list(self.checked_trial().scales)}
+        return {**self.labels(), "scales": list(self.checked_trial().scales)}
 
     def question(self, analysis: str) -> question.Question:
         return question.question(analysis, self.config["groups"], self.config["treatments"])

@@ -59,8 +59,8 @@ class Twin(Stage):
         return twin_truth.plan(
             people,
             sessions,
-            self._regions.seed_rows(self.study.primary),
-            self._regions.target_rows(),
+            [dict(row) for row in self._regions.seed_rows(self.study.primary)],
+            [dict(row) for row in self._regions.target_rows()],
             groups=(labels["patients"], labels["controls"]),
             treatments=(
                 self.config["treatments"]["active"],

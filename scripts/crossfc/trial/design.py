@@ -14,6 +14,7 @@ from crossfc.trial import regions
 from crossfc.trial.configuration import Configuration
 from crossfc.trial.covariate import CATEGORICAL, CONTINUOUS
 from crossfc.trial.crossover import Pair, check_acquisitions, check_crossover, complete_order
+from crossfc.trial.left import LeftRow
 from crossfc.trial.participant import (
     PARTICIPANT_COLUMNS,
     Participant,
@@ -29,8 +30,6 @@ from crossfc.trial.session import (
     read_sessions,
 )
 from crossfc.trial.sheet import Sheet, read_sheet
-
-LEFT_COLUMNS = ["participant_id", "group", "level", "what", "analysis", "reason"]
 
 
 @dataclass
@@ -82,16 +81,15 @@ class Trial:
             if active in found and control in found
         ]
 
-    def left(self) -> list[dict[str, str]]:
+    def left(self) -> list[LeftRow]:
         """List all people and sessions that are left out of the paired analyses, with reasons.
 
         Returns
         -------
-        list of dict
-            Columns participant_id, group, level (participant or session), what, analysis,
-            reason; sorted by name.
+        list of LeftRow
+            Sorted by name.
         """
-        rows = []
+        rows: list[LeftRow] = []
 
         def leaves(person: Participant, level: str, what: str, analysis: str, why: str) -> None:
             rows.append(

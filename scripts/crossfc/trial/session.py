@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import TypedDict
 
 from crossfc.trial.configuration import Configuration
 from crossfc.trial.image_name import check_image, check_repeats, task_of
@@ -27,6 +28,17 @@ class Session:
     exclude: bool
     reason: str | None
     row: int
+
+
+class SessionRow(TypedDict):
+    """A session with a scan as a plain row, with what is known of its person."""
+
+    participant_id: str
+    group: str
+    sequence: str | None
+    session_id: str
+    treatment: str
+    period: int | None
 
 
 def read_sessions(

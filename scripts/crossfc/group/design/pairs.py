@@ -2,12 +2,12 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any, NotRequired, TypedDict
+from typing import IO, NotRequired, TypedDict
 
 import nibabel as nib
 import numpy as np
@@ -20,6 +20,7 @@ from crossfc.group.design.kind import Judge
 from crossfc.group.design.people import MAPS, PersonRow, people_table
 from crossfc.group.design.volume import Grid, around_seeds
 from crossfc.table import read_table
+from crossfc.trial.regions import RegionRow
 
 # Options of `pair_sessions` that describe how the maps were made and how to read them.
 READING = ("fwhm_mm", "level", "accept_unoriented", "zero_is_missing")
@@ -54,7 +55,7 @@ def pair_sessions(
     pipeline: str,
     out_dir: str | os.PathLike[str],
     *,
-    seed_definitions: Sequence[Mapping[str, Any]] = (),
+    seed_definitions: Sequence[RegionRow] = (),
     fwhm_mm: float = 0.0,
     mask_file: str | os.PathLike[str] | None = None,
     level: str = "session",

@@ -2,10 +2,9 @@
 
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -15,6 +14,7 @@ from crossfc import content
 from crossfc.array import BoolArray, FloatArray, IntArray, SingleArray
 from crossfc.fault import Fault
 from crossfc.session.scan import require_whole, same_grid
+from crossfc.trial.regions import RegionRow
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def _oriented(image: SpatialImage) -> bool:
 
 def around_seeds(
     seeds: Sequence[str],
-    definitions: Sequence[Mapping[str, Any]],
+    definitions: Sequence[RegionRow],
     fwhm_mm: float,
     shape: tuple[int, ...],
     affine: FloatArray,
@@ -205,9 +205,8 @@ def around_seeds(
     ----------
     seeds : sequence of str
         Names of the seeds to mark.
-    definitions : sequence of dict
-        ``seed``, ``kind`` (sphere, mask or label), and for a sphere ``x y z radius_mm``, for a
-        mask ``file``, for a label ``file`` and ``label``. Several rows of one seed are its parts.
+    definitions : sequence of RegionRow
+        Several rows of one seed are its parts.
     fwhm_mm : float
         Full width at half maximum of the smoothing, mm: the width of the halo.
     shape : tuple of int
@@ -236,7 +235,7 @@ def around_seeds(
             raise Fault(f'seed "{seed}" has no definition; add its row to seeds.tsv')
         for row in rows:
             if row["kind"] == "sphere":
-                centre = np.array([float(row[axis]) for axis in "xyz"])
+                centre = np.array([float(row["x"]), float(row["y"]), float(row["z"])])
                 reach = float(row["radius_mm"]) + fwhm_mm
                 near |= np.linalg.norm(points - centre, axis=-1) <= reach
                 continue

@@ -1,22 +1,23 @@
 """Find the voxels of seeds and targets in the grid of a scan."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from crossfc.array import BoolArray, FloatArray, IntArray
 from crossfc.fault import Fault
 from crossfc.session.scan import open_scan
+from crossfc.trial.regions import LabelRow, MaskRow, RegionRow, SphereRow
 
 
 def region_mask(
-    rows: list[dict[str, Any]], name: str, shape: tuple[int, ...], affine: FloatArray
+    rows: Sequence[RegionRow], name: str, shape: tuple[int, ...], affine: FloatArray
 ) -> BoolArray:
     """Return the voxels of a region, which is the union of its rows.
 
     Parameters
     ----------
-    rows : list of dict
+    rows : sequence of RegionRow
         The region's rows of the sheet: kind, x, y, z, radius_mm, file, label.
     name : str
         For messages.
@@ -37,7 +38,7 @@ def region_mask(
 
 
 def place(
-    rows: list[dict[str, Any]], name: str, shape: tuple[int, ...], affine: FloatArray
+    rows: Sequence[RegionRow], name: str, shape: tuple[int, ...], affine: FloatArray
 ) -> tuple[BoolArray, int]:
     """Return the voxels of a region, and its size including voxels outside the grid.
 
@@ -76,7 +77,7 @@ def place(
     return mask, int(mask.sum()) + len(beyond)
 
 
-def _sphere(row: dict[str, Any], affine: FloatArray) -> IntArray:
+def _sphere(row: SphereRow, affine: FloatArray) -> IntArray:
     """List the indices (n, 3) of voxels whose centres lie in a sphere, inside the grid or not."""
     centre = np.array([row["x"], row["y"], row["z"]], dtype=float)
     to_voxel = np.linalg.inv(affine)
@@ -92,7 +93,7 @@ def _sphere(row: dict[str, Any], affine: FloatArray) -> IntArray:
 
 
 def _from_image(
-    row: dict[str, Any], name: str, shape: tuple[int, ...], affine: FloatArray
+    row: MaskRow | LabelRow, name: str, shape: tuple[int, ...], affine: FloatArray
 ) -> BoolArray:
     try:
         image = open_scan(row["file"], dimensions=3, kind="region")
