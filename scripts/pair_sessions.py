@@ -14,7 +14,7 @@ with job(snakemake):
     from crossfc.group.edges import edge_rows
     from crossfc.quality.exclusion import nobody_stays, quality_table, split
     from crossfc.session.connectivity.folder import finished_session
-    from crossfc.trial.design import LEFT_COLUMNS
+    from crossfc.trial.left import LEFT_COLUMNS
 
     given, wanted, out = snakemake.input, snakemake.params, Path(snakemake.output[0])
     choices, left = dict(wanted.choices), []

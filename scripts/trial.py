@@ -7,7 +7,7 @@ with job(snakemake):
 
     from crossfc import __version__, atomic
     from crossfc.bids import BIDSIGNORE, RESULTS_README, dataset_description
-    from crossfc.trial.design import LEFT_COLUMNS
+    from crossfc.trial.left import LEFT_COLUMNS
 
     made, wanted = snakemake.output, snakemake.params
     atomic.write_table(made.left, pandas.DataFrame(wanted.left, columns=LEFT_COLUMNS))

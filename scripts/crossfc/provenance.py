@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from crossfc.fault import Fault
 from crossfc.jobs import code, planned
@@ -21,15 +21,59 @@ from crossfc.trial.path import told
 RECORD = "provenance.json"
 
 
+class AlikeJobs(TypedDict):
+    """Jobs of one rule that were the same in threads, versions, machine and lock: how many."""
+
+    jobs: int
+    threads: int
+    software: dict[str, str]
+    machine: str
+    lock: str | None
+
+
+class RuleCode(TypedDict):
+    """The code of a rule: its digest, and the names of the definitions that it uses."""
+
+    code: str
+    definitions: list[str]
+
+
+class Versions(TypedDict):
+    """The version of crossfc, and how software was deployed."""
+
+    crossfc: str
+    deployment: list[str]
+
+
+class Provenance(Versions):
+    """What results were made of. Files are given by their SHA-256, None where there is none."""
+
+    commit: str | None
+    code: str
+    lock: str | None
+    environments: dict[str, str | None]
+    packages: dict[str, str]
+    machine: str
+    config: dict[str, Any]
+    atlas: str | None
+    derivatives: list[origin.Program] | None
+    seeds: dict[str, int]
+    sheets: dict[str, str | None]
+    jobs: dict[str, list[AlikeJobs]]
+    definitions: dict[str, str]
+    rules: dict[str, RuleCode]
+    workflow: dict[str, str | None]
+
+
 def provenance(
     config: dict[str, Any],
     rules: dict[str, str],
     logs_dir: str | Path,
     sessions: Iterable[tuple[str, str]],
     home: str | Path,
-    versions: dict[str, Any],
+    versions: Versions,
     planned: Collection[str] | None = None,
-) -> dict[str, Any]:
+) -> Provenance:
     """Collect from what inputs and with which software a study's results were made.
 
     Parameters
@@ -46,8 +90,8 @@ def provenance(
         by earlier runs, are ignored.
     home : path
         The folder of the workflow, with its lock, environments and scripts.
-    versions : dict
-        Versions that jobs do not record (crossfc), and how software was deployed.
+    versions : Versions
+        What jobs do not record.
     planned : collection of str, optional
         The jobs of the study that do not belong to a person, as paths of their logs relative to
         ``logs_dir``, without extension. Records of other such jobs, left by an earlier
@@ -55,7 +99,7 @@ def provenance(
 
     Returns
     -------
-    dict
+    Provenance
         Content of the file `RECORD`. It contains no time and no host name, so that two runs of the
         same study with the same lock on the same kind of machine are equal.
     """
@@ -63,7 +107,8 @@ def provenance(
     found = {rule: code.read(home / f"scripts/{name}.py") for rule, name in rules.items()}
     known = {k: v for own in found.values() for k, v in own.definitions.items()}
     digests = {rule: own.digest for rule, own in found.items()}
-    return versions | {
+    return {
+        **versions,
         "commit": _commit(home),
         "code": hashlib.sha256(json.dumps(digests).encode()).hexdigest(),
         "lock": digest_of_lock(),
@@ -174,7 +219,7 @@ def jobs(
     rules: Iterable[str],
     sessions: Iterable[tuple[str, str]],
     planned: Collection[str] | None = None,
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, list[AlikeJobs]]:
     """Count the jobs of every rule by threads, versions and machine, from the records of jobs.
 
     Parameters are as in `provenance`.
@@ -182,8 +227,7 @@ def jobs(
     Returns
     -------
     dict
-        Rule to a list of dictionaries with ``jobs`` (their number), ``threads``, ``software``,
-        ``machine`` and ``lock``, the most frequent first. There is one entry if all jobs of a rule
+        Rule to its jobs, the most frequent first. There is one entry if all jobs of a rule
         were the same in these.
     """
     known = {label for person, session in sessions for label in (person, f"{person}_{session}")}
@@ -206,7 +250,7 @@ def jobs(
     }
 
 
-def read(results: str | Path) -> dict[str, Any]:
+def read(results: str | Path) -> Provenance:
     """Read the provenance of a folder of results.
 
     Raises
@@ -220,7 +264,7 @@ def read(results: str | Path) -> dict[str, Any]:
             f"{path} does not exist; name a folder such as results/demo, of a study that was run "
             "to its end"
         )
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    content: Provenance = json.loads(path.read_text(encoding="utf-8"))
     return content
 
 

@@ -9,11 +9,12 @@ import pytest
 from scipy import stats
 
 from crossfc.clinic.coefficient import correlate
-from crossfc.clinic.correlation import COLUMNS, LEFT, POINTS, clinical_correlation
+from crossfc.clinic.correlation import COLUMNS, POINTS, clinical_correlation
 from crossfc.clinic.robust_correlation import percentage_bend, skipped
 from crossfc.clinic.shuffle import permutation_p, shuffles_among, shuffles_of, shuffles_within
 from crossfc.clinic.studentised import Studentised, nuisance_basis
 from crossfc.fault import Fault
+from crossfc.trial.left import LEFT_COLUMNS
 
 TREATMENTS = {"active": "ketamine", "control": "placebo"}
 
@@ -80,7 +81,7 @@ def test_every_coefficient_is_that_of_its_definition():
     assert table[["seed", "target", "scale"]].values.tolist()[:3] == [
         ["sgACC", "PCC", "MADRS"], ["sgACC", "PCC", "SHAPS"], ["sgACC", "SMG", "MADRS"],
     ]  # fmt: skip
-    assert notes == [] and left.empty and list(left.columns) == LEFT
+    assert notes == [] and left.empty and list(left.columns) == LEFT_COLUMNS
     nuisance = np.column_stack([np.ones(20), people[["sequence_code", "delta_mean_fd"]].to_numpy()])
     out = np.eye(20) - nuisance @ np.linalg.pinv(nuisance)
     code = people["sequence_code"].to_numpy()

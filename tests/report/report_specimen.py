@@ -41,7 +41,7 @@ from crossfc.session.connectivity.derivative import connectivity_session
 from crossfc.session.connectivity.folder import finished_session
 from crossfc.session.connectivity.pipeline import Pipeline
 from crossfc.table import read_table
-from crossfc.trial.design import LEFT_COLUMNS
+from crossfc.trial.left import LEFT_COLUMNS
 from crossfc.twin.truth import Edge
 from crossfc.twin.truth import plan as plan_truth
 

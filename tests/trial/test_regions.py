@@ -24,7 +24,7 @@ def test_a_set_is_rows_of_a_sheet(tmp_path):
     assert regions.names(sets["own"]) == ["sgACC", "atlas", "mask"]
     assert [r.x for r in sets["own"]] == [1, -1, None, None]
     assert (sets["own"][2].file, sets["own"][2].label) == ("atlas.nii.gz", 17)
-    assert sets["own"][0].as_dict("seed") == {
+    assert sets["own"][0].as_row("seed") == {
         "seed": "sgACC",
         "kind": "sphere",
         "x": 1.0,

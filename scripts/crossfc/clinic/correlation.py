@@ -30,6 +30,7 @@ from crossfc.fault import Fault
 from crossfc.significance import SIGNIFICANT, false_discovery_rate
 from crossfc.table import require_columns
 from crossfc.trial import visit
+from crossfc.trial.left import LEFT_COLUMNS, LeftRow
 
 ORDER = "order of treatments"
 
@@ -47,8 +48,6 @@ POINTS = [
 ]
 # A row of the table, by column.
 Row: TypeAlias = dict[str, Any]
-
-LEFT = ["participant_id", "group", "level", "what", "analysis", "reason"]
 
 
 class ClinicalCorrelation(NamedTuple):
@@ -157,7 +156,7 @@ def clinical_correlation(
         )
     rows: list[Row] = []
     points: list[pd.DataFrame] = []
-    left: list[dict[str, str]] = []
+    left: list[LeftRow] = []
     notes: list[str] = []
     for group in groups:
         members = people[people["group"] == group]
@@ -227,7 +226,7 @@ def clinical_correlation(
         _false_discovery(in_order)
         rows += in_order
     notes = list(dict.fromkeys(notes))
-    missing = pd.DataFrame(left, columns=LEFT).drop_duplicates(ignore_index=True)
+    missing = pd.DataFrame(left, columns=LEFT_COLUMNS).drop_duplicates(ignore_index=True)
     table = pd.DataFrame(rows, columns=COLUMNS)
     keys = ["seed", "target", "scale", "group"]
     changes = pd.concat(points, ignore_index=True) if points else pd.DataFrame(columns=POINTS)
@@ -332,9 +331,15 @@ def _covariates(
     return chosen, used
 
 
-def _left(person: str, group: str, reason: str) -> dict[str, str]:
-    row = (person, group, "participant", "", "clinical_correlation", reason)
-    return dict(zip(LEFT, row, strict=True))
+def _left(person: str, group: str, reason: str) -> LeftRow:
+    return {
+        "participant_id": person,
+        "group": group,
+        "level": "participant",
+        "what": "",
+        "analysis": "clinical_correlation",
+        "reason": reason,
+    }
 
 
 def _missing(
@@ -344,9 +349,9 @@ def _missing(
     scores: FloatArray,
     pairs: Sequence[tuple[str, str]],
     scales: Sequence[str],
-) -> list[dict[str, str]]:
+) -> list[LeftRow]:
     """List the people who lack a change of score, or of a seed and target, that others have."""
-    left = []
+    left: list[LeftRow] = []
     whats = [*scales, *(f"{seed} to {target}" for seed, target in pairs)]
     for column, what in zip(np.column_stack([scores, z]).T, whats, strict=True):
         if np.isfinite(column).any():

@@ -1,24 +1,23 @@
 """One long table of the a-priori edges (pairs of seed and target) of all sessions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas
 
 from crossfc.table import read_table
+from crossfc.trial.session import SessionRow
 
 _SESSION = ("participant_id", "group", "sequence", "session_id", "treatment", "period")
 
 
-def edge_rows(sessions: list[dict[str, Any]], tables: Iterable[str | Path]) -> pandas.DataFrame:
+def edge_rows(sessions: Sequence[SessionRow], tables: Iterable[str | Path]) -> pandas.DataFrame:
     """Join the seed-by-target tables of all sessions into one long table.
 
     Parameters
     ----------
-    sessions : list of dict
-        One per session: participant_id, group, sequence, session_id, treatment, period.
+    sessions : sequence of SessionRow
     tables : iterable of path
         Each session's seed-by-target table (Fisher z), in the order of ``sessions``.
 

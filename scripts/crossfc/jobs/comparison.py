@@ -4,18 +4,27 @@ import csv
 import itertools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from crossfc import provenance
 from crossfc.jobs import claim
+from crossfc.provenance import AlikeJobs, Provenance
 from crossfc.session.connectivity import origin
 
 # Records of the run itself are compared by their content, not as files.
 _SELF = (provenance.RECORD, "logs", "trial/sheets")
 _KEYS = ("participant_id", "session_id", "set", "seed", "target", "scale")
+_VERSIONS: tuple[Literal["crossfc", "deployment", "commit"], ...] = (
+    "crossfc",
+    "deployment",
+    "commit",
+)
 SHOWN = 20  # differences of one kind that are listed
+
+# The jobs of each rule.
+Jobs: TypeAlias = dict[str, list[AlikeJobs]]
 
 
 def compare(
@@ -89,7 +98,7 @@ def _is_seed(key: str, value: Any) -> bool:
     return key.endswith("seed") and isinstance(value, int)
 
 
-def _dictionaries(a: dict[str, Any], b: dict[str, Any], what: str) -> list[str]:
+def _dictionaries(a: Mapping[str, Any], b: Mapping[str, Any], what: str) -> list[str]:
     found = []
     for key in dict.fromkeys([*a, *b]):
         if key not in b:
@@ -106,7 +115,7 @@ def say(value: Any) -> str:
     return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
 
 
-def _sheets(first: Path, second: Path, a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
+def _sheets(first: Path, second: Path, a: Provenance, b: Provenance) -> Iterator[str]:
     for name in dict.fromkeys([*a["sheets"], *b["sheets"]]):
         if a["sheets"].get(name) == b["sheets"].get(name):
             continue
@@ -160,8 +169,8 @@ def _rows(path: Path) -> tuple[list[str], dict[tuple[str, ...], dict[str, str]]]
     return columns, found
 
 
-def _versions(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
-    for key in ("crossfc", "deployment", "commit"):
+def _versions(a: Provenance, b: Provenance) -> Iterator[str]:
+    for key in _VERSIONS:
         if a[key] != b[key]:
             yield f"{key}: {say(a[key])} in A, {say(b[key])} in B"
     made, otherwise = (origin.told(run.get("derivatives") or []) for run in (a, b))
@@ -197,7 +206,7 @@ def _short(digest: str | None) -> str:
     return digest[:12] if digest else "none"
 
 
-def _software(jobs: list[dict[str, Any]]) -> dict[str, str]:
+def _software(jobs: list[AlikeJobs]) -> dict[str, str]:
     versions: dict[str, set[str]] = {}
     for alike in jobs:
         for package, version in alike["software"].items():
@@ -205,7 +214,7 @@ def _software(jobs: list[dict[str, Any]]) -> dict[str, str]:
     return {package: " and ".join(sorted(found)) for package, found in versions.items()}
 
 
-def _code(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
+def _code(a: Provenance, b: Provenance) -> Iterator[str]:
     if "definitions" in a and "definitions" in b:
         yield from _definitions(a, b)
     elif a["code"] != b["code"]:
@@ -215,7 +224,7 @@ def _code(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
             yield f"{name} differs"
 
 
-def _definitions(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
+def _definitions(a: Provenance, b: Provenance) -> Iterator[str]:
     """Describe which functions, classes and constants differ; those that only moved do not."""
     one, other = a["definitions"], b["definitions"]
     moved = {one[k] for k in one.keys() - other} & {other[k] for k in other.keys() - one}
@@ -235,7 +244,7 @@ def _definitions(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
             yield f"{name} is in {'A' if name in one else 'B'} only: {used}"
 
 
-def _threads(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
+def _threads(a: Jobs, b: Jobs) -> Iterator[str]:
     for rule in dict.fromkeys([*a, *b]):
         if rule in a and rule in b:
             one, other = (sorted({alike["threads"] for alike in run[rule]}) for run in (a, b))
@@ -245,7 +254,7 @@ def _threads(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
             yield f"{rule}: run in {'A' if rule in a else 'B'} only"
 
 
-def _machines(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
+def _machines(a: Jobs, b: Jobs) -> Iterator[str]:
     """Describe the machines on which jobs ran, if they differ between the runs."""
     one, other = (
         sorted({alike["machine"] for own in run.values() for alike in own}) for run in (a, b)

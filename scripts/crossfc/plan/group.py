@@ -247,7 +247,8 @@ class Group(Stage):
         """Return the choices that a contrast's data depend on, besides the maps."""
         maps, trial = self.config["maps"], self.study.checked_trial()
         ready, contrast = self.study.entry == "maps", self.contrast_of(folder)
-        return self.study.labels(contrast) | {
+        return {
+            **self.study.labels(contrast),
             "contrast": contrast.name,
             "effect": contrast.effect,
             "order": trial.visit_columns(contrast),

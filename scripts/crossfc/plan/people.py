@@ -5,6 +5,7 @@ from typing import Any
 
 from crossfc.plan.study import Stage
 from crossfc.trial.contrast import Contrast
+from crossfc.trial.session import SessionRow
 
 
 class People(Stage):
@@ -81,18 +82,20 @@ class People(Stage):
             if trial.included(p.participant_id)
         ]
 
-    def sessions_of_people(self) -> list[dict[str, Any]]:
+    def sessions_of_people(self) -> list[SessionRow]:
         """List one plain row per session with a scan: who, group, treatment, period."""
-        trial = self.study.checked_trial()
-        return [
-            {
-                "participant_id": s.participant_id,
-                "group": trial.participants[s.participant_id].group,
-                "sequence": trial.participants[s.participant_id].sequence,
-                "session_id": s.session_id,
-                "treatment": s.treatment,
-                "period": s.period,
+        trial, rows = self.study.checked_trial(), list[SessionRow]()
+        for session in self.study.sessions():
+            person = trial.participants[session.participant_id]
+            row: SessionRow = {
+                "participant_id": session.participant_id,
+                "group": person.group,
+                "sequence": person.sequence,
+                "session_id": session.session_id,
+                "treatment": session.treatment,
+                "period": session.period,
             }
-            | ({"occasion": s.occasion} if trial.config["occasions"] else {})
-            for s in self.study.sessions()
-        ]
+            if trial.config["occasions"]:
+                row["occasion"] = session.occasion
+            rows.append(row)
+        return rows

@@ -86,11 +86,11 @@ class Report(Stage):
             "pipelines": self.study.pipelines,
             "scales": self._clinic.scales(),
             "seeds": [
-                self._regions.placed(row.as_dict("seed")) for row in seeds if self.study.has_images
+                self._regions.placed(row.as_row("seed")) for row in seeds if self.study.has_images
             ],
             # Studies with ready maps, or with the clinical arm alone, use no targets.
             "targets": [
-                self._regions.placed(row.as_dict("target"))
+                self._regions.placed(row.as_row("target"))
                 for row in trial.targets
                 if self.study.has_edges
             ],

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from crossfc import content
 from crossfc.fault import Fault, raise_all
@@ -18,6 +18,13 @@ from crossfc.trial.path import is_file
 from crossfc.trial.session import Session
 from crossfc.trial.sheet import did_you_mean
 from crossfc.trial.strategy import Strategy, read_strategies
+
+
+class Labels(TypedDict):
+    """The labels of the groups and treatments by role, as `Configuration` has them."""
+
+    groups: dict[str, str | None]
+    treatments: dict[str, str]
 
 
 class Study:
@@ -313,11 +320,11 @@ class Study:
         choices: Mapping[str, Any] = self.config["preprocessing"]
         return {name: choices[name] for name in names}
 
-    def labels(self, contrast: Contrast) -> dict[str, Any]:
+    def labels(self, contrast: Contrast) -> Labels:
         """Return the labels of groups, and of the two sides of a contrast."""
         return {"groups": self.checked_trial().group_roles, "treatments": contrast.sides}
 
-    def main_labels(self) -> dict[str, Any]:
+    def main_labels(self) -> Labels:
         """Return the labels of groups, and of the two sides of the first contrast."""
         return self.labels(self.contrasts()[0])
 

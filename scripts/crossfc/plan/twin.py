@@ -1,7 +1,7 @@
 """The digital twin: the effects that are planted, and the files that it consists of."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crossfc.fault import Fault
 from crossfc.jobs import need
@@ -11,6 +11,10 @@ from crossfc.plan.scan import Scans
 from crossfc.plan.study import Stage, Study
 from crossfc.session import layout
 from crossfc.trial.configuration import TwinChoices
+
+if TYPE_CHECKING:
+    from crossfc.twin.design import SessionTruth
+    from crossfc.twin.truth import Truth
 
 
 class Twin(Stage):
@@ -35,7 +39,7 @@ class Twin(Stage):
             raise Fault("config key twin: is null, so no scans are simulated; write its keys")
         return choices
 
-    def truth(self) -> dict[str, Any]:
+    def truth(self) -> "Truth":
         """Plan the truth of the digital twin: all effects that are planted."""
         from crossfc.twin import truth as twin_truth
 
@@ -84,10 +88,9 @@ class Twin(Stage):
         return labels[1], labels[0]
 
     @staticmethod
-    def of_session(truth: dict[str, Any], participant: str, session: str) -> dict[str, Any]:
+    def of_session(truth: "Truth", participant: str, session: str) -> "SessionTruth":
         """Return the effects that are planted in one session."""
-        planted: dict[str, Any] = truth["sessions"][f"sub-{participant}"][f"ses-{session}"]
-        return planted
+        return truth["sessions"][f"sub-{participant}"][f"ses-{session}"]
 
     def raw_head(self) -> list[str]:
         """List the files at the root of a raw twin."""

@@ -1,14 +1,16 @@
 """Sessions that are excluded by measures blind to the outcome, each with its reasons."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas
 
+from crossfc.group.design.people import PersonRow
 from crossfc.session.connectivity.record import SessionRecord, read_record
 from crossfc.trial.configuration import ExclusionLimits
+from crossfc.trial.left import LeftRow
+from crossfc.trial.session import SessionRow
 
 _FLAT = (
     "mean_fd",
@@ -33,14 +35,13 @@ _FLAT = (
 
 
 def quality_table(
-    sessions: list[dict[str, Any]], records: Iterable[str | Path], limits: ExclusionLimits
+    sessions: Sequence[SessionRow], records: Iterable[str | Path], limits: ExclusionLimits
 ) -> pandas.DataFrame:
     """Build the table of sessions: who, quality, and whether excluded and why.
 
     Parameters
     ----------
-    sessions : list of dict
-        One per session: participant_id, group, sequence, session_id, treatment, period.
+    sessions : sequence of SessionRow
     records : iterable of path
         The sessions' quality records of one pipeline, in the same order.
     limits : ExclusionLimits
@@ -61,7 +62,8 @@ def quality_table(
         measures = {**record, "share_censored": _share_censored(record)}
         measures["minutes_kept"] = _minutes_kept(record)
         reasons = exclusion_reasons(record, limits)
-        row = dict(session) | {"scan": record["scan"]} | {key: measures[key] for key in _FLAT}
+        row: dict[str, object] = {**session, "scan": record["scan"]}
+        row |= {key: measures[key] for key in _FLAT}
         row["boundary_cost"] = record.get("boundary_cost")
         row["left_right"] = record.get("left_right")
         row["runs_considered"] = len(record["runs_considered"])
@@ -124,7 +126,7 @@ def exclusion_reasons(record: SessionRecord, limits: ExclusionLimits) -> list[st
 
 
 def defective_volumes(
-    sessions: list[dict[str, Any]], records: Iterable[str | Path]
+    sessions: Sequence[SessionRow], records: Iterable[str | Path]
 ) -> pandas.DataFrame:
     """List the volumes that are not valid measurements: ``quality/defects.tsv``.
 
@@ -140,9 +142,7 @@ def defective_volumes(
     """
     rows = []
     for session, path in zip(sessions, records, strict=True):
-        own = {key: session[key] for key in ("participant_id", "session_id", "treatment")}
-        record = read_record(path)
-        rows += [own | dict(volume) for volume in record["defective_volumes"]]
+        rows += [{**session, **volume} for volume in read_record(path)["defective_volumes"]]
     columns = ["participant_id", "session_id", "treatment", "volume", "reason"]
     return pandas.DataFrame(rows, columns=columns)
 
@@ -163,13 +163,13 @@ def _examples(record: SessionRecord) -> str:
 
 
 def split(
-    people: list[dict[str, Any]], quality: pandas.DataFrame, analysis: str = "paired"
-) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    people: Sequence[PersonRow], quality: pandas.DataFrame, analysis: str = "paired"
+) -> tuple[list[PersonRow], list[LeftRow]]:
     """Separate the people whose sessions all stay from those who leave.
 
     Parameters
     ----------
-    people : list of dict
+    people : sequence of mapping
         One per person: participant_id, group, sessions and their weights in the contrast.
     quality : DataFrame
         Table from `quality_table`.
@@ -178,14 +178,15 @@ def split(
 
     Returns
     -------
-    staying : list of dict
+    staying : list of mapping
         The rows of the people who stay, with mean_fd_active and mean_fd_control (mm) added: sums
         over the sessions of each side, times the sizes of their weights.
-    left : list of dict
-        One per excluded session: participant_id, group, level, what, analysis, reason.
+    left : list of LeftRow
+        One per excluded session.
     """
     by_session = quality.set_index(["participant_id", "session_id"])
-    staying, left = [], []
+    staying: list[PersonRow] = []
+    left: list[LeftRow] = []
     for person in people:
         pair = [by_session.loc[(person["participant_id"], s)] for s in person["sessions"]]
         bad = [row for row in pair if row["excluded"]]
@@ -205,12 +206,12 @@ def split(
             for weight, row in zip(person["weights"], pair, strict=True):
                 side = "mean_fd_active" if weight > 0 else "mean_fd_control"
                 motion[side] += abs(weight) * float(row["mean_fd"])
-            staying.append(person | motion)
+            staying.append({**person, **motion})
     return staying, left
 
 
 def nobody_stays(
-    staying: list[dict[str, Any]], left: list[dict[str, str]], pipeline: str
+    staying: Sequence[PersonRow], left: Sequence[LeftRow], pipeline: str
 ) -> str | None:
     """State that all people leave by quality, with the main reasons; None if anybody stays.
 

@@ -18,6 +18,7 @@ from crossfc.trial.configuration import Configuration
 from crossfc.trial.consistency import check_acquisitions, check_visits, complete_order
 from crossfc.trial.contrast import ANY, BEFORE, Cell, Contrast, read_contrasts
 from crossfc.trial.covariate import CATEGORICAL, CONTINUOUS
+from crossfc.trial.left import LeftRow
 from crossfc.trial.participant import (
     PARTICIPANT_COLUMNS,
     Participant,
@@ -36,7 +37,6 @@ from crossfc.trial.sheet import Sheet, read_sheet
 from crossfc.trial.treatment import treatment_labels
 from crossfc.trial.visit import visit_columns, visits
 
-LEFT_COLUMNS = ["participant_id", "group", "level", "what", "analysis", "reason"]
 # What people and sessions leave in a trial of one contrast.
 PAIRED = "paired"
 
@@ -177,16 +177,15 @@ class Trial:
         """Name the columns that free a contrast of period effects."""
         return visit_columns(contrast, self.n_periods)
 
-    def left(self) -> list[dict[str, str]]:
+    def left(self) -> list[LeftRow]:
         """List all people and sessions that are left out of the paired analyses, with reasons.
 
         Returns
         -------
-        list of dict
-            Columns participant_id, group, level (participant or session), what, analysis,
-            reason; sorted by name.
+        list of LeftRow
+            Sorted by name.
         """
-        rows = []
+        rows: list[LeftRow] = []
 
         def leaves(person: Participant, level: str, what: str, analysis: str, why: str) -> None:
             rows.append(

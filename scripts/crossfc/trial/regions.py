@@ -3,6 +3,7 @@
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal, NotRequired, TypeAlias, TypedDict, cast
 
 from crossfc.fault import Fault, raise_all
 from crossfc.trial import space
@@ -17,6 +18,45 @@ TARGET_COLUMNS = ["target", *PLACE, "provenance"]
 # ASSUME: a template brain in MNI space fits in this box (mm). Whether a region lies in the mask of
 # a session is tested later.
 _BOX = {"x": (-80, 80), "y": (-115, 85), "z": (-75, 95)}
+
+
+class _RegionRow(TypedDict):
+    seed: NotRequired[str]
+    target: NotRequired[str]
+    space: NotRequired[str | None]
+    citation: NotRequired[str | None]
+    provenance: NotRequired[str | None]
+
+
+class SphereRow(_RegionRow):
+    """A sphere as a plain row, in mm."""
+
+    kind: Literal["sphere"]
+    x: float
+    y: float
+    z: float
+    radius_mm: float
+    file: NotRequired[str | None]
+
+
+class MaskRow(_RegionRow):
+    """The voxels of an image that are not 0, as a plain row."""
+
+    kind: Literal["mask"]
+    file: str
+
+
+class LabelRow(_RegionRow):
+    """The voxels of an image that have one number, as a plain row."""
+
+    kind: Literal["label"]
+    file: str
+    label: int
+
+
+# A region as it is handed to jobs, with its name under ``seed`` or ``target``. Cells that its kind
+# does not need may be there too.
+RegionRow: TypeAlias = SphereRow | MaskRow | LabelRow
 
 
 @dataclass(frozen=True)
@@ -38,10 +78,10 @@ class Region:
     citation: str | None
     provenance: str | None
 
-    def as_dict(self, name_column: str) -> dict[str, object]:
-        """Return a plain dictionary with the name under ``seed`` or ``target``."""
+    def as_row(self, name_column: Literal["seed", "target"]) -> RegionRow:
+        """Return a plain row with the name under ``seed`` or ``target``."""
         plain = asdict(self)
-        return {name_column: plain.pop("name")} | plain
+        return cast(RegionRow, {name_column: plain.pop("name")} | plain)
 
 
 def read_seeds(path: str | Path) -> dict[str, list[Region]]:

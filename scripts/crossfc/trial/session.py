@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NotRequired, TypedDict
 
 from crossfc.trial.configuration import Configuration
 from crossfc.trial.contrast import BEFORE, Cell
@@ -40,6 +41,18 @@ class Session:
     def cell(self) -> Cell:
         """The treatment and the occasion."""
         return Cell(self.treatment, self.occasion)
+
+
+class SessionRow(TypedDict):
+    """A session with a scan as a plain row, with what is known of its person."""
+
+    participant_id: str
+    group: str
+    sequence: str | None
+    session_id: str
+    treatment: str
+    period: int | None
+    occasion: NotRequired[str | None]
 
 
 def read_sessions(

@@ -8,7 +8,7 @@ import csv
 import difflib
 import io
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -210,7 +210,7 @@ def _check_columns(
             )
 
 
-def format_sheet(columns: list[str], rows: Iterable[dict[str, object]]) -> str:
+def format_sheet(columns: list[str], rows: Iterable[Mapping[str, object]]) -> str:
     """Format rows as tab-separated text, with ``n/a`` for cells that are None or empty.
 
     A line break inside a cell becomes a space, so that every row is one line.

@@ -6,11 +6,13 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
+from crossfc.array import BoolArray, SingleArray
 from crossfc.atomic import save_image, write_json, write_text
 from crossfc.bids import TEMPLATE_SPACE
+from crossfc.trial.regions import RegionRow
 from crossfc.twin.anatomy import tissue, world
 from crossfc.twin.confounds import confounds, format_confounds
-from crossfc.twin.design import stream
+from crossfc.twin.design import SessionTruth, stream
 from crossfc.twin.motion import framewise_displacement, simulate_motion
 from crossfc.twin.signal import CONTRAST, SignalModel, dropout
 
@@ -24,9 +26,9 @@ _NON_STEADY = (0.14, 0.03, 0.01)  # extra brightness of the first volumes, as a 
 def simulate_session(
     participant_id: str,
     session_id: str,
-    truth: dict,
-    seeds: Iterable[dict],
-    targets: Iterable[dict],
+    truth: SessionTruth,
+    seeds: Iterable[RegionRow],
+    targets: Iterable[RegionRow],
     paths: dict[str, Path],
     *,
     scan: str | None = None,
@@ -43,10 +45,10 @@ def simulate_session(
     participant_id, session_id : str
         Such as ``sub-T01``, ``ses-ketamine``. The random numbers depend only on these two, on
         ``seed`` and on ``scan``.
-    truth : dict
+    truth : SessionTruth
         ``plan(...)["sessions"][participant_id][session_id]``.
-    seeds, targets : list of dict
-        Rows of the sheets of seeds (of one seed set) and targets.
+    seeds, targets : iterable of RegionRow
+        The seeds are those of one set.
     paths : dict
         Where to write ``bold``, ``bold_sidecar``, ``mask``, ``boldref``, ``confounds`` and
         ``confounds_sidecar``.
@@ -131,7 +133,8 @@ def _brain_mask(random: np.random.Generator, anatomy: dict[str, np.ndarray]) -> 
     phases = random.uniform(0, 2 * np.pi, size=(4, 1)).astype(np.float32)
     wobble = 0.12 * np.cos(waves @ xyz.T + phases).sum(axis=0)
     threshold = np.clip(0.5 + wobble, 0.1, 0.9)
-    return anatomy["brain"] > threshold.reshape(anatomy["brain"].shape)
+    mask: BoolArray = anatomy["brain"] > threshold.reshape(anatomy["brain"].shape)
+    return mask
 
 
 def _field_of_view(
@@ -153,7 +156,9 @@ def _baseline(
     tissue_mean = _BRIGHTEST * (CONTRAST["gm"] * gm + CONTRAST["wm"] * wm + CONTRAST["csf"] * csf)
     slope = random.normal(scale=0.0012, size=3)
     coil = 1 + (xyz - xyz.mean(axis=0)) @ slope
-    return np.clip(tissue_mean * coil * dropout(xyz), 300, 30000).astype(np.float32)
+    limited = np.clip(tissue_mean * coil * dropout(xyz), 300, 30000)
+    baseline: SingleArray = limited.astype(np.float32)
+    return baseline
 
 
 def _motion_artefact(
@@ -179,13 +184,15 @@ def _motion_artefact(
     fd = np.nan_to_num(framewise_displacement(motion))[:, None]
     direction = random.normal(scale=1 / 80, size=3).astype(np.float32)
     uneven = 1 + np.clip((xyz - xyz.mean(axis=0)) @ direction, -0.8, 0.8)
-    return edges - (_SPIKE * fd * uneven).astype(np.float32)
+    effect: SingleArray = edges - (_SPIKE * fd * uneven).astype(np.float32)
+    return effect
 
 
 def _core(fraction: np.ndarray, least: float) -> np.ndarray:
     """Return the voxels with at least this fraction of a tissue; at least the purest 50."""
     enough = np.sort(fraction)[-min(50, len(fraction))]
-    return fraction >= min(least, enough)
+    core: BoolArray = fraction >= min(least, enough)
+    return core
 
 
 def _write_images(

@@ -3,9 +3,10 @@
 As no real person is in it, it can be published.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 
@@ -14,7 +15,24 @@ from crossfc.bids import bids_name, label
 from crossfc.fault import Fault
 from crossfc.trial.sheet import MISSING, format_sheet
 
-Rows = list[dict[str, object]]
+# Rows of the sheets, by column.
+Row: TypeAlias = Mapping[str, Any]
+Rows: TypeAlias = list[dict[str, object]]
+
+
+class SessionTruth(TypedDict):
+    """What is planted in one session: by edge in Fisher z and as correlation, and motion by scan.
+
+    ``mean_fd`` is the mean framewise displacement in mm.
+    """
+
+    group: str
+    treatment: str
+    period: int | None
+    fisher_z: dict[str, float]
+    correlation: dict[str, float]
+    mean_fd: dict[str, float]
+
 
 SCALE_ROWS: Rows = [
     {
@@ -84,7 +102,7 @@ def parametric_design(
     n_controls: int = 12,
     groups: Sequence[str | None] = ("TRD", "HV"),
     treatments: Sequence[str] = ("ketamine", "placebo"),
-    scales: Iterable[dict] = SCALE_ROWS,
+    scales: Iterable[Row] = SCALE_ROWS,
     *,
     seed: int = 2024,
     active_first: Sequence[int] | None = None,
@@ -128,7 +146,7 @@ def parametric_design(
     Fault
         If the numbers of people contradict each other.
     """
-    scales = [dict(row) for row in scales]
+    scale_rows: Rows = [dict(row) for row in scales]
     session_labels = session_labels or {t: t for t in treatments}
     counts = [n_patients, n_controls if groups[1] is not None else 0]
     if active_first is None:
@@ -147,8 +165,8 @@ def parametric_design(
         if group is None:
             continue
         random = stream(seed, "sequences", role)
-        first = np.arange(counts[role]) < active_first[role]
-        first = [*random.permutation(first), *(i % 2 == 0 for i in range(extra[role]))]
+        orders = random.permutation(np.arange(counts[role]) < active_first[role])
+        first = [*orders, *(i % 2 == 0 for i in range(extra[role]))]
         for number, active_is_first in enumerate(first, 1):
             person = f"sub-{'TH'[role]}{number:02d}"
             order = list(treatments) if active_is_first else list(treatments)[::-1]
@@ -179,12 +197,12 @@ def parametric_design(
                     }
                 )
     sessions = simulate_scores(
-        participants, sessions, scales, groups=groups, treatments=treatments, seed=seed
+        participants, sessions, scale_rows, groups=groups, treatments=treatments, seed=seed
     )
     for row in sessions:
         row["exclude"] = "no"
         row["reason"] = None
-    return participants, sessions, scales
+    return participants, sessions, scale_rows
 
 
 def _scans(person: str, session: str, task: str, runs: int) -> list[str]:
@@ -198,9 +216,9 @@ def _scans(person: str, session: str, task: str, runs: int) -> list[str]:
 
 
 def simulate_scores(
-    participants: Iterable[dict],
-    sessions: Iterable[dict],
-    scales: Iterable[dict] = SCALE_ROWS,
+    participants: Iterable[Row],
+    sessions: Iterable[Row],
+    scales: Iterable[Row] = SCALE_ROWS,
     *,
     groups: Sequence[str | None],
     treatments: Sequence[str],
@@ -247,13 +265,19 @@ def simulate_scores(
             )
         for row in rows:
             person = people.get(row["participant_id"])
-            known = person is not None and person["group"] in groups
-            row[name] = _score(row, person, scale, groups, treatments, seed) if known else None
+            row[name] = None
+            if person is not None and person["group"] in groups:
+                row[name] = _score(row, person, scale, groups, treatments, seed)
     return rows
 
 
 def _score(
-    session: dict, person: dict, scale: dict, groups: Sequence, treatments: Sequence, seed: int
+    session: Row,
+    person: Row,
+    scale: Row,
+    groups: Sequence[str | None],
+    treatments: Sequence[str],
+    seed: int,
 ) -> int:
     name, who = scale["scale"], person["participant_id"]
     level, spread, change, change_spread = SCORE_MODEL[name][list(groups).index(person["group"])]
@@ -280,7 +304,8 @@ def number(cell: object) -> float | None:
     """Return a cell as a number; None if it is missing."""
     if cell is None or str(cell) in MISSING or cell != cell:
         return None
-    return float(cell)
+    value: Any = cell
+    return float(value)
 
 
 def write_sheets(folder: str | Path, participants: Rows, sessions: Rows, scales: Rows) -> None:

@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import ndimage
 
+from crossfc.array import FloatArray, RealArray, SingleArray
 from crossfc.template import load_template
 from crossfc.twin.anatomy import coarsen
 from crossfc.twin.design import stream
@@ -60,7 +61,8 @@ class Head:
         """Map places of the person, shape (n, 3), mm, to the template."""
         kind = np.float32 if np.asarray(xyz).dtype == np.float32 else float
         xyz = np.asarray(xyz, kind)
-        mapped = xyz @ self.affine[:3, :3].T.astype(kind) + self.affine[:3, 3].astype(kind)
+        linear, offset = self.affine[:3, :3].T.astype(kind), self.affine[:3, 3].astype(kind)
+        mapped: RealArray = xyz @ linear + offset
         for centre, shift, width in zip(self.centres, self.shifts, self.widths, strict=True):
             squared = ((xyz - centre.astype(kind)) ** 2).sum(axis=1)
             mapped += np.exp(squared * kind(-0.5 / width**2))[:, None] * shift.astype(kind)
@@ -70,7 +72,7 @@ class Head:
         """Map places of the template, shape (n, 3), mm, to the person, to within 0.001 mm."""
         wanted = np.asarray(xyz, float)
         back = np.linalg.inv(self.affine[:3, :3]).T
-        place = (wanted - self.affine[:3, 3]) @ back
+        place: FloatArray = (wanted - self.affine[:3, 3]) @ back
         for _ in range(100):
             missed = wanted - self.to_template(place)
             if np.abs(missed).max() < 1e-3:
@@ -78,7 +80,7 @@ class Head:
             place = place + missed @ back
         return place
 
-    def describe(self) -> dict:
+    def describe(self) -> dict[str, object]:
         """Return the transform as plain numbers, to be written to a truth file."""
         return {
             "convention": (
@@ -152,9 +154,10 @@ def sample(
     """
     inverse = np.linalg.inv(affine)
     voxels = xyz @ inverse[:3, :3].T.astype(xyz.dtype) + inverse[:3, 3].astype(xyz.dtype)
-    return ndimage.map_coordinates(
+    values: SingleArray = ndimage.map_coordinates(
         data, voxels.T, order=order, mode="constant", cval=outside, output=np.float32
     )
+    return values
 
 
 _loaded = lru_cache(maxsize=3)(load_template)
@@ -224,4 +227,6 @@ def around_at(xyz: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _ball(xyz: np.ndarray, centre: tuple[float, float, float], radius: float) -> np.ndarray:
-    return np.sqrt(((xyz - np.array(centre, np.float32)) ** 2).sum(axis=1)) - radius
+    apart = xyz - np.array(centre, np.float32)
+    distance: RealArray = np.sqrt((apart**2).sum(axis=1)) - radius
+    return distance

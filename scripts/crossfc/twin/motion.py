@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from crossfc.array import FloatArray
 from crossfc.fault import Fault
 
 PARAMETERS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
@@ -54,7 +55,8 @@ def simulate_motion(
         jerks[volume:] += direction  # and not quite back
     motion = (0.6 * walk + drift + 0.3 * breathing * random.normal(size=6) + jerks) * _SHARE
     motion -= motion[0]
-    return motion * (mean_fd / framewise_displacement(motion)[1:].mean())
+    scaled: FloatArray = motion * (mean_fd / framewise_displacement(motion)[1:].mean())
+    return scaled
 
 
 def framewise_displacement(motion: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import ndimage, sparse
 
+from crossfc.array import RealArray, SingleArray
 from crossfc.twin.anatomy import world
 from crossfc.twin.head import T2STAR_CONTRAST, Head, around_at, brain_at
 from crossfc.twin.signal import CONTRAST, SignalModel, dropout
@@ -25,7 +26,8 @@ def apply(matrix: np.ndarray, xyz: np.ndarray) -> np.ndarray:
     ndarray, shape (n, 3)
         mm.
     """
-    return xyz @ matrix[:3, :3].T + matrix[:3, 3]
+    moved: RealArray = xyz @ matrix[:3, :3].T + matrix[:3, 3]
+    return moved
 
 
 def cover(
@@ -50,11 +52,11 @@ def cover(
     """
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     extent = sizes * (np.array(shape) - 1) + 2 * _REACH
-    finer = tuple(int(n) for n in np.ceil(extent / step) + 1)
+    x, y, z = (int(n) for n in np.ceil(extent / step) + 1)
     grid = np.eye(4)
     grid[:3, :3] = affine[:3, :3] / sizes * step
     grid[:3, 3] = affine[:3, 3] - affine[:3, :3] / sizes @ np.full(3, _REACH)
-    return grid, finer
+    return grid, (x, y, z)
 
 
 class Picture:
@@ -120,7 +122,7 @@ class Picture:
         """
         inverse = np.linalg.inv(self.fine)
         voxels = where @ inverse[:3, :3].T + inverse[:3, 3]
-        frame = ndimage.map_coordinates(
+        frame: SingleArray = ndimage.map_coordinates(
             self.value, voxels.T, order=3, prefilter=False, output=np.float32
         )
         frame = np.maximum(frame, 0)

@@ -1,18 +1,20 @@
 """A simulated scanner: raw BIDS scans whose geometry, motion and signal are known."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 import nibabel
 import numpy as np
 from scipy import ndimage
 
+from crossfc.array import FloatArray, SingleArray
 from crossfc.atomic import save_image, write_json, write_text
 from crossfc.bids import bids_name, parse_name
 from crossfc.fault import Fault
+from crossfc.trial.regions import RegionRow
 from crossfc.trial.sheet import format_sheet
 from crossfc.twin.anatomy import world
-from crossfc.twin.design import stream
+from crossfc.twin.design import SessionTruth, stream
 from crossfc.twin.head import T1_CONTRAST, Head, around_at, brain_at, draw_head
 from crossfc.twin.motion import PARAMETERS, rigid, simulate_motion
 from crossfc.twin.picture import Picture, apply
@@ -36,7 +38,7 @@ def slice_times(slices: int, repetition_time: float) -> list[float]:
 
 def write_dataset(
     bids_dir: str | Path,
-    participants: Iterable[dict],
+    participants: Iterable[Mapping[str, object]],
     *,
     repetition_time: float = 2.5,
     task: str = "rest",
@@ -117,7 +119,8 @@ def simulate_raw_anatomy(
         raise Fault(f"twin: T1w voxels of {voxel_mm} mm; choose between 0.7 and 4")
     head = draw_head(participant_id, seed)
     random = stream(seed, participant_id, "T1w")
-    shape = tuple(int(np.ceil(field / voxel_mm)) for field in (192, 246, 240))
+    i, j, k = (int(np.ceil(field / voxel_mm)) for field in (192, 246, 240))
+    shape = (i, j, k)
     turn = rigid(np.concatenate([np.zeros(3), random.normal(scale=0.03, size=3)]))[:3, :3]
     middle = head.from_template(_BRAIN_CENTRE)[0] + [0, 0, -18]  # more neck than air
     affine = _grid(turn * voxel_mm, shape, middle + random.normal(scale=2, size=3))
@@ -146,9 +149,9 @@ def simulate_raw_anatomy(
 def simulate_raw_session(
     participant_id: str,
     session_id: str,
-    truth: dict,
-    seeds: Iterable[dict],
-    targets: Iterable[dict],
+    truth: SessionTruth,
+    seeds: Iterable[RegionRow],
+    targets: Iterable[RegionRow],
     paths: dict[str, Path],
     *,
     scan: str | None = None,
@@ -248,7 +251,8 @@ def _axes(orientation: str, random: np.random.Generator) -> np.ndarray:
         # sideways.
         columns = np.array([[0, 0, 1], [-1, 0, 0], [0, 1, 0]], float)
         tilt = random.normal(scale=0.02, size=3)
-        return rigid(np.concatenate([np.zeros(3), tilt]))[:3, :3] @ columns
+        axes: FloatArray = rigid(np.concatenate([np.zeros(3), tilt]))[:3, :3] @ columns
+        return axes
     raise Fault(f'twin: slices are "axial" or "sagittal", not "{orientation}"')
 
 
@@ -264,13 +268,16 @@ def _bias(random: np.random.Generator, offset: np.ndarray, strength: float) -> n
     """Return a smooth coil sensitivity, about 1, (n,), at offsets from the coil's middle (n, 3)."""
     x, y, z = (np.asarray(offset, np.float32) / np.float32(100)).T
     a, b, c, d, e, f = random.normal(scale=strength, size=6).astype(np.float32)
-    return np.exp(a * x + b * y + c * z + d * x * y + e * (y * y - z * z) + f * x * z)
+    squares = e * (y * y - z * z)
+    bias: SingleArray = np.exp(a * x + b * y + c * z + d * x * y + squares + f * x * z)
+    return bias
 
 
 def _rician(random: np.random.Generator, image: np.ndarray, spread: float) -> np.ndarray:
     """Add Rician noise to a magnitude image (Gudbjartsson and Patz 1995, Magn Reson Med 34:910)."""
     real, imaginary = spread * random.standard_normal((2, *image.shape), np.float32)
-    return np.hypot(image + real, imaginary)
+    noisy: SingleArray = np.hypot(image + real, imaginary)
+    return noisy
 
 
 def _write_image(
@@ -286,8 +293,8 @@ def _write_image(
 
 
 def _describe(
-    head: Head, to_t1w: np.ndarray, centre: np.ndarray, model: SignalModel, truth: dict
-) -> dict:
+    head: Head, to_t1w: np.ndarray, centre: np.ndarray, model: SignalModel, truth: SessionTruth
+) -> dict[str, object]:
     landmarks = {}
     for name, (places, _) in model.regions.items():
         native = head.from_template(places)

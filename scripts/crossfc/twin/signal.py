@@ -8,11 +8,15 @@ the time of a volume, or of each slice.
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
+from typing import Literal
 
 import numpy as np
 
+from crossfc.array import FloatArray, RealArray, SingleArray
 from crossfc.fault import Fault
-from crossfc.twin.design import stream
+from crossfc.trial.regions import RegionRow, SphereRow
+from crossfc.twin.design import SessionTruth, stream
 
 # ASSUME: approximate centres (MNI mm) of large-scale networks, which give seed maps a realistic
 # background; no result is compared with them.
@@ -44,7 +48,8 @@ def dropout(xyz: np.ndarray) -> np.ndarray:
     """
     # ASSUME: one patch below the orbitofrontal cortex; real scans also lose signal above the ears.
     squared = ((xyz - np.array([0, 38, -30], xyz.dtype)) ** 2).sum(axis=1)
-    return 1 - 0.55 * np.exp(-squared / (2 * 9.0**2))
+    share: RealArray = 1 - 0.55 * np.exp(-squared / (2 * 9.0**2))
+    return share
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,8 @@ class Courses:
     def at(self, times: np.ndarray) -> np.ndarray:
         """Return the values at times (n_times,), s, shape (n_times, n_courses)."""
         phase = 2 * np.pi * np.asarray(times, float)[:, None] * self.frequencies
-        return np.cos(phase) @ self.cosines + np.sin(phase) @ self.sines - self.offset
+        values: FloatArray = np.cos(phase) @ self.cosines + np.sin(phase) @ self.sines - self.offset
+        return values
 
 
 def draw_courses(
@@ -153,7 +159,7 @@ def complete_correlation(fixed: dict[tuple[int, int], float], wanted: np.ndarray
                     safe[start, there] = safe[start, here] * value
                     queue.append(there)
     for share in np.linspace(0, 1, 21):
-        matrix = (1 - share) * wanted + share * safe
+        matrix: FloatArray = (1 - share) * wanted + share * safe
         np.fill_diagonal(matrix, 1.0)
         for (i, j), value in fixed.items():
             matrix[i, j] = matrix[j, i] = value
@@ -169,10 +175,10 @@ class SignalModel:
 
     Parameters
     ----------
-    truth : dict
+    truth : SessionTruth
         One session of `crossfc.twin.truth.plan`.
-    seeds, targets : list of dict
-        Rows of the sheets, all of them spheres. A name in both sheets is the same region.
+    seeds, targets : iterable of RegionRow
+        All of them spheres. A name in both sheets is the same region.
     key : tuple
         Random seed, person, session and run, on which the random numbers depend.
     times : ndarray, shape (n_volumes,)
@@ -181,10 +187,10 @@ class SignalModel:
 
     def __init__(
         self,
-        truth: dict,
-        seeds: Iterable[dict],
-        targets: Iterable[dict],
-        key: tuple,
+        truth: SessionTruth,
+        seeds: Iterable[RegionRow],
+        targets: Iterable[RegionRow],
+        key: tuple[int, str, str, str],
         times: np.ndarray,
     ) -> None:
         self.regions = _regions(seeds, targets)
@@ -243,10 +249,11 @@ class SignalModel:
             "drift": np.full_like(gm, _DRIFT),
         }
         amplitude = np.stack([heard[kind] for kind, n in _SOURCES.items() for _ in range(n)])
-        return np.concatenate([neural, field * amplitude]).astype(np.float32)
+        loadings: SingleArray = np.concatenate([neural, field * amplitude]).astype(np.float32)
+        return loadings
 
     def _weights(self, xyz: np.ndarray) -> np.ndarray:
-        weights = np.zeros((len(self._names), len(xyz)), np.float32)
+        weights: SingleArray = np.zeros((len(self._names), len(xyz)), np.float32)
         for i, (centres, radius_mm) in enumerate(self.regions.values()):
             # Flat over the sphere with a steep fall outside, so that the mean over the sphere is
             # the source.
@@ -255,8 +262,8 @@ class SignalModel:
         total = weights.sum(axis=0)
         weights /= np.maximum(total, 1)
         free = 1 - np.minimum(total, 1)
-        for i, centres in enumerate(NETWORKS.values(), len(self.regions)):
-            squared = _squared_distance(xyz, np.array(centres, float))
+        for i, places in enumerate(NETWORKS.values(), len(self.regions)):
+            squared = _squared_distance(xyz, np.array(places, float))
             weights[i] = free * np.exp(-squared / (2 * _NETWORK_SD**2))
         return weights
 
@@ -281,17 +288,21 @@ class SignalModel:
 def _squared_distance(xyz: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """Return the squared distance (mm²) to the nearest of several centres, shape (n_voxels,)."""
     xyz = np.asarray(xyz)
-    best = None
-    for centre in centres.astype(xyz.dtype):
-        squared = ((xyz - centre) ** 2).sum(axis=1)
-        best = squared if best is None else np.minimum(best, squared)
-    return best
+    each = (((xyz - centre) ** 2).sum(axis=1) for centre in centres.astype(xyz.dtype))
+    nearest: RealArray = reduce(np.minimum, each)
+    return nearest
 
 
-def _regions(seeds: Iterable[dict], targets: Iterable[dict]) -> dict[str, tuple[np.ndarray, float]]:
-    rows: dict[str, list[dict]] = {}
-    for column, table in (("seed", seeds), ("target", targets)):
-        here: dict[str, list[dict]] = {}
+def _regions(
+    seeds: Iterable[RegionRow], targets: Iterable[RegionRow]
+) -> dict[str, tuple[np.ndarray, float]]:
+    rows: dict[str, list[SphereRow]] = {}
+    tables: list[tuple[Literal["seed", "target"], Iterable[RegionRow]]] = [
+        ("seed", seeds),
+        ("target", targets),
+    ]
+    for column, table in tables:
+        here: dict[str, list[SphereRow]] = {}
         for row in table:
             if row["kind"] != "sphere":
                 raise Fault(
@@ -302,7 +313,7 @@ def _regions(seeds: Iterable[dict], targets: Iterable[dict]) -> dict[str, tuple[
         rows = here | rows  # a target with the name of a seed is the same region
     return {
         name: (
-            np.array([[float(row[axis]) for axis in "xyz"] for row in parts]),
+            np.array([[float(row["x"]), float(row["y"]), float(row["z"])] for row in parts]),
             max(float(row["radius_mm"]) for row in parts),
         )
         for name, parts in rows.items()

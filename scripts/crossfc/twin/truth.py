@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import sqrt, tanh
+from typing import Any, TypedDict
 
 import numpy as np
 
 from crossfc.fault import Fault
-from crossfc.twin.design import SCORE_MODEL, number, stream
+from crossfc.trial.regions import RegionRow
+from crossfc.twin.design import SCORE_MODEL, Row, SessionTruth, number, stream
 
 # Standard deviation of a session's measured Fisher z about the planted one, for two regions in 120
 # volumes of 2.5 s, cleaned with 24 motion parameters, aCompCor and 0.008-0.1 Hz. Only used for the
@@ -90,18 +92,36 @@ _FD_RANGE = (0.05, 0.40)
 _FD_REPEAT = 1.3  # factor of the second run of a session, so that the first has less motion
 
 
+class Truth(TypedDict):
+    """What is planted in a study, and the settings with which it was drawn.
+
+    ``sessions`` are by person and session. ``not_planted`` names the edges whose regions are not in
+    the sheets.
+    """
+
+    formula: str
+    seed: int
+    groups: dict[str, str | None]
+    treatments: dict[str, str]
+    measurement_sd: float
+    edges: list[dict[str, Any]]
+    not_planted: list[str]
+    motion: dict[str, Any]
+    sessions: dict[str, dict[str, SessionTruth]]
+
+
 def plan(
-    participants: Iterable[dict],
-    sessions: Iterable[dict],
-    seeds: Iterable[dict],
-    targets: Iterable[dict],
+    participants: Iterable[Row],
+    sessions: Iterable[Row],
+    seeds: Iterable[RegionRow],
+    targets: Iterable[RegionRow],
     strengths: dict[str, float] | None = None,
     *,
     groups: Sequence[str | None],
     treatments: Sequence[str],
     edges: Sequence[Edge] = EDGES,
     seed: int = 2024,
-) -> dict:
+) -> Truth:
     """Compute the true correlations of every session.
 
     The truth of a person depends only on the rows of that person, so a change of a row changes the
@@ -127,23 +147,21 @@ def plan(
 
     Returns
     -------
-    dict
-        In types that can be written as JSON: ``formula``, ``edges``, ``not_planted``, ``motion``
-        and ``sessions`` (person to session to the ``truth`` that `simulate_session` takes), and
-        the settings.
+    Truth
+        In types that can be written as JSON.
 
     Raises
     ------
     Fault
         If ``strengths`` names an edge that does not exist.
     """
-    sessions = [dict(row) for row in sessions]
+    sessions = list(sessions)
     names = {row["seed"] for row in seeds}, {row["target"] for row in targets}
     edges = _strengthen(edges, strengths or {})
     planted = [e for e in edges if e.seed in names[0] and e.target in names[1]]
     scales = _columns(sessions)
     people = {p["participant_id"]: p for p in participants if p["group"] in groups}
-    by_person: dict[str, list[dict]] = {}
+    by_person: dict[str, list[Row]] = {}
     for row in sessions:
         if row["participant_id"] in people and row["treatment"] in treatments:
             by_person.setdefault(row["participant_id"], []).append(row)
@@ -176,7 +194,7 @@ def plan(
     }
 
 
-def _columns(sessions: list[dict]) -> dict[str, str]:
+def _columns(sessions: Sequence[Row]) -> dict[str, str]:
     """Return the column of each scale, which may have an ending (``MADRS_Total`` for MADRS)."""
     found: dict[str, str] = {}
     for column in sessions[0] if sessions else ():
@@ -207,7 +225,7 @@ def _strengthen(edges: Sequence[Edge], strengths: dict[str, float]) -> list[Edge
     return result
 
 
-def _describe(edge: Edge, groups: Sequence[str | None], scales: dict[str, str]) -> dict:
+def _describe(edge: Edge, groups: Sequence[str | None], scales: dict[str, str]) -> dict[str, Any]:
     ties = {
         scale: {
             "slope_per_point": slope,
@@ -263,15 +281,15 @@ def _hedges(edge: Edge, groups: Sequence[str | None], scales: dict[str, str]) ->
 
 
 def _session(
-    row: dict,
-    rows: list[dict],
-    person: dict,
+    row: Row,
+    rows: Sequence[Row],
+    person: Row,
     edges: Sequence[Edge],
     scales: dict[str, str],
     groups: Sequence[str | None],
     treatments: Sequence[str],
     seed: int,
-) -> dict:
+) -> SessionTruth:
     who, when = row["participant_id"], row["session_id"]
     role = list(groups).index(person["group"])
     active = row["treatment"] == treatments[0]
@@ -306,7 +324,7 @@ def _session(
     }
 
 
-def _change(rows: list[dict], scale: str, treatments: Sequence[str]) -> float | None:
+def _change(rows: Sequence[Row], scale: str, treatments: Sequence[str]) -> float | None:
     scores = {row["treatment"]: number(row.get(scale)) for row in rows}
     active, control = scores.get(treatments[0]), scores.get(treatments[1])
     return None if active is None or control is None else active - control

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from crossfc.group.design.volume import Grid
 from crossfc.session.placement import around_seeds
 from crossfc.table import read_table
 from crossfc.trial.contrast import DRUG
+from crossfc.trial.regions import RegionRow
 from crossfc.trial.visit import ORDER
 
 # Options of `pair_sessions` that describe how the maps were made and how to read them.
@@ -69,7 +70,7 @@ def pair_sessions(
     effect: str = "",
     order: Sequence[str] = (ORDER,),
     arms: bool = False,
-    seed_definitions: Sequence[Mapping[str, Any]] = (),
+    seed_definitions: Sequence[RegionRow] = (),
     fwhm_mm: float = 0.0,
     mask_file: str | os.PathLike[str] | None = None,
     level: str = "session",

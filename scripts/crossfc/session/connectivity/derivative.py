@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -39,6 +39,7 @@ from crossfc.session.layout import ConnectivityFiles
 from crossfc.session.placement import at_nearest, place
 from crossfc.session.scan import Scan, open_scan
 from crossfc.session.sidecar import read_sidecar
+from crossfc.trial.regions import RegionRow
 
 if TYPE_CHECKING:
     import nibabel
@@ -141,12 +142,12 @@ class SessionData:
         # reported as the reason to leave the session out.
         return weak if (self.box_mask & ~weak).any() else np.zeros_like(weak)
 
-    def region(self, rows: list[dict[str, Any]], name: str) -> tuple[BoolArray, float, BoolArray]:
+    def region(self, rows: Sequence[RegionRow], name: str) -> tuple[BoolArray, float, BoolArray]:
         """Find the voxels of a region.
 
         Parameters
         ----------
-        rows : list of dict
+        rows : sequence of RegionRow
             Rows of the region in the sheet of seeds or targets.
         name : str
             For messages.
@@ -210,7 +211,7 @@ def connectivity_session(
     session_id: str,
     runs: Sequence[Run],
     pipelines: Mapping[str, Pipeline],
-    targets: list[dict[str, Any]],
+    targets: Sequence[RegionRow],
     outputs: Mapping[str, ConnectivityFiles],
     carpet_path: str | Path,
     *,
@@ -237,7 +238,7 @@ def connectivity_session(
         The repeat runs of the session, of which `choose_repeat` takes one.
     pipelines : mapping
         Name to Pipeline.
-    targets : list of dict
+    targets : sequence of RegionRow
         Rows of the sheet of targets.
     outputs : mapping
         Pipeline to the paths of `crossfc.session.layout.connectivity`.
@@ -492,8 +493,8 @@ class _Region:
 def _regions(
     data: SessionData,
     snr: RealArray | None,
-    rows: list[dict[str, Any]],
-    column: str,
+    rows: Sequence[RegionRow],
+    column: Literal["seed", "target"],
     least_coverage: float,
     least_tsnr: float,
     run: Run,

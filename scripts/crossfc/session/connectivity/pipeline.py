@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from crossfc.trial.regions import RegionRow
 from crossfc.trial.strategy import Strategy
 
 
@@ -26,8 +27,7 @@ class Pipeline:
         ``interpolate`` or ``exact``; see `crossfc.session.connectivity.cleaning`.
     fwhm_mm : float
         Full width at half maximum of the smoothing.
-    seeds : list of dict
-        Rows of the seeds sheet.
+    seeds : list of RegionRow
     """
 
     strategy: Strategy
@@ -37,7 +37,7 @@ class Pipeline:
     censor_minimum_run: int
     censored_filter: str
     fwhm_mm: float
-    seeds: list[dict[str, Any]]
+    seeds: list[RegionRow]
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> "Pipeline":

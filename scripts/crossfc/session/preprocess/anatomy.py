@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from crossfc import template
+from crossfc.array import SingleArray
 from crossfc.atomic import save_image, write_json, writing
 from crossfc.fault import Fault
 from crossfc.session.gaussian import sigma_of
@@ -170,8 +171,8 @@ def normalise_subject(
     fine = onto_grid(mask, grid, scan.affine, scan.data.shape) > 0.5
     save_image(files["mask"], mask_image(fine, scan.affine))
     for name, probability in tissues.items():
-        fine = onto_grid(probability, grid, scan.affine, scan.data.shape)
-        save_image(files[name], probability_image(fine, scan.affine))
+        finer = onto_grid(probability, grid, scan.affine, scan.data.shape)
+        save_image(files[name], probability_image(finer, scan.affine))
     draw_normalisation(shown.numpy(), participant_id, quality, files["figure"])
     write_json(files["quality"], quality)
     return quality
@@ -254,7 +255,10 @@ def _corrected(scan: Scan, bias: Any, mask: np.ndarray) -> np.ndarray:
     field = onto_grid(np.clip(field, low, high), affine_of(bias), scan.affine, scan.data.shape)
     # The working grid ends up to a voxel before the scan does, so the field is 0 at the edge of the
     # scan; replace that, to avoid a division by 0.
-    return scan.data / np.where(field < low, np.float32(field[field >= low].mean()), field)
+    corrected: SingleArray = scan.data / np.where(
+        field < low, np.float32(field[field >= low].mean()), field
+    )
+    return corrected
 
 
 def _quality(

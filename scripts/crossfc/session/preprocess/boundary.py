@@ -7,12 +7,13 @@ surface (skull, bias field, a brain that is cut off) has no influence.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import nibabel as nib
 import numpy as np
 from scipy import ndimage, optimize
 
+from crossfc.array import FloatArray, RealArray
 from crossfc.fault import Fault
 
 # Distance from the surface at which the reference is sampled, inwards and outwards (mm): half a
@@ -61,7 +62,8 @@ class Boundary:
     @property
     def centre(self) -> np.ndarray:
         """Centre of the surface, around which it is rotated, mm, shape (3,)."""
-        return self.points.mean(axis=0)
+        centre: FloatArray = self.points.mean(axis=0)
+        return centre
 
 
 def mirror(boundary: Boundary, reflection: np.ndarray) -> Boundary:
@@ -105,6 +107,26 @@ def mirror_plane(points: np.ndarray) -> np.ndarray:
     return reflection
 
 
+class BoundaryQuality(TypedDict):
+    """How well the boundary fits; see `Refinement`.
+
+    Without a boundary there are only the required keys. The last two are there if the mirrored
+    boundary was laid too; see `crossfc.session.preprocess.coregistration.Coregistration`.
+    """
+
+    boundary_cost_start: NotRequired[float]
+    boundary_cost: NotRequired[float]
+    boundary_contrast_percent: NotRequired[float]
+    boundary_displacement_mm: NotRequired[float]
+    boundary_displacement_max_mm: NotRequired[float]
+    boundary_points: NotRequired[int]
+    boundary_share_seen: NotRequired[float]
+    boundary_refined: bool
+    boundary_cost_taken: float | None
+    boundary_cost_mirrored: NotRequired[float]
+    left_right: NotRequired[str]
+
+
 @dataclass(frozen=True)
 class Refinement:
     """A pose refined on the boundary.
@@ -117,7 +139,7 @@ class Refinement:
         Whether the refined pose was accepted.
     reason : str
         Why it was not; empty if it was.
-    quality : dict
+    quality : BoundaryQuality
         ``boundary_cost_start`` and ``boundary_cost`` (before and after refinement, accepted or
         not; 0: right contrast everywhere, 1: no contrast, 2: inverted contrast everywhere),
         ``boundary_contrast_percent`` (median at the refined pose), ``boundary_displacement_mm``
@@ -131,7 +153,7 @@ class Refinement:
     matrix: np.ndarray
     kept: bool
     reason: str
-    quality: dict[str, Any]
+    quality: BoundaryQuality
 
 
 def white_boundary(white: nib.Nifti1Image, mask: nib.Nifti1Image, most: int = _POINTS) -> Boundary:
@@ -236,15 +258,6 @@ def refine_on_boundary(
     matrix = start @ pose(best, boundary.centre)
     moved = _distances(matrix, start, boundary.box).max()
     contrast = -fine.contrast(best)
-    quality = {
-        "boundary_cost_start": before,
-        "boundary_cost": after,
-        "boundary_contrast_percent": float(np.median(contrast)) if contrast.size else 0.0,
-        "boundary_displacement_mm": float(_distances(matrix, start, boundary.points).mean()),
-        "boundary_displacement_max_mm": float(moved),
-        "boundary_points": len(boundary.points),
-        "boundary_share_seen": len(contrast) / len(boundary.points),
-    }
     reason = ""
     if before >= _NOT_SEEN:
         reason = f"less than {_LEAST_SEEN:.0%} of the boundary lie in the field of view"
@@ -256,7 +269,14 @@ def refine_on_boundary(
         reason = f"the white matter's boundary is hardly seen (cost {after:.2f} of 1)"
     kept = not reason
     taken = after if kept else before
-    quality |= {
+    quality: BoundaryQuality = {
+        "boundary_cost_start": before,
+        "boundary_cost": after,
+        "boundary_contrast_percent": float(np.median(contrast)) if contrast.size else 0.0,
+        "boundary_displacement_mm": float(_distances(matrix, start, boundary.points).mean()),
+        "boundary_displacement_max_mm": float(moved),
+        "boundary_points": len(boundary.points),
+        "boundary_share_seen": len(contrast) / len(boundary.points),
         "boundary_refined": kept,
         "boundary_cost_taken": taken if taken < _NOT_SEEN else None,
     }
@@ -304,7 +324,10 @@ class _Cost:
         values = ndimage.map_coordinates(self._values, places.T, order=1, mode="nearest")
         white, grey = values.reshape(2, -1)
         total = white + grey
-        return np.divide(200 * (white - grey), total, out=np.zeros_like(white), where=total > 0)
+        share: RealArray = np.divide(
+            200 * (white - grey), total, out=np.zeros_like(white), where=total > 0
+        )
+        return share
 
     def __call__(self, parameters: np.ndarray) -> float:
         contrast = self.contrast(parameters)
@@ -321,12 +344,14 @@ def _descend(cost: _Cost, begin: np.ndarray, tolerance_mm: float) -> np.ndarray:
         cost, begin, method="Powell", options={"xtol": tolerance_mm, "ftol": 1e-5, "maxiter": 20}
     )
     # Because of rounding, the result may be slightly worse than the start; return the better one.
-    return found.x if found.fun <= cost(begin) else begin
+    best: FloatArray = found.x if found.fun <= cost(begin) else begin
+    return best
 
 
 def _distances(first: np.ndarray, second: np.ndarray, points: np.ndarray) -> np.ndarray:
     apart = nib.affines.apply_affine(first, points) - nib.affines.apply_affine(second, points)
-    return np.linalg.norm(apart, axis=1)
+    distances: FloatArray = np.linalg.norm(apart, axis=1)
+    return distances
 
 
 def _slope(values: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
@@ -336,7 +361,8 @@ def _slope(values: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
         ndimage.map_coordinates(values, (places + s * half).T, order=1, mode="nearest")
         for s in (1, -1)
     )
-    return ahead - behind
+    slope: RealArray = ahead - behind
+    return slope
 
 
 def _some(count: int, most: int) -> np.ndarray:

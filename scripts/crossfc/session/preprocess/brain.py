@@ -14,6 +14,7 @@ import numpy as np
 from scipy import fft, ndimage
 from scipy.spatial.transform import Rotation
 
+from crossfc.array import BoolArray, FloatArray, RealArray, SingleArray
 from crossfc.session.gaussian import sigma_of
 from crossfc.session.preprocess.registration import affine_of, register_rigid, write_matrix
 
@@ -80,7 +81,9 @@ def find_pose(head: Any, template: Any, region: Any) -> list[tuple[float, np.nda
         weight = weight.reshape(drawn.shape).astype(np.float32)
 
         def at_all_places(picture: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-            return fft.irfftn(picture * np.conj(fft.rfftn(kernel, padded)), padded)
+            product = picture * np.conj(fft.rfftn(kernel, padded))
+            everywhere: RealArray = fft.irfftn(product, padded)
+            return everywhere
 
         spread = at_all_places(squared, weight) - at_all_places(seen, weight) ** 2 / weight.sum()
         spread = np.maximum(spread, 1e-3 * spread.max())  # avoids a division by 0 in empty places
@@ -164,7 +167,8 @@ def coverage(head: Any, template: Any, matrix: np.ndarray, margin_mm: float = 0.
     margin = margin_mm / np.array(head.spacing)
     low = np.array([s.start for s in bounds]) - 0.5 + margin
     high = np.array([s.stop for s in bounds]) - 0.5 - margin
-    return ((places >= low) & (places <= high)).all(axis=1).reshape(template.shape)
+    inside: BoolArray = ((places >= low) & (places <= high)).all(axis=1)
+    return inside.reshape(template.shape)
 
 
 def tissue_brightness(head: Any, tissues: dict[str, Any], matrix: np.ndarray) -> dict[str, float]:
@@ -215,7 +219,8 @@ def refine_mask(head: np.ndarray, carried: np.ndarray, voxel_mm: float) -> np.nd
     def ball(radius_mm: float) -> np.ndarray:
         reach = max(1, round(radius_mm / voxel_mm))
         grid = np.indices((2 * reach + 1,) * 3) - reach
-        return (grid**2).sum(axis=0) <= (radius_mm / voxel_mm) ** 2 + 0.5
+        inside: BoolArray = (grid**2).sum(axis=0) <= (radius_mm / voxel_mm) ** 2 + 0.5
+        return inside
 
     bounds = ndimage.find_objects(carried.astype(np.int8))[0]
     box = tuple(slice(max(s.start - 12, 0), s.stop + 12) for s in bounds)
@@ -265,7 +270,7 @@ def segment(
 
     bounds = ndimage.find_objects(mask.astype(np.int8))[0]
     box = tuple(slice(max(s.start - 2, 0), s.stop + 2) for s in bounds)
-    total = sum(priors.values())[box] + 0.03
+    total = np.asarray(sum(priors.values()))[box] + 0.03
     # Images without origin and orientation are used, because Atropos refuses images whose origins
     # differ in the last digit.
     found = ants.atropos(
@@ -332,7 +337,7 @@ def register_deformable(
 
 def _three_levels(values: np.ndarray) -> np.ndarray:
     """Return the typical brightness of CSF, grey and white matter, (3,), by k-means."""
-    levels = np.quantile(values, [0.05, 0.5, 0.9])
+    levels: RealArray = np.quantile(values, [0.05, 0.5, 0.9])
     for _ in range(50):
         nearest = np.searchsorted((levels[1:] + levels[:-1]) / 2, values)
         means = np.bincount(nearest, values, 3) / np.maximum(np.bincount(nearest, minlength=3), 1)
@@ -349,7 +354,8 @@ def _plain(values: np.ndarray) -> Any:
 
 
 def _coarse_blur(affine: np.ndarray) -> np.ndarray:
-    return sigma_of(_COARSE_MM) / np.linalg.norm(affine[:3, :3], axis=0)
+    blur: FloatArray = sigma_of(_COARSE_MM) / np.linalg.norm(affine[:3, :3], axis=0)
+    return blur
 
 
 def _coarse_head(head: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -377,10 +383,11 @@ def _coarse_head(head: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _read(head: Any, template: Any, matrix: np.ndarray, outside: float) -> np.ndarray:
     index = np.linalg.inv(affine_of(head)) @ matrix @ affine_of(template)
-    return ndimage.affine_transform(
+    read: SingleArray = ndimage.affine_transform(
         head.numpy(), index[:3, :3], index[:3, 3], output_shape=template.shape, order=1,
         cval=outside,
     )  # fmt: skip
+    return read
 
 
 def _likeness(head: Any, template: Any, matrix: np.ndarray) -> float:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crossfc.array import BoolArray, FloatArray
+
 # nipype and fMRIPrep: a high-pass filter of 128 s, 0.0078 Hz.
 PERIOD_CUT_SECONDS = 128.0
 _VARIABLE_SHARE = 0.02
@@ -61,7 +63,8 @@ def cosine_drifts(
     order = max(int(np.floor(2 * volumes * repetition_time / period_cut)) - 1, 0)
     order = min(order, volumes - 1)
     at = (np.arange(volumes) + 0.5) * np.pi / volumes
-    return np.sqrt(2 / volumes) * np.cos(at[:, None] * np.arange(1, order + 1))
+    cosines: FloatArray = np.sqrt(2 / volumes) * np.cos(at[:, None] * np.arange(1, order + 1))
+    return cosines
 
 
 def principal_components(
@@ -125,4 +128,5 @@ def most_variable(series: np.ndarray, share: float = _VARIABLE_SHARE) -> np.ndar
     trend = trend.astype(series.dtype, copy=False)
     rest = series - trend @ (trend.T @ series)
     deviation = rest.std(axis=0, dtype=np.float64)
-    return deviation >= np.percentile(deviation, round(100 * (1 - share)))
+    most: BoolArray = deviation >= np.percentile(deviation, round(100 * (1 - share)))
+    return most

@@ -7,17 +7,19 @@ matrix is estimated; no image is interpolated for output here.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import nibabel as nib
 import numpy as np
 
+from crossfc.array import FloatArray
 from crossfc.fault import Fault
 from crossfc.session.gaussian import sigma_of
 from crossfc.session.image import onto_grid
 from crossfc.session.preprocess.boundary import (
     SWAPPED_MARGIN,
     Boundary,
+    BoundaryQuality,
     Refinement,
     mirror,
     mirror_plane,
@@ -41,6 +43,22 @@ POOR_COST = 0.7
 POOR_DICE = 0.85
 
 
+class Mirrored(TypedDict):
+    """What laying the mirrored boundary tells of left and right; see `Coregistration`."""
+
+    boundary_cost_mirrored: float
+    left_right: str
+
+
+class CoregistrationQuality(BoundaryQuality):
+    """How well a functional reference was registered; see `Coregistration`."""
+
+    mutual_information: float
+    mutual_information_start: float
+    dice: float
+    displacement_mm: float
+
+
 @dataclass(frozen=True)
 class Coregistration:
     """Pose of a functional reference relative to the T1w.
@@ -49,7 +67,7 @@ class Coregistration:
     ----------
     matrix : ndarray, shape (4, 4)
         T1w point to point of the functional reference, mm, RAS+.
-    quality : dict
+    quality : CoregistrationQuality
         ``mutual_information`` of T1w and reference in the brain (nats, 32 bins),
         ``mutual_information_start`` (the same in scanner coordinates, before registration),
         ``dice`` (overlap of the brain found in the reference by its brightness with the T1w's
@@ -62,7 +80,7 @@ class Coregistration:
     """
 
     matrix: np.ndarray
-    quality: dict[str, Any]
+    quality: CoregistrationQuality
     warnings: list[str] = field(default_factory=list)
 
 
@@ -144,7 +162,7 @@ def coregister(
         head, bold, initial=start, metric="mattes", iterations=(100, 50), shrink=(2, 1),
         smooth=(1, 0), sampling=0.25, mask=region,
     )  # fmt: skip
-    on_boundary: dict[str, Any] = {"boundary_refined": False, "boundary_cost_taken": None}
+    on_boundary: BoundaryQuality = {"boundary_refined": False, "boundary_cost_taken": None}
     warnings = []
     if white is not None:
         matrix, on_boundary, reason = _refined(
@@ -157,13 +175,13 @@ def coregister(
                 "the picture"
             )
     moved = (matrix @ [*_centroid(inside), 1])[:3] - _centroid(inside)
-    quality = {
+    quality: CoregistrationQuality = {
         "mutual_information": _mutual_information(head, bold, inside, matrix),
         "mutual_information_start": _mutual_information(head, bold, inside, np.eye(4)),
         "dice": _overlap(inside, reference_mask, affine, matrix),
         "displacement_mm": float(np.linalg.norm(moved)),
+        **on_boundary,
     }
-    quality |= on_boundary
     return Coregistration(matrix, quality, warnings + doubts(quality, poor_cost))
 
 
@@ -174,30 +192,31 @@ def _refined(
     mask: nib.Nifti1Image,
     start: np.ndarray,
     transform: str | Path | None,
-) -> tuple[np.ndarray, dict[str, Any], str]:
+) -> tuple[np.ndarray, BoundaryQuality, str]:
     """Refine a pose on the boundary.
 
     Returns
     -------
     matrix : ndarray, shape (4, 4)
         T1w point to reference point, mm, RAS+.
-    quality : dict
-        Values of `boundary.Refinement` and of `compare_mirrored`.
+    quality : BoundaryQuality
     reason : str
         Why the refined pose was not accepted; empty if it was.
     """
     try:
         boundary = white_boundary(white, mask)
     except Fault as fault:
-        nothing = {"boundary_refined": False, "boundary_cost_taken": None}
+        nothing: BoundaryQuality = {"boundary_refined": False, "boundary_cost_taken": None}
         return start, nothing, str(fault)
     refined = refine_on_boundary(bold, affine, boundary, start)
-    quality = refined.quality
+    quality: BoundaryQuality = {**refined.quality}
     if transform is not None and quality["boundary_cost_taken"] is not None:
         # The hemispheres of the template meet at x = 0.
         between = np.stack(np.meshgrid(0.0, np.arange(-90.0, 70, 8), np.arange(-40.0, 75, 8)), -1)
         reflection = mirror_plane(transform_points(between.reshape(-1, 3), transform))
-        quality = quality | compare_mirrored(bold, affine, boundary, refined, reflection)
+        told = compare_mirrored(bold, affine, boundary, refined, reflection)
+        quality["boundary_cost_mirrored"] = told["boundary_cost_mirrored"]
+        quality["left_right"] = told["left_right"]
     return refined.matrix, quality, refined.reason
 
 
@@ -207,7 +226,7 @@ def compare_mirrored(
     boundary: Boundary,
     refined: Refinement,
     reflection: np.ndarray,
-) -> dict[str, Any]:
+) -> Mirrored:
     """Register the mirrored boundary as well, starting from the refined pose, and compare costs.
 
     Parameters
@@ -224,8 +243,7 @@ def compare_mirrored(
 
     Returns
     -------
-    dict
-        ``boundary_cost_mirrored`` and ``left_right`` (see `Coregistration`).
+    Mirrored
     """
     other = refine_on_boundary(bold, affine, mirror(boundary, reflection), refined.matrix)
     own, mirrored = (
@@ -239,13 +257,12 @@ def compare_mirrored(
     return {"boundary_cost_mirrored": mirrored, "left_right": told}
 
 
-def doubts(quality: dict[str, Any], poor_cost: float) -> list[str]:
+def doubts(quality: CoregistrationQuality, poor_cost: float) -> list[str]:
     """List warnings about a coregistration that may be wrong.
 
     Parameters
     ----------
-    quality : dict
-        As in `Coregistration`.
+    quality : CoregistrationQuality
     poor_cost : float
         Cost of the boundary above which there is a warning.
 
@@ -264,7 +281,11 @@ def doubts(quality: dict[str, Any], poor_cost: float) -> list[str]:
             "left and right the wrong way round, find out which before anything is published"
         )
     # Do not warn of a poor fit that is explained by swapped sides, because the mirror image fits.
-    if cost is not None and cost > poor_cost and not (swapped and mirrored <= poor_cost):
+    if (
+        cost is not None
+        and cost > poor_cost
+        and not (swapped and mirrored is not None and mirrored <= poor_cost)
+    ):
         said.append(
             "the white matter's boundary is not seen where the T1w has it (cost "
             f"{cost:.2f}; a scan's own T1w gives about 0.45, another person's 0.8, 1 is chance): "
@@ -305,7 +326,9 @@ def _working_copies(t1w: nib.Nifti1Image, t1w_mask: nib.Nifti1Image) -> tuple[An
 
 def _centroid(mask: Any) -> np.ndarray:
     affine = affine_of(mask)
-    return affine[:3, :3] @ np.argwhere(mask.numpy() > 0).mean(axis=0) + affine[:3, 3]
+    inside = np.argwhere(mask.numpy() > 0)
+    centroid: FloatArray = affine[:3, :3] @ inside.mean(axis=0) + affine[:3, 3]
+    return centroid
 
 
 def _mutual_information(head: Any, bold: Any, inside: Any, matrix: np.ndarray) -> float:

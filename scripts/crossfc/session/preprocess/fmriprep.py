@@ -45,7 +45,8 @@ def version_of(image: str) -> str:
             f"{SERIES}, not of {found[-1]}; choose an image of the series {SERIES}, or run "
             "fMRIPrep yourself and use entry fmriprep"
         )
-    return found[-1]
+    version: str = found[-1]
+    return version
 
 
 def is_file(image: str) -> bool:
@@ -153,15 +154,18 @@ def arguments(participant_id: str, config: dict[str, Any]) -> list[str]:
 
 def image_file(config: dict[str, Any]) -> Path:
     """Return the path of the image file: that of the config, or where a fetched image is kept."""
-    image = config["preprocessing"]["fmriprep"]["image"]
+    image: str = config["preprocessing"]["fmriprep"]["image"]
     if is_file(image):
         return Path(image)
-    return Path(config["results_dir"]) / "images" / f"fmriprep-{version_of(image)}.sif"
+    results_dir: str = config["results_dir"]
+    return Path(results_dir) / "images" / f"fmriprep-{version_of(image)}.sif"
 
 
 def work_dir(participant_id: str, config: dict[str, Any]) -> Path:
     """Return a person's folder for intermediate results."""
-    return Path(config["preprocessing"]["fmriprep"]["work_dir"]) / config["study"] / participant_id
+    work: str = config["preprocessing"]["fmriprep"]["work_dir"]
+    study: str = config["study"]
+    return Path(work) / study / participant_id
 
 
 def command(participant_id: str, config: dict[str, Any], out: str | Path) -> list[str]:

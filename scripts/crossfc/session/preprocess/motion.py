@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from crossfc.array import BoolArray, FloatArray, SingleArray
 from crossfc.fault import Fault
 from crossfc.session.preprocess.loss import lost_shares, repeated
 from crossfc.session.preprocess.realignment import Pose, Target
@@ -113,7 +114,8 @@ class Motion:
         head is not known.
         """
         known = self.converged if len(self.converged) else np.ones(len(self.matrices), dtype=bool)
-        return self.lost | ~known | np.concatenate([[False], ~known[:-1]])
+        unknown: BoolArray = self.lost | ~known | np.concatenate([[False], ~known[:-1]])
+        return unknown
 
     @property
     def framewise_displacement(self) -> np.ndarray:
@@ -308,9 +310,10 @@ def to_reference(volume: np.ndarray, affine: np.ndarray, matrix: np.ndarray) -> 
         Outside the field of view it has the values at the edge.
     """
     index = np.linalg.inv(affine) @ matrix @ affine
-    return ndimage.affine_transform(
+    moved: SingleArray = ndimage.affine_transform(
         np.asarray(volume, dtype=np.float32), index[:3, :3], index[:3, 3], order=3, mode="nearest"
     )
+    return moved
 
 
 def brain_by_brightness(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
@@ -356,7 +359,7 @@ def grid_axes(affine: np.ndarray) -> np.ndarray:
     They are unit vectors along the axes of the grid; the first is reversed if they would otherwise
     be right-handed. ``affine`` (4, 4) maps voxel indices to mm.
     """
-    axes = (affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)).T
+    axes: FloatArray = (affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)).T
     if np.linalg.det(axes) > 0:
         axes[0] *= -1
     return axes
@@ -468,4 +471,5 @@ def _outwards(target: Target, volumes: Iterable[np.ndarray], middle: int) -> lis
 def _centre_of_brightness(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Return the centre of gravity of a volume's brightness above its minimum, mm (as in FSL)."""
     index = np.array(ndimage.center_of_mass(volume.astype(np.float64) - volume.min()))
-    return affine[:3, :3] @ index + affine[:3, 3]
+    centre: FloatArray = affine[:3, :3] @ index + affine[:3, 3]
+    return centre

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from crossfc.array import FloatArray, SingleArray
 from crossfc.fault import Fault
 
 _COARSE_MM, _FINE_MM = 7.0, 3.0
@@ -215,7 +216,8 @@ class _Level:
         scale = np.sqrt(np.maximum(np.diag(normal), np.finfo(float).tiny))
         solved = np.linalg.pinv(normal / np.outer(scale, scale), rcond=1e-10, hermitian=True)
         solved = solved[:6] / np.outer(scale[:6], scale)
-        return np.einsum("ij,jn->in", solved, weighted)
+        inverse: FloatArray = np.einsum("ij,jn->in", solved, weighted)
+        return inverse
 
     def weigh(self, spread: np.ndarray) -> None:
         """Set the weights from the usual spread of the residuals at each place, shape (places,)."""
@@ -233,7 +235,8 @@ class _Level:
         counts = [n // b for n, b in zip(volume.shape, self._block, strict=True)]
         kept = volume[tuple(slice(n * b) for n, b in zip(counts, self._block, strict=True))]
         blocks = [size for pair in zip(counts, self._block, strict=True) for size in pair]
-        return kept.reshape(blocks).mean(axis=(1, 3, 5), dtype=np.float32)
+        means: SingleArray = kept.reshape(blocks).mean(axis=(1, 3, 5), dtype=np.float32)
+        return means
 
     def sample(self, picture: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Interpolate a volume at the places of the reference picture, moved by ``matrix``.
@@ -267,7 +270,8 @@ class _Level:
         # A median, so that lost slices do not make all other slices look too bright.
         brightness = np.median(values[self._bright] / self._values[self._bright])
         with np.errstate(divide="ignore", invalid="ignore"):  # `fit` handles an empty volume
-            return values / brightness - self._values
+            missed: FloatArray = values / brightness - self._values
+        return missed
 
     def correlation(self, values: np.ndarray, shown: np.ndarray) -> float:
         """Return the weighted correlation of interpolated values with the reference picture.
@@ -319,7 +323,8 @@ class _Level:
         usual = np.median(np.abs(relative)) / 0.6745
         if not usual > 0:
             return np.ones_like(missed)
-        return 1 / (1 + (relative / (_BAD_FIT * usual)) ** 2) ** 2
+        weights: FloatArray = 1 / (1 + (relative / (_BAD_FIT * usual)) ** 2) ** 2
+        return weights
 
     def _undo(self, change: np.ndarray) -> np.ndarray:
         """Return the matrix (4, 4) that undoes a movement (shifts and arcs in mm, shape (6,))."""

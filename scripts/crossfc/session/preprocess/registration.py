@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from crossfc.array import FloatArray
+
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
 _first: dict[str, int] = {}
@@ -113,7 +115,8 @@ def matrix_of(transform: str | Path) -> np.ndarray:
         point[axis] = 1000.0
         matrix[:3, axis] = (np.asarray(read.apply_to_point(tuple(point))) - corner) / 1000
     matrix[:3, 3] = corner
-    return _LPS @ matrix @ _LPS
+    ras: FloatArray = _LPS @ matrix @ _LPS
+    return ras
 
 
 def write_matrix(matrix: np.ndarray, path: str | Path) -> None:
@@ -221,7 +224,8 @@ def transform_points(points: np.ndarray, transform: str | Path) -> np.ndarray:
     flip = np.array([-1.0, -1.0, 1.0])
     table = pd.DataFrame(points * flip, columns=["x", "y", "z"])
     moved = ants.apply_transforms_to_points(3, table, [str(transform)])
-    return moved[["x", "y", "z"]].to_numpy() * flip
+    there: FloatArray = moved[["x", "y", "z"]].to_numpy() * flip
+    return there
 
 
 def mask_dice(first: np.ndarray, second: np.ndarray) -> float:

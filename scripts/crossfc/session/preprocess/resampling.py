@@ -11,6 +11,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from crossfc.array import FloatArray
 from crossfc.session.preprocess.registration import transform_points
 
 
@@ -35,7 +36,8 @@ def points_in_reference(
     """
     indices = np.indices(grid.shape[:3]).reshape(3, -1).T
     in_t1w = transform_points(nib.affines.apply_affine(grid.affine, indices), transform)
-    return nib.affines.apply_affine(coregistration, in_t1w)
+    points: FloatArray = nib.affines.apply_affine(coregistration, in_t1w)
+    return points
 
 
 def resample_run(
@@ -43,7 +45,7 @@ def resample_run(
     affine: np.ndarray,
     matrices: np.ndarray,
     points: np.ndarray,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Interpolate every volume at the points of the output grid, by cubic splines.
 
@@ -86,7 +88,7 @@ def resample_run(
 
 
 def resample_volume(
-    volume: np.ndarray, affine: np.ndarray, points: np.ndarray, shape: tuple[int, int, int]
+    volume: np.ndarray, affine: np.ndarray, points: np.ndarray, shape: tuple[int, ...]
 ) -> np.ndarray:
     """Interpolate a single volume that is aligned with the reference, as `resample_run` does.
 

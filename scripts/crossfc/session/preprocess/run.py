@@ -95,8 +95,10 @@ def preprocess_session(
     sidecar = read_sidecar(sidecar_paths(bids_dir, scan))
     path = Path(bids_dir) / scan
     run = open_scan(path, sidecar=sidecar, accept_unoriented=accept_unoriented)
+    repetition_time = run.repetition_time
+    assert repetition_time is not None  # a series is refused without one
     timing, reason = read_slice_timing(
-        sidecar, run.data.shape, run.repetition_time, path, slice_timing, run.slice_axis
+        sidecar, run.data.shape, repetition_time, path, slice_timing, run.slice_axis
     )
     warnings = list(run.notes)
     if timing is None:
@@ -113,10 +115,12 @@ def preprocess_session(
     _require_volumes(path, non_steady, missing > 0)
     motion = estimate_motion(run.data, run.affine, non_steady, missing)
     _require_volumes(path, non_steady, motion.lost)
+    t1w, t1w_mask, white = (
+        nib.Nifti1Image.from_filename(anat[name]) for name in ("t1w", "mask", "wm")
+    )
     laid = coregister(
-        motion.reference, motion.mask, run.affine, nib.load(anat["t1w"]), nib.load(anat["mask"]),
-        nib.load(anat["wm"]), None if left_right == "skip" else anat["transform"],
-        poor_boundary_cost,
+        motion.reference, motion.mask, run.affine, t1w, t1w_mask, white,
+        None if left_right == "skip" else anat["transform"], poor_boundary_cost,
     )  # fmt: skip
     if left_right == "refuse" and laid.quality.get("left_right") == "swapped?":
         raise Fault(
@@ -129,7 +133,7 @@ def preprocess_session(
     warnings += [f"{scan}: {sentence}" for sentence in laid.warnings]
     series = run.data
     if timing is not None:
-        series = correct_slice_timing(series, timing, run.repetition_time, non_steady, motion.lost)
+        series = correct_slice_timing(series, timing, repetition_time, non_steady, motion.lost)
 
     points = points_in_reference(grid, anat["transform"], laid.matrix)
     data, covered = resample_run(series, run.affine, motion.matrices, points, grid.shape)
@@ -154,10 +158,11 @@ def preprocess_session(
                 f"only {int(masks[name].sum())} voxels of {scan} are certainly {label}: its mean "
                 "and components are poor, or missing where there are none"
             )
-    table, metadata = confounds_of(data, masks, motion, run.repetition_time, non_steady)
+    table, metadata = confounds_of(data, masks, motion, repetition_time, non_steady)
 
     standard = template.brain_mask(resolution_mm).get_fdata() > 0
-    registration = laid.quality | {
+    registration = {
+        **laid.quality,
         "dice_template": mask_dice(masks["brain"], standard),
         "dice_brightness_template": mask_dice(own_mask > 0.5, standard),
         "coverage_of_brain": float(inside.sum() / brain.sum()),
@@ -203,13 +208,15 @@ def preprocess_session(
         "volumes_non_steady": non_steady,
         "slice_timing_corrected": timing is not None,
     }
+    note = reason
+    if timing is not None:
+        note = f"slices along {timing.direction}, as {timing.axis_from} says, brought to StartTime"
     said = {
         "TaskName": sidecar.get("TaskName"),
         "RepetitionTime": run.repetition_time,
         "StartTime": timing and timing.reference,
         "SliceTimingCorrected": timing is not None or bool(sidecar.get("SliceTimingCorrected")),
-        "SliceTimingNote": reason
-        or f"slices along {timing.direction}, as {timing.axis_from} says, brought to StartTime",
+        "SliceTimingNote": note,
         "SkullStripped": False,
         "Resolution": f"{resolution_mm:g} mm, isotropic",
         "AnatomicalReference": _anatomical_reference(anat, scan),

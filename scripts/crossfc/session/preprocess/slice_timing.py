@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from crossfc.array import RealArray
 from crossfc.fault import Fault
 from crossfc.session.sidecar import check_sidecar
 
@@ -231,7 +232,8 @@ def _between(series: np.ndarray, gaps: np.ndarray) -> np.ndarray:
     after = np.searchsorted(known, gaps)
     left, right = known[after - 1], known[after]
     share = ((gaps - left) / (right - left)).astype(np.float32)
-    return series[..., left] * (1 - share) + series[..., right] * share
+    between: RealArray = series[..., left] * (1 - share) + series[..., right] * share
+    return between
 
 
 def _later(series: np.ndarray, ahead: float) -> np.ndarray:
@@ -263,4 +265,5 @@ def _later(series: np.ndarray, ahead: float) -> np.ndarray:
         ramp[-1] = ramp[-1].real
     shifted = fft.irfft(spectrum * ramp.astype(np.complex64), length, axis=-1)
     kept = slice(before, before + n)
-    return shifted[..., kept] + start + slope * (at[kept] + np.float32(ahead))
+    later: RealArray = shifted[..., kept] + start + slope * (at[kept] + np.float32(ahead))
+    return later

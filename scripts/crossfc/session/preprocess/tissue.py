@@ -37,14 +37,16 @@ def tissues_in_template(anat: dict[str, Path]) -> tuple[dict[str, np.ndarray], n
     # The deformation is computed once for all images, and only the box around the brain is read: a
     # T1w of 0.7 mm has forty million voxels, of which the brain is a tenth.
     points = transform_points(nib.affines.apply_affine(fine, places), anat["transform"])
-    mask = nib.load(anat["mask"])
+    mask = nib.Nifti1Image.from_filename(anat["mask"])
     bounds = ndimage.find_objects((np.asarray(mask.dataobj) > 0).astype(np.int8))[0]
     box = tuple(slice(max(s.start - 2, 0), s.stop + 2) for s in bounds)
     index = nib.affines.apply_affine(np.linalg.inv(mask.affine), points)
     index -= [s.start for s in box]
     carried = {
         name: ndimage.map_coordinates(
-            np.asarray(nib.load(anat[name]).dataobj[box], dtype=np.float32), index.T, order=1
+            np.asarray(nib.Nifti1Image.from_filename(anat[name]).dataobj[box], dtype=np.float32),
+            index.T,
+            order=1,
         ).reshape(shape)
         for name in ("mask", "csf", "gm", "wm")
     }
