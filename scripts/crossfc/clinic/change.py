@@ -33,6 +33,8 @@ def clinical_change(
     groups: Sequence[str],
     scales: Sequence[str],
     order: Sequence[str] = (ORDER,),
+    *,
+    carries_over: bool = True,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Test what the drug changed in each scale, within each group.
 
@@ -66,6 +68,8 @@ def clinical_change(
         The columns of ``scores`` that free the contrast from period effects
         (`crossfc.trial.visit`). Period and carry-over effects are those of two treatments in two
         periods (``sequence_code``), and NaN in other designs.
+    carries_over : bool
+        False for contrasts of more than one session on a side, of whose sum carry-over is no part.
 
     Returns
     -------
@@ -115,6 +119,7 @@ def clinical_change(
             if columns.ndim == 1:
                 (period,) = slopes
                 by_ranks = adjusted_wilcoxon_p(delta, code)
+            if columns.ndim == 1 and carries_over:
                 # The slope on ±1 is half of control first minus active first.
                 half = by_order(total, code)[1]
                 carryover = TTest(

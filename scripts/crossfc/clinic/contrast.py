@@ -85,7 +85,9 @@ def change_tables(
     for design in designs:
         own = everything[everything["contrast"] == design["contrast"]]
         groups, order = groups_of(design), design["order"]
-        table, notes = clinical_change(own, design["treatments"], groups, scales, order)
+        table, notes = clinical_change(
+            own, design["treatments"], groups, scales, order, carries_over=design["n_cells"] == 2
+        )
         changes.append(table)
         listed.append(paired_scores(own, groups, scales, order))
         between.append(change_between_groups(own, design["treatments"], groups, scales, order))

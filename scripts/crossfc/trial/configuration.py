@@ -30,15 +30,19 @@ class GroupMapping(TypedDict):
 
 
 class SessionMapping(TypedDict):
-    """A session below the key ``dataset.sessions``: its treatment, or the column that tells it."""
+    """A session below the key ``dataset.sessions``: its treatment, or the column that tells it.
+
+    The treatment is ``n/a`` before all treatment.
+    """
 
     treatment: NotRequired[str]
     column: NotRequired[str]
     period: NotRequired[int]
+    occasion: NotRequired[str]
 
 
 class SequenceMapping(TypedDict):
-    """The key ``dataset.sequence``: columns of periods 1 and 2, and their values to treatments."""
+    """The key ``dataset.sequence``: a column for each period, and their values to treatments."""
 
     columns: NotRequired[list[str]]
     values: dict[str, str]

@@ -85,6 +85,7 @@ def read_dataset(
         check_ranges(own_scores, scales, config["sheets"]["scales"], mapping["scales"])
 
     session_rows: list[dict[str, object]] = []
+    occasions = config["occasions"]
     for somebody in people:
         person = somebody.identifier
         if person not in study:
@@ -105,6 +106,11 @@ def read_dataset(
                     "treatment": treatment,
                     "period": period_of(session, treatment, orders[person], mapping),
                     "scan": ";".join(scans.get((person, session), [])),
+                    **(
+                        {"occasion": mapping["sessions"][session].get("occasion")}
+                        if occasions
+                        else {}
+                    ),
                     **{s: own[s].text if s in own else None for s in mapping["scales"]},
                     "exclude": "yes" if treatment is None else "no",
                     "reason": NO_ENTRY.format(column) if treatment is None else None,
@@ -113,8 +119,8 @@ def read_dataset(
     _check_something(session_rows, tree, config, notes)
     notes += anatomies_said(tree, people_rows, session_rows)
     people_columns = ["participant_id", "group", "sequence", *mapping["covariates"], "t1w"]
-    session_columns = ["participant_id", "session_id", "treatment", "period", "scan"]
-    session_columns += mapping["scales"]
+    session_columns = ["participant_id", "session_id", "treatment", "period"]
+    session_columns += [*(["occasion"] if occasions else []), "scan", *mapping["scales"]]
     ending = ["exclude", "reason"]
     participants = Table(people_columns + ending, people_rows)
     return participants, Table(session_columns + ending, session_rows), notes
@@ -144,7 +150,7 @@ def _people_rows(
             {
                 "participant_id": person.identifier,
                 "group": group,
-                "sequence": "-".join(known) if len(known) == 2 else None,
+                "sequence": "-".join(known) if len(known) > 1 and None not in order else None,
                 **{c: person.cell(c) for c in mapping["covariates"]},
                 "t1w": reference_anatomy(
                     anatomies.get(person.identifier, []), person, order, config

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from crossfc.bids import ENTITY_ORDER
 from crossfc.fault import Fault, raise_all
 from crossfc.trial.configuration import Configuration, DatasetMapping
+from crossfc.trial.contrast import BEFORE
 from crossfc.trial.participant import PARTICIPANT_COLUMNS
 from crossfc.trial.session import OPTIONAL_SESSION_COLUMNS
 from crossfc.trial.sheet import did_you_mean
@@ -65,7 +66,7 @@ def group_of(person: Person, config: Configuration) -> tuple[str, str | None]:
 
 
 def order_of(person: Person, config: Configuration) -> list[str | None]:
-    """Return the treatments of periods 1 and 2, from columns or from sessions with a period."""
+    """Return the treatments of periods 1, 2, …, from columns or from sessions with a period."""
     mapping = config["dataset"]
     columns = mapping["sequence"].get("columns", [])
     if not columns:
@@ -74,9 +75,11 @@ def order_of(person: Person, config: Configuration) -> list[str | None]:
             for session, how in mapping["sessions"].items()
             if "period" in how
         }
-        return [known[1], known[2]] if set(known) == {1, 2} else []
+        periods = sorted(known)
+        complete = len(periods) > 1 and periods == list(range(1, len(periods) + 1))
+        return [known[period] for period in periods] if complete else []
     order = [_told(person, column, config) for column in columns]
-    if order[0] is not None and order[0] == order[1]:
+    if len(order) == 2 and order[0] is not None and order[0] == order[1]:
         raise Fault(
             f"{mapping['participants']} of the data set: {person.identifier} has "
             f"{person.cell(columns[0])} in both {columns[0]} and {columns[1]}; correct one"
@@ -161,6 +164,16 @@ def check_mapping(config: Configuration) -> None:
                 f"config key dataset.sessions.{session}: name the session as its folder is named, "
                 f"such as ses-{re.sub('[^A-Za-z0-9]', '', session) or '1'}"
             )
+        occasion, occasions = how.get("occasion"), config["occasions"]
+        if occasion is not None:
+            check(f"sessions.{session}.occasion", occasion, occasions, "occasions (key occasions)")
+        elif occasions:
+            faults.append(
+                f"config key dataset.sessions.{session}: needs an occasion, as the config key "
+                f"occasions names {', '.join(occasions)}; add it"
+            )
+        if how.get("treatment") == BEFORE:
+            continue
         if "treatment" in how:
             check(f"sessions.{session}.treatment", how["treatment"], treatments, "treatments")
         elif "column" not in how:
