@@ -35,7 +35,7 @@ def results_of(scores, groups=("TRD",), better="lower"):
     return SimpleNamespace(
         change=change, scores=scores, groups=list(groups), active="ketamine", control="placebo",
         better=lambda scale: better, on_active="under ketamine", on_control="under placebo",
-        prefix="",
+        prefix="", heading="", effect="ketamine",
         between=change_between_groups(scores, TREATMENTS, groups, ["MADRS"]), config={},
     )  # fmt: skip
 
@@ -231,7 +231,7 @@ def test_a_chart_shows_what_its_number_is_of():
          "adjusted_delta_fisher_z": [0.6, 0.7, 0.6, 0.7, np.nan],
          "adjusted_delta_score": [6.0, 7, 6, 7, np.nan]}
     )  # fmt: skip
-    results = SimpleNamespace(points=points, active="ketamine", control="placebo", groups=["TRD"])
+    results = SimpleNamespace(points=points, crossed=("ketamine", "placebo"), groups=["TRD"])
     row = {"seed": "sgACC", "target": "PCC", "scale": "MADRS", "group": "TRD", "r": 1.0}
     adjusted = clinic.point_chart(results, row | {"adjusted_for": "order of treatments"})
     assert "4 people of TRD" in adjusted and "Δ MADRS, adjusted for order" in adjusted
