@@ -165,7 +165,7 @@ def test_an_absent_carryover_has_its_true_reason(studied, config, orders, reason
     import pandas as pd
 
     results = SimpleNamespace(
-        analyses=studied.analyses, config=config, of_kind=lambda *kinds: [],
+        analyses=studied.analyses, config=config, of_kind=lambda *kinds: [], crossed=("a", "b"),
         paired=pd.DataFrame({"sequence": orders}),
     )  # fmt: skip
     (sentence,) = carryover_sentences(results)

@@ -252,6 +252,8 @@ def goes_with(results: Results, scale: str, positive: bool) -> str:
 def carryover_sentences(results: Results) -> list[str]:
     """Describe the result of the diagnostic of carry-over, or why there is none."""
     answers = [map_answer(results, a) for a in results.of_kind("carryover")]
+    if not results.crossed:
+        return []
     if answers or not results.analyses:
         return [sentence for a in answers for sentence in (a.sentence, *a.details)]
     config = results.config

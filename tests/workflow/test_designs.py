@@ -1,0 +1,157 @@
+"""Designs beyond two treatments in two periods, from sheets and ready maps to the page."""
+
+import itertools
+import json
+
+import nibabel
+import numpy as np
+import pandas
+import pytest
+import yaml
+
+from tests.report.report_page import Page
+from tests.workflow.conftest import copy_product
+
+SHAPE, PLACE = (8, 9, 8), (slice(3, 6),) * 3
+AFFINE = np.diag([10.0, 10, 10, 1])
+AFFINE[:3, 3] = (-35, -45, -35)
+SEEDS = "set\tseed\tkind\tx\ty\tz\tradius_mm\nall\tsgACC\tsphere\t0\t20\t-10\t8\n"
+SCALES = "scale\tinstrument\tlowest\thighest\tbetter\nMADRS\tMontgomery-Asberg\t0\t60\tlower\n"
+
+
+def write_study(study, people, sessions, effect, **keys):
+    """Write the sheets of a study and a map for every session.
+
+    ``sessions`` are dicts of cells; ``effect`` gives what a session's map holds at `PLACE`.
+    """
+    random = np.random.default_rng(1)
+    design, maps = study.folder / "design", study.folder / "maps"
+    design.mkdir()
+    maps.mkdir()
+    shared = random.normal(0.3, 0.1, SHAPE)
+    own = {person: random.normal(0, 0.1, SHAPE) for person, _, _ in people}
+    rows = []
+    for session in sessions:
+        person, name = session["participant_id"], session["session_id"]
+        values = shared + own[person] + random.normal(0, 0.02, SHAPE)
+        values[PLACE] += effect(session)
+        image = nibabel.Nifti1Image(values.astype(np.float32), AFFINE)
+        nibabel.save(image, maps / f"{person}_{name}_seed-sgACC.nii")
+        score = 30 - 20 * effect(session) + random.integers(-2, 3)
+        rows.append(session | {"scan": "n/a", "MADRS": round(score)})
+    pandas.DataFrame(rows).to_csv(design / "sessions.tsv", sep="\t", index=False)
+    columns = ["participant_id", "group", "sequence"]
+    pandas.DataFrame(people, columns=columns).to_csv(
+        design / "participants.tsv", sep="\t", index=False
+    )
+    (design / "seeds.tsv").write_text(SEEDS)
+    (design / "scales.tsv").write_text(SCALES)
+    config = {
+        "study": "trial",
+        "entry": "maps",
+        "derivatives_dir": "maps",
+        "sheets": {
+            name: f"design/{name}.tsv" for name in ("participants", "sessions", "seeds", "scales")
+        },
+        "pipelines": {"primary": {"seed_set": "all"}},
+        "maps": {"pattern": "{participant_id}_{session_id}_seed-{seed}.nii", "mask_seeds": False},
+        "group": {"permutations": 199, "cluster_forming_p": 0.01, "tfce": False},
+    }
+    study.config_path.write_text(yaml.safe_dump(config | keys, sort_keys=False))
+    return study.folder / "results/trial"
+
+
+def effect_at_place(folder):
+    image = nibabel.load(folder / "seed-sgACC_stat-effect_statmap.nii.gz")
+    return float(np.nanmean(image.get_fdata()[PLACE]))
+
+
+def session(person, label, treatment, period, **cells):
+    return {"participant_id": person, "session_id": label, "treatment": treatment,
+            "period": period} | cells  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory, root):
+    """Three treatments in all orders, with large effects of periods; one session is missing."""
+    study = copy_product(tmp_path_factory.mktemp("three") / "study", root)
+    planted = {"placebo": 0.0, "low": 0.1, "high": 0.3}
+    people, sessions = [], []
+    for i, order in enumerate(
+        itertools.islice(itertools.cycle(itertools.permutations(planted)), 12)
+    ):
+        person = f"sub-{i + 1:02d}"
+        people.append((person, "HV", "-".join(order)))
+        sessions += [
+            session(person, f"ses-{k}", label, k)
+            for k, label in enumerate(order, 1)
+            if (i, label) != (3, "high")
+        ]
+    results = write_study(
+        study, people, sessions, lambda s: planted[s["treatment"]] + 0.2 * s["period"],
+        groups=["HV"], treatments=list(planted),
+    )  # fmt: skip
+    done = study.snakemake()
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    return study, results
+
+
+def test_three_treatments_in_three_periods(three):
+    _, results = three
+    assert effect_at_place(results / "group/maps/low_HV") == pytest.approx(0.1, abs=0.02)
+    assert effect_at_place(results / "group/maps/high_HV") == pytest.approx(0.3, abs=0.02)
+    record = json.loads((results / "group/maps/high_HV/result.json").read_text())
+    assert record["model"] == "D ~ 1 + period_2 + period_3" and record["n"] == {"HV": 11}
+    assert record["arrangement"] == "sign flips"
+    left = pandas.read_csv(results / "trial/left.tsv", sep="\t")
+    assert left[["participant_id", "analysis", "reason"]].values.tolist() == [
+        ["sub-04", "high", "no map under high"]
+    ]
+    change = pandas.read_csv(results / "clinic/change.tsv", sep="\t").set_index("contrast")
+    assert change.loc["high", "adjusted_estimate"] == pytest.approx(-6, abs=1.5)
+    assert change["carryover_estimate"].isna().all() and change["period_estimate"].isna().all()
+    page = Page(results / "report.html")
+    assert "three-treatment, three-period crossover of low, high and placebo, in a Williams" in (
+        page.text
+    )
+    assert "was higher under high than under placebo" in page.text
+    assert "12 HV with all sessions of one of 2 comparisons or more" in page.text
+    assert "patients" not in page.text
+
+
+def test_a_changed_contrast_reruns_that_contrast_only(three):
+    study, _ = three
+    weights = {"low": {"low": 1, "placebo": -1}, "high": {"high": 1, "placebo": -1}}
+    study.set_config(contrasts=weights)
+    jobs = study.would_run()
+    assert not {job for job in jobs if job.startswith(("pair_sessions", "group_test"))}
+    study.set_config(contrasts=weights | {"high": {"high": 1, "low": -1}})
+    jobs = study.would_run()
+    made = {job for job in jobs if job.startswith(("pair_sessions", "group_test"))}
+    assert made and not {job for job in made if "low" in job}
+    assert any("high_HV" in job for job in made)
+
+
+def test_parallel_arms_before_and_after(tmp_path, root):
+    study = copy_product(tmp_path / "study", root)
+    people = [(f"sub-{i:02d}", "MDD", "n/a") for i in range(16)]
+    sessions = [
+        session(person, f"ses-{when}", ("placebo", "drug")[i % 2], "n/a", occasion=when)
+        for i, (person, _, _) in enumerate(people)
+        for when in ("before", "after")
+    ]
+    results = write_study(
+        study, people, sessions,
+        lambda s: (0.1 + 0.2 * (s["treatment"] == "drug")) * (s["occasion"] == "after"),
+        groups=["MDD"], treatments=["placebo", "drug"], occasions=["before", "after"],
+    )  # fmt: skip
+    done = study.snakemake()
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert effect_at_place(results / "group/maps/group_by_time") == pytest.approx(0.2, abs=0.02)
+    assert effect_at_place(results / "group/maps/time_placebo") == pytest.approx(0.1, abs=0.02)
+    record = json.loads((results / "group/maps/group_by_time/result.json").read_text())
+    assert record["arrangement"] == "shuffles" and record["n"] == {"drug": 8, "placebo": 8}
+    page = Page(results / "report.html")
+    assert "a comparison of the parallel arms drug and placebo" in page.text
+    assert "was higher at after than at before" in page.text
+    assert "order of treatments" not in page.text.split("Inference was by permutation")[0]
