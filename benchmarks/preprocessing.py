@@ -142,9 +142,10 @@ def _errors(bids_dir: Path, derivatives_dir: Path, head, truth: dict, matrices: 
     import pandas as pd
 
     from crossfc import template
+    from crossfc.session.displacement import PARAMETERS
     from crossfc.session.layout import anatomy, preprocessed, raw_twin
     from crossfc.session.preprocess.registration import transform_points
-    from crossfc.twin.motion import PARAMETERS, rigid
+    from crossfc.twin.motion import rigid
 
     moved = nibabel.affines.apply_affine
     mask = template.brain_mask(2)

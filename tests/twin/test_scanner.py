@@ -8,13 +8,14 @@ import pytest
 from scipy import ndimage
 
 from crossfc.fault import Fault
+from crossfc.session.displacement import PARAMETERS
 from crossfc.session.layout import raw_twin
 from crossfc.template import load_template
 from crossfc.trial.sheet import read_sheet
 from crossfc.twin.anatomy import world
 from crossfc.twin.design import parametric_design
 from crossfc.twin.head import draw_head
-from crossfc.twin.motion import PARAMETERS, rigid
+from crossfc.twin.motion import rigid
 from crossfc.twin.picture import apply
 from crossfc.twin.scanner import (
     simulate_raw_anatomy,

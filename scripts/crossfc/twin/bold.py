@@ -6,12 +6,13 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from crossfc.atomic import save_image, write_json, write_text
+from crossfc.atomic import save_image, write_columns, write_json
 from crossfc.bids import TEMPLATE_SPACE
+from crossfc.session.displacement import framewise_displacement, grid_middle, relative_rms
+from crossfc.session.preprocess.confounds_table import HeadMotion, confound_columns
 from crossfc.twin.anatomy import tissue, world
-from crossfc.twin.confounds import confounds, format_confounds
 from crossfc.twin.design import stream
-from crossfc.twin.motion import framewise_displacement, simulate_motion
+from crossfc.twin.motion import rigid, simulate_motion
 from crossfc.twin.signal import CONTRAST, SignalModel, dropout
 
 _BRIGHTEST = 10000.0
@@ -99,16 +100,21 @@ def simulate_session(
     series = np.rint(relative * baseline).astype(np.int16)
 
     within = mask[inside]
-    columns, sidecar = confounds(
-        series[:, within].astype(np.float32),
-        _core(wm[within], 0.95),
-        _core(csf[within], 0.65),
-        motion,
+    brain = series[:, within].astype(np.float32)
+    deep_wm, deep_csf = _core(wm[within], 0.95), _core(csf[within], 0.65)
+    columns, sidecar = confound_columns(
+        {
+            "brain": brain,
+            "csf": brain[:, deep_csf],
+            "wm": brain[:, deep_wm],
+            "csf_wm": brain[:, deep_csf | deep_wm],
+        },
+        _head_motion(motion, grid_middle(shape, affine)),
         repetition_time,
         non_steady_volumes,
     )
     _write_images(paths, series, inside, mask, affine, repetition_time, non_steady_volumes)
-    write_text(paths["confounds"], format_confounds(columns))
+    write_columns(paths["confounds"], columns)
     write_json(paths["confounds_sidecar"], sidecar)
     write_json(
         paths["bold_sidecar"],
@@ -180,6 +186,20 @@ def _motion_artefact(
     direction = random.normal(scale=1 / 80, size=3).astype(np.float32)
     uneven = 1 + np.clip((xyz - xyz.mean(axis=0)) @ direction, -0.8, 0.8)
     return edges - (_SPIKE * fd * uneven).astype(np.float32)
+
+
+def _head_motion(motion: np.ndarray, centre: np.ndarray) -> HeadMotion:
+    """Return what the confounds table tells of the motion, as fMRIPrep computes it.
+
+    ``motion`` holds the six parameters of each volume; ``centre`` is the middle of the grid, mm.
+    """
+    matrices = np.array([rigid(row) for row in motion])
+    return HeadMotion(
+        parameters=motion,
+        framewise_displacement=framewise_displacement(motion),
+        rmsd=relative_rms(matrices, centre),
+        lost=np.zeros(len(motion), dtype=bool),
+    )
 
 
 def _core(fraction: np.ndarray, least: float) -> np.ndarray:

@@ -10,11 +10,12 @@ from scipy import ndimage
 from crossfc.atomic import save_image, write_json, write_text
 from crossfc.bids import bids_name, parse_name
 from crossfc.fault import Fault
+from crossfc.session.displacement import PARAMETERS
 from crossfc.trial.sheet import format_sheet
 from crossfc.twin.anatomy import world
 from crossfc.twin.design import stream
 from crossfc.twin.head import T1_CONTRAST, Head, around_at, brain_at, draw_head
-from crossfc.twin.motion import PARAMETERS, rigid, simulate_motion
+from crossfc.twin.motion import rigid, simulate_motion
 from crossfc.twin.picture import Picture, apply
 from crossfc.twin.signal import CONTRAST, SignalModel
 

@@ -12,8 +12,8 @@ from scipy.ndimage import gaussian_filter
 from crossfc.fault import Fault
 from crossfc.session.connectivity import cleaning
 from crossfc.session.connectivity import seed_map as connectivity
-from crossfc.session.connectivity.confounds import MOTION
 from crossfc.session.connectivity.derivative import connectivity_session
+from crossfc.session.displacement import PARAMETERS
 from crossfc.session.placement import place
 
 SHAPE, N, TR = (12, 14, 12), 80, 2.0
@@ -33,7 +33,7 @@ TARGETS = [
     {"target": "both"} | sphere(35, 5, 5),
 ]
 CHOICES = {
-    "strategy": {"columns": list(MOTION)},
+    "strategy": {"columns": list(PARAMETERS)},
     "high_pass_hz": 0.008,
     "low_pass_hz": 0.1,
     "censor_fd_mm": None,
@@ -68,7 +68,7 @@ class Session:
         rng = np.random.default_rng(0)
         self.mask = brain()
         motion = rng.normal(size=(N, 6)).cumsum(axis=0) * 0.02
-        self.table = pd.DataFrame(motion, columns=MOTION)
+        self.table = pd.DataFrame(motion, columns=PARAMETERS)
         fd = np.abs(np.diff(motion, axis=0)).sum(axis=1)
         self.table["framewise_displacement"] = [np.nan, *fd]
         network = rng.normal(size=N)
@@ -172,7 +172,7 @@ def by_least_squares(made, kept, series):
     frequency = n / (2 * N * TR)
     stopped = n[(frequency < 0.008) | (frequency > 0.1)]
     cosines = np.cos(np.pi * np.outer(n + 0.5, stopped) / N)
-    confounds = made.table[list(MOTION)].to_numpy()
+    confounds = made.table[list(PARAMETERS)].to_numpy()
     design = np.hstack([cosines, confounds])[kept]
     return series[kept] - design @ np.linalg.lstsq(design, series[kept], rcond=None)[0]
 
@@ -266,7 +266,7 @@ def test_the_record_says_what_was_done(usual):
     assert qc["repetition_time"] == TR
     assert (qc["volumes"], qc["volumes_non_steady"]) == (N, 0)
     assert (qc["volumes_kept"], qc["volumes_censored"]) == (N, 0)
-    assert qc["regressors"] == list(MOTION)
+    assert qc["regressors"] == list(PARAMETERS)
     # 80 volumes: cosines 0 to 2 below 0.008 Hz, 33 to 79 above 0.1 Hz, six motion parameters.
     assert qc["residual_degrees_of_freedom"] == 80 - 3 - 47 - 6
     assert qc["mask_voxels"] == usual.mask.sum() and qc["zero_variance_voxels"] == 0
@@ -521,7 +521,7 @@ def test_a_blank_volume_before_steady_state_is_named_and_counted_once(session):
 
 def test_a_volume_without_displacement_is_censored_in_every_pipeline(session):
     table = session.table.copy()
-    table.loc[[30, 31], ["framewise_displacement", *MOTION]] = np.nan
+    table.loc[[30, 31], ["framewise_displacement", *PARAMETERS]] = np.nan
     session.pipelines["scrub"] = CHOICES | {"censor_fd_mm": 5.0}
     session.rewrite(table=table).run()
     for name in ("primary", "scrub"):
@@ -629,7 +629,7 @@ def test_censored_volumes_are_filled_in_for_the_filter_alone(session):
     kept = kept_of(session, "filled")
     np.testing.assert_array_equal(series.notna().all(axis=1), kept)
     # The map is the correlation of the cleaned series, which the table of edges holds too.
-    basis = cleaning.interpolated(session.table[list(MOTION)].to_numpy(), TR, 0.008, 0.1, kept)
+    basis = cleaning.interpolated(session.table[list(PARAMETERS)].to_numpy(), TR, 0.008, 0.1, kept)
     seed, voxels = mean_of(session, SEEDS[:1]), session.data[session.mask].astype(float).T
     cleaned = connectivity.clean(np.column_stack([seed, voxels])[kept], basis)
     np.testing.assert_allclose(series["seed_sgACC"][kept], cleaned[:, 0], atol=1e-3)

@@ -9,16 +9,15 @@ from scipy import ndimage
 
 from crossfc import template
 from crossfc.fault import Fault
+from crossfc.session.displacement import relative_rms
 from crossfc.session.layout import raw_twin
 from crossfc.session.preprocess.loss import lost_shares
 from crossfc.session.preprocess.motion import (
     Motion,
     count_non_steady,
     estimate_motion,
-    framewise_displacement,
     grid_axes,
     motion_parameters,
-    relative_rms,
     to_reference,
 )
 from crossfc.twin import scanner
@@ -381,31 +380,6 @@ def test_motion_made_by_hand_has_parameters():
     motion = Motion(matrices, np.ones((4, 4, 4)), np.ones((4, 4, 4), bool), np.zeros(3))
     np.testing.assert_allclose(motion.parameters[:, 0], [0, 1, 2])
     np.testing.assert_allclose(motion.rmsd[1:], 1)
-
-
-def test_framewise_displacement_by_hand():
-    parameters = np.array(
-        [[0, 0, 0, 0, 0, 0], [0.1, -0.2, 0.3, 0.01, 0, -0.002], [0.1, 0, 0.3, 0.01, 0.004, 0]]
-    )
-    found = framewise_displacement(parameters)
-    assert np.isnan(found[0])
-    # 0.6 mm + 50 mm × 0.012 rad; 0.2 mm + 50 mm × 0.006 rad
-    np.testing.assert_allclose(found[1:], [1.2, 0.5])
-
-
-def test_relative_rms_is_the_mean_movement_of_a_sphere():
-    centre = np.array([1.0, -20, 10])
-    matrices = np.array(
-        [movement((0, 0, 0), (0, 0, 0)), movement((0.3, 0.1, -0.2), (0.01, 0.02, 0), centre)]
-    )
-    rng = np.random.default_rng(0)
-    ball = rng.normal(size=(200_000, 3))
-    ball *= (80 * rng.random(200_000) ** (1 / 3) / np.linalg.norm(ball, axis=1))[:, None]
-    went = nib.affines.apply_affine(matrices[1], ball + centre) - (ball + centre)
-    expected = np.sqrt((went**2).sum(axis=1).mean())
-    found = relative_rms(matrices, centre)
-    assert np.isnan(found[0])
-    assert found[1] == pytest.approx(expected, rel=0.005)
 
 
 def test_a_head_that_moves_far_is_whole():
