@@ -70,7 +70,16 @@ def pairs(tmp_path_factory):
                 nib.save(image, path)
                 person[treatment].append(str(path))
         people.append(person)
-    pair_sessions(people, SEEDS, TREATMENTS, GROUPS, "primary", folder / "pairs")
+    pair_sessions(
+        people,
+        SEEDS,
+        TREATMENTS,
+        GROUPS,
+        "primary",
+        folder / "pairs",
+        fwhm_mm=0,
+        zero_is_missing=False,
+    )
     labels = np.zeros(SHAPE, dtype=np.int16)
     labels[PLANTED] = 4
     nib.save(nib.Nifti1Image(labels, AFFINE), folder / "atlas.nii.gz")

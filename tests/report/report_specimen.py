@@ -294,6 +294,7 @@ def _first_session(plan: Plan, made: Path) -> None:
         plan.regions.target_rows(),
         _outputs(plan, made, session.participant_id, session.session_id),
         carpet,
+        accept_unoriented=False,
         preprocessed_by="fMRIPrep 23.2.3",
         **plan.config["connectivity"],
     )

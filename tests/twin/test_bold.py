@@ -19,6 +19,7 @@ from crossfc.twin.truth import MEASUREMENT_SD, plan
 from tests.twin.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 SPACE = "MNI152NLin2009aSym"
+TWIN = {"resolution_mm": 4, "volumes": 120, "repetition_time": 2.5, "random_seed": 2024}
 
 
 def names(scan, folder):
@@ -39,8 +40,16 @@ def names(scan, folder):
 
 @pytest.fixture(scope="module")
 def trial():
-    participants, sessions, _ = parametric_design(6, 6)
-    truth = plan(participants, sessions, SEEDS, TARGETS, groups=GROUPS, treatments=TREATMENTS)
+    participants, sessions, _ = parametric_design(6, 6, random_seed=2024)
+    truth = plan(
+        participants,
+        sessions,
+        SEEDS,
+        TARGETS,
+        groups=GROUPS,
+        treatments=TREATMENTS,
+        random_seed=2024,
+    )
     return sessions, truth
 
 
@@ -50,7 +59,7 @@ def simulate(trial, index, folder, **more):
     who, when = row["participant_id"], row["session_id"]
     here = truth["sessions"][who][when]
     paths = names(row["scan"].split(";")[0], folder)
-    simulate_session(who, when, here, SEEDS, TARGETS, paths, **more)
+    simulate_session(who, when, here, SEEDS, TARGETS, paths, **(TWIN | more))
     return paths, here
 
 
@@ -160,7 +169,7 @@ def test_same_bytes_alone_and_in_any_order(trial, made, tmp_path):
 
 
 def test_another_seed_gives_another_session(trial, made, tmp_path):
-    again, _ = simulate(trial, 1, tmp_path, seed=1)
+    again, _ = simulate(trial, 1, tmp_path, random_seed=1)
     assert again["bold"].read_bytes() != made[1][0]["bold"].read_bytes()
 
 
@@ -276,7 +285,7 @@ def test_regions_that_are_no_spheres_are_refused(trial, tmp_path):
     with pytest.raises(Fault, match="sgACC is a mask"):
         simulate_session(
             row["participant_id"], row["session_id"], here, seeds, TARGETS,
-            names(row["scan"].split(";")[0], tmp_path),
+            names(row["scan"].split(";")[0], tmp_path), **TWIN,
         )  # fmt: skip
 
 

@@ -67,7 +67,7 @@ class Twin(Stage):
                 self.config["treatments"]["control"],
             ),
             strengths=self.choices["strengths"],
-            seed=self.choices["seed"],
+            random_seed=self.choices["seed"],
         )
 
     @staticmethod

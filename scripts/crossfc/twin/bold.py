@@ -31,11 +31,11 @@ def simulate_session(
     paths: dict[str, Path],
     *,
     scan: str | None = None,
-    resolution_mm: int = 4,
-    volumes: int = 120,
-    repetition_time: float = 2.5,
+    resolution_mm: int,
+    volumes: int,
+    repetition_time: float,
     non_steady_volumes: int = 2,
-    seed: int = 2024,
+    random_seed: int,
 ) -> None:
     """Simulate one run and write the files that fMRIPrep would make from it.
 
@@ -43,7 +43,7 @@ def simulate_session(
     ----------
     participant_id, session_id : str
         Such as ``sub-T01``, ``ses-ketamine``. The random numbers depend only on these two, on
-        ``seed`` and on ``scan``.
+        ``random_seed`` and on ``scan``.
     truth : dict
         ``plan(...)["sessions"][participant_id][session_id]``.
     seeds, targets : list of dict
@@ -60,8 +60,7 @@ def simulate_session(
         Seconds.
     non_steady_volumes : int
         Number of brighter volumes at the start, 0 to 3.
-    seed : int
-        Random seed.
+    random_seed : int
 
     Raises
     ------
@@ -69,7 +68,7 @@ def simulate_session(
         If a region is not a sphere, or the resolution is not a whole number.
     """
     scan = scan or next(iter(truth["mean_fd"]))
-    key = (seed, participant_id, session_id, scan)
+    key = (random_seed, participant_id, session_id, scan)
     anatomy = tissue(resolution_mm)
     affine, shape = anatomy["affine"], anatomy["brain"].shape
     mask = _brain_mask(stream(*key, "mask"), anatomy)

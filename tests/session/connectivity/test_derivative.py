@@ -78,7 +78,14 @@ class Session:
         self.pipelines = {"primary": dict(CHOICES)}
         self.targets = TARGETS
         self.runs = [self.write("run-1")]
-        self.options = {"minimum_seed_coverage": 0.5, "minimum_residual_degrees_of_freedom": 5}
+        self.options = {
+            "minimum_seed_coverage": 0.5,
+            "minimum_seed_tsnr": 0,
+            "minimum_voxel_signal": 0,
+            "minimum_voxel_tsnr": 0,
+            "minimum_residual_degrees_of_freedom": 5,
+            "accept_unoriented": False,
+        }
 
     def write(self, name, **parts):
         paths = {key: self.folder / f"{name}_{key}" for key in ("bold", "mask", "confounds")}

@@ -182,13 +182,22 @@ def test_a_run_without_a_brain_is_refused():
 
 def _twin(folder, mean_fd, patch=None, **more):
     """One raw run of the digital twin, and the true matrices: first volume to each volume."""
-    participants, sessions, _ = parametric_design(2, 2)
-    planned = plan(participants, sessions, SEEDS, TARGETS, groups=GROUPS, treatments=TREATMENTS)
+    participants, sessions, _ = parametric_design(2, 2, random_seed=2024)
+    planned = plan(
+        participants,
+        sessions,
+        SEEDS,
+        TARGETS,
+        groups=GROUPS,
+        treatments=TREATMENTS,
+        random_seed=2024,
+    )
     person = sorted(planned["sessions"])[0]
     session = sorted(planned["sessions"][person])[0]
     scan = f"{person}/{session}/func/{person}_{session}_task-rest_bold.nii.gz"
     truth = planned["sessions"][person][session] | {"mean_fd": {scan: mean_fd}}
     paths = raw_twin(scan, folder)
+    more = {"volumes": 120, "repetition_time": 2.5, "random_seed": 2024} | more
     scanner.simulate_raw_session(person, session, truth, SEEDS, TARGETS, paths, **more)
     image = nib.load(paths["bold"])
     centre = np.array(json.loads(paths["truth"].read_text())["motion"]["centre"])

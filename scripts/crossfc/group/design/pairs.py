@@ -34,11 +34,11 @@ def pair_sessions(
     out_dir: str | os.PathLike,
     *,
     seed_definitions: Sequence[dict] = (),
-    fwhm_mm: float = 0.0,
+    fwhm_mm: float,
     mask_file: str | os.PathLike | None = None,
     level: str = "session",
     accept_unoriented: bool = False,
-    zero_is_missing: bool = False,
+    zero_is_missing: bool,
     judge: Judge | None = None,
 ) -> dict:
     """Subtract each person's control session from the active one, for every seed.
@@ -180,7 +180,7 @@ def no_pairs(
     groups: dict[str, str | None],
     pipeline: str,
     out_dir: str | os.PathLike,
-    fwhm_mm: float = 0.0,
+    fwhm_mm: float,
     because: str | None = None,
 ) -> dict:
     """Write the pairs of a pipeline from which everybody was excluded: no people and no voxels.
