@@ -233,7 +233,7 @@ def _truth(study: Study, plan: Plan) -> dict[str, Any]:
         groups=(*study.groups, None)[:2],
         treatments=(ACTIVE, CONTROL),
         edges=planted(study.effect, study.groups),
-        seed=study.random,
+        random_seed=study.random,
     )
 
 
