@@ -14,6 +14,7 @@ from crossfc.group.analysis import analyse
 from crossfc.group.design.pairs import Pairs, no_pairs, pair_sessions
 from crossfc.table import read_table
 from tests.group.analysis_options import analysis_options
+from tests.image import write_image
 
 SHAPE = (8, 9, 7)
 AFFINE = np.array([[-3.0, 0, 0, 12], [0, 3, 0, -12], [0, 0, 3, -9], [0, 0, 0, 1]])
@@ -24,10 +25,7 @@ READING = {"fwhm_mm": 0, "zero_is_missing": False}
 
 
 def save(values, path, affine=AFFINE):
-    image = nib.Nifti1Image(np.asarray(values, dtype=np.float32), affine)
-    image.header.set_sform(affine, 4)
-    nib.save(image, path)
-    return str(path)
+    return str(write_image(path, np.asarray(values, dtype=np.float32), affine))
 
 
 @pytest.fixture

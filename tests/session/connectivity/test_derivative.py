@@ -15,6 +15,7 @@ from crossfc.session.connectivity import seed_map as connectivity
 from crossfc.session.connectivity.derivative import connectivity_session
 from crossfc.session.displacement import PARAMETERS
 from crossfc.session.placement import place
+from tests.image import write_image
 
 SHAPE, N, TR = (12, 14, 12), 80, 2.0
 AFFINE = np.array([[10.0, 0, 0, -55], [0, 10, 0, -75], [0, 0, 10, -45], [0, 0, 0, 1]])
@@ -50,16 +51,6 @@ def brain():
     return ((mm / [[50], [60], [45]]) ** 2).sum(axis=0).reshape(SHAPE) < 1
 
 
-def save(path, data, affine=AFFINE, repetition_time=TR):
-    image = nibabel.Nifti1Image(data, affine)
-    image.set_sform(affine, 4)
-    image.set_qform(affine, 4)
-    image.header.set_xyzt_units("mm", "sec")
-    if data.ndim == 4:
-        image.header.set_zooms((*image.header.get_zooms()[:3], repetition_time))
-    nibabel.save(image, path)
-
-
 class Session:
     """A tiny session in the shape of fMRIPrep; change its parts, then run it."""
 
@@ -92,9 +83,9 @@ class Session:
         paths["bold"] = paths["bold"].with_suffix(".nii.gz")
         paths["mask"] = paths["mask"].with_suffix(".nii.gz")
         paths["confounds"] = paths["confounds"].with_suffix(".tsv")
-        save(paths["bold"], parts.get("data", self.data))
+        write_image(paths["bold"], parts.get("data", self.data), AFFINE)
         mask = parts.get("mask", self.mask).astype(np.uint8)
-        save(paths["mask"], mask, parts.get("mask_affine", AFFINE))
+        write_image(paths["mask"], mask, parts.get("mask_affine", AFFINE))
         table = parts.get("table", self.table)
         table.to_csv(paths["confounds"], sep="\t", na_rep="n/a", index=False)
         return {"scan": name} | paths
