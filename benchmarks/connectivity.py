@@ -53,6 +53,8 @@ def measure() -> dict[str, float]:
             scan=scan,
             volumes=200,
             resolution_mm=3,
+            repetition_time=2.5,
+            random_seed=2024,
         )
         outputs = {
             p: layout.connectivity(
@@ -68,6 +70,7 @@ def measure() -> dict[str, float]:
             "targets": plan.regions.target_rows(),
             "outputs": json.loads(json.dumps(outputs, default=str)),
             "carpet_path": f"{folder}/carpet.png",
+            "accept_unoriented": False,
         } | plan.config["connectivity"]
         (Path(folder) / "given.json").write_text(json.dumps(given))
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}

@@ -37,7 +37,7 @@ def write_study(folder: Path) -> None:
             shutil.copytree(ROOT / name, folder / name, ignore=aside)
         else:
             shutil.copy(ROOT / name, folder / name)
-    participants, sessions, scales = twin.parametric_design(4, 3, one_session=1, seed=3)
+    participants, sessions, scales = twin.parametric_design(4, 3, one_session=1, random_seed=3)
     twin.write_sheets(folder / "design", participants, sessions, scales)
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     config |= {"study": "small", "derivatives_dir": "results/small_twin"}

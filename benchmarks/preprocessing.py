@@ -103,8 +103,8 @@ def _simulate(bids_dir: Path) -> tuple:
     plan = Plan(yaml.safe_load((ROOT / "config/config.yaml").read_text()), ROOT)
     planted = plan.twin.truth()["sessions"][PERSON]["ses-placebo"]
     planted = planted | {"mean_fd": {SCAN: 0.2}}
-    scanner.write_dataset(bids_dir, [])
-    scanner.simulate_raw_anatomy(PERSON, bids_dir / T1W)
+    scanner.write_dataset(bids_dir, [], repetition_time=2.5, task="rest")
+    scanner.simulate_raw_anatomy(PERSON, bids_dir / T1W, random_seed=2024)
     paths = raw_twin(SCAN, bids_dir)
     scanner.simulate_raw_session(
         PERSON,
@@ -117,6 +117,8 @@ def _simulate(bids_dir: Path) -> tuple:
         slices=45,
         voxel_mm=(3.75, 3.75, 3.5),
         volumes=192,
+        repetition_time=2.5,
+        random_seed=2024,
     )
     return draw_head(PERSON, 2024), json.loads(paths["truth"].read_text())
 
@@ -142,9 +144,10 @@ def _errors(bids_dir: Path, derivatives_dir: Path, head, truth: dict, matrices: 
     import pandas as pd
 
     from crossfc import template
+    from crossfc.session.displacement import PARAMETERS
     from crossfc.session.layout import anatomy, preprocessed, raw_twin
     from crossfc.session.preprocess.registration import transform_points
-    from crossfc.twin.motion import PARAMETERS, rigid
+    from crossfc.twin.motion import rigid
 
     moved = nibabel.affines.apply_affine
     mask = template.brain_mask(2)

@@ -30,7 +30,7 @@ def write_trial(folder: Path, people: int) -> Path:
     from crossfc.twin import design as twin
 
     patients = people // 2
-    design = twin.parametric_design(patients, people - patients, one_session=0)
+    design = twin.parametric_design(patients, people - patients, one_session=0, random_seed=2024)
     twin.write_sheets(folder, *design)
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     del config["twin"]
@@ -75,7 +75,8 @@ def simulate(config: dict, scan: str, paths: dict[str, Path]) -> None:
         scan=scan,
         volumes=160,
         resolution_mm=4,
-        seed=0,
+        random_seed=0,
+        repetition_time=2.5,
     )
 
 

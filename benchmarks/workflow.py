@@ -22,7 +22,9 @@ def measure() -> dict[str, float]:
 
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     with tempfile.TemporaryDirectory() as folder:
-        twin.write_sheets(Path(folder), *twin.parametric_design(29, 21, one_session=0))
+        twin.write_sheets(
+            Path(folder), *twin.parametric_design(29, 21, one_session=0, random_seed=2024)
+        )
         config["results_dir"] = f"{folder}/results"
         config["derivatives_dir"] = f"{folder}/twin"
         for sheet in ("participants", "sessions", "scales"):

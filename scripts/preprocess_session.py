@@ -10,6 +10,8 @@ with job(snakemake):
 
     # The scan's path in the sheet is the last four parts: sub-/ses-/func/file.
     bold = PurePath(snakemake.input.bold)
+    choices = dict(snakemake.params.choices)
+    random_seed = choices.pop("seed")
     with claim.making(*snakemake.output):
         record = preprocess_session(
             str(PurePath(*bold.parts[-4:])),
@@ -17,7 +19,8 @@ with job(snakemake):
             f"sub-{snakemake.wildcards.participant}",
             Path(snakemake.output.bold).parents[3],
             threads=snakemake.threads,
-            **snakemake.params.choices,
+            random_seed=random_seed,
+            **choices,
         )
     for warning in record["warnings"]:
         note(snakemake, warning)

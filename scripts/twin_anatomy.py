@@ -9,5 +9,7 @@ with job(snakemake):
     path = snakemake.output.t1w
     with claim.making(path, path.replace(".nii.gz", ".json")):
         simulate_raw_anatomy(
-            f"sub-{snakemake.wildcards.participant}", path, seed=snakemake.params.twin["seed"]
+            f"sub-{snakemake.wildcards.participant}",
+            path,
+            random_seed=snakemake.params.twin["seed"],
         )

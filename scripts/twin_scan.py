@@ -17,5 +17,7 @@ with job(snakemake):
             wanted.targets,
             made,
             scan=wanted.scan,
-            **{k: wanted.twin[k] for k in ("volumes", "repetition_time", "seed")},
+            volumes=wanted.twin["volumes"],
+            repetition_time=wanted.twin["repetition_time"],
+            random_seed=wanted.twin["seed"],
         )

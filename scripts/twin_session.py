@@ -7,7 +7,6 @@ with job(snakemake):
     from crossfc.twin.bold import simulate_session
 
     wanted = snakemake.params
-    choices = {k: v for k, v in wanted.twin.items() if k != "strengths"}
     made = dict(snakemake.output.items())
     with claim.making(*made.values()):
         simulate_session(
@@ -18,5 +17,8 @@ with job(snakemake):
             wanted.targets,
             made,
             scan=wanted.scan,
-            **choices,
+            resolution_mm=wanted.twin["resolution_mm"],
+            volumes=wanted.twin["volumes"],
+            repetition_time=wanted.twin["repetition_time"],
+            random_seed=wanted.twin["seed"],
         )

@@ -12,7 +12,7 @@ import pytest
 
 from crossfc.fault import Fault
 from crossfc.plan import Plan
-from crossfc.session.connectivity.confounds import MOTION
+from crossfc.session.displacement import PARAMETERS
 
 SPACE, VOLUMES, TR = "MNI152NLin2009cAsym", 24, 2.5
 AFFINE = np.array([[-3.0, 0, 0, 30], [0, 3, 0, -20], [0, 0, 3, -10], [0, 0, 0, 1]])
@@ -75,7 +75,7 @@ class Study:
             np.ones(SHAPE, np.uint8),
         )
         Path(f"{start}preproc_bold.json").write_text(json.dumps({"RepetitionTime": TR}))
-        columns = [*MOTION, "csf", "white_matter", "global_signal", "framewise_displacement"]
+        columns = [*PARAMETERS, "csf", "white_matter", "global_signal", "framewise_displacement"]
         table = pd.DataFrame(np.zeros((VOLUMES, len(columns))), columns=columns)
         table.to_csv(folder / f"{run}_desc-confounds_timeseries.tsv", sep="\t", index=False)
 

@@ -66,7 +66,7 @@ def in_brain(values: np.ndarray) -> np.ndarray:
     return inside
 
 
-def brain(resolution_mm: float = 3) -> nibabel.Nifti1Image:
+def brain(resolution_mm: float) -> nibabel.Nifti1Image:
     """Return the template brain; all results of native preprocessing lie on its grid.
 
     Parameters
@@ -88,7 +88,7 @@ def brain(resolution_mm: float = 3) -> nibabel.Nifti1Image:
     return _on_grid("t1", resolution_mm)
 
 
-def brain_mask(resolution_mm: float = 3) -> nibabel.Nifti1Image:
+def brain_mask(resolution_mm: float) -> nibabel.Nifti1Image:
     """Return the brain mask of the template (uint8), which includes ventricles and outer CSF."""
     image: Any = brain(resolution_mm)
     made: nibabel.Nifti1Image = _image(
@@ -97,7 +97,7 @@ def brain_mask(resolution_mm: float = 3) -> nibabel.Nifti1Image:
     return made
 
 
-def tissues(resolution_mm: float = 2) -> dict[str, nibabel.Nifti1Image]:
+def tissues(resolution_mm: float) -> dict[str, nibabel.Nifti1Image]:
     """Return the tissue probabilities of the template.
 
     nilearn bundles grey and white matter; CSF is the rest of the brain.

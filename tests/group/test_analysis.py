@@ -22,6 +22,7 @@ from crossfc.group.findings.joint import joint_table
 from crossfc.group.findings.result import MapSummary, Result, TailRecord, read_result
 from crossfc.table import read_table
 from tests.group.analysis_options import analysis_options
+from tests.image import write_image
 
 SHAPE = (12, 13, 11)
 AFFINE = np.array([[-4.0, 0, 0, 24], [0, 4, 0, -24], [0, 0, 4, -20], [0, 0, 0, 1]])
@@ -65,12 +66,19 @@ def pairs(tmp_path_factory):
                     values[PLANTED] += 0.5
                 values[:, :, 0] = np.nan
                 path = folder / f"{number}_{treatment}_{seed}.nii.gz"
-                image = nib.Nifti1Image(values.astype(np.float32), AFFINE)
-                image.header.set_sform(AFFINE, 4)
-                nib.save(image, path)
+                write_image(path, values.astype(np.float32), AFFINE)
                 person[treatment].append(str(path))
         people.append(person)
-    pair_sessions(people, SEEDS, TREATMENTS, GROUPS, "primary", folder / "pairs")
+    pair_sessions(
+        people,
+        SEEDS,
+        TREATMENTS,
+        GROUPS,
+        "primary",
+        folder / "pairs",
+        fwhm_mm=0,
+        zero_is_missing=False,
+    )
     labels = np.zeros(SHAPE, dtype=np.int16)
     labels[PLANTED] = 4
     nib.save(nib.Nifti1Image(labels, AFFINE), folder / "atlas.nii.gz")

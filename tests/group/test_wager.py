@@ -46,7 +46,9 @@ def analysed(maps, tmp_path_factory):
         {"patients": "all", "controls": None},
         "published",
         folder / "pairs",
+        fwhm_mm=0,
         level="contrast",
+        zero_is_missing=False,
         accept_unoriented=True,
     )
     options = analysis_options(permutations=500, seed=1, tail=False)

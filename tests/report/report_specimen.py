@@ -36,10 +36,10 @@ from crossfc.quality.robustness import robustness
 from crossfc.report.results import Results
 from crossfc.report.study import read_results
 from crossfc.session import layout
-from crossfc.session.connectivity.confounds import MOTION
 from crossfc.session.connectivity.derivative import connectivity_session
 from crossfc.session.connectivity.folder import finished_session
 from crossfc.session.connectivity.pipeline import Pipeline
+from crossfc.session.displacement import PARAMETERS
 from crossfc.table import read_table
 from crossfc.trial.left import LEFT_COLUMNS
 from crossfc.twin.truth import Edge
@@ -149,11 +149,11 @@ def _write_sheets(study: Study) -> None:
     _sheet(study, "targets", "config/targets.tsv", "target", TARGETS)
     strategies = {
         "motion": {
-            "columns": list(MOTION),
+            "columns": list(PARAMETERS),
             "methods": "Six parameters of motion (Friston et al. 1996) were regressed out.",
         },
         "motion_gsr": {
-            "columns": [*MOTION, "global_signal"],
+            "columns": [*PARAMETERS, "global_signal"],
             "methods": "Motion and the global signal were regressed out.",
         },
     }
@@ -232,7 +232,7 @@ def _truth(study: Study, plan: Plan) -> dict[str, Any]:
         groups=(*study.groups, None)[:2],
         treatments=(ACTIVE, CONTROL),
         edges=planted(study.effect, study.groups),
-        seed=study.random,
+        random_seed=study.random,
     )
 
 
@@ -278,7 +278,7 @@ def _first_session(plan: Plan, made: Path) -> None:
     _save(files["bold"], volume, affine)
     _save(files["mask"], mask.astype(np.uint8), affine)
     files["bold_sidecar"].write_text(json.dumps({"RepetitionTime": REPETITION_TIME}))
-    table = pd.DataFrame(0.02 * rng.standard_normal((VOLUMES, 6)), columns=MOTION)
+    table = pd.DataFrame(0.02 * rng.standard_normal((VOLUMES, 6)), columns=PARAMETERS)
     table["framewise_displacement"], table["dvars"] = 0.2 * rng.random((2, VOLUMES))
     table["global_signal"] = volume[mask].mean(0)
     atomic.write_table(files["confounds"], table)
@@ -293,6 +293,7 @@ def _first_session(plan: Plan, made: Path) -> None:
         plan.regions.target_rows(),
         _outputs(plan, made, session.participant_id, session.session_id),
         carpet,
+        accept_unoriented=False,
         preprocessed_by="fMRIPrep 23.2.3",
         **plan.config["connectivity"],
     )

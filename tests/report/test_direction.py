@@ -65,7 +65,16 @@ def studied(tmp_path_factory):
                 nib.save(nib.Nifti1Image(volume.astype(np.float32), affine), file)
                 person[side] = [file]
             people.append(person)
-    pair_sessions(people, ["pgACC"], TREATMENTS, GROUPS, "primary", folder / "pairs")
+    pair_sessions(
+        people,
+        ["pgACC"],
+        TREATMENTS,
+        GROUPS,
+        "primary",
+        folder / "pairs",
+        fwhm_mm=0,
+        zero_is_missing=False,
+    )
     names = ("drug_TRD", "group_by_drug", "carryover", "change_MADRS")
     for name in names:
         options = analysis_options(permutations=150, tfce=False)

@@ -305,7 +305,7 @@ def test_what_the_plan_does_not_make_is_not_told(found, found_page, tmp_path):
 
 
 def test_no_clinic(found, tmp_path):
-    page = page_of(found, tmp_path / "maps.html", clinic_dir=None, scales=None, **FEW)
+    page = page_of(found, tmp_path / "maps.html", clinic_dir=None, scales=(), **FEW)
     assert "In TRD, the connectivity of pgACC was lower" in page.text
     assert not page.all("section", id="clinical")
     assert not page.all("section", id="correlations")

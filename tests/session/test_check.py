@@ -2,32 +2,19 @@
 
 import gzip
 import json
-from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pytest
 
 from crossfc.fault import Fault
 from crossfc.session import scan
 from crossfc.session.check import check_run, check_t1w
+from tests.image import write_image
 
 SCAN = "sub-01/ses-a/func/sub-01_ses-a_task-rest_bold.nii.gz"
 T1W = "sub-01/anat/sub-01_T1w.nii.gz"
 SHAPE, VOLUMES, TR = (12, 11, 10), 30, 2.0
 SIDECAR = {"RepetitionTime": TR, "SliceTiming": [k * TR / 10 for k in range(10)]}
-
-
-def write_image(path: Path, data, affine=None, tr=TR, codes=(1, 1)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    affine = np.diag([-3.0, 3, 3, 1]) if affine is None else affine
-    image = nib.Nifti1Image(data, affine)
-    image.set_sform(affine, codes[0])
-    image.set_qform(affine, codes[1], strip_shears=True)
-    if data.ndim == 4:
-        image.header.set_xyzt_units("mm", "sec")
-        image.header["pixdim"][4] = tr
-    nib.save(image, path)
 
 
 def series():

@@ -15,7 +15,7 @@ def test_the_checksum_is_the_published_one():
 
 
 def test_transforms_written_at_different_times_are_the_same_bytes(tmp_path):
-    load_ants(threads=1, seed=1)
+    load_ants(threads=1, random_seed=1)
     matrix = np.array([[1.0, 0.1, 0, 4], [-0.1, 1, 0, -5], [0, 0, 1.1, 6], [0, 0, 0, 1]])
     write_matrix(matrix, tmp_path / "a.h5")
     time.sleep(1.1)

@@ -1,12 +1,11 @@
 """Regions in a grid: voxel by voxel against brute force, images on other grids."""
 
-import nibabel
 import numpy as np
 import pytest
 
-from crossfc.atomic import save_image
 from crossfc.fault import Fault
 from crossfc.session.placement import around_seeds, place
+from tests.image import write_image
 
 SHAPE = (12, 14, 10)
 OBLIQUE = np.array([[-3.0, 0.3, 0, 15], [0.3, 3, 0.2, -20], [0, -0.2, 3.5, -14], [0, 0, 0, 1]])
@@ -60,10 +59,7 @@ def atlas(tmp_path):
     labels[x >= 15] = 7
     labels[:, :, :4] = 0
     path = tmp_path / "atlas.nii.gz"
-    image = nibabel.Nifti1Image(labels, affine)
-    image.set_sform(affine, 4)
-    save_image(path, image)
-    return path, labels, affine
+    return write_image(path, labels, affine), labels, affine
 
 
 @pytest.mark.parametrize(("kind", "label"), [("label", 7), ("label", 2), ("mask", None)])
@@ -93,19 +89,13 @@ def test_a_label_that_the_image_does_not_hold(atlas):
         place([{"kind": "label", "file": str(atlas[0]), "label": 99}], "BA25", SHAPE, np.eye(4))
 
 
-def write_image(path, data):
-    image = nibabel.Nifti1Image(data, np.eye(4))
-    image.set_sform(np.eye(4), 4)
-    nibabel.save(image, path)
-
-
 @pytest.mark.parametrize("kind", ["mask", "label"])
 def test_a_mask_is_above_zero_a_label_its_number_and_nan_neither(tmp_path, kind):
     values = np.zeros(SHAPE, np.float32)
     values[3, 4, 5], values[6, 6, 6], values[8, 8, 8] = 2.00001, -2, np.nan
     values[1, 1, 1] = 0.25 if kind == "mask" else 3
     path = tmp_path / "region.nii.gz"
-    write_image(path, values)
+    write_image(path, values, np.eye(4))
     rows = [{"seed": "BA25", "kind": kind, "file": str(path), "label": 2}]
     wanted = {(3, 4, 5), (1, 1, 1)} if kind == "mask" else {(3, 4, 5)}
     assert set(map(tuple, np.argwhere(place(rows, "BA25", SHAPE, np.eye(4))[0]))) == wanted
@@ -120,7 +110,7 @@ def test_an_atlas_holds_whole_numbers(tmp_path, odd, words):
     values = np.zeros(SHAPE, np.float32)
     values[3, 4, 5], values[6, 6, 6] = 2, odd
     path = tmp_path / "atlas.nii.gz"
-    write_image(path, values)
+    write_image(path, values, np.eye(4))
     rows = [{"seed": "BA25", "kind": "label", "file": str(path), "label": 2}]
     with pytest.raises(Fault, match=f"region BA25.*{words}"):
         place(rows, "BA25", SHAPE, np.eye(4))
@@ -134,9 +124,9 @@ def test_an_image_that_cannot_be_read_is_a_fault_of_that_region(tmp_path, what):
     if what == "text":
         path.write_text("no image")
     elif what == "4D":
-        write_image(path, np.arange(48, dtype=np.int16).reshape(2, 3, 4, 2))
+        write_image(path, np.arange(48, dtype=np.int16).reshape(2, 3, 4, 2), np.eye(4))
     elif what == "truncated":
-        write_image(path, np.arange(2400, dtype=np.int16).reshape(20, 30, 4))
+        write_image(path, np.arange(2400, dtype=np.int16).reshape(20, 30, 4), np.eye(4))
         path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(Fault, match=rf'region BA25, column "file": .*{path.name}'):
         place([{"kind": "mask", "file": str(path), "label": None}], "BA25", SHAPE, np.eye(4))

@@ -52,11 +52,13 @@ class Twin:
 
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory):
-    load_ants(threads=1, seed=1)
+    load_ants(threads=1, random_seed=1)
     root, derivatives = (tmp_path_factory.mktemp(name) for name in ("bids", "derivatives"))
     t1w = root / f"{PERSON}/anat/{PERSON}_T1w.nii.gz"
-    simulate_raw_anatomy(PERSON, t1w, voxel_mm=1.2)
-    quality = normalise_subject(t1w, derivatives, PERSON, seed=1, threads=1)
+    simulate_raw_anatomy(PERSON, t1w, voxel_mm=1.2, random_seed=2024)
+    quality = normalise_subject(
+        t1w, derivatives, PERSON, random_seed=1, threads=1, accept_unoriented=False
+    )
     return Twin(root, derivatives, quality, draw_head(PERSON, 2024))
 
 
@@ -103,13 +105,21 @@ def test_the_brain_is_extracted(twin):
 @pytest.fixture(scope="module")
 def run(twin):
     """A quiet run of the same person, its reference, and where the T1w's points truly lie."""
-    participants, sessions, _ = parametric_design(4, 3)
-    planned = plan(participants, sessions, SEEDS, TARGETS, groups=GROUPS, treatments=TREATMENTS)
+    participants, sessions, _ = parametric_design(4, 3, random_seed=2024)
+    planned = plan(
+        participants,
+        sessions,
+        SEEDS,
+        TARGETS,
+        groups=GROUPS,
+        treatments=TREATMENTS,
+        random_seed=2024,
+    )
     truth = planned["sessions"][PERSON][SESSION] | {"mean_fd": {SCAN: 0.03}}
     paths = raw_twin(SCAN, twin.root)
     simulate_raw_session(
         PERSON, SESSION, truth, SEEDS, TARGETS, paths, scan=SCAN, volumes=24, slices=40,
-        non_steady_volumes=0, orientation="sagittal",
+        non_steady_volumes=0, orientation="sagittal", repetition_time=2.5, random_seed=2024,
     )  # fmt: skip
     scan = open_scan(paths["bold"], sidecar=json.loads(paths["sidecar"].read_text()))
     motion = estimate_motion(scan.data, scan.affine)

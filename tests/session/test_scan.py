@@ -1,6 +1,7 @@
 """Scans that are whole are read; every other one is refused in a sentence that helps."""
 
 import gzip
+from functools import partial
 
 import nibabel as nib
 import numpy as np
@@ -8,8 +9,12 @@ import pytest
 
 from crossfc.fault import Fault
 from crossfc.session.scan import open_scan
+from tests.image import write_image
 
 AFFINE = np.array([[-3.0, 0, 0, 30], [0, 3, 0, -20], [0, 0, 3.3, -10], [0, 0, 0, 1]])
+
+
+save = partial(write_image, affine=AFFINE, codes=(1, 1))
 
 
 def _series(volumes=24, dtype=np.int16):
@@ -17,20 +22,9 @@ def _series(volumes=24, dtype=np.int16):
     return generator.integers(0, 900, (6, 7, 5, volumes)).astype(dtype)
 
 
-def _save(path, data, affine=AFFINE, tr=2.0, unit="sec", codes=(1, 1)):
-    image = nib.Nifti1Image(data, affine)
-    image.set_sform(affine, codes[0])
-    image.set_qform(affine, codes[1])
-    image.header.set_xyzt_units("mm", unit)
-    if data.ndim == 4:
-        image.header["pixdim"][4] = tr
-    nib.save(image, path)
-    return path
-
-
 def test_reads_values_affine_and_repetition_time(tmp_path):
     data = _series()
-    scan = open_scan(_save(tmp_path / "a_bold.nii.gz", data))
+    scan = open_scan(save(tmp_path / "a_bold.nii.gz", data))
     np.testing.assert_array_equal(scan.data, data.astype(np.float32))
     np.testing.assert_allclose(scan.affine, AFFINE, atol=1e-5)
     np.testing.assert_allclose(scan.voxel_sizes, [3, 3, 3.3], atol=1e-5)
@@ -41,7 +35,7 @@ def test_reads_values_affine_and_repetition_time(tmp_path):
 @pytest.mark.parametrize("extension", [".nii", ".nii.gz"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
 def test_reads_what_nibabel_reads(tmp_path, extension, dtype):
-    path = _save(tmp_path / f"a{extension}", _series(dtype=dtype))
+    path = save(tmp_path / f"a{extension}", _series(dtype=dtype))
     np.testing.assert_array_equal(open_scan(path).data, nib.load(path).get_fdata())
 
 
@@ -69,13 +63,13 @@ def test_reads_nifti2_and_time_in_the_fifth_dimension(tmp_path):
     ("unit", "stored"), [("sec", 2.5), ("msec", 2500), ("usec", 2.5e6), ("unknown", 2500)]
 )
 def test_units_of_time(tmp_path, unit, stored):
-    path = _save(tmp_path / "a.nii.gz", _series(), tr=stored, unit=unit)
+    path = save(tmp_path / "a.nii.gz", _series(), repetition_time=stored, unit=unit)
     scan = open_scan(path, sidecar={"RepetitionTime": 2.5})
     assert scan.repetition_time == pytest.approx(2.5)
 
 
 def test_header_without_repetition_time_is_no_disagreement(tmp_path):
-    path = _save(tmp_path / "a.nii.gz", _series(), tr=0)
+    path = save(tmp_path / "a.nii.gz", _series(), repetition_time=0)
     assert open_scan(path, sidecar={"RepetitionTime": 2.5}).repetition_time == 2.5
 
 
@@ -90,18 +84,18 @@ def _broken(folder, how):
         return folder / "a_bold.img", {}
     data = _series()
     if how == "three":
-        return _save(path, data[..., 0]), {}
+        return save(path, data[..., 0]), {}
     if how == "few":
-        return _save(path, data[..., :19]), {}
+        return save(path, data[..., :19]), {}
     if how == "nan":
         data = data.astype(np.float32)
         data[1, 2, 3, 4] = np.nan
         data[2, 2, 3, 4] = np.inf
-        return _save(path, data), {}
+        return save(path, data), {}
     if how == "constant":
-        return _save(path, np.zeros_like(data)), {}
+        return save(path, np.zeros_like(data)), {}
     if how == "unoriented":
-        return _save(path, data, codes=(0, 0)), {}
+        return save(path, data, codes=(0, 0)), {}
     if how == "disagree":
         image = nib.Nifti1Image(data, AFFINE)
         image.set_sform(AFFINE, 1)
@@ -110,21 +104,21 @@ def _broken(folder, how):
         nib.save(image, path)
         return path, {}
     if how == "singular":
-        raw = bytearray(gzip.decompress(_save(path, data, codes=(1, 0)).read_bytes()))
+        raw = bytearray(gzip.decompress(save(path, data, codes=(1, 0)).read_bytes()))
         raw[312:328] = np.array([0, 0, 0, -10], dtype="<f4").tobytes()  # srow_z
         path.write_bytes(gzip.compress(raw))
         return path, {}
     if how == "tr":
-        return _save(path, data, tr=2.0), {"sidecar": {"RepetitionTime": 2.002}}
+        return save(path, data, repetition_time=2.0), {"sidecar": {"RepetitionTime": 2.002}}
     if how == "no tr":
-        return _save(path, data, tr=0), {}
+        return save(path, data, repetition_time=0), {}
     if how == "true tr":
-        return _save(path, data), {"sidecar": {"RepetitionTime": True}}
+        return save(path, data), {"sidecar": {"RepetitionTime": True}}
     if how == "tr in ms":
-        return _save(path, data), {"sidecar": {"RepetitionTime": 2000}}
+        return save(path, data), {"sidecar": {"RepetitionTime": 2000}}
     if how == "odd tr":
-        return _save(path, data), {"sidecar": {"RepetitionTime": "2"}}
-    _save(path, data)
+        return save(path, data), {"sidecar": {"RepetitionTime": "2"}}
+    save(path, data)
     whole = path.read_bytes()
     if how == "cut gz":
         path.write_bytes(whole[: len(whole) // 2])
@@ -176,7 +170,7 @@ def test_faulty_scans_are_refused_in_one_sentence(tmp_path, how, sentence):
 
 
 def test_an_accepted_missing_orientation_is_noted(tmp_path):
-    path = _save(tmp_path / "a.nii.gz", _series(), codes=(0, 0))
+    path = save(tmp_path / "a.nii.gz", _series(), codes=(0, 0))
     scan = open_scan(path, accept_unoriented=True)
     assert "no orientation" in scan.notes[0]
 
@@ -206,7 +200,7 @@ def test_the_header_tells_the_slice_axis(tmp_path, axis):
 
 def test_the_sidecar_of_a_derivative_wins_with_a_note(tmp_path):
     """fMRIPrep 23.2.0 wrote 1 s into the header and the right time into the sidecar."""
-    path = _save(tmp_path / "a.nii.gz", _series(), tr=1.0)
+    path = save(tmp_path / "a.nii.gz", _series(), repetition_time=1.0)
     scan = open_scan(path, kind="derivative", sidecar={"RepetitionTime": 2.5})
     assert scan.repetition_time == 2.5
     assert scan.notes == (
@@ -219,23 +213,23 @@ def test_the_sidecar_of_a_derivative_wins_with_a_note(tmp_path):
 @pytest.mark.parametrize("kind", ["raw", "derivative"])
 @pytest.mark.parametrize("tr", [0, 1.0, 2.5])
 def test_milliseconds_in_a_sidecar_are_never_taken_for_seconds(tmp_path, kind, tr):
-    path = _save(tmp_path / "a.nii.gz", _series(), tr=tr)
+    path = save(tmp_path / "a.nii.gz", _series(), repetition_time=tr)
     with pytest.raises(Fault, match=r"2500 s in its sidecar.*like milliseconds: give seconds"):
         open_scan(path, kind=kind, sidecar={"RepetitionTime": 2500})
 
 
 def test_one_second_that_only_a_derivatives_header_tells_is_no_knowledge(tmp_path):
-    path = _save(tmp_path / "a.nii.gz", _series(), tr=1.0)
+    path = save(tmp_path / "a.nii.gz", _series(), repetition_time=1.0)
     with pytest.raises(Fault, match="no RepetitionTime in a sidecar, and its header says 1 s"):
         open_scan(path, kind="derivative")
     assert open_scan(path).repetition_time == 1.0
-    _save(path, _series(), tr=0.8)
+    save(path, _series(), repetition_time=0.8)
     assert open_scan(path, kind="derivative").repetition_time == pytest.approx(0.8)
 
 
 def _unmarked(path, srow=AFFINE):
     """Keep the matrix of a header and take away what vouches for it."""
-    raw = bytearray(gzip.decompress(_save(path, _series(), codes=(1, 0)).read_bytes()))
+    raw = bytearray(gzip.decompress(save(path, _series(), codes=(1, 0)).read_bytes()))
     raw[252:256] = bytes(4)  # qform_code and sform_code
     raw[280:328] = np.asarray(srow[:3], dtype="<f4").tobytes()
     path.write_bytes(gzip.compress(bytes(raw)))
@@ -262,6 +256,6 @@ def test_a_derivative_without_a_matrix_is_refused_whatever_is_accepted(tmp_path,
 
 
 def test_an_unoriented_region_names_no_key_that_would_not_help(tmp_path):
-    _save(tmp_path / "a.nii.gz", _series()[..., 0], codes=(0, 0))
+    save(tmp_path / "a.nii.gz", _series()[..., 0], codes=(0, 0))
     with pytest.raises(Fault, match="so left and right are unknown; convert it again$"):
         open_scan(tmp_path / "a.nii.gz", dimensions=3, kind="region")

@@ -140,7 +140,9 @@ def profiled(folder: Path, cluster: Cluster) -> ClusterStudy:
 def write_twin(folder: Path, root: Path, people: tuple[int, int]) -> None:
     """Write a study of the demo's kind, with every kind of job, but small."""
     study = copy_product(folder, root)
-    twin.write_sheets(folder / "design", *twin.parametric_design(*people, one_session=1, seed=3))
+    twin.write_sheets(
+        folder / "design", *twin.parametric_design(*people, one_session=1, random_seed=3)
+    )
     names = ("participants", "sessions", "scales")
     config = (
         yaml.safe_load((root / "config/config.yaml").read_text())

@@ -9,16 +9,17 @@ from scipy.ndimage import gaussian_filter
 
 from crossfc.bids import bids_name, parse_name
 from crossfc.fault import Fault
+from crossfc.session.displacement import framewise_displacement
 from crossfc.twin.anatomy import tissue
 from crossfc.twin.bold import simulate_session
-from crossfc.twin.confounds import components, cosines, dvars
 from crossfc.twin.design import parametric_design
-from crossfc.twin.motion import framewise_displacement, relative_rms, simulate_motion
+from crossfc.twin.motion import rigid, simulate_motion
 from crossfc.twin.signal import complete_correlation, draw_courses
 from crossfc.twin.truth import MEASUREMENT_SD, plan
 from tests.twin.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 SPACE = "MNI152NLin2009aSym"
+TWIN = {"resolution_mm": 4, "volumes": 120, "repetition_time": 2.5, "random_seed": 2024}
 
 
 def names(scan, folder):
@@ -39,8 +40,16 @@ def names(scan, folder):
 
 @pytest.fixture(scope="module")
 def trial():
-    participants, sessions, _ = parametric_design(6, 6)
-    truth = plan(participants, sessions, SEEDS, TARGETS, groups=GROUPS, treatments=TREATMENTS)
+    participants, sessions, _ = parametric_design(6, 6, random_seed=2024)
+    truth = plan(
+        participants,
+        sessions,
+        SEEDS,
+        TARGETS,
+        groups=GROUPS,
+        treatments=TREATMENTS,
+        random_seed=2024,
+    )
     return sessions, truth
 
 
@@ -50,7 +59,7 @@ def simulate(trial, index, folder, **more):
     who, when = row["participant_id"], row["session_id"]
     here = truth["sessions"][who][when]
     paths = names(row["scan"].split(";")[0], folder)
-    simulate_session(who, when, here, SEEDS, TARGETS, paths, **more)
+    simulate_session(who, when, here, SEEDS, TARGETS, paths, **(TWIN | more))
     return paths, here
 
 
@@ -160,7 +169,7 @@ def test_same_bytes_alone_and_in_any_order(trial, made, tmp_path):
 
 
 def test_another_seed_gives_another_session(trial, made, tmp_path):
-    again, _ = simulate(trial, 1, tmp_path, seed=1)
+    again, _ = simulate(trial, 1, tmp_path, random_seed=1)
     assert again["bold"].read_bytes() != made[1][0]["bold"].read_bytes()
 
 
@@ -196,6 +205,40 @@ def test_framewise_displacement_is_as_planned(made):
         assert np.isnan(table["framewise_displacement"][0])
         planned = next(iter(here["mean_fd"].values()))
         assert table["framewise_displacement"].mean() == pytest.approx(planned, abs=1e-6)
+
+
+def test_the_table_is_what_fmriprep_would_compute_of_the_data(made):
+    """Scale, number of columns and centre of fMRIPrep's (nipype 1.11; fMRIPrep 25), written out."""
+    paths, _ = made[0]
+    table = read_confounds(paths["confounds"])
+    meta = json.loads(paths["confounds_sidecar"].read_text())
+    mask = np.asanyarray(nibabel.load(paths["mask"]).dataobj) > 0
+    image = nibabel.load(paths["bold"])
+    series = np.asanyarray(image.dataobj)[mask].T.astype(float)
+    # nipype's ComputeDVARS scales the run to a median of 1000 (intensity_normalization).
+    scaled = series * 1000 / np.median(series)
+    raw = np.sqrt(np.mean(np.diff(scaled, axis=0) ** 2, axis=1))
+    np.testing.assert_allclose(table["dvars"][1:], raw, rtol=1e-6)
+    # nipype's _cosine_drift counts the constant: floor(2 × 118 × 2.5 s / 128 s) - 1.
+    assert [c for c in table if c.startswith("cosine")] == ["cosine00", "cosine01", "cosine02"]
+    for prefix in "tacw":
+        explained = [
+            meta[c]["VarianceExplained"] for c in table if c.startswith(f"{prefix}_comp_cor")
+        ]
+        # fMRIPrep's variance_threshold of 0.5: the fewest that explain half.
+        assert sum(explained) >= 0.5 > sum(explained[:-1])
+        assert len(explained) > 5  # as many as a strategy of five takes
+    # rmsd about the middle of the field of view, from the change of T0 to T1.
+    centre = image.affine[:3] @ [*((np.array(mask.shape) - 1) / 2), 1]
+    motion = table[["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"]].to_numpy()
+    matrices = [rigid(row) for row in motion]
+    change = [
+        np.linalg.inv(a) @ b - np.eye(4) for a, b in zip(matrices, matrices[1:], strict=False)
+    ]
+    shift = np.array([c[:3, :3] @ centre + c[:3, 3] for c in change])
+    turn = np.array([np.sum(c[:3, :3] ** 2) for c in change])
+    expected = np.sqrt(80**2 / 5 * turn + (shift**2).sum(axis=1))
+    np.testing.assert_allclose(table["rmsd"][1:], expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("compcor", ["anat_combined", "anat_separated", "temporal_anat_combined"])
@@ -242,7 +285,7 @@ def test_regions_that_are_no_spheres_are_refused(trial, tmp_path):
     with pytest.raises(Fault, match="sgACC is a mask"):
         simulate_session(
             row["participant_id"], row["session_id"], here, seeds, TARGETS,
-            names(row["scan"].split(";")[0], tmp_path),
+            names(row["scan"].split(";")[0], tmp_path), **TWIN,
         )  # fmt: skip
 
 
@@ -285,42 +328,7 @@ def test_contradicting_correlations_are_refused():
         complete_correlation(fixed, np.eye(3))
 
 
-def test_framewise_displacement_and_rmsd_of_known_motion():
-    motion = np.zeros((4, 6))
-    motion[1:, 0] = 0.3  # one step of 0.3 mm along x
-    motion[2:, 4] = 0.01  # then a turn of 0.01 rad
-    assert framewise_displacement(motion)[1:] == pytest.approx([0.3, 0.5, 0])
-    # A turn by angle a moves a sphere of radius R by 2 sin(a/2) R sqrt(2/5) in the square mean.
-    turn = 2 * np.sin(0.005) * 80 * np.sqrt(2 / 5)
-    shift = np.hypot(0.3 - 0.3 * np.cos(0.01), 0.3 * np.sin(0.01))
-    assert relative_rms(motion)[1:] == pytest.approx([0.3, np.hypot(turn, shift), 0])
-
-
 def test_motion_starts_at_rest():
     motion = simulate_motion(np.random.default_rng(0), 50, 2.0, 0.2)
     assert np.array_equal(motion[0], np.zeros(6))
     assert framewise_displacement(motion)[1:].mean() == pytest.approx(0.2)
-
-
-def test_cosines_are_orthonormal_and_slow():
-    table = cosines(122, 2.5, skipped=2)
-    assert table.shape == (122, 4)  # floor(2 * 300 / 128)
-    assert not table[:2].any()
-    assert table.T @ table == pytest.approx(np.eye(4), abs=1e-12)
-
-
-def test_standardised_dvars_of_white_noise_is_one():
-    noise = 100 + np.random.default_rng(0).normal(size=(400, 500))
-    raw, standardised = dvars(noise)
-    assert raw[1:].mean() == pytest.approx(np.sqrt(2), rel=0.02)
-    assert standardised[1:].mean() == pytest.approx(1, rel=0.03)
-
-
-def test_components_find_a_common_course():
-    random = np.random.default_rng(0)
-    common = random.normal(size=60)
-    series = common[:, None] * random.uniform(1, 2, 80) + 0.3 * random.normal(size=(60, 80))
-    found = components(series, np.zeros((60, 0)), 0)
-    assert abs(np.corrcoef(found["courses"][:, 0], common)[0, 1]) > 0.99
-    assert found["retained"] == 1
-    assert found["explained"].sum() == pytest.approx(1)

@@ -13,6 +13,7 @@ from tests.twin.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 
 def truth_of(participants, sessions, **more):
+    more = {"random_seed": 2024} | more
     return plan(
         participants, sessions, SEEDS, TARGETS, groups=GROUPS, treatments=TREATMENTS, **more
     )
@@ -32,7 +33,7 @@ def changes(sessions, scale, group_of):
 
 
 def test_design_has_pairs_missing_sessions_and_unbalanced_sequences():
-    participants, sessions, scales = parametric_design()
+    participants, sessions, scales = parametric_design(random_seed=2024)
     by_person = {p["participant_id"]: [] for p in participants}
     for row in sessions:
         by_person[row["participant_id"]].append(row)
@@ -56,7 +57,7 @@ def test_design_has_pairs_missing_sessions_and_unbalanced_sequences():
 
 
 def test_scores_lie_in_range_and_improve_in_patients():
-    participants, sessions, _ = parametric_design(400, 300, one_session=0)
+    participants, sessions, _ = parametric_design(400, 300, one_session=0, random_seed=2024)
     group_of = {p["participant_id"]: p["group"] for p in participants}
     for scale in SCALE_ROWS:
         scores = np.array([row[scale["scale"]] for row in sessions])
@@ -72,13 +73,13 @@ def test_scores_lie_in_range_and_improve_in_patients():
 
 
 def test_design_depends_on_the_seed_only():
-    assert parametric_design(seed=5) == parametric_design(seed=5)
-    assert parametric_design(seed=5)[1] != parametric_design(seed=6)[1]
+    assert parametric_design(random_seed=5) == parametric_design(random_seed=5)
+    assert parametric_design(random_seed=5)[1] != parametric_design(random_seed=6)[1]
 
 
 def test_blinded_one_group_design():
     participants, sessions, _ = parametric_design(
-        6, 0, ("MDD", None), ("A", "B"), one_session=1, repeat_runs=0
+        6, 0, ("MDD", None), ("A", "B"), one_session=1, repeat_runs=0, random_seed=2024
     )
     assert {p["group"] for p in participants} == {"MDD"} and len(participants) == 7
     assert {row["session_id"] for row in sessions} == {"ses-A", "ses-B"}
@@ -86,13 +87,15 @@ def test_blinded_one_group_design():
 
 def test_impossible_sequences_are_refused():
     with pytest.raises(Fault, match="have the active treatment first cannot be"):
-        parametric_design(4, 4, active_first=(5, 1))
+        parametric_design(4, 4, active_first=(5, 1), random_seed=2024)
 
 
 def test_simulated_scores_leave_real_ones_alone():
-    participants, sessions, _ = parametric_design(3, 2, one_session=0)
+    participants, sessions, _ = parametric_design(3, 2, one_session=0, random_seed=2024)
     real = [{k: v for k, v in row.items() if k != "SHAPS"} | {"MADRS": 33} for row in sessions]
-    filled = simulate_scores(participants, real, groups=GROUPS, treatments=TREATMENTS, seed=2024)
+    filled = simulate_scores(
+        participants, real, groups=GROUPS, treatments=TREATMENTS, random_seed=2024
+    )
     assert {row["MADRS"] for row in filled} == {33}
     assert [row["SHAPS"] for row in filled] == [row["SHAPS"] for row in sessions]
     assert "SHAPS" not in real[0]
@@ -101,11 +104,11 @@ def test_simulated_scores_leave_real_ones_alone():
 def test_unknown_scale_is_refused():
     scales = [{"scale": "XYZ", "lowest": 0, "highest": 9, "better": "lower"}]
     with pytest.raises(Fault, match="how people score on XYZ is not known"):
-        parametric_design(2, 2, scales=scales)
+        parametric_design(2, 2, scales=scales, random_seed=2024)
 
 
 def test_sheets_are_written_as_they_are_read(tmp_path):
-    participants, sessions, scales = parametric_design(3, 2)
+    participants, sessions, scales = parametric_design(3, 2, random_seed=2024)
     write_sheets(tmp_path, participants, sessions, scales)
     sheet = read_sheet(tmp_path / "sessions.tsv", ["participant_id", "scan"])
     assert [r["participant_id"] for r in sheet.rows] == [r["participant_id"] for r in sessions]
@@ -114,7 +117,9 @@ def test_sheets_are_written_as_they_are_read(tmp_path):
 
 
 def test_truth_follows_its_formula_in_a_large_trial():
-    participants, sessions, _ = parametric_design(400, 400, one_session=0, repeat_runs=0)
+    participants, sessions, _ = parametric_design(
+        400, 400, one_session=0, repeat_runs=0, random_seed=2024
+    )
     truth = json.loads(json.dumps(truth_of(participants, sessions)))
     group_of = {p["participant_id"]: p["group"] for p in participants}
     period_of = {(r["participant_id"], r["treatment"]): r["period"] for r in sessions}
@@ -151,7 +156,7 @@ def test_truth_follows_its_formula_in_a_large_trial():
 
 
 def test_truth_of_a_person_depends_on_that_person_only():
-    participants, sessions, _ = parametric_design()
+    participants, sessions, _ = parametric_design(random_seed=2024)
     whole = truth_of(participants, sessions)
     one = participants[4]["participant_id"]
     alone = truth_of(
@@ -162,7 +167,7 @@ def test_truth_of_a_person_depends_on_that_person_only():
 
 
 def test_design_without_anhedonia_scales_says_what_is_not_tied():
-    participants, sessions, _ = parametric_design()
+    participants, sessions, _ = parametric_design(random_seed=2024)
     bare = [{k: v for k, v in r.items() if k not in ("SHAPS", "TEPS_A")} for r in sessions]
     truth = truth_of(participants, bare)
     edge = next(e for e in truth["edges"] if e["edge"] == "sgACC-ventralStriatum")
@@ -175,13 +180,13 @@ def test_real_design_is_planted_with_the_scores_it_has(root):
     folder = root / "config" / "ds005917"
     participants = [r.cells for r in read_sheet(folder / "participants.tsv", ["group"]).rows]
     sessions = [r.cells for r in read_sheet(folder / "sessions.tsv", ["treatment"]).rows]
-    labels = {"groups": ("MDD", "HC"), "treatments": TREATMENTS}
-    truth = plan(participants, sessions, SEEDS, TARGETS, **labels)
+    given = {"groups": ("MDD", "HC"), "treatments": TREATMENTS, "random_seed": 2024}
+    truth = plan(participants, sessions, SEEDS, TARGETS, **given)
     ties = {e["edge"]: e["ties"] for e in truth["edges"]}
     assert ties["pgACC-insulaR"]["MADRS"]["column"] == "MADRS_Total"
     assert not ties["sgACC-ventralStriatum"]["SHAPS"]["planted"]
-    filled = simulate_scores(participants, sessions, SCALE_ROWS[1:], **labels)
-    truth = plan(participants, filled, SEEDS, TARGETS, **labels)
+    filled = simulate_scores(participants, sessions, SCALE_ROWS[1:], **given)
+    truth = plan(participants, filled, SEEDS, TARGETS, **given)
     ties = {e["edge"]: e["ties"] for e in truth["edges"]}
     assert ties["sgACC-ventralStriatum"]["SHAPS"]["planted"]
     assert filled[0]["MADRS_Total"] == sessions[0]["MADRS_Total"]
@@ -189,7 +194,7 @@ def test_real_design_is_planted_with_the_scores_it_has(root):
 
 
 def test_strengths_make_an_edge_null_and_unknown_ones_are_refused():
-    participants, sessions, _ = parametric_design(3, 3)
+    participants, sessions, _ = parametric_design(3, 3, random_seed=2024)
     truth = truth_of(participants, sessions, strengths={"all": 0.0, "dACC-SMG": 2.0})
     by_name = {e["edge"]: e for e in truth["edges"]}
     assert set(by_name["pgACC-insulaR"]["drug"].values()) == {0.0}
@@ -200,13 +205,23 @@ def test_strengths_make_an_edge_null_and_unknown_ones_are_refused():
 
 
 def test_edges_without_their_regions_are_named():
-    participants, sessions, _ = parametric_design(3, 3)
-    truth = plan(participants, sessions, SEEDS, TARGETS[1:], groups=GROUPS, treatments=TREATMENTS)
+    participants, sessions, _ = parametric_design(3, 3, random_seed=2024)
+    truth = plan(
+        participants,
+        sessions,
+        SEEDS,
+        TARGETS[1:],
+        groups=GROUPS,
+        treatments=TREATMENTS,
+        random_seed=2024,
+    )
     assert truth["not_planted"] == ["pgACC-insulaR"]
 
 
 def test_more_motion_under_the_active_treatment():
-    participants, sessions, _ = parametric_design(200, 200, one_session=0, repeat_runs=1)
+    participants, sessions, _ = parametric_design(
+        200, 200, one_session=0, repeat_runs=1, random_seed=2024
+    )
     truth = truth_of(participants, sessions)["sessions"]
     fd = {"ketamine": [], "placebo": []}
     for person in truth.values():

@@ -8,13 +8,14 @@ import pytest
 from scipy import ndimage
 
 from crossfc.fault import Fault
+from crossfc.session.displacement import PARAMETERS
 from crossfc.session.layout import raw_twin
 from crossfc.template import load_template
 from crossfc.trial.sheet import read_sheet
 from crossfc.twin.anatomy import world
 from crossfc.twin.design import parametric_design
 from crossfc.twin.head import draw_head
-from crossfc.twin.motion import PARAMETERS, rigid
+from crossfc.twin.motion import rigid
 from crossfc.twin.picture import apply
 from crossfc.twin.scanner import (
     simulate_raw_anatomy,
@@ -31,14 +32,23 @@ SCAN = f"{PERSON}/{SESSION}/func/{PERSON}_{SESSION}_task-rest_bold.nii.gz"
 
 @pytest.fixture(scope="module")
 def truth():
-    participants, sessions, _ = parametric_design(4, 3)
-    planned = plan(participants, sessions, SEEDS, TARGETS, groups=GROUPS, treatments=TREATMENTS)
+    participants, sessions, _ = parametric_design(4, 3, random_seed=2024)
+    planned = plan(
+        participants,
+        sessions,
+        SEEDS,
+        TARGETS,
+        groups=GROUPS,
+        treatments=TREATMENTS,
+        random_seed=2024,
+    )
     here = planned["sessions"][PERSON][SESSION]
     return here | {"mean_fd": {SCAN: 0.5}}  # a restless one, so that motion shows
 
 
 def scan_to(folder, truth, **more):
     paths = raw_twin(SCAN, folder)
+    more = {"volumes": 120, "repetition_time": 2.5, "random_seed": 2024} | more
     simulate_raw_session(PERSON, SESSION, truth, SEEDS, TARGETS, paths, **more)
     return paths
 
@@ -54,7 +64,7 @@ def head_scan(tmp_path_factory):
     """One T1w at 2 mm with its truth."""
     folder = tmp_path_factory.mktemp("anat")
     path = folder / f"{PERSON}_T1w.nii.gz"
-    simulate_raw_anatomy(PERSON, path, folder / "truth.json", voxel_mm=2.0)
+    simulate_raw_anatomy(PERSON, path, folder / "truth.json", voxel_mm=2.0, random_seed=2024)
     return path, json.loads((folder / "truth.json").read_text())
 
 
@@ -218,12 +228,14 @@ def test_t1w_shows_the_brain_where_the_truth_says(head_scan):
 
 def test_t1w_with_impossible_voxels_is_refused(tmp_path):
     with pytest.raises(Fault, match="choose between 0.7 and 4"):
-        simulate_raw_anatomy(PERSON, tmp_path / "sub-T02_T1w.nii.gz", voxel_mm=0.1)
+        simulate_raw_anatomy(
+            PERSON, tmp_path / "sub-T02_T1w.nii.gz", voxel_mm=0.1, random_seed=2024
+        )
 
 
 def test_dataset_has_its_root_files(tmp_path):
-    participants, _, _ = parametric_design(2, 2)
-    write_dataset(tmp_path, participants, repetition_time=2.0)
+    participants, _, _ = parametric_design(2, 2, random_seed=2024)
+    write_dataset(tmp_path, participants, repetition_time=2.0, task="rest")
     description = json.loads((tmp_path / "dataset_description.json").read_text())
     assert description["DatasetType"] == "raw" and description["BIDSVersion"]
     assert json.loads((tmp_path / "task-rest_bold.json").read_text())["RepetitionTime"] == 2.0

@@ -125,7 +125,7 @@ def copy_product(folder: Path, root: Path) -> Study:
 def write_study(folder: Path, root: Path, people: tuple[int, int] = (5, 4)) -> Study:
     """Write a study of fMRIPrep-shaped files: small, but with every kind of thing in it."""
     study = copy_product(folder, root)
-    participants, sessions, _ = twin.parametric_design(*people, one_session=1, seed=3)
+    participants, sessions, _ = twin.parametric_design(*people, one_session=1, random_seed=3)
     scales = [dict(row) for row in twin.SCALE_ROWS[:2]]
     keep = {"TEPS_A", "TEPS_C"}
     sessions = [{k: v for k, v in row.items() if k not in keep} for row in sessions]
@@ -175,7 +175,8 @@ def simulate(plan: Plan, truth: dict, session) -> None:
             scan=scan,
             volumes=60,
             resolution_mm=6,
-            seed=0,
+            random_seed=0,
+            repetition_time=2.5,
         )
 
 

@@ -6,13 +6,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import pytest
 import yaml
 
 from crossfc.jobs import claim
 from crossfc.plan import Plan
+from tests.image import write_image
 from tests.workflow.conftest import Study, copy_product
 
 SHAPE, VOLUMES, TR = (12, 11, 10), 30, 2.0
@@ -29,17 +29,6 @@ def t1w_of(person: str) -> str:
     return f"{person}/anat/{person}_T1w.nii.gz"
 
 
-def write(path: Path, data: np.ndarray, tr: float = TR, codes: tuple[int, int] = (1, 1)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = nibabel.Nifti1Image(data, np.diag([-3.0, 3, 3, 1]))
-    image.set_sform(image.affine, codes[0])
-    image.set_qform(image.affine, codes[1])
-    if data.ndim == 4:
-        image.header.set_xyzt_units("mm", "sec")
-        image.header["pixdim"][4] = tr
-    nibabel.save(image, path)
-
-
 def series() -> np.ndarray:
     return np.random.default_rng(1).integers(100, 900, (*SHAPE, VOLUMES)).astype(np.int16)
 
@@ -52,11 +41,11 @@ def whole(tmp_path_factory, root) -> Study:
     sessions = ["participant_id\tsession_id\ttreatment\tperiod\tscan"]
     for person in PEOPLE:
         people.append(f"{person}\tTRD\tketamine-placebo\t{t1w_of(person)}")
-        write(study.folder / "raw" / t1w_of(person), series()[..., 0])
+        write_image(study.folder / "raw" / t1w_of(person), series()[..., 0])
         for session, (treatment, period) in SESSIONS.items():
             scan = scan_of(person, session)
             sessions.append(f"{person}\t{session}\t{treatment}\t{period}\t{scan}")
-            write(study.folder / "raw" / scan, series())
+            write_image(study.folder / "raw" / scan, series())
             sidecar_of(study, person, session).write_text(json.dumps(SIDECAR))
     (study.folder / "participants.tsv").write_text("\n".join(people) + "\n")
     (study.folder / "sessions.tsv").write_text("\n".join(sessions) + "\n")
@@ -122,7 +111,7 @@ def sidecar(**changes: object) -> Callable[[Study, str, str], None]:
 
 
 def image(change: Callable[[np.ndarray], np.ndarray] = lambda d: d, **options):
-    return lambda study, person, session: write(
+    return lambda study, person, session: write_image(
         study.folder / "raw" / scan_of(person, session), change(series()), **options
     )
 
@@ -222,7 +211,7 @@ def finished(done_once, tmp_path) -> Study:
 def test_a_changed_scan_reruns_its_own_preprocessing_only(finished):
     data = series()
     data[..., 5] += 3
-    write(finished.folder / "raw" / scan_of("sub-02", "ses-b"), data)
+    write_image(finished.folder / "raw" / scan_of("sub-02", "ses-b"), data)
     assert finished.would_run("preprocess") == {"preprocess_session 02/b": 1, "preprocess": 1}
 
 
@@ -265,11 +254,11 @@ def test_repeats_that_cannot_be_used_are_passed_over(study):
     repeats = [first.replace("_bold", f"_run-{run}_bold") for run in (2, 3)]
     study.edit("sessions.tsv", first, ";".join([first, *repeats]))
     for repeat in repeats:
-        write(study.folder / "raw" / repeat, series())
+        write_image(study.folder / "raw" / repeat, series())
         beside = study.folder / "raw" / repeat.replace(".nii.gz", ".json")
         beside.write_text(json.dumps(SIDECAR))
     # Broken off after ten volumes, and torn.
-    write(study.folder / "raw" / repeats[0], series()[..., :10])
+    write_image(study.folder / "raw" / repeats[0], series()[..., :10])
     torn = study.folder / "raw" / repeats[1]
     torn.write_bytes(torn.read_bytes()[:-2000])
     done = study.snakemake("-n", "preprocess")
@@ -294,7 +283,7 @@ def test_repeats_that_cannot_be_used_are_passed_over(study):
 def test_raw_echoes_are_refused(study):
     first = scan_of("sub-02", "ses-b")
     for echo in (1, 2):
-        write(study.folder / "raw" / first.replace("_bold", f"_echo-{echo}_bold"), series())
+        write_image(study.folder / "raw" / first.replace("_bold", f"_echo-{echo}_bold"), series())
     assert f"row 5, {first} has echoes beside it: scans of several echoes" in refused(study)
     study.set_config(scans_may_differ_in=["echo"])
     study.edit("sessions.tsv", first, first.replace("_bold", "_echo-1_bold"))

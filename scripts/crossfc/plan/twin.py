@@ -68,7 +68,7 @@ class Twin(Stage):
             groups=(labels["patients"], labels["controls"]),
             treatments=self._treatments(),
             strengths=self.choices["strengths"],
-            seed=self.choices["seed"],
+            random_seed=self.choices["seed"],
         )
 
     def _treatments(self) -> tuple[str, str]:

@@ -42,9 +42,9 @@ def write_report(
     clinic_dir: str | os.PathLike[str] | None = None,
     quality_dir: str | os.PathLike[str] | None = None,
     trial_dir: str | os.PathLike[str] | None = None,
-    scales: Any = None,
-    seeds: Any = None,
-    targets: Any = None,
+    scales: Sequence[Mapping[str, Any]] = (),
+    seeds: Sequence[Mapping[str, Any]] = (),
+    targets: Sequence[Mapping[str, Any]] = (),
     covariates: Sequence[Mapping[str, Any]] = (),
     strategies: Mapping[str, Any] | None = None,
     hypotheses: Sequence[Mapping[str, Any]] = (),
@@ -79,8 +79,8 @@ def write_report(
         Names of the group analyses, in the order in which to show them.
     group_dir, clinic_dir, quality_dir, trial_dir : path or None
         Folders of the results; ``group_dir`` holds one folder per pipeline.
-    scales, seeds, targets : path, DataFrame, list of dict or None
-        The sheets; for seeds, the rows of the primary seed set.
+    scales, seeds, targets : sequence of mapping
+        The rows of the sheets; for seeds, the rows of the primary seed set.
     covariates : sequence of mapping
         participant_id and covariates, of the people with both sessions.
     strategies : mapping or None

@@ -39,12 +39,12 @@ class Analysis:
     @property
     def seeds(self) -> list[str]:
         """Seeds, or what stands for them (pooled, subregion), in the order of the record."""
-        return [str(seed) for seed in self.record.get("seeds", [])]
+        return self.record["seeds"]
 
     @property
     def title(self) -> str:
         """The title for readers."""
-        return str(self.record.get("title") or self.name.replace("_", " "))
+        return self.record["title"]
 
     @property
     def n_permutations(self) -> int | None:
@@ -54,10 +54,7 @@ class Analysis:
     @property
     def copies(self) -> int:
         """Number of arrangements that give the same statistic: two for two-sided sign flips."""
-        if self.exhaustive and self.record.get("copies"):
-            return int(self.record["copies"])
-        signs = str(self.record.get("arrangement", "")).startswith("sign")
-        return 2 if self.exhaustive and signs and self.record.get("two_sided", True) else 1
+        return self.record["copies"] if self.exhaustive else 1
 
     def p_equals(self, p: float | None, beyond: str | None = None) -> str:
         """Format a corrected p; a p that could not be smaller is marked.
@@ -100,7 +97,7 @@ class Analysis:
 
     def per_seed(self, seed: str) -> Mapping[str, Any]:
         """Return the summary of one seed (`MapSummary`); empty if the record has none."""
-        summaries: Mapping[str, Mapping[str, Any]] = self.record.get("per_seed") or {}
+        summaries: Mapping[str, Mapping[str, Any]] = self.record["per_seed"]
         return summaries.get(seed, {})
 
     def statmap(self, seed: str, stat: str) -> Path:
@@ -118,48 +115,11 @@ class Analysis:
 
     def smallest(self, seed: str, which: str = "cluster") -> float | None:
         """Return a seed's smallest corrected p, by cluster (its extent), mass, tfce or voxel."""
-        value = self.per_seed(seed).get(f"p_fwe_{which}_min")
-        if value is not None:
-            return float(value)
-        column = "p_fwe_peak" if which == "voxel" else f"p_fwe_{which}"
-        if self.clusters.empty or column not in self.clusters:
-            return None
-        own = self.clusters.loc[self.clusters["seed"] == seed, column].dropna()
-        return float(own.min()) if len(own) else None
+        return self.per_seed(seed).get(f"p_fwe_{which}_min")
 
     def threshold(self) -> float | None:
         """The value of the statistic at which clusters were formed (two-sided p; F: one-sided)."""
-        if self.record.get("forming_threshold") is not None:
-            return float(self.record["forming_threshold"])
-        from scipy import stats
-
-        p = self.record.get("cluster_forming_p")
-        freedom = self.record.get("degrees_of_freedom")
-        if p is None or freedom is None:
-            return None
-        if str(self.record.get("statistic", "t")).upper().startswith("F"):
-            pair = _pair(freedom)
-            return None if pair is None else float(stats.f.isf(p, *pair))
-        low = min(_numbers(freedom))
-        return float(stats.t.isf(p / 2, low))
-
-
-def _numbers(freedom: Any) -> list[float]:
-    if isinstance(freedom, dict):
-        return [v for part in freedom.values() for v in _numbers(part)]
-    if isinstance(freedom, list | tuple):
-        return [v for part in freedom for v in _numbers(part)]
-    return [float(freedom)]
-
-
-def _pair(freedom: Any) -> tuple[float, float] | None:
-    """Return the degrees of freedom of an F, numerator and denominator, from any usual form."""
-    if isinstance(freedom, dict) and not {"numerator", "denominator"} <= set(freedom):
-        return None
-    if isinstance(freedom, dict):
-        return float(freedom["numerator"]), float(freedom["denominator"])
-    values = _numbers(freedom)
-    return (values[0], values[1]) if len(values) == 2 else None
+        return self.record.get("forming_threshold")
 
 
 @dataclass
@@ -344,7 +304,7 @@ def read_analysis(name: str, folder: Path) -> Analysis | None:
     record = read_result(folder)
     return Analysis(
         name,
-        str(record["kind"]),
+        record["kind"],
         folder,
         record,
         _with_places(read_table(folder / "clusters.tsv")),

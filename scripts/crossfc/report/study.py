@@ -14,7 +14,6 @@ QUALITY_TABLES = ("sessions", "motion", "excluded")
 # Folders and files of results, below the folder of a study.
 PLACES = (
     "clinic/*",
-    "clinical/*",
     "group/*",
     "group/*/*",
     "quality/*",
@@ -62,9 +61,9 @@ def read_results(
     trial_dir: Path | None,
     robustness: Path | None,
     truth: Path | None,
-    scales: Any,
-    seeds: Any,
-    targets: Any,
+    scales: Sequence[Mapping[str, Any]],
+    seeds: Sequence[Mapping[str, Any]],
+    targets: Sequence[Mapping[str, Any]],
     covariates: Sequence[Mapping[str, Any]] = (),
     designs: Sequence[Mapping[str, Any]] = (),
     design_name: str = "",
@@ -88,24 +87,20 @@ def read_results(
     quality = Path(quality_dir) if quality_dir else None
     trial = Path(trial_dir) if trial_dir else None
 
-    def first(name: str, *folders: Path | None) -> pd.DataFrame:
-        """Read the table from the first of the folders that contains it."""
-        for folder in folders:
-            if folder is None or not planned.holds(folder / name):
-                continue
-            if (folder / name).is_file():
-                return read_table(folder / name)
-        return pd.DataFrame()
+    def made_table(folder: Path | None, name: str) -> pd.DataFrame:
+        if folder is None or not planned.holds(folder / name):
+            return pd.DataFrame()
+        return read_table(folder / name)
 
     contrasts: list[Path | None] = [*folders.values()] or [pairs]
-    left = [first("left.tsv", folder) for folder in (trial, *contrasts, base, clinical)]
+    left = [made_table(folder, "left.tsv") for folder in (trial, *contrasts, clinical)]
     left = [table for table in left if len(table)]
     further = sorted(quality.glob("*.tsv")) if quality and quality.is_dir() else []
     further = [path for path in further if planned.holds(path) and path.stem not in QUALITY_TABLES]
-    paired = first("people.tsv", pairs, base)
+    paired = made_table(pairs, "people.tsv")
     of_contrast = {}
     for name, folder in folders.items():
-        own = first("people.tsv", folder)
+        own = made_table(folder, "people.tsv")
         record = read_json(folder / "pairs.json") if planned.holds(folder) else {}
         of_contrast[name] = ContrastData(with_columns(own, covariates) if len(own) else own, record)
     known = truth is not None and planned.holds(truth)
@@ -113,49 +108,30 @@ def read_results(
         config=config,
         analyses=[analysis for analysis in found if analysis is not None],
         # The list of people of the derivative data set is in the folder above the trial's.
-        people=first("participants.tsv", trial, trial.parent if trial else None),
+        people=made_table(trial.parent if trial else None, "participants.tsv"),
         paired=with_columns(paired, covariates) if len(paired) else paired,
         left=pd.concat(left).drop_duplicates().reset_index(drop=True) if left else pd.DataFrame(),
-        targets=first("targets.tsv", pairs, base),
+        targets=made_table(pairs, "targets.tsv"),
         pairs=read_json(pairs / "pairs.json") if pairs and planned.holds(pairs) else {},
-        mixed=first("mixed.tsv", base),
-        change=first("change.tsv", clinical),
-        scores=first("scores.tsv", clinical),
-        correlation=first("correlation.tsv", clinical),
-        points=first("points.tsv", clinical),
-        sessions=first("sessions.tsv", quality),
-        motion=first("motion.tsv", quality),
-        excluded=first("excluded.tsv", quality),
+        mixed=made_table(base, "mixed.tsv"),
+        change=made_table(clinical, "change.tsv"),
+        scores=made_table(clinical, "scores.tsv"),
+        correlation=made_table(clinical, "correlation.tsv"),
+        points=made_table(clinical, "points.tsv"),
+        sessions=made_table(quality, "sessions.tsv"),
+        motion=made_table(quality, "motion.tsv"),
+        excluded=made_table(quality, "excluded.tsv"),
         quality_tables={path.stem: read_table(path) for path in further},
-        between=first("between_groups.tsv", clinical),
-        family=first("family.tsv", base),
-        robustness=first(robustness.name, robustness.parent) if robustness else pd.DataFrame(),
+        between=made_table(clinical, "between_groups.tsv"),
+        family=made_table(base, "family.tsv"),
+        robustness=made_table(robustness.parent, robustness.name) if robustness else pd.DataFrame(),
         pipelines=list(pipelines),
-        scales=_by_name(scales, "scale"),
-        seeds=_rows(seeds),
-        target_rows=_rows(targets),
+        scales={str(row["scale"]): dict(row) for row in scales},
+        seeds=[dict(row) for row in seeds],
+        target_rows=[dict(row) for row in targets],
         truth=read_json(truth) or None if known else None,
         designs=list(designs),
         design_name=design_name,
         n_contrasts=max(len(designs), 1),
         of_contrast=of_contrast,
     )
-
-
-def _rows(table: Any) -> list[dict[str, Any]]:
-    """Convert a table in any of its forms (path, frame, list of rows, None) to a list of rows."""
-    if table is None:
-        return []
-    if isinstance(table, str | Path):
-        table = read_table(Path(table))
-    if isinstance(table, pd.DataFrame):
-        rows: list[dict[str, Any]] = table.to_dict("records")
-        return rows
-    return [dict(row) for row in table]
-
-
-def _by_name(table: Any, key: str) -> dict[str, dict[str, Any]]:
-    """Return the rows of a table, keyed by their name."""
-    if isinstance(table, Mapping):
-        return {str(name): dict(row) for name, row in table.items()}
-    return {str(row[key]): row for row in _rows(table)}

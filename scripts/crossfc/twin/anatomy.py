@@ -40,7 +40,7 @@ def coarsen(data: np.ndarray, step: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=2)
-def tissue(resolution_mm: int = 4) -> dict[str, np.ndarray]:
+def tissue(resolution_mm: int) -> dict[str, np.ndarray]:
     """Return the tissue fractions of the template on a coarser grid.
 
     Parameters

@@ -7,13 +7,14 @@ import nibabel
 import numpy as np
 
 from crossfc.array import BoolArray, SingleArray
-from crossfc.atomic import save_image, write_json, write_text
+from crossfc.atomic import save_image, write_columns, write_json
 from crossfc.bids import TEMPLATE_SPACE
+from crossfc.session.displacement import framewise_displacement, grid_middle, relative_rms
+from crossfc.session.preprocess.confounds_table import HeadMotion, confound_columns
 from crossfc.trial.regions import RegionRow
 from crossfc.twin.anatomy import tissue, world
-from crossfc.twin.confounds import confounds, format_confounds
 from crossfc.twin.design import SessionTruth, stream
-from crossfc.twin.motion import framewise_displacement, simulate_motion
+from crossfc.twin.motion import rigid, simulate_motion
 from crossfc.twin.signal import CONTRAST, SignalModel, dropout
 
 _BRIGHTEST = 10000.0
@@ -32,11 +33,11 @@ def simulate_session(
     paths: dict[str, Path],
     *,
     scan: str | None = None,
-    resolution_mm: int = 4,
-    volumes: int = 120,
-    repetition_time: float = 2.5,
+    resolution_mm: int,
+    volumes: int,
+    repetition_time: float,
     non_steady_volumes: int = 2,
-    seed: int = 2024,
+    random_seed: int,
 ) -> None:
     """Simulate one run and write the files that fMRIPrep would make from it.
 
@@ -44,7 +45,7 @@ def simulate_session(
     ----------
     participant_id, session_id : str
         Such as ``sub-T01``, ``ses-ketamine``. The random numbers depend only on these two, on
-        ``seed`` and on ``scan``.
+        ``random_seed`` and on ``scan``.
     truth : SessionTruth
         ``plan(...)["sessions"][participant_id][session_id]``.
     seeds, targets : iterable of RegionRow
@@ -61,8 +62,7 @@ def simulate_session(
         Seconds.
     non_steady_volumes : int
         Number of brighter volumes at the start, 0 to 3.
-    seed : int
-        Random seed.
+    random_seed : int
 
     Raises
     ------
@@ -70,7 +70,7 @@ def simulate_session(
         If a region is not a sphere, or the resolution is not a whole number.
     """
     scan = scan or next(iter(truth["mean_fd"]))
-    key = (seed, participant_id, session_id, scan)
+    key = (random_seed, participant_id, session_id, scan)
     anatomy = tissue(resolution_mm)
     affine, shape = anatomy["affine"], anatomy["brain"].shape
     mask = _brain_mask(stream(*key, "mask"), anatomy)
@@ -101,16 +101,21 @@ def simulate_session(
     series = np.rint(relative * baseline).astype(np.int16)
 
     within = mask[inside]
-    columns, sidecar = confounds(
-        series[:, within].astype(np.float32),
-        _core(wm[within], 0.95),
-        _core(csf[within], 0.65),
-        motion,
+    brain = series[:, within].astype(np.float32)
+    deep_wm, deep_csf = _core(wm[within], 0.95), _core(csf[within], 0.65)
+    columns, sidecar = confound_columns(
+        {
+            "brain": brain,
+            "csf": brain[:, deep_csf],
+            "wm": brain[:, deep_wm],
+            "csf_wm": brain[:, deep_csf | deep_wm],
+        },
+        _head_motion(motion, grid_middle(shape, affine)),
         repetition_time,
         non_steady_volumes,
     )
     _write_images(paths, series, inside, mask, affine, repetition_time, non_steady_volumes)
-    write_text(paths["confounds"], format_confounds(columns))
+    write_columns(paths["confounds"], columns)
     write_json(paths["confounds_sidecar"], sidecar)
     write_json(
         paths["bold_sidecar"],
@@ -186,6 +191,20 @@ def _motion_artefact(
     uneven = 1 + np.clip((xyz - xyz.mean(axis=0)) @ direction, -0.8, 0.8)
     effect: SingleArray = edges - (_SPIKE * fd * uneven).astype(np.float32)
     return effect
+
+
+def _head_motion(motion: np.ndarray, centre: np.ndarray) -> HeadMotion:
+    """Return what the confounds table tells of the motion, as fMRIPrep computes it.
+
+    ``motion`` holds the six parameters of each volume; ``centre`` is the middle of the grid, mm.
+    """
+    matrices = np.array([rigid(row) for row in motion])
+    return HeadMotion(
+        parameters=motion,
+        framewise_displacement=framewise_displacement(motion),
+        rmsd=relative_rms(matrices, centre),
+        lost=np.zeros(len(motion), dtype=bool),
+    )
 
 
 def _core(fraction: np.ndarray, least: float) -> np.ndarray:

@@ -87,13 +87,15 @@ _ANHEDONIA = 0.65
 _PERIOD_EFFECT = 0.12  # improvement from period 1 to 2, in standard deviations of the change
 
 
-def stream(seed: int, *words: object) -> np.random.Generator:
-    """Return a random number generator for one purpose, such as (seed, person, session, "motion").
+def stream(random_seed: int, *words: object) -> np.random.Generator:
+    """Return a random number generator for one purpose, such as "motion" of a session.
+
+    ``words`` say what for: person, session, purpose.
 
     Every purpose has its own generator, so that the result does not depend on what else is
     simulated or in which order.
     """
-    name = "/".join(str(word) for word in (int(seed), *words))
+    name = "/".join(str(word) for word in (int(random_seed), *words))
     return np.random.default_rng(int.from_bytes(sha256(name.encode()).digest()[:16], "big"))
 
 
@@ -104,7 +106,7 @@ def parametric_design(
     treatments: Sequence[str] = ("ketamine", "placebo"),
     scales: Iterable[Row] = SCALE_ROWS,
     *,
-    seed: int = 2024,
+    random_seed: int,
     active_first: Sequence[int] | None = None,
     one_session: int = 2,
     repeat_runs: int = 1,
@@ -123,8 +125,7 @@ def parametric_design(
         Labels of the active and the control treatment; ``("A", "B")`` for a blinded trial.
     scales : list of dict
         Rows of scales.tsv.
-    seed : int
-        Random seed.
+    random_seed : int
     active_first : (int, int), optional
         How many patients and how many controls have the active treatment first. Default: one more
         than half of the patients and one fewer than half of the controls, so not balanced.
@@ -164,14 +165,14 @@ def parametric_design(
     for role, group in enumerate(groups):
         if group is None:
             continue
-        random = stream(seed, "sequences", role)
+        random = stream(random_seed, "sequences", role)
         orders = random.permutation(np.arange(counts[role]) < active_first[role])
         first = [*orders, *(i % 2 == 0 for i in range(extra[role]))]
         for number, active_is_first in enumerate(first, 1):
             person = f"sub-{'TH'[role]}{number:02d}"
             order = list(treatments) if active_is_first else list(treatments)[::-1]
             once = number > counts[role]
-            person_random = stream(seed, person, "person")
+            person_random = stream(random_seed, person, "person")
             home = f"{person}/ses-{session_labels[order[0]]}"
             t1w = {"sub": label(person), "ses": session_labels[order[0]]}
             participants.append(
@@ -197,7 +198,12 @@ def parametric_design(
                     }
                 )
     sessions = simulate_scores(
-        participants, sessions, scale_rows, groups=groups, treatments=treatments, seed=seed
+        participants,
+        sessions,
+        scale_rows,
+        groups=groups,
+        treatments=treatments,
+        random_seed=random_seed,
     )
     for row in sessions:
         row["exclude"] = "no"
@@ -222,7 +228,7 @@ def simulate_scores(
     *,
     groups: Sequence[str | None],
     treatments: Sequence[str],
-    seed: int = 2024,
+    random_seed: int,
 ) -> Rows:
     """Simulate scores of the scales that have no column yet.
 
@@ -238,8 +244,7 @@ def simulate_scores(
         Labels of patients and controls.
     treatments : (str, str)
         Labels of the active and the control treatment.
-    seed : int
-        Random seed.
+    random_seed : int
 
     Returns
     -------
@@ -267,7 +272,7 @@ def simulate_scores(
             person = people.get(row["participant_id"])
             row[name] = None
             if person is not None and person["group"] in groups:
-                row[name] = _score(row, person, scale, groups, treatments, seed)
+                row[name] = _score(row, person, scale, groups, treatments, random_seed)
     return rows
 
 
@@ -277,13 +282,13 @@ def _score(
     scale: Row,
     groups: Sequence[str | None],
     treatments: Sequence[str],
-    seed: int,
+    random_seed: int,
 ) -> int:
     name, who = scale["scale"], person["participant_id"]
     level, spread, change, change_spread = SCORE_MODEL[name][list(groups).index(person["group"])]
-    common = stream(seed, who, "improvement").normal()
-    hedonic = stream(seed, who, "hedonic").normal()
-    own = stream(seed, who, "score", name).normal(size=2)
+    common = stream(random_seed, who, "improvement").normal()
+    hedonic = stream(random_seed, who, "hedonic").normal()
+    own = stream(random_seed, who, "score", name).normal(size=2)
     depression = scale.get("construct") == "depression"
     share = _COMMON["depression" if depression else "anhedonia"]
     second = 0.0 if depression else _ANHEDONIA
@@ -296,7 +301,7 @@ def _score(
         value += change + better * change_spread * improvement
     if str(session.get("period")) == "2":
         value += better * _PERIOD_EFFECT * change_spread
-    value += stream(seed, who, session["session_id"], name).normal(scale=0.05 * spread)
+    value += stream(random_seed, who, session["session_id"], name).normal(scale=0.05 * spread)
     return int(np.clip(np.rint(value), float(scale["lowest"]), float(scale["highest"])))
 
 

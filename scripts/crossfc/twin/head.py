@@ -94,12 +94,12 @@ class Head:
         }
 
 
-def draw_head(participant_id: str, seed: int) -> Head:
+def draw_head(participant_id: str, random_seed: int) -> Head:
     """Draw a random head: size and shear, pose in the scanner, and eight smooth local shifts.
 
     Each shift is below a quarter of its width, so that the deformation does not fold.
     """
-    random = stream(seed, participant_id, "head")
+    random = stream(random_seed, participant_id, "head")
     size = np.eye(4)
     size[:3, :3] += np.diag(random.normal(scale=0.035, size=3))
     size[[0, 1], [1, 2]] += random.normal(scale=0.02, size=2)

@@ -1,14 +1,13 @@
-"""Head motion of a twin: six rigid parameters per volume, and measures computed from them."""
+"""Head motion of a twin: six rigid parameters per volume, and the matrices that they stand for."""
 
 import numpy as np
 
 from crossfc.array import FloatArray
 from crossfc.fault import Fault
+from crossfc.session.displacement import HEAD_RADIUS_MM, framewise_displacement
 
-PARAMETERS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
-_HEAD_RADIUS = 50.0  # mm, the sphere of Power et al. 2012
 # Relative size of the parameters: people lying in a scanner mostly move along z and y and by pitch.
-_SHARE = np.array([0.5, 0.8, 1.0, 1.0 / _HEAD_RADIUS, 0.5 / _HEAD_RADIUS, 0.6 / _HEAD_RADIUS])
+_SHARE = np.array([0.5, 0.8, 1.0, 1.0, 0.5, 0.6]) / np.repeat([1.0, HEAD_RADIUS_MM], 3)
 
 
 def simulate_motion(
@@ -59,24 +58,6 @@ def simulate_motion(
     return scaled
 
 
-def framewise_displacement(motion: np.ndarray) -> np.ndarray:
-    """Compute the framewise displacement (Power et al. 2012, NeuroImage 59:2142).
-
-    Parameters
-    ----------
-    motion : ndarray, shape (volumes, 6)
-        As returned by `simulate_motion`, mm and rad.
-
-    Returns
-    -------
-    ndarray, shape (volumes,)
-        mm; NaN at the first volume.
-    """
-    change = np.abs(np.diff(motion, axis=0))
-    fd = change[:, :3].sum(axis=1) + _HEAD_RADIUS * change[:, 3:].sum(axis=1)
-    return np.concatenate([[np.nan], fd])
-
-
 def rigid(parameters: np.ndarray, centre: np.ndarray | None = None) -> np.ndarray:
     """Return the rigid matrix of the six parameters of one volume.
 
@@ -105,30 +86,3 @@ def rigid(parameters: np.ndarray, centre: np.ndarray | None = None) -> np.ndarra
     pivot = np.zeros(3) if centre is None else np.asarray(centre, float)
     matrix[:3, 3] = parameters[:3] + pivot - matrix[:3, :3] @ pivot
     return matrix
-
-
-def relative_rms(motion: np.ndarray, radius: float = 80.0) -> np.ndarray:
-    """Compute the root mean square displacement between neighbouring volumes.
-
-    Jenkinson 1999 (FMRIB technical report TR99MJ1): over a sphere of 80 mm about the origin,
-    ``sqrt(radius² / 5 trace(A'A) + t't)`` with A, t of ``T1 T0⁻¹ - 1``.
-
-    Parameters
-    ----------
-    motion : ndarray, shape (volumes, 6)
-        As returned by `simulate_motion`, mm and rad.
-    radius : float
-        Radius of the sphere, mm.
-
-    Returns
-    -------
-    ndarray, shape (volumes,)
-        mm; NaN at the first volume.
-    """
-    matrices = [rigid(row) for row in motion]
-    values = [np.nan]
-    for before, after in zip(matrices[:-1], matrices[1:], strict=True):
-        change = after @ np.linalg.inv(before) - np.eye(4)
-        turn, shift = change[:3, :3], change[:3, 3]
-        values.append(np.sqrt(radius**2 / 5 * np.trace(turn.T @ turn) + shift @ shift))
-    return np.array(values)

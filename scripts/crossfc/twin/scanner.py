@@ -11,12 +11,13 @@ from crossfc.array import FloatArray, SingleArray
 from crossfc.atomic import save_image, write_json, write_text
 from crossfc.bids import bids_name, parse_name
 from crossfc.fault import Fault
+from crossfc.session.displacement import PARAMETERS
 from crossfc.trial.regions import RegionRow
 from crossfc.trial.sheet import format_sheet
 from crossfc.twin.anatomy import world
 from crossfc.twin.design import SessionTruth, stream
 from crossfc.twin.head import T1_CONTRAST, Head, around_at, brain_at, draw_head
-from crossfc.twin.motion import PARAMETERS, rigid, simulate_motion
+from crossfc.twin.motion import rigid, simulate_motion
 from crossfc.twin.picture import Picture, apply
 from crossfc.twin.signal import CONTRAST, SignalModel
 
@@ -40,8 +41,8 @@ def write_dataset(
     bids_dir: str | Path,
     participants: Iterable[Mapping[str, object]],
     *,
-    repetition_time: float = 2.5,
-    task: str = "rest",
+    repetition_time: float,
+    task: str,
 ) -> None:
     """Write the files at the root of a raw BIDS data set.
 
@@ -94,7 +95,7 @@ def simulate_raw_anatomy(
     truth_path: str | Path | None = None,
     *,
     voxel_mm: float = 1.2,
-    seed: int = 2024,
+    random_seed: int,
 ) -> None:
     """Simulate a T1-weighted scan of a whole head: oblique, with a bias field and noise.
 
@@ -107,8 +108,7 @@ def simulate_raw_anatomy(
         Where to write the transform from this head to the template (JSON).
     voxel_mm : float
         Isotropic voxel size, between 0.7 and 4.
-    seed : int
-        Random seed.
+    random_seed : int
 
     Raises
     ------
@@ -117,8 +117,8 @@ def simulate_raw_anatomy(
     """
     if not 0.7 <= voxel_mm <= 4:
         raise Fault(f"twin: T1w voxels of {voxel_mm} mm; choose between 0.7 and 4")
-    head = draw_head(participant_id, seed)
-    random = stream(seed, participant_id, "T1w")
+    head = draw_head(participant_id, random_seed)
+    random = stream(random_seed, participant_id, "T1w")
     i, j, k = (int(np.ceil(field / voxel_mm)) for field in (192, 246, 240))
     shape = (i, j, k)
     turn = rigid(np.concatenate([np.zeros(3), random.normal(scale=0.03, size=3)]))[:3, :3]
@@ -159,10 +159,10 @@ def simulate_raw_session(
     slices: int = 36,
     voxel_mm: float | tuple[float, float, float] = 3.5,
     orientation: str = "axial",
-    volumes: int = 120,
-    repetition_time: float = 2.5,
+    volumes: int,
+    repetition_time: float,
     non_steady_volumes: int = 2,
-    seed: int = 2024,
+    random_seed: int,
 ) -> None:
     """Simulate one raw resting-state run in scanner space, with head motion and slice timing.
 
@@ -171,7 +171,7 @@ def simulate_raw_session(
 
     Parameters
     ----------
-    participant_id, session_id, truth, seeds, targets, scan, seed
+    participant_id, session_id, truth, seeds, targets, scan, random_seed
         As in `crossfc.twin.bold.simulate_session`.
     paths : dict
         Where to write ``bold``, ``sidecar``, ``motion`` (TSV) and ``truth`` (JSON).
@@ -194,8 +194,8 @@ def simulate_raw_session(
     """
     seeds, targets = list(seeds), list(targets)
     scan = scan or next(iter(truth["mean_fd"]))
-    key = (seed, participant_id, session_id, scan)
-    head = draw_head(participant_id, seed)
+    key = (random_seed, participant_id, session_id, scan)
+    head = draw_head(participant_id, random_seed)
     random = stream(*key, "scanner")
     # The head does not lie exactly as for the T1w: scanner (mm) to T1w (mm).
     lie = np.concatenate([random.normal(scale=4, size=3), random.normal(scale=0.035, size=3)])

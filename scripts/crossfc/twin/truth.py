@@ -100,7 +100,7 @@ class Truth(TypedDict):
     """
 
     formula: str
-    seed: int
+    random_seed: int
     groups: dict[str, str | None]
     treatments: dict[str, str]
     measurement_sd: float
@@ -120,7 +120,7 @@ def plan(
     groups: Sequence[str | None],
     treatments: Sequence[str],
     edges: Sequence[Edge] = EDGES,
-    seed: int = 2024,
+    random_seed: int,
 ) -> Truth:
     """Compute the true correlations of every session.
 
@@ -142,8 +142,7 @@ def plan(
     treatments : (str, str)
         Labels of the active and the control treatment.
     edges : sequence of Edge
-    seed : int
-        Random seed.
+    random_seed : int
 
     Returns
     -------
@@ -167,7 +166,7 @@ def plan(
             by_person.setdefault(row["participant_id"], []).append(row)
     return {
         "formula": FORMULA,
-        "seed": int(seed),
+        "random_seed": int(random_seed),
         "groups": {"patients": groups[0], "controls": groups[1]},
         "treatments": {"active": treatments[0], "control": treatments[1]},
         "measurement_sd": MEASUREMENT_SD,
@@ -185,7 +184,7 @@ def plan(
         "sessions": {
             person: {
                 row["session_id"]: _session(
-                    row, rows, people[person], planted, scales, groups, treatments, seed
+                    row, rows, people[person], planted, scales, groups, treatments, random_seed
                 )
                 for row in rows
             }
@@ -288,7 +287,7 @@ def _session(
     scales: dict[str, str],
     groups: Sequence[str | None],
     treatments: Sequence[str],
-    seed: int,
+    random_seed: int,
 ) -> SessionTruth:
     who, when = row["participant_id"], row["session_id"]
     role = list(groups).index(person["group"])
@@ -297,8 +296,8 @@ def _session(
     z = {}
     for edge in edges:
         value = edge.baseline + edge.group[role]
-        value += stream(seed, who, "edge", edge.name).normal(scale=edge.person_sd)
-        value += stream(seed, who, when, "edge", edge.name).normal(scale=edge.session_sd)
+        value += stream(random_seed, who, "edge", edge.name).normal(scale=edge.person_sd)
+        value += stream(random_seed, who, when, "edge", edge.name).normal(scale=edge.session_sd)
         value += edge.drug[role] if active else 0.0
         value += edge.period * (period - 1.5) if period is not None else 0.0
         for scale in sorted(scales.keys() & edge.ties):
@@ -308,8 +307,8 @@ def _session(
                 value += (0.5 if active else -0.5) * edge.ties[scale] * excess
         z[edge.name] = round(float(np.clip(value, -_LIMIT, _LIMIT)), 6)
     fd = _FD_MEDIAN * (_FD_ACTIVE if active else 1.0)
-    fd *= np.exp(stream(seed, who, "fd").normal(scale=_FD_PERSON))
-    fd *= np.exp(stream(seed, who, when, "fd").normal(scale=_FD_SESSION))
+    fd *= np.exp(stream(random_seed, who, "fd").normal(scale=_FD_PERSON))
+    fd *= np.exp(stream(random_seed, who, when, "fd").normal(scale=_FD_SESSION))
     scans = [s.strip() for s in str(row.get("scan") or "").split(";")]
     return {
         "group": person["group"],

@@ -9,6 +9,7 @@ import pytest
 from crossfc.fault import Fault
 from crossfc.group.design.kind import Judge, faults_of_maps
 from crossfc.group.design.volume import Grid
+from tests.image import write_image
 
 SHAPE = (20, 20, 20)
 
@@ -94,10 +95,7 @@ def test_correlations_that_nobody_named_are_seen_in_their_seeds():
 
 def test_faults_of_all_maps_are_told_at_once(tmp_path):
     def save(name, values, affine):
-        image = nib.Nifti1Image(np.nan_to_num(values), affine)
-        image.set_sform(affine, 4)
-        nib.save(image, tmp_path / name)
-        return str(tmp_path / name)
+        return str(write_image(tmp_path / name, np.nan_to_num(values), affine))
 
     plain, moved = np.eye(4) * 3, np.eye(4) * 3
     moved[0, 3] = 2

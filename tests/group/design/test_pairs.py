@@ -14,19 +14,18 @@ from crossfc.group.analysis import analyse
 from crossfc.group.design.pairs import Pairs, no_pairs, pair_sessions
 from crossfc.table import read_table
 from tests.group.analysis_options import analysis_options
+from tests.image import write_image
 
 SHAPE = (8, 9, 7)
 AFFINE = np.array([[-3.0, 0, 0, 12], [0, 3, 0, -12], [0, 0, 3, -9], [0, 0, 0, 1]])
 GROUPS = {"patients": "TRD", "controls": "HV"}
 TREATMENTS = {"active": "ketamine", "control": "placebo"}
 SEEDS = ["sgACC", "dACC"]
+READING = {"fwhm_mm": 0, "zero_is_missing": False}
 
 
 def save(values, path, affine=AFFINE):
-    image = nib.Nifti1Image(np.asarray(values, dtype=np.float32), affine)
-    image.header.set_sform(affine, 4)
-    nib.save(image, path)
-    return str(path)
+    return str(write_image(path, np.asarray(values, dtype=np.float32), affine))
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ def trial(tmp_path):
 
 
 def pair(people, out, **options):
-    return pair_sessions(people, SEEDS, TREATMENTS, GROUPS, "primary", out, **options)
+    return pair_sessions(people, SEEDS, TREATMENTS, GROUPS, "primary", out, **(READING | options))
 
 
 def test_difference_and_sum_in_what_everybody_covers(trial, tmp_path):
@@ -157,7 +156,7 @@ def test_contrast_maps(trial, tmp_path):
         difference = np.nan_to_num(values[row, 0, 0] - values[row, 1, 0])
         person["contrast"] = save(difference[..., None], tmp_path / f"con_{row}.nii.gz")
         del person["active"], person["control"], person["sequence"]
-    options = {"level": "contrast", "zero_is_missing": True}
+    options = READING | {"level": "contrast", "zero_is_missing": True}
     record = pair_sessions(
         people, ["contrast"], TREATMENTS, GROUPS, "lab", tmp_path / "pairs", **options
     )
@@ -166,7 +165,13 @@ def test_contrast_maps(trial, tmp_path):
     assert record["n_voxels"] == 7 * 9 * 7 - 1  # this seed lacks one voxel in one person
     assert pairs.people["sequence_code"].isna().all()
     record = pair_sessions(
-        people, ["contrast"], TREATMENTS, GROUPS, "lab", tmp_path / "pairs", level="contrast"
+        people,
+        ["contrast"],
+        TREATMENTS,
+        GROUPS,
+        "lab",
+        tmp_path / "pairs",
+        **(options | {"zero_is_missing": False}),
     )
     assert record["left_voxels"]["the same in everybody"] == 9 * 7  # zeros count as values now
 
@@ -203,17 +208,18 @@ def test_empty_maps_are_refused_by_name(trial, tmp_path, value, word):
 
 def test_unoriented_images_need_consent(trial, tmp_path):
     people, values = trial
+    contrasts = READING | {"level": "contrast"}
     path = tmp_path / "old.img"
     nib.save(nib.AnalyzeImage(values[0, 0, 0], None), path)
     for person in people:
         person["contrast"] = [str(path)]
     with pytest.raises(Fault, match=r"old.img carries no orientation .* maps.accept_unoriented"):
-        pair_sessions(people, ["a"], TREATMENTS, GROUPS, "lab", tmp_path / "p", level="contrast")
+        pair_sessions(people, ["a"], TREATMENTS, GROUPS, "lab", tmp_path / "p", **contrasts)
     bare = nib.Nifti1Image(values[0, 0, 0], None)
     nib.save(bare, tmp_path / "bare.nii")
     people[0]["contrast"] = [str(tmp_path / "bare.nii")]
     with pytest.raises(Fault, match="carries no orientation"):
-        pair_sessions(people, ["a"], TREATMENTS, GROUPS, "lab", tmp_path / "p", level="contrast")
+        pair_sessions(people, ["a"], TREATMENTS, GROUPS, "lab", tmp_path / "p", **contrasts)
 
 
 def test_other_faults(trial, tmp_path):
@@ -269,7 +275,8 @@ people = [
     for n in range(n_people)
 ]
 pair_sessions(people, ["a", "b"], {"active": "k", "control": "p"},
-              {"patients": "TRD", "controls": None}, "primary", f"{folder}/{n_people}")
+              {"patients": "TRD", "controls": None}, "primary", f"{folder}/{n_people}",
+              fwhm_mm=0, zero_is_missing=False)
 status = open("/proc/self/status").read()
 print(status.split("VmHWM:")[1].split()[0])
 """
@@ -296,7 +303,7 @@ def test_a_pipeline_that_everybody_left_has_pairs_of_nobody(tmp_path):
     ]
     treatments = {"active": "ketamine", "control": "placebo"}
     groups = {"patients": "TRD", "controls": "HV"}
-    no_pairs(people, ["sgACC", "dACC"], treatments, groups, "scrub", tmp_path / "pairs")
+    no_pairs(people, ["sgACC", "dACC"], treatments, groups, "scrub", tmp_path / "pairs", 6)
     read = Pairs.read(tmp_path / "pairs")
     assert read.delta.shape == (0, 2, 0) and len(read.people) == 0
     options = analysis_options(permutations=99)

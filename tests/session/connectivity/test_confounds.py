@@ -10,13 +10,13 @@ import yaml
 
 from crossfc.fault import Fault
 from crossfc.session.connectivity.confounds import (
-    MOTION,
     Confounds,
     framewise_displacement,
     non_steady_volumes,
     read_confounds,
     strategy_matrix,
 )
+from crossfc.session.displacement import PARAMETERS
 
 N = 30
 
@@ -43,7 +43,7 @@ def small(folder, naming="21", **changes):
     """Write a table of N volumes in the naming of fMRIPrep 20.2 or of 21 and later."""
     rng = np.random.default_rng(0)
     table = {}
-    for name in MOTION:
+    for name in PARAMETERS:
         for kind in ("", "_derivative1", "_power2", "_derivative1_power2"):
             table[name + kind] = rng.normal(size=N)
             if "derivative1" in kind:
@@ -162,7 +162,7 @@ def test_framewise_displacement_by_hand(tmp_path):
     fd = framewise_displacement(read_confounds(path))
     assert fd[0] == 0
     for t in (1, 17):
-        step = [abs(table[name][t] - table[name][t - 1]) for name in MOTION]
+        step = [abs(table[name][t] - table[name][t - 1]) for name in PARAMETERS]
         assert fd[t] == pytest.approx(sum(step[:3]) + 50 * sum(step[3:]))
     table.drop(columns="rot_y").to_csv(path, sep="\t", na_rep="n/a", index=False)
     with pytest.raises(Fault, match="neither framewise_displacement nor the six motion"):
@@ -261,7 +261,7 @@ def test_displacement_that_is_not_known_is_not_zero(tmp_path, hole):
     assert np.flatnonzero(np.isnan(displacement)).tolist() == [4]
     assert strategy_matrix(confounds, {"columns": ["csf"]})[0][3:6, 0].tolist() == [3, 0, 5]
     # From motion parameters, the change into and out of such a volume is not known.
-    moved = {name: np.arange(N).astype(object) for name in MOTION} | {"trans_y": values}
+    moved = {name: np.arange(N).astype(object) for name in PARAMETERS} | {"trans_y": values}
     bare = dict(read_confounds(small(tmp_path, **moved)[0]).columns)
     del bare["framewise_displacement"]
     displacement = framewise_displacement(Confounds(path, bare, {}))

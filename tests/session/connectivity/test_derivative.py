@@ -12,10 +12,11 @@ from scipy.ndimage import gaussian_filter
 from crossfc.fault import Fault
 from crossfc.session.connectivity import cleaning
 from crossfc.session.connectivity import seed_map as connectivity
-from crossfc.session.connectivity.confounds import MOTION
 from crossfc.session.connectivity.derivative import connectivity_session
 from crossfc.session.connectivity.pipeline import Pipeline
+from crossfc.session.displacement import PARAMETERS
 from crossfc.session.placement import place
+from tests.image import write_image
 
 SHAPE, N, TR = (12, 14, 12), 80, 2.0
 AFFINE = np.array([[10.0, 0, 0, -55], [0, 10, 0, -75], [0, 0, 10, -45], [0, 0, 0, 1]])
@@ -34,7 +35,7 @@ TARGETS = [
     {"target": "both"} | sphere(35, 5, 5),
 ]
 CHOICES = {
-    "strategy": {"columns": list(MOTION)},
+    "strategy": {"columns": list(PARAMETERS)},
     "high_pass_hz": 0.008,
     "low_pass_hz": 0.1,
     "censor_fd_mm": None,
@@ -51,16 +52,6 @@ def brain():
     return ((mm / [[50], [60], [45]]) ** 2).sum(axis=0).reshape(SHAPE) < 1
 
 
-def save(path, data, affine=AFFINE, repetition_time=TR):
-    image = nibabel.Nifti1Image(data, affine)
-    image.set_sform(affine, 4)
-    image.set_qform(affine, 4)
-    image.header.set_xyzt_units("mm", "sec")
-    if data.ndim == 4:
-        image.header.set_zooms((*image.header.get_zooms()[:3], repetition_time))
-    nibabel.save(image, path)
-
-
 class Session:
     """A tiny session in the shape of fMRIPrep; change its parts, then run it."""
 
@@ -69,7 +60,7 @@ class Session:
         rng = np.random.default_rng(0)
         self.mask = brain()
         motion = rng.normal(size=(N, 6)).cumsum(axis=0) * 0.02
-        self.table = pd.DataFrame(motion, columns=MOTION)
+        self.table = pd.DataFrame(motion, columns=PARAMETERS)
         fd = np.abs(np.diff(motion, axis=0)).sum(axis=1)
         self.table["framewise_displacement"] = [np.nan, *fd]
         network = rng.normal(size=N)
@@ -79,16 +70,23 @@ class Session:
         self.pipelines = {"primary": dict(CHOICES)}
         self.targets = TARGETS
         self.runs = [self.write("run-1")]
-        self.options = {"minimum_seed_coverage": 0.5, "minimum_residual_degrees_of_freedom": 5}
+        self.options = {
+            "minimum_seed_coverage": 0.5,
+            "minimum_seed_tsnr": 0,
+            "minimum_voxel_signal": 0,
+            "minimum_voxel_tsnr": 0,
+            "minimum_residual_degrees_of_freedom": 5,
+            "accept_unoriented": False,
+        }
 
     def write(self, name, **parts):
         paths = {key: self.folder / f"{name}_{key}" for key in ("bold", "mask", "confounds")}
         paths["bold"] = paths["bold"].with_suffix(".nii.gz")
         paths["mask"] = paths["mask"].with_suffix(".nii.gz")
         paths["confounds"] = paths["confounds"].with_suffix(".tsv")
-        save(paths["bold"], parts.get("data", self.data))
+        write_image(paths["bold"], parts.get("data", self.data), AFFINE)
         mask = parts.get("mask", self.mask).astype(np.uint8)
-        save(paths["mask"], mask, parts.get("mask_affine", AFFINE))
+        write_image(paths["mask"], mask, parts.get("mask_affine", AFFINE))
         table = parts.get("table", self.table)
         table.to_csv(paths["confounds"], sep="\t", na_rep="n/a", index=False)
         return {"scan": name} | paths
@@ -173,7 +171,7 @@ def by_least_squares(made, kept, series):
     frequency = n / (2 * N * TR)
     stopped = n[(frequency < 0.008) | (frequency > 0.1)]
     cosines = np.cos(np.pi * np.outer(n + 0.5, stopped) / N)
-    confounds = made.table[list(MOTION)].to_numpy()
+    confounds = made.table[list(PARAMETERS)].to_numpy()
     design = np.hstack([cosines, confounds])[kept]
     return series[kept] - design @ np.linalg.lstsq(design, series[kept], rcond=None)[0]
 
@@ -267,7 +265,7 @@ def test_the_record_says_what_was_done(usual):
     assert qc["repetition_time"] == TR
     assert (qc["volumes"], qc["volumes_non_steady"]) == (N, 0)
     assert (qc["volumes_kept"], qc["volumes_censored"]) == (N, 0)
-    assert qc["regressors"] == list(MOTION)
+    assert qc["regressors"] == list(PARAMETERS)
     # 80 volumes: cosines 0 to 2 below 0.008 Hz, 33 to 79 above 0.1 Hz, six motion parameters.
     assert qc["residual_degrees_of_freedom"] == 80 - 3 - 47 - 6
     assert qc["mask_voxels"] == usual.mask.sum() and qc["zero_variance_voxels"] == 0
@@ -522,7 +520,7 @@ def test_a_blank_volume_before_steady_state_is_named_and_counted_once(session):
 
 def test_a_volume_without_displacement_is_censored_in_every_pipeline(session):
     table = session.table.copy()
-    table.loc[[30, 31], ["framewise_displacement", *MOTION]] = np.nan
+    table.loc[[30, 31], ["framewise_displacement", *PARAMETERS]] = np.nan
     session.pipelines["scrub"] = CHOICES | {"censor_fd_mm": 5.0}
     session.rewrite(table=table).run()
     for name in ("primary", "scrub"):
@@ -630,7 +628,7 @@ def test_censored_volumes_are_filled_in_for_the_filter_alone(session):
     kept = kept_of(session, "filled")
     np.testing.assert_array_equal(series.notna().all(axis=1), kept)
     # The map is the correlation of the cleaned series, which the table of edges holds too.
-    basis = cleaning.interpolated(session.table[list(MOTION)].to_numpy(), TR, 0.008, 0.1, kept)
+    basis = cleaning.interpolated(session.table[list(PARAMETERS)].to_numpy(), TR, 0.008, 0.1, kept)
     seed, voxels = mean_of(session, SEEDS[:1]), session.data[session.mask].astype(float).T
     cleaned = connectivity.clean(np.column_stack([seed, voxels])[kept], basis)
     np.testing.assert_allclose(series["seed_sgACC"][kept], cleaned[:, 0], atol=1e-3)

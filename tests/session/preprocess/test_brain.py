@@ -44,7 +44,7 @@ def test_brightness_decides_where_the_brain_ends(carried_radius):
 
 
 def test_the_template_is_laid_onto_a_shifted_tilted_larger_brain():
-    load_ants(threads=1, seed=1)
+    load_ants(threads=1, random_seed=1)
     import ants
 
     standard = template.brain(2)
@@ -69,7 +69,7 @@ def test_the_template_is_laid_onto_a_shifted_tilted_larger_brain():
 
 def test_the_order_of_the_axes_makes_no_difference(tmp_path):
     """All 48 ways to store an oblique head give the very same working copy of it."""
-    load_ants(threads=1, seed=1)
+    load_ants(threads=1, random_seed=1)
     rng = np.random.default_rng(0)
     data = ndimage.gaussian_filter(rng.normal(size=(30, 36, 32)), 2).astype(np.float32)
     affine = np.eye(4)
@@ -110,7 +110,7 @@ def test_the_template_outside_the_picture_is_told():
 
 
 def test_segmentation_repeats_to_the_bit():
-    load_ants(threads=1, seed=1)
+    load_ants(threads=1, random_seed=1)
     slab = np.s_[:, :, 10:30]
     head = template.brain(4).get_fdata(dtype=np.float32)[slab]
     mask = head > 0.2
@@ -128,7 +128,14 @@ def test_a_truncated_t1w_leaves_nothing_behind(tmp_path):
     whole = (tmp_path / "a_T1w.nii.gz").read_bytes()
     (tmp_path / "a_T1w.nii.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(Fault, match="a_T1w.nii.gz is truncated or corrupt"):
-        normalise_subject(tmp_path / "a_T1w.nii.gz", tmp_path / "out", "sub-01")
+        normalise_subject(
+            tmp_path / "a_T1w.nii.gz",
+            tmp_path / "out",
+            "sub-01",
+            random_seed=1,
+            threads=1,
+            accept_unoriented=False,
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -136,7 +143,14 @@ def test_a_series_is_no_t1w(tmp_path):
     image = nib.Nifti1Image(np.random.default_rng(0).random((6, 6, 6, 30)), np.eye(4))
     nib.save(image, tmp_path / "a_T1w.nii.gz")
     with pytest.raises(Fault, match="a_T1w.nii.gz has shape 6×6×6×30 where 3 dimensions"):
-        normalise_subject(tmp_path / "a_T1w.nii.gz", tmp_path, "sub-01")
+        normalise_subject(
+            tmp_path / "a_T1w.nii.gz",
+            tmp_path,
+            "sub-01",
+            random_seed=1,
+            threads=1,
+            accept_unoriented=False,
+        )
 
 
 def _ball():
@@ -174,7 +188,14 @@ def test_what_is_no_t1w_of_a_head_is_refused(drawn, tmp_path):
     image = nib.Nifti1Image(np.abs(drawn()).astype(np.int16), THREE)
     nib.save(image, tmp_path / "a_T1w.nii.gz")
     with pytest.raises(Fault, match="(brain was not found in|not the contrast of).*a_T1w.nii.gz"):
-        normalise_subject(tmp_path / "a_T1w.nii.gz", tmp_path / "out", "sub-01")
+        normalise_subject(
+            tmp_path / "a_T1w.nii.gz",
+            tmp_path / "out",
+            "sub-01",
+            random_seed=1,
+            threads=1,
+            accept_unoriented=False,
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -183,7 +204,7 @@ def test_a_head_cut_off_at_the_top_is_refused(tmp_path):
     from crossfc.twin.head import draw_head
     from crossfc.twin.scanner import simulate_raw_anatomy
 
-    simulate_raw_anatomy("sub-T03", tmp_path / "sub-T03_T1w.nii.gz", voxel_mm=3)
+    simulate_raw_anatomy("sub-T03", tmp_path / "sub-T03_T1w.nii.gz", voxel_mm=3, random_seed=2024)
     image = nib.as_closest_canonical(nib.load(tmp_path / "sub-T03_T1w.nii.gz"))
     standard = template.brain_mask(3)
     inside = nib.affines.apply_affine(standard.affine, np.argwhere(standard.get_fdata() > 0))
@@ -194,5 +215,12 @@ def test_a_head_cut_off_at_the_top_is_refused(tmp_path):
     nib.save(cut, tmp_path / "sub-T03_T1w.nii.gz")
     # Which sentence depends on whether what is left is enough to find it by.
     with pytest.raises(Fault, match="ends inside the brain: |brain was not found.* whole head"):
-        normalise_subject(tmp_path / "sub-T03_T1w.nii.gz", tmp_path / "out", "sub-01")
+        normalise_subject(
+            tmp_path / "sub-T03_T1w.nii.gz",
+            tmp_path / "out",
+            "sub-01",
+            random_seed=1,
+            threads=1,
+            accept_unoriented=False,
+        )
     assert not (tmp_path / "out").exists()

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from crossfc.atomic import write_json, write_table
+from crossfc.session.displacement import framewise_displacement
 from crossfc.session.preprocess.confounds_table import confounds_of, dvars_of
-from crossfc.session.preprocess.motion import Motion, framewise_displacement, motion_parameters
+from crossfc.session.preprocess.motion import Motion, motion_parameters
 
 VOLUMES, TR, NON_STEADY = 120, 2.0, 2
 SHAPE = (12, 12, 12)

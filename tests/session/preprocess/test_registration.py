@@ -31,7 +31,7 @@ OBLIQUE[:3, 3] = [40, -50, -20]
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    load_ants(threads=1, seed=1)
+    load_ants(threads=1, random_seed=1)
 
 
 def _matrix(angles, shift):
@@ -122,7 +122,7 @@ def test_seed_0_is_a_seed_too():
     grid = np.diag([3.0, 3, 3, 1])
 
     def found(seed):
-        load_ants(threads=1, seed=seed)
+        load_ants(threads=1, random_seed=seed)
         assert settings()["seed"] == seed
         return register_rigid(
             to_ants(picture, grid), to_ants(moved, grid), initial=np.eye(4), metric="mattes",
@@ -132,7 +132,7 @@ def test_seed_0_is_a_seed_too():
     try:
         first, again, other = found(0), found(0), found(7)
     finally:
-        load_ants(threads=1, seed=1)
+        load_ants(threads=1, random_seed=1)
     assert first.tobytes() == again.tobytes()
     assert first.tobytes() != other.tobytes()
 

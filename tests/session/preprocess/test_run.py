@@ -19,6 +19,15 @@ from crossfc.session.preprocess.registration import load_ants, mask_dice, write_
 from crossfc.session.preprocess.run import preprocess_session
 
 SCAN = "sub-01/ses-a/func/sub-01_ses-a_task-rest_bold.nii.gz"
+CHOICES = {
+    "resolution_mm": 4,
+    "slice_timing": "require",
+    "accept_unoriented": False,
+    "poor_boundary_cost": 0.7,
+    "left_right": "warn",
+    "random_seed": 1,
+    "threads": 1,
+}
 VOLUMES, TR = 21, 2.0
 GRID = np.diag([-4.0, 4.0, 4.0, 1.0])
 SHAPE = (44, 54, 44)
@@ -34,7 +43,7 @@ def _epi():
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """A data set whose person is the template: T1w and BOLD contrast, a head that moves."""
-    load_ants(threads=1, seed=1)
+    load_ants(threads=1, random_seed=1)
     root = tmp_path_factory.mktemp("bids")
     derivatives = tmp_path_factory.mktemp("derivatives")
     standard = template.brain(2)
@@ -75,7 +84,7 @@ def study(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def result(study):
-    return preprocess_session(SCAN, *_places(study), resolution_mm=4)
+    return preprocess_session(SCAN, *_places(study), **CHOICES)
 
 
 def _places(study):
@@ -188,7 +197,7 @@ def stopped(study, result):
     path = root / STOPPED
     path.parent.mkdir(parents=True)
     nib.save(nib.Nifti1Image(data, image.affine, image.header), path)
-    return preprocess_session(STOPPED, *_places(study), resolution_mm=4)
+    return preprocess_session(STOPPED, *_places(study), **CHOICES)
 
 
 def test_a_run_that_was_stopped_is_as_good_as_what_was_taken(study, result, stopped):
@@ -231,7 +240,7 @@ def test_a_run_of_which_too_little_was_taken_is_refused(study, result):
     path.parent.mkdir(parents=True)
     nib.save(nib.Nifti1Image(data, image.affine, image.header), path)
     with pytest.raises(Fault, match="9 of the others do not show the whole head.*leave the sess"):
-        preprocess_session(SCAN.replace("ses-a", "ses-short"), *_places(study), resolution_mm=4)
+        preprocess_session(SCAN.replace("ses-a", "ses-short"), *_places(study), **CHOICES)
 
 
 def test_a_swapped_run_is_refused_where_that_is_asked_for(study, tmp_path, monkeypatch):
@@ -241,20 +250,20 @@ def test_a_swapped_run_is_refused_where_that_is_asked_for(study, tmp_path, monke
     monkeypatch.setattr(preprocess, "coregister", lambda *_: laid)
     before = sorted((study[1] / "sub-01").rglob("*"))
     with pytest.raises(Fault, match=r"mirrored T1w .*cost 0.45 against 0.84.*left_right: warn"):
-        preprocess_session(SCAN, *_places(study), resolution_mm=4, left_right="refuse")
+        preprocess_session(SCAN, *_places(study), **(CHOICES | {"left_right": "refuse"}))
     assert sorted((study[1] / "sub-01").rglob("*")) == before
 
 
 def test_what_cannot_be_is_refused_before_any_work(study, tmp_path):
     root, derivatives = study
     with pytest.raises(Fault, match="normalise sub-01's T1w first"):
-        preprocess_session(SCAN, root, "sub-01", tmp_path)
+        preprocess_session(SCAN, root, "sub-01", tmp_path, **CHOICES)
     with pytest.raises(Fault, match="does not exist"):
-        preprocess_session(SCAN.replace("rest", "nap"), root, "sub-01", derivatives)
+        preprocess_session(SCAN.replace("rest", "nap"), root, "sub-01", derivatives, **CHOICES)
     with pytest.raises(Fault, match="preprocessing.resolution_mm is 9"):
-        preprocess_session(SCAN, root, "sub-01", derivatives, resolution_mm=9)
+        preprocess_session(SCAN, root, "sub-01", derivatives, **(CHOICES | {"resolution_mm": 9}))
     other = tmp_path / "bids"
     (other / SCAN).parent.mkdir(parents=True)
     (other / SCAN).symlink_to(root / SCAN)
     with pytest.raises(Fault, match="has no SliceTiming.*slice_timing: skip"):
-        preprocess_session(SCAN, other, "sub-01", derivatives)
+        preprocess_session(SCAN, other, "sub-01", derivatives, **CHOICES)

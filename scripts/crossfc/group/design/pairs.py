@@ -71,11 +71,11 @@ def pair_sessions(
     order: Sequence[str] = (ORDER,),
     arms: bool = False,
     seed_definitions: Sequence[RegionRow] = (),
-    fwhm_mm: float = 0.0,
+    fwhm_mm: float,
     mask_file: str | os.PathLike[str] | None = None,
     level: str = "session",
     accept_unoriented: bool = False,
-    zero_is_missing: bool = False,
+    zero_is_missing: bool,
     judge: Judge | None = None,
 ) -> PairsRecord:
     """Compute each person's contrast of sessions, for every seed.
@@ -231,7 +231,7 @@ def no_pairs(
     groups: dict[str, str | None],
     pipeline: str,
     out_dir: str | os.PathLike[str],
-    fwhm_mm: float = 0.0,
+    fwhm_mm: float,
     because: str | None = None,
     *,
     contrast: str = DRUG,

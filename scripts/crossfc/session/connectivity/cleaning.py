@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossfc.array import BoolArray, FloatArray
+from crossfc.session.cosine import cosines
 
 INTERPOLATE, EXACT = "interpolate", "exact"
 # Power assumed in the pass band, relative to the rest, when gaps are interpolated: 2 gives more
@@ -77,10 +78,7 @@ def stop_band(
     stopped = (frequency < high_pass_hz) | (k == 0)
     if low_pass_hz is not None:
         stopped |= frequency > low_pass_hz
-    time = (np.arange(n_volumes) + 0.5) / n_volumes
-    cosines: FloatArray = np.cos(np.pi * np.outer(time, k[stopped])) * np.sqrt(2 / n_volumes)
-    cosines[:, 0] = 1 / np.sqrt(n_volumes)
-    return cosines
+    return cosines(n_volumes, k[stopped])
 
 
 def basis(

@@ -10,19 +10,19 @@ import numpy as np
 
 from crossfc.array import BoolArray, FloatArray
 from crossfc.fault import Fault, at
+from crossfc.session import displacement
+from crossfc.session.displacement import PARAMETERS
 from crossfc.session.sidecar import read_object
 from crossfc.trial.sheet import did_you_mean, read_sheet
 from crossfc.trial.strategy import Columns, Strategy, flat
 
-MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
-HEAD_RADIUS_MM = 50.0
 # Kinds of columns that a run may lack without a fault: it has no outlier, it is in the steady state
 # from the start, or it is shorter than fMRIPrep's slowest drift.
 _MAY_BE_NONE = ("motion_outlier", "non_steady_state_outlier", "cosine")
 # Columns that every table of fMRIPrep 20.2 and later has.
 _ALWAYS = {
     name + kind
-    for name in (*MOTION, "csf", "white_matter", "global_signal")
+    for name in (*PARAMETERS, "csf", "white_matter", "global_signal")
     for kind in ("", "_derivative1", "_power2", "_derivative1_power2")
 } | {"framewise_displacement", "dvars", "std_dvars", "rmsd"}
 # Columns that only some versions write, or only with an option, and what to tell the user.
@@ -158,16 +158,16 @@ def framewise_displacement(confounds: Confounds) -> FloatArray:
         values = confounds.columns["framewise_displacement"].copy()
         values[_may_be_missing(confounds) & ~np.isfinite(values)] = 0
         return np.where(np.isfinite(values), values, np.nan)
-    if any(name not in confounds.columns for name in MOTION):
+    if any(name not in confounds.columns for name in PARAMETERS):
         raise Fault(
             f"{confounds.path} has neither framewise_displacement nor the six motion parameters; "
             "write the table with fMRIPrep 20.2 or later"
         )
-    motion = np.column_stack([confounds.columns[name] for name in MOTION])
+    motion = np.column_stack([confounds.columns[name] for name in PARAMETERS])
     motion[_may_be_missing(confounds)[:, None] & ~np.isfinite(motion)] = 0
-    motion[:, 3:] *= HEAD_RADIUS_MM
-    displacement = np.concatenate([[0.0], np.abs(np.diff(motion, axis=0)).sum(axis=1)])
-    return np.where(np.isfinite(displacement), displacement, np.nan)
+    moved = displacement.framewise_displacement(motion)
+    moved[0] = 0
+    return np.where(np.isfinite(moved), moved, np.nan)
 
 
 def _may_be_missing(confounds: Confounds) -> BoolArray:

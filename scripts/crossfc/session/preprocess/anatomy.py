@@ -58,9 +58,9 @@ def normalise_subject(
     derivatives_dir: str | Path,
     participant_id: str,
     *,
-    seed: int = 1,
-    threads: int = 1,
-    accept_unoriented: bool = False,
+    random_seed: int,
+    threads: int,
+    accept_unoriented: bool,
 ) -> dict[str, Any]:
     """Normalise a T1-weighted scan to the template and write the files of `layout.anatomy`.
 
@@ -79,7 +79,7 @@ def normalise_subject(
         Root of the derivative data set.
     participant_id : str
         Such as ``sub-01``.
-    seed : int
+    random_seed : int
         Random seed of ANTs.
     threads : int
         Number of threads of ANTs. The result is reproducible to the bit if this and the random
@@ -107,7 +107,7 @@ def normalise_subject(
         If the scan is faulty, its brain cannot be found, more than a tenth of the brain lies
         outside the field of view, or the contrast is not that of a T1w.
     """
-    ants = load_ants(threads, seed)
+    ants = load_ants(threads, random_seed)
     scan = open_scan(t1w, dimensions=3, accept_unoriented=accept_unoriented)
     files = anatomy(participant_id, derivatives_dir, template.SPACE)
     head = working_head(scan)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crossfc.array import BoolArray, FloatArray
+from crossfc.array import BoolArray
+from crossfc.session.cosine import cosines
 
 # nipype and fMRIPrep: a high-pass filter of 128 s, 0.0078 Hz.
 PERIOD_CUT_SECONDS = 128.0
@@ -62,9 +63,7 @@ def cosine_drifts(
     """
     order = max(int(np.floor(2 * volumes * repetition_time / period_cut)) - 1, 0)
     order = min(order, volumes - 1)
-    at = (np.arange(volumes) + 0.5) * np.pi / volumes
-    cosines: FloatArray = np.sqrt(2 / volumes) * np.cos(at[:, None] * np.arange(1, order + 1))
-    return cosines
+    return cosines(volumes, np.arange(1, order + 1))
 
 
 def principal_components(

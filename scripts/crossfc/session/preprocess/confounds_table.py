@@ -6,19 +6,24 @@ grid, with the masks of `tissue`; there are no ``edge_comp`` components (Patriat
 ICA-AROMA.
 """
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from crossfc.expansion import expanded
+from crossfc.session.displacement import PARAMETERS
 from crossfc.session.preprocess.compcor import (
     Components,
     cosine_drifts,
     most_variable,
     principal_components,
 )
-from crossfc.session.preprocess.motion import PARAMETERS, Motion
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from crossfc.session.preprocess.motion import Motion
 
 # A volume is an outlier above one of these (fMRIPrep's defaults).
 FD_SPIKE_MM = 0.5
@@ -47,13 +52,33 @@ _UNITS = {
 }
 
 
+@dataclass(frozen=True)
+class HeadMotion:
+    """What the table tells of the head's motion.
+
+    Attributes
+    ----------
+    parameters : ndarray, shape (volumes, 6)
+        In the order of `displacement.PARAMETERS`, mm and radians.
+    framewise_displacement, rmsd : ndarray, shape (volumes,)
+        mm; NaN in the first volume and where it is not known.
+    lost : ndarray of bool, shape (volumes,)
+        Volumes that do not show the whole head.
+    """
+
+    parameters: np.ndarray
+    framewise_displacement: np.ndarray
+    rmsd: np.ndarray
+    lost: np.ndarray
+
+
 def confounds_of(
     data: np.ndarray,
     masks: dict[str, np.ndarray],
-    motion: Motion,
+    motion: "Motion",
     repetition_time: float,
     non_steady: int,
-) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
+) -> tuple["pd.DataFrame", dict[str, dict[str, Any]]]:
     """Compute the confounds of a run after interpolation to template space, before smoothing.
 
     Parameters
@@ -63,6 +88,39 @@ def confounds_of(
     masks : dict of ndarray of bool, shape (x, y, z)
         ``brain``, ``csf`` and ``wm``.
     motion : Motion
+    repetition_time, non_steady
+        As in `confound_columns`.
+
+    Returns
+    -------
+    table : DataFrame
+        The columns of `confound_columns`, one row per volume.
+    metadata : dict
+        Content of the table's JSON sidecar.
+    """
+    import pandas as pd
+
+    series = {
+        "brain": data[masks["brain"]].T,
+        "csf": data[masks["csf"]].T,
+        "wm": data[masks["wm"]].T,
+        "csf_wm": data[masks["csf"] | masks["wm"]].T,
+    }
+    head = HeadMotion(motion.parameters, motion.framewise_displacement, motion.rmsd, motion.lost)
+    columns, metadata = confound_columns(series, head, repetition_time, non_steady)
+    return pd.DataFrame(columns), metadata
+
+
+def confound_columns(
+    series: dict[str, np.ndarray], motion: HeadMotion, repetition_time: float, non_steady: int
+) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
+    """Compute the confounds of a run from the series of its voxels.
+
+    Parameters
+    ----------
+    series : dict of ndarray, shape (volumes, voxels)
+        Of the masks ``brain``, ``csf``, ``wm`` and ``csf_wm`` (both together), before smoothing.
+    motion : HeadMotion
     repetition_time : float
         Seconds.
     non_steady : int
@@ -72,12 +130,14 @@ def confounds_of(
 
     Returns
     -------
-    table : DataFrame
-        One row per volume; NaN where a difference to the volume before is not defined.
+    columns : dict of ndarray, shape (volumes,)
+        By name, in the order of the table; NaN where a difference to the volume before is not
+        defined.
     metadata : dict
         Content of the table's JSON sidecar.
     """
-    volumes = data.shape[3]
+    brain = series["brain"]
+    volumes = len(brain)
     lost = motion.lost
     # If no volume is lost, use a slice: a boolean mask would copy the data in another memory order,
     # so that sums would be added in another order and differ in the last digits.
@@ -85,28 +145,25 @@ def confounds_of(
     if lost.any():
         steady = ~lost & (np.arange(volumes) >= non_steady)
     drifts = cosine_drifts(volumes - non_steady, repetition_time)
-    brain = data[masks["brain"]].T
     temporal = most_variable(brain[steady])
-    both = masks["csf"] | masks["wm"]
     columns: dict[str, np.ndarray] = {}
     metadata: dict[str, dict[str, Any]] = {}
 
     signals = {
         "global_signal": brain,
-        "csf": data[masks["csf"]].T,
-        "white_matter": data[masks["wm"]].T,
-        "csf_wm": data[both].T,
+        "csf": series["csf"],
+        "white_matter": series["wm"],
+        "csf_wm": series["csf_wm"],
         "tcompcor": brain[:, temporal],
     }
-    for name, series in signals.items():
-        if not series.shape[1]:
+    for name, voxels in signals.items():
+        if not voxels.shape[1]:
             continue  # leave the column out, so that its readers report that it is missing
-        mean = series.mean(axis=1, dtype=np.float64)
+        mean = voxels.mean(axis=1, dtype=np.float64)
         # Signals of masks that only serve the components get no derivatives and squares.
         columns |= {name: mean} if name in ("csf_wm", "tcompcor") else expanded(name, mean)
-        metadata[name] = {"Method": "Mean", "Voxels": series.shape[1]}
+        metadata[name] = {"Method": "Mean", "Voxels": voxels.shape[1]}
     columns["dvars"], columns["std_dvars"] = dvars_of(brain, lost)
-    parameters = motion.parameters
     columns["framewise_displacement"] = motion.framewise_displacement
     columns["rmsd"] = motion.rmsd
     metadata |= _UNITS
@@ -117,9 +174,9 @@ def confounds_of(
         "c_comp_cor": ("aCompCor", "CSF", signals["csf"]),
         "w_comp_cor": ("aCompCor", "WM", signals["white_matter"]),
     }
-    for prefix, (method, mask_name, series) in sources.items():
+    for prefix, (method, mask_name, voxels) in sources.items():
         components = principal_components(
-            series[steady], drifts[~lost[non_steady:]] if lost.any() else drifts
+            voxels[steady], drifts[~lost[non_steady:]] if lost.any() else drifts
         )
         for k in range(components.series.shape[1]):
             columns[f"{prefix}_{k:02d}"] = np.zeros(volumes)
@@ -130,7 +187,7 @@ def confounds_of(
     for k in range(non_steady):
         columns[f"non_steady_state_outlier{k:02d}"] = _one_hot(k, volumes)
     for k, name in enumerate(PARAMETERS):
-        columns |= expanded(name, parameters[:, k])
+        columns |= expanded(name, motion.parameters[:, k])
         metadata[name] = {"Units": "mm" if name.startswith("trans") else "rad"}
     spikes = (
         (columns["framewise_displacement"] > FD_SPIKE_MM)
@@ -139,7 +196,7 @@ def confounds_of(
     )
     for k, volume in enumerate(np.flatnonzero(spikes)):
         columns[f"motion_outlier{k:02d}"] = _one_hot(int(volume), volumes)
-    return pd.DataFrame(columns), metadata
+    return columns, metadata
 
 
 def dvars_of(series: np.ndarray, lost: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

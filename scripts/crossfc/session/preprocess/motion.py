@@ -38,14 +38,10 @@ from scipy import ndimage
 
 from crossfc.array import BoolArray, FloatArray, SingleArray
 from crossfc.fault import Fault
+from crossfc.session.displacement import framewise_displacement, grid_middle, relative_rms
 from crossfc.session.preprocess.loss import lost_shares, repeated
 from crossfc.session.preprocess.realignment import Pose, Target
 
-# Power et al. 2012, NeuroImage 59:2142: rotations as arcs on a sphere of 50 mm.
-HEAD_RADIUS_MM = 50.0
-# Jenkinson et al. 2002, NeuroImage 17:825 (rmsd): a sphere of 80 mm around the centre.
-BRAIN_RADIUS_MM = 80.0
-PARAMETERS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 _OF_REFERENCE = 20  # largest number of volumes from which the reference is computed
 # A volume does not show the head if its correlation with the reference is below the first number,
 # and 1 minus this correlation is also more than so many times what is usual in the run.
@@ -130,8 +126,7 @@ class Motion:
     @property
     def rmsd(self) -> np.ndarray:
         """`relative_rms` about the middle of the field of view, as in fMRIPrep, (volumes,), mm."""
-        middle = (np.array(self.reference.shape) - 1) / 2
-        rms = relative_rms(self.matrices, self.affine[:3, :3] @ middle + self.affine[:3, 3])
+        rms = relative_rms(self.matrices, grid_middle(self.reference.shape, self.affine))
         return np.where(self.unknown_steps, np.nan, rms)
 
     @property
@@ -368,7 +363,7 @@ def grid_axes(affine: np.ndarray) -> np.ndarray:
 def motion_parameters(
     matrices: np.ndarray, centre: np.ndarray, axes: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return the six motion parameters of each volume, in the order of `PARAMETERS`.
+    """Return the six motion parameters of each volume, in the order of `displacement.PARAMETERS`.
 
     They are defined as in MCFLIRT and fMRIPrep (see the docstring of this module).
 
@@ -396,54 +391,6 @@ def motion_parameters(
     about_y = np.arcsin(np.clip(-rotation[:, 0, 2], -1, 1))
     about_z = np.arctan2(rotation[:, 0, 1], rotation[:, 0, 0])
     return np.column_stack([shift, about_x, about_y, about_z])
-
-
-def framewise_displacement(parameters: np.ndarray, radius_mm: float = HEAD_RADIUS_MM) -> np.ndarray:
-    """Sum the absolute changes of the six parameters, rotations as arcs (Power et al. 2012).
-
-    Parameters
-    ----------
-    parameters : ndarray, shape (volumes, 6)
-        mm and radians.
-    radius_mm : float
-        Radius of the sphere on which arcs are measured.
-
-    Returns
-    -------
-    ndarray, shape (volumes,)
-        mm; NaN for the first volume.
-    """
-    steps = np.abs(np.diff(parameters, axis=0)) * np.repeat([1.0, radius_mm], 3)
-    return np.concatenate([[np.nan], steps.sum(axis=1)])
-
-
-def relative_rms(
-    matrices: np.ndarray, centre: np.ndarray, radius_mm: float = BRAIN_RADIUS_MM
-) -> np.ndarray:
-    """Return the root mean square distance that a sphere moved since the volume before.
-
-    For D = inverse(M_(v-1)) M_v - 1 with linear part A and shift at the centre s, it is
-    sqrt(r² tr(AᵀA) / 5 + sᵀs) (Jenkinson 1999, FMRIB TR99MJ1; Jenkinson et al. 2002).
-
-    Parameters
-    ----------
-    matrices : ndarray, shape (volumes, 4, 4)
-        Reference point to volume point, mm.
-    centre : ndarray, shape (3,)
-        Centre of the sphere, mm.
-    radius_mm : float
-        Radius of the sphere.
-
-    Returns
-    -------
-    ndarray, shape (volumes,)
-        mm; NaN for the first volume.
-    """
-    change = np.linalg.inv(matrices[:-1]) @ matrices[1:] - np.eye(4)
-    linear = change[:, :3, :3]
-    shift = linear @ centre + change[:, :3, 3]
-    square = radius_mm**2 / 5 * (linear**2).sum(axis=(1, 2)) + (shift**2).sum(axis=1)
-    return np.concatenate([[np.nan], np.sqrt(square)])
 
 
 def _most_typical(volumes: list[np.ndarray]) -> int:

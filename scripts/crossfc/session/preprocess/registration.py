@@ -20,7 +20,7 @@ _THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
 _first: dict[str, int] = {}
 
 
-def load_ants(threads: int = 1, seed: int = 1) -> Any:
+def load_ants(threads: int, random_seed: int) -> Any:
     """Import ants and set its number of threads and random seed.
 
     With the same number of threads and random seed, results are the same to the last bit in every
@@ -30,7 +30,7 @@ def load_ants(threads: int = 1, seed: int = 1) -> Any:
     ----------
     threads : int
         Only used by the first call in a process, because ITK reads it only once.
-    seed : int
+    random_seed : int
         Random seed for the sampling of the metrics, 0 or more.
 
     Returns
@@ -38,7 +38,7 @@ def load_ants(threads: int = 1, seed: int = 1) -> Any:
     module
     """
     # For ANTs, random seed 0 means to use the clock.
-    os.environ["ANTS_RANDOM_SEED"] = str(int(seed) + 1)
+    os.environ["ANTS_RANDOM_SEED"] = str(int(random_seed) + 1)
     # ITK keeps the first number; `settings` returns that one.
     os.environ[_THREADS] = str(_first.setdefault("threads", int(threads)))
     import ants

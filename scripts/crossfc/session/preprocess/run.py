@@ -15,7 +15,7 @@ from crossfc.fault import Fault
 from crossfc.session.image import mask_image, scaled_image
 from crossfc.session.layout import anatomy, preprocessed, run_figure
 from crossfc.session.preprocess.confounds_table import FD_SPIKE_MM, confounds_of
-from crossfc.session.preprocess.coregistration import POOR_COST, coregister
+from crossfc.session.preprocess.coregistration import coregister
 from crossfc.session.preprocess.fieldmap import field_maps_for
 from crossfc.session.preprocess.loss import lost_shares
 from crossfc.session.preprocess.motion import count_non_steady, estimate_motion
@@ -34,13 +34,13 @@ def preprocess_session(
     participant_id: str,
     derivatives_dir: str | Path,
     *,
-    resolution_mm: float = 3,
-    slice_timing: str = "require",
-    accept_unoriented: bool = False,
-    poor_boundary_cost: float = POOR_COST,
-    left_right: str = "warn",
-    seed: int = 1,
-    threads: int = 1,
+    resolution_mm: float,
+    slice_timing: str,
+    accept_unoriented: bool,
+    poor_boundary_cost: float,
+    left_right: str,
+    random_seed: int,
+    threads: int,
     res: str | None = None,
 ) -> dict[str, Any]:
     """Preprocess one run and write the files of `layout.preprocessed`.
@@ -71,7 +71,7 @@ def preprocess_session(
         coregistration.
     left_right : {"warn", "refuse", "skip"}
         What to do if the mirrored T1w fits the run better than the T1w; "skip" makes no such test.
-    seed, threads : int
+    random_seed, threads : int
         Random seed and number of threads of ANTs; the result is reproducible with one thread.
     res : str, optional
         Label of the entity ``res`` in file names.
@@ -88,7 +88,7 @@ def preprocess_session(
         If the scan, its sidecar or the anatomy cannot be used, or if left and right may be swapped
         and ``left_right`` is "refuse".
     """
-    load_ants(threads, seed)
+    load_ants(threads, random_seed)
     grid = template.brain(resolution_mm)
     files = preprocessed(scan, derivatives_dir, template.SPACE, res)
     anat = _anatomy_files(participant_id, derivatives_dir)
