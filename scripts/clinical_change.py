@@ -5,11 +5,13 @@ from crossfc.jobs.job import job, note
 with job(snakemake):
     from crossfc import atomic
     from crossfc.clinic.contrast import change_tables
+    from crossfc.clinic.course import course
 
     made, wanted = snakemake.output, snakemake.params
     found = change_tables(wanted.scores, wanted.designs, wanted.scales)
     atomic.write_table(made.change, found.change)
     atomic.write_table(made.scores, found.scores)
     atomic.write_table(made.between, found.between)
+    atomic.write_table(made.course, course(wanted.visits, **wanted.course))
     print(found.change.to_string(index=False))
     note(snakemake, "\n".join([found.change.to_string(index=False), *found.notes]))

@@ -7,7 +7,8 @@ Steps      clinical_change (no image needed) -> clinical_correlation
 
 
 rule clinical_change:
-    """Test the change of each scale: paired, adjusted for period, period and carry-over effects."""
+    """Test the change of each scale: paired, adjusted for period, period and carry-over effects;
+    and describe its course over treatments and occasions."""
     output:
         **plan.clinic.change_files(),
     log:
@@ -17,6 +18,8 @@ rule clinical_change:
         "../../envs/analysis.yaml"
     params:
         scores=on_sheets(lambda: plan.clinic.scores()),
+        visits=on_sheets(lambda: plan.clinic.visits()),
+        course=on_sheets(lambda: plan.clinic.course_design()),
         scales=on_sheets(lambda: list(plan.checked_trial().scales)),
         designs=on_sheets(lambda: plan.designs()),
         code=code("clinical_change"),

@@ -113,6 +113,30 @@ class Clinic(Stage):
             "reason": f"no score under {' and '.join(absent)}" if absent else None,
         }
 
+    def visits(self) -> list[dict[str, Any]]:
+        """List one row per score: of every session that is not excluded, also without a scan."""
+        trial = self.study.checked_trial()
+        return [
+            {
+                "scale": scale,
+                "group": trial.participants[session.participant_id].group,
+                "participant_id": session.participant_id,
+                "sequence": trial.participants[session.participant_id].sequence,
+                "treatment": session.treatment,
+                "occasion": session.occasion,
+                "score": session.scores[scale],
+            }
+            for scale in trial.scales
+            for session in trial.kept_sessions()
+            if session.scores.get(scale) is not None
+        ]
+
+    def course_design(self) -> dict[str, Any]:
+        """Return the groups, scales and cells of the course of scores, in their order."""
+        trial = self.study.checked_trial()
+        cells = [(cell.treatment, cell.occasion) for cell in trial.cells]
+        return {"groups": trial.groups, "scales": list(trial.scales), "cells": cells}
+
     def scales(self) -> list[dict[str, Any]]:
         """List the scales as plain rows."""
         return [asdict(scale) for scale in self.study.checked_trial().scales.values()]
@@ -120,6 +144,7 @@ class Clinic(Stage):
     def change_files(self) -> dict[str, str]:
         """Name the tables of the change of scores."""
         names = {"change": "change", "scores": "scores", "between": "between_groups"}
+        names |= {"course": "course"}
         return {key: self.study.file("clinic", f"{name}.tsv") for key, name in names.items()}
 
     def correlation_files(self) -> dict[str, str]:

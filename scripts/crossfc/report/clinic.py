@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from crossfc.clinic.course import EVERYBODY
 from crossfc.report import figure, number
 from crossfc.report.narrative import Answer
 from crossfc.report.outcome import correlation_numbers, known, told_change
@@ -151,6 +152,47 @@ def scale_plots(results: Results, answers: list[Answer]) -> list[ScalePlot]:
                 score_chart(results, scale),
                 by_anchor.get(f"clinical-{results.prefix}{scale}"),
                 f"{', '.join(names)}." if names else "",
+            )
+        )
+    return out
+
+
+def course_plots(results: Results) -> list[ScalePlot]:
+    """Draw the course of every scale over the occasions; none where there is one occasion."""
+    table, occasions = results.course, [str(o) for o in results.config.get("occasions") or ()]
+    if table.empty or len(occasions) < 2:
+        return []
+    # Before all treatment comes last, so that the first colours are those of treatments.
+    treatments = sorted(dict.fromkeys(table["treatment"]), key=lambda t: t == number.MISSING)
+    out = []
+    for scale in dict.fromkeys(table["scale"]):
+        panels = []
+        for group in dict.fromkeys(table["group"]):
+            own = table[(table["scale"] == scale) & (table["group"] == group)]
+            own = own[own["sequence"] == EVERYBODY]
+            series = []
+            for place, treatment in enumerate(treatments):
+                rows = own[own["treatment"] == treatment].to_dict("records")
+                points = [
+                    (occasions.index(str(row["occasion"])), row["mean"], row["low"], row["high"],
+                     int(row["n"]))
+                    for row in rows
+                ]  # fmt: skip
+                name = "before treatment" if treatment == number.MISSING else str(treatment)
+                if points:
+                    series.append(figure.Series(name, f"g{place % 3}", sorted(points)))
+            panels.append((str(group), series))
+        sheet = results.scales.get(scale, {})
+        better = results.better(scale)
+        alt = f"Mean {scale} with 95 % intervals at {', '.join(occasions)}, by treatment and group"
+        out.append(
+            ScalePlot(
+                scale,
+                str(sheet.get("instrument", "")),
+                f"{better} is better" if better else "",
+                figure.courses(panels, occasions, scale, alt),
+                None,
+                "",
             )
         )
     return out

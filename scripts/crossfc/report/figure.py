@@ -212,6 +212,64 @@ def paired(
     return svg(width, height, "".join(out), alt)
 
 
+@dataclass(frozen=True)
+class Series:
+    """The course of one treatment in a group: mean and interval at each occasion (by its place)."""
+
+    name: str
+    css: str
+    points: Sequence[tuple[int, float, float, float, int]]
+
+
+def courses(
+    panels: Sequence[tuple[str, Sequence[Series]]], occasions: Sequence[str], title: str, alt: str
+) -> str:
+    """Draw means with 95 % intervals over occasions, a panel for each group, a line a treatment.
+
+    Parameters
+    ----------
+    panels : sequence of (str, sequence of Series)
+        The name of each group, and its courses.
+    occasions : sequence of str
+        Labels, in the order of time.
+    title : str
+        Title of the vertical axis.
+    alt : str
+        Alternative text.
+    """
+    every = [s for _, courses in panels for s in courses]
+    values = [v for s in every for _, *three, _ in s.points for v in three if not math.isnan(v)]
+    wide = 40 + 58 * len(occasions)
+    names = list(dict.fromkeys(s.name for s in every))
+    width, height = 58 + wide * max(1, len(panels)), 236 + 14 * len(names)
+    frame = Frame(50, width - 6, 12, 192, (0, max(1, len(panels))), limits(values))
+    out, step = [axis_y(frame, title)], 0.8 / max(len(occasions), 1)
+    for k, (group, courses) in enumerate(panels):
+        places = [frame.px(k + 0.1 + step * (i + 0.5)) for i in range(len(occasions))]
+        for number_of, series in enumerate(courses):
+            shift = 5 * (number_of - (len(courses) - 1) / 2)
+            before = None
+            for place, mean, low, high, n in series.points:
+                x, y = places[place] + shift, frame.py(mean)
+                if before is not None:
+                    out.append(line(*before, x, y, f"between {series.css}"))
+                if not math.isnan(low):
+                    ends = frame.py(low), frame.py(high)
+                    out.append(line(x, ends[0], x, ends[1], f"interval {series.css}"))
+                tip = f"{group}, {series.name}, {occasions[place]}: {number.fixed(mean)} (n = {n})"
+                out.append(point(x, y, f"full {series.css}", tip))
+                before = x, y
+        for x, label in zip(places, occasions, strict=True):
+            out.append(words(x, frame.bottom + 16, label))
+        out.append(words(frame.px(k + 0.5), frame.bottom + 34, group, css="strong"))
+    for row, name in enumerate(names):
+        css = next(s.css for s in every if s.name == name)
+        y = frame.bottom + 50 + 14 * row
+        out.append(point(frame.left + 4, y - 4, f"full {css}", ""))
+        out.append(words(frame.left + 14, y, name, "start"))
+    return svg(width, height, "".join(out), alt)
+
+
 def _bounds(groups: Sequence[Group], values: Sequence[float]) -> list[float]:
     """Return the ends of the means' intervals, limited so that the points keep enough room.
 

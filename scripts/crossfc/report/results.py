@@ -162,6 +162,7 @@ class Results:
     of_contrast: dict[str, ContrastData] = field(default_factory=dict)
     n_contrasts: int = 1
     design_name: str = ""
+    course: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def views(self) -> "list[Results]":
         """Return the results of each contrast by itself; of a single contrast, all results."""

@@ -132,6 +132,7 @@ def read_results(
         truth=read_json(truth) or None if known else None,
         designs=list(designs),
         design_name=design_name,
+        course=made_table(clinical, "course.tsv"),
         n_contrasts=max(len(designs), 1),
         of_contrast=of_contrast,
     )

@@ -263,7 +263,7 @@ class Trial:
 
     def _place(self, label: str) -> int:
         """Return the place of a treatment among those compared: active before control."""
-        named = [*reversed(self.treatments), BEFORE, ANY]
+        named = [BEFORE, *reversed(self.treatments), ANY]
         return named.index(label)
 
     @property
@@ -353,7 +353,10 @@ class Trial:
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """The cells that the trial has: the reference last, occasions in the order of time."""
+        """The cells that the trial has: the reference last, occasions in the order of time.
+
+        Sessions before all treatment come first.
+        """
         occasions = self.config["occasions"]
         there = {session.cell for session in self.kept_sessions()}
         there |= {c for of in self.contrasts for c, _ in of.weights if c.treatment != ANY}
