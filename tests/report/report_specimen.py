@@ -21,6 +21,7 @@ from scipy import ndimage
 from crossfc import __version__, atomic
 from crossfc.bids import dataset_description
 from crossfc.clinic.contrast import change_tables, correlation_tables, groups_of
+from crossfc.clinic.course import course
 from crossfc.clinic.mixed import mixed_model
 from crossfc.group.analysis import analyse
 from crossfc.group.design.options import AnalysisOptions
@@ -60,6 +61,7 @@ PIPELINES = {"primary": {"strategy": "motion"}, "gsr": {"strategy": "motion_gsr"
 READ = (
     "config", "analyses", "pipelines", "made", "group_dir", "clinic_dir", "quality_dir",
     "trial_dir", "robustness", "truth", "scales", "seeds", "targets", "covariates",
+    "designs", "design_name",
 )  # fmt: skip
 
 
@@ -445,6 +447,8 @@ def _clinic(plan: Plan, made: Path) -> None:
     tables = change_tables(plan.clinic.scores(), designs, scales)
     for name in ("change", "scores", "between"):
         atomic.write_table(files[name], getattr(tables, name))
+    described = course(plan.clinic.visits(), **plan.clinic.course_design())
+    atomic.write_table(files["course"], described)
     pairs, files = made / "group" / plan.primary / "pairs", plan.clinic.correlation_files()
     choices = plan.clinic.correlation_choices()
     found = correlation_tables(

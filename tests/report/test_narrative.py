@@ -1,5 +1,6 @@
 """The sentences say what the numbers say."""
 
+import dataclasses
 import re
 
 import pandas as pd
@@ -80,6 +81,24 @@ def test_direction_place_and_cells(found_results):
     assert f"{row['mean_TRD_placebo']:.2f} under placebo" in cells
     assert f"{row['mean_TRD_ketamine']:.2f} under ketamine" in cells
     assert f"TRD n = {PATIENTS}" in sentence
+
+
+def test_labels_of_several_words_are_found_in_the_tables(found_results):
+    """A side such as "ketamine day2" is mean_TRD_ketamine_day2 in clusters.tsv."""
+    (analysis,) = [a for a in found_results.analyses if a.name == "drug_TRD"]
+    row = analysis.significant().iloc[0].to_dict()
+    before = cluster_sentence(found_results, analysis, row)
+    sides = {"active": "ketamine day2", "control": "placebo day2"}
+    design = dict(found_results.designs[0]) | {"treatments": sides}
+    occasions = dataclasses.replace(found_results, designs=[design])
+    renamed = {
+        name + "_day2" if name.endswith(("_ketamine", "_placebo")) else name: value
+        for name, value in row.items()
+    }
+    said = cluster_sentence(occasions, analysis, renamed)
+    assert "mean z" in said and said == before.replace("ketamine", "ketamine day2").replace(
+        "placebo", "placebo day2"
+    )
 
 
 def test_groups_are_compared_in_the_right_direction(found_results):

@@ -15,6 +15,9 @@ import numpy as np
 
 from crossfc.report import number
 
+# Letters of a label below a chart; longer ones would run into each other.
+_LONGEST_LABEL = 18
+
 
 @dataclass
 class Frame:
@@ -177,7 +180,9 @@ def paired(
     """
     values = [v for g in groups for _, *pair in g.people for v in pair if not number.missing(v)]
     values += _bounds(groups, values)
-    wide = 148
+    labels = _short(treatments)
+    # Labels stand side by side, 0.4 of a panel apart.
+    wide = max(148, round(15.5 * max(map(len, labels))))
     width, height = 58 + wide * max(1, len(groups)), 236
     frame = Frame(50, width - 6, 12, height - 44, (0, max(1, len(groups))), limits(values))
     out = [axis_y(frame, title)]
@@ -204,12 +209,17 @@ def paired(
             out.append(point(x + away, frame.py(mean), f"mean {group.css}", "", "square"))
         if len(means) == 2:
             out.append(line(*means[0], *means[1], f"between {group.css}"))
-        for x, label in zip(xs, treatments, strict=True):
+        for x, label in zip(xs, labels, strict=True):
             out.append(words(x, frame.bottom + 16, label))
         middle = frame.px(k + 0.5)
         n = len(group.people)
         out.append(words(middle, frame.bottom + 34, f"{group.name} (n = {n})", css="strong"))
     return svg(width, height, "".join(out), alt)
+
+
+def _short(treatments: tuple[str, str]) -> tuple[str, str]:
+    """Return labels that fit below a chart: those of long sides of a contrast are their signs."""
+    return treatments if max(map(len, treatments)) <= _LONGEST_LABEL else ("− side", "+ side")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from crossfc.group.findings.readout import column_label
 from crossfc.report import number
 from crossfc.report.results import Analysis, Results, Row
 from crossfc.significance import SIGNIFICANT
@@ -326,8 +327,8 @@ def _cells(results: Results, row: Row, groups: Iterable[str]) -> dict[str, tuple
     """Return the plain means of each group under control and active, where both are known."""
     cells = {}
     for group in groups:
-        low = number.cell(row, f"mean_{group}_{results.control}")
-        high = number.cell(row, f"mean_{group}_{results.active}")
+        low = number.cell(row, f"mean_{group}_{column_label(results.control)}")
+        high = number.cell(row, f"mean_{group}_{column_label(results.active)}")
         if not number.missing(low) and not number.missing(high):
             cells[group] = (low, high)
     return cells
