@@ -63,7 +63,7 @@ def note(
     """
     path = _own_note()
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"jobs": None, "locks": None, "queue": None, "submitted": []}
+    content: dict[str, Any] = {"jobs": None, "locks": None, "queue": None, "submitted": []}
     content |= (_read(path) or {}) | process.identity()
     content |= {} if jobs is None else {"jobs": jobs}
     content |= {} if queue is None else {"queue": queue}
