@@ -1,16 +1,12 @@
 """Python's path in commands for a shell: quoted, and quoted once."""
 
 import shlex
-import sys
 
 from crossfc.jobs import executable
 
 
 class Runner:
     path = "/home/somebody/OneDrive - Uni/bin/python"
-
-    def get_python_executable(self):
-        return self.path
 
     def _execute_cmd(self, command, **given):
         return command.format(**given)
@@ -21,9 +17,7 @@ def test_a_path_with_a_space_is_one_word_for_the_shell():
         pass
 
     for _ in range(2):
-        executable._quote_result(Own, "get_python_executable")
         executable._quote_argument(Own, "_execute_cmd", "py_exec")
-    assert shlex.split(Own().get_python_executable()) == [Own.path]
     command = Own()._execute_cmd("{py_exec} -m this", py_exec=Own.path)
     assert shlex.split(command) == [Own.path, "-m", "this"]
     assert Own()._execute_cmd("echo $PATH", read=True) == "echo $PATH"
@@ -31,8 +25,6 @@ def test_a_path_with_a_space_is_one_word_for_the_shell():
 
 def test_snakemake_still_has_what_is_mended():
     executable.quoted()
-    from snakemake.executors.local import Executor
     from snakemake.script import PythonScript
 
-    assert Executor.get_python_executable(None) == shlex.quote(sys.executable)
     assert PythonScript._execute_cmd.quoted

@@ -1,6 +1,7 @@
 """Executors of crossfc: the rest of a batch is submitted, and what passes is waited for."""
 
 import inspect
+import shlex
 import threading
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import pytest
 from snakemake.exceptions import WorkflowError
 from snakemake.executors.local import Executor as LocalExecutor
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.executors.real import RealExecutor
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
@@ -139,6 +141,7 @@ PUBLISHED = {
     "check_active_jobs": ["self", "active_jobs"],
     "cancel": ["self"],
     "shutdown": ["self"],
+    "get_python_executable": ["self"],
 }
 
 
@@ -149,9 +152,29 @@ def test_what_is_overridden_is_published_as_it_was(name):
 
 def test_nothing_is_overridden_that_is_not_published():
     """The interface for plugins has it, and not only the one executor or other."""
-    for ours in (executor.Remote, executor.Slurm, executor.Local):
+    for ours in (executor.Quoting, executor.Local, executor.Remote, executor.Slurm):
         names = {name for name, found in vars(ours).items() if inspect.isfunction(found)}
         assert names - {"__init__"} <= PUBLISHED.keys()
+
+
+class Step(RealExecutor):
+    """An executor that is not remote and starts jobs by a shell."""
+
+    def __init__(self, python):
+        self.python = python
+
+    def get_python_executable(self):
+        return self.python
+
+
+@pytest.mark.parametrize("python", ["/home/somebody/OneDrive - Uni/bin/python", "/usr/bin/python"])
+def test_python_is_one_word_for_the_shell(python, monkeypatch):
+    step = type("Executor", (executor.Quoting, Step), {})
+    step.__abstractmethods__ = frozenset()
+    monkeypatch.setattr("sys.executable", python)
+    assert shlex.split(step(python).get_python_executable()) == [python]
+    # What is no path of this machine is as the executor says.
+    assert step("$PYTHON").get_python_executable() == "$PYTHON"
 
 
 def test_every_executor_is_subclassed_once(monkeypatch):
@@ -161,14 +184,17 @@ def test_every_executor_is_subclassed_once(monkeypatch):
     other = SimpleNamespace(executor=Queue)
     slurm = SimpleNamespace(executor=type("Executor", (Queue,), {}))
     monkeypatch.setitem(plugins, "lsf", other)
+    monkeypatch.setitem(plugins, "slurm-jobstep", SimpleNamespace(executor=Step))
     monkeypatch.setitem(plugins, "slurm", slurm)
     executor.install()
     before = {name: plugin.executor for name, plugin in plugins.items()}
     assert issubclass(before["local"], executor.Local) and issubclass(
         before["local"], LocalExecutor
     )
-    assert before["lsf"].__mro__[1:3] == (executor.Remote, Queue)
+    assert before["lsf"].__mro__[1] is executor.Remote and issubclass(before["lsf"], Queue)
     assert before["slurm"].__mro__[1] is executor.Slurm
+    # What starts the jobs of a batch one by one on its node.
+    assert before["slurm-jobstep"].__mro__[1:3] == (executor.Quoting, Step)
     executor.install()
     assert before == {name: plugin.executor for name, plugin in plugins.items()}
 

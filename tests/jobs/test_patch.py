@@ -15,7 +15,9 @@ import snakemake.api  # noqa: F401 (must be first, as it imports the others in a
 import snakemake.dag
 import snakemake.io
 from snakemake.common import group_into_chunks
+from snakemake.io import _IOFile
 from snakemake.jobs import GroupJob, Job
+from snakemake.script import PythonScript
 from snakemake.workflow import Workflow
 
 
@@ -87,3 +89,23 @@ def test_the_executor_tells_of_a_batch_the_rule_which_a_batch_has_not():
     failing = SimpleNamespace(logger=SimpleNamespace(error=print))
     with pytest.raises(AttributeError, match="rule"):
         slurm.Executor.run_job(failing, SimpleNamespace(is_group=lambda: True, name="batch"))
+
+
+def test_snakemake_does_not_quote_the_path_of_python():
+    """If it does, remove `crossfc.jobs.executable`."""
+    assert parameters(PythonScript._execute_cmd) == ["self", "cmd", "kwargs"]
+    assert '"{py_exec} {fname:q}"' in inspect.getsource(PythonScript)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (_IOFile.is_newer, ["self", "time"]),
+        (snakemake.dag.DAG.check_output_mtime, ["self", "job", "expanded_output"]),
+        (Job.outputs_older_than_script_or_notebook, ["self"]),
+        (Workflow.log_provenance_info, ["self"]),
+    ],
+)
+def test_what_compares_records_is_as_it_was(name, expected):
+    """If it is not, look at `persistence._compare_contents` and `_say_more`."""
+    assert parameters(name) == expected

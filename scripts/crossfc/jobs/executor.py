@@ -9,6 +9,7 @@ It holds for jobs of crossfc's own rules only (see `crossfc.jobs.own`), except t
 refuses for a temporary reason is submitted again for all jobs of a run.
 """
 
+import shlex
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
@@ -46,9 +47,9 @@ def install() -> None:
 def _subclass(name: str, executor: type) -> type | None:
     if name == "local":
         return Local
-    if not issubclass(executor, RemoteExecutor):
-        return None
-    return Slurm if name == "slurm" else Remote
+    if issubclass(executor, RemoteExecutor):
+        return Slurm if name == "slurm" else Remote
+    return Quoting if issubclass(executor, RealExecutor) else None
 
 
 def is_remote(executor: Any) -> bool:
@@ -70,7 +71,16 @@ def _is_own_batch(job: Any) -> bool:
     return bool(job.is_group()) and own.all_own(job)
 
 
-class Local(RealExecutor):
+class Quoting(RealExecutor):
+    """Whatever starts jobs by a shell: quotes the path of Python, which may contain a space."""
+
+    def get_python_executable(self) -> str:
+        """Return Python as a word of a shell command."""
+        python = super().get_python_executable()
+        return shlex.quote(sys.executable) if python == sys.executable else str(python)
+
+
+class Local(Quoting):
     """Where jobs run that are not submitted: lets only the job fail whose input vanished.
 
     Otherwise Snakemake would start no more jobs, even with --keep-going.
@@ -108,7 +118,7 @@ class Rest:
         return [spec for job in self._wanted for spec in job.get_target_spec()]
 
 
-class Remote(RemoteExecutor):
+class Remote(Quoting, RemoteExecutor):
     """Any queue: submits of a batch what did not succeed before, and says what was refused."""
 
     def get_job_args(self, job: Any, **given: Any) -> Any:
