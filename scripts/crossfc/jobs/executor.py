@@ -99,7 +99,10 @@ class Local(Quoting):
 
 
 class Rest:
-    """A batch as it is submitted: its targets are the jobs that did not succeed before."""
+    """A batch as it is submitted: its targets are the jobs that did not succeed before.
+
+    (Snakemake would ask a true batch for temporary outputs too, of which crossfc has none.)
+    """
 
     def __init__(self, batch: Any, wanted: Iterable[Any]):
         self._batch, self._wanted = batch, list(wanted)
