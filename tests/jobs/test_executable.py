@@ -2,6 +2,8 @@
 
 import shlex
 
+from snakemake.script import PythonScript
+
 from crossfc.jobs import executable
 
 
@@ -23,8 +25,8 @@ def test_a_path_with_a_space_is_one_word_for_the_shell():
     assert Own()._execute_cmd("echo $PATH", read=True) == "echo $PATH"
 
 
-def test_snakemake_still_has_what_is_mended():
+def test_snakemake_still_has_what_is_mended(monkeypatch):
+    # So that it is as it was afterwards.
+    monkeypatch.setattr(PythonScript, "_execute_cmd", PythonScript._execute_cmd)
     executable.quoted()
-    from snakemake.script import PythonScript
-
     assert PythonScript._execute_cmd.quoted

@@ -72,6 +72,7 @@ def test_snakemake_ends_a_batch_whose_input_stays_away():
     assert "wait_for_files" in before and "return False" in after.partition("_prepare_dag")[0]
 
 
+@pytest.mark.slurm
 def test_the_executor_takes_no_answer_for_a_reason_to_use_sacct(monkeypatch):
     """If it keeps to the command of the profile, remove `patch._memory_of_slurm`."""
     slurm = pytest.importorskip("snakemake_executor_plugin_slurm", reason="make slurm")
@@ -81,6 +82,7 @@ def test_the_executor_takes_no_answer_for_a_reason_to_use_sacct(monkeypatch):
     assert "= get_min_job_age()" in look and "min_job_age is None or" in look
 
 
+@pytest.mark.slurm
 def test_the_executor_tells_of_a_batch_the_rule_which_a_batch_has_not():
     """If it is reported all the same, remove the try of `executor.Slurm.run_job`."""
     slurm = pytest.importorskip("snakemake_executor_plugin_slurm", reason="make slurm")
