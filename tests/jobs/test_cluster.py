@@ -1,8 +1,6 @@
-"""What a cluster says of jobs: sentences for what it refuses, patience, and reasons for waiting."""
+"""What a cluster says of jobs: sentences for what it refuses, and reasons for waiting."""
 
 import os
-import subprocess
-import threading
 
 import pytest
 
@@ -49,6 +47,7 @@ def test_what_is_refused_is_said_with_its_reason(message, words):
 def test_what_failed_on_its_node_was_not_refused():
     assert cluster.refusal("SLURM status is: 'OUT_OF_MEMORY'", "report") is None
     assert cluster.refusal("", "report") is None
+    assert cluster.sbatch_error("SLURM status is: 'OUT_OF_MEMORY'") is None
 
 
 @pytest.mark.parametrize(
@@ -64,52 +63,13 @@ def test_what_failed_on_its_node_was_not_refused():
     ],
 )
 def test_what_passes_by_itself(message, later):
-    assert cluster.passes(message) is later
+    assert cluster.passes(cluster.sbatch_error(SAID.format(message))) is later
 
 
 def program(folder, name, script):
     (folder / name).write_text(f"#!/bin/sh\n{script}\n")
     (folder / name).chmod(0o755)
     return str(folder / name)
-
-
-def submit(patient, command):
-    """As the executor does."""
-    process = patient.Popen(
-        command, shell=True, text=True,
-        stdin=patient.PIPE, stdout=patient.PIPE, stderr=patient.PIPE,
-    )  # fmt: skip
-    out, err = process.communicate(input=None)
-    return process.returncode, out, err
-
-
-def test_a_full_queue_is_waited_for_and_told_once(tmp_path):
-    command = program(
-        tmp_path,
-        "sbatch",
-        f"cd {tmp_path}; echo x >> calls; [ $(wc -l < calls) -gt 3 ] && echo 17 && exit 0\n"
-        "echo 'sbatch: error: AssocMaxSubmitJobLimit' >&2; exit 1",
-    )
-    said = []
-    patient = cluster.Patient(said.append, between=0.01)
-    assert patient.PIPE == subprocess.PIPE
-    assert submit(patient, command) == (0, "17\n", "")
-    assert len((tmp_path / "calls").read_text().split()) == 4
-    assert len(said) == 1 and "takes no more jobs for now (sbatch: error: AssocMaxSubmit" in said[0]
-
-
-def test_what_is_refused_for_good_is_tried_once(tmp_path):
-    script = f"echo x >> {tmp_path}/calls; echo 'sbatch: error: invalid partition' >&2; exit 1"
-    code, _, err = submit(cluster.Patient(print, 0.01), program(tmp_path, "sbatch", script))
-    assert code == 1 and "invalid partition" in err
-    assert (tmp_path / "calls").read_text() == "x\n"
-
-
-def test_a_run_that_ends_waits_no_longer(tmp_path):
-    command = program(tmp_path, "sbatch", "echo 'sbatch: error: MaxSubmitJobs' >&2; exit 1")
-    patient = cluster.Patient(lambda sentence: None, between=600)
-    threading.Timer(0.2, patient.stop).start()
-    assert submit(patient, command)[0] == 1
 
 
 def test_why_jobs_wait_is_said(tmp_path, monkeypatch):

@@ -39,9 +39,11 @@ class Attempts:
 
     def submit(self, batch: Any, external_jobid: str | None) -> None:
         """Mark the jobs of a batch that are to run as started."""
-        self._submitted.add(batch)
+        # Without all marks one cannot tell afterwards which jobs ended well.
+        self._submitted.discard(batch)
         for job in self.wanted(batch):
             job.register(external_jobid=external_jobid)
+        self._submitted.add(batch)
 
     async def end_failed(self, batch: Any, end: Callable[[Any, bool], Awaitable[None]]) -> None:
         """End the jobs of a failed batch one by one, each as good or failed.

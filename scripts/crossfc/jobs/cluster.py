@@ -10,8 +10,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from types import ModuleType
-from typing import Any
 
 _MESSAGE = re.compile(r"The error message was '(.*?)'\.\n", re.DOTALL)
 # Temporary reasons of sbatch: the user has too many jobs, or the controller does not answer.
@@ -42,6 +40,20 @@ def passes(message: str) -> bool:
     return bool(_PASSING.search(message))
 
 
+def sbatch_error(said: str) -> str | None:
+    """Return what sbatch printed when it refused a job; None if the job failed in another way.
+
+    Parameters
+    ----------
+    said : str
+        The executor's message about the job.
+    """
+    if "sbatch failed" not in said:
+        return None
+    found = _MESSAGE.search(said + "\n")
+    return found[1] if found else said
+
+
 def refusal(said: str, what: str) -> str | None:
     """Return one sentence about a job that SLURM refused; None if it failed in another way.
 
@@ -56,22 +68,21 @@ def refusal(said: str, what: str) -> str | None:
     -------
     str or None
     """
-    found = _MESSAGE.search(said + "\n")
-    if "sbatch failed" not in said:
+    message = sbatch_error(said)
+    if message is None:
         return None
-    lines = (found[1] if found else said).splitlines()
-    lines = [line.strip().removeprefix("sbatch: ").removeprefix("error: ") for line in lines]
+    lines = [
+        line.strip().removeprefix("sbatch: ").removeprefix("error: ")
+        for line in message.splitlines()
+    ]
     # sbatch prints a general and a specific reason, in either order; keep both.
     reason = "; ".join(dict.fromkeys(line for line in lines if line))
     remedy = next((words for pattern, words in _REMEDIES if re.search(pattern, reason)), None)
     return f"SLURM refused {what}: {reason}" + (f"; {remedy}" if remedy else "")
 
 
-class Patient:
-    """A replacement of the module `subprocess` that repeats submissions refused temporarily.
-
-    Otherwise Snakemake would count every refusal as a failure of the job and use up its retries
-    within seconds.
+class Patience:
+    """Wait before submissions that SLURM refused for a temporary reason are tried again.
 
     Parameters
     ----------
@@ -86,16 +97,9 @@ class Patient:
         self._stopped = threading.Event()
         self._told: set[str] = set()
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(subprocess, name)
-
     def stop(self) -> None:
-        """Stop repeating submissions, because the run ends."""
+        """Let nobody wait any longer, because the run ends."""
         self._stopped.set()
-
-    def Popen(self, *command: Any, **options: Any) -> "_Submission":  # noqa: N802 (subprocess' own)
-        """Start a process; it is started again as long as it is refused for a temporary reason."""
-        return _Submission(self, command, options)
 
     def wait(self, message: str) -> bool:
         """Wait until the next attempt; return False if the run ends."""
@@ -107,23 +111,6 @@ class Patient:
                 f"again every {self._between:g} s (fewer at once: jobs in the profile)"
             )
         return not self._stopped.wait(self._between)
-
-
-class _Submission:
-    def __init__(self, patient: Patient, command: tuple[Any, ...], options: dict[str, Any]):
-        self._patient, self._command, self._options = patient, command, options
-        self._process = subprocess.Popen(*command, **options)
-
-    def communicate(self, **given: Any) -> tuple[str, str]:
-        while True:
-            out, err = self._process.communicate(**given)
-            again = self._process.returncode and passes(err) and self._patient.wait(err)
-            if not again:
-                return out, err
-            self._process = subprocess.Popen(*self._command, **self._options)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._process, name)
 
 
 class Waiting:
@@ -182,37 +169,3 @@ def _pending(name: str) -> list[str]:
     except (OSError, subprocess.TimeoutExpired):
         return []
     return done.stdout.splitlines() if done.returncode == 0 else []
-
-
-def mend(executor: ModuleType, say: Callable[[str], None]) -> None:
-    """Patch the executor for SLURM: repeat submissions refused temporarily, report waiting jobs.
-
-    Parameters
-    ----------
-    executor : module
-        ``snakemake_executor_plugin_slurm``.
-    say : callable
-        Called with each sentence.
-    """
-    patient, waiting = Patient(say), Waiting(say)
-    executor.subprocess = patient
-    ask, cancel, shutdown = (
-        getattr(executor.Executor, name) for name in ("check_active_jobs", "cancel", "shutdown")
-    )
-
-    async def check_active_jobs(self: Any, active: list[Any]) -> Any:
-        async for job in ask(self, active):
-            yield job
-        if active:
-            waiting.look(self.run_uuid)
-
-    def stopping(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def stop(self: Any) -> Any:
-            patient.stop()
-            return function(self)
-
-        return stop
-
-    executor.Executor.check_active_jobs = check_active_jobs
-    executor.Executor.cancel = stopping(cancel)
-    executor.Executor.shutdown = stopping(shutdown)

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from crossfc.fault import Fault
-from crossfc.jobs import executable, own, patch, persistence, planned, process, run
-from crossfc.jobs.patch import tell
+from crossfc.jobs import executable, executor, own, patch, persistence, planned, process, run
+from crossfc.jobs.executor import tell
 
 # The folder of results of every workflow of this process; a module may be read more than once.
 _studies: dict[int, tuple[Any, Any]] = {}
@@ -50,6 +50,7 @@ def attach(workflow: Any, plan: Any, config: Mapping[str, Any]) -> None:
         "home": plan.home,
     }
     persistence.install(folders, Handlers(plan, config).add)
+    executor.install()
     patch.install(workflow)
     if workflow.is_main_process:
         run.free_lock()
@@ -114,9 +115,9 @@ class Handlers:
             return
         self._plan.places.claim([path for job in jobs for path in job.output])
         # With SLURM's executor all jobs of a run have the same name; with others each has its own.
-        executor = workflow.scheduler._executor
-        queue, remote = patch.queue_of(executor), patch.is_remote(executor)
-        run.note(jobs=executor.run_uuid if remote and not queue else None, queue=queue)
+        here = workflow.scheduler._executor
+        queue, remote = executor.queue_of(here), executor.is_remote(here)
+        run.note(jobs=here.run_uuid if remote and not queue else None, queue=queue)
         repeats = self._plan.scans.repeats() if self._plan.trial else {}
         planned.save(run.plan_file(), self._config, self._plan.texts, repeats)
         self._logs = {path: _state(path) for job in jobs for path in job.log}
