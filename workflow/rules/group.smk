@@ -11,7 +11,9 @@ rule pair_sessions:
     quality, which are listed."""
     input:
         sessions=on_sheets(lambda: plan.connectivity.folders()),
-        maps=sound(plan.group.require_sound_maps, plan.group.ready_maps, "pipeline", "pairs"),
+        maps=sound(
+            plan.group.require_sound_maps, plan.group.ready_maps, "pipeline", "pairs"
+        ),
         regions=lambda w: refused(plan.regions.files, [w.pipeline]),
     output:
         directory(plan.file("group", "{pipeline}", "{pairs,pairs(_[A-Za-z0-9]+)?}")),
