@@ -10,7 +10,7 @@ with job(snakemake):
     from crossfc import atomic
     from crossfc.group.design.kind import Judge
     from crossfc.group.design.pairs import READING, no_pairs, pair_sessions
-    from crossfc.group.design.side import weights_table, with_maps
+    from crossfc.group.design.side import weights_table, with_contrast_maps, with_maps
     from crossfc.group.edges import edge_rows
     from crossfc.quality.exclusion import nobody_stays, quality_table, split
     from crossfc.session.connectivity.folder import finished_session
@@ -19,7 +19,7 @@ with job(snakemake):
     given, wanted, out = snakemake.input, snakemake.params, Path(snakemake.output[0])
     choices, left = dict(wanted.choices), []
     seeds = list(dict.fromkeys(row["seed"] for row in wanted.seeds))
-    people = [dict(row) for row in wanted.people]
+    people = wanted.people
     place = wanted.task, out.parents[2], wanted.space, choices["pipeline"], seeds
     design = {name: choices[name] for name in ("contrast", "effect", "order", "arms")}
     if given.sessions:
@@ -27,7 +27,7 @@ with job(snakemake):
         own = {label: finished_session(*label, *place) for label in labels}
         records = [files["qc"] for files in own.values()]
         quality = quality_table(wanted.sessions, records, choices["limits"])
-        unweighted = [{k: p[k] for k in p if k not in ("sessions", "weights")} for p in people]
+        everybody = people
         people, left = split(people, quality, choices["left"])
         if told := nobody_stays(people, left, choices["pipeline"]):
             print(f"crossfc: {told}")
@@ -37,19 +37,16 @@ with job(snakemake):
         edges = edge_rows([session for session, _ in kept], [relmat for _, relmat in kept])
         atomic.write_table(out / "targets.tsv", edges)
     weights = weights_table(people)
+    maps = iter(given.maps)
     if choices["level"] == "contrast":
-        maps = iter(given.maps)
-        for person in people:
-            person["contrast"] = [next(maps) for _ in seeds]
-            del person["sessions"], person["weights"]
+        people = with_contrast_maps(people, given.maps, len(seeds))
     elif given.sessions:
         people = with_maps(people, lambda person, session: own[person, session]["maps"])
     else:
-        maps = iter(given.maps)
         people = with_maps(people, lambda person, session: [next(maps) for _ in seeds])
     words = seeds, choices["treatments"], choices["groups"], choices["pipeline"], out
     if given.sessions and not people:
-        no_pairs(unweighted, *words, choices["fwhm_mm"], because=told, **design)
+        no_pairs(everybody, *words, choices["fwhm_mm"], because=told, **design)
     else:
         pair_sessions(
             people,

@@ -15,7 +15,7 @@ SCORES = "results/small/clinic/scores.tsv"
 
 def score(study) -> str:
     lines = (study.folder / SCORES).read_text().splitlines()
-    (row,) = [x for x in lines if x.startswith("MADRS\t") and "\tsub-T03\t" in x]
+    (row,) = [x for x in lines if x.startswith("drug\tMADRS\t") and "\tsub-T03\t" in x]
     return row.split("\t")[lines[0].split("\t").index("active")]
 
 

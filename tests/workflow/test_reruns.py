@@ -375,7 +375,7 @@ def test_values_that_change_places_rerun(study):
     record = study.folder / "results/small/logs/records/quality/sessions.tsv.record"
     content = json.loads(record.read_text())
     named = content["parameters"]
-    assert named["task"] == "'rest'" and {"space", "labels", "code"} < named.keys()
+    assert named["task"] == "'rest'" and {"space", "designs", "code"} < named.keys()
     named["task"], named["space"] = named["space"], named["task"]
     record.write_text(json.dumps(content))
     assert by_rule(study.would_run())["quality_group"] == 1

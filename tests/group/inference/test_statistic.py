@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.multivariate.manova import MANOVA
@@ -165,6 +165,7 @@ def rearranged(arrangements, number, nuisance, data):
 @pytest.mark.parametrize("name", STATISTICS)
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from(sorted(ARRANGE)), st.integers(1, 3), SEEDS)
+@example("sign flips", 3, 282)  # products of columns that nearly follow from others
 def test_arrangements_are_freedman_lanes(name, kind, n_covariates, seed):
     statistic, data = trial(name, n_covariates, seed)
     fit, arrangements = statistic.fit(data), ARRANGE[kind](statistic, seed)

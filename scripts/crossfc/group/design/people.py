@@ -11,8 +11,10 @@ from crossfc.tie import difference
 from crossfc.trial.sequence import sequence_code
 from crossfc.trial.visit import ORDER
 
-# Columns of a person's row that hold maps, which are no part of the table.
+# Columns of a person's row that hold maps.
 MAPS = ("active", "control", "contrast")
+# Those that are no part of the table: also sessions and their weights, which have a table.
+_APART = (*MAPS, "sessions", "weights")
 
 # A person's participant_id, group and sequence, their maps, covariates and scores.
 PersonRow: TypeAlias = Mapping[str, Any]
@@ -44,7 +46,7 @@ def people_table(
         seen.add(name)
         if person["group"] not in labels:
             raise Fault(f'{name} is in group "{person["group"]}"; use one of {sorted(labels)}')
-        row = {key: value for key, value in person.items() if key not in MAPS}
+        row = {key: value for key, value in person.items() if key not in _APART}
         row.setdefault("sequence", np.nan)
         if ORDER in order and ORDER not in row:
             row[ORDER] = sequence_code(row["sequence"], treatments)

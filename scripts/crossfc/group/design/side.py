@@ -41,6 +41,30 @@ def weights_table(people: Iterable[PersonRow]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["participant_id", "session_id", "weight"])
 
 
+def without_sessions(people: Iterable[PersonRow]) -> list[dict[str, Any]]:
+    """Return the rows of people without their sessions and weights."""
+    drop = ("sessions", "weights")
+    return [{key: row[key] for key in row if key not in drop} for row in people]
+
+
+def with_contrast_maps(
+    people: Iterable[PersonRow], maps: Maps, n_seeds: int
+) -> list[dict[str, Any]]:
+    """Give each person their ready contrast maps, in place of sessions and weights.
+
+    Parameters
+    ----------
+    people : iterable of dict
+    maps : sequence of path
+        Sorted by person, then seed.
+    n_seeds : int
+    """
+    rows = without_sessions(people)
+    for number, row in enumerate(rows):
+        row["contrast"] = list(maps[number * n_seeds : (number + 1) * n_seeds])
+    return rows
+
+
 def with_maps(
     people: Iterable[PersonRow], maps_of: Callable[[str, str], Maps]
 ) -> list[dict[str, Any]]:
@@ -54,12 +78,11 @@ def with_maps(
         Returns the maps of a session, one per seed, from participant_id and session_id. It is
         called in the order of people and sessions.
     """
-    found = []
-    for person in people:
-        row = {key: value for key, value in person.items() if key not in ("sessions", "weights")}
+    people = list(people)
+    found = without_sessions(people)
+    for person, row in zip(people, found, strict=True):
         row |= {"active": [], "control": []}
         for session, weight in zip(person["sessions"], person["weights"], strict=True):
             side = row["active" if weight > 0 else "control"]
             side.append(Weighted(abs(weight), maps_of(person["participant_id"], session)))
-        found.append(row)
     return found

@@ -181,7 +181,7 @@ def _cube_plan(
     Returns
     -------
     columns : ndarray
-        The columns given, and as many of q u_j u_k as do not follow from them.
+        The columns given, and what of q u_j u_k does not follow from them.
     plan : _CubePlan
     """
     n_coefficients = basis.shape[1]
@@ -189,8 +189,11 @@ def _cube_plan(
     needed = np.column_stack([cubed * basis[:, j] * basis[:, k] for j, k in pairs])
     for column in needed.T:
         rest = column - columns @ np.linalg.lstsq(columns, column, rcond=None)[0]
-        if np.linalg.norm(rest) > 1e-9 * np.abs(cubed).max():
-            columns = np.column_stack([columns, column])
+        length = np.linalg.norm(rest)
+        if length > 1e-9 * np.abs(cubed).max():
+            # What is left, at length 1: columns that nearly follow from others would be mixed with
+            # large weights, which single precision does not bear.
+            columns = np.column_stack([columns, rest / length])
     mix = np.zeros((n_coefficients, columns.shape[1]))
     mix[np.arange(n_coefficients), np.arange(n_coefficients)] = 1
     shared = np.arange(n_coefficients - n_shared, n_coefficients)
