@@ -17,15 +17,14 @@ with job(snakemake):
     from crossfc.trial.left import LEFT_COLUMNS
 
     given, wanted, out = snakemake.input, snakemake.params, Path(snakemake.output[0])
-    choices, left = dict(wanted.choices), []
+    choices, people, left = wanted.choices, wanted.people, []
     seeds = list(dict.fromkeys(row["seed"] for row in wanted.seeds))
-    people = wanted.people
     place = wanted.task, out.parents[2], wanted.space, choices["pipeline"], seeds
     design = {name: choices[name] for name in ("contrast", "effect", "order", "arms")}
     if given.sessions:
         labels = [(s["participant_id"], s["session_id"]) for s in wanted.sessions]
         own = {label: finished_session(*label, *place) for label in labels}
-        records = [files["qc"] for files in own.values()]
+        records = (files["qc"] for files in own.values())
         quality = quality_table(wanted.sessions, records, choices["limits"])
         everybody = people
         people, left = split(people, quality, choices["left"])
