@@ -130,6 +130,52 @@ def test_ketamine_details_of_the_sheets(ketamine):
     }
 
 
+@pytest.fixture(scope="module")
+def course(ketamine, root, schema, tmp_path_factory):
+    """The same data set with all its occasions."""
+    out = tmp_path_factory.mktemp("course")
+    config = shipped(root, schema, "ds005917_course", ketamine[0]["bids_dir"], out)
+    write_sheets(config)
+    return config
+
+
+@pytest.mark.parametrize("sheet", ["participants", "sessions"])
+def test_the_course_has_the_committed_sheets(course, root, sheet):
+    made = Path(course["sheets"][sheet]).read_bytes()
+    assert made == (root / "config/ds005917/course" / f"{sheet}.tsv").read_bytes()
+
+
+def test_the_course_uses_every_scan_of_patients_and_controls(course):
+    trial = load(course)
+    # Counted in the list of files: rest scans of the five sessions, of people with MDD and HC.
+    assert len(trial.scanned_sessions()) == 227
+    counted = {"b0": 55, "day2": 46 + 43, "day10": 42 + 41}
+    assert Counter(s.occasion for s in trial.scanned_sessions()) == counted
+    assert trial.name == (
+        "a two-treatment, two-period crossover of ketamine and placebo, with sessions at b0, day2 "
+        "and day10"
+    )
+    mdd, hc = trial.counts()
+    assert (mdd["complete_day2"], hc["complete_day2"]) == (24, 17)
+    assert [trial.visit_columns(contrast) for contrast in trial.contrasts] == [
+        ["sequence_code"]
+    ] * 4
+
+
+def test_who_leaves_each_contrast_of_the_course_is_named(course):
+    trial = load(course)
+    for contrast in trial.contrasts:
+        there = {p.participant.participant_id for p in trial.compared(contrast)}
+        gone = {
+            row["participant_id"]: row["reason"]
+            for row in trial.left()
+            if row["analysis"] in ("all", contrast.name)
+        }
+        assert there | gone.keys() == set(trial.participants) and not there & gone.keys()
+    day2 = {row["participant_id"] for row in trial.left() if row["analysis"] == "day2"}
+    assert {"sub-MOA103", "sub-MOA111", "sub-MOA113"} <= day2
+
+
 def test_ketamine_scores_give_the_known_change(ketamine):
     from statistics import mean, stdev
 
