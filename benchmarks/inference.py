@@ -68,15 +68,27 @@ def measure() -> dict[str, float]:
     age = random.standard_normal((PEOPLE, 1))
     slope = Student(random.standard_normal(PEOPLE), np.column_stack([np.ones(PEOPLE), age]))
 
-    def ours(maps: list[np.ndarray], n: int, **options) -> float:
-        return _cpu(lambda: infer(maps, statistic, sign_flips(PEOPLE, n, 0), mask, **options))
+    def ours(maps: list[np.ndarray], n: int, tfce: bool = False, connectivity: int = 26) -> float:
+        flips = sign_flips(PEOPLE, n, 0)
+        more = {"connectivity": connectivity, "tfce": tfce, "tail": False}
+        return _cpu(lambda: infer(maps, statistic, flips, mask, **more))
 
     def shuffled(n: int) -> float:
-        return _cpu(lambda: infer([data], slope, shuffles(slope.design, n, 0), mask))
+        return _cpu(
+            lambda: infer([data], slope, shuffles(slope.design, n, 0), mask, tfce=False, tail=False)
+        )
 
     def wall(n: int, threads: int) -> float:
         started = time.perf_counter()
-        infer([data], statistic, sign_flips(PEOPLE, n, 0), mask, threads=threads)
+        infer(
+            [data],
+            statistic,
+            sign_flips(PEOPLE, n, 0),
+            mask,
+            threads=threads,
+            tfce=False,
+            tail=False,
+        )
         return time.perf_counter() - started
 
     def nilearns(n: int, **options) -> float:
@@ -165,7 +177,11 @@ def _groups(image, mask: np.ndarray) -> dict[str, float]:
     statistics = {"hall": Hall(effect, nuisance, of_first), "student": Student(effect, nuisance)}
 
     def ours(name: str, n: int) -> float:
-        return _cpu(lambda: infer([data], statistics[name], sign_flips(people, n, 0), mask))
+        return _cpu(
+            lambda: infer(
+                [data], statistics[name], sign_flips(people, n, 0), mask, tfce=False, tail=False
+            )
+        )
 
     def theirs(n: int, **options) -> float:
         with warnings.catch_warnings():
@@ -254,7 +270,7 @@ def _use_memory(case: str, folder: str) -> None:
     data = np.load(path, mmap_mode="r")
     statistic = Student(np.ones(people), _sequence(people)[:, None])
     arrangements = sign_flips(people, 100 if case == "people" else 10_000, 0)
-    options = {"tfce": True, "threads": 2} if case == "tfce" else {}
+    options = {"tfce": case == "tfce", "tail": False, "threads": 2 if case == "tfce" else 1}
     if case == "tfce":
         # Memory reaches its maximum within the first batches.
         arrangements = arrangements.part(slice(0, 2000))

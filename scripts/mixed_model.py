@@ -9,5 +9,5 @@ with job(snakemake):
 
     labels = snakemake.params.labels
     groups = [g for g in labels["groups"].values() if g]
-    targets = read_table(f"{snakemake.input.pairs}/targets.tsv")
+    targets = read_table(f"{snakemake.input.pairs}/edges.tsv")
     atomic.write_table(snakemake.output[0], mixed_model(targets, labels["treatments"], groups))

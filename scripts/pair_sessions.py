@@ -34,7 +34,7 @@ with job(snakemake):
         rows = zip(wanted.sessions, own.values(), quality["excluded"], strict=True)
         kept = [(session, files["relmat"]) for session, files, bad in rows if not bad]
         edges = edge_rows([session for session, _ in kept], [relmat for _, relmat in kept])
-        atomic.write_table(out / "targets.tsv", edges)
+        atomic.write_table(out / "edges.tsv", edges)
     weights = weights_table(people)
     maps = iter(given.maps)
     if choices["level"] == "contrast":

@@ -141,8 +141,8 @@ def test_tables_of_nobody_are_empty(tmp_path):
     labels = {"active": "drug", "control": "placebo"}, {"patients": "TRD", "controls": "HV"}
     person = {"participant_id": "sub-1", "group": "TRD", "sequence": "drug-placebo"}
     no_pairs([person], ["pgACC"], *labels, "primary", tmp_path, 6, because="all left")
-    atomic.write_table(tmp_path / "targets.tsv", edge_rows([], []))
-    edges, people = read_table(tmp_path / "targets.tsv"), read_table(tmp_path / "people.tsv")
+    atomic.write_table(tmp_path / "edges.tsv", edge_rows([], []))
+    edges, people = read_table(tmp_path / "edges.tsv"), read_table(tmp_path / "people.tsv")
     assert len(edges) == len(people) == 0
     groups = ["TRD", "HV"]
     assert len(mixed_model(edges, labels[0], groups)) == 0

@@ -43,8 +43,7 @@ from crossfc.session.connectivity.pipeline import Pipeline
 from crossfc.session.displacement import PARAMETERS
 from crossfc.table import read_table
 from crossfc.trial.left import LEFT_COLUMNS
-from crossfc.twin.truth import Edge
-from crossfc.twin.truth import plan as plan_truth
+from crossfc.twin.truth import Edge, plant
 
 ROOT = Path(__file__).resolve().parents[2]
 ACTIVE, CONTROL = "ketamine", "placebo"
@@ -226,7 +225,7 @@ def _truth(study: Study, plan: Plan) -> dict[str, Any]:
         {"participant_id": p.participant_id, "group": p.group, "sequence": p.sequence}
         for p in trial.participants.values()
     ]
-    return plan_truth(
+    return plant(
         people,
         sessions,
         plan.regions.seed_rows(plan.primary),
@@ -426,7 +425,7 @@ def _pairs(plan: Plan, made: Path, pipeline: str) -> None:
     quality = quality_table(sessions, [own["qc"] for own in files], choices["limits"])
     people, left = split(plan.people.rows(contrast), quality)
     edges = edge_rows(sessions, [own["relmat"] for own in files])
-    atomic.write_table(out / "targets.tsv", edges)
+    atomic.write_table(out / "edges.tsv", edges)
     atomic.write_table(out / "sessions.tsv", weights_table(people))
     pair_sessions(
         with_maps(people, lambda person, session: by_session[person, session]["maps"]),
@@ -463,7 +462,7 @@ def _clinic(plan: Plan, made: Path) -> None:
     atomic.write_table(files["correlation"], found.table)
     atomic.write_table(files["points"], found.points)
     atomic.write_table(files["left"], found.left)
-    edges = read_table(pairs / "targets.tsv")
+    edges = read_table(pairs / "edges.tsv")
     mixed = mixed_model(edges, designs[0]["treatments"], groups_of(designs[0]))
     atomic.write_table(made / "group" / plan.primary / "mixed.tsv", mixed)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crossfc.report import brain
+from crossfc.report import slices
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +50,15 @@ def pixels(svg: str) -> np.ndarray:
 def test_left_is_left_whichever_way_the_file_is_stored(maps):
     pictures = []
     for t, p in maps:
-        cuts, axial = brain.montage(t, p, 4.0, 6.0, (40, 12, 0), "a map")
+        cuts, axial = slices.montage(t, p, 4.0, 6.0, (40, 12, 0), "a map")
         pictures.append((pixels(cuts), pixels(axial)))
         assert 'class="edge"' in cuts
-        third = pixels(brain._strip(brain.Volume.load(t), None, 4.0, 6.0, [("z", 0.0)], [None], ""))
-        v, u = int(brain.BOX["y"][1] - 12), int(40 - brain.BOX["x"][0])
+        third = pixels(
+            slices._strip(slices.Volume.load(t), None, 4.0, 6.0, [("z", 0.0)], [None], "")
+        )
+        v, u = int(slices.BOX["y"][1] - 12), int(40 - slices.BOX["x"][0])
         blue = third[v, u]
-        orange = third[v, int(-40 - brain.BOX["x"][0])]
+        orange = third[v, int(-40 - slices.BOX["x"][0])]
         assert blue[2] > blue[0] + 40
         assert 0 < orange[0] - orange[2] < 60  # faded: below the threshold, yet not hidden
     for first, second in zip(*pictures, strict=True):
@@ -65,15 +67,18 @@ def test_left_is_left_whichever_way_the_file_is_stored(maps):
 
 def test_the_outline_lies_where_the_cluster_is(maps):
     t, p = maps[0]
-    cuts, _ = brain.montage(t, p, 4.0, 6.0, (40, 12, 0), "a map")
+    cuts, _ = slices.montage(t, p, 4.0, 6.0, (40, 12, 0), "a map")
     edge = re.findall(r'class="edge" d="([^"]+)"', cuts)
     assert len(edge) == 3
     points = np.array([[float(v) for v in q.split()] for q in re.split("[ML]", edge[2]) if q])
     offset = sum(
-        brain.BOX[brain.PLANES[axis][0]][1] - brain.BOX[brain.PLANES[axis][0]][0] + 1 + brain.GAP
+        slices.BOX[slices.PLANES[axis][0]][1]
+        - slices.BOX[slices.PLANES[axis][0]][0]
+        + 1
+        + slices.GAP
         for axis in "xy"
     )
-    assert points[:, 0].mean() - offset + brain.BOX["x"][0] == pytest.approx(40.5, abs=2.5)
+    assert points[:, 0].mean() - offset + slices.BOX["x"][0] == pytest.approx(40.5, abs=2.5)
 
 
 def test_nothing_significant_no_outline(maps, tmp_path):
@@ -81,12 +86,12 @@ def test_nothing_significant_no_outline(maps, tmp_path):
     image = nibabel.load(p)
     ones = nibabel.Nifti1Image(np.ones(image.shape, np.float32), image.affine)
     nibabel.save(ones, tmp_path / "p.nii.gz")
-    cuts, axial = brain.montage(t, tmp_path / "p.nii.gz", 4.0, 6.0, (0, 0, 0), "a map")
+    cuts, axial = slices.montage(t, tmp_path / "p.nii.gz", 4.0, 6.0, (0, 0, 0), "a map")
     assert "edge" not in cuts + axial
 
 
 def test_opacity_is_full_from_the_threshold_and_fades_below():
-    alpha = brain.opacity(np.array([0.0, 1.5, -2.999, 3.0, -9.0, np.nan]), 3.0)
+    alpha = slices.opacity(np.array([0.0, 1.5, -2.999, 3.0, -9.0, np.nan]), 3.0)
     assert alpha[[3, 4]].tolist() == [1, 1]
     assert alpha[[0, 5]].tolist() == [0, 0]
     assert alpha[1] == pytest.approx(0.2)
@@ -94,7 +99,7 @@ def test_opacity_is_full_from_the_threshold_and_fades_below():
 
 
 def test_signs_differ_in_hue_and_grow_lighter():
-    above, below = brain.colour(np.array([0.2, 1.0])), brain.colour(np.array([-0.2, -1.0]))
+    above, below = slices.colour(np.array([0.2, 1.0])), slices.colour(np.array([-0.2, -1.0]))
     assert (above[:, 0] > above[:, 2]).all()
     assert (below[:, 2] > below[:, 0]).all()
     assert above[1].sum() > above[0].sum()
@@ -104,7 +109,7 @@ def test_signs_differ_in_hue_and_grow_lighter():
 def test_missing_voxels_are_not_read_as_zero():
     values = np.full((4, 4, 4), np.nan, np.float32)
     values[:2] = 5
-    volume = brain.Volume(values, np.eye(4))
+    volume = slices.Volume(values, np.eye(4))
     line = volume.sample(np.array([[0.0, 1.2, 3.0], [1, 1, 1], [1, 1, 1]]))
     assert line[:2] == pytest.approx([5, 5])
     assert np.isnan(line[2])
@@ -113,10 +118,10 @@ def test_missing_voxels_are_not_read_as_zero():
 @pytest.mark.parametrize("step", [1, 8])
 def test_the_colours_of_a_map_are_kept(maps, step):
     """Few coloured voxels among many grey ones keep their colour, both signs."""
-    t = brain.Volume.load(maps[0][0])
-    volume = brain.Volume(np.where(t.values < 0, t.values, 2.5 * t.values), t.from_mm)
-    wanted = brain._panel(volume, "z", 0.0, 4.0, 6.0).astype(int)[::step, ::step]
-    drawn = brain.png(wanted.astype(np.uint8))
+    t = slices.Volume.load(maps[0][0])
+    volume = slices.Volume(np.where(t.values < 0, t.values, 2.5 * t.values), t.from_mm)
+    wanted = slices._panel(volume, "z", 0.0, 4.0, 6.0).astype(int)[::step, ::step]
+    drawn = slices.png(wanted.astype(np.uint8))
     made = np.array(Image.open(io.BytesIO(base64.b64decode(drawn.partition(",")[2]))))
     assert made.shape == (*wanted.shape[:2], 3)
     made = pixels(f"{drawn}'".replace("'", '"'))

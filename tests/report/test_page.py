@@ -228,7 +228,7 @@ def test_links_hold_without_the_scores_of_each_person(found, tmp_path):
 def _ready_maps(found, folder) -> tuple[dict, pd.DataFrame]:
     """Return the arguments of a page on ready maps, and its clusters: no quality, no edges."""
     shutil.copytree(found.folder / "group/primary", folder / "group/maps")
-    for name in ("targets.tsv", "pairs/targets.tsv", "mixed.tsv"):
+    for name in ("edges.tsv", "pairs/edges.tsv", "mixed.tsv"):
         (folder / "group/maps" / name).unlink(missing_ok=True)
     gone = dict.fromkeys(("quality_dir", "robustness", "truth", "clinic_dir"))
     config = found.arguments["config"] | {"entry": "maps"}

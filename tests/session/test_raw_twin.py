@@ -23,7 +23,7 @@ from crossfc.session.scan import open_scan
 from crossfc.twin.design import parametric_design
 from crossfc.twin.head import Head, draw_head
 from crossfc.twin.scanner import simulate_raw_anatomy, simulate_raw_session
-from crossfc.twin.truth import plan
+from crossfc.twin.truth import plant
 from tests.twin.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 pytestmark = pytest.mark.slow
@@ -106,7 +106,7 @@ def test_the_brain_is_extracted(twin):
 def run(twin):
     """A quiet run of the same person, its reference, and where the T1w's points truly lie."""
     participants, sessions, _ = parametric_design(4, 3, random_seed=2024)
-    planned = plan(
+    planned = plant(
         participants,
         sessions,
         SEEDS,

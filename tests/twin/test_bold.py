@@ -15,7 +15,7 @@ from crossfc.twin.bold import simulate_session
 from crossfc.twin.design import parametric_design
 from crossfc.twin.motion import rigid, simulate_motion
 from crossfc.twin.signal import complete_correlation, draw_courses
-from crossfc.twin.truth import MEASUREMENT_SD, plan
+from crossfc.twin.truth import MEASUREMENT_SD, plant
 from tests.twin.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 SPACE = "MNI152NLin2009aSym"
@@ -41,7 +41,7 @@ def names(scan, folder):
 @pytest.fixture(scope="module")
 def trial():
     participants, sessions, _ = parametric_design(6, 6, random_seed=2024)
-    truth = plan(
+    truth = plant(
         participants,
         sessions,
         SEEDS,

@@ -8,13 +8,13 @@ import pytest
 from crossfc.fault import Fault
 from crossfc.trial.sheet import read_sheet
 from crossfc.twin.design import SCALE_ROWS, parametric_design, simulate_scores, write_sheets
-from crossfc.twin.truth import EDGES, plan
+from crossfc.twin.truth import EDGES, plant
 from tests.twin.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 
 def truth_of(participants, sessions, **more):
     more = {"random_seed": 2024} | more
-    return plan(
+    return plant(
         participants, sessions, SEEDS, TARGETS, groups=GROUPS, treatments=TREATMENTS, **more
     )
 
@@ -181,12 +181,12 @@ def test_real_design_is_planted_with_the_scores_it_has(root):
     participants = [r.cells for r in read_sheet(folder / "participants.tsv", ["group"]).rows]
     sessions = [r.cells for r in read_sheet(folder / "sessions.tsv", ["treatment"]).rows]
     given = {"groups": ("MDD", "HC"), "treatments": TREATMENTS, "random_seed": 2024}
-    truth = plan(participants, sessions, SEEDS, TARGETS, **given)
+    truth = plant(participants, sessions, SEEDS, TARGETS, **given)
     ties = {e["edge"]: e["ties"] for e in truth["edges"]}
     assert ties["pgACC-insulaR"]["MADRS"]["column"] == "MADRS_Total"
     assert not ties["sgACC-ventralStriatum"]["SHAPS"]["planted"]
     filled = simulate_scores(participants, sessions, SCALE_ROWS[1:], **given)
-    truth = plan(participants, filled, SEEDS, TARGETS, **given)
+    truth = plant(participants, filled, SEEDS, TARGETS, **given)
     ties = {e["edge"]: e["ties"] for e in truth["edges"]}
     assert ties["sgACC-ventralStriatum"]["SHAPS"]["planted"]
     assert filled[0]["MADRS_Total"] == sessions[0]["MADRS_Total"]
@@ -206,7 +206,7 @@ def test_strengths_make_an_edge_null_and_unknown_ones_are_refused():
 
 def test_edges_without_their_regions_are_named():
     participants, sessions, _ = parametric_design(3, 3, random_seed=2024)
-    truth = plan(
+    truth = plant(
         participants,
         sessions,
         SEEDS,

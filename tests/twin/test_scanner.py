@@ -23,7 +23,7 @@ from crossfc.twin.scanner import (
     slice_times,
     write_dataset,
 )
-from crossfc.twin.truth import plan
+from crossfc.twin.truth import plant
 from tests.twin.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
 PERSON, SESSION = "sub-T02", "ses-placebo"
@@ -33,7 +33,7 @@ SCAN = f"{PERSON}/{SESSION}/func/{PERSON}_{SESSION}_task-rest_bold.nii.gz"
 @pytest.fixture(scope="module")
 def truth():
     participants, sessions, _ = parametric_design(4, 3, random_seed=2024)
-    planned = plan(
+    planned = plant(
         participants,
         sessions,
         SEEDS,

@@ -31,13 +31,13 @@ def treatment_weights(targets: pd.DataFrame, treatments: Mapping[str, str]) -> p
         If a person has two sessions with the same treatment.
     """
     keys = ["participant_id", "session_id", "treatment"]
-    require_columns(targets, keys, "the table of targets")
+    require_columns(targets, keys, "the table of edges")
     sessions = targets[keys].drop_duplicates()
     repeated = sessions.duplicated(["participant_id", "treatment"])
     if repeated.any():
         row = sessions[repeated].iloc[0]
         raise Fault(
-            f"the table of targets has two sessions of {row.participant_id} with {row.treatment}; "
+            f"the table of edges has two sessions of {row.participant_id} with {row.treatment}; "
             "exclude one of them in sessions.tsv"
         )
     weight = {treatments["active"]: 1.0, treatments["control"]: -1.0}
@@ -53,7 +53,7 @@ def connectivity_change(targets: pd.DataFrame, weights: pd.DataFrame) -> pd.Data
     Parameters
     ----------
     targets : DataFrame
-        The long table ``targets.tsv``: participant_id, session_id, seed, target, fisher_z.
+        The long table ``edges.tsv``: participant_id, session_id, seed, target, fisher_z.
     weights : DataFrame
         The weight of each session in the contrast: participant_id, session_id, weight.
 
@@ -65,7 +65,7 @@ def connectivity_change(targets: pd.DataFrame, weights: pd.DataFrame) -> pd.Data
         finite (a target inside its seed).
     """
     keys = ["participant_id", "session_id", "seed", "target"]
-    require_columns(targets, [*keys, "fisher_z"], "the table of targets")
+    require_columns(targets, [*keys, "fisher_z"], "the table of edges")
     pairs = list(dict.fromkeys(zip(targets["seed"], targets["target"], strict=True)))
     people = list(dict.fromkeys(targets["participant_id"]))
     wide = targets.pivot(

@@ -113,7 +113,7 @@ def correlation_tables(
     ----------
     designs : sequence of Design
     folders : sequence of path
-        The folder of each contrast's data: people.tsv, sessions.tsv, targets.tsv.
+        The folder of each contrast's data: people.tsv, sessions.tsv, edges.tsv.
     scores : mapping
         Name of each contrast to rows with participant_id and the scores of both sides.
     groups, scales, n_permutations, random_seed
@@ -123,7 +123,7 @@ def correlation_tables(
     for design, folder in zip(designs, map(Path, folders), strict=True):
         people = with_columns(read_table(folder / "people.tsv"), scores[design["contrast"]])
         found = clinical_correlation(
-            read_table(folder / "targets.tsv"),
+            read_table(folder / "edges.tsv"),
             people,
             design["treatments"],
             groups,

@@ -102,7 +102,7 @@ def clinical_correlation(
     Parameters
     ----------
     targets : DataFrame
-        The long table ``targets.tsv``: participant_id, treatment, seed, target, fisher_z.
+        The long table ``edges.tsv``: participant_id, treatment, seed, target, fisher_z.
     people : DataFrame
         The table ``people.tsv``: participant_id, group, sequence, the covariates and
         ``delta_<scale>``, of the people with both sessions; only these are looked up in
@@ -151,7 +151,7 @@ def clinical_correlation(
     unknown = [pair for pair in pairs if pair not in connectivity.columns]
     if unknown:
         raise Fault(
-            f"the table of targets has no seed {unknown[0][0]} with target {unknown[0][1]}; "
+            f"the table of edges has no seed {unknown[0][0]} with target {unknown[0][1]}; "
             "take seeds and targets of seeds.tsv and targets.tsv"
         )
     rows: list[Row] = []

@@ -47,7 +47,7 @@ def mixed_model(
     Parameters
     ----------
     targets : DataFrame
-        The table ``targets.tsv``: participant_id, group, treatment, period, seed, target,
+        The table ``edges.tsv``: participant_id, group, treatment, period, seed, target,
         fisher_z; one row per session, seed and target, including people with one session.
     treatments : mapping
         Names of ``active`` and ``control``.
@@ -70,11 +70,11 @@ def mixed_model(
         sessions.
     """
     keys = ["participant_id", "group", "treatment", "period", "seed", "target", "fisher_z"]
-    require_columns(targets, keys, "the table of targets")
+    require_columns(targets, keys, "the table of edges")
     strange = set(targets["treatment"]) - set(treatments.values())
     if strange:
         raise Fault(
-            f"the table of targets has the treatment {sorted(map(str, strange))[0]}, which is "
+            f"the table of edges has the treatment {sorted(map(str, strange))[0]}, which is "
             f"neither {treatments['active']} nor {treatments['control']}; mend sessions.tsv"
         )
     rows: list[dict[str, object]] = []
@@ -84,7 +84,7 @@ def mixed_model(
         sessions = part["participant_id"].value_counts()
         if len(sessions) and sessions.iloc[0] > 2:
             raise Fault(
-                f"the table of targets has {sessions.iloc[0]} sessions of {sessions.index[0]} for "
+                f"the table of edges has {sessions.iloc[0]} sessions of {sessions.index[0]} for "
                 f"{seed} and {target}, where a person has two at most; mend sessions.tsv"
             )
         design, left_out = _design(part, treatments, groups)

@@ -60,7 +60,7 @@ class Twin(Stage):
             | dict(s.scores)
             for s in self.study.sessions()
         ]
-        return twin_truth.plan(
+        return twin_truth.plant(
             people,
             sessions,
             self._regions.seed_rows(self.study.primary),

@@ -203,7 +203,7 @@ def quality_connectivity(
     Parameters
     ----------
     targets : DataFrame
-        The long table ``targets.tsv``.
+        The long table ``edges.tsv``.
     people : DataFrame
         The table ``people.tsv``: participant_id, group, sequence, delta_mean_fd (mm).
     treatments : mapping
@@ -301,14 +301,14 @@ def motion_tables(
         The table ``quality/sessions.tsv``.
     designs : sequence of Design
     folders : sequence of path
-        The folder of each contrast's data: people.tsv, sessions.tsv, targets.tsv.
+        The folder of each contrast's data: people.tsv, sessions.tsv, edges.tsv.
     """
     moved, related = [], []
     for design, folder in zip(designs, map(Path, folders), strict=True):
         people, weights = read_table(folder / "people.tsv"), read_table(folder / "sessions.tsv")
         groups, labels, order = groups_of(design), design["treatments"], design["order"]
         moved.append(motion(sessions, labels, groups, weights=weights, people=people, order=order))
-        targets = read_table(folder / "targets.tsv")
+        targets = read_table(folder / "edges.tsv")
         related.append(
             quality_connectivity(targets, people, labels, groups, weights=weights, order=order)
         )

@@ -7,7 +7,7 @@ import pandas as pd
 
 from crossfc.group.design.kind import words
 from crossfc.group.findings.result import Result
-from crossfc.report import brain, figure, number
+from crossfc.report import figure, number, slices
 from crossfc.report.clusters import cluster_table, peak_table, value_table
 from crossfc.report.narrative import (
     Answer,
@@ -205,7 +205,7 @@ def seed_maps(results: Results, analysis: Analysis) -> tuple[str, list[SeedMap]]
     if not paths:
         return "", []
     threshold = analysis.threshold()
-    top = brain.scale_limit(list(paths.values()), threshold)
+    top = slices.scale_limit(list(paths.values()), threshold)
     out = []
     for seed, path in paths.items():
         peak, about = _peak(analysis, seed, path)
@@ -217,7 +217,7 @@ def seed_maps(results: Results, analysis: Analysis) -> tuple[str, list[SeedMap]]
             else "no cluster survived correction, so none is outlined"
         )
         alt = f"{name} map of {analysis.title}, {seed_word(seed)}: {outlined}"
-        cuts, axial = brain.montage(
+        cuts, axial = slices.montage(
             path, analysis.statmap(seed, "pfwecluster"), threshold or 0.0, top, peak, alt
         )
         smallest = analysis.smallest(seed)
@@ -226,7 +226,7 @@ def seed_maps(results: Results, analysis: Analysis) -> tuple[str, list[SeedMap]]
         out.append(SeedMap(seed, seed_word(seed), cuts, axial, caption))
     meaning = _scale_name(results, analysis, name)
     alt = f"Colour scale of {name} up to {top:g}; opaque beyond {threshold or 0:.1f}"
-    return brain.legend(top, threshold, meaning, name == "F", alt), out
+    return slices.legend(top, threshold, meaning, name == "F", alt), out
 
 
 def _scale_name(results: Results, analysis: Analysis, name: str) -> str:
@@ -239,7 +239,7 @@ def _scale_name(results: Results, analysis: Analysis, name: str) -> str:
     return "t"
 
 
-def _peak(analysis: Analysis, seed: str, path: Path) -> tuple[brain.Place, str]:
+def _peak(analysis: Analysis, seed: str, path: Path) -> tuple[slices.Place, str]:
     """Choose the point to cut through, and name it.
 
     It is the peak of the cluster with the smallest p or, without clusters, the largest value.
@@ -255,7 +255,7 @@ def _peak(analysis: Analysis, seed: str, path: Path) -> tuple[brain.Place, str]:
     side = "min" if low is not None and high is not None and -low > high else "max"
     place = record.get(f"peak_mm_{side}")
     if place is None:
-        place = brain.extreme(path)
+        place = slices.extreme(path)
     x, y, z = place
     return (float(x), float(y), float(z)), "the largest value"
 

@@ -57,7 +57,7 @@ def everybody(results: Results) -> set[str]:
 def group_of(results: Results) -> dict[str, str]:
     """Return the group of everybody in any table of the results."""
     found: dict[str, str] = {}
-    for frame in (results.people, results.paired, results.left, results.targets, results.scores):
+    for frame in (results.people, results.paired, results.left, results.edges, results.scores):
         if {"participant_id", "group"} <= set(frame.columns):
             for person, group in zip(frame["participant_id"], frame["group"], strict=True):
                 found.setdefault(person, group)
@@ -78,10 +78,10 @@ def pairs_table(results: Results) -> pd.DataFrame:
 
 def one_session(results: Results) -> pd.DataFrame:
     """Return the people with a single analysed session, whom only the mixed model uses."""
-    if results.targets.empty:
+    if results.edges.empty:
         return pd.DataFrame(columns=["participant_id", "group", "session_id", "treatment"])
     columns = ["participant_id", "group", "session_id", "treatment"]
-    rows = results.targets.drop_duplicates(["participant_id", "session_id"])
+    rows = results.edges.drop_duplicates(["participant_id", "session_id"])
     count = rows.groupby("participant_id")["session_id"].transform("nunique")
     return rows.loc[count == 1, [c for c in columns if c in rows]].reset_index(drop=True)
 

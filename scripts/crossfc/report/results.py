@@ -139,7 +139,7 @@ class Results:
     people: pd.DataFrame
     paired: pd.DataFrame
     left: pd.DataFrame
-    targets: pd.DataFrame
+    edges: pd.DataFrame
     pairs: Mapping[str, Any]
     mixed: pd.DataFrame
     change: pd.DataFrame

@@ -111,7 +111,7 @@ def read_results(
         people=made_table(trial.parent if trial else None, "participants.tsv"),
         paired=with_columns(paired, covariates) if len(paired) else paired,
         left=pd.concat(left).drop_duplicates().reset_index(drop=True) if left else pd.DataFrame(),
-        targets=made_table(pairs, "targets.tsv"),
+        edges=made_table(pairs, "edges.tsv"),
         pairs=read_json(pairs / "pairs.json") if pairs and planned.holds(pairs) else {},
         mixed=made_table(base, "mixed.tsv"),
         change=made_table(clinical, "change.tsv"),

@@ -47,7 +47,7 @@ def simulate_session(
         Such as ``sub-T01``, ``ses-ketamine``. The random numbers depend only on these two, on
         ``random_seed`` and on ``scan``.
     truth : SessionTruth
-        ``plan(...)["sessions"][participant_id][session_id]``.
+        ``plant(...)["sessions"][participant_id][session_id]``.
     seeds, targets : iterable of RegionRow
         The seeds are those of one set.
     paths : dict

@@ -176,7 +176,7 @@ class SignalModel:
     Parameters
     ----------
     truth : SessionTruth
-        One session of `crossfc.twin.truth.plan`.
+        One session of `crossfc.twin.truth.plant`.
     seeds, targets : iterable of RegionRow
         All of them spheres. A name in both sheets is the same region.
     key : tuple

@@ -110,7 +110,7 @@ class Truth(TypedDict):
     sessions: dict[str, dict[str, SessionTruth]]
 
 
-def plan(
+def plant(
     participants: Iterable[Row],
     sessions: Iterable[Row],
     seeds: Iterable[RegionRow],

@@ -213,8 +213,7 @@ def test_all_arrangements_give_the_p_of_brute_force(name, precision, two_sided, 
     connectivity = (6, 18, 26)[sum(map(ord, name)) % 3]
     found = infer(
         list(maps), statistic, arrangements, mask, cluster_forming_p=0.2,
-        connectivity=connectivity, two_sided=two_sided, tfce=True,
-    )  # fmt: skip
+        connectivity=connectivity, two_sided=two_sided, tfce=True, tail=False)  # fmt: skip
     p, null, tfce = brute_force(
         maps, freedman_lane(make, nuisance), found, mask, scoring, connectivity
     )
@@ -243,22 +242,29 @@ def test_p_is_exact_in_the_smallest_case():
     data = np.float32([[1.0], [1.1], [0.9]])
     mask = np.ones((1, 1, 1), dtype=bool)
     student = Student(np.ones(3), np.empty((3, 0)))
-    found = infer([data], student, sign_flips(3, 8, 0), mask)
+    found = infer([data], student, sign_flips(3, 8, 0), mask, tfce=False, tail=False)
     assert found.p_voxel[0, 0] == found.p_uncorrected[0, 0] == 2 / 8
-    one = infer([data], student, sign_flips(3, 8, 0), mask, two_sided=False)
+    one = infer([data], student, sign_flips(3, 8, 0), mask, two_sided=False, tfce=False, tail=False)
     assert one.p_voxel[0, 0] == 1 / 8
 
 
 def test_the_smallest_p_is_one_over_all_arrangements(rng, mask):
     data = smooth(rng, 20, *SHAPE)[:, mask] * 0.1 + 1
-    found = infer([data], Student(np.ones(20), np.empty((20, 0))), sign_flips(20, 99, 0), mask)
+    found = infer(
+        [data],
+        Student(np.ones(20), np.empty((20, 0))),
+        sign_flips(20, 99, 0),
+        mask,
+        tfce=False,
+        tail=False,
+    )
     assert found.p_voxel.min() == found.p_uncorrected.min() == 0.01
 
 
 def test_correcting_over_seeds_is_more_severe_than_over_one(rng, mask):
     maps = smooth(rng, 3, 12, *SHAPE)[:, :, mask] + 0.4
     student, flips = Student(np.ones(12), np.tile([-1.0, 1], 6)[:, None]), sign_flips(12, 300, 0)
-    options = {"cluster_forming_p": 0.05}
+    options = {"cluster_forming_p": 0.05, "tfce": False, "tail": False}
     joint = infer(list(maps), student, flips, mask, **options)
     single = [infer([data], student, flips, mask, **options) for data in maps]
     for number, one in enumerate(single):
@@ -271,12 +277,26 @@ def test_correcting_over_seeds_is_more_severe_than_over_one(rng, mask):
 
 def test_threshold_parts_significant_from_other_voxels(rng, mask):
     data = smooth(rng, 12, *SHAPE)[:, mask] + 0.5
-    found = infer([data], Student(np.ones(12), np.empty((12, 0))), sign_flips(12, 199, 0), mask)
+    found = infer(
+        [data],
+        Student(np.ones(12), np.empty((12, 0))),
+        sign_flips(12, 199, 0),
+        mask,
+        tfce=False,
+        tail=False,
+    )
     significant = found.p_voxel <= 0.05
     assert significant.any() and not significant.all()
     assert (np.abs(found.statistic[significant]) > found.threshold_voxel * (1 - 1e-4)).all()
     assert (np.abs(found.statistic[~significant]) <= found.threshold_voxel * (1 + 1e-4)).all()
-    few = infer([data[:4]], Student(np.ones(4), np.empty((4, 0))), sign_flips(4, 16, 0), mask)
+    few = infer(
+        [data[:4]],
+        Student(np.ones(4), np.empty((4, 0))),
+        sign_flips(4, 16, 0),
+        mask,
+        tfce=False,
+        tail=False,
+    )
     assert few.threshold_voxel == float("inf")
 
 
@@ -289,7 +309,7 @@ def test_a_planted_effect_is_found_where_it_is(rng):
     data[1][:, planted] -= 2.0
     flips = sign_flips(20, 499, 0)
     student = Student(np.ones(20), np.tile([-1.0, 1], 10)[:, None])
-    found = infer(list(data[:, :, mask]), student, flips, mask)
+    found = infer(list(data[:, :, mask]), student, flips, mask, tfce=False, tail=False)
     assert (found.p_cluster[0] > 0.05).all()
     peak = np.unravel_index(np.argmin(found.statistic[1]), shape)
     assert planted[peak] and found.p_voxel[1].min() == 1 / 500
@@ -303,8 +323,10 @@ def test_memory_mapped_maps_and_progress(rng, mask, tmp_path):
     opened = np.load(tmp_path / "delta.npy", mmap_mode="r")
     student, flips, seen = Student(np.ones(10), np.empty((10, 0))), sign_flips(10, 300, 0), []
     maps = [opened[:, 0], opened[:, 1]]
-    found = infer(maps, student, flips, mask, progress=lambda *x: seen.append(x))
-    other = infer([data[:, 0], data[:, 1]], student, flips, mask)
+    found = infer(
+        maps, student, flips, mask, progress=lambda *x: seen.append(x), tfce=False, tail=False
+    )
+    other = infer([data[:, 0], data[:, 1]], student, flips, mask, tfce=False, tail=False)
     np.testing.assert_array_equal(found.p_voxel, other.p_voxel)
     assert seen[-1] == (301, 301) and [done for done, _ in seen] == sorted(d for d, _ in seen)
     assert len(seen) > 2
@@ -339,29 +361,44 @@ def test_a_killed_process_is_told_of(rng, mask, monkeypatch):
     data, flips = smooth(rng, 12, *SHAPE)[:, mask], sign_flips(12, 600, 0)
     monkeypatch.setattr("crossfc.group.inference.sweep._tally", killed)
     with pytest.raises(Fault, match="one of the 2 processes that do permutations was killed"):
-        infer([data], Student(np.ones(12), np.empty((12, 0))), flips, mask, threads=2)
+        infer(
+            [data],
+            Student(np.ones(12), np.empty((12, 0))),
+            flips,
+            mask,
+            threads=2,
+            tfce=False,
+            tail=False,
+        )
 
 
 def test_a_tail_reaches_below_the_number_of_permutations(rng, mask):
     data = smooth(rng, 20, *SHAPE)[:, mask]
     data[:, :20] += 2.5
     student, flips = Student(np.ones(20), np.empty((20, 0))), sign_flips(20, 999, 0)
-    counted = infer([data], student, flips, mask)
-    fitted = infer([data], student, flips, mask, tail=True)
+    counted = infer([data], student, flips, mask, tfce=False, tail=False)
+    fitted = infer([data], student, flips, mask, tail=True, tfce=False)
     assert counted.p_voxel.min() == 1 / 1000 and not counted.extrapolated
     assert 0 < fitted.p_voxel.min() < 1 / 1000
     marked = fitted.extrapolated["voxel"]
     assert marked.any() and (counted.p_voxel[marked] <= 0.01).all()
     np.testing.assert_array_equal(fitted.p_voxel[~marked], counted.p_voxel[~marked])
     few = infer([data[:8]], Student(np.ones(8), np.empty((8, 0))), sign_flips(8, 256, 0), mask,
-                tail=True)  # fmt: skip
+                tail=True, tfce=False)  # fmt: skip
     assert not few.tails["voxel"].fits and not few.extrapolated["voxel"].any()
 
 
 def test_false_discovery_rate_over_voxels_and_maps(rng, mask):
     maps = smooth(rng, 2, 12, *SHAPE)[:, :, mask]
     maps[1, :, :60] += 1.5
-    found = infer(list(maps), Student(np.ones(12), np.empty((12, 0))), sign_flips(12, 999, 0), mask)
+    found = infer(
+        list(maps),
+        Student(np.ones(12), np.empty((12, 0))),
+        sign_flips(12, 999, 0),
+        mask,
+        tfce=False,
+        tail=False,
+    )
     p = np.sort(found.p_uncorrected.ravel())
     level = p * p.size / np.arange(1, p.size + 1)
     expected = np.minimum.accumulate(level[::-1])[::-1]
@@ -373,14 +410,14 @@ def test_faults(rng, mask):
     data = smooth(rng, 6, *SHAPE)[:, mask]
     student, flips = Student(np.ones(6), np.empty((6, 0))), sign_flips(6, 10, 0)
     with pytest.raises(Fault, match="people and .* voxels in the mask"):
-        infer([data[:, 1:]], student, flips, mask)
+        infer([data[:, 1:]], student, flips, mask, tfce=False, tail=False)
     with pytest.raises(Fault, match="search volume is empty"):
-        infer([data[:, :0]], student, flips, np.zeros(SHAPE, dtype=bool))
+        infer([data[:, :0]], student, flips, np.zeros(SHAPE, dtype=bool), tfce=False, tail=False)
     with pytest.raises(Fault, match="cluster_forming_p is 3"):
-        infer([data], student, flips, mask, cluster_forming_p=3)
+        infer([data], student, flips, mask, cluster_forming_p=3, tfce=False, tail=False)
     data[2, 3] = np.nan
     with pytest.raises(Fault, match="not finite"):
-        infer([data], student, flips, mask)
+        infer([data], student, flips, mask, tfce=False, tail=False)
 
 
 @pytest.mark.parametrize("confounds", [False, True])
@@ -407,7 +444,7 @@ def test_agreement_with_nilearn(rng, confounds):
         theirs = permuted_ols(
             np.ones((n, 1)), data, model_intercept=False, n_perm=n_permutations, random_state=1
         )
-    found = infer([data], student, arrangements, mask)
+    found = infer([data], student, arrangements, mask, tfce=False, tail=False)
     np.testing.assert_allclose(found.statistic, theirs["t"], rtol=1e-4, atol=1e-5)
     p = 10 ** -theirs["logp_max_t"]
     # Both p are estimates from 4000 arrangements each.
@@ -429,8 +466,7 @@ def null_rates(draw, make, arrange, n_sets):
     for number in range(n_sets):
         found = infer(
             draw(rng), statistic, arrange(statistic, number), mask, cluster_forming_p=0.01,
-            tfce=True,
-        )  # fmt: skip
+            tfce=True, tail=False)  # fmt: skip
         for measure in MEASURES:
             hits[measure] += getattr(found, measure).min() <= 0.05
     return hits

@@ -104,14 +104,18 @@ def test_arrangements_that_are_alike_tie(name, size):
     column = np.reshape(statistic.effect, (len(statistic.effect), -1)).sum(axis=1)
     for seed in range(2):
         maps = maps_of(len(column), seed, size * column, measures=measures)
-        found = infer(maps, statistic, arrangements, MASK, cluster_forming_p=0.01, tfce=True)
+        found = infer(
+            maps, statistic, arrangements, MASK, cluster_forming_p=0.01, tfce=True, tail=False
+        )
         require_multiples(found, copies)
 
 
 def test_one_sided_flips_are_not_alike():
     student = Student(np.ones(5), np.empty((5, 0)))
     maps = maps_of(5, 0, np.full(5, 60.0))
-    found = infer(maps, student, sign_flips(5, 99, 0), MASK, two_sided=False)
+    found = infer(
+        maps, student, sign_flips(5, 99, 0), MASK, two_sided=False, tfce=False, tail=False
+    )
     assert found.copies == 1 and found.p_voxel.min() == 1 / 32
 
 
@@ -120,7 +124,7 @@ def test_mirror_images_tie_to_the_bit_however_many_people():
     maps = maps_of(13, 0, np.full(13, 60.0), n_maps=1)
     flips = sign_flips(13, 9000, 0)
     assert not precise(student, flips)
-    found = infer(maps, student, flips, MASK, tfce=True)
+    found = infer(maps, student, flips, MASK, tfce=True, tail=False)
     mirrors = flips.mirrors()
     assert (np.unique(mirrors, return_counts=True)[1] == 2).all()
     for null in found.null.values():
@@ -136,7 +140,9 @@ def test_counts_of_random_flips_hold_each_that_was_drawn():
     counts = np.unique(flips.mirrors(), return_counts=True)[1]
     assert set(counts) == {1, 2}
     seen = []
-    found = infer(maps, student, flips, MASK, progress=lambda *done: seen.append(done))
+    found = infer(
+        maps, student, flips, MASK, progress=lambda *done: seen.append(done), tfce=False, tail=False
+    )
     t = np.array(
         [student.fit(flips.signs[row][:, None] * maps[0]).statistic for row in range(len(flips))]
     )
@@ -150,7 +156,7 @@ def test_most_of_the_arrangements_at_random_give_no_p_below_that_of_all():
     student = Student(np.ones(13), np.empty((13, 0)))
     maps = maps_of(13, 0, np.full(13, 60.0), n_maps=1)
     drawn = sign_flips(13, 4999, 1)
-    found = infer(maps, student, drawn, MASK, tfce=True)
+    found = infer(maps, student, drawn, MASK, tfce=True, tail=False)
     assert not drawn.exhaustive and 1 / len(drawn) < 2 / drawn.possible
     for name in MEASURES:
         assert getattr(found, name).min() >= 2 / 2**13

@@ -23,7 +23,7 @@ from crossfc.session.preprocess.motion import (
 from crossfc.twin import scanner
 from crossfc.twin.design import parametric_design
 from crossfc.twin.motion import rigid
-from crossfc.twin.truth import plan
+from crossfc.twin.truth import plant
 from tests.session.moving_head import MIDDLE, grid, head, movement, off_mm
 from tests.twin.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
 
@@ -183,7 +183,7 @@ def test_a_run_without_a_brain_is_refused():
 def _twin(folder, mean_fd, patch=None, **more):
     """One raw run of the digital twin, and the true matrices: first volume to each volume."""
     participants, sessions, _ = parametric_design(2, 2, random_seed=2024)
-    planned = plan(
+    planned = plant(
         participants,
         sessions,
         SEEDS,
