@@ -52,6 +52,7 @@ with job(snakemake):
             *words,
             **design,
             seed_definitions=wanted.seeds if choices["mask_seeds"] else (),
+            mask_file=given.mask[0] if given.mask else None,
             judge=Judge(choices["maps_kind"]) if choices["ready_maps"] else None,
             **{name: choices[name] for name in READING},
         )

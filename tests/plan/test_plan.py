@@ -179,6 +179,14 @@ def test_a_sheet_that_is_no_file_is_told_by_its_key(study, root):
     ]
 
 
+def test_a_mask_that_cannot_be_read_is_told_before_any_job(study, root, tmp_path):
+    study["group"] = {"mask": "region.nii.gz"}
+    said = "config key group.mask: region.nii.gz does not exist"
+    assert refusal(study, root).startswith(said)
+    (tmp_path / "region.nii.gz").write_text("no image")
+    assert "config key group.mask: region.nii.gz cannot be read as an image" in refusal(study, root)
+
+
 def test_an_analysis_is_given_what_it_uses_and_no_more(study, root, tmp_path):
     """What a job is given decides whether it runs again."""
     people = PEOPLE.replace("t1w", "t1w\tage\tfamily").replace("T1w.nii.gz", "T1w.nii.gz\t41\t1")

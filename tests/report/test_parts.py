@@ -6,7 +6,7 @@ import re
 import pandas as pd
 import pytest
 
-from crossfc.report import clinic, figure, people, planted, quality
+from crossfc.report import clinic, figure, number, people, planted, quality
 from crossfc.report.citation import FILE, Citations, read_references, reference
 from crossfc.report.maps import facts
 from crossfc.report.methods import band, methods
@@ -139,6 +139,14 @@ def text_of(results, strategies=None):
     assert "None" not in text
     assert "n/a" not in text
     return text
+
+
+def test_methods_count_the_voxels_that_were_tested_and_those_left_out(found_results):
+    pairs = found_results.pairs
+    assert (left := pairs["left_voxels"]["seed and its smoothing halo"]) > 0
+    said = f"The search volume held {number.whole(pairs['n_voxels'])} voxels; left out were"
+    assert said in text_of(found_results)
+    assert f"{number.whole(left)} (seed and its smoothing halo)" in text_of(found_results)
 
 
 def with_config(results, **changes):

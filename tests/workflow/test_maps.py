@@ -8,6 +8,8 @@ import numpy as np
 import pandas
 import yaml
 
+from crossfc.report import number
+from tests.image import write_image
 from tests.report.report_page import Page
 from tests.workflow.conftest import copy_product
 
@@ -56,6 +58,7 @@ def test_real_contrast_maps(tmp_path, root, shared_data):
     assert done.returncode == 0, done.stdout + done.stderr
     folder = study.folder / "results/wager/group/maps/drug_healthy"
     image = nibabel.load(folder / "seed-reappraisal_stat-t_statmap.nii.gz")
+    image_before = image.get_fdata()
     for place, t in KNOWN.items():
         voxel = np.rint(np.linalg.inv(image.affine) @ [*place, 1])[:3].astype(int)
         assert round(float(image.get_fdata()[tuple(voxel)]), 2) == t
@@ -72,6 +75,29 @@ def test_real_contrast_maps(tmp_path, root, shared_data):
     assert page.raw.count('<tr class="mark">') >= 2 * (clusters["p_fwe_cluster"] < 0.05).sum() > 0
     assert "No scans were analysed" not in page.text
     assert "Ready maps come without records" in page.text
+
+    # An a-priori region of the right side, on a grid of its own: only there is there a t.
+    affine = np.diag([1.5, 1.5, 1.5, 1])
+    affine[:3, 3] = [20, -90, 0]
+    places = nibabel.affines.apply_affine(affine, np.moveaxis(np.indices((40, 60, 40)), 0, -1))
+    sphere = np.linalg.norm(places - [52, -58, 32], axis=-1) <= 15
+    write_image(study.folder / "region.nii.gz", sphere.astype(np.uint8), affine)
+    study.set_config(group__mask="region.nii.gz")
+    done = study.snakemake()
+    assert done.returncode == 0, done.stdout + done.stderr
+    inside = nibabel.load(folder / "seed-reappraisal_stat-t_statmap.nii.gz").get_fdata()
+    there = nibabel.affines.apply_affine(image.affine, np.argwhere(np.isfinite(inside)))
+    assert np.linalg.norm(there - [52, -58, 32], axis=1).max() < 15 + 2
+    np.testing.assert_array_equal(
+        inside[np.isfinite(inside)], image_before[np.isfinite(inside)], strict=True
+    )
+    assert round(float(np.nanmax(inside)), 2) == KNOWN[52, -58, 32]
+    pairs = json.loads((folder.parent / "pairs" / "pairs.json").read_text())
+    assert pairs["n_voxels"] == len(there) > 100
+    text = Page(study.folder / "results/wager/report.html").text
+    assert f"The search volume held {number.whole(len(there))} voxels" in text
+    left = " ".join(f"{pairs['left_voxels']['outside the given mask']:,}".split(","))
+    assert f"{left} (outside the given mask)" in text
 
 
 def test_second_trial_from_its_data_set_to_the_group_by_configuration_only(

@@ -15,6 +15,7 @@ rule pair_sessions:
             plan.group.require_sound_maps, plan.group.ready_maps, "pipeline", "pairs"
         ),
         regions=lambda w: refused(plan.regions.files, [w.pipeline]),
+        mask=plan.group.mask(),
     output:
         directory(plan.file("group", "{pipeline}", "{pairs,pairs(_[A-Za-z0-9]+)?}")),
     log:

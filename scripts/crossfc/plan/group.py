@@ -34,8 +34,16 @@ class Group(Stage):
         self._people = people
 
     def check(self) -> None:
-        """Refuse options that contradict each other, covariates without use, a missing atlas."""
+        """Refuse options that contradict each other, covariates without use, missing images."""
         group = self.config["group"]
+        for path in self.mask():
+            # Only here, as a dry run without a mask does not need to read images.
+            from crossfc.group.design.volume import read_mask
+
+            try:
+                read_mask(path)
+            except Fault as fault:
+                raise Fault(f"config key group.mask: {fault}") from None
         for key in ("atlas", "atlas_names"):
             why = content.stand_in(group[key])
             if why is not None:
@@ -65,6 +73,10 @@ class Group(Stage):
                     "group only), so that no model can tell them apart; leave it out"
                 )
         AnalysisOptions.from_params(self._options() | {"covariates": trial.covariate_types})
+
+    def mask(self) -> list[str]:
+        """List the mask to which the search volume is confined, if there is one."""
+        return [path] if (path := self.config["group"]["mask"]) is not None else []
 
     def folder(self, contrast: Contrast) -> str:
         """Name the folder of a contrast's data: ``pairs``, or ``pairs_<contrast>`` of several."""

@@ -56,7 +56,7 @@ class Report(Stage):
         places = {"bids_dir", "derivatives_dir", "results_dir", "sheets", "dataset"}
         means = {"threads", "memory_gb"}
         group: dict[str, Any] = {k: v for k, v in self.config["group"].items() if k not in means}
-        for key in ("atlas", "atlas_names"):
+        for key in ("atlas", "atlas_names", *(["mask"] if group["mask"] else [])):
             group[key] = told(group[key], self.study.home)
         found: dict[str, Any] = {k: v for k, v in self.config.items() if k not in places}
         found["group"] = group

@@ -81,6 +81,7 @@ def methods(
             schemes=schemes(results, cite),
             drawn=any(not a.exhaustive for a in _estimated(results)),
             enumerated=any(a.exhaustive for a in _estimated(results)),
+            search_volumes=_search_volumes(results),
             forming=_forming(results),
             measures=_measures(results),
             families=_families(results),
@@ -330,6 +331,23 @@ def _drawn(analyses: list[Analysis]) -> str:
         return f" (all {low}{each})" if low == high else f" (all there are, {low} to {high}{each})"
     span = low if low == high else f"{low} to {high}"
     return f" ({span} at random{each}, besides the observed one)"
+
+
+def _search_volumes(results: Results) -> list[str]:
+    """Count the voxels that were tested, and those left out by reason, in every contrast."""
+    said = []
+    for view in results.views():
+        if not (tested := view.pairs.get("n_voxels")):
+            continue
+        left = [
+            f"{number.whole(count)} ({reason})"
+            for reason, count in (view.pairs.get("left_voxels") or {}).items()
+            if count
+        ]
+        of = f" of {view.design['contrast']}" if results.n_contrasts > 1 else ""
+        without = f"; left out were {number.listed(left)}" if left else ""
+        said.append(f"The search volume{of} held {number.whole(tested)} voxels{without}.")
+    return said
 
 
 def _forming(results: Results) -> dict[str, Any]:

@@ -7,10 +7,8 @@ from typing import Any
 
 from crossfc.report import figure, number
 from crossfc.report.results import read_json
+from crossfc.session import misfit
 
-# Limits at which preprocessing warns: `coregistration.POOR_COST`, and a T1w's overlap with the
-# template. They are repeated here, since the page is made in an environment without ANTs.
-POOR_COST, POOR_NORMALISATION = 0.7, 0.93
 # Number of registrations, the worst fits, that are shown on the page; all others are linked.
 WORST = 4
 
@@ -88,11 +86,11 @@ def _anatomy(said: Mapping[str, Any]) -> str:
 
 def _misfit_of_run(measured: Mapping[str, Any]) -> float:
     cost = measured.get("boundary_cost_taken")
-    return 1.0 if cost is None else float(cost) / POOR_COST
+    return 1.0 if cost is None else float(cost) / misfit.BOUNDARY_COST
 
 
 def _misfit_of_anatomy(said: Mapping[str, Any]) -> float:
-    return (1 - float(said["dice"])) / (1 - POOR_NORMALISATION)
+    return (1 - float(said["dice"])) / (1 - misfit.TEMPLATE_DICE)
 
 
 def _run(said: Mapping[str, Any]) -> str:

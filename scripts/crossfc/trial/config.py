@@ -169,7 +169,7 @@ def _paths(config: Configuration) -> list[str]:
     }
     places |= {f"sheets.{key}": path for key, path in config["sheets"].items()}
     places |= {"strategies": config["strategies"]}
-    places |= {f"group.{key}": config["group"][key] for key in ("atlas", "atlas_names")}
+    places |= {f"group.{key}": config["group"][key] for key in ("atlas", "atlas_names", "mask")}
     places |= {
         f"preprocessing.fmriprep.{key}": preprocessing[key]
         for key in ("fs_license", "templateflow_dir", "work_dir")

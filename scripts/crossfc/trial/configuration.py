@@ -119,6 +119,7 @@ class GroupChoices(TypedDict):
     families: list[list[str]]
     threads: int
     memory_gb: float
+    mask: str | None
     atlas: str
     atlas_names: str
 

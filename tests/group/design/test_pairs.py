@@ -12,6 +12,7 @@ import pytest
 from crossfc.fault import Fault
 from crossfc.group.analysis import analyse
 from crossfc.group.design.pairs import Pairs, no_pairs, pair_sessions
+from crossfc.group.design.volume import read_mask
 from crossfc.table import read_table
 from tests.group.analysis_options import analysis_options
 from tests.image import write_image
@@ -245,10 +246,41 @@ def test_other_faults(trial, tmp_path):
     save(np.stack([values[0, 0, 0]] * 2, axis=-1), broken)
     with pytest.raises(Fault, match="one volume"):
         pair([people[0] | {"active": [broken, broken]}], tmp_path / "p")
+    elsewhere = AFFINE + [[0, 0, 0, 500], [0] * 4, [0] * 4, [0] * 4]
+    far = save(np.ones(SHAPE), tmp_path / "far.nii.gz", elsewhere)
     with pytest.raises(Fault, match="no voxel is left"):
-        pair(people, tmp_path / "p", mask_file=save(np.zeros(SHAPE), tmp_path / "none.nii.gz"))
+        pair(people, tmp_path / "p", mask_file=far)
     with pytest.raises(Fault, match="pair the sessions first"):
         Pairs.read(tmp_path / "p")
+
+
+def test_a_mask_on_another_grid_is_brought_onto_that_of_the_maps(trial, tmp_path):
+    people, _ = trial
+    pair(people, tmp_path / "all")
+    covered = nib.load(tmp_path / "all" / "mask.nii.gz").get_fdata() > 0
+    # Half as wide, x to the right where the maps have it to the left: 4 mm to 12 mm of x.
+    affine = np.array([[1.5, 0, 0, -12], [0, 1.5, 0, -15], [0, 0, 1.5, -12], [0, 0, 0, 1]])
+    fine = np.zeros((19, 22, 18))
+    fine[11:] = 1
+    pair(people, tmp_path / "pairs", mask_file=save(fine, tmp_path / "fine.nii.gz", affine))
+    mask = nib.load(tmp_path / "pairs" / "mask.nii.gz").get_fdata() > 0
+    x = AFFINE[0, 0] * np.arange(SHAPE[0]) + AFFINE[0, 3]
+    np.testing.assert_array_equal(mask, covered & (x > 4.5 - 1e-6)[:, None, None])
+
+
+@pytest.mark.parametrize(
+    ("shape", "value", "said"),
+    [
+        (SHAPE, 0, "holds no voxel above 0; make the mask again"),
+        ((*SHAPE, 2), 1, "has shape (8, 9, 7, 2); a mask is one volume, so take one of them"),
+    ],
+)
+def test_a_mask_that_is_none(tmp_path, shape, value, said):
+    path = save(np.full(shape, value), tmp_path / "mask.nii.gz")
+    with pytest.raises(Fault) as refused:
+        read_mask(path)
+    assert str(refused.value) == f"{path} {said}"
+    assert read_mask(save(np.ones(SHAPE), path))[0].all()
 
 
 def test_a_folder_that_does_not_belong_together(trial, tmp_path):

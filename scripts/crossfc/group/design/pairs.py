@@ -117,7 +117,7 @@ def pair_sessions(
         Smoothing of the maps (full width at half maximum, mm): the width of the halo around the
         seeds that is left out.
     mask_file : path, optional
-        Mask to which the analysis is restricted.
+        Mask to which the search volume is confined; see `crossfc.group.design.volume.Grid.mask`.
     level : str
         ``session``, or ``contrast`` for ready within-person contrast maps.
     accept_unoriented, zero_is_missing : bool

@@ -12,6 +12,7 @@ from nibabel.spatialimages import SpatialHeader, SpatialImage
 from crossfc import content
 from crossfc.array import BoolArray, FloatArray, IntArray, SingleArray
 from crossfc.fault import Fault
+from crossfc.session.image import onto_grid
 from crossfc.session.placement import in_mask
 from crossfc.session.scan import require_whole, same_grid
 
@@ -99,7 +100,7 @@ class Grid:
         return values
 
     def mask(self, path: str | os.PathLike[str]) -> BoolArray:
-        """Read a mask on the same grid.
+        """Read a mask; one on another grid in the same space is brought onto that of the maps.
 
         Parameters
         ----------
@@ -108,11 +109,17 @@ class Grid:
         Returns
         -------
         bool ndarray, shape (i, j, k)
-            True where the image is above 0.
+            True where the image is above 0; on another grid, where more than half of a voxel is.
+
+        Raises
+        ------
+        Fault
+            As `read_mask`.
         """
-        image = self._load(Path(path))
-        inside = in_mask(np.asarray(image.dataobj, dtype=np.float32))
-        return inside.reshape(self.shape)
+        inside, affine = read_mask(path)
+        if same_grid(self.shape, self.affine, inside.shape, affine):
+            return inside
+        return onto_grid(inside.astype(np.float32), affine, self.affine, self.shape) > 0.5
 
     def check(self, path: str | os.PathLike[str]) -> None:
         """Do the checks of `read` that need no voxel values: orientation, dimensions, grid, size.
@@ -161,6 +168,40 @@ class Grid:
         made.set_sform(self.affine, code)
         made.set_qform(self.affine, code)
         return made
+
+
+def read_mask(path: str | os.PathLike[str]) -> tuple[BoolArray, FloatArray]:
+    """Read a mask: which voxels are above 0, and the affine.
+
+    Returns
+    -------
+    inside : bool ndarray, shape (i, j, k)
+    affine : ndarray, shape (4, 4)
+        Voxel indices to mm.
+
+    Raises
+    ------
+    Fault
+        If the file is missing or unreadable, is not one volume, carries no orientation (left and
+        right would be a guess), or no voxel is inside.
+    """
+    image = load(path)
+    shape = tuple(n for axis, n in enumerate(image.shape) if axis < 3 or n != 1)
+    if len(shape) != 3:
+        raise Fault(f"{path} has shape {image.shape}; a mask is one volume, so take one of them")
+    if not _oriented(image):
+        raise Fault(
+            f"{path} carries no orientation ({type(image).__name__}), so left and right in it are "
+            "a guess; convert it to NIfTI"
+        )
+    try:
+        values = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
+    except (OSError, EOFError, ValueError, zlib.error) as reason:
+        raise Fault(f"{path} cannot be read whole ({reason}); copy or make it again") from reason
+    inside = in_mask(values)
+    if not inside.any():
+        raise Fault(f"{path} holds no voxel above 0; make the mask again")
+    return inside, np.asarray(image.affine)
 
 
 def load(path: str | os.PathLike[str]) -> SpatialImage:

@@ -11,6 +11,7 @@ from crossfc import template
 from crossfc.array import SingleArray
 from crossfc.atomic import save_image, write_json, writing
 from crossfc.fault import Fault
+from crossfc.session import misfit
 from crossfc.session.gaussian import sigma_of
 from crossfc.session.hdf5 import forget_times
 from crossfc.session.image import mask_image, onto_grid, probability_image, scaled_image
@@ -306,7 +307,10 @@ def _turn(matrix: np.ndarray) -> float:
 
 def _warnings(quality: dict[str, Any]) -> list[str]:
     said = []
-    if quality["dice"] < 0.93 or quality["correlation"] < 0.6:
+    if (
+        quality["dice"] < misfit.TEMPLATE_DICE
+        or quality["correlation"] < misfit.TEMPLATE_CORRELATION
+    ):
         said.append(
             f"the normalisation fits poorly (Dice {quality['dice']:.2f}, correlation "
             f"{quality['correlation']:.2f}); look at the figure"

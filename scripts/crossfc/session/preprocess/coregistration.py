@@ -14,6 +14,7 @@ import numpy as np
 
 from crossfc.array import FloatArray
 from crossfc.fault import Fault
+from crossfc.session import misfit
 from crossfc.session.gaussian import sigma_of
 from crossfc.session.image import onto_grid
 from crossfc.session.preprocess.boundary import (
@@ -36,11 +37,6 @@ from crossfc.session.preprocess.registration import (
 )
 
 _HEAD_MM = 2
-# Above this cost the boundary in the functional scan is not where the T1w has it: the person's own
-# T1w gives 0.43 to 0.48, another person's 0.8 and more.
-POOR_COST = 0.7
-# Below this overlap (Dice) the brain in the functional scan is not where the T1w has it.
-POOR_DICE = 0.85
 
 
 class Mirrored(TypedDict):
@@ -92,7 +88,7 @@ def coregister(
     t1w_mask: nib.Nifti1Image,
     white: nib.Nifti1Image | None = None,
     transform: str | Path | None = None,
-    poor_cost: float = POOR_COST,
+    poor_cost: float = misfit.BOUNDARY_COST,
 ) -> Coregistration:
     """Register a functional reference to the T1w.
 
@@ -252,7 +248,7 @@ def compare_mirrored(
     told = "not told"
     # If neither fits, the difference is due to chance: a run of studyforrest on another person's
     # T1w costs 0.89, mirrored 0.84.
-    if min(own, mirrored) <= POOR_COST and abs(own - mirrored) >= SWAPPED_MARGIN:
+    if min(own, mirrored) <= misfit.BOUNDARY_COST and abs(own - mirrored) >= SWAPPED_MARGIN:
         told = "swapped?" if mirrored < own else "as the header says"
     return {"boundary_cost_mirrored": mirrored, "left_right": told}
 
@@ -292,7 +288,7 @@ def doubts(quality: CoregistrationQuality, poor_cost: float) -> list[str]:
             "the coregistration failed, or scan and T1w are of different people, or the scan has "
             "hardly any contrast; look at the picture"
         )
-    if quality["dice"] < POOR_DICE:
+    if quality["dice"] < misfit.BRAIN_DICE:
         said.append(
             "the brain that the functional scan shows is not where the T1w has it (Dice "
             f"{quality['dice']:.2f}); look at the picture"
