@@ -172,10 +172,12 @@ def test_a_file_of_the_user_comes_before_that_of_the_same_name_that_crossfc_brin
 
 def test_a_sheet_that_is_no_file_is_told_by_its_key(study, root):
     study["sheets"] = study["sheets"] | {"scales": "n/a", "targets": "/"}
+    study["strategies"] = "mine"
     said = refusal(study, root).splitlines()
     assert [line.split(";")[0] for line in said] == [
         "config key sheets.scales: n/a is no file",
         "config key sheets.targets: / is no file",
+        "config key strategies: mine is no file",
     ]
 
 

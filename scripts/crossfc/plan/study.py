@@ -69,16 +69,22 @@ class Study:
         self.study_dir = Path(self.config["results_dir"]) / self.config["study"]
         _require_writable(self.study_dir)
         self._check_places()
+        brought = {
+            f"sheets.{key}": (path, "sheet")
+            for key, path in self.config["sheets"].items()
+            if key not in ("participants", "sessions")
+        }
+        brought["strategies"] = (self.config["strategies"], "file")
         raise_all(
             [
-                f"config key sheets.{key}: {path} "
+                f"config key {key}: {path} "
                 + (
                     content.stand_in(path)
-                    or "is no file; correct the path, or remove the key for the sheet that crossfc "
-                    "brings"
+                    or f"is no file; correct the path, or remove the key for the {what} that "
+                    "crossfc brings"
                 )
-                for key, path in self.config["sheets"].items()
-                if key not in ("participants", "sessions") and not is_file(path)
+                for key, (path, what) in brought.items()
+                if not is_file(path)
             ]
         )
         self.trial: Trial | None = None

@@ -61,7 +61,9 @@ def tissue(resolution_mm: int) -> dict[str, np.ndarray]:
     """
     step = int(resolution_mm)
     if step != resolution_mm or not 1 <= step <= 8:
-        raise Fault(f"twin resolution {resolution_mm} mm: give a whole number from 1 to 8")
+        raise Fault(
+            f"config key twin.resolution_mm: {resolution_mm} mm; give a whole number from 1 to 8"
+        )
     t1, affine = load_template("t1")
     fractions = {"brain": coarsen(t1 > 0, step)}
     for kind in ("gm", "wm"):

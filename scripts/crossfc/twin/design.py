@@ -154,7 +154,7 @@ def parametric_design(
         active_first = [counts[0] // 2 + 1, max(counts[1] // 2 - 1, 0)]
     if counts[0] < 1 or any(not 0 <= f <= n for f, n in zip(active_first, counts, strict=True)):
         raise Fault(
-            f"twin: {counts[0]} patients and {counts[1]} controls with {list(active_first)} who "
+            f"config key twin: {counts[0]} patients and {counts[1]} controls with {list(active_first)} who "
             "have the active treatment first cannot be; each must lie between 0 and the group"
         )
     participants: Rows = []
@@ -265,7 +265,7 @@ def simulate_scores(
             continue
         if name not in SCORE_MODEL:
             raise Fault(
-                f"twin: how people score on {name} is not known; use one of "
+                f"config key twin: how people score on {name} is not known; use one of "
                 f"{', '.join(SCORE_MODEL)}"
             )
         for row in rows:

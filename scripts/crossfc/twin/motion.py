@@ -37,7 +37,7 @@ def simulate_motion(
         If there are fewer than 6 volumes.
     """
     if volumes < 6:
-        raise Fault(f"twin: a run of {volumes} volumes is too short; give at least 6")
+        raise Fault(f"config key twin: a run of {volumes} volumes is too short; give at least 6")
     times = np.arange(volumes) * repetition_time
     walk = np.cumsum(random.normal(size=(volumes, 6)), axis=0)
     # The random walk slowly returns to 0, so that the head stays in the field of view in long runs.

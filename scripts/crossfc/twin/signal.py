@@ -167,7 +167,9 @@ def complete_correlation(fixed: dict[tuple[int, int], float], wanted: np.ndarray
             return matrix
     if np.linalg.eigvalsh(matrix)[0] > 1e-6:
         return matrix
-    raise Fault("twin: the planted correlations contradict each other; plant fewer in a ring")
+    raise Fault(
+        "config key twin: the planted correlations contradict each other; plant fewer in a ring"
+    )
 
 
 class SignalModel:
@@ -306,7 +308,7 @@ def _regions(
         for row in table:
             if row["kind"] != "sphere":
                 raise Fault(
-                    f"twin: {column} {row[column]} is a {row['kind']}; the twin plants its "
+                    f"config key twin: {column} {row[column]} is a {row['kind']}; the twin plants its "
                     "signal in spheres, so give it a set of spheres"
                 )
             here.setdefault(row[column], []).append(row)

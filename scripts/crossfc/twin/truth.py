@@ -207,7 +207,7 @@ def _strengthen(edges: Sequence[Edge], strengths: dict[str, float]) -> list[Edge
     unknown = sorted(set(strengths) - {e.name for e in edges} - {"all"})
     if unknown:
         raise Fault(
-            f"twin strengths: there is no edge {', '.join(unknown)}; known are all, "
+            f"config key twin.strengths: there is no edge {', '.join(unknown)}; known are all, "
             f"{', '.join(e.name for e in edges)}"
         )
     result = []

@@ -34,7 +34,8 @@ for statistic in (
     shape = (20, 2, 504) if isinstance(statistic, Hotelling) else (20, 504)
     data = rng.standard_normal(shape).astype(np.float32)
     for arrangements in (sign_flips(20, 150, 0), shuffles(statistic.design, 150, 0)):
-        found = infer([data], statistic, arrangements, mask, cluster_forming_p=0.05, tfce=True)
+        asked = dict(cluster_forming_p=0.05, tfce=True, tail=False)
+        found = infer([data], statistic, arrangements, mask, **asked)
         total = hashlib.sha256()
         for values in (found.statistic, found.p_tfce, found.tfce, *found.null.values()):
             total.update(np.ascontiguousarray(values).tobytes())
