@@ -154,8 +154,9 @@ def parametric_design(
         active_first = [counts[0] // 2 + 1, max(counts[1] // 2 - 1, 0)]
     if counts[0] < 1 or any(not 0 <= f <= n for f, n in zip(active_first, counts, strict=True)):
         raise Fault(
-            f"config key twin: {counts[0]} patients and {counts[1]} controls with {list(active_first)} who "
-            "have the active treatment first cannot be; each must lie between 0 and the group"
+            f"config key twin: {counts[0]} patients and {counts[1]} controls with "
+            f"{list(active_first)} who have the active treatment first cannot be; each must lie "
+            "between 0 and the group"
         )
     participants: Rows = []
     sessions: Rows = []

@@ -308,8 +308,8 @@ def _regions(
         for row in table:
             if row["kind"] != "sphere":
                 raise Fault(
-                    f"config key twin: {column} {row[column]} is a {row['kind']}; the twin plants its "
-                    "signal in spheres, so give it a set of spheres"
+                    f"config key twin: {column} {row[column]} is a {row['kind']}; the twin plants "
+                    "its signal in spheres, so give it a set of spheres"
                 )
             here.setdefault(row[column], []).append(row)
         rows = here | rows  # a target with the name of a seed is the same region
