@@ -1,7 +1,7 @@
 """The course of scores: every scale in every cell of treatment and occasion."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,28 @@ COLUMNS = [
 ]
 
 
+class Visit(TypedDict):
+    """A score of a person in a cell; None if the order of treatments or the occasion is unknown."""
+
+    scale: str
+    group: str
+    participant_id: str
+    sequence: str | None
+    treatment: str
+    occasion: str | None
+    score: float
+
+
+class CourseDesign(TypedDict):
+    """The groups, scales and cells (treatment and occasion) of a course, in the order of rows."""
+
+    groups: list[str]
+    scales: list[str]
+    cells: list[tuple[str, str | None]]
+
+
 def course(
-    visits: Iterable[Mapping[str, Any]],
+    visits: Iterable[Visit],
     groups: Sequence[str],
     scales: Sequence[str],
     cells: Sequence[tuple[str, str | None]],
@@ -29,8 +49,8 @@ def course(
 
     Parameters
     ----------
-    visits : iterable of dict
-        One per score: scale, group, sequence (None if it is not known), treatment, occasion, score.
+    visits : iterable of Visit
+        One per score.
     groups, scales : sequence of str
         Labels in the order of the rows.
     cells : sequence of (treatment, occasion)

@@ -1,7 +1,7 @@
 """The clinical arm: the scores of every person, and the changes that are correlated."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crossfc.fault import raise_all
 from crossfc.plan.people import People
@@ -13,6 +13,9 @@ from crossfc.trial.design import weighted_sessions, weighted_sum
 from crossfc.trial.participant import Participant
 from crossfc.trial.session import Session
 from crossfc.trial.sheet import did_you_mean
+
+if TYPE_CHECKING:
+    from crossfc.clinic.course import CourseDesign, Visit
 
 
 class Clinic(Stage):
@@ -113,7 +116,7 @@ class Clinic(Stage):
             "reason": f"no score under {' and '.join(absent)}" if absent else None,
         }
 
-    def visits(self) -> list[dict[str, Any]]:
+    def visits(self) -> "list[Visit]":
         """List one row per score: of every session that is not excluded, also without a scan."""
         trial = self.study.checked_trial()
         return [
@@ -124,14 +127,14 @@ class Clinic(Stage):
                 "sequence": trial.participants[session.participant_id].sequence,
                 "treatment": session.treatment,
                 "occasion": session.occasion,
-                "score": session.scores[scale],
+                "score": score,
             }
             for scale in trial.scales
             for session in trial.kept_sessions()
-            if session.scores.get(scale) is not None
+            if (score := session.scores.get(scale)) is not None
         ]
 
-    def course_design(self) -> dict[str, Any]:
+    def course_design(self) -> "CourseDesign":
         """Return the groups, scales and cells of the course of scores, in their order."""
         trial = self.study.checked_trial()
         cells = [(cell.treatment, cell.occasion) for cell in trial.cells]

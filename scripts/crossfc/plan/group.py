@@ -8,7 +8,7 @@ from typing import Any
 from crossfc import content
 from crossfc.fault import Fault, raise_all
 from crossfc.group.design import question
-from crossfc.group.design.options import AnalysisOptions
+from crossfc.group.design.options import AnalysisChoices, AnalysisOptions, PairChoices
 from crossfc.group.design.question import Question
 from crossfc.jobs import need
 from crossfc.plan.people import People
@@ -240,7 +240,7 @@ class Group(Stage):
         raise_all(faults)
         return paths
 
-    def test_choices(self, analysis: str) -> dict[str, Any]:
+    def test_choices(self, analysis: str) -> AnalysisChoices:
         """Return what a group analysis depends on, besides its name and the pairs.
 
         Returns
@@ -255,7 +255,7 @@ class Group(Stage):
         options["covariates"] = self._covariates_of(asked)
         return {"options": options, "people": self.people_of(analysis)}
 
-    def pair_choices(self, pipeline: str, folder: str) -> dict[str, Any]:
+    def pair_choices(self, pipeline: str, folder: str) -> PairChoices:
         """Return the choices that a contrast's data depend on, besides the maps."""
         maps, trial = self.config["maps"], self.study.checked_trial()
         ready, contrast = self.study.entry == "maps", self.contrast_of(folder)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from crossfc import content
 from crossfc.fault import Fault, raise_all
@@ -18,6 +18,9 @@ from crossfc.trial.path import is_file
 from crossfc.trial.session import Session
 from crossfc.trial.sheet import did_you_mean
 from crossfc.trial.strategy import Strategy, read_strategies
+
+if TYPE_CHECKING:
+    from crossfc.clinic.contrast import Design
 
 
 class Labels(TypedDict):
@@ -334,7 +337,7 @@ class Study:
         """Return the labels of groups, and of the two sides of the first contrast."""
         return self.labels(self.contrasts()[0])
 
-    def designs(self) -> list[dict[str, Any]]:
+    def designs(self) -> "list[Design]":
         """Return, for each contrast, its name, the labels and the columns of periods."""
         trial = self.checked_trial()
         return [
@@ -347,8 +350,8 @@ class Study:
                 "crossed": list(contrast.treatments or ()),
                 # Sides that are occasions and no treatment: of a change over time.
                 "occasions": [side for side in contrast.sides if contrast.is_occasion(side)],
+                **self.labels(contrast),
             }
-            | self.labels(contrast)
             for contrast in trial.contrasts
         ]
 

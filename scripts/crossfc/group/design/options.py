@@ -1,10 +1,11 @@
 """The options of an analysis, as the config gives them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from crossfc.fault import Fault
+from crossfc.trial.configuration import ExclusionLimits
 
 AUTOMATIC = "automatic"
 SIGN_FLIPS = "sign flips"
@@ -86,3 +87,41 @@ class AnalysisOptions:
     def from_params(cls, params: Mapping[str, Any]) -> "AnalysisOptions":
         """Return the options from a job's params, as `crossfc.plan.group.Group` wrote them."""
         return cls(**{"drug_arrangement": None} | dict(params))
+
+
+class AnalysisChoices(TypedDict):
+    """What a group analysis depends on, besides its name and the pairs.
+
+    ``options`` are those of `AnalysisOptions` that the analysis uses.
+    """
+
+    options: dict[str, Any]
+    people: Sequence[Mapping[str, Any]]
+
+
+class PairChoices(TypedDict):
+    """What the data of a contrast in a pipeline depend on, besides the maps.
+
+    ``left`` is the word for what a person leaves whose sessions are excluded; ``limits`` are those
+    of exclusion; ``fwhm_mm`` to ``accept_unoriented`` are told to
+    `crossfc.group.design.pairs.pair_sessions`; ``mask_seeds`` is whether seeds and their halo
+    leave the search volume, ``maps_kind`` what ready maps hold.
+    """
+
+    groups: dict[str, str | None]
+    treatments: dict[str, str]
+    contrast: str
+    effect: str
+    order: list[str]
+    arms: bool
+    left: str
+    pipeline: str
+    primary: bool
+    limits: ExclusionLimits
+    fwhm_mm: float
+    mask_seeds: bool
+    level: str
+    zero_is_missing: bool
+    accept_unoriented: bool
+    ready_maps: bool
+    maps_kind: str | None
