@@ -35,7 +35,7 @@ with job(snakemake):
         kept = [(session, files["relmat"]) for session, files, bad in rows if not bad]
         edges = edge_rows([session for session, _ in kept], [relmat for _, relmat in kept])
         atomic.write_table(out / "edges.tsv", edges)
-    weights = weights_table(people)
+    atomic.write_table(out / "sessions.tsv", weights_table(people))
     maps = iter(given.maps)
     if choices["level"] == "contrast":
         people = with_contrast_maps(people, given.maps, len(seeds))
@@ -56,5 +56,4 @@ with job(snakemake):
             judge=Judge(choices["maps_kind"]) if choices["ready_maps"] else None,
             **{name: choices[name] for name in READING},
         )
-    atomic.write_table(out / "sessions.tsv", weights)
     atomic.write_table(out / "left.tsv", pandas.DataFrame(left, columns=LEFT_COLUMNS))

@@ -10,8 +10,9 @@ CELLS = [("n/a", "b0"), ("drug", "d2"), ("placebo", "d2")]
 
 
 def visit(score, treatment, occasion, sequence=None, group="MDD", scale="MADRS"):
-    return {"scale": scale, "group": group, "sequence": sequence, "treatment": treatment,
-            "occasion": occasion, "score": score}  # fmt: skip
+    return {"scale": scale, "group": group, "participant_id": "sub-01", "session_id": "ses-1",
+            "sequence": sequence, "treatment": treatment, "occasion": occasion,
+            "score": score}  # fmt: skip
 
 
 def test_every_cell_is_described_for_everybody_and_by_order():

@@ -22,6 +22,7 @@ class Visit(TypedDict):
     scale: str
     group: str
     participant_id: str
+    session_id: str
     sequence: str | None
     treatment: str
     occasion: str | None

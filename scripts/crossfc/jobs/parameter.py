@@ -239,12 +239,14 @@ def _row_sentence(
 
 
 def _score(row: dict[str, str], column: str) -> tuple[str, str]:
-    """Return the scale and the role of the treatment of a column of scores; "" for others."""
+    """Return the scale and the session (or its role) of a column of scores; "" for others."""
     if column.startswith("score_"):
         scale, _, role = column.removeprefix("score_").rpartition("_")
         return scale, role
     if "scale" in row and column in ("active", "control"):
         return row["scale"], column
+    if "scale" in row and column == "score":
+        return row["scale"], row["session_id"]
     return "", ""
 
 

@@ -124,6 +124,7 @@ class Clinic(Stage):
                 "scale": scale,
                 "group": trial.participants[session.participant_id].group,
                 "participant_id": session.participant_id,
+                "session_id": session.session_id,
                 "sequence": trial.participants[session.participant_id].sequence,
                 "treatment": session.treatment,
                 "occasion": session.occasion,

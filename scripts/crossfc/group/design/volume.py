@@ -12,7 +12,6 @@ from nibabel.spatialimages import SpatialHeader, SpatialImage
 from crossfc import content
 from crossfc.array import BoolArray, FloatArray, IntArray, SingleArray
 from crossfc.fault import Fault
-from crossfc.session.image import onto_grid
 from crossfc.session.placement import in_mask
 from crossfc.session.scan import require_whole, same_grid
 
@@ -119,6 +118,9 @@ class Grid:
         inside, affine = read_mask(path)
         if same_grid(self.shape, self.affine, inside.shape, affine):
             return inside
+        # Only here, as the plan reads maps where there is no scipy.
+        from crossfc.session.image import onto_grid
+
         return onto_grid(inside.astype(np.float32), affine, self.affine, self.shape) > 0.5
 
     def check(self, path: str | os.PathLike[str]) -> None:
@@ -141,11 +143,8 @@ class Grid:
             shape = shape[:3]
         if len(shape) != 3:
             raise Fault(f"{path} has shape {image.shape}; a map is one volume, so split it first")
-        if not self.accept_unoriented and not _oriented(image):
-            raise Fault(
-                f"{path} carries no orientation ({type(image).__name__}), so left and right in it "
-                "are a guess; convert it to NIfTI, or set maps.accept_unoriented: true"
-            )
+        if not self.accept_unoriented:
+            _require_oriented(path, image, ", or set maps.accept_unoriented: true")
         first = self._first
         if first is None:
             self._first = _First(path, shape, affine, image.header)
@@ -182,18 +181,14 @@ def read_mask(path: str | os.PathLike[str]) -> tuple[BoolArray, FloatArray]:
     Raises
     ------
     Fault
-        If the file is missing or unreadable, is not one volume, carries no orientation (left and
-        right would be a guess), or no voxel is inside.
+        If the file is missing or unreadable, is not one volume, carries no orientation, or no
+        voxel is inside.
     """
     image = load(path)
     shape = tuple(n for axis, n in enumerate(image.shape) if axis < 3 or n != 1)
     if len(shape) != 3:
         raise Fault(f"{path} has shape {image.shape}; a mask is one volume, so take one of them")
-    if not _oriented(image):
-        raise Fault(
-            f"{path} carries no orientation ({type(image).__name__}), so left and right in it are "
-            "a guess; convert it to NIfTI"
-        )
+    _require_oriented(path, image)
     try:
         values = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
     except (OSError, EOFError, ValueError, zlib.error) as reason:
@@ -223,6 +218,14 @@ def load(path: str | os.PathLike[str]) -> SpatialImage:
             "the map in a volume, such as NIfTI"
         )
     return image
+
+
+def _require_oriented(path: str | os.PathLike[str], image: SpatialImage, or_else: str = "") -> None:
+    if not _oriented(image):
+        raise Fault(
+            f"{path} carries no orientation ({type(image).__name__}), so left and right in it are "
+            f"a guess; convert it to NIfTI{or_else}"
+        )
 
 
 def _oriented(image: SpatialImage) -> bool:
