@@ -20,11 +20,9 @@ from crossfc.session.preprocess.coregistration import coregister
 from crossfc.session.preprocess.motion import estimate_motion
 from crossfc.session.preprocess.registration import load_ants, mask_dice, transform_points
 from crossfc.session.scan import open_scan
-from crossfc.twin.design import parametric_design
 from crossfc.twin.head import Head, draw_head
 from crossfc.twin.scanner import simulate_raw_anatomy, simulate_raw_session
-from crossfc.twin.truth import plant
-from tests.twin.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
+from tests.twin.twin_regions import SEEDS, TARGETS, planted
 
 pytestmark = pytest.mark.slow
 
@@ -105,17 +103,8 @@ def test_the_brain_is_extracted(twin):
 @pytest.fixture(scope="module")
 def run(twin):
     """A quiet run of the same person, its reference, and where the T1w's points truly lie."""
-    participants, sessions, _ = parametric_design(4, 3, random_seed=2024)
-    planned = plant(
-        participants,
-        sessions,
-        SEEDS,
-        TARGETS,
-        groups=GROUPS,
-        treatments=TREATMENTS,
-        random_seed=2024,
-    )
-    truth = planned["sessions"][PERSON][SESSION] | {"mean_fd": {SCAN: 0.03}}
+    _, truth_of_all = planted(4, 3)
+    truth = truth_of_all["sessions"][PERSON][SESSION] | {"mean_fd": {SCAN: 0.03}}
     paths = raw_twin(SCAN, twin.root)
     simulate_raw_session(
         PERSON, SESSION, truth, SEEDS, TARGETS, paths, scan=SCAN, volumes=24, slices=40,

@@ -12,11 +12,10 @@ from crossfc.fault import Fault
 from crossfc.session.displacement import framewise_displacement
 from crossfc.twin.anatomy import tissue
 from crossfc.twin.bold import simulate_session
-from crossfc.twin.design import parametric_design
 from crossfc.twin.motion import rigid, simulate_motion
 from crossfc.twin.signal import complete_correlation, draw_courses
-from crossfc.twin.truth import MEASUREMENT_SD, plant
-from tests.twin.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
+from crossfc.twin.truth import MEASUREMENT_SD
+from tests.twin.twin_regions import SEEDS, TARGETS, planted
 
 SPACE = "MNI152NLin2009aSym"
 TWIN = {"resolution_mm": 4, "volumes": 120, "repetition_time": 2.5, "random_seed": 2024}
@@ -40,17 +39,7 @@ def names(scan, folder):
 
 @pytest.fixture(scope="module")
 def trial():
-    participants, sessions, _ = parametric_design(6, 6, random_seed=2024)
-    truth = plant(
-        participants,
-        sessions,
-        SEEDS,
-        TARGETS,
-        groups=GROUPS,
-        treatments=TREATMENTS,
-        random_seed=2024,
-    )
-    return sessions, truth
+    return planted(6, 6)
 
 
 def simulate(trial, index, folder, **more):

@@ -23,8 +23,7 @@ from crossfc.twin.scanner import (
     slice_times,
     write_dataset,
 )
-from crossfc.twin.truth import plant
-from tests.twin.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
+from tests.twin.twin_regions import SEEDS, TARGETS, planted
 
 PERSON, SESSION = "sub-T02", "ses-placebo"
 SCAN = f"{PERSON}/{SESSION}/func/{PERSON}_{SESSION}_task-rest_bold.nii.gz"
@@ -32,17 +31,8 @@ SCAN = f"{PERSON}/{SESSION}/func/{PERSON}_{SESSION}_task-rest_bold.nii.gz"
 
 @pytest.fixture(scope="module")
 def truth():
-    participants, sessions, _ = parametric_design(4, 3, random_seed=2024)
-    planned = plant(
-        participants,
-        sessions,
-        SEEDS,
-        TARGETS,
-        groups=GROUPS,
-        treatments=TREATMENTS,
-        random_seed=2024,
-    )
-    here = planned["sessions"][PERSON][SESSION]
+    _, truth_of_all = planted(4, 3)
+    here = truth_of_all["sessions"][PERSON][SESSION]
     return here | {"mean_fd": {SCAN: 0.5}}  # a restless one, so that motion shows
 
 

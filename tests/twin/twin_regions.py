@@ -1,4 +1,7 @@
-"""Regions and labels that the tests of the twin share."""
+"""Regions, labels and the planted truth that the tests of the twin share."""
+
+from crossfc.twin.design import parametric_design
+from crossfc.twin.truth import plant
 
 GROUPS, TREATMENTS = ("TRD", "HV"), ("ketamine", "placebo")
 SEEDS = [
@@ -17,3 +20,18 @@ TARGETS = [
         ("SMG", 58, -36, 32),
     )
 ]
+
+
+def planted(patients, controls):
+    """The sessions of a small twin, and the truth planted in them."""
+    participants, sessions, _ = parametric_design(patients, controls, random_seed=2024)
+    truth = plant(
+        participants,
+        sessions,
+        SEEDS,
+        TARGETS,
+        groups=GROUPS,
+        treatments=TREATMENTS,
+        random_seed=2024,
+    )
+    return sessions, truth

@@ -122,20 +122,25 @@ def test_segmentation_repeats_to_the_bit():
     assert mask_dice(first["wm"] > 0.5, priors["wm"] > 0.5) > 0.8
 
 
+def normalise(folder):
+    """Normalise the T1w of a folder, into ``out`` in it."""
+    normalise_subject(
+        folder / "a_T1w.nii.gz",
+        folder / "out",
+        "sub-01",
+        random_seed=1,
+        threads=1,
+        accept_unoriented=False,
+    )
+
+
 def test_a_truncated_t1w_leaves_nothing_behind(tmp_path):
     image = nib.Nifti1Image(np.random.default_rng(0).random((20, 20, 20)), np.eye(4))
     nib.save(image, tmp_path / "a_T1w.nii.gz")
     whole = (tmp_path / "a_T1w.nii.gz").read_bytes()
     (tmp_path / "a_T1w.nii.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(Fault, match="a_T1w.nii.gz is truncated or corrupt"):
-        normalise_subject(
-            tmp_path / "a_T1w.nii.gz",
-            tmp_path / "out",
-            "sub-01",
-            random_seed=1,
-            threads=1,
-            accept_unoriented=False,
-        )
+        normalise(tmp_path)
     assert not (tmp_path / "out").exists()
 
 
@@ -188,14 +193,7 @@ def test_what_is_no_t1w_of_a_head_is_refused(drawn, tmp_path):
     image = nib.Nifti1Image(np.abs(drawn()).astype(np.int16), THREE)
     nib.save(image, tmp_path / "a_T1w.nii.gz")
     with pytest.raises(Fault, match="(brain was not found in|not the contrast of).*a_T1w.nii.gz"):
-        normalise_subject(
-            tmp_path / "a_T1w.nii.gz",
-            tmp_path / "out",
-            "sub-01",
-            random_seed=1,
-            threads=1,
-            accept_unoriented=False,
-        )
+        normalise(tmp_path)
     assert not (tmp_path / "out").exists()
 
 

@@ -21,11 +21,9 @@ from crossfc.session.preprocess.motion import (
     to_reference,
 )
 from crossfc.twin import scanner
-from crossfc.twin.design import parametric_design
 from crossfc.twin.motion import rigid
-from crossfc.twin.truth import plant
 from tests.session.moving_head import MIDDLE, grid, head, movement, off_mm
-from tests.twin.twin_regions import GROUPS, SEEDS, TARGETS, TREATMENTS
+from tests.twin.twin_regions import SEEDS, TARGETS, planted
 
 # Oblique and with the first axis from right to left, as scanners write it.
 SHAPE = (41, 49, 41)
@@ -182,20 +180,11 @@ def test_a_run_without_a_brain_is_refused():
 
 def _twin(folder, mean_fd, patch=None, **more):
     """One raw run of the digital twin, and the true matrices: first volume to each volume."""
-    participants, sessions, _ = parametric_design(2, 2, random_seed=2024)
-    planned = plant(
-        participants,
-        sessions,
-        SEEDS,
-        TARGETS,
-        groups=GROUPS,
-        treatments=TREATMENTS,
-        random_seed=2024,
-    )
-    person = sorted(planned["sessions"])[0]
-    session = sorted(planned["sessions"][person])[0]
+    _, truth_of_all = planted(2, 2)
+    person = sorted(truth_of_all["sessions"])[0]
+    session = sorted(truth_of_all["sessions"][person])[0]
     scan = f"{person}/{session}/func/{person}_{session}_task-rest_bold.nii.gz"
-    truth = planned["sessions"][person][session] | {"mean_fd": {scan: mean_fd}}
+    truth = truth_of_all["sessions"][person][session] | {"mean_fd": {scan: mean_fd}}
     paths = raw_twin(scan, folder)
     more = {"volumes": 120, "repetition_time": 2.5, "random_seed": 2024} | more
     scanner.simulate_raw_session(person, session, truth, SEEDS, TARGETS, paths, **more)
