@@ -13,7 +13,7 @@ from crossfc.group.design.question import Question
 from crossfc.jobs import need
 from crossfc.plan.people import People
 from crossfc.plan.region import Regions
-from crossfc.plan.study import Stage, Study
+from crossfc.plan.study import Stage, Study, no_file
 from crossfc.trial import visit
 from crossfc.trial.contrast import Contrast
 from crossfc.trial.covariate import determined, without_values
@@ -45,14 +45,8 @@ class Group(Stage):
             except Fault as fault:
                 raise Fault(f"config key group.mask: {fault}") from None
         for key in ("atlas", "atlas_names"):
-            why = content.stand_in(group[key])
-            if why is not None:
-                raise Fault(f"config key group.{key}: {group[key]} {why}")
-            if not is_file(group[key]):
-                raise Fault(
-                    f"config key group.{key}: {group[key]} is no file; correct the path, or remove "
-                    "the key for the atlas that crossfc brings"
-                )
+            if content.stand_in(group[key]) is not None or not is_file(group[key]):
+                raise Fault(no_file(f"group.{key}", group[key], "atlas"))
         read_sheet(group["atlas_names"], ("index", "name"))
         trial = self.study.checked_trial()
         asked = self.questions()

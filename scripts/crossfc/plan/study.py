@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from crossfc.clinic.contrast import Design
 
 
+def no_file(key: str, path: str, what: str) -> str:
+    """Say that the path of a config key is no file, where crossfc brings one of its own."""
+    why = content.stand_in(path) or (
+        f"is no file; correct the path, or remove the key for the {what} that crossfc brings"
+    )
+    return f"config key {key}: {path} {why}"
+
+
 class Labels(TypedDict):
     """The labels of the groups and treatments by role, as `Configuration` has them."""
 
@@ -78,18 +86,7 @@ class Study:
             if key not in ("participants", "sessions")
         }
         brought["strategies"] = (self.config["strategies"], "file")
-        raise_all(
-            [
-                f"config key {key}: {path} "
-                + (
-                    content.stand_in(path)
-                    or f"is no file; correct the path, or remove the key for the {what} that "
-                    "crossfc brings"
-                )
-                for key, (path, what) in brought.items()
-                if not is_file(path)
-            ]
-        )
+        raise_all([no_file(key, *own) for key, own in brought.items() if not is_file(own[0])])
         self.trial: Trial | None = None
         self.missing_sheets = [
             path

@@ -80,13 +80,7 @@ class Grid:
             on another grid or is empty.
         """
         image = self._load(Path(path))
-        try:
-            values = np.asarray(image.dataobj, dtype=np.float32).reshape(self.shape)
-        except (OSError, EOFError, ValueError, zlib.error) as reason:
-            # Such as a byte that was copied wrong, which shows only at the end of the file.
-            raise Fault(
-                f"{path} cannot be read whole ({reason}); copy or make it again"
-            ) from reason
+        values = _values(path, image, self.shape)
         if self.zero_is_missing:
             values[values == 0] = np.nan
         values[~np.isfinite(values)] = np.nan
@@ -138,11 +132,8 @@ class Grid:
 
     def _load(self, path: Path) -> SpatialImage:
         image = load(path)
-        shape, affine = image.shape, np.asarray(image.affine)
-        if len(shape) > 3 and all(length == 1 for length in shape[3:]):
-            shape = shape[:3]
-        if len(shape) != 3:
-            raise Fault(f"{path} has shape {image.shape}; a map is one volume, so split it first")
+        shape = _shape(path, image, "a map is one volume, so split it first")
+        affine = np.asarray(image.affine)
         if not self.accept_unoriented:
             _require_oriented(path, image, ", or set maps.accept_unoriented: true")
         first = self._first
@@ -185,15 +176,9 @@ def read_mask(path: str | os.PathLike[str]) -> tuple[BoolArray, FloatArray]:
         voxel is inside.
     """
     image = load(path)
-    shape = tuple(n for axis, n in enumerate(image.shape) if axis < 3 or n != 1)
-    if len(shape) != 3:
-        raise Fault(f"{path} has shape {image.shape}; a mask is one volume, so take one of them")
+    shape = _shape(path, image, "a mask is one volume, so take one of them")
     _require_oriented(path, image)
-    try:
-        values = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
-    except (OSError, EOFError, ValueError, zlib.error) as reason:
-        raise Fault(f"{path} cannot be read whole ({reason}); copy or make it again") from reason
-    inside = in_mask(values)
+    inside = in_mask(_values(path, image, shape))
     if not inside.any():
         raise Fault(f"{path} holds no voxel above 0; make the mask again")
     return inside, np.asarray(image.affine)
@@ -218,6 +203,24 @@ def load(path: str | os.PathLike[str]) -> SpatialImage:
             "the map in a volume, such as NIfTI"
         )
     return image
+
+
+def _shape(path: str | os.PathLike[str], image: SpatialImage, told: str) -> tuple[int, ...]:
+    """Return the shape of a single volume, without further axes of length 1."""
+    shape: tuple[int, ...] = image.shape
+    if len(shape) < 3 or any(length != 1 for length in shape[3:]):
+        raise Fault(f"{path} has shape {shape}; {told}")
+    return shape[:3]
+
+
+def _values(
+    path: str | os.PathLike[str], image: SpatialImage, shape: tuple[int, ...]
+) -> SingleArray:
+    try:
+        return np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
+    except (OSError, EOFError, ValueError, zlib.error) as reason:
+        # Such as a byte that was copied wrong, which shows only at the end of the file.
+        raise Fault(f"{path} cannot be read whole ({reason}); copy or make it again") from reason
 
 
 def _require_oriented(path: str | os.PathLike[str], image: SpatialImage, or_else: str = "") -> None:
