@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from crossfc.array import BoolArray, FloatArray, LabelArray, MapData, RealArray
+from crossfc.array import BoolArray, FloatArray, IntArray, LabelArray, MapData, RealArray
 from crossfc.compiled import compiled
 from crossfc.fault import Fault
 from crossfc.group.design.arrangement import Arrangements
@@ -418,7 +418,9 @@ class HallGiven(Given, Hall):
         of_first = None if flips else _products(first_columns, arrangements, kind)
         of_squares = None if flips else _products(self._first[:, None], squares_only, kind)
         columns, cross = self._columns.astype(kind), self._first_cross
-        order = np.arange(n, dtype=np.int32)[None] if flips else arrangements.order
+        order: IntArray = np.arange(n, dtype=np.int32)[None]
+        if arrangements.order is not None:
+            order = arrangements.order
         signs = np.ones((1, n), dtype=kind)
         if arrangements.signs is not None:
             signs = arrangements.signs.astype(kind)
