@@ -29,6 +29,7 @@ from crossfc.group.design.arrangement import shuffles, sign_flips  # noqa: E402
 from crossfc.group.design.model import model  # noqa: E402
 from crossfc.group.design.options import SIGN_FLIPS, AnalysisOptions  # noqa: E402
 from crossfc.group.design.question import question  # noqa: E402
+from crossfc.group.inference.given import Given, HallGiven  # noqa: E402
 from crossfc.group.inference.hall import Hall  # noqa: E402
 from crossfc.group.inference.statistic import Student  # noqa: E402
 from crossfc.trial import config as configuration  # noqa: E402
@@ -43,6 +44,7 @@ OPTIONS = AnalysisOptions.from_params(
     }
 )  # fmt: skip
 THREE = ("placebo", "low", "high")
+EFFECT = 0.5  # planted in trials with baselines
 
 
 def trial(folder: Path, people: list, sessions: list, **keys) -> Trial:
@@ -104,14 +106,39 @@ def differences(own: Trial, contrast, maps) -> tuple[np.ndarray, pd.DataFrame]:
     return np.array(values), pd.DataFrame(rows)
 
 
-def analysed(own: Trial, contrast, name: str, values: np.ndarray, people: pd.DataFrame, seed: int):
+def baselines_of(own: Trial, contrast, maps) -> np.ndarray:
+    """Return the same contrast of the baselines, for the people of `differences`."""
+    return np.array(
+        [
+            sum(w * maps[s.participant_id, s.session_id] for s, w in person.baseline)
+            for person in own.compared(contrast, own.kept_sessions())
+        ]
+    )
+
+
+def analysed(
+    own: Trial,
+    contrast,
+    name: str,
+    values: np.ndarray,
+    people: pd.DataFrame,
+    seed: int,
+    baseline: np.ndarray | None = None,
+):
     """Test maps as the workflow does: voxel and cluster."""
     roles, sides = own.group_roles, contrast.sides
     asked = question(name, roles, sides, contrast.name, contrast.effect)
     order = own.visit_columns(contrast)
     design = model(asked, people, roles, OPTIONS, order=order, arms=own.arms)
-    data = values[design.rows] * (1 if design.flip is None else design.flip[:, None])
-    if design.second is None:
+    flip = 1 if design.flip is None else design.flip[:, None]
+    data = values[design.rows] * flip
+    if baseline is not None:
+        data = np.stack([data, baseline[design.rows] * flip], axis=1)
+        if design.second is None:
+            statistic = Given(design.effect, design.nuisance)
+        else:
+            statistic = HallGiven(design.effect, design.nuisance, design.second)
+    elif design.second is None:
         statistic = Student(design.effect, design.nuisance)
     else:
         statistic = Hall(design.effect, design.nuisance, design.second)
@@ -197,7 +224,78 @@ def arms(sets: int) -> None:
         print(f"| {sizes[0]}/{sizes[1]} | {error} | {share(now)} | {share(flipped)} |", flush=True)
 
 
-PARTS = {"three": three_treatments, "arms": arms}
+def with_baselines(sets: int) -> None:
+    """Two treatments with a baseline each: the three ways to use it, for days more or less alike.
+
+    A scan is the person, the day and an error, all of variance 1 in sum but for the person; the
+    share of the day is what two scans of a day have in common beyond the person. Both periods
+    and both occasions have effects of their own. The planted effect is the same for all ways.
+    """
+    columns = "people, share of the day, way, null, power, bias, SD of the estimate, coverage"
+    print("\n| " + columns.replace(", ", " | ") + " |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for n, share_of_day in itertools.product((16, 24), (0.0, 0.3, 0.6, 0.9)):
+        rng = np.random.default_rng([n, int(10 * share_of_day)])
+        ways = ("none", "period", "difference")
+        null, power = {way: [] for way in ways}, {way: [] for way in ways}
+        estimates, covered = {way: [] for way in ways}, {way: [] for way in ways}
+        with tempfile.TemporaryDirectory() as folder:
+            people, sessions = [], []
+            for i in range(n):
+                order = ("drug", "placebo") if i % 2 else ("placebo", "drug")
+                people.append((f"sub-{i:02d}", "HV", "-".join(order)))
+                sessions += [
+                    (f"sub-{i:02d}", f"ses-{label}{when}", label, str(period), when)
+                    for period, label in enumerate(order, 1)
+                    for when in ("pre", "post")
+                ]
+            trials = {
+                way: trial(
+                    Path(folder), people, sessions, groups=["HV"], treatments=["placebo", "drug"],
+                    occasions=["pre", "post"], baseline_occasion="pre", baseline=way,
+                )
+                for way in ways
+            }  # fmt: skip
+            for seed in range(sets):
+                maps = {}
+                for i in range(n):
+                    of_person = 2 * noise(rng, 1)[0]
+                    for period in (1, 2):
+                        day = np.sqrt(share_of_day) * noise(rng, 1)[0]
+                        for session in trials["none"].sessions:
+                            if (session.participant_id, session.period) != (f"sub-{i:02d}", period):
+                                continue
+                            own = of_person + day + np.sqrt(1 - share_of_day) * noise(rng, 1)[0]
+                            own = own + 0.8 * (period - 1) + 0.4 * (session.occasion == "post")
+                            maps[session.participant_id, session.session_id] = own
+                planted = {
+                    key: values + EFFECT * (key[1] == "ses-drugpost")
+                    for key, values in maps.items()
+                }
+                for way, own in trials.items():
+                    (contrast,) = own.contrasts
+                    for data, found in ((maps, null), (planted, power)):
+                        values, table = differences(own, contrast, data)
+                        given = baselines_of(own, contrast, data) if way == "period" else None
+                        found[way].append(
+                            analysed(own, contrast, "drug_HV", values, table, seed, given)
+                        )
+                    order = order_columns(table, contrast.sides, own.visit_columns(contrast))
+                    of_voxel = None if given is None else given[:, 62]
+                    test = by_order(values[:, 62], order, of_voxel)[0]
+                    estimates[way].append(test.estimate)
+                    covered[way].append(test.low <= EFFECT <= test.high)
+        for way in ways:
+            bias = np.mean(estimates[way]) - EFFECT
+            error = np.std(estimates[way]) / np.sqrt(sets)
+            print(
+                f"| {n} | {share_of_day:g} | {way} | {share(null[way])} | {share(power[way])} "
+                f"| {bias:+.3f} ± {error:.3f} | {np.std(estimates[way]):.3f} "
+                f"| {np.mean(covered[way]):.3f} |", flush=True,
+            )  # fmt: skip
+
+
+PARTS = {"three": three_treatments, "arms": arms, "baselines": with_baselines}
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from crossfc.clinic.order import (
     order_groups,
 )
 from crossfc.clinic.rank import adjusted_wilcoxon_p, wilcoxon_p
-from crossfc.clinic.score import paired_scores
+from crossfc.clinic.score import BASELINE, paired_scores
 from crossfc.clinic.student import FEWEST, NO_TEST, TTest, constant, mean_of, one_sample, welch
 from crossfc.trial.visit import ORDER
 
@@ -35,6 +35,7 @@ def clinical_change(
     order: Sequence[str] = (ORDER,),
     *,
     carries_over: bool = True,
+    baseline: bool = False,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Test what the drug changed in each scale, within each group.
 
@@ -70,6 +71,9 @@ def clinical_change(
         periods (``sequence_code``), and NaN in other designs.
     carries_over : bool
         False for contrasts of more than one session on a side, of whose sum carry-over is no part.
+    baseline : bool
+        Whether the column ``baseline`` of ``scores`` is in the model of the adjusted effect, whose
+        test by ranks is then left out.
 
     Returns
     -------
@@ -88,6 +92,7 @@ def clinical_change(
         delta = part["delta"].to_numpy(float)
         total = (part["active"] + part["control"]).to_numpy(float)
         columns = order_columns(part, treatments, order)
+        given = part[BASELINE].to_numpy(float) if baseline and BASELINE in part else None
         code = order_groups(columns)
         where = f"{scale} in {group}"
         paired = one_sample(delta)
@@ -115,10 +120,11 @@ def clinical_change(
                 "treatments in the same order, so the drug cannot be told from the period"
             )
         else:
-            adjusted, *slopes = by_order(delta, columns)
+            adjusted, *slopes = by_order(delta, columns, given)
             if columns.ndim == 1:
-                (period,) = slopes
-                by_ranks = adjusted_wilcoxon_p(delta, code)
+                period = slopes[0]
+                if given is None:
+                    by_ranks = adjusted_wilcoxon_p(delta, code)
             if columns.ndim == 1 and carries_over:
                 # The slope on ±1 is half of control first minus active first.
                 half = by_order(total, code)[1]
@@ -177,7 +183,7 @@ def change_between_groups(
     Parameters
     ----------
     scores, treatments, scales, order
-        As for :func:`clinical_change`.
+        As for :func:`clinical_change`. A column ``baseline`` of ``scores`` is in the model.
     groups : sequence of str
         Patients, then controls.
 
@@ -209,7 +215,8 @@ def change_between_groups(
         periods = order_columns(of_scale, treatments, order)
         first = (of_scale["group"] == groups[0]).to_numpy()
         delta = of_scale["delta"].to_numpy(float)
-        adjusted = adjusted_difference(delta, first, periods, groups, treatments)
+        given = of_scale[BASELINE].to_numpy(float) if BASELINE in of_scale else None
+        adjusted = adjusted_difference(delta, first, periods, groups, treatments, given)
         row |= _numbers(adjusted.test, "adjusted")
         row |= {"adjusted_n": adjusted.n, "unadjusted_because": adjusted.because}
         size = adjusted.size

@@ -382,9 +382,7 @@ def _weighted(
     return tuple((s, w / len(several)) for several, w in cells for s in several)
 
 
-def baseline_score(
-    contrast: Contrast, sessions: Sequence[Session], scale: str
-) -> float | None:
+def baseline_score(contrast: Contrast, sessions: Sequence[Session], scale: str) -> float | None:
     """Return the weighted sum of a person's scores in the baseline of a contrast, if complete."""
     own = _weighted(contrast.baseline, sessions)
     return None if own is None else weighted_sum((s.scores.get(scale), w) for s, w in own)
