@@ -111,10 +111,10 @@ def analysed(own: Trial, contrast, name: str, values: np.ndarray, people: pd.Dat
     order = own.visit_columns(contrast)
     design = model(asked, people, roles, OPTIONS, order=order, arms=own.arms)
     data = values[design.rows] * (1 if design.flip is None else design.flip[:, None])
-    if design.second is None:
+    if design.variance_groups is None:
         statistic = Student(design.effect, design.nuisance)
     else:
-        statistic = Hall(design.effect, design.nuisance, design.second)
+        statistic = Hall(design.effect, design.nuisance, design.variance_groups)
     if design.arrangement == SIGN_FLIPS:
         drawn = sign_flips(len(data), PERMUTATIONS, seed)
     else:
