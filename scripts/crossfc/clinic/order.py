@@ -175,11 +175,11 @@ def by_order(values: FloatArray, order: FloatArray) -> list[TTest]:
 
     Columns that follow from others among these people are left out.
     """
-    design, known = _design(order)
+    design, known = known_design(order)
     return least_squares(design, values[known])
 
 
-def _design(order: FloatArray) -> tuple[FloatArray, BoolArray]:
+def known_design(order: FloatArray) -> tuple[FloatArray, BoolArray]:
     """Return intercept and order of the people whose order is known, and who they are."""
     known = np.isfinite(order_groups(order))
     columns = order.reshape(len(order), -1)[known]
@@ -214,7 +214,7 @@ def adjusted_difference(
     Adjusted
         The first group's mean minus the second's.
     """
-    nuisance, known = _design(order)
+    nuisance, known = known_design(order)
     because = no_order(order, treatments)
     for group, members in zip(groups, (first, ~first), strict=True):
         if not because and not known[members].any():

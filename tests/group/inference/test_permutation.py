@@ -154,6 +154,7 @@ def designs():
     # Fewer people in a group do not bear single precision: their variance may be next to nothing.
     equal = np.repeat([0, 1, 2], 3)
     apart, ones9 = (equal[:, None] == [0, 1]).astype(float), np.ones((9, 1))
+    threes = {"blocks": np.tile([0, 1, 2], 3)}  # one person of each group
     both9 = np.column_stack([ones9, [-1.0, 1, 1, -1, 1, 1, -1, -1, 1]])
     return {
         "one sample": (
@@ -186,10 +187,11 @@ def designs():
         "Welch's F": (lambda: WelchF(apart, ones9, equal), ones9, sign_flips, {}),
         "Welch's F with a covariate": (
             lambda: WelchF(apart, both9, equal), both9, sign_flips, {}),
-        "Welch's F shuffled": (lambda: WelchF(apart, ones9, equal), ones9, shuffles, {}),
+        "Welch's F shuffled": (
+            lambda: WelchF(apart, ones9, equal), ones9, shuffles, threes),
         "Hotelling": (lambda: Hotelling(two, both7, 2), both7, sign_flips, {}),
         "Pillai": (lambda: Pillai(apart, both9, 2), both9, sign_flips, {}),
-        "Pillai shuffled": (lambda: Pillai(factor, ones8, 2), ones8, shuffles, {}),
+        "Pillai shuffled": (lambda: Pillai(apart, ones9, 2), ones9, shuffles, threes),
     }  # fmt: skip
 
 
