@@ -184,11 +184,13 @@ def by_order(
 
     Columns that follow from others among these people are left out.
     """
-    design, known = _design(order, baseline)
+    design, known = known_design(order, baseline)
     return least_squares(design, values[known])
 
 
-def _design(order: FloatArray, baseline: FloatArray | None = None) -> tuple[FloatArray, BoolArray]:
+def known_design(
+    order: FloatArray, baseline: FloatArray | None = None
+) -> tuple[FloatArray, BoolArray]:
     """Return intercept, order and baseline of the people of known order, and who they are."""
     known = np.isfinite(order_groups(order))
     columns = order.reshape(len(order), -1)[known]
@@ -228,7 +230,7 @@ def adjusted_difference(
     Adjusted
         The first group's mean minus the second's.
     """
-    nuisance, known = _design(order, baseline)
+    nuisance, known = known_design(order, baseline)
     because = no_order(order, treatments)
     if baseline is not None and because == NO_PERIODS:
         because = ""

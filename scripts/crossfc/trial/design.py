@@ -26,6 +26,7 @@ from crossfc.trial.participant import (
     read_participants,
 )
 from crossfc.trial.recognition import design_name
+from crossfc.trial.role import roles
 from crossfc.trial.scale import Scale, number, read_scales
 from crossfc.trial.session import (
     OPTIONAL_SESSION_COLUMNS,
@@ -105,14 +106,15 @@ class Trial:
 
     @property
     def group_roles(self) -> dict[str, str | None]:
-        """Labels of the groups that are compared: ``patients`` and ``controls``, or one of them.
+        """Labels of the groups that are compared, by role: ``patients``, ``controls``, and others.
 
-        Parallel arms take the place of groups; the arm of the reference is that of the controls.
+        Parallel arms take the place of groups; the arm of the reference is the last, which of two
+        is that of the controls.
         """
         if not self.arms:
             return self.config["groups"]
         reference, *others = self.treatments
-        return {"patients": others[0], "controls": reference}
+        return roles([*others, reference])
 
     @property
     def groups(self) -> list[str]:
