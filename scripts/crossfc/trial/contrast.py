@@ -338,14 +338,7 @@ def _as_name(label: str) -> str:
 
 
 def _unsound(place: str, name: str, weights: Mapping[Cell, float]) -> list[str]:
-    faults = []
-    if not re.fullmatch("[A-Za-z][A-Za-z0-9]{0,39}", name):
-        faults.append(
-            f"{place}: the name becomes part of file names; use up to 40 letters and digits, a "
-            "letter first"
-        )
-    if name.lower() in _TAKEN:
-        faults.append(f"{place}: {name} names something else among the analyses; rename it")
+    faults = faults_of_name(place, name)
     total = sum(weights.values())
     if not any(weights.values()):
         faults.append(f"{place}: all weights are zero; give at least one positive and one negative")
@@ -354,6 +347,19 @@ def _unsound(place: str, name: str, weights: Mapping[Cell, float]) -> list[str]:
             f"{place}: the weights add up to {total:.4g}, and a contrast's to zero; write such as "
             "{drug: 1, placebo: -1}"
         )
+    return faults
+
+
+def faults_of_name(place: str, name: str) -> list[str]:
+    """List the faults of the name of a contrast, or of a set of them."""
+    faults = []
+    if not re.fullmatch("[A-Za-z][A-Za-z0-9]{0,39}", name):
+        faults.append(
+            f"{place}: the name becomes part of file names; use up to 40 letters and digits, a "
+            "letter first"
+        )
+    if name.lower() in _TAKEN:
+        faults.append(f"{place}: {name} names something else among the analyses; rename it")
     return faults
 
 
