@@ -92,6 +92,40 @@ def test_what_was_planted_is_found_or_missed(found_results, null_results):
     assert len(kept) == 6 and set(kept) == {"nothing found, as planted"}
 
 
+def test_occasions_have_a_row_for_each_group_with_its_orders_beside(found_results):
+    def row(group, sequence, estimate, p, **own):
+        names = {"scale": "MADRS", "treatment": "ketamine", "reference": "placebo"}
+        names |= {"occasion": "day2", "since": "n/a", "group": group, "sequence": sequence}
+        numbers = {"n": 9, "estimate": estimate, "low": estimate - 1, "high": estimate + 1}
+        numbers |= {"t": 2.0, "df": 7.0, "p": p, "adjusted": sequence == "all"}
+        return names | numbers | {"unadjusted_because": "n/a", "left": "n/a"} | own
+
+    table = pd.DataFrame(
+        [
+            row("TRD", "all", -6.75, 0.002, left="sub-03 (no score under ketamine day2)"),
+            row("TRD", "ketamine-placebo", -5.0, float("nan")),
+            row("TRD", "placebo-ketamine", -8.5, float("nan")),
+            row("HV", "all", 0.25, 0.6),
+            row("TRD-HV", "all", -7.0, 0.01),
+        ]
+    )
+    results = dataclasses.replace(found_results, occasions=table)
+    shown = clinic.occasion_table(results)
+    assert [row[2:5] for row in shown.rows] == [
+        ["ketamine − placebo", "TRD", "−6.75"],
+        ["ketamine − placebo", "HV", "+0.25"],
+        ["ketamine − placebo", "TRD − HV", "−7.00"],
+    ]
+    assert shown.marked == {0, 2}
+    assert shown.rows[0][-1] == (
+        "ketamine-placebo −5.00 [−6.00, −4.00], n = 9; placebo-ketamine −8.50 [−9.50, −7.50], n = 9"
+    )
+    assert "why not adjusted" not in dict(shown.columns)
+    left = clinic.occasion_left_table(results)
+    assert [row[-1] for row in left.rows] == ["sub-03 (no score under ketamine day2)"]
+    assert clinic.occasion_table(found_results) is None
+
+
 def test_points_tell_the_order_by_shape(found_results):
     assert clinic.shape_of(found_results, "ketamine-placebo") == "circle"
     assert clinic.shape_of(found_results, "placebo-ketamine") == "triangle"

@@ -8,7 +8,7 @@ Steps      clinical_change (no image needed) -> clinical_correlation
 
 rule clinical_change:
     """Test the change of each scale: paired, adjusted for period, period and carry-over effects;
-    and describe its course over treatments and occasions."""
+    describe its course over treatments and occasions, and test it at every occasion."""
     output:
         **plan.clinic.change_files(),
     log:
@@ -20,6 +20,9 @@ rule clinical_change:
         scores=on_sheets(lambda: plan.clinic.scores()),
         visits=on_sheets(lambda: plan.clinic.visits()),
         course=on_sheets(lambda: plan.clinic.course_design()),
+        occasion_scores=on_sheets(lambda: plan.clinic.occasion_scores()),
+        occasion_designs=on_sheets(lambda: plan.clinic.occasion_designs()),
+        groups=on_sheets(lambda: plan.checked_trial().groups),
         scales=on_sheets(lambda: list(plan.checked_trial().scales)),
         designs=on_sheets(lambda: plan.designs()),
         code=code("clinical_change"),

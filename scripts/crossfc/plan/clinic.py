@@ -1,5 +1,6 @@
 """The clinical arm: the scores of every person, and the changes that are correlated."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,14 @@ from crossfc.plan.study import Stage, Study
 from crossfc.trial import regions
 from crossfc.trial.contrast import Contrast
 from crossfc.trial.design import weighted_sessions, weighted_sum
+from crossfc.trial.occasion import comparisons
 from crossfc.trial.participant import Participant
 from crossfc.trial.session import Session
 from crossfc.trial.sheet import did_you_mean
 
 if TYPE_CHECKING:
     from crossfc.clinic.course import CourseDesign, Visit
+    from crossfc.clinic.occasion import OccasionDesign
 
 
 class Clinic(Stage):
@@ -74,19 +77,46 @@ class Clinic(Stage):
         Sessions need no scan. A person without a session of one side has the score of the other.
         """
         trial = self.study.checked_trial()
+        return self._scores([(contrast, tuple(trial.scales)) for contrast in trial.contrasts])
+
+    def _scores(self, contrasts: Sequence[tuple[Contrast, Sequence[str]]]) -> list[dict[str, Any]]:
+        """List the rows of contrasts, each with its scales."""
+        trial = self.study.checked_trial()
         kept: dict[str, list[Session]] = {}
         for session in trial.kept_sessions():
             kept.setdefault(session.participant_id, []).append(session)
         rows = []
-        for contrast in trial.contrasts:
+        for contrast, scales in contrasts:
             people = [
                 (person, weighted_sessions(contrast, kept.get(person.participant_id, [])))
                 for person in trial.participants.values()
                 if trial.included(person.participant_id)
             ]
-            for scale in trial.scales:
+            for scale in scales:
                 rows += [self._score(contrast, scale, *person) for person in people]
         return rows
+
+    def occasion_scores(self) -> list[dict[str, Any]]:
+        """List the rows of `scores` of what is compared at each occasion."""
+        compared = comparisons(self.study.checked_trial())
+        return self._scores([(own.contrast, own.scales) for own in compared])
+
+    def occasion_designs(self) -> "list[OccasionDesign]":
+        """Return what is compared at each occasion, as plain values."""
+        trial = self.study.checked_trial()
+        return [
+            {
+                "contrast": own.contrast.name,
+                "occasion": own.occasion,
+                "since": own.since,
+                "treatment": own.treatment,
+                "reference": own.reference,
+                "scales": list(own.scales),
+                "order": trial.visit_columns(own.contrast),
+                "sides": own.contrast.sides,
+            }
+            for own in comparisons(trial)
+        ]
 
     def _score(
         self,
@@ -149,6 +179,8 @@ class Clinic(Stage):
         """Name the tables of the change of scores."""
         names = {"change": "change", "scores": "scores", "between": "between_groups"}
         names |= {"course": "course"}
+        # Of one occasion the table would repeat that of changes.
+        names |= {"occasions": "occasions"} if len(self.config["occasions"]) > 1 else {}
         return {key: self.study.file("clinic", f"{name}.tsv") for key, name in names.items()}
 
     def correlation_files(self) -> dict[str, str]:

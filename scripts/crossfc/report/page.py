@@ -195,6 +195,8 @@ def content(
         "family": clusters.family_table(results),
         "sections": [maps.section(view, a) for view in views for a in view.analyses],
         "courses": clinic.course_plots(results),
+        "occasions": clinic.occasion_table(results),
+        "occasions_left": clinic.occasion_left_table(results),
         "clinics": [_clinic(view, own, hypotheses) for view, own in answered],
         "quality_charts": [chart for view in views for chart in quality.charts(view)],
         "motion": [table for view in views if (table := quality.motion_table(view))],

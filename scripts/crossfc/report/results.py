@@ -163,6 +163,7 @@ class Results:
     n_contrasts: int = 1
     design_name: str = ""
     course: pd.DataFrame = field(default_factory=pd.DataFrame)
+    occasions: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def views(self) -> "list[Results]":
         """Return the results of each contrast by itself; of a single contrast, all results."""

@@ -133,6 +133,7 @@ def read_results(
         designs=list(designs),
         design_name=design_name,
         course=made_table(clinical, "course.tsv"),
+        occasions=made_table(clinical, "occasions.tsv"),
         n_contrasts=max(len(designs), 1),
         of_contrast=of_contrast,
     )
