@@ -9,6 +9,7 @@ import pandas
 import pytest
 import yaml
 
+from crossfc.report import number
 from tests.report.report_page import Page
 from tests.workflow.conftest import copy_product
 
@@ -110,7 +111,18 @@ def test_three_treatments_in_three_periods(three):
     change = pandas.read_csv(results / "clinic/change.tsv", sep="\t").set_index("contrast")
     assert change.loc["high", "adjusted_estimate"] == pytest.approx(-6, abs=1.5)
     assert change["carryover_estimate"].isna().all() and change["period_estimate"].isna().all()
+    carried = pandas.read_csv(results / "clinic/carryover.tsv", sep="\t").set_index("contrast")
+    assert carried.loc["high", "without_estimate"] == pytest.approx(
+        change.loc["high", "adjusted_estimate"]
+    )
+    # Nothing was planted to carry over.
+    low, high = (carried.loc["high", f"with_{limit}"] for limit in ("low", "high"))
+    assert low < -6 < high and not (results / "clinic/edge_carryover.tsv").exists()
+    assert not (results / "clinic/occasions.tsv").exists()
     page = Page(results / "report.html")
+    told = page.text.split("Each change of a score without and with first-order carry-over")[-1]
+    assert "carry-over of low − of placebo p carry-over of high − of placebo p" in told
+    assert f"high − placebo MADRS HV 11 {number.signed(change.adjusted_estimate['high'])} [" in told
     assert "three-treatment, three-period crossover of low, high and placebo, in a Williams" in (
         page.text
     )

@@ -1,6 +1,6 @@
 """The clinical arm: the scores of every person, and the changes that are correlated."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from crossfc.plan.people import People
 from crossfc.plan.region import Regions
 from crossfc.plan.study import Stage, Study
 from crossfc.trial import regions
+from crossfc.trial.carryover import carryovers, given_treatments, separable
 from crossfc.trial.contrast import Contrast
 from crossfc.trial.design import weighted_sessions, weighted_sum
 from crossfc.trial.occasion import comparisons
@@ -79,8 +80,15 @@ class Clinic(Stage):
         trial = self.study.checked_trial()
         return self._scores([(contrast, tuple(trial.scales)) for contrast in trial.contrasts])
 
-    def _scores(self, contrasts: Sequence[tuple[Contrast, Sequence[str]]]) -> list[dict[str, Any]]:
-        """List the rows of contrasts, each with its scales."""
+    def _scores(
+        self,
+        contrasts: Sequence[tuple[Contrast, Sequence[str]]],
+        given: Mapping[str, Mapping[int, str]] | None = None,
+    ) -> list[dict[str, Any]]:
+        """List the rows of contrasts, each with its scales.
+
+        ``given`` are the treatments of each person by period, if columns of carry-over are wanted.
+        """
         trial = self.study.checked_trial()
         kept: dict[str, list[Session]] = {}
         for session in trial.kept_sessions():
@@ -93,7 +101,7 @@ class Clinic(Stage):
                 if trial.included(person.participant_id)
             ]
             for scale in scales:
-                rows += [self._score(contrast, scale, *person) for person in people]
+                rows += [self._score(contrast, scale, *person, given) for person in people]
         return rows
 
     def occasion_scores(self) -> list[dict[str, Any]]:
@@ -124,6 +132,7 @@ class Clinic(Stage):
         scale: str,
         person: Participant,
         sides: dict[str, list[tuple[Session, float]] | None],
+        given: Mapping[str, Mapping[int, str]] | None,
     ) -> dict[str, Any]:
         scores = {
             side: own and weighted_sum((session.scores.get(scale), w) for session, w in own)
@@ -133,7 +142,11 @@ class Clinic(Stage):
         absent = [labels[side] for side, value in scores.items() if value is None]
         known = [(s, w if side == "active" else -w)
                  for side, own in sides.items() for s, w in own or ()]  # fmt: skip
-        order = self.study.checked_trial().comparing(contrast, person, tuple(known)).order
+        trial = self.study.checked_trial()
+        order = trial.comparing(contrast, person, tuple(known)).order
+        if given is not None:
+            own = given[person.participant_id]
+            order = order | carryovers(known, own, self.carryover_treatments())
         return {
             "contrast": contrast.name,
             "scale": scale,
@@ -171,6 +184,34 @@ class Clinic(Stage):
         cells = [(cell.treatment, cell.occasion) for cell in trial.cells]
         return {"groups": trial.groups, "scales": list(trial.scales), "cells": cells}
 
+    @property
+    def has_carryover(self) -> bool:
+        """Whether columns of carry-over can be made: within people, in three periods or more."""
+        return separable(self.study.checked_trial())
+
+    def carryover_treatments(self) -> list[str]:
+        """List the treatments that have a column of carry-over: all but the reference."""
+        return self.study.checked_trial().treatments[1:]
+
+    def carryover_scores(self) -> list[dict[str, Any]]:
+        """List the rows of `scores`, with the columns of carry-over."""
+        trial = self.study.checked_trial()
+        every = [(contrast, tuple(trial.scales)) for contrast in trial.contrasts]
+        return self._scores(every, given_treatments(trial))
+
+    def carryover_people(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the columns of carry-over of the people of each contrast who have its scans."""
+        trial = self.study.checked_trial()
+        given, treatments = given_treatments(trial), self.carryover_treatments()
+        return {
+            contrast.name: [
+                {"participant_id": (name := person.participant.participant_id)}
+                | carryovers(person.sessions, given[name], treatments)
+                for person in self.study.compared(contrast)
+            ]
+            for contrast in trial.contrasts
+        }
+
     def scales(self) -> list[dict[str, Any]]:
         """List the scales as plain rows."""
         return [asdict(scale) for scale in self.study.checked_trial().scales.values()]
@@ -188,9 +229,17 @@ class Clinic(Stage):
         names = ("correlation", "points", "left")
         return {name: self.study.file("clinic", f"{name}.tsv") for name in names}
 
+    def carryover_files(self) -> dict[str, str]:
+        """Name the tables of carry-over: of scores, and of edges."""
+        names = ("carryover", "edge_carryover")
+        return {name: self.study.file("clinic", f"{name}.tsv") for name in names}
+
     def results(self) -> list[str]:
         """List the clinical tables that this study has."""
+        edges, carryover = self.study.has_edges, self.carryover_files()
+        found = [carryover["edge_carryover"]] if edges and self.has_carryover else []
         if not self.study.checked_trial().scales:
-            return []
-        found = list(self.change_files().values())
-        return found + (list(self.correlation_files().values()) if self.study.has_edges else [])
+            return found
+        found += [carryover["carryover"]] if self.has_carryover else []
+        found += list(self.change_files().values())
+        return found + (list(self.correlation_files().values()) if edges else [])

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from crossfc import atomic
 from crossfc.report import (
+    carryover,
     clinic,
     clusters,
     headline,
@@ -197,6 +198,8 @@ def content(
         "courses": clinic.course_plots(results),
         "occasions": clinic.occasion_table(results),
         "occasions_left": clinic.occasion_left_table(results),
+        "carryover_scores": carryover.score_table(results),
+        "carryover_edges": carryover.edge_table(results),
         "clinics": [_clinic(view, own, hypotheses) for view, own in answered],
         "quality_charts": [chart for view in views for chart in quality.charts(view)],
         "motion": [table for view in views if (table := quality.motion_table(view))],

@@ -164,6 +164,8 @@ class Results:
     design_name: str = ""
     course: pd.DataFrame = field(default_factory=pd.DataFrame)
     occasions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    carryover: pd.DataFrame = field(default_factory=pd.DataFrame)
+    edge_carryover: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def views(self) -> "list[Results]":
         """Return the results of each contrast by itself; of a single contrast, all results."""
