@@ -134,7 +134,7 @@ def test_in_abb_and_baa_periods_take_carry_over_off_already(plan):
 
     def score(i, order, place):
         carried = {"placebo": 0.0, "low": 20.0}[order[place - 1]] if place else 0.0
-        return 50 + 9 * i + effects[order[place]] + PERIOD[place] + carried + (i + place) % 2
+        return 50 + 9 * i + effects[order[place]] + PERIOD[place] + carried + (i // 2 + place) % 2
 
     orders = [("placebo", "low", "low"), ("low", "placebo", "placebo")] * 4
     row = table_of(plan(orders, score, treatments=["placebo", "low"])).loc["drug"]
