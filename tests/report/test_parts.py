@@ -11,6 +11,7 @@ from crossfc.report.citation import FILE, Citations, read_references, reference
 from crossfc.report.maps import facts
 from crossfc.report.methods import band, methods
 from crossfc.report.page import TEMPLATES, environment_of
+from crossfc.report.results import ContrastData
 from tests.report.report_page import page_of
 from tests.report.report_specimen import CONTROLS, PATIENTS
 
@@ -24,6 +25,53 @@ def test_flow_adds_up(found_results):
     assert (controls.known, controls.paired) == (CONTROLS, CONTROLS)
     assert sum(n for _, n in patients.by_sequence) == PATIENTS
     assert patients.by_sequence[0][0] == "ketamine then placebo"
+
+
+def test_several_contrasts_have_one_flow_and_a_row_each(found_results):
+    """Sub-01 leaves one contrast, sub-98 both; sub-99 left the study."""
+    (design,) = found_results.designs
+    first = design | {"contrast": "early"}
+    sum_of_two = {"active": "ketamine", "control": "placebo + n/a"}
+    second = design | {"contrast": "late", "treatments": sum_of_two}
+    paired = found_results.paired
+    fewer = paired[paired["participant_id"] != "sub-01"]
+    whole = found_results.left[found_results.left["analysis"] == "all"]
+    rows = [
+        ("sub-98", "TRD", "participant", "n/a", "early", "no scan under placebo"),
+        ("sub-98", "TRD", "participant", "n/a", "late", "no scan under placebo"),
+        ("sub-01", "TRD", "session", "ses-p2", "late", "FD 0.9 mm"),
+    ]
+    left = pd.concat([whole, pd.DataFrame(rows, columns=whole.columns)])
+    results = dataclasses.replace(
+        found_results, designs=[first, second], n_contrasts=2, left=left, mixed=pd.DataFrame(),
+        of_contrast={"early": ContrastData(paired), "late": ContrastData(fewer)},
+    )  # fmt: skip
+    patients, controls = people.trial_flows(results)
+    told = (patients.known, patients.left_whole, patients.scanned, patients.paired)
+    assert told == (PATIENTS + 2, 1, PATIENTS + 1, PATIENTS)
+    assert (controls.known, controls.scanned, controls.paired) == (CONTROLS,) * 3
+    assert sum(n for _, n in patients.by_sequence) == PATIENTS
+    assert patients.sessions == "all sessions of one of 2 comparisons or more"
+    table = people.contrast_table(results)
+    assert [title for title, _ in table.columns] == [
+        "contrast", "compared", "n TRD", "n HV", "left", "who left, and why",
+    ]  # fmt: skip
+    assert table.rows == [
+        ["early", "ketamine − placebo", str(PATIENTS), str(CONTROLS), "1",
+         "sub-98 (no scan under placebo)"],
+        ["late", "ketamine − (placebo + n/a)", str(PATIENTS - 1), str(CONTROLS), "2",
+         "sub-98 (no scan under placebo); sub-01 ses-p2 (FD 0.9 mm)"],
+    ]  # fmt: skip
+    assert table.caption.endswith("besides those who left the whole study")
+    # Who is in that table is in no other.
+    assert {row[0] for row in people.left_table(results).rows} == {"sub-99"}
+    assert people.one_session_table(results) is None
+
+
+def test_one_contrast_keeps_its_flows(found_results):
+    assert people.trial_flows(found_results) == people.flows(found_results)
+    assert people.contrast_table(found_results) is None
+    assert all(flow.scanned is None for flow in people.flows(found_results))
 
 
 def test_paired_chart_has_everybody_twice_and_a_mean():

@@ -129,6 +129,12 @@ def test_three_treatments_in_three_periods(three):
     assert "was higher under high than under placebo" in page.text
     assert "12 HV with all sessions of one of 2 comparisons or more" in page.text
     assert "patients" not in page.text
+    people = page.text.split("12 known to the study")
+    assert len(people) == 2 and people[1].split("2 high then low")[0].strip() == (
+        "12 with a map 12 with all sessions of one of 2 comparisons or more"
+    )
+    assert "high high − placebo 11 1 sub-04 (no map under high)" in people[1]
+    assert "Who left which analysis" not in page.text
 
 
 def test_a_changed_contrast_reruns_that_contrast_only(three):

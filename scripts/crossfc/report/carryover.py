@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from crossfc.report import number
-from crossfc.report.results import Results
+from crossfc.report.results import Results, compared
 from crossfc.report.table import Column, Table, blank, from_frame, text
 
 
@@ -30,11 +30,10 @@ def _table(
     if table.empty:
         return None
     rows = table.to_dict("records")
-    sides = {d["contrast"]: d["treatments"] for d in results.designs}
-    compared = {name: f"{side['active']} − {side['control']}" for name, side in sides.items()}
+    sides = {d["contrast"]: compared(**d["treatments"]) for d in results.designs}
     columns_of = (re.fullmatch("carryover_(.+)_estimate", column) for column in table.columns)
     treatments = [found[1] for found in columns_of if found]
-    shown = table.assign(compared=table["contrast"].map(compared).fillna(table["contrast"]))
+    shown = table.assign(compared=table["contrast"].map(sides))
     sizes = {"without": "without", "with": "with carry-over"}
     sizes |= {f"carryover_{name}": f"carry-over of {name}{_less(results)}" for name in treatments}
     columns: list[Column] = [("compared", "compared", text), *where, ("group", "group", text)]
