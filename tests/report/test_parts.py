@@ -6,7 +6,7 @@ import re
 import pandas as pd
 import pytest
 
-from crossfc.report import clinic, figure, number, people, planted, quality
+from crossfc.report import carryover, clinic, figure, number, people, planted, quality
 from crossfc.report.citation import FILE, Citations, read_references, reference
 from crossfc.report.maps import facts
 from crossfc.report.methods import band, methods
@@ -172,6 +172,33 @@ def test_occasions_have_a_row_for_each_group_with_its_orders_beside(found_result
     left = clinic.occasion_left_table(results)
     assert [row[-1] for row in left.rows] == ["sub-03 (no score under ketamine day2)"]
     assert clinic.occasion_table(found_results) is None
+
+
+def test_carry_over_is_told_in_the_labels_of_the_trial(found_results):
+    names = [f"{of}_{n}" for of in ("without", "with", "carryover_low dose")
+             for n in ("estimate", "low", "high", "df", "p")]  # fmt: skip
+    told = dict(zip(names, [0.1, 0.05, 0.15, 9, 0.01, 0.2, 0.1, 0.3, 7, 0.02,
+                            -0.05, -0.2, 0.1, 7, 0.4], strict=True))  # fmt: skip
+    place = {"contrast": "dose", "seed": "sgACC", "target": "PCC", "group": "TRD", "n": 12}
+    left = {"because": "n/a", "left": "sub-03 (the treatment of a period is not known)"}
+    untold = place | {"target": "insula"} | told | {"because": "too few", "left": "n/a"}
+    untold |= dict.fromkeys(names[5:], float("nan"))
+    designs = [{"contrast": "dose", "treatments": {"active": "low dose", "control": "placebo"}}]
+    results = dataclasses.replace(
+        found_results, designs=designs, edge_carryover=pd.DataFrame([place | told | left, untold]),
+        config=found_results.config | {"treatments": ["placebo", "low dose"]},
+    )  # fmt: skip
+    table = carryover.edge_table(results)
+    titles = [title for title, _ in table.columns]
+    assert titles[-4:] == [
+        "carry-over of low dose − of placebo", "p", "what could not be told", "left",
+    ]  # fmt: skip
+    assert table.rows[0] == [
+        "low dose − placebo", "sgACC", "PCC", "TRD", "12", "+0.100 [0.050, 0.150]", "0.010",
+        "+0.200 [0.100, 0.300]", "0.020", "−0.050 [−0.200, 0.100]", "0.40", "", left["left"],
+    ]  # fmt: skip
+    assert table.rows[1][7:] == ["n/a"] * 4 + ["too few", ""]
+    assert carryover.score_table(results) is None
 
 
 def test_points_tell_the_order_by_shape(found_results):
