@@ -226,6 +226,27 @@ def test_methods_quote_the_configuration(found, found_results):
     assert cited_in(text) == listed
 
 
+def test_methods_tell_of_occasions_and_carry_over_where_there_are_any(found_results):
+    of_two = text_of(found_results)
+    assert "at every occasion" not in of_two and "sensitivity analysis, by which" not in of_two
+    occasions = pd.DataFrame({"treatment": ["n/a", "n/a"]})
+    carried = pd.DataFrame({"contrast": ["drug"]})
+    changed = dataclasses.replace(found_results, occasions=occasions, carryover=carried)
+    text = text_of(changed)
+    assert (
+        "tested at every occasion in this way, as the change since the first occasion with scores, "
+        "whatever contrasts were stated. As a sensitivity analysis, by which nothing was decided, "
+        "each change of a score was estimated again with a column for each treatment but the "
+        "reference" in text
+    )
+    assert "free of first-order carry-over (Jones & Kenward 2014)" in text
+    occasions = pd.DataFrame({"treatment": ["ketamine"]})
+    both = dataclasses.replace(changed, occasions=occasions, edge_carryover=carried)
+    text = text_of(both)
+    assert "in this way, each treatment against the reference, whatever" in text
+    assert "each change of a score and of an a-priori edge was" in text
+
+
 def test_methods_follow_a_changed_configuration(found, tmp_path):
     config = found.arguments["config"]
     pipelines = {"only": {"strategy": "none", "high_pass_hz": 0, "low_pass_hz": None,
