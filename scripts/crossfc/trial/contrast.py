@@ -242,8 +242,7 @@ def _with_baselines(config: Configuration, contrasts: list[Contrast], arms: bool
         If the config keys ``baseline`` and ``baseline_occasion`` do not fit, or no contrast has a
         use for the baseline.
     """
-    occasion = config["baseline_occasion"]
-    how = config["baseline"] or (PERIOD if occasion else NO_BASELINE)
+    occasion, how = config["baseline_occasion"], _use_of_baseline(config)
     if how == NO_BASELINE:
         return contrasts
     known = config["occasions"]
@@ -260,7 +259,7 @@ def _with_baselines(config: Configuration, contrasts: list[Contrast], arms: bool
             "config key baseline: ready contrast maps (maps.level: contrast) hold no baselines; "
             "give maps of sessions (maps.level: session), or leave baseline_occasion out"
         )
-    found = [_with_baseline(of, occasion, how, arms) for of in contrasts]
+    found = [with_baseline(of, config, arms) for of in contrasts]
     if found == contrasts:
         raise Fault(
             f"config key baseline: {how}: no contrast has a use for {occasion}: a change since "
@@ -270,7 +269,26 @@ def _with_baselines(config: Configuration, contrasts: list[Contrast], arms: bool
     return found
 
 
-def _with_baseline(of: Contrast, occasion: str, how: str, arms: bool) -> Contrast:
+def _use_of_baseline(config: Configuration) -> str:
+    return config["baseline"] or (PERIOD if config["baseline_occasion"] else NO_BASELINE)
+
+
+def with_baseline(of: Contrast, config: Configuration, arms: bool) -> Contrast:
+    """Add the baseline of each period to a contrast, as the configuration wants it.
+
+    Parameters
+    ----------
+    of : Contrast
+    config : Configuration
+    arms : bool
+        Treatments are compared between people.
+
+    Returns
+    -------
+    Contrast
+        The same contrast where it has no use for the baseline.
+    """
+    occasion, how = config["baseline_occasion"], _use_of_baseline(config)
     weights: dict[Cell, float] = {}
     for cell, weight in of.weights:
         if cell.occasion != occasion and cell.treatment != BEFORE:
