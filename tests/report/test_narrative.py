@@ -242,3 +242,19 @@ def test_correlations_follow_q(found_results, null_results):
             q = results.correlation.loc[results.correlation["scale"].isin(scales), "q_fdr"]
             assert (answer.verdict == FOUND) == bool((q < 0.05).any())
             assert "12 tests" in answer.sentence
+
+
+def test_a_set_of_contrasts_does_not_say_which(found_results):
+    """A cluster of a set says where, and that any of the contrasts may be the one."""
+    analysis = next(a for a in found_results.analyses if a.name == "drug_TRD_by_subregion")
+    row = analysis.significant().iloc[0].to_dict() | {"seed": "sgACC"}
+    labels = ["low − placebo", "high − placebo"]
+    for group, who in (("TRD", "In TRD"), (None, "Between TRD and HV")):
+        record = analysis.record | {"together": labels, "group": group}
+        of_set = dataclasses.replace(analysis, kind="together", record=record)
+        said = cluster_sentence(found_results, of_set, row)
+        assert said.startswith(
+            f"{who}, the connectivity of sgACC differed in low − placebo or high − placebo ("
+        )
+        assert f"corrected {of_set.p_of(row, brief=False)}" in said
+        assert direction(of_set, row["sign"]) == ""

@@ -432,3 +432,31 @@ def test_a_trend_over_doses_is_the_slope_of_least_squares(trial):
 def test_doses_that_have_no_trend_are_refused(trial, given, said):
     keys = {"treatments": THREE, "contrasts": {"trend": given}}
     assert said in refusal(trial, *williams(), **keys)
+
+
+def test_a_set_has_contrasts_that_do_not_follow_from_each_other(trial):
+    (own,) = trial(*williams(), treatments=THREE, sets={"dose": ["low", "high"]}).sets
+    assert own.labels == ["low − placebo", "high − placebo"]
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        (["low", "hi"], "'hi' is none of the contrasts low, high, between"),
+        (["low"], "a set has two contrasts or more"),
+        (["low", "high", "between"], "between follows from the contrasts before it"),
+    ],
+)
+def test_sets_that_cannot_be_tested_are_refused(trial, named, said):
+    contrasts = {
+        "low": {"low": 1, "placebo": -1},
+        "high": {"high": 1, "placebo": -1},
+        "between": {"high": 1, "low": -1},
+    }
+    keys = {"treatments": THREE, "contrasts": contrasts, "sets": {"dose": named}}
+    assert said in refusal(trial, *williams(), **keys)
+
+
+def test_a_set_is_not_called_like_a_contrast(trial):
+    keys = {"treatments": THREE, "sets": {"low": ["low", "high"]}}
+    assert "a contrast is called low too" in refusal(trial, *williams(), **keys)

@@ -90,7 +90,7 @@ def three(tmp_path_factory, root):
         ]
     results = write_study(
         study, people, sessions, lambda s: planted[s["treatment"]] + 0.2 * s["period"],
-        groups=["HV"], treatments=list(planted),
+        groups=["HV"], treatments=list(planted), sets={"dose": ["low", "high"]},
     )  # fmt: skip
     done = study.snakemake()
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
@@ -135,6 +135,19 @@ def test_three_treatments_in_three_periods(three):
     )
     assert "high high − placebo 11 1 sub-04 (no map under high)" in people[1]
     assert "Who left which analysis" not in page.text
+
+
+def test_a_set_of_contrasts_is_tested_together(three):
+    _, results = three
+    record = json.loads((results / "group/maps/dose_HV/result.json").read_text())
+    assert record["n"] == {"HV": 11} and record["statistic_name"] == "Hotelling's T² as F"
+    assert record["together"] == ["low − placebo", "high − placebo"]
+    assert record["model"].startswith("D ~ 1 + low_period_2 + low_period_3 + high_period_2")
+    page = Page(results / "report.html")
+    assert "Any of low − placebo and high − placebo in HV" in page.text
+    assert record["per_seed"]["sgACC"]["p_fwe_voxel_min"] < 0.05
+    assert "an effect of sgACC survived correction though no cluster did" in page.text
+    assert "Sets of contrasts were tested together" in page.text
 
 
 def test_a_changed_contrast_reruns_that_contrast_only(three):

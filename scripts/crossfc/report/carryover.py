@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 
 from crossfc.report import number
-from crossfc.report.results import Results, compared
+from crossfc.report.results import Results
 from crossfc.report.table import Column, Table, blank, from_frame, text
+from crossfc.trial.contrast import difference_label
 
 
 def score_table(results: Results) -> Table | None:
@@ -30,7 +31,7 @@ def _table(
     if table.empty:
         return None
     rows = table.to_dict("records")
-    sides = {d["contrast"]: compared(**d["treatments"]) for d in results.designs}
+    sides = {d["contrast"]: difference_label(**d["treatments"]) for d in results.designs}
     columns_of = (re.fullmatch("carryover_(.+)_estimate", column) for column in table.columns)
     treatments = [found[1] for found in columns_of if found]
     shown = table.assign(compared=table["contrast"].map(sides))

@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
+from crossfc.group.design.question import SETS
 from crossfc.report import number
 from crossfc.report.citation import FILE, Citations, Reference, read_references
 from crossfc.report.outcome import known
@@ -247,6 +248,8 @@ def _label(analysis: Analysis) -> str:
         return _COMPARISONS[analysis.kind]
     if analysis.kind == "change":
         return str(analysis.record["scale"])
+    if analysis.kind in SETS:
+        return str(analysis.record["group"] or "groups")
     return str(analysis.record["group"] or analysis.title)
 
 
@@ -325,6 +328,8 @@ _WORDS_OF_EFFECTS = {
     "drug": "the effect of {active} in {labels}",
     "drug_pooled": "the effect of {active} on the mean of the seeds in {labels}",
     "drug_by_subregion": "the differences of seeds in the effect of {active} in {labels}",
+    "together": "{active} in {labels}",
+    "group_by_together": "the comparison of groups in {active}",
 }
 
 

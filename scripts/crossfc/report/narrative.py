@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from crossfc.group.design.question import SETS
 from crossfc.group.findings.readout import column_label
 from crossfc.report import number
 from crossfc.report.results import Analysis, Results, Row
@@ -195,6 +196,14 @@ def cluster_sentence(results: Results, analysis: Analysis, row: Row) -> str:
             "The difference between the groups in the change depended on the seed "
             f"({where}{people}); the analysis does not say which seeds differ, the maps per seed "
             "show it."
+        )
+    if analysis.kind in SETS:
+        listed = number.listed(analysis.record["together"], "or")
+        group = analysis.record["group"]
+        who = f"In {group}" if group else f"Between {' and '.join(results.groups)}"
+        return (
+            f"{who}, the connectivity of {seed} differed in {listed} ({where}{people}); the "
+            "analysis does not say in which, the maps per contrast show it."
         )
     if analysis.kind == "change":
         scale = scale_of(analysis)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from crossfc.clinic.order import NO_PERIODS
 from crossfc.clinic.student import FEWEST
+from crossfc.group.design.question import SETS
 from crossfc.report import number
 from crossfc.report.narrative import FOUND, NONE, UNKNOWN, Answer, map_answer
 from crossfc.report.results import Results, Row
@@ -22,6 +23,8 @@ def answers(results: Results) -> list[Answer]:
     within = ("drug", "drug_pooled", "drug_by_subregion")
     between = ("group_by_drug_pooled", "group_by_drug", "group_by_drug_by_subregion")
     for kind in (*within, *between):
+        out += [map_answer(results, analysis) for analysis in results.of_kind(kind)]
+    for kind in SETS:
         out += [map_answer(results, analysis) for analysis in results.of_kind(kind)]
     out += clinical_answers(results)
     out += [map_answer(results, analysis) for analysis in results.of_kind("change")]

@@ -10,9 +10,11 @@ import pandas as pd
 
 from crossfc import table
 from crossfc.fault import Fault
+from crossfc.group.design.question import SETS
 from crossfc.group.findings.result import RESULT_FILE, Result, read_result
 from crossfc.report import number
 from crossfc.significance import SIGNIFICANT
+from crossfc.trial.contrast import difference_label
 from crossfc.trial.visit import ORDER
 
 # Measures of clusters that have a corrected p, in words.
@@ -168,7 +170,10 @@ class Results:
     edge_carryover: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def views(self) -> "list[Results]":
-        """Return the results of each contrast by itself; of a single contrast, all results."""
+        """Return the results of each contrast by itself; of a single contrast, all results.
+
+        Sets of contrasts are with the first one.
+        """
         if len(self.designs) < 2:
             return [self]
         return [self._view(design) for design in self.designs]
@@ -186,7 +191,12 @@ class Results:
         return replace(
             self,
             designs=[design],
-            analyses=[a for a in self.analyses if a.record.get("contrast") == name],
+            analyses=[
+                a
+                for a in self.analyses
+                if a.record.get("contrast") == name
+                or (design is self.designs[0] and a.kind in SETS)
+            ],
             paired=data.paired,
             pairs=data.pairs,
             **{table: own(getattr(self, table)) for table in tables},
@@ -261,7 +271,7 @@ class Results:
     @property
     def heading(self) -> str:
         """The contrast in view for lists of several; empty if there is one."""
-        return compared(self.active, self.control) if self.n_contrasts > 1 else ""
+        return difference_label(self.active, self.control) if self.n_contrasts > 1 else ""
 
     @property
     def on_active(self) -> str:
@@ -284,12 +294,6 @@ class Results:
     def of_kind(self, *kinds: str) -> list[Analysis]:
         """List the analyses of these kinds, in the order in which they were named."""
         return [a for a in self.analyses if a.kind in kinds]
-
-
-def compared(active: str, control: str) -> str:
-    """Put both sides of a contrast into words; a side that is a sum is in brackets."""
-    first, second = (f"({side})" if " + " in side else side for side in (active, control))
-    return f"{first} − {second}"
 
 
 def read_table(path: Path | None) -> pd.DataFrame:

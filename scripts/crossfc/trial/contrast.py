@@ -143,6 +143,12 @@ def side_label(side: Sequence[tuple[Cell, float]]) -> str:
     return " + ".join(name if abs(w - 1) < _SMALL else f"{w:.3g} {name}" for name, w in each)
 
 
+def difference_label(active: str, control: str) -> str:
+    """Put both sides of a contrast into words; a side that is a sum is in brackets."""
+    first, second = (f"({side})" if " + " in side else side for side in (active, control))
+    return f"{first} − {second}"
+
+
 def read_contrasts(config: Configuration, *, arms: bool) -> list[Contrast]:
     """Read the contrasts of the configuration, or make the default ones.
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from crossfc.fault import raise_all
 from crossfc.trial.configuration import Configuration
-from crossfc.trial.contrast import Contrast, faults_of_name
+from crossfc.trial.contrast import Contrast, difference_label, faults_of_name
 from crossfc.trial.sheet import did_you_mean
 
 
@@ -29,7 +29,7 @@ class ContrastSet:
     @property
     def labels(self) -> list[str]:
         """Both sides of each contrast in words."""
-        return [f"{contrast.active} − {contrast.control}" for contrast in self.contrasts]
+        return [difference_label(of.active, of.control) for of in self.contrasts]
 
 
 def read_sets(config: Configuration, contrasts: Sequence[Contrast]) -> list[ContrastSet]:
