@@ -12,6 +12,7 @@ from crossfc.report.clusters import cluster_table, peak_table, value_table
 from crossfc.report.narrative import (
     Answer,
     cluster_sentence,
+    compared_groups,
     map_answer,
     over_pairs,
     region_name,
@@ -241,7 +242,7 @@ def _scale_name(results: Results, analysis: Analysis, name: str) -> str:
         return "F"
     if analysis.kind in ("drug", "drug_pooled"):
         return f"t ({results.active} − {results.control})"
-    compared = results.compared(analysis)
+    compared = compared_groups(results, analysis)
     if analysis.kind.startswith("group_by_drug") and len(compared) == 2:
         return f"t (change in {compared[0]} − in {compared[1]})"
     return "t"

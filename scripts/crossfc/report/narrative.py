@@ -93,9 +93,14 @@ def question_of(results: Results, analysis: Analysis) -> str:
     return str(analysis.record.get("question") or analysis.title)
 
 
+def compared_groups(results: Results, analysis: Analysis) -> list[str]:
+    """List the groups that an analysis compares; of three and more they may be a pair."""
+    return list(analysis.record.get("groups") or results.groups)
+
+
 def _between(results: Results, analysis: Analysis) -> str:
     """Name the groups that an analysis compares: ``between A and B``, ``among A, B and C``."""
-    compared = results.compared(analysis)
+    compared = compared_groups(results, analysis)
     return f"{'between' if len(compared) < 3 else 'among'} {number.listed(compared)}"
 
 
@@ -189,7 +194,7 @@ def cluster_sentence(results: Results, analysis: Analysis, row: Row) -> str:
             f"{on_a} than {on_c} ({where}{told}{people})."
             f"{_reversed_text(results, analysis, row, groups)}"
         )
-    compared = results.compared(analysis)
+    compared = compared_groups(results, analysis)
     if analysis.kind in ("group_by_drug", "group_by_drug_pooled") and analysis.without_sign:
         told = _effect_text(analysis, row, "standard deviation of Δz over people due to the groups")
         told += _cells_text(results, analysis, row, compared)
@@ -390,7 +395,7 @@ def _reversed_text(results: Results, analysis: Analysis, row: Row, groups: Itera
 
 def _subject(results: Results, analysis: Analysis) -> str:
     """Name the effect of an analysis in a few words."""
-    a, between = results.effect, " against ".join(results.compared(analysis))
+    a, between = results.effect, " against ".join(compared_groups(results, analysis))
     under = f"change {results.on_active}" if a == results.active else a
     of = f", {results.heading}" if results.heading else ""
     subject = {
@@ -412,7 +417,7 @@ def _short(results: Results, analysis: Analysis, row: Row) -> str:
     if analysis.kind in ("drug", "drug_pooled"):
         word = ("higher", "lower")
     compared = analysis.kind.startswith("group_by_drug")
-    first = f" in {results.compared(analysis)[0]}" if compared else ""
+    first = f" in {compared_groups(results, analysis)[0]}" if compared else ""
     told = f"{word[0 if up else 1]}{first}, "
     if analysis.without_sign:
         told = ""

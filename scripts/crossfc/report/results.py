@@ -227,10 +227,6 @@ class Results:
         """Group labels, patients first."""
         return [str(label) for label in group_labels(self.design.get("groups") or {})]
 
-    def compared(self, analysis: Analysis) -> list[str]:
-        """Labels of the groups that an analysis compares; of three and more it may be a pair."""
-        return list(analysis.record.get("groups") or self.groups)
-
     @property
     def active(self) -> str:
         """Label of the active side of the contrast: the drug."""
