@@ -15,9 +15,12 @@ sub-02	HV	placebo-ketamine	n/a
 HEAD = "participant_id\tsession_id\ttreatment\tperiod\tscan\tMADRS\n"
 
 
-def sessions():
+ORDERS = {"01": ("ketamine", "placebo"), "02": ("placebo", "ketamine")}
+
+
+def sessions(orders=ORDERS):
     rows = []
-    for person, order in (("01", ("ketamine", "placebo")), ("02", ("placebo", "ketamine"))):
+    for person, order in orders.items():
         for period, treatment in enumerate(order, 1):
             stem = f"sub-{person}_ses-{period}_task-rest_bold.nii.gz"
             scan = f"sub-{person}/ses-{period}/func/{stem}"
@@ -359,3 +362,33 @@ def test_families_of_analyses_that_cannot_be_one_are_told_before_any_job(study, 
         "config key group.families, number 1: the analyses are of different people: sub-02 has a "
         "change of MADRS but not of SHAPS; exclude that person, or take the scale out of the family"
     )
+
+
+def test_pairs_of_three_groups_are_corrected_together(study, root, tmp_path):
+    orders = {f"{n:02}": ORDERS["01"] for n in range(1, 7)}
+    sheet = "participant_id\tgroup\tsequence\n"
+    for number, person in enumerate(orders):
+        sheet += f"sub-{person}\t{('TRD', 'BP', 'HV')[number % 3]}\tketamine-placebo\n"
+    (tmp_path / "participants.tsv").write_text(sheet)
+    (tmp_path / "sessions.tsv").write_text(sessions(orders))
+    three = study | {"groups": ["TRD", "BP", "HV"]}
+    plan = Plan(three, root)
+    pairs = ["group_by_drug_TRD_BP", "group_by_drug_TRD_HV", "group_by_drug_BP_HV"]
+    assert plan.group.pairs_of_groups() == {"drug": pairs}
+    assert any(path.endswith("pairs_of_groups.tsv") for path in plan.group.results())
+    assert "pairs_of_groups/primary" in plan.report.job_labels()
+    assert plan.report.choices()["groups"] == ["TRD", "BP", "HV"]
+    chosen = Plan(three | {"group": {"analyses": ["group_by_drug"]}}, root)
+    assert chosen.group.pairs_of_groups() == {}
+    assert not any("pairs_of_groups" in path for path in chosen.group.results())
+    families = {"group": {"families": [pairs[:2]]}}
+    with pytest.raises(Fault, match="different people \\(TRD and BP and TRD and HV\\)"):
+        Plan(three | families, root).group.families()
+    with pytest.raises(Fault, match="simulated for one or two groups; delete the key twin"):
+        Plan(three | {"twin": {}}, root).twin.truth()
+
+
+def test_two_groups_have_no_pairs(study, root):
+    plan = Plan(study, root)
+    assert plan.group.pairs_of_groups() == {}
+    assert not any("pairs_of_groups" in path for path in plan.group.results())

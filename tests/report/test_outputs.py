@@ -1,12 +1,17 @@
 """Every file and every column that crossfc writes is described, and no other."""
 
+import numpy as np
 import pytest
 
 from crossfc import atomic
 from crossfc.clinic.carryover import edge_carryover, score_carryover
+from crossfc.clinic.change import change_between_groups
 from crossfc.clinic.occasion import occasion_table
 from crossfc.group.findings.joint import joint_table
+from crossfc.group.findings.pairs_of_groups import pairs_table
 from crossfc.outputs import Column, Output, document, outputs
+from tests.clinic.test_change import TREATMENTS
+from tests.clinic.test_several import GROUPS, several
 
 # What is written where there is a run, not by the functions that make the specimen.
 OF_RUNS = {"report.html", "README", ".bidsignore", "provenance.json", "trial/sheets/"}
@@ -49,10 +54,18 @@ def written(found, tmp_path_factory) -> dict[str, list[str]]:
     for name, table in further.items():
         atomic.write_table(clinic / f"{name}.tsv", table)
         files[f"clinic/{name}.tsv"] = clinic / f"{name}.tsv"
-    return {
+    # Trials of three and more groups have a table, and columns of a table, of their own.
+    pairs = family.with_name("pairs_of_groups.tsv")
+    atomic.write_table(pairs, pairs_table({"drug": names}, folders))
+    files["group/primary/pairs_of_groups.tsv"] = pairs
+    columns = {
         name: path.read_text().split("\n")[0].split("\t") if name.endswith(".tsv") else []
         for name, path in files.items()
     }
+    scores = several(np.random.default_rng(0))
+    table = change_between_groups(scores, TREATMENTS, GROUPS, ["MADRS"])
+    columns["clinic/between_groups.tsv"] += list(table.columns)
+    return columns
 
 
 def test_every_file_and_column_is_described_once(written):

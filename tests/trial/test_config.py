@@ -170,6 +170,9 @@ def test_a_key_like_none_lists_what_is_known(schema):
         ("treatments.control", "ketamine", "'ketamine' stands there twice"),
         ("groups", {}, "no group is named; write the label of one"),
         ("groups.patients", "NA", "'NA' can be no label"),
+        ("groups", list("ABCDEFG"), "has 7 entries; name 6 at most"),
+        ("groups", ["A", "B", "A"], "has an entry twice"),
+        ("groups", ["A", "B", "C D"], "'C D' becomes part of file names"),
         ("treatments.active", "ketamine\n", "'ketamine\\n' has a line break"),
         ("treatments.active", "", "'' can be no label"),
         ("unused.groups", ["BP", "BP"], "'BP' stands there twice"),
@@ -341,3 +344,14 @@ def test_types_have_the_keys_of_the_schema(schema):
         }
         assert list(get_type_hints(kind)) == list(own["properties"]), place
         assert kind.__required_keys__ == always, place
+
+
+def test_groups_of_a_list_have_roles_in_its_order(schema):
+    config = check(changed("groups", ["TRD", "BP", "HV", "MDD"]), schema)
+    assert list(config["groups"].items()) == [
+        ("patients", "TRD"), ("controls", "BP"), ("group_3", "HV"), ("group_4", "MDD"),
+    ]  # fmt: skip
+    assert check(changed("groups", ["HV"]), schema)["groups"] == {
+        "patients": "HV",
+        "controls": None,
+    }

@@ -221,6 +221,20 @@ def test_parallel_arms_are_compared_in_place_of_groups(trial):
     assert "config key groups: nobody had more than one treatment" in said
 
 
+def test_three_parallel_arms_have_the_reference_last(trial):
+    people = [(f"sub-{i}", "MDD", "n/a") for i in range(6)]
+    sessions = [
+        (f"sub-{i}", f"ses-{when}", THREE[i % 3], "n/a", when)
+        for i in range(6) for when in ("before", "after")
+    ]  # fmt: skip
+    keys = {"groups": ["MDD"], "treatments": THREE, "occasions": ["before", "after"]}
+    loaded = trial(people, sessions, OCCASIONS, **keys)
+    reference, *others = THREE
+    assert loaded.arms and loaded.groups == [*others, reference]
+    assert list(loaded.group_roles) == ["patients", "controls", "group_3"]
+    assert not loaded.has_mixed_model
+
+
 def test_before_and_after_a_single_treatment(trial):
     people = [(f"sub-{i}", "HV", "n/a") for i in range(3)]
     sessions = [

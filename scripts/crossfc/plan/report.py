@@ -60,9 +60,10 @@ class Report(Stage):
             group[key] = told(group[key], self.study.home)
         found: dict[str, Any] = {k: v for k, v in self.config.items() if k not in places}
         found["group"] = group
-        if isinstance(self.config["treatments"], list):
-            # A study that lists its treatments has groups without roles.
-            found["groups"] = [label for label in self.config["groups"].values() if label]
+        groups = self.config["groups"]
+        if isinstance(self.config["treatments"], list) or len(groups) > 2:
+            # A study that lists its treatments, or three and more groups, has no roles of groups.
+            found["groups"] = [label for label in groups.values() if label]
         found["strategies"] = told(found["strategies"], self.study.home)
         found["preprocessing"] = dict(found["preprocessing"])
         del found["preprocessing"]["fmriprep"]

@@ -1,6 +1,7 @@
 """Motion and scan quality in the group: did they differ between the treatments?"""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,7 +70,7 @@ def motion(
     treatments : mapping
         Names of ``active`` and ``control``.
     groups : sequence of str
-        Patients, then controls; or patients only.
+        Patients, then controls; or patients only; or three and more groups.
     weights : DataFrame, optional
         The weight of each session in the contrast: participant_id, session_id, weight; by default
         those of two treatments.
@@ -147,16 +148,18 @@ def motion(
             )
             if not adjusted.because and periods.ndim == 1 and baseline is None:
                 rows[-1]["adjusted_wilcoxon_p"] = adjusted_wilcoxon_p(delta, codes[-1])
-        if len(groups) == 2:
-            test = welch(*of_groups)
-            delta, of_code = np.concatenate(of_groups), np.concatenate(codes)
-            first = np.arange(len(delta)) < len(of_groups[0])
-            of_both = np.concatenate(given) if given else None
-            adjusted = adjusted_difference(delta, first, of_code, groups, treatments, of_both)
+        for i, j in combinations(range(len(groups)), 2):
+            pair = groups[i], groups[j]
+            test = welch(of_groups[i], of_groups[j])
+            delta = np.concatenate([of_groups[i], of_groups[j]])
+            of_code = np.concatenate([codes[i], codes[j]])
+            first = np.arange(len(delta)) < len(of_groups[i])
+            of_pair = np.concatenate([given[i], given[j]]) if given else None
+            adjusted = adjusted_difference(delta, first, of_code, pair, treatments, of_pair)
             rows.append(
                 {
                     "measure": measure,
-                    "group": "group_by_drug",
+                    "group": group_by_drug(pair, len(groups)),
                     "n": len(delta),
                     **_numbers(adjusted),
                     "mean_difference": test.estimate,
@@ -165,6 +168,11 @@ def motion(
                 }
             )
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def group_by_drug(pair: Sequence[str], n_groups: int) -> str:
+    """Name the comparison of two groups: ``group_by_drug``, with their labels among several."""
+    return "_".join(("group_by_drug", *(pair if n_groups > 2 else ())))
 
 
 def _sides(sessions: pd.DataFrame, weights: pd.DataFrame, measure: str) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import pandas as pd
@@ -98,9 +99,10 @@ def between_table(results: Results) -> Table | None:
     table["adjusted_interval"] = [_range(row, "adjusted_low", "adjusted_high") for row in rows]
     table["plain_interval"] = [_range(row, "unadjusted_low", "unadjusted_high") for row in rows]
     table["g_interval"] = [_range(row, "g_low", "g_high") for row in rows]
-    columns = [
+    several = len(results.groups) > 2
+    columns: list[Column] = [
         ("scale", "scale", text),
-        ("group", "groups", lambda _: " − ".join(results.groups)),
+        ("group", "groups", text if several else lambda _: " − ".join(results.groups)),
         ("adjusted_estimate", f"difference, adjusted for {results.adjusted_for}", number.signed),
         ("adjusted_interval", "95 % interval", text),
         ("adjusted_t", "t", two),
@@ -118,6 +120,8 @@ def between_table(results: Results) -> Table | None:
         *((f"n_{group}", f"n {group}", number.whole) for group in results.groups),
         *((f"mean_{group}", f"mean change {group}", number.signed) for group in results.groups),
     ]
+    if several:
+        return _of_several_groups(results, table, columns)
     told = [row.get("adjusted_p") for row in rows]
     plain = [row.get("unadjusted_p") for row in rows]
     told = [q if number.missing(p) else p for p, q in zip(told, plain, strict=True)]
@@ -127,6 +131,35 @@ def between_table(results: Results) -> Table | None:
         "Hedges' g by the mean of their variances)"
     )
     return from_frame(table, columns, caption, [v < SIGNIFICANT for v in told])
+
+
+def _of_several_groups(results: Results, table: pd.DataFrame, columns: list[Column]) -> Table:
+    """Tabulate the comparison of three and more groups: F over all of them, and pairs."""
+    names = {"-".join(pair): " − ".join(pair) for pair in combinations(results.groups, 2)}
+    table["group"] = [names.get(group, "all groups") for group in table["group"]]
+    rows = table.to_dict("records")
+    whole = [not number.missing(row["df_effect"]) for row in rows]
+    told = [
+        row[f"{'un' if number.missing(row['adjusted_p']) else ''}adjusted_p{'' if f else '_holm'}"]
+        for row, f in zip(rows, whole, strict=True)
+    ]
+    more: dict[str, list[Column]] = {
+        "adjusted_t": [("adjusted_f", "F", number.fixed)],
+        "adjusted_df": [("df_effect", "df of F, first", number.whole)],
+        "adjusted_p": [("adjusted_p_holm", "p over the pairs", number.probability)],
+        "unadjusted_t": [("unadjusted_f", "F, not adjusted", number.fixed)],
+        "unadjusted_p": [
+            ("unadjusted_p_holm", "p over the pairs, not adjusted", number.probability)
+        ],
+    }
+    shown = [one for column in columns for one in (column, *more.get(column[0], ()))]
+    caption = (
+        f"Group by treatment on the scores: Welch's F over all groups, then pairs; in bold where "
+        f"p < {SIGNIFICANT}, of pairs corrected over the pairs (Holm), adjusted for period where "
+        "the order is known (variances of the groups may differ; Hedges' g by the mean of their "
+        "variances)"
+    )
+    return from_frame(table, shown, caption, [v < SIGNIFICANT for v in told])
 
 
 def scale_plots(results: Results, answers: list[Answer]) -> list[ScalePlot]:

@@ -34,7 +34,7 @@ def cluster_table(analysis: Analysis, clusters: pd.DataFrame, caption: str) -> T
     for column in set(MEASURES) & set(rows.columns):
         said = [analysis.p_of(row, column) for row in rows.to_dict("records")]
         printed[column] = [p.removeprefix("p ").removeprefix("= ") for p in said]
-    marked = list(rows["p_fwe_cluster"] < SIGNIFICANT)
+    marked = list(rows["p_fwe_cluster"] < analysis.level)
     return _without_empty(from_frame(printed, columns, caption, marked))
 
 
@@ -46,7 +46,7 @@ def value_table(results: Results, analysis: Analysis) -> Table | None:
     if "n_folds" not in analysis.clusters:
         return None
     rows = _in_order(analysis.clusters)
-    rows = rows[(rows["p_fwe_cluster"] < SIGNIFICANT) | (rows.groupby("seed").cumcount() == 0)]
+    rows = rows[(rows["p_fwe_cluster"] < analysis.level) | (rows.groupby("seed").cumcount() == 0)]
     people = sum((analysis.record.get("n") or {}).values())
 
     def both(first: str, second: str) -> list[str]:
@@ -86,7 +86,7 @@ def value_table(results: Results, analysis: Analysis) -> Table | None:
         shown[title] = values
         columns.append((title, title, str))
     caption = "What the clusters hold: in the same people, and with each person left out"
-    marked = list(rows["p_fwe_cluster"] < SIGNIFICANT)
+    marked = list(rows["p_fwe_cluster"] < analysis.level)
     return _without_empty(from_frame(shown, columns, caption, marked))
 
 
@@ -139,6 +139,31 @@ def family_table(results: Results) -> Table | None:
     ]
     caption = "Clusters corrected over families of analyses"
     return _without_empty(from_frame(rows, columns, caption, list(rows["p_joint"] < SIGNIFICANT)))
+
+
+def pairs_of_groups_table(results: Results) -> Table | None:
+    """Tabulate the p of pairs of groups that were corrected over all pairs."""
+    if results.pairs_of_groups.empty:
+        return None
+    rows = results.pairs_of_groups.sort_values(["contrast", "p_over_pairs"], kind="stable")
+    words = {"+": "more positive", "-": "more negative"}
+    rows = rows.assign(direction=rows["sign"].map(words))
+    columns = [
+        ("analysis", "analysis", text),
+        ("seed", "seed", text),
+        ("measure", "measure", text),
+        ("direction", "in the first group", text),
+        ("region", "region", text),
+        ("x", "x", number.general),
+        ("y", "y", number.general),
+        ("z", "z", number.general),
+        ("p_within", "p within the pair", number.probability),
+        ("p_over_pairs", "p over the pairs", number.probability),
+        ("n_pairs", "pairs", number.whole),
+    ]
+    caption = "Clusters of pairs of groups, corrected over the pairs"
+    marked = list(rows["p_over_pairs"] < SIGNIFICANT)
+    return _without_empty(from_frame(rows, columns, caption, marked))
 
 
 def _directed(analysis: Analysis, rows: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,6 @@ from crossfc.report.clinic import point_chart, score_chart
 from crossfc.report.maps import cell_chart, cells_of, parts_of
 from crossfc.report.narrative import FOUND, NONE, PEAK, UNKNOWN, Answer, region_name, seed_word
 from crossfc.report.results import Analysis, Results
-from crossfc.significance import SIGNIFICANT
 
 WORDS = {
     FOUND: "effect found",
@@ -59,7 +58,7 @@ def _map_charts(results: Results, analysis: Analysis) -> list[str]:
         told = "; ".join(f"{label} {number.probability(p)}" for label, p in rows)
         lowest = analysis.lowest_p
         alt = f"Smallest corrected p of each seed: {told}"
-        out.append(figure.p_strip(rows, lowest, SIGNIFICANT, alt))
+        out.append(figure.p_strip(rows, lowest, analysis.level, alt))
     hits = analysis.significant()
     if len(hits):
         row = hits.iloc[0].to_dict()

@@ -12,7 +12,9 @@ from crossfc.report.clusters import cluster_table, peak_table, value_table
 from crossfc.report.narrative import (
     Answer,
     cluster_sentence,
+    compared_groups,
     map_answer,
+    over_pairs,
     region_name,
     seed_word,
 )
@@ -200,7 +202,7 @@ def _single_people(analysis: Analysis) -> list[str]:
 
 def seed_maps(results: Results, analysis: Analysis) -> tuple[str, list[SeedMap]]:
     """Draw all seeds of an analysis on one colour scale, and the scale itself."""
-    name = "F" if str(analysis.record.get("statistic", "t")).upper().startswith("F") else "t"
+    name = "F" if analysis.without_sign else "t"
     paths = {seed: analysis.statmap(seed, name) for seed in analysis.seeds}
     paths = {seed: path for seed, path in paths.items() if path.is_file()}
     if not paths:
@@ -213,13 +215,19 @@ def seed_maps(results: Results, analysis: Analysis) -> tuple[str, list[SeedMap]]
         hits = analysis.significant(seed)
         outlined = (
             f"{len(hits)} cluster{'s' if len(hits) != 1 else ''} outlined (corrected p < "
-            f"{SIGNIFICANT})"
+            f"{SIGNIFICANT}{over_pairs(analysis)})"
             if len(hits)
             else "no cluster survived correction, so none is outlined"
         )
         alt = f"{name} map of {analysis.title}, {seed_word(seed)}: {outlined}"
         cuts, axial = slices.montage(
-            path, analysis.statmap(seed, "pfwecluster"), threshold or 0.0, top, peak, alt
+            path,
+            analysis.statmap(seed, "pfwecluster"),
+            threshold or 0.0,
+            top,
+            peak,
+            alt,
+            analysis.level,
         )
         smallest = analysis.smallest(seed)
         told = "" if smallest is None else f"; smallest {analysis.smallest_equals(seed)}"
@@ -235,8 +243,9 @@ def _scale_name(results: Results, analysis: Analysis, name: str) -> str:
         return "F"
     if analysis.kind in ("drug", "drug_pooled"):
         return f"t ({results.active} − {results.control})"
-    if analysis.kind.startswith("group_by_drug") and len(results.groups) == 2:
-        return f"t (change in {results.groups[0]} − in {results.groups[1]})"
+    compared = compared_groups(results, analysis)
+    if analysis.kind.startswith("group_by_drug") and len(compared) == 2:
+        return f"t (change in {compared[0]} − in {compared[1]})"
     return "t"
 
 
@@ -274,7 +283,7 @@ def cell_plots(results: Results, analysis: Analysis) -> list[CellPlot]:
             if rows.empty or shown == PLOTS_PER_SEED:
                 continue
             shown += 1
-            survived = row["p_fwe_cluster"] < SIGNIFICANT
+            survived = row["p_fwe_cluster"] < analysis.level
             sentence = (
                 cluster_sentence(results, analysis, row)
                 if survived

@@ -85,6 +85,8 @@ def methods(
                 "Hall" in a.record.get("statistic_name", "") for a in _estimated(results)
             ),
             centred=any(a.record.get("covariates") for a in _estimated(results)),
+            several=len(results.groups) > 2,
+            n_pairs=max((a.n_pairs for a in results.analyses), default=1),
             schemes=schemes(results, cite),
             drawn=any(not a.exhaustive for a in _estimated(results)),
             enumerated=any(a.exhaustive for a in _estimated(results)),

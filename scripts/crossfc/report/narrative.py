@@ -15,7 +15,6 @@ from crossfc.group.design.question import SETS
 from crossfc.group.findings.readout import column_label
 from crossfc.report import number
 from crossfc.report.results import Analysis, Results, Row
-from crossfc.significance import SIGNIFICANT
 
 FOUND, PEAK, NONE, UNKNOWN = "found", "peak", "none", "unknown"
 # Names of the measures that are corrected besides the extent of clusters.
@@ -80,19 +79,38 @@ def question_of(results: Results, analysis: Analysis) -> str:
             f"Did the change of connectivity {on_a} in {subject_group(results, analysis)} "
             "depend on the seed?"
         )
-    between = " and ".join(results.groups)
+    between = _between(results, analysis)
     if analysis.kind == "group_by_drug_pooled":
-        return f"Over all seeds together, did the change {on_a} differ between {between}?"
+        return f"Over all seeds together, did the change {on_a} differ {between}?"
     if analysis.kind == "group_by_drug":
-        return f"For which seed did the change {on_a} differ between {between}?"
+        return f"For which seed did the change {on_a} differ {between}?"
     if analysis.kind == "group_by_drug_by_subregion":
-        return f"Did the difference between {between} in the change depend on the seed?"
+        return f"Did the difference {between} in the change depend on the seed?"
     if analysis.kind == "change":
         return (
             f"Did the change of connectivity go with the change in {scale_of(analysis)} "
             f"in {subject_group(results, analysis)}{of}?"
         )
     return str(analysis.record.get("question") or analysis.title)
+
+
+def compared_groups(results: Results, analysis: Analysis) -> list[str]:
+    """List the groups that an analysis compares; of three and more they may be a pair."""
+    return list(analysis.record.get("groups") or results.groups)
+
+
+def _between(results: Results, analysis: Analysis) -> str:
+    """Name the groups that an analysis compares: ``between A and B``, ``among A, B and C``."""
+    compared = compared_groups(results, analysis)
+    return f"{'between' if len(compared) < 3 else 'among'} {number.listed(compared)}"
+
+
+def over_pairs(analysis: Analysis, p: float | None = None) -> str:
+    """Add to a p of a pair of groups that it is corrected over the pairs too, and to what."""
+    if analysis.n_pairs == 1:
+        return ""
+    told = f" over the {analysis.n_pairs} pairs of groups"
+    return told if p is None else f",{told} {number.p_equals(min(analysis.n_pairs * p, 1))}"
 
 
 def map_answer(results: Results, analysis: Analysis) -> Answer:
@@ -117,9 +135,11 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
         which = f", {best}" if len(known) > 1 else ""
         sentence = (
             f"No effect survived correction{over} at the level of clusters (smallest corrected "
-            f"{analysis.smallest_equals(best)}{which}; {people_counted(analysis)})."
+            f"{analysis.smallest_equals(best)}{which}{over_pairs(analysis, smallest[best])}; "
+            f"{people_counted(analysis)})."
         )
         lowest = number.probability(smallest[best])
+        lowest += over_pairs(analysis, smallest[best])
         short = f"{subject}: no cluster survived correction (smallest corrected p = {lowest})"
         others = {s: list(_other_measures(analysis, s).values()) for s in known}
         told = [f"{number.listed(words)} of {s}" for s, words in others.items() if words]
@@ -158,7 +178,7 @@ def cluster_sentence(results: Results, analysis: Analysis, row: Row) -> str:
     where = (
         f"{region_of(row)}, peak {number.place(row['x'], row['y'], row['z'])} mm"
         f"{_at_peak(row)}, {number.whole(row['size_mm3'])} mm³, "
-        f"corrected {analysis.p_of(row, brief=False)}"
+        f"corrected {analysis.p_of(row, brief=False)}{over_pairs(analysis, row['p_fwe_cluster'])}"
     )
     counted = people_counted(analysis)
     people = f"; {counted}" if counted else ""
@@ -175,15 +195,26 @@ def cluster_sentence(results: Results, analysis: Analysis, row: Row) -> str:
             f"{on_a} than {on_c} ({where}{told}{people})."
             f"{_reversed_text(results, analysis, row, groups)}"
         )
+    compared = compared_groups(results, analysis)
+    if analysis.kind in ("group_by_drug", "group_by_drug_pooled") and analysis.without_sign:
+        told = _effect_text(analysis, row, "standard deviation of Δz over people due to the groups")
+        told += _cells_text(results, analysis, row, compared)
+        which = "the analysis does not say which groups differ"
+        if analysis.kind == "group_by_drug":
+            which += ", the comparisons of pairs of groups show it"
+        return (
+            f"For {seed}, the change {on_a} (minus {c}) differed {_between(results, analysis)} "
+            f"({where}{told}{people}); {which}."
+        )
     if analysis.kind in ("group_by_drug", "group_by_drug_pooled"):
-        first, second = (*results.groups, "the other group")[:2]
+        first, second = (*compared, "the other group")[:2]
         word = "more positive" if up else "more negative"
         told = _effect_text(analysis, row, "difference of Δz")
-        told += _cells_text(results, analysis, row, results.groups)
+        told += _cells_text(results, analysis, row, compared)
         return (
             f"For {seed}, the change {on_a} (minus {c}) was {word} in {first} than in {second} "
             f"({where}{told}{people})."
-            f"{_reversed_text(results, analysis, row, results.groups)}"
+            f"{_reversed_text(results, analysis, row, compared)}"
         )
     if analysis.kind == "drug_by_subregion":
         return (
@@ -284,8 +315,7 @@ def _further(analysis: Analysis, row: Row) -> str:
 
 def direction(analysis: Analysis, sign: object) -> str:
     """Return the direction of an effect in a word or two; empty if the statistic has none."""
-    of_f = str(analysis.record.get("statistic", "t")).upper().startswith("F")
-    if of_f or analysis.kind.endswith("by_subregion"):
+    if analysis.without_sign:
         return ""
     up = str(sign) != "-"
     if analysis.kind in ("drug", "drug_pooled", "carryover"):
@@ -300,7 +330,7 @@ def direction(analysis: Analysis, sign: object) -> str:
 def _other_measures(analysis: Analysis, seed: str) -> dict[str, str]:
     """Name the measures, besides cluster extent, by which something of a seed is significant."""
     smallest = {which: analysis.smallest(seed, which) for which in MEASURES}
-    return {w: MEASURES[w] for w, p in smallest.items() if p is not None and p < SIGNIFICANT}
+    return {w: MEASURES[w] for w, p in smallest.items() if p is not None and p < analysis.level}
 
 
 def _other_sentence(analysis: Analysis, seed: str) -> str:
@@ -343,7 +373,8 @@ def _effect_text(analysis: Analysis, row: Row, name: str) -> str:
         return ""
     terms = _adjusted_for(analysis)
     adjusted = f" adjusted for {number.listed(terms)}" if terms else ""
-    return f"; {name} = {number.signed(effect)} in the cluster{adjusted}"
+    shown = number.fixed(effect) if analysis.without_sign else number.signed(effect)
+    return f"; {name} = {shown} in the cluster{adjusted}"
 
 
 def _cells(results: Results, row: Row, groups: Iterable[str]) -> dict[str, tuple[float, float]]:
@@ -386,7 +417,7 @@ def _reversed_text(results: Results, analysis: Analysis, row: Row, groups: Itera
 
 def _subject(results: Results, analysis: Analysis) -> str:
     """Name the effect of an analysis in a few words."""
-    a, between = results.effect, " against ".join(results.groups)
+    a, between = results.effect, " against ".join(compared_groups(results, analysis))
     under = f"change {results.on_active}" if a == results.active else a
     of = f", {results.heading}" if results.heading else ""
     subject = {
@@ -405,9 +436,10 @@ def _short(results: Results, analysis: Analysis, row: Row) -> str:
     """Describe a cluster in a few words: seed, region, direction, p."""
     told = direction(analysis, row["sign"])
     if told and analysis.kind.startswith("group_by_drug"):
-        told += f" in {results.groups[0]}"
+        told += f" in {compared_groups(results, analysis)[0]}"
     if told and analysis.kind == "carryover":
         told += f" sum with {results.active} first"
     told += ", " if told else ""
     seed = "" if row["seed"] in POOLED else f"{row['seed']} with "
-    return f"{seed}{region_name(row)} ({told}corrected {analysis.p_of(row)})"
+    p = f"{analysis.p_of(row)}{over_pairs(analysis, row['p_fwe_cluster'])}"
+    return f"{seed}{region_name(row)} ({told}corrected {p})"

@@ -195,6 +195,7 @@ def content(
         "words": headline.WORDS,
         "extrapolated": any(a.extrapolated for a in results.analyses),
         "family": clusters.family_table(results),
+        "pairs_of_groups": clusters.pairs_of_groups_table(results),
         "sections": [maps.section(view, a) for view in views for a in view.analyses],
         "courses": clinic.course_plots(results),
         "occasions": clinic.occasion_table(results),

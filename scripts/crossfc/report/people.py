@@ -43,7 +43,9 @@ class Flow:
 
 def group_css(results: Results, group: str) -> str:
     """Return the CSS class of a group's colour."""
-    return f"g{results.groups.index(group)}" if group in results.groups else "g2"
+    if group in results.groups:
+        return f"g{results.groups.index(group)}"
+    return "g2" if len(results.groups) < 3 else "g6"
 
 
 def everybody(results: Results) -> set[str]:
@@ -82,7 +84,8 @@ def pairs_table(results: Results) -> pd.DataFrame:
 
 def one_session(results: Results) -> pd.DataFrame:
     """Return the people with a single analysed session, whom only the mixed model uses."""
-    if results.edges.empty:
+    # Three and more groups have no mixed model.
+    if results.edges.empty or len(results.groups) > 2:
         return pd.DataFrame(columns=["participant_id", "group", "session_id", "treatment"])
     columns = ["participant_id", "group", "session_id", "treatment"]
     rows = results.edges.drop_duplicates(["participant_id", "session_id"])

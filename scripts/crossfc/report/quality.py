@@ -3,11 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from crossfc.quality.motion import group_by_drug
 from crossfc.report import figure, number
 from crossfc.report.people import group_css
 from crossfc.report.results import Results
@@ -121,8 +123,9 @@ def motion_table(results: Results) -> Table | None:
     ]
     told = results.motion["adjusted_p"].fillna(results.motion["unadjusted_p"])
     marked = list(told < SIGNIFICANT)
-    between = " − ".join(results.groups)
-    rows = results.motion.replace({"measure": MEASURES, "group": {"group_by_drug": between}})
+    n_groups = len(results.groups)
+    between = {group_by_drug(p, n_groups): " − ".join(p) for p in combinations(results.groups, 2)}
+    rows = results.motion.replace({"measure": MEASURES, "group": between})
     caption = (
         f"Motion and signal by group and treatment; in bold where p < {SIGNIFICANT}, adjusted for "
         "period where the order is known"

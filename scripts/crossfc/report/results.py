@@ -1,7 +1,7 @@
 """The results of a study as the page reads them: every table that exists."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -10,7 +10,7 @@ import pandas as pd
 
 from crossfc import table
 from crossfc.fault import Fault
-from crossfc.group.design.question import SETS
+from crossfc.group.design.question import SETS, group_labels
 from crossfc.group.findings.result import RESULT_FILE, Result, read_result
 from crossfc.report import number
 from crossfc.significance import SIGNIFICANT
@@ -37,6 +37,18 @@ class Analysis:
     clusters: pd.DataFrame
     cells: pd.DataFrame
     peaks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    # Of a comparison of two of three and more groups: how many such pairs were compared.
+    n_pairs: int = 1
+
+    @property
+    def level(self) -> float:
+        """The level of a p that is corrected within the analysis: that of pairs is shared."""
+        return SIGNIFICANT / self.n_pairs
+
+    @property
+    def without_sign(self) -> bool:
+        """Whether the statistic is an F, which has no sign."""
+        return str(self.record.get("statistic", "t")).upper().startswith("F")
 
     @property
     def seeds(self) -> list[str]:
@@ -107,10 +119,13 @@ class Analysis:
         return self.folder / f"seed-{seed}_stat-{stat}_statmap.nii.gz"
 
     def significant(self, seed: str | None = None) -> pd.DataFrame:
-        """Return the clusters whose corrected p is below 0.05, the smallest p first."""
+        """Return the clusters whose corrected p is below 0.05, the smallest p first.
+
+        That of a pair of groups is corrected over the pairs too.
+        """
         if self.clusters.empty:
             return self.clusters
-        keep = self.clusters["p_fwe_cluster"] < SIGNIFICANT
+        keep = self.clusters["p_fwe_cluster"] < self.level
         if seed is not None:
             keep &= self.clusters["seed"] == seed
         return self.clusters[keep].sort_values("p_fwe_cluster", kind="stable")
@@ -168,6 +183,7 @@ class Results:
     occasions: pd.DataFrame = field(default_factory=pd.DataFrame)
     carryover: pd.DataFrame = field(default_factory=pd.DataFrame)
     edge_carryover: pd.DataFrame = field(default_factory=pd.DataFrame)
+    pairs_of_groups: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def views(self) -> "list[Results]":
         """Return the results of each contrast by itself; of a single contrast, all results.
@@ -221,8 +237,7 @@ class Results:
     @property
     def groups(self) -> list[str]:
         """Group labels, patients first."""
-        named = self.design.get("groups") or {}
-        return [str(named[key]) for key in ("patients", "controls") if named.get(key)]
+        return [str(label) for label in group_labels(self.design.get("groups") or {})]
 
     @property
     def active(self) -> str:
@@ -337,6 +352,17 @@ def read_analysis(name: str, folder: Path) -> Analysis | None:
         read_table(folder / "cells.tsv"),
         _with_places(read_table(folder / "peaks.tsv")),
     )
+
+
+def count_pairs(analyses: Sequence[Analysis]) -> None:
+    """Tell comparisons of pairs of groups over how many pairs of their contrast p are corrected."""
+    pairs: dict[str, list[Analysis]] = {}
+    for analysis in analyses:
+        if len(analysis.record.get("groups", ())) == 2 and analysis.record["estimable"]:
+            pairs.setdefault(analysis.record["contrast"], []).append(analysis)
+    for of_contrast in pairs.values():
+        for analysis in of_contrast:
+            analysis.n_pairs = len(of_contrast)
 
 
 def _with_places(table: pd.DataFrame) -> pd.DataFrame:

@@ -202,6 +202,7 @@ def montage(
     top: float,
     peak: Sequence[float],
     alt: str,
+    level: float = SIGNIFICANT,
 ) -> tuple[str, str]:
     """Draw a map: three cuts through one point, and five axial slices that are always the same.
 
@@ -209,7 +210,7 @@ def montage(
     ----------
     stat, p_cluster : path
         Maps of the statistic and, if there is one, of the corrected p of clusters, which are
-        outlined where it is below 0.05.
+        outlined where it is below ``level``.
     threshold : float
         Cluster-forming value of the statistic.
     top : float
@@ -218,6 +219,7 @@ def montage(
         Coordinates of the point through which to cut, mm.
     alt : str
         Alternative text for screen readers.
+    level : float
 
     Returns
     -------
@@ -228,7 +230,7 @@ def montage(
     significant = None
     if p_cluster is not None and p_cluster.is_file():
         p = Volume.load(p_cluster)
-        inside = np.isfinite(p.values) & (p.values < SIGNIFICANT)
+        inside = np.isfinite(p.values) & (p.values < level)
         if inside.any():
             significant = Volume(inside.astype(np.float32), p.from_mm)
     cuts = list(zip(AXES, (float(v) for v in peak), strict=True))

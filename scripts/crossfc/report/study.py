@@ -8,7 +8,14 @@ from typing import Any
 import pandas as pd
 
 from crossfc.group.design.people import with_columns
-from crossfc.report.results import ContrastData, Results, read_analysis, read_json, read_table
+from crossfc.report.results import (
+    ContrastData,
+    Results,
+    count_pairs,
+    read_analysis,
+    read_json,
+    read_table,
+)
 
 QUALITY_TABLES = ("sessions", "motion", "excluded")
 # Folders and files of results, below the folder of a study.
@@ -83,6 +90,8 @@ def read_results(
     pairs = next(iter(folders.values()), base / "pairs" if base else None)
     asked = [(name, base / name) for name in analyses] if base else []
     found = [read_analysis(name, folder) for name, folder in asked if planned.holds(folder)]
+    read = [analysis for analysis in found if analysis is not None]
+    count_pairs(read)
     clinical = Path(clinic_dir) if clinic_dir else None
     quality = Path(quality_dir) if quality_dir else None
     trial = Path(trial_dir) if trial_dir else None
@@ -106,7 +115,7 @@ def read_results(
     known = truth is not None and planned.holds(truth)
     return Results(
         config=config,
-        analyses=[analysis for analysis in found if analysis is not None],
+        analyses=read,
         # The list of people of the derivative data set is in the folder above the trial's.
         people=made_table(trial.parent if trial else None, "participants.tsv"),
         paired=with_columns(paired, covariates) if len(paired) else paired,
@@ -124,6 +133,7 @@ def read_results(
         quality_tables={path.stem: read_table(path) for path in further},
         between=made_table(clinical, "between_groups.tsv"),
         family=made_table(base, "family.tsv"),
+        pairs_of_groups=made_table(base, "pairs_of_groups.tsv"),
         robustness=made_table(robustness.parent, robustness.name) if robustness else pd.DataFrame(),
         pipelines=list(pipelines),
         scales={str(row["scale"]): dict(row) for row in scales},

@@ -301,8 +301,11 @@ class Trial:
 
     @property
     def has_mixed_model(self) -> bool:
-        """Whether the mixed model fits the design: two treatments, one occasion, a crossover."""
-        of_two = len(self.treatments) == 2 and len(self.contrasts) == 1
+        """Whether the mixed model fits the design: two treatments, one occasion, a crossover.
+
+        It has a difference of two groups; of three and more there is none.
+        """
+        of_two = len(self.treatments) == 2 and len(self.contrasts) == 1 and len(self.groups) < 3
         return of_two and self.n_occasions == 1 and self.contrasts[0].treatments is not None
 
     def person_row(self, person: Participant) -> dict[str, object]:

@@ -13,6 +13,7 @@ from crossfc.group.design.model import Inestimable, model
 from crossfc.group.design.question import names, question
 from crossfc.group.inference.effect import hedges_g
 from crossfc.group.inference.statistic import Student
+from crossfc.trial.role import roles
 from tests.group.analysis_options import analysis_options
 
 GROUPS = {"patients": "TRD", "controls": "HV"}
@@ -437,3 +438,66 @@ def test_every_analysis_has_its_words():
         question("drug_BP", GROUPS, TREATMENTS)
     with pytest.raises(Fault, match="no analysis"):
         question("group_by_drug", {"patients": "TRD", "controls": None}, TREATMENTS)
+
+
+THREE = {"patients": "TRD", "controls": "BP", "group_3": "HV"}
+
+
+def test_three_groups_are_compared_together_and_in_pairs():
+    pairs = ["group_by_drug_TRD_BP", "group_by_drug_TRD_HV", "group_by_drug_BP_HV"]
+    within = [f"drug_{label}{end}" for label in ("TRD", "BP", "HV") for end in ("",)]
+    found = names(THREE, ["MADRS"], n_seeds=1)
+    assert found == [*within, "group_by_drug", *pairs, "carryover", "change_MADRS"]
+    found = names(THREE, contrast="low")
+    assert "group_by_low_TRD_BP" in found and found[-3:-1] == [
+        "group_by_low_pooled", "group_by_low_by_subregion",
+    ]  # fmt: skip
+    for name in names(THREE, ["MADRS"]):
+        asked = question(name, THREE, TREATMENTS)
+        assert asked.name == name and "?" in asked.text
+        if name.startswith("group_by"):
+            assert asked.groups == (tuple(name.split("_")[3:]) if name in pairs else
+                                    ("TRD", "BP", "HV"))  # fmt: skip
+    asked = question("group_by_drug", THREE, TREATMENTS)
+    assert asked.title == "TRD versus BP versus HV: change under ketamine, per subregion"
+    assert "differ among TRD, BP and HV, for each seed?" in asked.text
+    assert question("change_MADRS", THREE, TREATMENTS).group == "TRD"
+
+
+@pytest.mark.parametrize(
+    ("labels", "name"),
+    [
+        (("a", "b_c", "a_b", "c"), "group_by_drug_a_b_c"),
+        (("by", "subregion", "x"), "group_by_drug_by_subregion"),
+    ],
+)
+def test_labels_that_give_two_analyses_one_name_are_refused(labels, name):
+    with pytest.raises(Fault, match=f"give two analyses the name {name}; rename one"):
+        names(roles(labels))
+
+
+def test_f_of_three_groups_and_its_pairs(people):
+    people = people.assign(group=["TRD"] * 3 + ["BP"] * 3 + ["HV"] * 4)
+    options = analysis_options(covariates={"age": "continuous"})
+    whole = model(question("group_by_drug", THREE, TREATMENTS), people, THREE, options)
+    assert whole.formula == "D ~ 1 + group + sequence + age" and whole.arrangement == "sign flips"
+    assert whole.variance_groups.tolist() == [0] * 3 + [1] * 3 + [2] * 4
+    assert whole.effect.tolist() == [[-1, -1]] * 3 + [[1, 0]] * 3 + [[0, 1]] * 4
+    pair = model(question("group_by_drug_BP_HV", THREE, TREATMENTS), people, THREE, options)
+    assert pair.rows.tolist() == list(range(3, 10))
+    assert pair.effect.tolist() == [0.5] * 3 + [-0.5] * 4
+    assert pair.variance_groups.tolist() == [False] * 3 + [True] * 4
+    ages = people["age"].to_numpy()[3:]
+    assert pair.nuisance[:, -1].tolist() == (ages - ages.mean()).tolist()
+    carried = model(question("carryover", THREE, TREATMENTS), people, THREE, options)
+    assert carried.formula == "S ~ 1 + sequence + group"
+    assert carried.nuisance_names == ["intercept", "group[BP]", "group[HV]"]
+    arms = model(question("group_by_drug", THREE, TREATMENTS), people, THREE, options, arms=True)
+    assert arms.arrangement == "shuffles"
+
+
+def test_a_group_of_three_without_anybody_is_named(people):
+    people = people.assign(group=["TRD"] * 3 + ["BP"] * 3 + ["HV"] * 4)
+    with pytest.raises(Inestimable, match="nobody of BP is left to compare"):
+        model(question("group_by_drug", THREE, TREATMENTS), people[people["group"] != "BP"], THREE,
+              analysis_options())  # fmt: skip

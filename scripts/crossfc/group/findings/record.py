@@ -13,6 +13,7 @@ from crossfc.group.design.question import (
     BETWEEN_SEEDS,
     CARRYOVER,
     CHANGE,
+    GROUP,
     Question,
     group_labels,
 )
@@ -246,6 +247,8 @@ def _skewed(asked: Question, design: Model, value: float | None) -> list[str]:
                 " Groups whose differences are not equally skewed are called different in more "
                 "than 5 % of studies though their means are the same."
             )
+            if asked.kind == GROUP:
+                said += " The comparisons of pairs of groups allow for skewness; this F does not."
         else:
             said += (
                 " The statistic allows for skewness, but in small samples not for all of it: "
