@@ -359,3 +359,23 @@ def test_families_of_analyses_that_cannot_be_one_are_told_before_any_job(study, 
         "config key group.families, number 1: the analyses are of different people: sub-02 has a "
         "change of MADRS but not of SHAPS; exclude that person, or take the scale out of the family"
     )
+
+
+def test_the_mixed_model_is_given_the_labels_of_pairs_or_the_cells_of_contrasts(study, root):
+    plan = Plan(study, root)
+    labels = {"groups": study["groups"], "treatments": study["treatments"]}
+    assert plan.group.mixed_design() == labels
+    assert "results/small/group/primary/mixed.tsv" in plan.group.results()
+    # Each contrast with its cells; what else is in the config makes no difference.
+    contrasts = {"twice": {"ketamine": 2, "placebo": -2}, "drug": {"ketamine": 1, "placebo": -1}}
+    plan = Plan(study | {"contrasts": contrasts}, root)
+    assert plan.group.mixed_design() == {
+        "groups": ["TRD", "HV"],
+        "n_periods": 2,
+        "contrasts": [
+            {"contrast": "twice", "weights": [("ketamine", None, 2), ("placebo", None, -2)]},
+            {"contrast": "drug", "weights": [("ketamine", None, 1), ("placebo", None, -1)]},
+        ],
+    }
+    assert "results/small/group/primary/mixed.tsv" in plan.group.results()
+    assert "mixed_model/primary" in plan.report.job_labels()

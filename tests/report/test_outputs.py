@@ -3,8 +3,10 @@
 import pytest
 
 from crossfc import atomic
+from crossfc.clinic.cells import CellDesign, cell_model
 from crossfc.group.findings.joint import joint_table
 from crossfc.outputs import Column, Output, document, outputs
+from crossfc.table import read_table
 
 # What is written where there is a run, not by the functions that make the specimen.
 OF_RUNS = {"report.html", "README", ".bidsignore", "provenance.json", "trial/sheets/"}
@@ -37,6 +39,14 @@ def written(found, tmp_path_factory) -> dict[str, list[str]]:
     family = tmp_path_factory.mktemp("family") / "family.tsv"
     atomic.write_table(family, joint_table([names], folders))
     files["group/primary/family.tsv"] = family
+    # Of a trial that is no crossover of two treatments the mixed model has other columns.
+    mixed = tmp_path_factory.mktemp("mixed") / "mixed.tsv"
+    edges = read_table(found.folder / "group/primary/pairs/edges.tsv")
+    weights = [("ketamine", None, 1.0), ("placebo", None, -1.0)]
+    design: CellDesign = {"groups": ["TRD"], "n_periods": 2,
+                          "contrasts": [{"contrast": "drug", "weights": weights}]}  # fmt: skip
+    atomic.write_table(mixed, cell_model(edges, design))
+    files["group/other/mixed.tsv"] = mixed
     return {
         name: path.read_text().split("\n")[0].split("\t") if name.endswith(".tsv") else []
         for name, path in files.items()

@@ -74,7 +74,7 @@ def test_every_other_treatment_is_compared_with_the_reference(trial):
     assert low.weights == ((Cell("low", None), 1), (Cell("placebo", None), -1))
     assert low.sides == {"active": "low", "control": "placebo"} and low.effect == "low"
     assert loaded.visit_columns(low) == ["period_2", "period_3"]
-    assert not loaded.arms and not loaded.has_mixed_model
+    assert not loaded.arms and not loaded.of_pairs
     assert loaded.name == (
         "a three-treatment, three-period crossover of low, high and placebo, in a Williams design"
     )
@@ -173,7 +173,7 @@ def test_who_lacks_a_cell_leaves_that_contrast_by_name(trial):
     ]  # fmt: skip
     (left,) = loaded.left()
     assert (left["participant_id"], left["analysis"]) == ("sub-2", "high")
-    assert left["reason"] == "no rest scan under high"
+    assert left["reason"] == "no rest scan under high; stays in the mixed model"
     (counts,) = loaded.counts()
     assert counts["complete_low"] == 6 and counts["complete_high"] == 5
     assert counts["scanned_high"] == 5 and counts["placebo_first"] == 2
@@ -193,6 +193,7 @@ def test_a_treatment_that_was_given_again_is_averaged(trial):
     assert [w for _, w in second.sessions] == [0.5, 0.5, -1]
     assert first.order == {"period_2": -0.5, "period_3": -0.5}
     assert "in which drug and placebo were repeated" in loaded.name
+    assert not loaded.of_pairs
     once = [("sub-1", "HV", "drug-placebo"), people[1]]
     said = refusal(trial, once, sessions, treatments=["placebo", "drug"])
     assert "sub-1 received placebo twice (also row 3)" in said

@@ -115,8 +115,7 @@ class Report(Stage):
             found.append("clinical_change")
         if self.study.has_edges:
             found += ["quality_group", "robustness"]
-            if self.study.checked_trial().has_mixed_model:
-                found.append(f"mixed_model/{self.study.primary}")
+            found.append(f"mixed_model/{self.study.primary}")
             found += ["clinical_correlation"] if scored else []
         if self.study.has_images:
             for pipeline in self.study.pipelines:

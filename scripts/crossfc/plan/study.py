@@ -330,10 +330,6 @@ class Study:
         """Return the labels of groups, and of the two sides of a contrast."""
         return {"groups": self.checked_trial().group_roles, "treatments": contrast.sides}
 
-    def main_labels(self) -> Labels:
-        """Return the labels of groups, and of the two sides of the first contrast."""
-        return self.labels(self.contrasts()[0])
-
     def designs(self) -> "list[Design]":
         """Return, for each contrast, its name, the labels and the columns of periods."""
         trial = self.checked_trial()
