@@ -161,6 +161,16 @@ def simulated(n, orders, *, rng, alike=1.0, error=0.5, effects=None, period=(0.0
 ORDERS = list(itertools.permutations("ABC"))
 
 
+def lm(x, columns):
+    """Fit value by the first column with the others fixed; estimate, error and df of its levels."""
+    dummies = [pd.get_dummies(x[column], drop_first=True) for column in columns]
+    of = np.column_stack([np.ones(len(x)), *dummies]).astype(float)
+    solved, rest, *_ = np.linalg.lstsq(of, x["value"], rcond=None)
+    df = len(x) - of.shape[1]
+    errors = np.sqrt(rest[0] / df * np.diag(np.linalg.inv(of.T @ of)))
+    return [(solved[k], errors[k], df) for k in range(1, dummies[0].shape[1] + 1)]
+
+
 def test_complete_people_are_analysed_as_with_people_fixed():
     """Balanced: the exact test of lm(value ~ person + period + treatment), for any variances."""
     for seed, alike in ((0, 1.0), (1, 0.0)):  # of which the second is less alike than by chance
@@ -168,15 +178,37 @@ def test_complete_people_are_analysed_as_with_people_fixed():
         if not alike:
             x["value"] -= 0.9 * x.groupby("person")["value"].transform("mean")
         found = terms(cell_model(edges(x), design(against("A", "B", "C"), n_periods=3)))
-        columns = [pd.get_dummies(x[c], drop_first=True) for c in ("treatment", "person", "period")]
-        columns = np.column_stack([np.ones(len(x)), *columns]).astype(float)
-        solved, rest, *_ = np.linalg.lstsq(columns, x["value"], rcond=None)
-        df = len(x) - columns.shape[1]
-        errors = np.sqrt(rest[0] / df * np.diag(np.linalg.inv(columns.T @ columns)))
-        assert_rows(found, {"B_HV": (solved[1], errors[1], df), "C_HV": (solved[2], errors[2], df)})
+        theirs = lm(x, ["treatment", "person", "period"])
+        assert_rows(found, dict(zip(("B_HV", "C_HV"), theirs, strict=True)))
         said = "less alike than those of two people (a negative variance)"
         assert found["note"].str.contains(said, regex=False).all() == (not alike)
         assert alike or found["note"].str.contains(said, regex=False).any()
+
+
+def test_a_mean_over_occasions_has_the_error_of_periods_of_people():
+    """Balanced: that of lm(value ~ treatment + person + period) of means, however alike visits are.
+
+    Differences of occasions have the error of visits instead.
+    """
+    for seed, share in ((0, 0.6), (1, -0.4)):
+        rng = np.random.default_rng(seed)
+        x = simulated(12, ORDERS, rng=rng)
+        both = np.linalg.cholesky([[1, share], [share, 1]]) @ rng.normal(size=(2, len(x)))
+        x = pd.concat([x.assign(occasion=o, value=x["value"] * 0.1 + noise)
+                       for o, noise in zip(("a", "b"), both, strict=True)])  # fmt: skip
+        halves = {("B", "a"): 0.5, ("B", "b"): 0.5, ("A", "a"): -0.5, ("A", "b"): -0.5}
+        fading = {("B", "a"): 1.0, ("B", "b"): -1.0, ("A", "a"): -1.0, ("A", "b"): 1.0}
+        found = terms(cell_model(edges(x), design({"mean": halves, "fading": fading}, 3)))
+        means = x.groupby(["person", "treatment", "period"], as_index=False)["value"].mean()
+        wide = x.pivot(index=["person", "treatment", "period"], columns="occasion", values="value")
+        falls = wide.assign(value=wide["a"] - wide["b"]).reset_index()
+        rows = {"mean_HV": lm(means, ["treatment", "person", "period"])[0]}
+        assert_rows(found.loc[["mean_HV"]], rows)
+        # What people differ by in their fall is error here, so that people are not in this model.
+        rows = {"fading_HV": lm(falls, ["treatment", "period"])[0]}
+        assert_rows(found.loc[["fading_HV"]], rows)
+        said = "the sessions of one period are less alike than those of two"
+        assert found["note"].str.contains(said).all() == (share < 0)
 
 
 def test_planted_effects_come_back_from_everybody_with_a_session():

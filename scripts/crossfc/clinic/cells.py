@@ -25,6 +25,7 @@ COLUMNS = [
     *("converged", "note"),
 ]
 _ROUNDING = 1e-9
+_SILENT = 1e-7  # largest weight of what no session tells of
 
 
 class CellContrast(TypedDict):
@@ -132,12 +133,10 @@ def _edge(part: pd.DataFrame, design: CellDesign) -> list[dict[str, object]]:
     groups = design["groups"]
     sessions = _Sessions.of(part, design)
     means, notes = sessions.means()
-    terms, reasons = _terms(means, design)
+    basis, silent = _spaces(means.design)
+    terms, reasons = _terms(means, silent, design)
     fitted: BlockReml | None = None
     if terms:
-        # The columns in full rank: every combination of them that can be estimated.
-        turned = np.linalg.svd(means.design, full_matrices=False)
-        basis = turned[2][turned[1] > _ROUNDING * turned[1].max(initial=0)].T
         fitted, told = _fit(sessions, means.design @ basis)
         notes += told
     converged = fitted is not None
@@ -177,7 +176,9 @@ def _names(design: CellDesign) -> list[tuple[str, tuple[str, ...]]]:
     return found
 
 
-def _terms(means: _Means, design: CellDesign) -> tuple[dict[str, FloatArray], list[str]]:
+def _terms(
+    means: _Means, silent: FloatArray, design: CellDesign
+) -> tuple[dict[str, FloatArray], list[str]]:
     """Return the weights of the terms that can be estimated, and why others cannot."""
     terms: dict[str, FloatArray] = {}
     reasons = []
@@ -196,7 +197,7 @@ def _terms(means: _Means, design: CellDesign) -> tuple[dict[str, FloatArray], li
                     weights = weights + sign * of_group
             if empty:
                 reasons.append(f"without {name}: {' and '.join(empty)}")
-            elif _estimable(means.design, weights):
+            elif np.abs(weights @ silent).max(initial=0) < _SILENT:
                 terms[name] = weights
             else:
                 # Without visits every mean of a cell can be estimated.
@@ -204,11 +205,19 @@ def _terms(means: _Means, design: CellDesign) -> tuple[dict[str, FloatArray], li
     return terms, reasons
 
 
-def _estimable(design: FloatArray, weights: FloatArray) -> bool:
-    """Test whether a sum of weights times coefficients follows from the means of sessions."""
-    sizes, turned = np.linalg.svd(design, full_matrices=True)[1:]
-    rank = int((sizes > _ROUNDING * sizes.max(initial=0)).sum())
-    return bool(np.abs(turned[rank:] @ weights).max(initial=0) < 1e-7)
+def _spaces(design: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Part combinations of columns into those that sessions tell of and those that they do not.
+
+    Returns
+    -------
+    told, silent : ndarray, shape (n_columns, rank) and (n_columns, n_columns - rank)
+        Orthonormal.
+    """
+    if not len(design):
+        return np.empty((design.shape[1], 0)), np.eye(design.shape[1])
+    sizes, turned = np.linalg.svd(np.linalg.qr(design, mode="r"), full_matrices=True)[1:]
+    rank = int((sizes > _ROUNDING * sizes.max()).sum())
+    return turned[:rank].T, turned[rank:].T
 
 
 @dataclass(frozen=True)

@@ -333,18 +333,20 @@ class _Blocks:
         )
         spread = shared @ weighted  # G_k V⁻¹ X
         self.first = -np.einsum("bmi,kbmj->kij", weighted, spread)
-        self.second = np.einsum("kbmi,bmn,lbnj->klij", spread, inverse, spread, optimize=True)
+        both = np.tensordot(spread, inverse @ spread, axes=((1, 2), (1, 2)))
+        self.second = both.swapaxes(1, 2)  # by effect, effect, term, term
         turned = inverse @ shared  # V⁻¹ G_k
         moved = np.einsum("ij,kjl->kil", self.covariance, self.first)
-        traces = np.einsum("kbmn,lbnm->kl", turned, turned, optimize=True)
+        traces = np.tensordot(turned, turned.swapaxes(2, 3), axes=((1, 2, 3), (1, 2, 3)))
         traces -= 2 * np.einsum("ij,klji->kl", self.covariance, self.second)
         self.expected = 0.5 * (traces + np.einsum("kij,lji->kl", moved, moved))
         pulled = np.einsum("kbmn,bn->kbm", shared, projected)  # G_k V⁻¹ (y - Xβ)
         trace = np.einsum("kbmm->k", turned) + np.einsum("kii->k", moved)
         self.gradient = 0.5 * (np.einsum("kbm,bm->k", pulled, projected) - trace)
         terms = np.einsum("kbm,bmi->ki", pulled, weighted)
-        both = np.einsum("kbm,bmn,lbn->kl", pulled, inverse, pulled, optimize=True)
-        average = 0.5 * (both - terms @ self.covariance @ terms.T)
+        further = (inverse @ pulled[..., None])[..., 0]
+        squares = np.tensordot(pulled, further, axes=((1, 2), (1, 2)))
+        average = 0.5 * (squares - terms @ self.covariance @ terms.T)
         self._observed = 2 * average - self.expected
 
     @classmethod
