@@ -28,6 +28,7 @@ from crossfc.group.findings.record import estimated, not_estimated
 from crossfc.group.findings.region import Atlas
 from crossfc.group.findings.result import RESULT_FILE, Result
 from crossfc.group.inference.effect import hedges_g, hedges_g_welch, partial_r_squared
+from crossfc.group.inference.given import Given, HallGiven, HotellingGiven, SlopeGiven
 from crossfc.group.inference.hall import Hall
 from crossfc.group.inference.hotelling import Hotelling
 from crossfc.group.inference.permutation import Inference, infer
@@ -125,7 +126,13 @@ def analyse(
     maps = parts(asked, pairs)
     try:
         design = model(
-            asked, pairs.people, groups, options, order=record["order"], arms=record["arms"]
+            asked,
+            pairs.people,
+            groups,
+            options,
+            order=record["order"],
+            arms=record["arms"],
+            baseline=record.get("baseline"),
         )
         statistic = _statistic(asked, design, len(seeds))
         arrangements = _arrange(asked, design, statistic, options)
@@ -134,7 +141,8 @@ def analyse(
         with atomic.writing_folder(out_dir) as folder:
             _write(folder, no_findings(groups, treatments), result)
         return result
-    data = contrasts(asked, pairs, design.rows, design.flip)
+    given = None if design.baseline is None else pairs.baseline
+    data = contrasts(asked, pairs, design.rows, design.flip, given)
     mask = np.asarray(pairs.mask.dataobj) != 0
     named = Atlas(atlas["image"], atlas["table"]) if atlas else None
     out_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -170,7 +178,7 @@ def analyse(
     )
     columns = np.column_stack([design.effect, design.nuisance])
     skewed = [
-        skewness(values, columns, design.flip, design.second, found.flat[number])
+        skewness(values, columns, design.flip, design.second, found.flat[number], _given(statistic))
         for number, values in enumerate(data)
     ]
     result = estimated(asked, pairs, design, statistic, found, list(maps), skewed, options)
@@ -198,8 +206,15 @@ def _check_own(out_dir: Path) -> None:
             )
 
 
+def _given(statistic: Student) -> int:
+    """Return the number of covariates by voxel."""
+    return statistic.n_covariates if isinstance(statistic, Given) else 0
+
+
 def _statistic(asked: Question, design: Model, n_seeds: int) -> Student:
     try:
+        if design.baseline is not None:
+            return _given_baseline(asked, design, n_seeds)
         if asked.kind in questions.BETWEEN_SEEDS:
             return Hotelling(design.effect, design.nuisance, n_seeds - 1)
         if design.second is not None:
@@ -210,6 +225,16 @@ def _statistic(asked: Question, design: Model, n_seeds: int) -> Student:
     except Fault as reason:
         # A statistic refuses only designs with too few people or too low a rank.
         raise _inestimable(asked, design, reason) from None
+
+
+def _given_baseline(asked: Question, design: Model, n_seeds: int) -> Given:
+    if asked.kind in questions.BETWEEN_SEEDS:
+        return HotellingGiven(design.effect, design.nuisance, n_seeds - 1, n_seeds - 1)
+    if design.second is not None:
+        return HallGiven(design.effect, design.nuisance, design.second)
+    if asked.kind == questions.CHANGE:
+        return SlopeGiven(design.effect, design.nuisance)
+    return Given(design.effect, design.nuisance)
 
 
 def _arrange(
@@ -242,7 +267,10 @@ def _effect_sizes(
             # g is NaN where the residuals do not vary; the effect there is written as 0.
             g = np.nan_to_num(g[0]), np.nan_to_num(g[1]), np.nan_to_num(g[2])
         else:
-            g = hedges_g(found.t[number], statistic.df, statistic.effect_variance)
+            variance: float | FloatArray = statistic.effect_variance
+            if isinstance(statistic, Given):
+                variance = statistic.effect_variances(data)
+            g = hedges_g(found.t[number], statistic.df, variance)
         sizes = dict(zip(("hedgesg", "hedgesglow", "hedgesghigh"), g, strict=True))
     if isinstance(statistic, Hotelling):
         share = partial_r_squared(found.statistic[number], statistic.df_effect, statistic.df_error)

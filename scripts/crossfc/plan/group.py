@@ -233,7 +233,7 @@ class Group(Stage):
                 "occasion": s.occasion,
                 "row": s.row,
             }
-            for s, _ in compared.sessions
+            for s, _ in (*compared.sessions, *compared.baseline)
             if maps["level"] == "session"
         ]
         wanted = wanted or [{"contrast": contrast.name}]
@@ -286,6 +286,7 @@ class Group(Stage):
             "effect": contrast.effect,
             "order": trial.visit_columns(contrast),
             "arms": trial.arms,
+            "baseline": self.study.baseline(contrast),
             "left": PAIRED if len(trial.contrasts) == 1 else contrast.name,
             "pipeline": pipeline,
             "primary": pipeline == self.study.primary,

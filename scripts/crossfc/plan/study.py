@@ -21,6 +21,7 @@ from crossfc.trial.strategy import Strategy, read_strategies
 
 if TYPE_CHECKING:
     from crossfc.clinic.contrast import Design
+    from crossfc.group.design.options import Baseline
 
 
 def no_file(key: str, path: str, what: str) -> str:
@@ -329,6 +330,13 @@ class Study:
     def labels(self, contrast: Contrast) -> Labels:
         """Return the labels of groups, and of the two sides of a contrast."""
         return {"groups": self.checked_trial().group_roles, "treatments": contrast.sides}
+
+    def baseline(self, contrast: Contrast) -> "Baseline | None":
+        """Return the baseline that is a covariate of a contrast."""
+        occasion = self.config["baseline_occasion"]
+        if not contrast.baseline or occasion is None:
+            return None
+        return {"occasion": occasion, "within": contrast.baseline_within}
 
     def designs(self) -> "list[Design]":
         """Return, for each contrast, its name, the labels and the columns of periods."""

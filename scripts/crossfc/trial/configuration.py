@@ -225,6 +225,8 @@ class Configuration(TypedDict):
     occasions: list[str]
     main_occasion: str | None
     contrasts: dict[str, dict[str, float | dict[str, float]]]
+    baseline_occasion: str | None
+    baseline: Literal["none", "period", "difference"] | None
     unused: dict[str, list[str]]
     covariates: list[str | DeclaredCovariate]
     task: str

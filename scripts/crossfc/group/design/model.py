@@ -16,6 +16,7 @@ from crossfc.group.design.options import (
     SIGN_FLIPS,
     WHOLE,
     AnalysisOptions,
+    Baseline,
 )
 from crossfc.group.design.order import order_terms
 from crossfc.group.design.question import CARRYOVER, CHANGE, Question, group_labels
@@ -64,6 +65,8 @@ class Model:
     block_exchange : str
         ``within``: people change places within their block; ``whole``: blocks change places and
         sign as wholes.
+    baseline : str or None
+        The occasion whose contrast is a covariate, voxel by voxel; None if there is none.
     flip : float ndarray, shape (n_analysed,), or None
         +1 or -1 for each person, by which their data are multiplied before the fit; only for
         re-randomisation.
@@ -95,6 +98,7 @@ class Model:
     covariates: list[str]
     covariate_levels: dict[str, list[str]]
     block_exchange: str
+    baseline: str | None
     flip: FloatArray | None
     left: list[LeftPerson]
     notes: list[str]
@@ -108,6 +112,7 @@ def model(
     *,
     order: Sequence[str] = (ORDER,),
     arms: bool = False,
+    baseline: Baseline | None = None,
 ) -> Model:
     """Build the design of an analysis from the people table.
 
@@ -151,6 +156,14 @@ def model(
     less, because sign flips are wrong where period differences are skewed and orders unbalanced
     (docs/statistics.md). Otherwise signs are flipped, and a note gives the reason.
 
+    Baselines. The same contrast of the baselines, B, is a covariate voxel by voxel where it is a
+    contrast within people. It is not centred: without an effect of the drug its expectation is
+    zero, whatever the baselines of people are, so the intercept is the effect where baselines are
+    equal. (A baseline of each period as a covariate of its own would mix differences between
+    people with those within: Kenward and Roger 2010, Biostatistics 11:3.) In parallel arms, whose
+    change since the baseline is compared, the baseline itself is a covariate of that comparison,
+    and of no mean. It stands in no analysis of carry-over.
+
     Parameters
     ----------
     question : Question
@@ -164,6 +177,8 @@ def model(
         Columns of ``people`` that free the effect from period effects (`crossfc.trial.visit`).
     arms : bool
         The groups are parallel arms, to which people were assigned by lot.
+    baseline : Baseline, optional
+        The baseline that the data come with; see Baselines.
 
     Returns
     -------
@@ -286,6 +301,9 @@ def model(
         nuisance |= columns
         all_levels[name] = levels
         terms.append(name)
+    given = _baseline(question, baseline, arms)
+    if given is not None:
+        terms.append(f"baseline({given})")
     matrix = np.column_stack(list(nuisance.values())) if nuisance else np.empty((len(rows), 0))
     flip = None
     if arrangement == RERANDOMISATION:
@@ -305,10 +323,19 @@ def model(
         covariates=list(all_levels),
         covariate_levels=all_levels,
         block_exchange=block_exchange,
+        baseline=given,
         flip=flip,
         left=left,
         notes=notes,
     )
+
+
+def _baseline(question: Question, baseline: Baseline | None, arms: bool) -> str | None:
+    """Return the occasion of the baseline that is a covariate of this analysis, if one is."""
+    if baseline is None or question.kind == CARRYOVER:
+        return None
+    fits = baseline["within"] or (arms and question.compares_groups)
+    return baseline["occasion"] if fits else None
 
 
 def _is_shuffled(question: Question, arms: bool) -> bool:

@@ -14,12 +14,14 @@ the whole sample is free of both: the largest cluster of each fold, wherever it 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from crossfc.array import BoolArray, FloatArray, IntArray, MapData
+from crossfc.array import BoolArray, FloatArray, IntArray, MapData, RealArray
 from crossfc.fault import Fault
 from crossfc.group.inference.cluster import label
+from crossfc.group.inference.given import Given, HotellingGiven, SlopeGiven
 from crossfc.group.inference.hall import Hall, corrected
 from crossfc.group.inference.hotelling import Hotelling
 from crossfc.group.inference.slope import Slope
@@ -98,6 +100,9 @@ class LeaveOneOut:
 
     def __init__(self, statistic: Student, data: MapData, flat: BoolArray) -> None:
         self._statistic, self._data, self._flat = statistic, data, flat
+        if isinstance(statistic, Given):
+            self._coefficients = _effects(statistic, data)[None]
+            return
         self._model = np.column_stack([statistic.effect, statistic.nuisance])
         self._inverse = np.linalg.inv(self._model.T @ self._model)
         n_columns, n_voxels = self._model.shape[1], data.shape[-1]
@@ -137,6 +142,8 @@ class LeaveOneOut:
             others = _others(self._statistic, person)
         except Fault:
             return None
+        if isinstance(others, Given):
+            return self._given(others, person)
         row = self._model[person]
         pull = self._inverse @ row
         room = 1 - row @ pull  # 1 minus the person's leverage
@@ -166,6 +173,18 @@ class LeaveOneOut:
         else:
             values = np.sign(effect[0]) * np.sqrt(explained * others.df)
         return Others(others, np.where(flat, 0, values), effect, y)
+
+    def _given(self, others: Given, person: int) -> Others:
+        """Fit everybody but one person, given a covariate by voxel.
+
+        The person's data are adjusted by the slopes of the others, so that they are compared with
+        the same effect.
+        """
+        data = _Without(self._data, person)
+        fit = others.fit(data)
+        left = others.adjusted(data, np.asarray(self._data[person], dtype=float))
+        values = np.where(self._flat | fit.flat, 0, fit.statistic)
+        return Others(others, values, _effects(others, data), left)
 
     def _welch_error(
         self, others: Welch, person: int, missed: FloatArray, explained: FloatArray
@@ -248,7 +267,7 @@ class LeaveOneOut:
         Fold
             One per person.
         """
-        for person in range(len(self._model)):
+        for person in range(len(self._statistic.effect)):
             fold = Fold(person, [None] * len(clusters), np.full(len(clusters), np.nan), {})
             others = self.without(person)
             if others is not None:
@@ -282,6 +301,27 @@ class LeaveOneOut:
                 fold.largest[sign] = others.read(largest)
 
 
+class _Without:
+    """The data of everybody but one person."""
+
+    def __init__(self, data: MapData, person: int) -> None:
+        self._data, self._person = data, person
+        self.shape = (data.shape[0] - 1, *data.shape[1:])
+
+    def __getitem__(self, key: Any) -> RealArray:
+        if isinstance(key, tuple):
+            rest: RealArray = np.delete(self._data[key], self._person, axis=0)
+            return rest
+        return self._data[key + (key >= self._person)]
+
+
+def _effects(statistic: Given, data: MapData) -> FloatArray:
+    """Estimate the effect on each measure, shape (n_measures, n_voxels)."""
+    if isinstance(statistic, HotellingGiven):
+        return statistic.effects(data)
+    return statistic.fit(data).effect[None]
+
+
 def _others(statistic: Student, person: int) -> Student:
     """Return the statistic of everybody but one person.
 
@@ -292,8 +332,14 @@ def _others(statistic: Student, person: int) -> Student:
     """
     keep = np.arange(len(statistic.effect)) != person
     columns = statistic.effect[keep], statistic.nuisance[keep]
+    if isinstance(statistic, HotellingGiven):
+        return HotellingGiven(*columns, statistic.measures, statistic.n_covariates)
+    if isinstance(statistic, SlopeGiven):
+        return SlopeGiven(*columns)
     if isinstance(statistic, Welch):
         return type(statistic)(*columns, statistic.groups[keep])
+    if isinstance(statistic, Given):
+        return Given(*columns, statistic.n_covariates)
     if isinstance(statistic, Hotelling):
         return Hotelling(*columns, statistic.measures)
     if isinstance(statistic, Slope):

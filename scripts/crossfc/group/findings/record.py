@@ -25,6 +25,10 @@ _NAMES = {
     "Slope": "t with robust standard error (HC2)",
     "Hall": "Welch's t, corrected for skewness (Hall)",
     "Hotelling": "Hotelling's T² as F",
+    "Given": "t",
+    "SlopeGiven": "t with robust standard error (HC2)",
+    "HallGiven": "Welch's t, corrected for skewness (Hall)",
+    "HotellingGiven": "Hotelling's T² as F",
 }
 
 
@@ -74,7 +78,7 @@ def estimated(
     for name, value in zip(maps, skewed, strict=True):
         per_seed[name]["skewness"] = None if np.isnan(value) else round(value, 4)
     of_all = float(np.sqrt(np.nanmean(np.square(skewed)))) if np.isfinite(skewed).any() else None
-    return {
+    result: Result = {
         "analysis": asked.name,
         "kind": asked.kind,
         "title": asked.title,
@@ -121,6 +125,9 @@ def estimated(
         "connectivity": options.connectivity,
         "random_seed": options.seed,
     }
+    if design.baseline is not None:
+        result["baseline"] = design.baseline
+    return result
 
 
 def not_estimated(asked: Question, pairs: Pairs, reason: Inestimable) -> Result:
@@ -239,6 +246,11 @@ def _notes(design: Model, statistic: Student, found: Inference) -> list[str]:
             "The cluster-forming threshold is that of Welch's t with equal variances; its degrees "
             "of freedom vary over voxels. The statistic is this t, corrected for the skewness that "
             "the residuals of each group show; standard errors are those of t itself."
+        )
+    if design.baseline is not None:
+        notes.append(
+            f"The same contrast of {design.baseline} (in parallel arms its map) is a covariate in "
+            "every voxel."
         )
     if isinstance(statistic, Slope):
         notes.append(

@@ -60,6 +60,7 @@ class Result(TypedDict):
     statistic again, whatever the data. ``degrees_of_freedom`` is one number, or those of F
     (``numerator``, ``denominator``), or a range over voxels (``min``, ``max``). ``skewness`` is
     that of the differences (of the group where it is larger), as root mean square over the maps.
+    ``baseline`` is the occasion whose contrast is a covariate, where there is one.
     ``arrangement_digest`` is equal for analyses of the same people under the same arrangements.
     """
 
@@ -106,6 +107,7 @@ class Result(TypedDict):
     tfce: NotRequired[bool]
     tail: NotRequired[dict[str, TailRecord]]
     skewness: NotRequired[float | None]
+    baseline: NotRequired[str]
 
 
 def read_result(folder: str | os.PathLike[str]) -> Result:

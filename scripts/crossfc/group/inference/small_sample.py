@@ -16,6 +16,7 @@ from crossfc.array import FloatArray, MapData, RealArray
 from crossfc.compiled import compiled
 from crossfc.group.design.arrangement import SHUFFLES, Arrangements
 from crossfc.group.inference.fisher import Fisher
+from crossfc.group.inference.given import Given
 from crossfc.group.inference.hall import Hall, corrected
 from crossfc.group.inference.hotelling import Hotelling
 from crossfc.group.inference.slope import Slope
@@ -37,8 +38,11 @@ def precise(statistic: Student, arrangements: Arrangements) -> bool:
     """Test whether a statistic is to be computed in double precision.
 
     This holds for all statistics of few people, except Welch's with three or more variance groups,
-    which no analysis uses.
+    which no analysis uses, and those given covariates by voxel, which have a double precision of
+    their own.
     """
+    if isinstance(statistic, Given):
+        return False
     if isinstance(statistic, Welch) and statistic.groups.max() > 1:
         return False
     most = FEW_ENUMERATED if arrangements.exhaustive else FEW_PEOPLE
