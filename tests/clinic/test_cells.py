@@ -352,6 +352,17 @@ def test_a_group_too_small_for_its_own_variances_shares_them():
     assert found["note"].str.contains("one variance for all groups: what one of them has").all()
 
 
+def test_the_group_whose_sessions_are_less_alike_is_named():
+    x = simulated(24, ORDERS, rng=np.random.default_rng(15))
+    second = x["person"] >= "sub-12"
+    x["group"] = np.where(second, "HV", "TRD")
+    x.loc[second, "value"] -= 0.9 * x.groupby("person")["value"].transform("mean")
+    asked = design(against("A", "B"), n_periods=3, groups=("TRD", "HV"))
+    found = cell_model(edges(x), asked)
+    said = "the sessions of a person are less alike than those of two people in HV (a negative"
+    assert found["note"].str.startswith(said).all() and found["converged"].all()
+
+
 def test_people_with_one_session_only_are_compared_between_people():
     rng = np.random.default_rng(12)
     x = simulated(21, ["A", "B", "C"], rng=rng, period=(0,))

@@ -183,5 +183,5 @@ def test_three_treatments_in_incomplete_blocks_have_a_mixed_model(study):
     # It holds all contrasts, so one that changes reruns it, and the data of no other.
     study.set_config(contrasts=weights | {"high": {"ketamine": 1, "low": -1}})
     assert {job.split()[0] for job in study.would_run(target)} == {"mixed_model"}
-    study.set_config(contrasts=weights, group__permutations=49)
+    study.set_config(contrasts=weights, group__permutations=199)
     assert not study.would_run(target)

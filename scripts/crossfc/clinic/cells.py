@@ -236,7 +236,7 @@ class _Sessions:
     person: IntArray
     period: FloatArray
     n_periods: int
-    n_groups: int
+    groups: list[str]
 
     @classmethod
     def of(cls, part: pd.DataFrame, design: CellDesign) -> "_Sessions":
@@ -256,7 +256,7 @@ class _Sessions:
             person=pd.factorize(part["participant_id"])[0],
             period=np.where(treatment == BEFORE, 0, period),
             n_periods=design["n_periods"],
-            n_groups=len(design["groups"]),
+            groups=design["groups"],
         )
 
     @property
@@ -345,7 +345,8 @@ def _fit(sessions: _Sessions, design: FloatArray) -> tuple[BlockReml | None, lis
     notes = []
     if len(units) == 1:
         notes.append("nobody has two sessions, so cells are compared between people")
-    group = np.unique(sessions.group, return_inverse=True)[1].ravel()
+    present, group = np.unique(sessions.group, return_inverse=True)
+    labels = [sessions.groups[number] for number in present]
     shared = np.zeros_like(group)
     attempts = [(units, group)] if group.any() else []
     attempts.append((units, shared))
@@ -367,7 +368,7 @@ def _fit(sessions: _Sessions, design: FloatArray) -> tuple[BlockReml | None, lis
             )
         if len(of_units) < len(units):
             notes.append("without what sessions of one period share, which too few people tell")
-        return fitted.scaled(scale), notes + _less_alike(fitted.variances, len(of_units))
+        return fitted.scaled(scale), notes + _less_alike(fitted.variances, len(of_units), labels)
     notes.append(
         "not fitted: there is no variance of people, or none of their sessions, so that there is "
         "no error to compare with"
@@ -377,12 +378,15 @@ def _fit(sessions: _Sessions, design: FloatArray) -> tuple[BlockReml | None, lis
     return None, notes
 
 
-def _less_alike(variances: FloatArray, n_units: int) -> list[str]:
-    """Note which variances are negative."""
-    smallest = variances.reshape(n_units, -1).min(axis=1)
+def _less_alike(variances: FloatArray, n_units: int, groups: Sequence[str]) -> list[str]:
+    """Note which variances are negative, and of which groups if they have their own."""
+    words = ["the sessions of a person are less alike than those of two people"]
+    if n_units == 3:
+        words.append("the sessions of one period are less alike than those of two")
     found = []
-    if n_units > 1 and smallest[0] < 0:
-        found.append("the sessions of a person are less alike than those of two people")
-    if n_units == 3 and smallest[1] < 0:
-        found.append("the sessions of one period are less alike than those of two")
+    for said, own in zip(words, variances.reshape(n_units, -1)[:-1], strict=False):
+        some = [group for group, variance in zip(groups, own, strict=False) if variance < 0]
+        if some and len(own) > 1:
+            said += f" in {' and '.join(some)}"
+        found += [said] if some else []
     return found and [f"{' and '.join(found)} (a negative variance)"]
