@@ -43,11 +43,11 @@ def terms(table):
     return table.set_index("term")
 
 
-def assert_rows(table, rows, rtol=1e-7):
+def assert_rows(table, rows):
     """Hold estimate, standard error and degrees of freedom against R, and the rest against them."""
     for term, values in rows.items():
         found = table.loc[term, ["estimate", "se", "df"]].astype(float)
-        np.testing.assert_allclose(found, values, rtol=rtol, err_msg=term)
+        np.testing.assert_allclose(found, values, rtol=1e-7, err_msg=term)
     t, half = table["estimate"] / table["se"], stats.t.isf(0.025, table["df"]) * table["se"]
     np.testing.assert_allclose(table["t"], t)
     np.testing.assert_allclose(table["p"], 2 * stats.t.sf(abs(t), table["df"]))
@@ -79,8 +79,7 @@ def test_incomplete_blocks_in_two_periods_with_drop_outs():
     found = terms(cell_model(edges(x), design(against("A", "B", "C"), n_periods=2)))
     rows = {"B_HV": (1.388943976171, 0.635384448404, 16.1096141553),
             "C_HV": (0.407450947595, 0.641104394420, 18.9207042766)}  # fmt: skip
-    # lmer: 1e-6 of the variances, so 1e-6 of what follows from them.
-    assert_rows(found, rows, rtol=1e-6)
+    assert_rows(found, rows)
     assert found["note"].eq("").all() and set(found["n_people"]) == {18}
     assert set(found["n_sessions"]) == {33}
 
@@ -88,7 +87,7 @@ def test_incomplete_blocks_in_two_periods_with_drop_outs():
 def test_a_treatment_that_is_given_again():
     """lmer(value ~ treatment + period + (1 | person), read("replicate"), control = tight)"""
     found = terms(cell_model(edges(read("replicate")), design(against("A", "B"), n_periods=3)))
-    assert_rows(found, {"B_HV": (10.22446966380, 4.70476976407, 69.7890876788)}, rtol=1e-6)
+    assert_rows(found, {"B_HV": (10.22446966380, 4.70476976407, 69.7890876788)})
 
 
 CONTRASTS = {
@@ -119,7 +118,7 @@ def test_several_occasions_in_every_period_with_missing_visits():
         "fall_HV": (-4.828381269252, 3.16668823821, 83.4771045048),
     }
     assert list(found.index) == list(rows)
-    assert_rows(found, rows, rtol=2e-6)
+    assert_rows(found, rows)
     assert found["note"].eq("").all()
 
 
