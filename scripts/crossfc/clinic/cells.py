@@ -50,6 +50,14 @@ class _Group(NamedTuple):
     cell: Cell
 
 
+class _Term(NamedTuple):
+    """A contrast in a group, or its difference between two."""
+
+    name: str
+    contrast: CellContrast
+    groups: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class _Means:
     """The fixed effects: a mean for each cell in each group, then the visits.
@@ -134,25 +142,26 @@ def _edge(part: pd.DataFrame, design: CellDesign) -> list[dict[str, object]]:
     sessions = _Sessions.of(part, design)
     means, notes = sessions.means()
     basis, silent = _spaces(means.design)
-    terms, reasons = _terms(means, silent, design)
+    terms = _terms(design)
+    weights, reasons = _weighed(terms, means, silent)
     fitted: BlockReml | None = None
-    if terms:
+    if weights:
         fitted, told = _fit(sessions, means.design @ basis)
         notes += told
     converged = fitted is not None
     rows = []
-    for name, of_groups in _names(design):
-        if terms and name not in terms:
+    for term in terms:
+        if weights and term.name not in weights:
             continue
         numbers = dict.fromkeys(_TESTED, np.nan)
         if fitted is not None:
-            estimate, error, freedom = fitted.tested(terms[name] @ basis)
+            estimate, error, freedom = fitted.tested(weights[term.name] @ basis)
             test = t_test(estimate, error, freedom)
             numbers = {"se": error, **test._asdict()}
-        own = np.isin(sessions.group, [groups.index(group) for group in of_groups])
+        own = np.isin(sessions.group, [groups.index(group) for group in term.groups])
         rows.append(
             {
-                "term": name,
+                "term": term.name,
                 **{key: numbers[key] for key in _TESTED},
                 "n_people": len(np.unique(sessions.person[own])),
                 "n_sessions": int(own.sum()),
@@ -163,46 +172,41 @@ def _edge(part: pd.DataFrame, design: CellDesign) -> list[dict[str, object]]:
     return rows
 
 
-def _names(design: CellDesign) -> list[tuple[str, tuple[str, ...]]]:
-    """Name all terms, in the order of the rows, with the groups that each is about."""
-    found: list[tuple[str, tuple[str, ...]]] = []
+def _terms(design: CellDesign) -> list[_Term]:
+    """List all terms, in the order of the rows."""
+    found = []
     pairs = list(itertools.combinations(design["groups"], 2))
     for contrast in design["contrasts"]:
         name = contrast["contrast"]
-        found += [(f"{name}_{group}", (group,)) for group in design["groups"]]
+        found += [_Term(f"{name}_{group}", contrast, (group,)) for group in design["groups"]]
         for pair in pairs:
             suffix = "" if len(pairs) == 1 else f"_{pair[0]}_{pair[1]}"
-            found.append((f"group_by_{name}{suffix}", pair))
+            found.append(_Term(f"group_by_{name}{suffix}", contrast, pair))
     return found
 
 
-def _terms(
-    means: _Means, silent: FloatArray, design: CellDesign
+def _weighed(
+    terms: Sequence[_Term], means: _Means, silent: FloatArray
 ) -> tuple[dict[str, FloatArray], list[str]]:
     """Return the weights of the terms that can be estimated, and why others cannot."""
-    terms: dict[str, FloatArray] = {}
+    found: dict[str, FloatArray] = {}
     reasons = []
-    named = iter(_names(design))
-    for contrast in design["contrasts"]:
-        own = {group: means.weights(contrast, group) for group in design["groups"]}
-        n_groups = len(own)
-        for name, of_groups in itertools.islice(named, n_groups + n_groups * (n_groups - 1) // 2):
-            weights = np.zeros(means.design.shape[1])
-            empty = []
-            for sign, group in zip((1, -1), of_groups, strict=False):
-                of_group = own[group]
-                if isinstance(of_group, Cell):
-                    empty.append(f"nobody of {group} has a session of {of_group.label}")
-                else:
-                    weights = weights + sign * of_group
-            if empty:
-                reasons.append(f"without {name}: {' and '.join(empty)}")
-            elif np.abs(weights @ silent).max(initial=0) < _SILENT:
-                terms[name] = weights
+    for term in terms:
+        weights, empty = np.zeros(means.design.shape[1]), []
+        for sign, group in zip((1, -1), term.groups, strict=False):
+            own = means.weights(term.contrast, group)
+            if isinstance(own, Cell):
+                empty.append(f"nobody of {group} has a session of {own.label}")
             else:
-                # Without visits every mean of a cell can be estimated.
-                reasons.append(f"without {name}: it cannot be told from the effects of periods")
-    return terms, reasons
+                weights = weights + sign * own
+        if empty:
+            reasons.append(f"without {term.name}: {' and '.join(empty)}")
+        elif np.abs(weights @ silent).max(initial=0) < _SILENT:
+            found[term.name] = weights
+        else:
+            # Without visits every mean of a cell can be estimated.
+            reasons.append(f"without {term.name}: it cannot be told from the effects of periods")
+    return found, reasons
 
 
 def _spaces(design: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -28,14 +28,17 @@ from crossfc.group.findings.record import estimated, not_estimated
 from crossfc.group.findings.region import Atlas
 from crossfc.group.findings.result import RESULT_FILE, Result
 from crossfc.group.inference.effect import hedges_g, hedges_g_welch, partial_r_squared
+from crossfc.group.inference.fisher import FRatio
 from crossfc.group.inference.given import Given, HallGiven, HotellingGiven, SlopeGiven
 from crossfc.group.inference.hall import Hall
 from crossfc.group.inference.hotelling import Hotelling
 from crossfc.group.inference.permutation import Inference, infer
+from crossfc.group.inference.pillai import Pillai
 from crossfc.group.inference.skewness import skewness
 from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.statistic import Student
 from crossfc.group.inference.welch import Welch
+from crossfc.group.inference.welch_f import WelchF
 
 _WRITTEN = ("clusters.tsv", "peaks.tsv", "cells.tsv", "null.tsv", RESULT_FILE)
 
@@ -69,7 +72,9 @@ def analyse(
     ====================================  =====================================================
     ``t`` or ``F``                        the statistic
     ``effect``, ``stderr``                mean change, difference or slope, and its standard error
-                                          (for F: the length of the effect, no standard error)
+                                          (for F: the length of the effect, of several groups the
+                                          standard deviation over people that they explain; no
+                                          standard error)
     ``hedgesg``, ``…low``, ``…high``      Hedges' g and its 95 % interval (means and differences)
     ``partialrsq``, ``…low``, ``…high``   partial R² and its 95 % interval
     ``puncorrected``, ``qfdr``            uncorrected p, and q of the false discovery rate
@@ -178,7 +183,14 @@ def analyse(
     )
     columns = np.column_stack([design.effect, design.nuisance])
     skewed = [
-        skewness(values, columns, design.flip, design.second, found.flat[number], _given(statistic))
+        skewness(
+            values,
+            columns,
+            design.flip,
+            design.variance_groups,
+            found.flat[number],
+            _given(statistic),
+        )
         for number, values in enumerate(data)
     ]
     result = estimated(asked, pairs, design, statistic, found, list(maps), skewed, options)
@@ -215,10 +227,14 @@ def _statistic(asked: Question, design: Model, n_seeds: int) -> Student:
     try:
         if design.baseline is not None:
             return _given_baseline(asked, design, n_seeds)
+        if asked.kind in questions.BETWEEN_SEEDS and design.effect.ndim > 1:
+            return Pillai(design.effect, design.nuisance, n_seeds - 1)
         if asked.kind in questions.BETWEEN_SEEDS:
             return Hotelling(design.effect, design.nuisance, n_seeds - 1)
-        if design.second is not None:
-            return Hall(design.effect, design.nuisance, design.second)
+        if design.variance_groups is not None and design.effect.ndim > 1:
+            return WelchF(design.effect, design.nuisance, design.variance_groups)
+        if design.variance_groups is not None:
+            return Hall(design.effect, design.nuisance, design.variance_groups)
         if asked.kind == questions.CHANGE:
             return Slope(design.effect, design.nuisance)
         return Student(design.effect, design.nuisance)
@@ -230,8 +246,8 @@ def _statistic(asked: Question, design: Model, n_seeds: int) -> Student:
 def _given_baseline(asked: Question, design: Model, n_seeds: int) -> Given:
     if asked.kind in questions.BETWEEN_SEEDS:
         return HotellingGiven(design.effect, design.nuisance, n_seeds - 1, n_seeds - 1)
-    if design.second is not None:
-        return HallGiven(design.effect, design.nuisance, design.second)
+    if design.variance_groups is not None:
+        return HallGiven(design.effect, design.nuisance, design.variance_groups)
     if asked.kind == questions.CHANGE:
         return SlopeGiven(design.effect, design.nuisance)
     return Given(design.effect, design.nuisance)
@@ -260,7 +276,7 @@ def _effect_sizes(
 ) -> dict[str, FloatArray]:
     """Compute standardised effects with their intervals, keyed by the name of their map."""
     sizes = {}
-    if asked.kind not in (*questions.BETWEEN_SEEDS, questions.CHANGE):
+    if asked.kind != questions.CHANGE and not isinstance(statistic, FRatio):
         if isinstance(statistic, Welch):
             of_groups = statistic.group_variances(data)
             g = hedges_g_welch(found.effect[number], found.standard_error[number], *of_groups)
@@ -272,7 +288,11 @@ def _effect_sizes(
                 variance = statistic.effect_variances(data)
             g = hedges_g(found.t[number], statistic.df, variance)
         sizes = dict(zip(("hedgesg", "hedgesglow", "hedgesghigh"), g, strict=True))
-    if isinstance(statistic, Hotelling):
+    if isinstance(statistic, WelchF):
+        # Of the variance that is the same for everybody, as with Welch's t.
+        f = np.square(found.t[number])
+        share = partial_r_squared(f, statistic.df_effect, statistic.df_error)
+    elif isinstance(statistic, FRatio):
         share = partial_r_squared(found.statistic[number], statistic.df_effect, statistic.df_error)
     else:
         share = partial_r_squared(np.square(found.t[number]), 1, statistic.df)
@@ -282,7 +302,7 @@ def _effect_sizes(
 
 def _maps_of(statistic: Student, found: Inference, number: int) -> dict[str, FloatArray]:
     maps = {statistic.name: found.statistic[number], "effect": found.effect[number]}
-    if not isinstance(statistic, Hotelling):
+    if not isinstance(statistic, FRatio):
         maps["stderr"] = found.standard_error[number]
     maps |= {
         "puncorrected": found.p_uncorrected[number],
@@ -306,7 +326,7 @@ def _image(
     image = nib.Nifti1Image(volume, like.affine, header)
     if stat == "t" and not isinstance(statistic, Welch | Slope):
         image.header.set_intent("t test", (statistic.df,))
-    elif stat == "F" and isinstance(statistic, Hotelling):
+    elif stat == "F" and isinstance(statistic, FRatio) and not isinstance(statistic, WelchF):
         image.header.set_intent("f test", (statistic.df_effect, statistic.df_error))
     elif stat.startswith(("pfwe", "puncorrected")):
         image.header.set_intent("p value")

@@ -348,6 +348,7 @@ class Study:
                 "effect": contrast.effect,
                 "arms": trial.arms,
                 "order": trial.visit_columns(contrast),
+                "baseline": self.baseline(contrast),
                 "crossed": list(contrast.treatments or ()),
                 # Sides that are occasions and no treatment: of a change over time.
                 "occasions": [side for side in contrast.sides if contrast.is_occasion(side)],

@@ -44,6 +44,11 @@ class Twin(Stage):
         from crossfc.twin import truth as twin_truth
 
         trial, labels = self.study.checked_trial(), self.config["groups"]
+        if len(labels) > 2:
+            raise Fault(
+                "config key twin: scans are simulated for one or two groups; delete the key twin, "
+                f"or list all but two of {', '.join(trial.groups)} in the config key unused.groups"
+            )
         people = [
             {"participant_id": p.participant_id, "group": p.group, "sequence": p.sequence}
             for p in trial.participants.values()

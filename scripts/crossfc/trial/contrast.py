@@ -18,6 +18,8 @@ DRUG = "drug"
 TIME = "time"
 # Words that stand for something else in the names of analyses.
 _TAKEN = ("carryover", "change", "group", "pairs")
+# The key of a contrast that gives doses in place of weights.
+DOSES = "doses"
 # What is done with the baseline of every period (config key ``baseline``).
 NO_BASELINE, PERIOD, DIFFERENCE = "none", "period", "difference"
 _SMALL = 1e-9  # of a sum of weights such as 1/3, 1/3, 1/3, -1
@@ -172,6 +174,17 @@ def _contrasts(config: Configuration, arms: bool) -> list[Contrast]:
     for name, given in config["contrasts"].items():
         place = f"config key contrasts.{name}"
         weights: dict[Cell, float] = {}
+        if DOSES in given and DOSES not in known:
+            doses = given[DOSES]
+            weights, wrong = _trend(place, doses, treatment_labels(config), main)
+            wrong += [
+                f"{place}: beside {DOSES} stands {label!r}; a trend over doses has no other weights"
+                for label in given
+                if label != DOSES
+            ]
+            faults += wrong or _unsound(place, name, weights)
+            found.append(contrast(name, weights))
+            continue
         for label, own in given.items():
             if label not in known:
                 faults.append(
@@ -196,9 +209,31 @@ def _contrasts(config: Configuration, arms: bool) -> list[Contrast]:
     return found
 
 
-def _with_baselines(
-    config: Configuration, contrasts: list[Contrast], arms: bool
-) -> list[Contrast]:
+def _trend(
+    place: str, doses: object, treatments: list[str], occasion: str | None
+) -> tuple[dict[Cell, float], list[str]]:
+    """Return the weights whose contrast is the slope over doses, per unit of dose, and faults.
+
+    Least squares over treatments at equal shares: w = (dose - mean dose) / Σ (dose - mean dose)².
+    """
+    if not isinstance(doses, Mapping):
+        return {}, [f"{place}.{DOSES}: write the dose of each treatment, such as {{placebo: 0, …}}"]
+    strange = [label for label in doses if label not in treatments]
+    faults = [
+        f"{place}.{DOSES}: {label!r} is none of the treatments {', '.join(treatments)}"
+        f"{did_you_mean(label, treatments) or '; correct it'}"
+        for label in strange
+    ]
+    mean = sum(doses.values()) / len(doses)
+    squares = sum((dose - mean) ** 2 for dose in doses.values())
+    if not faults and squares == 0:
+        faults = [f"{place}.{DOSES}: all doses are the same, so they have no trend; correct them"]
+    if faults:
+        return {}, faults
+    return {Cell(t, occasion): (dose - mean) / squares for t, dose in doses.items()}, []
+
+
+def _with_baselines(config: Configuration, contrasts: list[Contrast], arms: bool) -> list[Contrast]:
     """Add the baseline of each period to contrasts, as a covariate or as a difference.
 
     Raises
@@ -216,8 +251,8 @@ def _with_baselines(
         said = "is left out" if occasion is None else f"{occasion!r} is none of the occasions"
         listed = ", ".join(known) or "none: list them in the config key occasions"
         raise Fault(
-            f"config key baseline_occasion: it {said} where baseline is {how}; name the occasion at "
-            f"which every period's baseline was measured (occasions: {listed})"
+            f"config key baseline_occasion: it {said} where baseline is {how}; name the occasion "
+            f"at which every period's baseline was measured (occasions: {listed})"
             f"{did_you_mean(occasion or '', known)}"
         )
     if config["entry"] == "maps" and config["maps"]["level"] == "contrast":

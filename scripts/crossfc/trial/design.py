@@ -26,6 +26,7 @@ from crossfc.trial.participant import (
     read_participants,
 )
 from crossfc.trial.recognition import design_name
+from crossfc.trial.role import roles
 from crossfc.trial.scale import Scale, number, read_scales
 from crossfc.trial.session import (
     OPTIONAL_SESSION_COLUMNS,
@@ -105,14 +106,15 @@ class Trial:
 
     @property
     def group_roles(self) -> dict[str, str | None]:
-        """Labels of the groups that are compared: ``patients`` and ``controls``, or one of them.
+        """Labels of the groups that are compared, by role: ``patients``, ``controls``, and others.
 
-        Parallel arms take the place of groups; the arm of the reference is that of the controls.
+        Parallel arms take the place of groups; the arm of the reference is the last, which of two
+        is that of the controls.
         """
         if not self.arms:
             return self.config["groups"]
         reference, *others = self.treatments
-        return {"patients": others[0], "controls": reference}
+        return roles([*others, reference])
 
     @property
     def groups(self) -> list[str]:
@@ -297,8 +299,8 @@ class Trial:
 
     @property
     def of_pairs(self) -> bool:
-        """Whether people have a pair of sessions at most, one under each of two treatments."""
-        of_two = len(self.treatments) == 2 and len(self.contrasts) == 1
+        """Whether one or two groups have pairs of sessions, one under each of two treatments."""
+        of_two = len(self.treatments) == 2 and len(self.contrasts) == 1 and len(self.groups) <= 2
         if not of_two or self.n_occasions > 1 or self.contrasts[0].treatments is None:
             return False
         several = _by_person(self.scanned_sessions()).values()
@@ -387,9 +389,7 @@ def _weighted(
     return tuple((s, w / len(several)) for several, w in cells for s in several)
 
 
-def baseline_score(
-    contrast: Contrast, sessions: Sequence[Session], scale: str
-) -> float | None:
+def baseline_score(contrast: Contrast, sessions: Sequence[Session], scale: str) -> float | None:
     """Return the weighted sum of a person's scores in the baseline of a contrast, if complete."""
     own = _weighted(contrast.baseline, sessions)
     return None if own is None else weighted_sum((s.scores.get(scale), w) for s, w in own)

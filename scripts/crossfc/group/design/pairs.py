@@ -89,8 +89,9 @@ def pair_sessions(
     The search volume holds the voxels that all maps of all people cover, without the seeds and
     their smoothing halo. Written to ``out_dir``: ``delta.npy`` (active - control, float32, people
     × seeds × voxels), ``total.npy`` (active + control, same shape; not with ``level="contrast"``),
-    ``baseline.npy`` (same shape, if there is a baseline), ``mask.nii.gz``, ``people.tsv`` and ``pairs.json``. Memory holds the maps of one person at a
-    time. While it runs, the disk of ``out_dir`` needs twice the space of the arrays.
+    ``baseline.npy`` (same shape, if there is a baseline), ``mask.nii.gz``, ``people.tsv`` and
+    ``pairs.json``. Memory holds the maps of one person at a time. While it runs, the disk of
+    ``out_dir`` needs twice the space of the arrays.
 
     Parameters
     ----------

@@ -24,9 +24,11 @@ from crossfc.group.inference.cluster import label
 from crossfc.group.inference.given import Given, HotellingGiven, SlopeGiven
 from crossfc.group.inference.hall import Hall, corrected
 from crossfc.group.inference.hotelling import Hotelling
+from crossfc.group.inference.pillai import Pillai
 from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.statistic import FLOOR, Student, chunks
 from crossfc.group.inference.welch import Welch
+from crossfc.group.inference.welch_f import WelchF
 
 
 @dataclass
@@ -35,11 +37,12 @@ class Others:
 
     Attributes
     ----------
-    statistic : Student, Slope, Welch, Hall or Hotelling
+    statistic : Student, Slope, Welch, Hall, WelchF, Hotelling or Pillai
     values : float64 ndarray, shape (n_voxels,)
         The statistic's map, equal to the one of its ``fit``.
     effect : float64 ndarray, shape (n_measures, n_voxels)
-        In units of the data per unit of the effect column.
+        In units of the data per unit of the effect column; with several of these of shape
+        (n_columns, n_measures, n_voxels).
     left : float64 ndarray, shape (n_measures, n_voxels)
         Data of the person left out.
     """
@@ -50,11 +53,20 @@ class Others:
     left: FloatArray
 
     def read(self, voxels: IntArray) -> float:
-        """Average the left-out person over voxels; several measures along the effect."""
+        """Average the left-out person over voxels; several measures along the effect.
+
+        Several effect columns have the direction in which they explain most. Of its two signs it
+        has that with which its largest component is positive.
+        """
         mean = self.left[:, voxels].mean(axis=1)
         if len(mean) == 1:
             return float(mean[0])
-        direction = self.effect[:, voxels].mean(axis=1)
+        direction = self.effect[..., voxels].mean(axis=-1)
+        if direction.ndim > 1:
+            direction = np.linalg.svd(
+                _scale(self.statistic.effect, self.statistic.nuisance) @ direction
+            )[2][0]
+            direction *= np.sign(direction[np.argmax(np.abs(direction))])
         return float(mean @ direction / np.linalg.norm(direction))
 
 
@@ -90,7 +102,7 @@ class LeaveOneOut:
 
     Parameters
     ----------
-    statistic : Student, Slope, Welch, Hall or Hotelling
+    statistic : Student, Slope, Welch, Hall, WelchF, Hotelling or Pillai
         The statistic of all people.
     data : array, shape (n_people, n_voxels) or (n_people, n_measures, n_voxels)
         Only ``shape``, ``[..., part]`` and ``[person]`` are used, so it may be a file on disk.
@@ -132,7 +144,14 @@ class LeaveOneOut:
             self._cross[:, part] = self._model[self._members[0]].T @ first
 
     def effect_in(self, voxels: IntArray) -> float:
-        """Average the effect of the whole sample over voxels; for several measures, its length."""
+        """Average the effect of the whole sample over voxels; for several measures, its length.
+
+        Of several effect columns it is the standard deviation over people that they explain.
+        """
+        if self._statistic.effect.ndim > 1:
+            scale = _scale(self._statistic.effect, self._statistic.nuisance)
+            several = self._coefficients[: len(scale), :, voxels].mean(axis=-1)
+            return float(np.linalg.norm(scale @ several))
         mean = self._coefficients[0][:, voxels].mean(axis=1)
         return float(mean[0] if len(mean) == 1 else np.linalg.norm(mean))
 
@@ -149,6 +168,18 @@ class LeaveOneOut:
         room = 1 - row @ pull  # 1 minus the person's leverage
         y = np.asarray(self._data[person], dtype=float).reshape(-1, self._data.shape[-1])
         error = y - np.tensordot(row, self._coefficients, 1)
+        if others.effect.ndim > 1:
+            # The statistic of several columns is fitted again: no update of it is known that is
+            # exact and as simple.
+            n_effect = others.effect.shape[1]
+            change = pull[:n_effect, None, None] * error / room
+            values = others.fit(_Rest(self._data, person)).statistic
+            return Others(
+                others,
+                np.where(self._flat, 0, values),
+                self._coefficients[:n_effect] - change,
+                y,
+            )
         effect = self._coefficients[0] - pull[0] * error / room
         weighed = np.einsum("abv,bv->av", self._precision, error)
         # Share of the residual squares (of their determinant) that is not due to the person.
@@ -180,7 +211,7 @@ class LeaveOneOut:
         The person's data are adjusted by the slopes of the others, so that they are compared with
         the same effect.
         """
-        data = _Without(self._data, person)
+        data = _Rest(self._data, person)
         fit = others.fit(data)
         left = others.adjusted(data, np.asarray(self._data[person], dtype=float))
         values = np.where(self._flat | fit.flat, 0, fit.statistic)
@@ -301,8 +332,8 @@ class LeaveOneOut:
                 fold.largest[sign] = others.read(largest)
 
 
-class _Without:
-    """The data of everybody but one person."""
+class _Rest:
+    """The data of everybody but one person, read some voxels at a time."""
 
     def __init__(self, data: MapData, person: int) -> None:
         self._data, self._person = data, person
@@ -310,7 +341,7 @@ class _Without:
 
     def __getitem__(self, key: Any) -> RealArray:
         if isinstance(key, tuple):
-            rest: RealArray = np.delete(self._data[key], self._person, axis=0)
+            rest: RealArray = np.delete(np.asarray(self._data[key]), self._person, axis=0)
             return rest
         return self._data[key + (key >= self._person)]
 
@@ -320,6 +351,17 @@ def _effects(statistic: Given, data: MapData) -> FloatArray:
     if isinstance(statistic, HotellingGiven):
         return statistic.effects(data)
     return statistic.fit(data).effect[None]
+
+
+def _scale(effect: FloatArray, nuisance: FloatArray) -> FloatArray:
+    """Return S: S b has the length of what coefficients b of several columns explain.
+
+    That is its root mean square over people, beyond the nuisance.
+    """
+    basis = np.linalg.qr(nuisance)[0]
+    left = effect - basis @ (basis.T @ effect)
+    scale: FloatArray = np.linalg.qr(left)[1] / np.sqrt(len(left))
+    return scale
 
 
 def _others(statistic: Student, person: int) -> Student:
@@ -336,12 +378,12 @@ def _others(statistic: Student, person: int) -> Student:
         return HotellingGiven(*columns, statistic.measures, statistic.n_covariates)
     if isinstance(statistic, SlopeGiven):
         return SlopeGiven(*columns)
-    if isinstance(statistic, Welch):
+    if isinstance(statistic, Welch | WelchF):
         return type(statistic)(*columns, statistic.groups[keep])
     if isinstance(statistic, Given):
         return Given(*columns, statistic.n_covariates)
-    if isinstance(statistic, Hotelling):
-        return Hotelling(*columns, statistic.measures)
+    if isinstance(statistic, Hotelling | Pillai):
+        return type(statistic)(*columns, statistic.measures)
     if isinstance(statistic, Slope):
         return Slope(*columns)
     return Student(*columns)
@@ -354,7 +396,7 @@ def without_each(
 
     Parameters
     ----------
-    statistic : Student, Slope, Welch, Hall or Hotelling
+    statistic : Student, Slope, Welch, Hall, WelchF, Hotelling or Pillai
         The statistic of all people.
     values : ndarray, shape (n_people, n_clusters) or (n_people, n_measures, n_clusters)
         One value per person (and measure), such as the mean in each cluster of the whole sample.
@@ -379,7 +421,9 @@ def without_each(
             continue
         fit = others.fit(np.delete(values, person, axis=0))
         effect[person] = fit.effect
-        if isinstance(others, Hotelling):
+        if isinstance(others, WelchF):
+            p[person] = fdtrc(others.df_effect, fit.degrees_of_freedom, fit.statistic)
+        elif isinstance(others, Hotelling | Pillai):
             p[person] = fdtrc(others.df_effect, others.df_error, fit.statistic)
         else:
             t = -np.abs(fit.statistic) if two_sided else -fit.statistic
@@ -393,18 +437,23 @@ def effect_of(statistic: Student, values: FloatArray) -> float:
 
     Parameters
     ----------
-    statistic : Student, Slope, Welch, Hall or Hotelling
+    statistic : Student, Slope, Welch, Hall, WelchF, Hotelling or Pillai
     values : ndarray, shape (n_people,)
         NaN for people without a value, who are left out.
 
     Returns
     -------
     float
-        The coefficient of the effect, in units of the values per unit of the effect column; NaN
-        if the people with a value do not allow the model.
+        The coefficient of the effect, in units of the values per unit of the effect column; of
+        several columns the standard deviation over people that they explain. NaN if the people
+        with a value do not allow the model.
     """
     there = np.isfinite(values)
     model = np.column_stack([statistic.effect, statistic.nuisance])[there]
     if len(model) < model.shape[1] or np.linalg.matrix_rank(model) < model.shape[1]:
         return float("nan")
-    return float(np.linalg.lstsq(model, values[there], rcond=None)[0][0])
+    coefficients = np.linalg.lstsq(model, values[there], rcond=None)[0]
+    if statistic.effect.ndim > 1:
+        scale = _scale(statistic.effect[there], statistic.nuisance[there])
+        return float(np.linalg.norm(scale @ coefficients[: len(scale)]))
+    return float(coefficients[0])

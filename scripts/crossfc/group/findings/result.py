@@ -53,7 +53,7 @@ class Result(TypedDict):
     ``contrast`` is the name of the within-person contrast, ``effect`` what it shows in a few words,
     ``order`` the columns of periods that it has, ``active`` and ``control`` are the labels of its
     sides. ``group`` is None where all groups are analysed, ``scale`` unless change in
-    a score is the effect.
+    a score is the effect. ``groups`` are those that are compared in a trial of three and more.
 
     An analysis that cannot be estimated has the required keys only, and the reason in ``notes``.
     ``n`` counts the people of each group. ``copies`` counts the arrangements that give the observed
@@ -74,6 +74,7 @@ class Result(TypedDict):
     active: str
     control: str
     group: str | None
+    groups: NotRequired[list[str]]
     scale: str | None
     pipeline: str
     estimable: bool
