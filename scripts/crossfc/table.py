@@ -8,8 +8,8 @@ import pandas as pd
 from crossfc.fault import Fault
 
 LABELS = (
-    "participant_id", "session_id", "group", "sequence", "treatment", "seed", "target", "scale",
-    "pipeline", "analysis",
+    "participant_id", "session_id", "group", "sequence", "treatment", "occasion", "seed", "target",
+    "scale", "pipeline", "analysis",
 )  # fmt: skip
 
 

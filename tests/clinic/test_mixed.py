@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from crossfc.clinic.mixed import COLUMNS, _design, mixed_model, reml, rotated
+from crossfc.clinic.mixed import COLUMNS, _design, mixed_model, rotated
+from crossfc.clinic.reml import reml
 from crossfc.fault import Fault
 
 TREATMENTS = {"active": "ketamine", "control": "placebo"}

@@ -392,3 +392,23 @@ def test_two_groups_have_no_pairs(study, root):
     plan = Plan(study, root)
     assert plan.group.pairs_of_groups() == {}
     assert not any("pairs_of_groups" in path for path in plan.group.results())
+
+
+def test_the_mixed_model_is_given_the_labels_of_pairs_or_the_cells_of_contrasts(study, root):
+    plan = Plan(study, root)
+    labels = {"groups": study["groups"], "treatments": study["treatments"]}
+    assert plan.group.mixed_design() == labels
+    assert "results/small/group/primary/mixed.tsv" in plan.group.results()
+    # Each contrast with its cells; what else is in the config makes no difference.
+    contrasts = {"twice": {"ketamine": 2, "placebo": -2}, "drug": {"ketamine": 1, "placebo": -1}}
+    plan = Plan(study | {"contrasts": contrasts}, root)
+    assert plan.group.mixed_design() == {
+        "groups": ["TRD", "HV"],
+        "n_periods": 2,
+        "contrasts": [
+            {"contrast": "twice", "weights": [("ketamine", None, 2), ("placebo", None, -2)]},
+            {"contrast": "drug", "weights": [("ketamine", None, 1), ("placebo", None, -1)]},
+        ],
+    }
+    assert "results/small/group/primary/mixed.tsv" in plan.group.results()
+    assert "mixed_model/primary" in plan.report.job_labels()

@@ -5,11 +5,13 @@ import pytest
 
 from crossfc import atomic
 from crossfc.clinic.carryover import edge_carryover, score_carryover
+from crossfc.clinic.cells import CellDesign, cell_model
 from crossfc.clinic.change import change_between_groups
 from crossfc.clinic.occasion import occasion_table
 from crossfc.group.findings.joint import joint_table
 from crossfc.group.findings.pairs_of_groups import pairs_table
 from crossfc.outputs import Column, Output, document, outputs
+from crossfc.table import read_table
 from tests.clinic.test_change import TREATMENTS
 from tests.clinic.test_several import GROUPS, several
 
@@ -54,6 +56,14 @@ def written(found, tmp_path_factory) -> dict[str, list[str]]:
     for name, table in further.items():
         atomic.write_table(clinic / f"{name}.tsv", table)
         files[f"clinic/{name}.tsv"] = clinic / f"{name}.tsv"
+    # Of a trial that is no crossover of two treatments the mixed model has other columns.
+    mixed = tmp_path_factory.mktemp("mixed") / "mixed.tsv"
+    edges = read_table(found.folder / "group/primary/pairs/edges.tsv")
+    weights = [("ketamine", None, 1.0), ("placebo", None, -1.0)]
+    design: CellDesign = {"groups": ["TRD"], "n_periods": 2,
+                          "contrasts": [{"contrast": "drug", "weights": weights}]}  # fmt: skip
+    atomic.write_table(mixed, cell_model(edges, design))
+    files["group/other/mixed.tsv"] = mixed
     # Trials of three and more groups have a table, and columns of a table, of their own.
     pairs = family.with_name("pairs_of_groups.tsv")
     atomic.write_table(pairs, pairs_table({"drug": names}, folders))

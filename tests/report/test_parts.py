@@ -6,6 +6,7 @@ import re
 import pandas as pd
 import pytest
 
+from crossfc.clinic.cells import cell_model
 from crossfc.report import carryover, clinic, figure, number, people, planted, quality
 from crossfc.report.citation import FILE, Citations, read_references, reference
 from crossfc.report.maps import facts
@@ -549,6 +550,32 @@ def test_methods_tell_the_terms_of_the_mixed_model(found_results):
     own = found_results.mixed[found_results.mixed["term"].isin(["intercept", "drug"])]
     fewer = dataclasses.replace(found_results, mixed=own)
     assert words.format("treatment") in text_of(fewer)
+
+
+def test_the_mixed_model_of_contrasts_is_told_as_such(found_results):
+    """Of designs other than two treatments with one session each."""
+    weights = [("ketamine", None, 1.0), ("placebo", None, -1.0)]
+    mixed = cell_model(
+        found_results.edges,
+        {"groups": ["TRD", "HV"], "n_periods": 2,
+         "contrasts": [{"contrast": "drug", "weights": weights}]},
+    )  # fmt: skip
+    results = dataclasses.replace(found_results, mixed=mixed)
+    told = text_of(results)
+    assert "It had a mean for each treatment in each group, effects of periods, and random" in told
+    assert "random effects of people, with variances of each group's own" in told
+    assert "their interaction" not in told and "at each occasion" not in told
+    table = quality.mixed_table(results)
+    assert table.caption.startswith("Mixed model on the a-priori targets, everybody with a session")
+    assert "drug is ketamine − placebo, group TRD − HV; degrees" in table.caption
+    heads = [column[0] for column in table.columns]
+    assert "95 % interval" in heads and "SE" not in heads
+    later = results.edges.assign(occasion="day2")
+    assert "a mean for each treatment at each occasion in each group, effects of periods at" in (
+        text_of(dataclasses.replace(results, edges=later))
+    )
+    unknown = mixed.assign(note="without effects of periods: the period of 3 sessions is not known")
+    assert "effects of periods" not in text_of(dataclasses.replace(results, mixed=unknown))
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_every_other_treatment_is_compared_with_the_reference(trial):
     assert low.weights == ((Cell("low", None), 1), (Cell("placebo", None), -1))
     assert low.sides == {"active": "low", "control": "placebo"} and low.effect == "low"
     assert loaded.visit_columns(low) == ["period_2", "period_3"]
-    assert not loaded.arms and not loaded.has_mixed_model
+    assert not loaded.arms and not loaded.of_pairs
     assert loaded.name == (
         "a three-treatment, three-period crossover of low, high and placebo, in a Williams design"
     )
@@ -98,6 +98,21 @@ def test_columns_of_periods_take_the_effects_of_periods_off(trial):
         found = np.linalg.lstsq(rows, differences, rcond=None)[0]
         assert found[0] == pytest.approx(planted[own.name])
         assert found[1:] == pytest.approx([3.1, -5.7])
+
+
+def test_pairs_are_those_of_two_groups_at_most(trial):
+    """Their mixed model has two groups, one session under each treatment, and no other session."""
+    people = [(f"sub-{n}", group, "drug-placebo") for n, group in enumerate("ABC")]
+    sessions = [
+        (person, f"ses-{k}", label, str(k))
+        for person, _, _ in people
+        for k, label in enumerate(("drug", "placebo"), 1)
+    ]
+    of_two = {"treatments": ["placebo", "drug"]}
+    assert trial(people[:2], sessions[:4], **of_two, groups=["A", "B"]).of_pairs
+    assert not trial(people, sessions, **of_two, groups=["A", "B", "C"]).of_pairs
+    twice = {name: {"drug": 1, "placebo": -1} for name in ("drug", "again")}
+    assert not trial(people[:1], sessions[:2], **of_two, groups=["A"], contrasts=twice).of_pairs
 
 
 def test_two_treatments_in_two_periods_have_the_code_of_the_order(trial):
@@ -173,7 +188,7 @@ def test_who_lacks_a_cell_leaves_that_contrast_by_name(trial):
     ]  # fmt: skip
     (left,) = loaded.left()
     assert (left["participant_id"], left["analysis"]) == ("sub-2", "high")
-    assert left["reason"] == "no rest scan under high"
+    assert left["reason"] == "no rest scan under high; stays in the mixed model"
     (counts,) = loaded.counts()
     assert counts["complete_low"] == 6 and counts["complete_high"] == 5
     assert counts["scanned_high"] == 5 and counts["placebo_first"] == 2
@@ -193,6 +208,7 @@ def test_a_treatment_that_was_given_again_is_averaged(trial):
     assert [w for _, w in second.sessions] == [0.5, 0.5, -1]
     assert first.order == {"period_2": -0.5, "period_3": -0.5}
     assert "in which drug and placebo were repeated" in loaded.name
+    assert not loaded.of_pairs
     once = [("sub-1", "HV", "drug-placebo"), people[1]]
     said = refusal(trial, once, sessions, treatments=["placebo", "drug"])
     assert "sub-1 received placebo twice (also row 3)" in said
@@ -376,7 +392,8 @@ def test_the_baseline_of_a_period_is_the_same_contrast_before(trial):
         ("ses-placebopre", -1),
     ]
     (row,) = loaded.left()
-    assert (row["participant_id"], row["reason"]) == ("sub-3", "no rest scan under drug pre")
+    why = "no rest scan under drug pre; stays in the mixed model"
+    assert (row["participant_id"], row["reason"]) == ("sub-3", why)
     assert loaded.visit_columns(own) == ["sequence_code"]
 
 

@@ -188,6 +188,36 @@ def test_parallel_arms_before_and_after(tmp_path, root):
     assert "order of treatments" not in page.text.split("Inference was by permutation")[0]
 
 
+def test_three_treatments_in_incomplete_blocks_have_a_mixed_model(study):
+    """The scans of the small study, of which some under ketamine are said to be of a low dose."""
+    sheets = {name: study.folder / f"design/{name}.tsv" for name in ("participants", "sessions")}
+    tables = {name: pandas.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+              for name, path in sheets.items()}  # fmt: skip
+    low = tables["participants"]["participant_id"][::2]
+    for table, column in ((tables["participants"], "sequence"), (tables["sessions"], "treatment")):
+        some = table["participant_id"].isin(low)
+        table.loc[some, column] = table.loc[some, column].str.replace("ketamine", "low")
+    for name, path in sheets.items():
+        tables[name].to_csv(path, sep="\t", index=False)
+    weights = {"low": {"low": 1, "placebo": -1}, "high": {"ketamine": 1, "placebo": -1}}
+    study.set_config(
+        treatments=["placebo", "low", "ketamine"], contrasts=weights, group__analyses=["low_TRD"]
+    )
+    target = "results/small/group/primary/mixed.tsv"
+    done = study.snakemake(target)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    mixed = pandas.read_csv(study.folder / target, sep="\t")
+    assert mixed["converged"].all() and mixed["n_sessions"].max() == 19
+    of_edge = mixed.groupby(["seed", "target"], sort=False)["term"].agg(list)
+    terms = ["low_TRD", "low_HV", "group_by_low", "high_TRD", "high_HV", "group_by_high"]
+    assert len(of_edge) == 21 and all(found == terms for found in of_edge)
+    # It holds all contrasts, so one that changes reruns it, and the data of no other.
+    study.set_config(contrasts=weights | {"high": {"ketamine": 1, "low": -1}})
+    assert {job.split()[0] for job in study.would_run(target)} == {"mixed_model"}
+    study.set_config(contrasts=weights, group__permutations=199)
+    assert not study.would_run(target)
+
+
 @pytest.fixture(scope="module")
 def baselines(tmp_path_factory, root):
     """Two treatments with a scan before and after each; days differ, and one baseline is lost."""

@@ -354,7 +354,7 @@ def test_changed_exclusion_limit_reruns_pairs_not_sessions(study):
 
 
 def test_edited_module_reruns_the_rules_that_use_it(study):
-    path = "scripts/crossfc/clinic/mixed.py"
+    path = "scripts/crossfc/clinic/reml.py"
     # What no rule can reach is no edit.
     study.edit(path, "\nimport numpy as np\n", "\nimport numpy as np\n\n_EDITED = 1\n")
     study.edit(path, "_ITERATIONS = 200", "_ITERATIONS = 201")

@@ -112,7 +112,7 @@ rule pairs_of_groups:
 
 
 rule mixed_model:
-    """Fit group x drug + period to the a-priori edges, for all people with at least one session."""
+    """Fit a mixed model to the a-priori edges, for all people with at least one session."""
     input:
         pairs=lambda w: refused(plan.group.pairs_with_edges, w.pipeline),
     output:
@@ -125,7 +125,7 @@ rule mixed_model:
     resources:
         **needs("table"),
     params:
-        labels=on_sheets(lambda: plan.main_labels()),
+        design=on_sheets(lambda: plan.group.mixed_design()),
         code=code("mixed_model"),
     script:
         "../../scripts/mixed_model.py"

@@ -5,12 +5,12 @@ variances.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from crossfc.array import FloatArray, IntArray
+from crossfc.clinic.reml import LEAST_FREEDOM, Reml, reml
 from crossfc.fault import Fault
 from crossfc.table import require_columns
 
@@ -18,11 +18,6 @@ COLUMNS = [
     *("seed", "target", "term", "estimate", "se", "t", "df", "p", "n_people", "n_sessions"),
     *("converged", "note"),
 ]
-# Smallest residual degrees of freedom from which a group's variance is estimated. With less, the
-# groups share their variances.
-_LEAST_FREEDOM = 2.0
-_ITERATIONS = 200
-_SMALLEST = 1e-6  # smallest ratio of two variances; below it, the smaller counts as zero
 
 
 def mixed_model(
@@ -132,28 +127,6 @@ def _design(
     return design, notes
 
 
-@dataclass
-class Reml:
-    """A model with diagonal covariance that is linear in its variances, fitted by REML.
-
-    Attributes
-    ----------
-    variances : ndarray, shape (n_variances,)
-        In squared units of the values.
-    estimates, errors, freedom : ndarray, shape (n_terms,)
-        Coefficients, with Kenward and Roger's standard errors and degrees of freedom.
-    likelihood : float
-        The restricted log-likelihood, up to a constant that depends only on the numbers of rows
-        and terms.
-    """
-
-    variances: FloatArray
-    estimates: FloatArray
-    errors: FloatArray
-    freedom: FloatArray
-    likelihood: float
-
-
 def rotated(
     values: FloatArray, design: FloatArray, person: IntArray, group: IntArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -205,100 +178,6 @@ def rotated(
         ]
     )
     return turned[:, -1], turned[:, :-1], shares[:, shares.any(axis=0)]
-
-
-def reml(values: FloatArray, design: FloatArray, shares: FloatArray) -> Reml | None:
-    """Fit values with independent errors of variance ``shares @ variances``, by REML.
-
-    The logarithms of the variances are found by Newton steps with the exact first and second
-    derivatives of the restricted likelihood. Fisher scoring is used where the second derivatives
-    are not those of a maximum, and steps are halved where the likelihood does not increase. The
-    covariance of the estimates is that of Kenward and Roger (1997, Biometrics 53:983) for a
-    covariance that is linear in its variances. For one term their F is t² with
-    2 (c'Φc)² / Σ W_kl d_k d_l degrees of freedom, where Φ is the plain covariance,
-    d_k = -c'ΦP_kΦc are its derivatives, and W is the inverse expected information of the variances.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n_rows,)
-    design : ndarray, shape (n_rows, n_terms)
-    shares : ndarray, shape (n_rows, n_variances)
-        Share of each variance in each row; see `rotated`.
-
-    Returns
-    -------
-    Reml or None
-        None if the likelihood has no maximum at which all variances are clearly above zero.
-    """
-    log = np.full(shares.shape[1], np.log(np.var(values)))
-    state = _State(values, design, shares, log)
-    for _ in range(_ITERATIONS):
-        step = np.clip(state.step(), -2, 2)
-        gain = float(step @ state.gradient)  # twice the expected increase of the likelihood
-        if state.variances.min() < _SMALLEST * state.variances.max():
-            return None
-        if gain < 1e-20:
-            return state.result()
-        further = _State(values, design, shares, state.log + step)
-        # The last gains are smaller than the rounding of the likelihood and are not checked.
-        while gain > 1e-8 and further.likelihood < state.likelihood:
-            step, gain = step / 2, gain / 2
-            further = _State(values, design, shares, state.log + step)
-        state = further
-    return None
-
-
-class _State:
-    """The restricted likelihood at given variances, with derivatives by their logarithms."""
-
-    def __init__(
-        self, values: FloatArray, design: FloatArray, shares: FloatArray, log: FloatArray
-    ) -> None:
-        self.log, self.variances = log, np.exp(log)
-        weight = 1 / (shares @ self.variances)
-        weighted = design * weight[:, None]
-        self.covariance = np.linalg.inv(design.T @ weighted)
-        self.estimates = self.covariance @ (weighted.T @ values)
-        rest = values - design @ self.estimates
-        self.likelihood = 0.5 * float(
-            np.log(weight).sum() + np.linalg.slogdet(self.covariance)[1] - weight @ np.square(rest)
-        )
-        # Products of the terms with the first derivatives of the inverse covariance, and with
-        # products of two of them.
-        self.first = -((design.T * (weight**2 * shares.T)[:, None]) @ design)
-        pairs = shares.T[:, None] * shares.T
-        self.second = (design.T * (weight**3 * pairs)[:, :, None]) @ design
-        moved = np.einsum("ij,kjl->kil", self.covariance, self.first)
-        traces = pairs @ weight**2
-        traces -= 2 * np.einsum("ij,klji->kl", self.covariance, self.second)
-        self.expected = 0.5 * (traces + np.einsum("kij,lji->kl", moved, moved))
-        trace = weight @ shares + np.einsum("kii->k", moved)
-        slope = 0.5 * (np.square(weight * rest) @ shares - trace)
-        self.gradient = slope * self.variances
-        projected = weight * rest
-        pulled = (shares.T * (weight * projected)) @ design
-        average = 0.5 * (pairs @ (weight * projected**2) - pulled @ self.covariance @ pulled.T)
-        self._observed = 2 * average - self.expected
-
-    def step(self) -> FloatArray:
-        """Return the step towards the maximum, in the logarithms of the variances."""
-        both = np.outer(self.variances, self.variances)
-        for information in (self._observed * both - np.diag(self.gradient), self.expected * both):
-            if np.linalg.eigvalsh(information)[0] > 1e-8:
-                return np.linalg.solve(information, self.gradient)
-        further: FloatArray = np.linalg.pinv(information, hermitian=True) @ self.gradient
-        return further
-
-    def result(self) -> Reml:
-        """Return the estimates with Kenward and Roger's errors and degrees of freedom."""
-        phi, spread = self.covariance, np.linalg.pinv(self.expected, hermitian=True)
-        inner = self.second - np.einsum("kij,jm,lmn->klin", self.first, phi, self.first)
-        adjusted = phi + 2 * phi @ np.einsum("kl,klij->ij", spread, inner) @ phi
-        change = np.einsum("ij,kjl,li->ki", phi, self.first, phi)  # change of each term's variance
-        moved = np.einsum("kl,ki,li->i", spread, change, change)
-        freedom = 2 * np.square(np.diag(phi)) / moved
-        errors = np.sqrt(np.diag(adjusted))
-        return Reml(self.variances, self.estimates, errors, freedom, self.likelihood)
 
 
 def _fit(
@@ -353,7 +232,7 @@ def reml_by_group(
     """
     for of in (group, np.zeros_like(group))[: 1 + int(group.max(initial=0) > 0)]:
         turned, columns, shares = rotated(values, design, person, of)
-        least = _LEAST_FREEDOM if of.any() else _LEAST_FREEDOM / 2
+        least = LEAST_FREEDOM if of.any() else LEAST_FREEDOM / 2
         fitted = None
         if _freedom(columns, shares).min() > least - 1e-9:
             fitted = reml(turned, columns, shares)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crossfc import content
 from crossfc.fault import Fault, raise_all
@@ -14,13 +14,16 @@ from crossfc.group.design.question import Question
 from crossfc.jobs import need
 from crossfc.plan.people import People
 from crossfc.plan.region import Regions
-from crossfc.plan.study import Stage, Study, no_file
+from crossfc.plan.study import Labels, Stage, Study, no_file
 from crossfc.trial import visit
 from crossfc.trial.contrast import Contrast
 from crossfc.trial.covariate import determined, without_values
 from crossfc.trial.design import PAIRED, Compared
 from crossfc.trial.path import is_file
 from crossfc.trial.sheet import did_you_mean, read_sheet
+
+if TYPE_CHECKING:
+    from crossfc.clinic.cells import CellDesign
 
 # People with both changes for an analysis of a score.
 _FEWEST_SCORED = 4
@@ -163,6 +166,30 @@ class Group(Stage):
                 "target, such as group, clinical_change or report"
             )
         return self.pairs(pipeline, self.study.contrasts()[0])
+
+    def mixed_design(self) -> "Labels | CellDesign":
+        """Return what the mixed model depends on besides the edges.
+
+        Returns
+        -------
+        dict
+            Of a trial with pairs of sessions the labels of groups and treatments. Of any other its
+            groups, its number of periods, and the cells and weights of all contrasts.
+        """
+        trial = self.study.checked_trial()
+        if trial.of_pairs:
+            return self.study.labels(trial.contrasts[0])
+        return {
+            "groups": trial.groups,
+            "n_periods": trial.n_periods,
+            "contrasts": [
+                {
+                    "contrast": contrast.name,
+                    "weights": [(*cell, weight) for cell, weight in contrast.weights],
+                }
+                for contrast in trial.contrasts
+            ],
+        }
 
     def all_pairs_with_edges(self, pipeline: str) -> list[str]:
         """Return the folders of all contrasts in a pipeline; see `pairs_with_edges`."""
@@ -498,11 +525,8 @@ class Group(Stage):
         names += ["pairs_of_groups.tsv"] if self.pairs_of_groups() else []
         found = [str(group / own / name) for own in self.study.pipelines for name in names]
         if self.study.has_edges:
-            found += [
-                self.study.file("robustness.tsv"),
-            ]
-            if self.study.checked_trial().has_mixed_model:
-                found.append(str(group / self.study.primary / "mixed.tsv"))
+            found.append(self.study.file("robustness.tsv"))
+            found.append(str(group / self.study.primary / "mixed.tsv"))
         return found
 
     def pair_sizes(self, pipeline: str, inputs: Iterable[str]) -> dict[str, float]:

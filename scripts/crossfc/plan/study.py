@@ -331,10 +331,6 @@ class Study:
         """Return the labels of groups, and of the two sides of a contrast."""
         return {"groups": self.checked_trial().group_roles, "treatments": contrast.sides}
 
-    def main_labels(self) -> Labels:
-        """Return the labels of groups, and of the two sides of the first contrast."""
-        return self.labels(self.contrasts()[0])
-
     def baseline(self, contrast: Contrast) -> "Baseline | None":
         """Return the baseline that is a covariate of a contrast."""
         occasion = self.config["baseline_occasion"]

@@ -96,6 +96,7 @@ def methods(
             families=_families(results),
             tests=_tests(results),
             mixed=_mixed_terms(results),
+            mixed_means=_mixed_means(results),
             adjusted_scores=_known(results.change, "adjusted_p"),
             adjusted_correlations=adjusted_correlations(results),
             scan=_scan(results),
@@ -437,12 +438,27 @@ def _tests(results: Results) -> str:
 
 def _mixed_terms(results: Results) -> str:
     """Name the terms of the mixed models, as fitted."""
-    if "term" not in results.mixed:
+    if "term" not in results.mixed or results.mixes_contrasts:
         return ""
     words = {"group": "group", "drug": "treatment", "group_by_drug": "their interaction",
              "period": "period"}  # fmt: skip
     terms = set(results.mixed["term"])
     return number.listed([word for term, word in words.items() if term in terms])
+
+
+def _mixed_means(results: Results) -> dict[str, bool]:
+    """Tell what the mixed model of contrasts has means of; empty where there is none.
+
+    Returns
+    -------
+    dict
+        ``visits``: periods have effects; ``occasions``: there are several in a period or trial.
+    """
+    if not results.mixes_contrasts:
+        return {}
+    unknown = results.mixed["note"].astype(str).str.contains("without effects of periods").all()
+    periods = any(view.order for view in results.views())
+    return {"visits": periods and not unknown, "occasions": "occasion" in results.edges}
 
 
 def _adjusts(view: Results) -> bool:

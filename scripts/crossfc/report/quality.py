@@ -231,12 +231,13 @@ def mixed_table(results: Results) -> Table | None:
     """Tabulate the mixed model, which includes people with one session."""
     if results.mixed.empty:
         return None
+    table, of_contrasts = results.mixed, results.mixes_contrasts
     columns = [
         ("seed", "seed", text),
         ("target", "target", text),
         ("term", "term", text),
         ("estimate", "estimate (z)", lambda v: number.signed(v, 3)),
-        ("se", "SE", _three),
+        *([("interval", "95 % interval", text)] if of_contrasts else [("se", "SE", _three)]),
         ("t", "t", number.fixed),
         ("df", "df", lambda v: number.general(v, 3)),
         ("p", "p", number.probability),
@@ -246,13 +247,22 @@ def mixed_table(results: Results) -> Table | None:
         ("note", "note", blank),
     ]
     marked = list(results.mixed["p"] < SIGNIFICANT)
-    group = f", group {' − '.join(results.groups)}" if len(results.groups) == 2 else ""
+    of_groups = f", group {' − '.join(results.groups)}" if len(results.groups) == 2 else ""
+    if of_contrasts:
+        limits = zip(table["low"], table["high"], strict=True)
+        table = table.assign(interval=[number.interval(low, high, 3) for low, high in limits])
+        views = results.views()
+        each = [f"{view.design['contrast']} is {view.active} − {view.control}" for view in views]
+        who, what = "everybody with a session", f"{'; '.join(each)}{of_groups}"
+    else:
+        who = "one-session people"
+        what = f"drug is {results.active} − {results.control}{of_groups}, "
+        what += "period the second − the first"
     caption = (
-        "Mixed model on the a-priori targets, one-session people included (p not corrected; drug "
-        f"is {results.active} − {results.control}{group}, period the second − the first; degrees "
-        "of freedom after Kenward and Roger)"
+        f"Mixed model on the a-priori targets, {who} included (p not corrected; {what}; degrees of "
+        "freedom after Kenward and Roger)"
     )
-    return from_frame(results.mixed, columns, caption, marked)
+    return from_frame(table, columns, caption, marked)
 
 
 def robustness_table(results: Results) -> Table | None:

@@ -224,6 +224,11 @@ class Results:
         return self.designs[0] if self.designs else self.config
 
     @property
+    def mixes_contrasts(self) -> bool:
+        """Whether the mixed model is that of contrasts, and not that of pairs of sessions."""
+        return "low" in self.mixed
+
+    @property
     def prefix(self) -> str:
         """What tells apart the places of contrasts on the page; empty if there is one."""
         return f"{self.design['contrast']}-" if self.n_contrasts > 1 else ""

@@ -280,8 +280,8 @@ class Trial:
 
     def _why_absent(self, own: list[Session], absent: list[Cell]) -> str:
         why = "; ".join(self._absence(own, cell) for cell in absent)
-        stays = not self._ready_maps and self.has_mixed_model
-        return f"{why}; stays in the mixed model" if stays else why
+        # Ready maps come without the edges to which the model is fitted.
+        return why if self._ready_maps else f"{why}; stays in the mixed model"
 
     def _absence(self, own: list[Session], cell: Cell) -> str:
         session = next((s for s in sessions_of(cell, own) if s.exclude), None)
@@ -300,13 +300,15 @@ class Trial:
         return design_name(self.treatments, self.n_periods, occasions, orders, arms=self.arms)
 
     @property
-    def has_mixed_model(self) -> bool:
-        """Whether the mixed model fits the design: two treatments, one occasion, a crossover.
-
-        It has a difference of two groups; of three and more there is none.
-        """
-        of_two = len(self.treatments) == 2 and len(self.contrasts) == 1 and len(self.groups) < 3
-        return of_two and self.n_occasions == 1 and self.contrasts[0].treatments is not None
+    def of_pairs(self) -> bool:
+        """Whether one or two groups have pairs of sessions, one under each of two treatments."""
+        of_two = len(self.treatments) == 2 and len(self.contrasts) == 1 and len(self.groups) <= 2
+        if not of_two or self.n_occasions > 1 or self.contrasts[0].treatments is None:
+            return False
+        several = _by_person(self.scanned_sessions()).values()
+        return all(
+            len(own) <= 2 and all(session.treatment != BEFORE for session in own) for own in several
+        )
 
     def person_row(self, person: Participant) -> dict[str, object]:
         """Return a person's row in the tables of the group level, as a plain dictionary."""
