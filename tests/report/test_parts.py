@@ -83,7 +83,11 @@ def test_what_was_planted_is_found_or_missed(found_results, null_results):
     assert verdicts["dACC–SMG", "drug effect in TRD"] == "found"
     assert verdicts["dACC–insulaR", "no drug effect in TRD"] == "nothing found, as planted"
     # The same claims about data without an effect: none may be called found.
-    claimed = dataclasses.replace(null_results, truth=found_results.truth)
+    claimed = dataclasses.replace(
+        null_results,
+        truth=found_results.truth,
+        planted_changes=found_results.planted_changes,
+    )
     missed = [row[3] for row in planted.table(claimed).rows if row[2].startswith("drug effect")]
     assert missed == ["missed", "missed"]
     # And what was planted there: nothing.
