@@ -57,7 +57,8 @@ def _claims(results: Results, edge: dict[str, Any]) -> list[tuple[str, str, str]
     views = results.views()
     out = [claim for view in views for claim in _changes(view, edge)]
     for scale, tie in (edge.get("ties") or {}).items():
-        out += [_tie(view, edge, scale, tie) for view in views]
+        absent = isinstance(tie, dict) and tie.get("planted") is False
+        out += [_tie(view, edge, scale, tie) for view in (views[:1] if absent else views)]
     return out
 
 
@@ -120,10 +121,11 @@ def _judge(
 def _tie(results: Results, edge: dict[str, Any], scale: str, tie: Any) -> tuple[str, str, str]:
     slope = float(tie.get("slope_per_point", 0)) if isinstance(tie, dict) else float(tie)
     known = results.correlation
-    of = f" ({results.heading})" if results.heading else ""
+    absent = isinstance(tie, dict) and tie.get("planted") is False
+    of = f" ({results.heading})" if results.heading and not absent else ""
     words = f"tie to {scale}{of}, {number.signed(slope, 3)} per point"
     words = words if slope else f"no tie to {scale}{of}"
-    if isinstance(tie, dict) and tie.get("planted") is False:
+    if absent:
         return words, "not tested", str(tie.get("why_not", ""))
     rows = pd.DataFrame()
     if len(known):

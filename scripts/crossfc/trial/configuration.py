@@ -204,7 +204,10 @@ class TwinDesign(TypedDict):
 
 
 class TwinEffect(TypedDict):
-    """A row of the key ``twin.effects``: a change in Fisher z, and where it holds."""
+    """A row of the key ``twin.effects``: a change in Fisher z, and where it holds.
+
+    With ``scale`` the change is per point of the score.
+    """
 
     seed: str
     target: str
@@ -213,6 +216,7 @@ class TwinEffect(TypedDict):
     occasion: NotRequired[str]
     group: NotRequired[str]
     period: NotRequired[int]
+    scale: NotRequired[str]
 
 
 class TwinChoices(TypedDict):

@@ -8,6 +8,7 @@ from crossfc.fault import raise_all
 from crossfc.trial.configuration import TwinEffect
 from crossfc.trial.contrast import ANY, BEFORE, Cell, Contrast
 from crossfc.trial.sheet import did_you_mean
+from crossfc.twin.design import SCORE_MODEL
 from crossfc.twin.scheme import Scheme
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class EffectWords(TypedDict):
 class Effect:
     """A change of an edge (Fisher z) in the sessions to which all that is named applies.
 
-    What is None is any. An effect of a period names no treatment.
+    What is None is any. An effect of a period names no treatment. With a scale the change is per
+    point of the score, and the effect is a tie, which holds everywhere.
     """
 
     seed: str
@@ -51,6 +53,7 @@ class Effect:
     occasion: str | None = None
     group: str | None = None
     period: int | None = None
+    scale: str | None = None
 
     @property
     def edge(self) -> str:
@@ -148,21 +151,38 @@ def read_effects(
                 f"{place}: an effect of a period holds whatever the treatment; leave out "
                 "treatment or period"
             )
-        if (period, treatment, occasion) == (None, None, None):
+        if (scale := row.get("scale")) is not None:
+            faults += _faults_of_tie(place, row, scale)
+        elif (period, treatment, occasion) == (None, None, None):
             faults.append(
                 f"{place}: it would hold in all sessions, so that nothing changes within anybody; "
-                "name a treatment, an occasion or a period"
+                "name a treatment, an occasion, a period or a scale"
             )
         if treatment is not None and occasion is None:
             occasion = scheme.main
         found.append(
             Effect(
                 row["seed"], row["target"], float(row["change"]),
-                treatment, occasion, row.get("group"), period,
+                treatment, occasion, row.get("group"), period, scale,
             )
         )  # fmt: skip
     raise_all(faults)
     return found
+
+
+def _faults_of_tie(place: str, row: TwinEffect, scale: str) -> list[str]:
+    faults = []
+    if scale not in SCORE_MODEL:
+        faults.append(
+            f"{place}: how people score on {scale!r} is not known; use one of "
+            f"{', '.join(SCORE_MODEL)}"
+        )
+    if further := [key for key in ("treatment", "occasion", "group", "period") if key in row]:
+        faults.append(
+            f"{place}: a change per point of a score holds everywhere; leave out "
+            f"{' and '.join(further)}, or scale"
+        )
+    return faults
 
 
 def planted_changes(

@@ -280,7 +280,7 @@ def edges_of(
     edges : list of Edge
         Those of `EDGES` whose regions are in the sheets, then those of further effects.
     effects : list of Effect
-        Empty if there are none given.
+        Without ties, which belong to the edges; empty if there are none given.
 
     Raises
     ------
@@ -294,20 +294,22 @@ def edges_of(
     edges = _with_regions(_strengthen(known, strengths), seeds, targets)
     if effects is None:
         return edges, []
+    scaled = [
+        replace(e, change=strengths.get(e.edge, strengths.get("all", 1.0)) * e.change)
+        for e in effects
+    ]
     told = {effect.edge for effect in effects}
     bare = [
         replace(
             edge,
             drug=(0.0, 0.0),
             period=0.0,
+            ties={e.scale: e.change for e in scaled if e.edge == edge.name and e.scale},
             meaning=f"{'an' if edge.name in told else 'no'} effect in the config",
         )
         for edge in edges
     ]
-    return bare, [
-        replace(e, change=strengths.get(e.edge, strengths.get("all", 1.0)) * e.change)
-        for e in effects
-    ]
+    return bare, [effect for effect in scaled if effect.scale is None]
 
 
 @dataclass(frozen=True)
