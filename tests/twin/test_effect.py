@@ -89,7 +89,7 @@ def test_effects_of_groups_and_occasions(planned):
         ("first", "dACC-SMG", "MDD"): 0.1,
         ("first", "dACC-SMG", "HV"): 0.1,
         ("rise", "dACC-SMG", "MDD"): 0.4,
-        # The effect of day 2, and of half of the periods, of which the baseline before all has none.
+        # The effect of day 2, and half of that of periods, which b0 has none of.
         ("rise", "pgACC-PCC", "MDD"): 0.35,
         ("rise", "pgACC-PCC", "HV"): 0.35,
     }
