@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from error_rates_maps import PERMUTATIONS, noise, tested
+from error_rates_maps import MASK, PERMUTATIONS, noise, tested
 from scipy import stats
 
 HERE = Path(__file__).resolve().parent
@@ -26,11 +26,17 @@ sys.path[:0] = [str(HERE.parent / "scripts")]
 
 from crossfc.clinic.order import by_order, order_columns  # noqa: E402
 from crossfc.group.design.arrangement import shuffles, sign_flips  # noqa: E402
+from crossfc.group.design.contrast import seed_contrasts  # noqa: E402
 from crossfc.group.design.model import model  # noqa: E402
 from crossfc.group.design.options import SIGN_FLIPS, AnalysisOptions  # noqa: E402
-from crossfc.group.design.question import question  # noqa: E402
+from crossfc.group.design.question import pairs_of_groups, question  # noqa: E402
+from crossfc.group.inference.fisher import Fisher  # noqa: E402
+from crossfc.group.inference.given import Given, HallGiven  # noqa: E402
 from crossfc.group.inference.hall import Hall  # noqa: E402
+from crossfc.group.inference.permutation import infer  # noqa: E402
+from crossfc.group.inference.pillai import Pillai  # noqa: E402
 from crossfc.group.inference.statistic import Student  # noqa: E402
+from crossfc.group.inference.welch_f import WelchF  # noqa: E402
 from crossfc.trial import config as configuration  # noqa: E402
 from crossfc.trial.design import Trial, load  # noqa: E402
 
@@ -43,6 +49,7 @@ OPTIONS = AnalysisOptions.from_params(
     }
 )  # fmt: skip
 THREE = ("placebo", "low", "high")
+EFFECT = 0.5  # planted in trials with baselines
 
 
 def trial(folder: Path, people: list, sessions: list, **keys) -> Trial:
@@ -104,17 +111,42 @@ def differences(own: Trial, contrast, maps) -> tuple[np.ndarray, pd.DataFrame]:
     return np.array(values), pd.DataFrame(rows)
 
 
-def analysed(own: Trial, contrast, name: str, values: np.ndarray, people: pd.DataFrame, seed: int):
+def baselines_of(own: Trial, contrast, maps) -> np.ndarray:
+    """Return the same contrast of the baselines, for the people of `differences`."""
+    return np.array(
+        [
+            sum(w * maps[s.participant_id, s.session_id] for s, w in person.baseline)
+            for person in own.compared(contrast, own.kept_sessions())
+        ]
+    )
+
+
+def analysed(
+    own: Trial,
+    contrast,
+    name: str,
+    values: np.ndarray,
+    people: pd.DataFrame,
+    seed: int,
+    baseline: np.ndarray | None = None,
+):
     """Test maps as the workflow does: voxel and cluster."""
     roles, sides = own.group_roles, contrast.sides
     asked = question(name, roles, sides, contrast.name, contrast.effect)
     order = own.visit_columns(contrast)
     design = model(asked, people, roles, OPTIONS, order=order, arms=own.arms)
-    data = values[design.rows] * (1 if design.flip is None else design.flip[:, None])
-    if design.second is None:
+    flip = 1 if design.flip is None else design.flip[:, None]
+    data = values[design.rows] * flip
+    if baseline is not None:
+        data = np.stack([data, baseline[design.rows] * flip], axis=1)
+        if design.variance_groups is None:
+            statistic = Given(design.effect, design.nuisance)
+        else:
+            statistic = HallGiven(design.effect, design.nuisance, design.variance_groups)
+    elif design.variance_groups is None:
         statistic = Student(design.effect, design.nuisance)
     else:
-        statistic = Hall(design.effect, design.nuisance, design.second)
+        statistic = Hall(design.effect, design.nuisance, design.variance_groups)
     if design.arrangement == SIGN_FLIPS:
         drawn = sign_flips(len(data), PERMUTATIONS, seed)
     else:
@@ -197,7 +229,196 @@ def arms(sets: int) -> None:
         print(f"| {sizes[0]}/{sizes[1]} | {error} | {share(now)} | {share(flipped)} |", flush=True)
 
 
-PARTS = {"three": three_treatments, "arms": arms}
+def with_baselines(sets: int) -> None:
+    """Two treatments with a baseline each: the three ways to use it, for days more or less alike.
+
+    A scan is the person, the day and an error, all of variance 1 in sum but for the person; the
+    share of the day is what two scans of a day have in common beyond the person. Both periods
+    and both occasions have effects of their own. The planted effect is the same for all ways.
+    """
+    columns = "people, share of the day, way, null, power, bias, SD of the estimate, coverage"
+    print("\n| " + columns.replace(", ", " | ") + " |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for n, share_of_day in itertools.product((16, 24), (0.0, 0.3, 0.6, 0.9)):
+        rng = np.random.default_rng([n, int(10 * share_of_day)])
+        ways = ("none", "period", "difference")
+        null, power = {way: [] for way in ways}, {way: [] for way in ways}
+        estimates, covered = {way: [] for way in ways}, {way: [] for way in ways}
+        with tempfile.TemporaryDirectory() as folder:
+            people, sessions = [], []
+            for i in range(n):
+                order = ("drug", "placebo") if i % 2 else ("placebo", "drug")
+                people.append((f"sub-{i:02d}", "HV", "-".join(order)))
+                sessions += [
+                    (f"sub-{i:02d}", f"ses-{label}{when}", label, str(period), when)
+                    for period, label in enumerate(order, 1)
+                    for when in ("pre", "post")
+                ]
+            trials = {
+                way: trial(
+                    Path(folder), people, sessions, groups=["HV"], treatments=["placebo", "drug"],
+                    occasions=["pre", "post"], baseline_occasion="pre", baseline=way,
+                )
+                for way in ways
+            }  # fmt: skip
+            for seed in range(sets):
+                maps = {}
+                for i in range(n):
+                    of_person = 2 * noise(rng, 1)[0]
+                    for period in (1, 2):
+                        day = np.sqrt(share_of_day) * noise(rng, 1)[0]
+                        for session in trials["none"].sessions:
+                            if (session.participant_id, session.period) != (f"sub-{i:02d}", period):
+                                continue
+                            own = of_person + day + np.sqrt(1 - share_of_day) * noise(rng, 1)[0]
+                            own = own + 0.8 * (period - 1) + 0.4 * (session.occasion == "post")
+                            maps[session.participant_id, session.session_id] = own
+                planted = {
+                    key: values + EFFECT * (key[1] == "ses-drugpost")
+                    for key, values in maps.items()
+                }
+                for way, own in trials.items():
+                    (contrast,) = own.contrasts
+                    for data, found in ((maps, null), (planted, power)):
+                        values, table = differences(own, contrast, data)
+                        given = baselines_of(own, contrast, data) if way == "period" else None
+                        found[way].append(
+                            analysed(own, contrast, "drug_HV", values, table, seed, given)
+                        )
+                    order = order_columns(table, contrast.sides, own.visit_columns(contrast))
+                    of_voxel = None if given is None else given[:, 62]
+                    test = by_order(values[:, 62], order, of_voxel)[0]
+                    estimates[way].append(test.estimate)
+                    covered[way].append(test.low <= EFFECT <= test.high)
+        for way in ways:
+            bias = np.mean(estimates[way]) - EFFECT
+            error = np.std(estimates[way]) / np.sqrt(sets)
+            print(
+                f"| {n} | {share_of_day:g} | {way} | {share(null[way])} | {share(power[way])} "
+                f"| {bias:+.3f} ± {error:.3f} | {np.std(estimates[way]):.3f} "
+                f"| {np.mean(covered[way]):.3f} |", flush=True,
+            )  # fmt: skip
+
+
+SEVERAL = (8, 12, 16)
+# Null data of three groups: spread and skewness of the smallest, skewness of the largest.
+SPREADS = {
+    "normal": (1.0, 0.0, 0.0),
+    "smallest group varies twice as much": (2.0, 0.0, 0.0),
+    "the same, and it is skewed (1.5)": (2.0, 1.5, 0.0),
+    "largest group skewed (1.5)": (1.0, 0.0, 1.5),
+}
+
+
+def crossed(folder: Path, sizes: tuple) -> Trial:
+    """Two treatments in both orders, in three groups."""
+    people, sessions = [], []
+    for group, size in zip("ABC", sizes, strict=True):
+        for i in range(size):
+            person, order = f"sub-{group}{i:02d}", ("drug", "placebo")[:: 1 - 2 * (i % 2)]
+            people.append((person, group, "-".join(order)))
+            sessions += [(person, f"ses-{k}", order[k - 1], str(k)) for k in (1, 2)]
+    return trial(
+        folder, people, sessions, groups=list("ABC"),
+        treatments={"active": "drug", "control": "placebo"},
+    )  # fmt: skip
+
+
+def three_arms(folder: Path, sizes: tuple) -> Trial:
+    """Three parallel arms, before and after."""
+    people, sessions = [], []
+    for arm, size in zip(("low", "high", "placebo"), sizes, strict=True):
+        for i in range(size):
+            person = f"sub-{arm}{i:02d}"
+            people.append((person, "MDD", "n/a"))
+            sessions += [(person, f"ses-{when}", arm, "n/a", when) for when in ("pre", "post")]
+    return trial(
+        folder, people, sessions, groups=["MDD"], treatments=list(THREE), occasions=["pre", "post"]
+    )
+
+
+def lowest(maps: list, statistic: Student, drawn) -> np.ndarray:
+    """Return the smallest corrected p, by voxel and by cluster extent."""
+    maps = [np.asarray(each, dtype=np.float32) for each in maps]
+    found = infer(maps, statistic, drawn, MASK, cluster_forming_p=0.01, tfce=False, tail=False)
+    return np.array([found.p_voxel.min(), found.p_cluster.min()])
+
+
+def groups(sets: int) -> None:
+    """Three groups, and three parallel arms: F, pairs within and over all, seeds."""
+    print("\n| trial | change | Welch's F | Fisher's F | a pair | over pairs | by subregion |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    trials = {"groups": (crossed, SEVERAL), "arms": (three_arms, SEVERAL)}
+    trials |= {"equal arms": (three_arms, (12, 12, 12))}
+    n_permutations = 599  # so that 0.05 / 3 is a p that can be counted
+    for (label, (make, sizes)), (error, spread) in itertools.product(
+        trials.items(), SPREADS.items()
+    ):
+        if label == "equal arms" and error != "normal":
+            continue
+        scale, skew, skew_of_largest = spread
+        rng = np.random.default_rng([*sizes, int(10 * scale), int(10 * skew), len(label)])
+        with tempfile.TemporaryDirectory() as folder:
+            own = make(Path(folder), sizes)
+        (contrast,) = own.contrasts
+        _, people = differences(own, contrast, dict.fromkeys(
+            ((s.participant_id, s.session_id) for s in own.kept_sessions()), 0.0))  # fmt: skip
+        roles, sides = own.group_roles, contrast.sides
+        order = own.visit_columns(contrast)
+        pairs = pairs_of_groups(own.groups)
+        names = [f"group_by_{contrast.name}", f"group_by_{contrast.name}_by_subregion"]
+        names += ["_".join((names[0], *pair)) for pair in pairs]
+        designs = {
+            name: model(
+                question(name, roles, sides, contrast.name, contrast.effect), people, roles,
+                OPTIONS, order=order, arms=own.arms,
+            )
+            for name in names
+        }  # fmt: skip
+        found: dict[str, list] = {name: [] for name in (*names, "fisher")}
+
+        def test(name: str, statistic: Student, maps: list, seed: int, designs=designs):
+            design = designs[name]
+            if design.arrangement == SIGN_FLIPS:
+                drawn = sign_flips(len(design.rows), n_permutations, seed)
+            else:
+                drawn = shuffles(statistic.design, n_permutations, seed)
+            return lowest([data[design.rows] for data in maps], statistic, drawn)
+
+        smallest = (people["group"] == own.groups[0]).to_numpy()[:, None]
+        largest = (people["group"] == own.groups[2]).to_numpy()[:, None]
+        for seed in range(sets):
+            n = len(people)
+            seeds = [noise(rng, n) for _ in range(3)]
+            seeds = [
+                np.where(smallest, scale * (noise(rng, n, skew) if skew else data), data)
+                for data in seeds
+            ]
+            if skew_of_largest:
+                seeds = [np.where(largest, noise(rng, n, skew_of_largest), d) for d in seeds]
+            whole, subregion = designs[names[0]], designs[names[1]]
+            model_of = whole.effect, whole.nuisance
+            first = seeds[:1]
+            statistic = WelchF(*model_of, whole.variance_groups)
+            found[names[0]].append(test(names[0], statistic, first, seed))
+            found["fisher"].append(test(names[0], Fisher(*model_of), first, seed))
+            apart = np.einsum("ms,snv->nmv", seed_contrasts(3), np.array(seeds))
+            statistic = Pillai(subregion.effect, subregion.nuisance, 2)
+            found[names[1]].append(test(names[1], statistic, [apart], seed))
+            for name in names[2:]:
+                pair = designs[name]
+                statistic = Hall(pair.effect, pair.nuisance, pair.variance_groups)
+                found[name].append(test(name, statistic, first, seed))
+        least = np.min([found[name] for name in names[2:]], axis=0)
+        cells = [np.array(found[key]) <= 0.05 for key in (names[0], "fisher")]
+        cells += [least <= 0.05, 3 * least <= 0.05 + 1e-9, np.array(found[names[1]]) <= 0.05]
+        where = f"{label} {'/'.join(map(str, sizes))}"
+        print(f"| {where} | {error} | {' | '.join(map(share, cells))} |", flush=True)
+
+
+PARTS = {
+    "three": three_treatments, "arms": arms, "baselines": with_baselines, "groups": groups,
+}  # fmt: skip
 
 
 def main() -> None:

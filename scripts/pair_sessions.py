@@ -20,7 +20,7 @@ with job(snakemake):
     choices, people, left = wanted.choices, wanted.people, []
     seeds = list(dict.fromkeys(row["seed"] for row in wanted.seeds))
     place = wanted.task, out.parents[2], wanted.space, choices["pipeline"], seeds
-    design = {name: choices[name] for name in ("contrast", "effect", "order", "arms")}
+    design = {name: choices[name] for name in ("contrast", "effect", "order", "arms", "baseline")}
     if given.sessions:
         labels = [(s["participant_id"], s["session_id"]) for s in wanted.sessions]
         own = {label: finished_session(*label, *place) for label in labels}
@@ -36,6 +36,8 @@ with job(snakemake):
         edges = edge_rows([session for session, _ in kept], [relmat for _, relmat in kept])
         atomic.write_table(out / "edges.tsv", edges)
     atomic.write_table(out / "sessions.tsv", weights_table(people))
+    if choices["baseline"]:
+        atomic.write_table(out / "baseline.tsv", weights_table(people, "baseline_"))
     maps = iter(given.maps)
     if choices["level"] == "contrast":
         people = with_contrast_maps(people, given.maps, len(seeds))

@@ -329,3 +329,106 @@ def test_periods_that_are_not_known_are_none():
     own = contrast("x", {Cell("a", None): 1.0, Cell("b", None): -1.0})
     assert visit_columns(own, 3) == ["period_2", "period_3"]
     assert visits(own, Somebody, [(Session, 1.0)], 3) == {"period_2": None, "period_3": None}
+
+
+def baselines(without=()):
+    """Four people with a baseline and a later session under two treatments."""
+    people, sessions = [], []
+    for number in range(1, 5):
+        order = ("drug", "placebo") if number % 2 else ("placebo", "drug")
+        people.append((f"sub-{number}", "HV", "-".join(order)))
+        sessions += [
+            (f"sub-{number}", f"ses-{label}{when}", label, str(period), when)
+            for period, label in enumerate(order, 1)
+            for when in ("pre", "post")
+            if (number, label, when) not in without
+        ]
+    columns = "participant_id session_id treatment period occasion"
+    keys = {"treatments": ["placebo", "drug"], "occasions": ["pre", "post"]}
+    return (people, sessions, columns), keys
+
+
+def test_the_baseline_of_a_period_is_the_same_contrast_before(trial):
+    given, keys = baselines(without=[(3, "drug", "pre")])
+    loaded = trial(*given, **keys, baseline_occasion="pre")
+    (own,) = loaded.contrasts
+    assert own.weights == ((Cell("drug", "post"), 1), (Cell("placebo", "post"), -1))
+    assert own.baseline == ((Cell("drug", "pre"), 1), (Cell("placebo", "pre"), -1))
+    assert own.baseline_within
+    people = loaded.compared(own)
+    assert [p.participant.participant_id for p in people] == ["sub-1", "sub-2", "sub-4"]
+    assert [(s.session_id, w) for s, w in people[0].baseline] == [
+        ("ses-drugpre", 1),
+        ("ses-placebopre", -1),
+    ]
+    (row,) = loaded.left()
+    assert (row["participant_id"], row["reason"]) == ("sub-3", "no rest scan under drug pre")
+    assert loaded.visit_columns(own) == ["sequence_code"]
+
+
+def test_the_difference_of_differences_is_a_contrast(trial):
+    given, keys = baselines()
+    (own,) = trial(*given, **keys, baseline_occasion="pre", baseline="difference").contrasts
+    assert dict(own.weights) == {
+        Cell("drug", "post"): 1,
+        Cell("placebo", "post"): -1,
+        Cell("drug", "pre"): -1,
+        Cell("placebo", "pre"): 1,
+    }
+    assert own.baseline == () and own.treatments == ("drug", "placebo")
+    (plain,) = trial(*given, **keys, baseline_occasion="pre", baseline="none").contrasts
+    assert plain.baseline == () and len(plain.weights) == 2
+
+
+def test_the_baseline_of_arms_is_a_covariate_between_people_only(trial):
+    people = [(f"sub-{i}", "MDD", "n/a") for i in range(1, 5)]
+    sessions = [
+        (f"sub-{i}", f"ses-{when}", ("drug", "placebo")[i % 2], "n/a", when)
+        for i in range(1, 5)
+        for when in ("pre", "post")
+    ]
+    columns = "participant_id session_id treatment period occasion"
+    keys = {"treatments": ["placebo", "drug"], "occasions": ["pre", "post"], "groups": ["MDD"]}
+    (own,) = trial(people, sessions, columns, **keys, baseline_occasion="pre").contrasts
+    assert own.baseline == ((Cell("any", "pre"), 1),) and not own.baseline_within
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"baseline": "period"}, "baseline_occasion: it is left out where baseline is period"),
+        ({"baseline_occasion": "pro"}, "'pro' is none of the occasions"),
+        (
+            {"baseline_occasion": "pre", "contrasts": {"since": {"any": {"post": 1, "pre": -1}}}},
+            "no contrast has a use for pre: a change since pre within people contains it already",
+        ),
+    ],
+)
+def test_a_baseline_that_does_not_fit_is_refused(trial, keys, said):
+    given, own = baselines()
+    assert said in refusal(trial, *given, **own | keys)
+
+
+def test_a_trend_over_doses_is_the_slope_of_least_squares(trial):
+    doses = {"placebo": 0, "low": 0.2, "high": 1.0}
+    loaded = trial(*williams(), treatments=THREE, contrasts={"trend": {"doses": doses}})
+    (own,) = loaded.contrasts
+    weights = {cell.treatment: weight for cell, weight in own.weights}
+    values = {"placebo": 3.1, "low": 4.0, "high": 7.7}
+    slope = np.polyfit([doses[t] for t in values], list(values.values()), 1)[0]
+    assert sum(weights[t] * values[t] for t in values) == pytest.approx(slope)
+    assert own.effect == "trend" and loaded.visit_columns(own) == ["period_2", "period_3"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"doses": {"placebo": 0, "lo": 1}}, "'lo' is none of the treatments placebo, low, high"),
+        ({"doses": {"placebo": 1, "low": 1}}, "all doses are the same"),
+        ({"doses": 3}, "write the dose of each treatment"),
+        ({"doses": {"placebo": 0, "low": 1}, "high": 1}, "a trend over doses has no other weights"),
+    ],
+)
+def test_doses_that_have_no_trend_are_refused(trial, given, said):
+    keys = {"treatments": THREE, "contrasts": {"trend": given}}
+    assert said in refusal(trial, *williams(), **keys)

@@ -155,3 +155,80 @@ def test_parallel_arms_before_and_after(tmp_path, root):
     assert "a comparison of the parallel arms drug and placebo" in page.text
     assert "was higher at after than at before" in page.text
     assert "order of treatments" not in page.text.split("Inference was by permutation")[0]
+
+
+@pytest.fixture(scope="module")
+def baselines(tmp_path_factory, root):
+    """Two treatments with a scan before and after each; days differ, and one baseline is lost."""
+    study = copy_product(tmp_path_factory.mktemp("baselines") / "study", root)
+    random = np.random.default_rng(4)
+    day = {(i, label): random.normal(0, 0.15) for i in range(14) for label in ("drug", "placebo")}
+    people, sessions, of_day = [], [], {}
+    for i in range(14):
+        person, order = f"sub-{i + 1:02d}", ("drug", "placebo") if i % 2 else ("placebo", "drug")
+        people.append((person, "HV", "-".join(order)))
+        for period, label in enumerate(order, 1):
+            of_day[person, label] = day[i, label]
+            sessions += [
+                session(person, f"ses-{label}{when}", label, period, occasion=when)
+                for when in ("pre", "post")
+                if (i, label, when) != (2, "placebo", "pre")
+            ]
+
+    def value(s):
+        after = s["occasion"] == "post"
+        return of_day[s["participant_id"], s["treatment"]] + after * 0.2 * (
+            s["treatment"] == "drug"
+        )
+
+    results = write_study(
+        study, people, sessions, value, groups=["HV"], treatments=["placebo", "drug"],
+        occasions=["pre", "post"], baseline_occasion="pre",
+    )  # fmt: skip
+    done = study.snakemake()
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    return study, results
+
+
+def test_the_baseline_of_every_period_is_a_covariate(baselines):
+    """Days differ by more than the effect; given the day's own baseline the effect stands out."""
+    _, results = baselines
+    record = json.loads((results / "group/maps/drug_HV/result.json").read_text())
+    assert record["model"] == "D ~ 1 + sequence + baseline(pre)" and record["n"] == {"HV": 13}
+    assert record["degrees_of_freedom"] == 10
+    assert effect_at_place(results / "group/maps/drug_HV") == pytest.approx(0.2, abs=0.02)
+    image = nibabel.load(results / "group/maps/drug_HV/seed-sgACC_stat-stderr_statmap.nii.gz")
+    assert np.nanmean(image.get_fdata()[PLACE]) < 0.02  # of days alone it would be 0.06
+    left = pandas.read_csv(results / "trial/left.tsv", sep="\t")
+    assert left[["participant_id", "reason"]].values.tolist() == [
+        ["sub-03", "no map under placebo pre"]
+    ]
+    page = Page(results / "report.html")
+    assert "the baseline (pre) of each voxel" in page.text
+    assert "adjusted for the order of treatments and the baseline (pre)" in page.text
+
+
+def test_scores_are_adjusted_for_the_same_baseline(baselines):
+    _, results = baselines
+    scores = pandas.read_csv(results / "clinic/scores.tsv", sep="\t").set_index("participant_id")
+    assert scores.loc["sub-03", "reason"] == "no baseline score"
+    used = scores[scores["used"]]
+    columns = [np.ones(len(used)), used["sequence_code"], used["baseline"]]
+    found, rest, *_ = np.linalg.lstsq(np.column_stack(columns), used["delta"], rcond=None)
+    change = pandas.read_csv(results / "clinic/change.tsv", sep="\t").iloc[0]
+    assert change["adjusted_estimate"] == pytest.approx(found[0])
+    assert change["adjusted_df"] == len(used) - 3 and np.isnan(change["adjusted_wilcoxon_p"])
+    inverse = np.linalg.inv(np.column_stack(columns).T @ np.column_stack(columns))
+    error = np.sqrt(rest[0] / (len(used) - 3) * inverse[0, 0])
+    assert change["adjusted_t"] == pytest.approx(found[0] / error)
+    assert found[0] == pytest.approx(-4, abs=1.5)
+    assert "difference adjusted for period and baseline" in Page(results / "report.html").text
+
+
+def test_another_use_of_the_baseline_reruns_the_contrast(baselines):
+    study, _ = baselines
+    study.set_config(baseline="difference")
+    jobs = study.would_run()
+    assert {job for job in jobs if job.startswith("pair_sessions")}
+    study.set_config(baseline=None)
+    assert not study.would_run()

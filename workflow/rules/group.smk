@@ -2,7 +2,7 @@
 
 Requires   maps, edges and quality records of all sessions (or ready maps, entry maps)
 Makes      <results>/<study>/group/<pipeline>/
-Steps      pair_sessions -> group_test per analysis -> group_family; mixed_model
+Steps      pair_sessions -> group_test per analysis -> group_family, pairs_of_groups; mixed_model
 """
 
 
@@ -87,6 +87,28 @@ rule group_family:
         code=code("group_family"),
     script:
         "../../scripts/group_family.py"
+
+
+rule pairs_of_groups:
+    """Correct comparisons of two of three and more groups over all pairs: their clusters."""
+    input:
+        lambda w: expand(
+            plan.file("group", "{pipeline}", "{analysis}"),
+            pipeline=w.pipeline,
+            analysis=sum(refused(plan.group.pairs_of_groups).values(), []),
+        ),
+    output:
+        plan.file("group", "{pipeline}", "pairs_of_groups.tsv"),
+    log:
+        plan.file("logs", "pairs_of_groups", "{pipeline}.log"),
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        pairs=on_sheets(lambda: plan.group.pairs_of_groups()),
+        code=code("pairs_of_groups"),
+    script:
+        "../../scripts/pairs_of_groups.py"
 
 
 rule mixed_model:

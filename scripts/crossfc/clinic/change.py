@@ -8,6 +8,7 @@ differ (`crossfc.clinic.order`), with its own interval and p.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -22,8 +23,10 @@ from crossfc.clinic.order import (
     order_groups,
 )
 from crossfc.clinic.rank import adjusted_wilcoxon_p, wilcoxon_p
-from crossfc.clinic.score import paired_scores
+from crossfc.clinic.score import BASELINE, paired_scores
+from crossfc.clinic.several import adjusted_f, welch_f
 from crossfc.clinic.student import FEWEST, NO_TEST, TTest, constant, mean_of, one_sample, welch
+from crossfc.significance import holm
 from crossfc.trial.visit import ORDER
 
 
@@ -35,6 +38,7 @@ def clinical_change(
     order: Sequence[str] = (ORDER,),
     *,
     carries_over: bool = True,
+    baseline: bool = False,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Test what the drug changed in each scale, within each group.
 
@@ -70,6 +74,9 @@ def clinical_change(
         periods (``sequence_code``), and NaN in other designs.
     carries_over : bool
         False for contrasts of more than one session on a side, of whose sum carry-over is no part.
+    baseline : bool
+        Whether the column ``baseline`` of ``scores`` is in the model of the adjusted effect, whose
+        test by ranks is then left out.
 
     Returns
     -------
@@ -88,6 +95,7 @@ def clinical_change(
         delta = part["delta"].to_numpy(float)
         total = (part["active"] + part["control"]).to_numpy(float)
         columns = order_columns(part, treatments, order)
+        given = part[BASELINE].to_numpy(float) if baseline and BASELINE in part else None
         code = order_groups(columns)
         where = f"{scale} in {group}"
         paired = one_sample(delta)
@@ -115,10 +123,11 @@ def clinical_change(
                 "treatments in the same order, so the drug cannot be told from the period"
             )
         else:
-            adjusted, *slopes = by_order(delta, columns)
+            adjusted, *slopes = by_order(delta, columns, given)
             if columns.ndim == 1:
-                (period,) = slopes
-                by_ranks = adjusted_wilcoxon_p(delta, code)
+                period = slopes[0]
+                if given is None:
+                    by_ranks = adjusted_wilcoxon_p(delta, code)
             if columns.ndim == 1 and carries_over:
                 # The slope on ±1 is half of control first minus active first.
                 half = by_order(total, code)[1]
@@ -177,9 +186,9 @@ def change_between_groups(
     Parameters
     ----------
     scores, treatments, scales, order
-        As for :func:`clinical_change`.
+        As for :func:`clinical_change`. A column ``baseline`` of ``scores`` is in the model.
     groups : sequence of str
-        Patients, then controls.
+        Patients, then controls; or three and more groups.
 
     Returns
     -------
@@ -187,37 +196,94 @@ def change_between_groups(
         scale, group (``<patients>-<controls>``), n and mean of each group, adjusted_n (both
         groups), the two tests with 95 % intervals, and ``unadjusted_because``. A scale on which
         one group was not scored is left out. With one group, the table is empty.
+
+        Of three and more groups a scale has a row with Welch's F over all of them
+        (``adjusted_f``, ``unadjusted_f``, on ``df_effect`` and ``adjusted_df`` or
+        ``unadjusted_df`` degrees of freedom), and then a row for each pair, as above, whose p are
+        besides corrected over the pairs (``adjusted_p_holm``, ``unadjusted_p_holm``).
     """
     columns = ["scale", "group", *(f"n_{g}" for g in groups), *(f"mean_{g}" for g in groups)]
     columns += ["adjusted_n", *_numbers(NO_TEST, "adjusted"), "unadjusted_because"]
     columns += ["g", "g_low", "g_high"]
     columns += [f"unadjusted_{name}" for name in ("difference", "low", "high", "t", "df", "p")]
-    rows = []
+    if len(groups) > 2:
+        columns += ["df_effect", "adjusted_f", "unadjusted_f"]
+        columns += ["adjusted_p_holm", "unadjusted_p_holm"]
+    rows: list[dict[str, object]] = []
     pairs = paired_scores(scores, groups, scales, order)
     pairs = pairs[pairs["used"]]
-    for scale in scales if len(groups) == 2 else ():
+    for scale in scales:
         of_scale = pairs[pairs["scale"] == scale]
-        deltas = [of_scale.loc[of_scale["group"] == g, "delta"].to_numpy(float) for g in groups]
-        if not all(map(len, deltas)):
-            continue
-        test = welch(*deltas)
-        row: dict[str, object] = {"scale": scale, "group": "-".join(groups)}
-        names = ("difference", "low", "high", "t", "df", "p")
-        row |= {f"unadjusted_{name}": value for name, value in zip(names, test, strict=True)}
-        for group, delta in zip(groups, deltas, strict=True):
-            row |= {f"n_{group}": len(delta), f"mean_{group}": mean_of(delta)}
-        periods = order_columns(of_scale, treatments, order)
-        first = (of_scale["group"] == groups[0]).to_numpy()
-        delta = of_scale["delta"].to_numpy(float)
-        adjusted = adjusted_difference(delta, first, periods, groups, treatments)
-        row |= _numbers(adjusted.test, "adjusted")
-        row |= {"adjusted_n": adjusted.n, "unadjusted_because": adjusted.because}
-        size = adjusted.size
-        if adjusted.because:
-            size = group_difference(delta, first, np.ones((len(delta), 1)))[1]
-        row |= {"g": size.g, "g_low": size.low, "g_high": size.high}
-        rows.append(row)
+        if len(groups) == 2:
+            row = _of_two(of_scale, scale, treatments, groups, order)
+            rows += [row] if row else []
+        elif len(groups) > 2:
+            rows += _of_several(of_scale, scale, treatments, groups, order)
     return pd.DataFrame(rows, columns=columns)
+
+
+def _of_two(
+    of_scale: pd.DataFrame,
+    scale: str,
+    treatments: Mapping[str, str],
+    groups: Sequence[str],
+    order: Sequence[str],
+) -> dict[str, object] | None:
+    """Compare two groups on a scale; None if one of them was not scored."""
+    deltas = [of_scale.loc[of_scale["group"] == g, "delta"].to_numpy(float) for g in groups]
+    if not all(map(len, deltas)):
+        return None
+    test = welch(*deltas)
+    row: dict[str, object] = {"scale": scale, "group": "-".join(groups)}
+    names = ("difference", "low", "high", "t", "df", "p")
+    row |= {f"unadjusted_{name}": value for name, value in zip(names, test, strict=True)}
+    for group, delta in zip(groups, deltas, strict=True):
+        row |= {f"n_{group}": len(delta), f"mean_{group}": mean_of(delta)}
+    periods = order_columns(of_scale, treatments, order)
+    first = (of_scale["group"] == groups[0]).to_numpy()
+    delta = of_scale["delta"].to_numpy(float)
+    given = of_scale[BASELINE].to_numpy(float) if BASELINE in of_scale else None
+    adjusted = adjusted_difference(delta, first, periods, groups, treatments, given)
+    row |= _numbers(adjusted.test, "adjusted")
+    row |= {"adjusted_n": adjusted.n, "unadjusted_because": adjusted.because}
+    size = adjusted.size
+    if adjusted.because:
+        size = group_difference(delta, first, np.ones((len(delta), 1)))[1]
+    return row | {"g": size.g, "g_low": size.low, "g_high": size.high}
+
+
+def _of_several(
+    of_scale: pd.DataFrame,
+    scale: str,
+    treatments: Mapping[str, str],
+    groups: Sequence[str],
+    order: Sequence[str],
+) -> list[dict[str, object]]:
+    """Compare three and more groups on a scale, together and in pairs."""
+    there = [group for group in groups if (of_scale["group"] == group).any()]
+    rows: list[dict[str, object]] = []
+    for pair in combinations(there, 2):
+        own = of_scale[of_scale["group"].isin(pair)]
+        if row := _of_two(own, scale, treatments, pair, order):
+            rows.append(row)
+    for name in ("adjusted_p", "unadjusted_p"):
+        corrected = holm(np.array([row[name] for row in rows], dtype=float))
+        for row, p in zip(rows, corrected, strict=True):
+            row[f"{name}_holm"] = float(p)
+    if len(there) < 3:
+        return rows
+    delta, member = of_scale["delta"].to_numpy(float), of_scale["group"].to_numpy()
+    periods = order_columns(of_scale, treatments, order)
+    plain, adjusted = welch_f(delta, member), adjusted_f(delta, member, periods, there, treatments)
+    whole: dict[str, object] = {"scale": scale, "group": "-".join(there)}
+    for group in there:
+        own_delta = delta[member == group]
+        whole |= {f"n_{group}": len(own_delta), f"mean_{group}": mean_of(own_delta)}
+    whole |= {"adjusted_n": adjusted.n, "unadjusted_because": adjusted.because}
+    whole |= {"df_effect": len(there) - 1}
+    for name, test in (("adjusted", adjusted.test), ("unadjusted", plain)):
+        whole |= {f"{name}_f": test.f, f"{name}_df": test.df, f"{name}_p": test.p}
+    return [whole, *rows]
 
 
 def _numbers(test: TTest, name: str) -> dict[str, float]:

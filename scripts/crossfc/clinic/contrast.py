@@ -8,13 +8,16 @@ import pandas as pd
 
 from crossfc.clinic.change import change_between_groups, clinical_change
 from crossfc.clinic.correlation import ClinicalCorrelation, clinical_correlation
-from crossfc.clinic.score import paired_scores
+from crossfc.clinic.score import BASELINE, paired_scores
+from crossfc.group.design.options import Baseline
 from crossfc.group.design.people import with_columns
 from crossfc.table import read_table
 
 
 class Design(TypedDict):
     """A contrast: its name, cells, columns of periods, labels of groups and of its sides.
+
+    ``baseline`` is the covariate that it has, if any.
 
     ``effect`` is what it shows in a few words, ``crossed`` are the two treatments that change
     places in it, if there are such; ``occasions`` are the sides that are no treatment.
@@ -25,6 +28,7 @@ class Design(TypedDict):
     effect: str
     arms: bool
     order: list[str]
+    baseline: Baseline | None
     crossed: list[str]
     occasions: list[str]
     groups: dict[str, str | None]
@@ -85,8 +89,17 @@ def change_tables(
     for design in designs:
         own = everything[everything["contrast"] == design["contrast"]]
         groups, order = groups_of(design), design["order"]
+        baseline = design["baseline"]
+        if baseline is None:
+            own = own.drop(columns=BASELINE, errors="ignore")
         table, notes = clinical_change(
-            own, design["treatments"], groups, scales, order, carries_over=design["n_cells"] == 2
+            own,
+            design["treatments"],
+            groups,
+            scales,
+            order,
+            carries_over=design["n_cells"] == 2,
+            baseline=baseline is not None and baseline["within"],
         )
         changes.append(table)
         listed.append(paired_scores(own, groups, scales, order))

@@ -144,9 +144,14 @@ def no_order(order: FloatArray, treatments: Mapping[str, str], fewest: int = FEW
 
 
 def adjusted_change(
-    delta: FloatArray, order: FloatArray, treatments: Mapping[str, str]
+    delta: FloatArray,
+    order: FloatArray,
+    treatments: Mapping[str, str],
+    baseline: FloatArray | None = None,
 ) -> Adjusted:
     """Test the mean of D within a group, adjusted for order: the intercept of D ~ 1 + order.
+
+    With a baseline the model is D ~ 1 + order + baseline.
 
     Parameters
     ----------
@@ -156,6 +161,8 @@ def adjusted_change(
         As `order_columns` returns it.
     treatments : mapping
         Names of ``active`` and ``control``.
+    baseline : ndarray, shape (n,), optional
+        The same contrast of each person's baselines, not centred.
 
     Returns
     -------
@@ -164,25 +171,31 @@ def adjusted_change(
     because = no_order(order, treatments)
     if because:
         return Adjusted(because=because)
-    test = by_order(delta, order)[0]
+    test = by_order(delta, order, baseline)[0]
     if np.isnan(test.p):
         return Adjusted(because=ALIKE)
     return Adjusted(test, int(np.isfinite(order_groups(order)).sum()))
 
 
-def by_order(values: FloatArray, order: FloatArray) -> list[TTest]:
-    """Fit values ~ 1 + order to the people of known order, who must be of several orders.
+def by_order(
+    values: FloatArray, order: FloatArray, baseline: FloatArray | None = None
+) -> list[TTest]:
+    """Fit values ~ 1 + order (+ baseline) to the people of known order, of whom there are several.
 
     Columns that follow from others among these people are left out.
     """
-    design, known = _design(order)
+    design, known = known_design(order, baseline)
     return least_squares(design, values[known])
 
 
-def _design(order: FloatArray) -> tuple[FloatArray, BoolArray]:
-    """Return intercept and order of the people whose order is known, and who they are."""
+def known_design(
+    order: FloatArray, baseline: FloatArray | None = None
+) -> tuple[FloatArray, BoolArray]:
+    """Return intercept, order and baseline of the people of known order, and who they are."""
     known = np.isfinite(order_groups(order))
     columns = order.reshape(len(order), -1)[known]
+    if baseline is not None:
+        columns = np.column_stack([columns, baseline[known]])
     kept = columns[:, independent(columns)]
     return np.column_stack([np.ones(len(columns)), kept]), known
 
@@ -193,6 +206,7 @@ def adjusted_difference(
     order: FloatArray,
     groups: Sequence[str],
     treatments: Mapping[str, str],
+    baseline: FloatArray | None = None,
 ) -> Adjusted:
     """Compare two groups with the order of treatments in the model.
 
@@ -208,14 +222,18 @@ def adjusted_difference(
         Labels of the two groups.
     treatments : mapping
         Names of ``active`` and ``control``.
+    baseline : ndarray, shape (n,), optional
+        A covariate with one slope in both groups; with it, one period needs no order.
 
     Returns
     -------
     Adjusted
         The first group's mean minus the second's.
     """
-    nuisance, known = _design(order)
+    nuisance, known = known_design(order, baseline)
     because = no_order(order, treatments)
+    if baseline is not None and because == NO_PERIODS:
+        because = ""
     for group, members in zip(groups, (first, ~first), strict=True):
         if not because and not known[members].any():
             what = "order of treatments is" if order.ndim == 1 else "periods are"

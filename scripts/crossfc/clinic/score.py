@@ -9,6 +9,9 @@ from crossfc.fault import Fault
 from crossfc.table import require_columns
 from crossfc.tie import difference
 
+# The column with the same contrast of the baselines, where it is a covariate.
+BASELINE = "baseline"
+
 
 def paired_scores(
     scores: pd.DataFrame,
@@ -21,7 +24,8 @@ def paired_scores(
     Parameters
     ----------
     scores : DataFrame
-        participant_id, group, sequence, scale, active, control; one row per person and scale.
+        participant_id, group, sequence, scale, active, control; one row per person and scale. With
+        a column ``baseline``, people without it are not used.
     groups, scales : sequence of str
         Labels to keep, in the order wanted.
     order : sequence of str
@@ -46,7 +50,7 @@ def paired_scores(
         raise Fault(
             f"the table of scores has two rows of {row.participant_id} for {row.scale}; keep one"
         )
-    kept = [column for column in order if column in scores.columns]
+    kept = [column for column in (*order, BASELINE) if column in scores.columns]
     table = scores[columns + kept].reset_index(drop=True)
     table[["active", "control"]] = table[["active", "control"]].astype(float)
     table["delta"] = np.nan
@@ -54,7 +58,11 @@ def paired_scores(
         table.loc[part.index, "delta"] = difference(part["active"], part["control"])
     table["used"] = np.isfinite(table["delta"].to_numpy(float))
     table["reason"] = ""
-    for column in ("active", "control"):
+    given = [BASELINE] if BASELINE in kept else []
+    for column in given:
+        table[column] = table[column].astype(float)
+        table["used"] &= table[column].notna()
+    for column in ("active", "control", *given):
         missing = table[column].isna()
         sentence = np.where(table["reason"][missing] == "", "", " and ") + f"no {column} score"
         table.loc[missing, "reason"] = table.loc[missing, "reason"] + sentence

@@ -28,13 +28,17 @@ from crossfc.group.findings.record import estimated, not_estimated
 from crossfc.group.findings.region import Atlas
 from crossfc.group.findings.result import RESULT_FILE, Result
 from crossfc.group.inference.effect import hedges_g, hedges_g_welch, partial_r_squared
+from crossfc.group.inference.fisher import FRatio
+from crossfc.group.inference.given import Given, HallGiven, HotellingGiven, SlopeGiven
 from crossfc.group.inference.hall import Hall
 from crossfc.group.inference.hotelling import Hotelling
 from crossfc.group.inference.permutation import Inference, infer
+from crossfc.group.inference.pillai import Pillai
 from crossfc.group.inference.skewness import skewness
 from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.statistic import Student
 from crossfc.group.inference.welch import Welch
+from crossfc.group.inference.welch_f import WelchF
 
 _WRITTEN = ("clusters.tsv", "peaks.tsv", "cells.tsv", "null.tsv", RESULT_FILE)
 
@@ -68,7 +72,9 @@ def analyse(
     ====================================  =====================================================
     ``t`` or ``F``                        the statistic
     ``effect``, ``stderr``                mean change, difference or slope, and its standard error
-                                          (for F: the length of the effect, no standard error)
+                                          (for F: the length of the effect, of several groups the
+                                          standard deviation over people that they explain; no
+                                          standard error)
     ``hedgesg``, ``…low``, ``…high``      Hedges' g and its 95 % interval (means and differences)
     ``partialrsq``, ``…low``, ``…high``   partial R² and its 95 % interval
     ``puncorrected``, ``qfdr``            uncorrected p, and q of the false discovery rate
@@ -125,7 +131,13 @@ def analyse(
     maps = parts(asked, pairs)
     try:
         design = model(
-            asked, pairs.people, groups, options, order=record["order"], arms=record["arms"]
+            asked,
+            pairs.people,
+            groups,
+            options,
+            order=record["order"],
+            arms=record["arms"],
+            baseline=record.get("baseline"),
         )
         statistic = _statistic(asked, design, len(seeds))
         arrangements = _arrange(asked, design, statistic, options)
@@ -134,7 +146,8 @@ def analyse(
         with atomic.writing_folder(out_dir) as folder:
             _write(folder, no_findings(groups, treatments), result)
         return result
-    data = contrasts(asked, pairs, design.rows, design.flip)
+    given = None if design.baseline is None else pairs.baseline
+    data = contrasts(asked, pairs, design.rows, design.flip, given)
     mask = np.asarray(pairs.mask.dataobj) != 0
     named = Atlas(atlas["image"], atlas["table"]) if atlas else None
     out_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -170,7 +183,14 @@ def analyse(
     )
     columns = np.column_stack([design.effect, design.nuisance])
     skewed = [
-        skewness(values, columns, design.flip, design.second, found.flat[number])
+        skewness(
+            values,
+            columns,
+            design.flip,
+            design.variance_groups,
+            found.flat[number],
+            _given(statistic),
+        )
         for number, values in enumerate(data)
     ]
     result = estimated(asked, pairs, design, statistic, found, list(maps), skewed, options)
@@ -198,18 +218,39 @@ def _check_own(out_dir: Path) -> None:
             )
 
 
+def _given(statistic: Student) -> int:
+    """Return the number of covariates by voxel."""
+    return statistic.n_covariates if isinstance(statistic, Given) else 0
+
+
 def _statistic(asked: Question, design: Model, n_seeds: int) -> Student:
     try:
+        if design.baseline is not None:
+            return _given_baseline(asked, design, n_seeds)
+        if asked.kind in questions.BETWEEN_SEEDS and design.effect.ndim > 1:
+            return Pillai(design.effect, design.nuisance, n_seeds - 1)
         if asked.kind in questions.BETWEEN_SEEDS:
             return Hotelling(design.effect, design.nuisance, n_seeds - 1)
-        if design.second is not None:
-            return Hall(design.effect, design.nuisance, design.second)
+        if design.variance_groups is not None and design.effect.ndim > 1:
+            return WelchF(design.effect, design.nuisance, design.variance_groups)
+        if design.variance_groups is not None:
+            return Hall(design.effect, design.nuisance, design.variance_groups)
         if asked.kind == questions.CHANGE:
             return Slope(design.effect, design.nuisance)
         return Student(design.effect, design.nuisance)
     except Fault as reason:
         # A statistic refuses only designs with too few people or too low a rank.
         raise _inestimable(asked, design, reason) from None
+
+
+def _given_baseline(asked: Question, design: Model, n_seeds: int) -> Given:
+    if asked.kind in questions.BETWEEN_SEEDS:
+        return HotellingGiven(design.effect, design.nuisance, n_seeds - 1, n_seeds - 1)
+    if design.variance_groups is not None:
+        return HallGiven(design.effect, design.nuisance, design.variance_groups)
+    if asked.kind == questions.CHANGE:
+        return SlopeGiven(design.effect, design.nuisance)
+    return Given(design.effect, design.nuisance)
 
 
 def _arrange(
@@ -235,16 +276,23 @@ def _effect_sizes(
 ) -> dict[str, FloatArray]:
     """Compute standardised effects with their intervals, keyed by the name of their map."""
     sizes = {}
-    if asked.kind not in (*questions.BETWEEN_SEEDS, questions.CHANGE):
+    if asked.kind != questions.CHANGE and not isinstance(statistic, FRatio):
         if isinstance(statistic, Welch):
             of_groups = statistic.group_variances(data)
             g = hedges_g_welch(found.effect[number], found.standard_error[number], *of_groups)
             # g is NaN where the residuals do not vary; the effect there is written as 0.
             g = np.nan_to_num(g[0]), np.nan_to_num(g[1]), np.nan_to_num(g[2])
         else:
-            g = hedges_g(found.t[number], statistic.df, statistic.effect_variance)
+            variance: float | FloatArray = statistic.effect_variance
+            if isinstance(statistic, Given):
+                variance = statistic.effect_variances(data)
+            g = hedges_g(found.t[number], statistic.df, variance)
         sizes = dict(zip(("hedgesg", "hedgesglow", "hedgesghigh"), g, strict=True))
-    if isinstance(statistic, Hotelling):
+    if isinstance(statistic, WelchF):
+        # Of the variance that is the same for everybody, as with Welch's t.
+        f = np.square(found.t[number])
+        share = partial_r_squared(f, statistic.df_effect, statistic.df_error)
+    elif isinstance(statistic, FRatio):
         share = partial_r_squared(found.statistic[number], statistic.df_effect, statistic.df_error)
     else:
         share = partial_r_squared(np.square(found.t[number]), 1, statistic.df)
@@ -254,7 +302,7 @@ def _effect_sizes(
 
 def _maps_of(statistic: Student, found: Inference, number: int) -> dict[str, FloatArray]:
     maps = {statistic.name: found.statistic[number], "effect": found.effect[number]}
-    if not isinstance(statistic, Hotelling):
+    if not isinstance(statistic, FRatio):
         maps["stderr"] = found.standard_error[number]
     maps |= {
         "puncorrected": found.p_uncorrected[number],
@@ -278,7 +326,7 @@ def _image(
     image = nib.Nifti1Image(volume, like.affine, header)
     if stat == "t" and not isinstance(statistic, Welch | Slope):
         image.header.set_intent("t test", (statistic.df,))
-    elif stat == "F" and isinstance(statistic, Hotelling):
+    elif stat == "F" and isinstance(statistic, FRatio) and not isinstance(statistic, WelchF):
         image.header.set_intent("f test", (statistic.df_effect, statistic.df_error))
     elif stat.startswith(("pfwe", "puncorrected")):
         image.header.set_intent("p value")

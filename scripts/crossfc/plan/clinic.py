@@ -9,7 +9,7 @@ from crossfc.plan.region import Regions
 from crossfc.plan.study import Stage, Study
 from crossfc.trial import regions
 from crossfc.trial.contrast import Contrast
-from crossfc.trial.design import weighted_sessions, weighted_sum
+from crossfc.trial.design import baseline_score, weighted_sessions, weighted_sum
 from crossfc.trial.participant import Participant
 from crossfc.trial.session import Session
 from crossfc.trial.sheet import did_you_mean
@@ -80,7 +80,7 @@ class Clinic(Stage):
         rows = []
         for contrast in trial.contrasts:
             people = [
-                (person, weighted_sessions(contrast, kept.get(person.participant_id, [])))
+                (person, kept.get(person.participant_id, []))
                 for person in trial.participants.values()
                 if trial.included(person.participant_id)
             ]
@@ -93,8 +93,9 @@ class Clinic(Stage):
         contrast: Contrast,
         scale: str,
         person: Participant,
-        sides: dict[str, list[tuple[Session, float]] | None],
+        sessions: list[Session],
     ) -> dict[str, Any]:
+        sides = weighted_sessions(contrast, sessions)
         scores = {
             side: own and weighted_sum((session.scores.get(scale), w) for session, w in own)
             for side, own in sides.items()
@@ -104,6 +105,10 @@ class Clinic(Stage):
         known = [(s, w if side == "active" else -w)
                  for side, own in sides.items() for s, w in own or ()]  # fmt: skip
         order = self.study.checked_trial().comparing(contrast, person, tuple(known)).order
+        given: dict[str, float | None] = {}
+        if contrast.baseline:
+            given["baseline"] = baseline_score(contrast, sessions, scale)
+            absent += [] if given["baseline"] is not None else ["baseline"]
         return {
             "contrast": contrast.name,
             "scale": scale,
@@ -111,6 +116,7 @@ class Clinic(Stage):
             "participant_id": person.participant_id,
             "sequence": person.sequence,
             **order,
+            **given,
             **scores,
             "used": not absent,
             "reason": f"no score under {' and '.join(absent)}" if absent else None,

@@ -206,7 +206,7 @@ class Group(Stage):
                 "occasion": s.occasion,
                 "row": s.row,
             }
-            for s, _ in compared.sessions
+            for s, _ in (*compared.sessions, *compared.baseline)
             if maps["level"] == "session"
         ]
         wanted = wanted or [{"contrast": contrast.name}]
@@ -259,6 +259,7 @@ class Group(Stage):
             "effect": contrast.effect,
             "order": trial.visit_columns(contrast),
             "arms": trial.arms,
+            "baseline": self.study.baseline(contrast),
             "left": PAIRED if len(trial.contrasts) == 1 else contrast.name,
             "pipeline": pipeline,
             "primary": pipeline == self.study.primary,
@@ -376,6 +377,15 @@ class Group(Stage):
             self._check_family(place, family)
         return families
 
+    def pairs_of_groups(self) -> dict[str, list[str]]:
+        """List the comparisons of two of three and more groups, by contrast; often none."""
+        found: dict[str, list[str]] = {}
+        asked, n_groups = self.questions(), len(self.study.checked_trial().groups)
+        for name in self.analyses():
+            if len(asked[name].groups) == 2 < n_groups:
+                found.setdefault(asked[name].contrast, []).append(name)
+        return found
+
     def _check_family(self, place: str, family: list[str]) -> None:
         """Refuse a family whose analyses do not have the same people and arrangements.
 
@@ -392,7 +402,7 @@ class Group(Stage):
             # signs, orders of treatments, or people.
             kinds = [q.kind if q.kind in (question.CARRYOVER, question.CHANGE) else ""
                      for q in (first, other)]  # fmt: skip
-            groups = [q.group or "all groups" for q in (first, other)]
+            groups = [q.group or " and ".join(q.groups) or "all groups" for q in (first, other)]
             if other.contrast != first.contrast:
                 why = f"they are of different contrasts ({first.contrast} and {other.contrast})"
             elif kinds[0] != kinds[1]:
@@ -437,6 +447,7 @@ class Group(Stage):
             return []
         group = self.study.study_dir / "group"
         names = [*self.analyses(), *(["family.tsv"] if self.families() else [])]
+        names += ["pairs_of_groups.tsv"] if self.pairs_of_groups() else []
         found = [str(group / own / name) for own in self.study.pipelines for name in names]
         if self.study.has_edges:
             found += [

@@ -5,6 +5,7 @@ from typing import Any
 
 from crossfc.plan.study import Stage
 from crossfc.trial.contrast import Contrast
+from crossfc.trial.design import Compared
 from crossfc.trial.session import SessionRow
 
 
@@ -21,7 +22,8 @@ class People(Stage):
         -------
         list of dict
             participant_id, group, sequence, the columns of periods, and ``sessions`` (those with
-            positive weights first) with their ``weights``.
+            positive weights first) with their ``weights``; also ``baseline_sessions`` and
+            ``baseline_weights`` where the baseline is a covariate.
         """
         return [
             {
@@ -34,6 +36,7 @@ class People(Stage):
                 "sessions": [session.session_id for session, _ in person.sessions],
                 "weights": [weight for _, weight in person.sessions],
             }
+            | _baseline(person)
             for person in self.study.compared(contrast)
         ]
 
@@ -99,3 +102,12 @@ class People(Stage):
                 row["occasion"] = session.occasion
             rows.append(row)
         return rows
+
+
+def _baseline(person: Compared) -> dict[str, Any]:
+    if not person.baseline:
+        return {}
+    return {
+        "baseline_sessions": [session.session_id for session, _ in person.baseline],
+        "baseline_weights": [weight for _, weight in person.baseline],
+    }

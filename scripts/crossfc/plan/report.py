@@ -124,6 +124,7 @@ class Report(Stage):
                     found.append(f"pair_sessions/{pipeline}_{self._group.folder(contrast)}")
                 found += [f"group_test/{pipeline}_{name}" for name in self._group.analyses()]
                 found += [f"group_family/{pipeline}"] if self._group.families() else []
+                found += [f"pairs_of_groups/{pipeline}"] if self._group.pairs_of_groups() else []
         return found
 
     def inputs(self) -> list[str]:

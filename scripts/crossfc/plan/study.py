@@ -21,6 +21,7 @@ from crossfc.trial.strategy import Strategy, read_strategies
 
 if TYPE_CHECKING:
     from crossfc.clinic.contrast import Design
+    from crossfc.group.design.options import Baseline
 
 
 def no_file(key: str, path: str, what: str) -> str:
@@ -334,6 +335,13 @@ class Study:
         """Return the labels of groups, and of the two sides of the first contrast."""
         return self.labels(self.contrasts()[0])
 
+    def baseline(self, contrast: Contrast) -> "Baseline | None":
+        """Return the baseline that is a covariate of a contrast."""
+        occasion = self.config["baseline_occasion"]
+        if not contrast.baseline or occasion is None:
+            return None
+        return {"occasion": occasion, "within": contrast.baseline_within}
+
     def designs(self) -> "list[Design]":
         """Return, for each contrast, its name, the labels and the columns of periods."""
         trial = self.checked_trial()
@@ -344,6 +352,7 @@ class Study:
                 "effect": contrast.effect,
                 "arms": trial.arms,
                 "order": trial.visit_columns(contrast),
+                "baseline": self.baseline(contrast),
                 "crossed": list(contrast.treatments or ()),
                 # Sides that are occasions and no treatment: of a change over time.
                 "occasions": [side for side in contrast.sides if contrast.is_occasion(side)],

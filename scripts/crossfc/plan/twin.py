@@ -100,10 +100,11 @@ class Twin(Stage):
 
     @property
     def _two_by_two(self) -> bool:
-        """Whether two treatments are crossed over in two periods, with the effects of a twin."""
+        """Whether two treatments are crossed over in two periods, with a twin's own effects."""
         trial, own = self.study.checked_trial(), self.choices["effects"]
         crossed = len(trial.treatments) == 2 and not trial.arms and trial.n_periods == 2
-        return crossed and not self.config["occasions"] and own is None
+        plain = not self.config["occasions"] and len(self.config["groups"]) < 3
+        return crossed and plain and own is None
 
     @property
     def _scheme(self) -> "Scheme":

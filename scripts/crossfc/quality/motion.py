@@ -49,6 +49,8 @@ def motion(
     weights: pd.DataFrame | None = None,
     people: pd.DataFrame | None = None,
     order: Sequence[str] = (ORDER,),
+    baseline: pd.DataFrame | None = None,
+    within: bool = True,
 ) -> pd.DataFrame:
     """Test each measure of scan quality for a drug effect, by group and between groups.
 
@@ -75,6 +77,10 @@ def motion(
         The people with their columns of periods; by default the order is that of ``sessions``.
     order : sequence of str
         Names of these columns (`crossfc.trial.visit`).
+    baseline : DataFrame, optional
+        The weight of each session in the baseline that is a covariate, as ``weights``.
+    within : bool
+        False if the baseline is a covariate between groups only.
 
     Returns
     -------
@@ -86,19 +92,20 @@ def motion(
     Raises
     ------
     Fault
-        If a column is missing or a person has two sessions with the same treatment.
+        If a column is missing or, without ``weights``, a person has two sessions with the same
+        treatment.
     """
     keys = ["participant_id", "group", "sequence", "treatment", "excluded"]
     require_columns(sessions, [*keys, "session_id"], "the table of sessions")
     used = sessions[~sessions["excluded"].astype(bool)]
-    repeated = used.duplicated(["participant_id", "treatment"])
-    if repeated.any():
-        row = used[repeated].iloc[0]
-        raise Fault(
-            f"the table of sessions has two sessions of {row.participant_id} with "
-            f"{row.treatment}, the second {row.session_id}; exclude one of them in sessions.tsv"
-        )
     if weights is None:
+        repeated = used.duplicated(["participant_id", "treatment"])
+        if repeated.any():
+            row = used[repeated].iloc[0]
+            raise Fault(
+                f"the table of sessions has two sessions of {row.participant_id} with "
+                f"{row.treatment}, the second {row.session_id}; exclude one of them in sessions.tsv"
+            )
         weights = treatment_weights(used, treatments)
     if people is None:
         people = used.drop_duplicates("participant_id")
@@ -109,17 +116,22 @@ def motion(
         if measure not in used.columns or used[measure].isna().all():
             continue
         wide = _sides(used, weights, measure)
+        if baseline is not None:
+            wide = wide.join(_sum(used, baseline, measure).rename("baseline"), how="inner")
         of_groups: list[FloatArray] = []
+        given: list[FloatArray] = []
         codes: list[FloatArray] = []
         for group in groups:
             part = wide[wide.index.get_level_values("group") == group]
-            active, control = part.to_numpy().T
+            active, control = part[["active", "control"]].to_numpy().T
             delta = difference(active, control)
             of_groups.append(delta)
             names = part.index.get_level_values("participant_id")
             codes.append(periods[[place[name] for name in names]])
             test = one_sample(delta)
-            adjusted = adjusted_change(delta, codes[-1], treatments)
+            own = part["baseline"].to_numpy() if baseline is not None else None
+            given += [] if own is None else [own]
+            adjusted = adjusted_change(delta, codes[-1], treatments, own if within else None)
             rows.append(
                 {
                     "measure": measure,
@@ -133,13 +145,14 @@ def motion(
                     **{"unadjusted_p": test.p, "unadjusted_wilcoxon_p": wilcoxon_p(delta)},
                 }
             )
-            if not adjusted.because and periods.ndim == 1:
+            if not adjusted.because and periods.ndim == 1 and baseline is None:
                 rows[-1]["adjusted_wilcoxon_p"] = adjusted_wilcoxon_p(delta, codes[-1])
         if len(groups) == 2:
             test = welch(*of_groups)
             delta, of_code = np.concatenate(of_groups), np.concatenate(codes)
             first = np.arange(len(delta)) < len(of_groups[0])
-            adjusted = adjusted_difference(delta, first, of_code, groups, treatments)
+            of_both = np.concatenate(given) if given else None
+            adjusted = adjusted_difference(delta, first, of_code, groups, treatments, of_both)
             rows.append(
                 {
                     "measure": measure,
@@ -173,6 +186,21 @@ def _sides(sessions: pd.DataFrame, weights: pd.DataFrame, measure: str) -> pd.Da
     keys = ["group", "participant_id", "side"]
     sums = own[complete].groupby(keys)["value"].sum().unstack("side")
     return sums.reindex(columns=["active", "control"]).dropna()
+
+
+def _sum(sessions: pd.DataFrame, weights: pd.DataFrame, measure: str) -> pd.Series:
+    """Add up a measure over the sessions of people who have it in all, times their weights.
+
+    Returns
+    -------
+    Series
+        For each group and participant_id.
+    """
+    own = weights.merge(sessions, on=["participant_id", "session_id"], how="left")
+    values = own.assign(value=own[measure].astype(float) * own["weight"])
+    by_person = values.groupby(["group", "participant_id"])["value"]
+    sums: pd.Series = by_person.agg(lambda own: own.sum(skipna=False)).dropna()
+    return sums
 
 
 def _numbers(adjusted: Adjusted) -> dict[str, object]:
@@ -307,7 +335,19 @@ def motion_tables(
     for design, folder in zip(designs, map(Path, folders), strict=True):
         people, weights = read_table(folder / "people.tsv"), read_table(folder / "sessions.tsv")
         groups, labels, order = groups_of(design), design["treatments"], design["order"]
-        moved.append(motion(sessions, labels, groups, weights=weights, people=people, order=order))
+        given, file = design["baseline"], folder / "baseline.tsv"
+        moved.append(
+            motion(
+                sessions,
+                labels,
+                groups,
+                weights=weights,
+                people=people,
+                order=order,
+                baseline=None if given is None else read_table(file),
+                within=given is None or given["within"],
+            )
+        )
         targets = read_table(folder / "edges.tsv")
         related.append(
             quality_connectivity(targets, people, labels, groups, weights=weights, order=order)

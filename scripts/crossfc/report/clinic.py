@@ -55,7 +55,7 @@ def change_table(results: Results) -> Table | None:
     columns = [
         ("scale", "scale", text),
         ("group", "group", text),
-        ("adjusted_estimate", f"{a} − {c}, adjusted for period", number.signed),
+        ("adjusted_estimate", f"{a} − {c}, adjusted for {results.adjusted_for}", number.signed),
         ("adjusted_interval", "95 % interval", text),
         ("adjusted_t", "t", two),
         ("adjusted_df", "df", number.general),
@@ -100,7 +100,7 @@ def between_table(results: Results) -> Table | None:
     columns = [
         ("scale", "scale", text),
         ("group", "groups", lambda _: " − ".join(results.groups)),
-        ("adjusted_estimate", "difference, adjusted for period", number.signed),
+        ("adjusted_estimate", f"difference, adjusted for {results.adjusted_for}", number.signed),
         ("adjusted_interval", "95 % interval", text),
         ("adjusted_t", "t", two),
         ("adjusted_df", "df", lambda v: number.general(v, 3)),
@@ -121,9 +121,9 @@ def between_table(results: Results) -> Table | None:
     plain = [row.get("unadjusted_p") for row in rows]
     told = [q if number.missing(p) else p for p, q in zip(told, plain, strict=True)]
     caption = (
-        f"Group by treatment on the scores; in bold where p < {SIGNIFICANT}, adjusted for period "
-        "where the order is known (variances of the groups may differ; Hedges' g by the mean of "
-        "their variances)"
+        f"Group by treatment on the scores; in bold where p < {SIGNIFICANT}, adjusted for "
+        f"{results.adjusted_for} where the order is known (variances of the groups may differ; "
+        "Hedges' g by the mean of their variances)"
     )
     return from_frame(table, columns, caption, [v < SIGNIFICANT for v in told])
 

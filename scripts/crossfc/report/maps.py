@@ -129,6 +129,7 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
             else "no",
         ),
         ("covariates", ", ".join(map(str, record.get("covariates") or []))),
+        ("baseline by voxel", str(record.get("baseline") or "")),
         (
             "null hypothesis",
             _NULLS.get(kind, "") if analysis.kind.startswith("drug") else "",

@@ -73,6 +73,12 @@ def methods(
             kinds={a.kind for a in _estimated(results)},
             clause=lambda *kinds: model_clause(results, *kinds),
             coded=dict.fromkeys(v.crossed for v in views if v.crossed and _adjusts(v)),
+            baselines={
+                str(a.record["baseline"]): view.design["baseline"]["within"]
+                for view in views
+                for a in _estimated(view)
+                if "baseline" in a.record
+            },
             by_period=any(_adjusts(view) for view in views if not view.crosses_over),
             corrected_for_skewness=any(
                 "Hall" in a.record.get("statistic_name", "") for a in _estimated(results)
@@ -214,6 +220,8 @@ def _further_terms(analysis: Analysis) -> str:
         f"{name} (categorical, {len(levels[name])} levels)" if levels.get(name) else str(name)
         for name in record.get("covariates") or []
     ]
+    if "baseline" in record:
+        covariates.append(f"the baseline ({record['baseline']}) of each voxel")
     if not record["order"]:
         return f"{_were(covariates)} in the model" if covariates else ""
     if analysis.kind == "carryover":  # there, the order is the effect under test

@@ -310,7 +310,8 @@ def _adjusted_for(analysis: Analysis) -> list[str]:
     """List what the model of an analysis adjusts its effect for."""
     record = analysis.record
     order = ["the order of treatments"] if record.get("sequence_adjusted") else []
-    return order + [str(name) for name in record.get("covariates") or []]
+    baseline = [f"the baseline ({record['baseline']})"] if "baseline" in record else []
+    return order + [str(name) for name in record.get("covariates") or []] + baseline
 
 
 def _effect_text(analysis: Analysis, row: Row, name: str) -> str:

@@ -126,13 +126,14 @@ def change_sentence(results: Results, change: Change) -> str:
         said = (
             f"In {group}, {scale} was {'higher' if change.estimate > 0 else 'lower'} "
             f"{results.on_active} than {results.on_control}{_meaning(results, change)} "
-            f"({_change_numbers(change)})."
+            f"({_change_numbers(results, change)})."
         )
     elif number.missing(change.p):
-        numbers = _change_numbers(change)
+        numbers = _change_numbers(results, change)
         said = f"In {group}, the difference in {scale} could not be tested ({numbers})."
     else:
-        said = f"In {group}, no difference in {scale} was significant ({_change_numbers(change)})."
+        numbers = _change_numbers(results, change)
+        said = f"In {group}, no difference in {scale} was significant ({numbers})."
     return f"{said}{_other_model(results, change)}"
 
 
@@ -154,10 +155,12 @@ def _no_p(change: Change) -> str:
     return ", as the change is the same in everybody" if alike else ""
 
 
-def _change_numbers(change: Change) -> str:
+def _change_numbers(results: Results, change: Change) -> str:
     """Format estimate, interval, t, p and n of one model, and name the model."""
     row = change.row
     name = "period-adjusted difference" if change.adjusted else "mean difference"
+    if change.adjusted and results.baseline:
+        name = f"difference adjusted for {results.adjusted_for}"
     said = f"{name} {number.signed(change.estimate)}"
     if not number.missing(change.low):
         said += f", 95 % interval {number.interval(change.low, change.high)}"

@@ -79,11 +79,14 @@ def _changes(results: Results, edge: dict[str, Any]) -> list[tuple[str, str, str
                 short = f"{'drug effect' if of_drug else effect} in {group}"
                 words = f"{short}, Δz = {number.signed(size)}"
                 out.append(_judge(results, analysis, edge, size, words, short))
-    if len(results.groups) == 2 and set(results.groups) <= set(change):
-        first, second = results.groups
-        size = change[first] - change[second]
-        for analysis in results.of_kind("group_by_drug"):
-            short = "group × drug" if of_drug else f"{effect}, {first} against {second}"
+    for analysis in results.of_kind("group_by_drug"):
+        compared = [g for g in results.groups if g in (analysis.record.get("n") or {})]
+        if len(compared) == 2 and set(compared) <= set(change):
+            first, second = compared
+            size = change[first] - change[second]
+            short = f"{effect}, {first} against {second}"
+            if of_drug and len(results.groups) == 2:
+                short = "group × drug"
             words = f"{short}, difference of Δz = {number.signed(size)}"
             out.append(_judge(results, analysis, edge, size, words, short))
     return out

@@ -109,7 +109,7 @@ def motion_table(results: Results) -> Table | None:
         ("n", "n", number.whole),
         ("mean_active", results.active, _three),
         ("mean_control", results.control, _three),
-        ("adjusted_difference", "difference, adjusted for period", _signed_three),
+        ("adjusted_difference", f"difference, adjusted for {results.adjusted_for}", _signed_three),
         ("adjusted_t", "t", number.fixed),
         ("adjusted_df", "df", lambda v: number.general(v, 3)),
         ("adjusted_p", "p", number.probability),

@@ -231,6 +231,18 @@ class Results:
         return [str(name) for name in named]
 
     @property
+    def baseline(self) -> str | None:
+        """The occasion whose contrast is a covariate of the contrast in view, if there is one."""
+        given = self.design.get("baseline")
+        return None if given is None else str(given["occasion"])
+
+    @property
+    def adjusted_for(self) -> str:
+        """What adjusted tests of scores and motion are adjusted for: ``period and baseline``."""
+        parts = (["period"] if self.order else []) + (["baseline"] if self.baseline else [])
+        return " and ".join(parts) or "period"
+
+    @property
     def crosses_over(self) -> bool:
         """Whether the contrast in view is of two treatments in two periods."""
         return self.order == [ORDER]

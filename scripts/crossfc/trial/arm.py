@@ -43,8 +43,7 @@ def check_arms(config: Configuration) -> None:
     Raises
     ------
     Fault
-        If there are more than two arms, more than one group, or an arm whose label cannot be part
-        of file names.
+        If there is more than one group, or an arm whose label cannot be part of file names.
     """
     faults = []
     labels = treatment_labels(config)
@@ -54,11 +53,6 @@ def check_arms(config: Configuration) -> None:
         faults.append(
             f"config key groups: {why}, which are compared in one group of people; name one of "
             f"{', '.join(groups)}, and list the others in the config key unused.groups"
-        )
-    if len(labels) > 2:
-        faults.append(
-            f"config key treatments: {why}, and two of them are compared; list the others of "
-            f"{', '.join(labels)} in the config key unused.treatments"
         )
     faults += [
         f"config key treatments: {why}, and the label {label!r} becomes part of file names; use "

@@ -15,6 +15,7 @@ from crossfc.trial.contrast import ANY
 from crossfc.trial.covariate import declared
 from crossfc.trial.document import load_yaml
 from crossfc.trial.path import path_fault
+from crossfc.trial.role import CONTROLS, PATIENTS, roles
 from crossfc.trial.sheet import MISSING, did_you_mean
 from crossfc.trial.treatment import treatment_labels
 
@@ -81,8 +82,9 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> Configuration:
     # Whatever the order in the file: patients before controls, active before control.
     groups: Any = checked["groups"]
     if isinstance(groups, list):
-        groups = dict(zip(("patients", "controls"), [*groups, None], strict=False))
-    checked["groups"] = {role: groups[role] for role in ("patients", "controls")}
+        checked["groups"] = roles(groups)
+    else:
+        checked["groups"] = {role: groups[role] for role in (PATIENTS, CONTROLS)}
     named = checked["treatments"]
     if isinstance(named, dict):
         checked["treatments"] = {role: named[role] for role in ("active", "control")}
@@ -368,6 +370,8 @@ def _sentence(error: Any) -> str:
         )
     if error.validator in ("minProperties", "minItems") and not error.instance:
         return "is empty; name at least one, or remove the key"
+    if error.validator == "maxItems":
+        return f"has {len(error.instance)} entries; name {error.validator_value} at most"
     if error.validator == "maxLength":
         return f"has {len(error.instance)} letters; use {error.validator_value} at most"
     if error.validator == "uniqueItems":

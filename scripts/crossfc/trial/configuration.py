@@ -236,10 +236,10 @@ class Configuration(TypedDict):
     """A checked configuration.
 
     ``sheets`` are paths by the kind of sheet (participants, sessions, scales, seeds, targets).
-    ``groups`` are labels by role (patients, controls), in this order, and so are ``treatments``
-    (active, control) unless they are a list, the reference first; ``unused`` are lists of labels
-    (groups, treatments). ``contrasts`` hold weights by name, treatment and, where the weight is not
-    that of the main occasion, by occasion.
+    ``groups`` are labels by role (patients, controls; `crossfc.trial.role`), in this order, and so
+    are ``treatments`` (active, control) unless they are a list, the reference first; ``unused`` are
+    lists of labels (groups, treatments). ``contrasts`` hold weights by name, treatment and, where
+    the weight is not that of the main occasion, by occasion.
     """
 
     study: str
@@ -254,6 +254,8 @@ class Configuration(TypedDict):
     occasions: list[str]
     main_occasion: str | None
     contrasts: dict[str, dict[str, float | dict[str, float]]]
+    baseline_occasion: str | None
+    baseline: Literal["none", "period", "difference"] | None
     unused: dict[str, list[str]]
     covariates: list[str | DeclaredCovariate]
     task: str

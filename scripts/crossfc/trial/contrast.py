@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from crossfc.fault import Fault, raise_all
@@ -18,6 +18,10 @@ DRUG = "drug"
 TIME = "time"
 # Words that stand for something else in the names of analyses.
 _TAKEN = ("carryover", "change", "group", "pairs")
+# The key of a contrast that gives doses in place of weights.
+DOSES = "doses"
+# What is done with the baseline of every period (config key ``baseline``).
+NO_BASELINE, PERIOD, DIFFERENCE = "none", "period", "difference"
 _SMALL = 1e-9  # of a sum of weights such as 1/3, 1/3, 1/3, -1
 
 
@@ -47,10 +51,28 @@ class Contrast:
         Part of the names of analyses and files.
     weights : tuple of (Cell, float)
         The cells whose weight is not zero, those with positive weights first.
+    baseline : tuple of (Cell, float)
+        The cells of the baseline that is a covariate: B = Σ w(c) Z(baseline of c's period). Empty
+        where there is none.
     """
 
     name: str
     weights: tuple[tuple[Cell, float], ...]
+    baseline: tuple[tuple[Cell, float], ...] = ()
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All cells that a person needs: of the contrast, then of its baseline."""
+        return list(dict.fromkeys(cell for cell, _ in (*self.weights, *self.baseline)))
+
+    @property
+    def baseline_within(self) -> bool:
+        """Whether the baseline is a contrast within people, whose expectation is zero.
+
+        Else (after minus before, of which the baseline is a part) it is a covariate only of a
+        comparison between people.
+        """
+        return bool(self.baseline) and abs(sum(w for _, w in self.baseline)) < _SMALL
 
     @property
     def active(self) -> str:
@@ -139,6 +161,10 @@ def read_contrasts(config: Configuration, *, arms: bool) -> list[Contrast]:
     Fault
         One sentence per fault of the key ``contrasts``.
     """
+    return _with_baselines(config, _contrasts(config, arms), arms)
+
+
+def _contrasts(config: Configuration, arms: bool) -> list[Contrast]:
     occasions = config["occasions"]
     main = main_occasion(config)
     if not config["contrasts"]:
@@ -148,6 +174,17 @@ def read_contrasts(config: Configuration, *, arms: bool) -> list[Contrast]:
     for name, given in config["contrasts"].items():
         place = f"config key contrasts.{name}"
         weights: dict[Cell, float] = {}
+        if DOSES in given and DOSES not in known:
+            doses = given[DOSES]
+            weights, wrong = _trend(place, doses, treatment_labels(config), main)
+            wrong += [
+                f"{place}: beside {DOSES} stands {label!r}; a trend over doses has no other weights"
+                for label in given
+                if label != DOSES
+            ]
+            faults += wrong or _unsound(place, name, weights)
+            found.append(contrast(name, weights))
+            continue
         for label, own in given.items():
             if label not in known:
                 faults.append(
@@ -170,6 +207,85 @@ def read_contrasts(config: Configuration, *, arms: bool) -> list[Contrast]:
         found.append(contrast(name, weights))
     raise_all(faults)
     return found
+
+
+def _trend(
+    place: str, doses: object, treatments: list[str], occasion: str | None
+) -> tuple[dict[Cell, float], list[str]]:
+    """Return the weights whose contrast is the slope over doses, per unit of dose, and faults.
+
+    Least squares over treatments at equal shares: w = (dose - mean dose) / Σ (dose - mean dose)².
+    """
+    if not isinstance(doses, Mapping):
+        return {}, [f"{place}.{DOSES}: write the dose of each treatment, such as {{placebo: 0, …}}"]
+    strange = [label for label in doses if label not in treatments]
+    faults = [
+        f"{place}.{DOSES}: {label!r} is none of the treatments {', '.join(treatments)}"
+        f"{did_you_mean(label, treatments) or '; correct it'}"
+        for label in strange
+    ]
+    mean = sum(doses.values()) / len(doses)
+    squares = sum((dose - mean) ** 2 for dose in doses.values())
+    if not faults and squares == 0:
+        faults = [f"{place}.{DOSES}: all doses are the same, so they have no trend; correct them"]
+    if faults:
+        return {}, faults
+    return {Cell(t, occasion): (dose - mean) / squares for t, dose in doses.items()}, []
+
+
+def _with_baselines(config: Configuration, contrasts: list[Contrast], arms: bool) -> list[Contrast]:
+    """Add the baseline of each period to contrasts, as a covariate or as a difference.
+
+    Raises
+    ------
+    Fault
+        If the config keys ``baseline`` and ``baseline_occasion`` do not fit, or no contrast has a
+        use for the baseline.
+    """
+    occasion = config["baseline_occasion"]
+    how = config["baseline"] or (PERIOD if occasion else NO_BASELINE)
+    if how == NO_BASELINE:
+        return contrasts
+    known = config["occasions"]
+    if occasion not in known:
+        said = "is left out" if occasion is None else f"{occasion!r} is none of the occasions"
+        listed = ", ".join(known) or "none: list them in the config key occasions"
+        raise Fault(
+            f"config key baseline_occasion: it {said} where baseline is {how}; name the occasion "
+            f"at which every period's baseline was measured (occasions: {listed})"
+            f"{did_you_mean(occasion or '', known)}"
+        )
+    if config["entry"] == "maps" and config["maps"]["level"] == "contrast":
+        raise Fault(
+            "config key baseline: ready contrast maps (maps.level: contrast) hold no baselines; "
+            "give maps of sessions (maps.level: session), or leave baseline_occasion out"
+        )
+    found = [_with_baseline(of, occasion, how, arms) for of in contrasts]
+    if found == contrasts:
+        raise Fault(
+            f"config key baseline: {how}: no contrast has a use for {occasion}: a change since "
+            f"{occasion} within people contains it already; leave baseline_occasion out, or "
+            "compare treatments at a later occasion (config key contrasts)"
+        )
+    return found
+
+
+def _with_baseline(of: Contrast, occasion: str, how: str, arms: bool) -> Contrast:
+    weights: dict[Cell, float] = {}
+    for cell, weight in of.weights:
+        if cell.occasion != occasion and cell.treatment != BEFORE:
+            own = Cell(cell.treatment, occasion)
+            weights[own] = weights.get(own, 0.0) + weight
+    weights = {cell: weight for cell, weight in weights.items() if abs(weight) > _SMALL}
+    within = bool(weights) and abs(sum(weights.values())) < _SMALL
+    if how == PERIOD and (within or (weights and arms)):
+        return replace(of, baseline=contrast(of.name, weights).weights)
+    if how == DIFFERENCE and within:
+        whole = dict(of.weights)
+        for cell, weight in weights.items():
+            whole[cell] = whole.get(cell, 0.0) - weight
+        return contrast(of.name, whole)
+    return of
 
 
 def contrast(name: str, weights: Mapping[Cell, float]) -> Contrast:

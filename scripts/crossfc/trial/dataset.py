@@ -24,6 +24,7 @@ from crossfc.trial.mapping import (
     treatment_of,
 )
 from crossfc.trial.phenotype import check_ranges, read_scores
+from crossfc.trial.role import key_of
 from crossfc.trial.scale import Scale
 from crossfc.trial.sheet import Sheet, did_you_mean, read_sheet
 from crossfc.trial.treatment import treatment_labels
@@ -163,6 +164,12 @@ def _people_rows(
     return rows, orders
 
 
+def _entry(role: str, group: str) -> str:
+    """Name the entry of a group in the config."""
+    key = key_of(role)
+    return key if key != "groups" else f"{group} from groups"
+
+
 def _check_groups(
     rows: list[dict[str, object]],
     people: list[Person],
@@ -189,8 +196,8 @@ def _check_groups(
         if column is None:
             faults.append(
                 f"config key dataset.group.column: names no column, so everybody is of one group "
-                f"and nobody is of groups.{role} {group}; name the column, or remove "
-                f"groups.{role}"
+                f"and nobody is of {key_of(role)} {group}; name the column, or remove "
+                f"{_entry(role, group)}"
             )
             continue
         keys = [value for value, label in values.items() if label == group]
@@ -199,7 +206,7 @@ def _check_groups(
         faults.append(
             f"config key dataset.group.values: nobody is of group {group}, {wanted} the column "
             f"{column} of the data set, which has {found}"
-            f"{hint or '; correct the values, or remove groups.' + role}"
+            f"{hint or '; correct the values, or remove ' + _entry(role, group)}"
         )
     for value in values if column is not None else ():
         if value not in there and values[value] in having:

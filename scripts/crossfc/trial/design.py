@@ -7,7 +7,7 @@ are contrasts over cells of treatment and occasion (`crossfc.trial.contrast`).
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from crossfc.trial.participant import (
     read_participants,
 )
 from crossfc.trial.recognition import design_name
+from crossfc.trial.role import roles
 from crossfc.trial.scale import Scale, number, read_scales
 from crossfc.trial.session import (
     OPTIONAL_SESSION_COLUMNS,
@@ -54,11 +55,14 @@ class Compared:
         without sessions in the sheet.
     order : dict
         The columns of `crossfc.trial.visit.visits`.
+    baseline : tuple of (Session, float)
+        The sessions of the baseline that is a covariate, and their weights.
     """
 
     participant: Participant
     sessions: tuple[tuple[Session, float], ...]
     order: dict[str, float | None]
+    baseline: tuple[tuple[Session, float], ...] = ()
 
     def side(self, positive: bool) -> list[tuple[Session, float]]:
         """Return the sessions of one side of the contrast, and the sizes of their weights."""
@@ -102,14 +106,15 @@ class Trial:
 
     @property
     def group_roles(self) -> dict[str, str | None]:
-        """Labels of the groups that are compared: ``patients`` and ``controls``, or one of them.
+        """Labels of the groups that are compared, by role: ``patients``, ``controls``, and others.
 
-        Parallel arms take the place of groups; the arm of the reference is that of the controls.
+        Parallel arms take the place of groups; the arm of the reference is the last, which of two
+        is that of the controls.
         """
         if not self.arms:
             return self.config["groups"]
         reference, *others = self.treatments
-        return {"patients": others[0], "controls": reference}
+        return roles([*others, reference])
 
     @property
     def groups(self) -> list[str]:
@@ -157,10 +162,10 @@ class Trial:
         found = []
         chosen = self.scanned_sessions() if sessions is None else sessions
         for name, own in sorted(_by_person(chosen).items()):
-            cells = [(sessions_of(cell, own), weight) for cell, weight in contrast.weights]
-            if all(several for several, _ in cells):
-                weighted = tuple((s, w / len(several)) for several, w in cells for s in several)
-                found.append(self.comparing(contrast, self.participants[name], weighted))
+            cells, baseline = _weighted(contrast.weights, own), _weighted(contrast.baseline, own)
+            if cells is not None and baseline is not None:
+                person = self.comparing(contrast, self.participants[name], cells)
+                found.append(replace(person, baseline=baseline))
         return found
 
     def comparing(
@@ -216,7 +221,7 @@ class Trial:
                 leaves(person, "participant", "", "all", self._why_nothing(own))
                 continue
             for contrast in self.contrasts:
-                absent = [c for c, _ in contrast.weights if not sessions_of(c, scanned)]
+                absent = [c for c in contrast.cells if not sessions_of(c, scanned)]
                 if absent:
                     analysis = PAIRED if len(self.contrasts) == 1 else contrast.name
                     leaves(person, "participant", "", analysis, self._why_absent(own, absent))
@@ -255,7 +260,7 @@ class Trial:
         """Explain why a person has nothing to analyse."""
         if any(session.exclude for session in own):
             # A session that was scanned and then excluded does not lack a scan.
-            cells = dict.fromkeys(c for of in self.contrasts for c, _ in of.weights)
+            cells = dict.fromkeys(c for of in self.contrasts for c in of.cells)
             in_order = sorted(cells, key=lambda c: self._place(c.treatment))
             return "; ".join(self._absence(own, cell) for cell in in_order)
         either = "either" if len(self.treatments) == 2 and self.n_occasions == 1 else "any"
@@ -359,7 +364,7 @@ class Trial:
         """
         occasions = self.config["occasions"]
         there = {session.cell for session in self.kept_sessions()}
-        there |= {c for of in self.contrasts for c, _ in of.weights if c.treatment != ANY}
+        there |= {c for of in self.contrasts for c in of.cells if c.treatment != ANY}
         return sorted(
             there,
             key=lambda c: (
@@ -367,6 +372,22 @@ class Trial:
                 occasions.index(c.occasion) if c.occasion else 0,
             ),
         )
+
+
+def _weighted(
+    weights: Iterable[tuple[Cell, float]], own: Sequence[Session]
+) -> tuple[tuple[Session, float], ...] | None:
+    """Return a person's sessions in some cells and their weights; None if a cell has none."""
+    cells = [(sessions_of(cell, own), weight) for cell, weight in weights]
+    if not all(several for several, _ in cells):
+        return None
+    return tuple((s, w / len(several)) for several, w in cells for s in several)
+
+
+def baseline_score(contrast: Contrast, sessions: Sequence[Session], scale: str) -> float | None:
+    """Return the weighted sum of a person's scores in the baseline of a contrast, if complete."""
+    own = _weighted(contrast.baseline, sessions)
+    return None if own is None else weighted_sum((s.scores.get(scale), w) for s, w in own)
 
 
 def weighted_sessions(

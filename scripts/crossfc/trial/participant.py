@@ -8,6 +8,7 @@ from crossfc.trial.configuration import Configuration
 from crossfc.trial.covariate import check_levels, covariate_type, declared, is_taken
 from crossfc.trial.image_name import check_image
 from crossfc.trial.label import absent_labels, is_participant_of, some
+from crossfc.trial.role import key_of
 from crossfc.trial.sequence import join_order, read_order
 from crossfc.trial.sheet import Row, Sheet, did_you_mean
 from crossfc.trial.treatment import treatment_labels
@@ -81,7 +82,10 @@ def read_participants(
 
 
 def _group_places(config: Configuration) -> dict[str, str | None]:
-    return {f"groups.{role}": label for role, label in config["groups"].items()}
+    groups = config["groups"]
+    if len(groups) > 2:
+        return {f"groups, number {n}": label for n, label in enumerate(groups.values(), 1)}
+    return {key_of(role): label for role, label in groups.items()}
 
 
 def _is_crossover_of_two(config: Configuration) -> bool:

@@ -214,7 +214,7 @@ def planted_changes(
     """
     # Parallel arms are of people of one group.
     whose = (
-        [(arm, scheme.labels[0], (arm,)) for arm in reversed(scheme.treatments)]
+        [(arm, scheme.labels[0], (arm,)) for arm in (*scheme.treatments[1:], scheme.treatments[0])]
         if arms
         else [(group, group, scheme.treatments) for group in scheme.labels]
     )

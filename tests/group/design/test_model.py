@@ -58,7 +58,7 @@ def test_drug_is_an_intercept_with_an_uncentred_sequence(people):
     assert (built.effect == 1).all()
     assert built.nuisance[:, 0].tolist() == [-1, 1, -1, 1, -1, -1]
     assert built.formula == "D ~ 1 + sequence" and built.arrangement == "sign flips"
-    assert built.sequence_adjusted and built.second is None and built.left == []
+    assert built.sequence_adjusted and built.variance_groups is None and built.left == []
 
 
 def test_the_intercept_is_free_of_the_period_effect(people):
@@ -78,7 +78,7 @@ def test_group_coefficient_is_patients_minus_controls(people):
     found = np.linalg.lstsq(columns, delta, rcond=None)[0]
     np.testing.assert_allclose(found[0], 1.25)
     assert built.formula == "D ~ 1 + group + sequence" and built.arrangement == "sign flips"
-    assert built.second.tolist() == [False] * 6 + [True] * 4
+    assert built.variance_groups.tolist() == [False] * 6 + [True] * 4
 
 
 def test_carryover_is_active_first_minus_control_first(people):

@@ -10,9 +10,11 @@ from crossfc.group.findings.leave_one_out import LeaveOneOut, effect_of, without
 from crossfc.group.inference.cluster import label, neighbours
 from crossfc.group.inference.hall import Hall
 from crossfc.group.inference.hotelling import Hotelling
+from crossfc.group.inference.pillai import Pillai
 from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.statistic import Student
 from crossfc.group.inference.welch import Welch
+from crossfc.group.inference.welch_f import WelchF
 
 
 def design(rng, n_people, kind):
@@ -29,6 +31,12 @@ def design(rng, n_people, kind):
     effect = np.where(first, 0.5, -0.5)
     if kind in ("groups", "skewed groups"):
         return (Welch if kind == "groups" else Hall)(effect, nuisance, first)
+    three = np.arange(n_people) % 3
+    apart = (three[:, None] == [1, 2]).astype(float)
+    if kind == "three groups":
+        return WelchF(apart, nuisance, three)
+    if kind == "seeds of three groups":
+        return Pillai(apart, nuisance, 2)
     return Hotelling(effect, nuisance, 2)
 
 
@@ -58,6 +66,42 @@ def test_leaving_out_is_fitting_the_others(kind, n_people, seed, offset):
         np.testing.assert_array_equal(found.left.reshape(shape[1:]), data[person])
 
 
+@pytest.mark.parametrize("kind", ["three groups", "seeds of three groups"])
+def test_leaving_out_of_several_groups_is_fitting_the_others(kind):
+    rng = np.random.default_rng(5)
+    statistic = design(rng, 17, kind)
+    shape = (17, 2, 40) if kind == "seeds of three groups" else (17, 40)
+    data = rng.standard_normal(shape) + 3
+    leave = LeaveOneOut(statistic, data, np.zeros(40, dtype=bool))
+    voxels = np.arange(5, 9)
+    means = data[..., voxels].mean(axis=-1, keepdims=True)
+    np.testing.assert_allclose(leave.effect_in(voxels), statistic.fit(means).effect[0])
+    for person in range(17):
+        found, rest = leave.without(person), np.delete(data, person, axis=0)
+        alone = found.statistic.fit(rest)
+        np.testing.assert_allclose(found.values, alone.statistic, rtol=1e-10)
+        others = np.column_stack([found.statistic.effect, found.statistic.nuisance])
+        fitted = np.tensordot(np.linalg.pinv(others), rest.reshape(16, -1, 40), 1)[:2]
+        np.testing.assert_allclose(found.effect, fitted, atol=1e-9)
+        np.testing.assert_array_equal(found.left.reshape(shape[1:]), data[person])
+        values = data[person][..., voxels].mean(axis=-1)
+        if kind == "three groups":
+            np.testing.assert_allclose(found.read(voxels), values)
+            continue
+        # The direction in which the others' groups differ most.
+        found_effect = statistic_part(found.statistic, fitted[..., voxels].mean(axis=-1))
+        axis = np.linalg.eigh(found_effect.T @ found_effect)[1][:, -1]
+        axis *= np.sign(axis[np.argmax(np.abs(axis))])
+        np.testing.assert_allclose(found.read(voxels), axis @ values)
+
+
+def statistic_part(statistic, coefficients):
+    """What the effect columns explain in everybody, beyond the nuisance."""
+    nuisance = statistic.nuisance
+    left = statistic.effect - nuisance @ np.linalg.lstsq(nuisance, statistic.effect)[0]
+    return left @ coefficients
+
+
 def test_whoever_the_model_needs_is_no_fold():
     sequence = np.array([1.0, -1, -1, -1, -1, -1])[:, None]
     statistic = Student(np.ones(6), sequence)
@@ -78,6 +122,9 @@ def test_effect_of_is_the_models_coefficient():
     keep = np.isfinite(values)
     others = Student(statistic.effect[keep], statistic.nuisance[keep])
     np.testing.assert_allclose(effect_of(statistic, values), others.fit(values[keep, None]).effect)
+    several = design(rng, 15, "three groups")
+    values = rng.standard_normal(15)
+    np.testing.assert_allclose(effect_of(several, values), several.fit(values[:, None]).effect)
     for people in (slice(3, None), slice(None)):
         values[people] = np.nan
         assert np.isnan(effect_of(statistic, values))

@@ -13,10 +13,12 @@ from crossfc.group.inference.copies import copies
 from crossfc.group.inference.fisher import Fisher
 from crossfc.group.inference.hotelling import Hotelling
 from crossfc.group.inference.permutation import infer
+from crossfc.group.inference.pillai import Pillai
 from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.small_sample import SmallSample, precise
 from crossfc.group.inference.statistic import Student
 from crossfc.group.inference.welch import Welch
+from crossfc.group.inference.welch_f import WelchF
 
 SHAPE = (7, 6, 5)
 
@@ -149,6 +151,11 @@ def designs():
     block = {"blocks": pairs}
     whole = {"blocks": pairs, "whole": True}
     ones8 = np.ones((8, 1))
+    # Fewer people in a group do not bear single precision: their variance may be next to nothing.
+    equal = np.repeat([0, 1, 2], 3)
+    apart, ones9 = (equal[:, None] == [0, 1]).astype(float), np.ones((9, 1))
+    threes = {"blocks": np.tile([0, 1, 2], 3)}  # one person of each group
+    both9 = np.column_stack([ones9, [-1.0, 1, 1, -1, 1, 1, -1, -1, 1]])
     return {
         "one sample": (
             lambda: Student(one, np.empty((6, 0))), None, sign_flips, {}),
@@ -177,7 +184,14 @@ def designs():
         "F": (lambda: Fisher(factor, ones8), ones8, sign_flips, {}),
         "F shuffled in whole blocks": (
             lambda: Fisher(np.column_stack([within, within**2]), ones8), ones8, shuffles, whole),
+        "Welch's F": (lambda: WelchF(apart, ones9, equal), ones9, sign_flips, {}),
+        "Welch's F with a covariate": (
+            lambda: WelchF(apart, both9, equal), both9, sign_flips, {}),
+        "Welch's F shuffled": (
+            lambda: WelchF(apart, ones9, equal), ones9, shuffles, threes),
         "Hotelling": (lambda: Hotelling(two, both7, 2), both7, sign_flips, {}),
+        "Pillai": (lambda: Pillai(apart, both9, 2), both9, sign_flips, {}),
+        "Pillai shuffled": (lambda: Pillai(apart, ones9, 2), ones9, shuffles, threes),
     }  # fmt: skip
 
 
@@ -199,7 +213,7 @@ def test_all_arrangements_give_the_p_of_brute_force(name, precision, two_sided, 
     if nuisance is None:
         nuisance = np.zeros((n_people, 1))
     mask = rng.random((5, 4, 4)) < 0.9
-    shape = (2, n_people, 2) if isinstance(statistic, Hotelling) else (2, n_people)
+    shape = (2, n_people, 2) if isinstance(statistic, Hotelling | Pillai) else (2, n_people)
     maps = smooth(rng, *shape, *mask.shape, sigma=0.8)[..., mask]
     maps += np.float32(0.7) * statistic.design[:, 0].reshape(-1, *[1] * (maps.ndim - 2))
     of = statistic.design if arrange is not sign_flips else n_people

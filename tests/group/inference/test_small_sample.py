@@ -9,11 +9,13 @@ from crossfc.group.inference.fisher import Fisher
 from crossfc.group.inference.hall import Hall
 from crossfc.group.inference.hotelling import Hotelling
 from crossfc.group.inference.permutation import infer
+from crossfc.group.inference.pillai import Pillai
 from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.small_sample import SmallSample, precise
 from crossfc.group.inference.statistic import Student
 from crossfc.group.inference.tail import fit_tail
 from crossfc.group.inference.welch import Welch
+from crossfc.group.inference.welch_f import WelchF
 
 SHAPE = (14, 14, 12)
 MASK = np.ones(SHAPE, dtype=bool)
@@ -88,6 +90,15 @@ def designs():
     cases["robust slope on mirrored scores"] = (slope, shuffles(slope.design, 5000, 0), 2)
     fisher = Fisher(np.column_stack([two8, np.tile([0.5, 0.5, -0.5, -0.5], 2)]), ones8)
     cases["F flipped"] = (fisher, sign_flips(8, 5000, 0), 2)
+    three9 = np.repeat([0, 1, 2], 3)
+    apart, ones9 = (three9[:, None] == [1, 2]).astype(float), np.ones((9, 1))
+    several = WelchF(apart, ones9, three9)
+    cases["Welch's F flipped"] = (several, sign_flips(9, 5000, 0), 2)
+    # Three equally large groups can change places in six ways.
+    cases["Welch's F shuffled"] = (several, shuffles(several.design, 5000, 0), 6)
+    pillai = Pillai(apart, ones9, 2)
+    cases["Pillai flipped"] = (pillai, sign_flips(9, 5000, 0), 2)
+    cases["Pillai shuffled"] = (pillai, shuffles(pillai.design, 5000, 0), 6)
     hotelling = Hotelling(two8, both, 2)
     cases["Hotelling flipped"] = (hotelling, sign_flips(8, 5000, 0), 2)
     hotelling = Hotelling(two8, ones8, 2)
@@ -100,7 +111,7 @@ def designs():
 def test_arrangements_that_are_alike_tie(name, size):
     statistic, arrangements, copies = designs()[name]
     assert arrangements.exhaustive
-    measures = 2 if isinstance(statistic, Hotelling) else None
+    measures = 2 if isinstance(statistic, Hotelling | Pillai) else None
     column = np.reshape(statistic.effect, (len(statistic.effect), -1)).sum(axis=1)
     for seed in range(2):
         maps = maps_of(len(column), seed, size * column, measures=measures)
@@ -174,14 +185,17 @@ def test_a_tail_ends_at_the_share_of_what_is_alike():
         "Hall flipped",
         "F flipped",
         "Hotelling flipped",
+        "Welch's F flipped",
+        "Pillai flipped",
         "two samples",
         "slope flipped",
     ],
 )
 def test_the_observed_statistic_is_the_same_in_both_precisions(name):
     statistic, _, _ = designs()[name]
-    measures = 2 if isinstance(statistic, Hotelling) else None
-    (data,) = maps_of(8, 3, np.zeros(8), n_maps=1, measures=measures)
+    measures = 2 if isinstance(statistic, Hotelling | Pillai) else None
+    n_people = len(statistic.effect)
+    (data,) = maps_of(n_people, 3, np.zeros(n_people), n_maps=1, measures=measures)
     plain = statistic.fit(data)
     work = np.empty(statistic.work_shape(data.shape))
     small = SmallSample(statistic).fit(data, work)

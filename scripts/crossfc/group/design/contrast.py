@@ -1,6 +1,7 @@
 """Contrasts: the within-person contrast maps that an analysis tests, read from disk."""
 
 from collections.abc import Sequence
+from copy import copy
 from types import EllipsisType
 
 import numpy as np
@@ -35,8 +36,12 @@ def parts(asked: Question, pairs: Pairs) -> dict[str, list[int]]:
 
 
 def contrasts(
-    asked: Question, pairs: Pairs, rows: IntArray, flip: FloatArray | None = None
-) -> "list[Contrast]":
+    asked: Question,
+    pairs: Pairs,
+    rows: IntArray,
+    flip: FloatArray | None = None,
+    given: SingleArray | None = None,
+) -> "Sequence[Contrast | WithBaseline]":
     """Return the data of each map of `parts`.
 
     Parameters
@@ -47,19 +52,26 @@ def contrasts(
         Rows of the people who are analysed.
     flip : ndarray, shape (n_analysed,), optional
         +1 or -1 for each of them; their data are multiplied by it.
+    given : ndarray, shape (n_people, n_seeds, n_voxels), optional
+        The baseline that is a covariate.
 
     Returns
     -------
-    list of Contrast
+    list of Contrast or WithBaseline
     """
     data = pairs.total if asked.kind == questions.CARRYOVER else pairs.delta
     assert data is not None  # `parts` refuses carry-over without sums
     n_seeds = data.shape[1]
+    found: list[Contrast]
     if asked.kind in questions.OVER_SEEDS:
-        return [Contrast(data, rows, range(n_seeds), np.full(n_seeds, 1 / n_seeds), flip)]
-    if asked.kind in questions.BETWEEN_SEEDS:
-        return [Contrast(data, rows, range(n_seeds), seed_contrasts(n_seeds), flip)]
-    return [Contrast(data, rows, [column], None, flip) for column in range(n_seeds)]
+        found = [Contrast(data, rows, range(n_seeds), np.full(n_seeds, 1 / n_seeds), flip)]
+    elif asked.kind in questions.BETWEEN_SEEDS:
+        found = [Contrast(data, rows, range(n_seeds), seed_contrasts(n_seeds), flip)]
+    else:
+        found = [Contrast(data, rows, [column], None, flip) for column in range(n_seeds)]
+    if given is None:
+        return found
+    return [WithBaseline(own, own.of(given)) for own in found]
 
 
 class Contrast:
@@ -95,6 +107,12 @@ class Contrast:
         measures = () if weights is None else weights.shape[:-1]
         self.shape: tuple[int, ...] = (len(self._rows), *measures, data.shape[-1])
 
+    def of(self, data: SingleArray) -> "Contrast":
+        """Return the same map of the same people, made of other data of the same shape."""
+        other = copy(self)
+        other._data = data
+        return other
+
     def __getitem__(self, key: tuple[EllipsisType, slice] | int) -> SingleArray:
         if isinstance(key, tuple):
             return self._read(np.arange(len(self._rows)), key[-1])
@@ -112,6 +130,30 @@ class Contrast:
                 values *= self._flip[some].reshape(-1, *[1] * (values.ndim - 1))
             read.append(values)
         return np.concatenate(read)
+
+
+class WithBaseline:
+    """One map of all analysed people together with its baseline, as further measures.
+
+    Of shape (n_people, n_measures + n_covariates, n_voxels); it can be used like `Contrast`. The
+    differences between seeds have those of the baseline as covariates, as many as there are.
+
+    Parameters
+    ----------
+    data, baseline : Contrast
+    """
+
+    def __init__(self, data: Contrast, baseline: Contrast) -> None:
+        self._parts = data, baseline
+        measures = (part.shape[1] if len(part.shape) == 3 else 1 for part in self._parts)
+        self.shape: tuple[int, ...] = (data.shape[0], sum(measures), data.shape[-1])
+
+    def __getitem__(self, key: tuple[EllipsisType, slice] | int) -> SingleArray:
+        read = [part[key] for part in self._parts]
+        people = (self.shape[0],) if isinstance(key, tuple) else ()
+        return np.concatenate(
+            [values.reshape(*people, -1, values.shape[-1]) for values in read], axis=-2
+        )
 
 
 def seed_contrasts(n_seeds: int) -> FloatArray:

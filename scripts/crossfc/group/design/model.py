@@ -16,6 +16,7 @@ from crossfc.group.design.options import (
     SIGN_FLIPS,
     WHOLE,
     AnalysisOptions,
+    Baseline,
 )
 from crossfc.group.design.order import order_terms
 from crossfc.group.design.question import CARRYOVER, CHANGE, Question, group_labels
@@ -51,19 +52,23 @@ class Model:
     rows : int ndarray, shape (n_analysed,)
         Rows, in the people table, of the people who are analysed.
     effect : float ndarray, shape (n_analysed,)
-        The column under test, times ``flip``.
+        The column under test, times ``flip``; of shape (n_analysed, n_groups - 1) where three and
+        more groups are compared at once.
     nuisance : float ndarray, shape (n_analysed, n_nuisance)
         The other columns, times ``flip``.
     nuisance_names : list of str
     arrangement : str
         ``sign flips`` or ``shuffles``.
-    second : bool ndarray, shape (n_analysed,), or None
-        True for the second variance group (controls); None unless groups are compared.
+    variance_groups : ndarray, shape (n_analysed,), or None
+        Group of each person with a variance of its own; of two groups False for the first
+        (patients) and True for the second. None unless groups are compared.
     blocks : ndarray, shape (n_analysed,), or None
         Exchangeability block of each person.
     block_exchange : str
         ``within``: people change places within their block; ``whole``: blocks change places and
         sign as wholes.
+    baseline : str or None
+        The occasion whose contrast is a covariate, voxel by voxel; None if there is none.
     flip : float ndarray, shape (n_analysed,), or None
         +1 or -1 for each person, by which their data are multiplied before the fit; only for
         re-randomisation.
@@ -87,7 +92,7 @@ class Model:
     nuisance: FloatArray
     nuisance_names: list[str]
     arrangement: str
-    second: BoolArray | None
+    variance_groups: LabelArray | None
     blocks: LabelArray | None
     formula: str
     sequence_adjusted: bool
@@ -95,6 +100,7 @@ class Model:
     covariates: list[str]
     covariate_levels: dict[str, list[str]]
     block_exchange: str
+    baseline: str | None
     flip: FloatArray | None
     left: list[LeftPerson]
     notes: list[str]
@@ -108,6 +114,7 @@ def model(
     *,
     order: Sequence[str] = (ORDER,),
     arms: bool = False,
+    baseline: Baseline | None = None,
 ) -> Model:
     """Build the design of an analysis from the people table.
 
@@ -136,8 +143,9 @@ def model(
     are tested by sign flips too, because flips keep each person's variance together with their
     score: where the variance grows with the score's change, shuffles found a slope in 23 to 40 % of
     null studies even with a standard error that allows for it, flips in 6 to 7 %
-    (docs/statistics.md). Carry-over is tested by shuffles, and so are parallel arms: lots were
-    drawn between people there, and a change over time has no reason to be symmetric.
+    (docs/statistics.md). Three and more groups are compared in the same way, by F over all of them
+    and by Hall's statistic in pairs. Carry-over is tested by shuffles, and so are parallel arms:
+    lots were drawn between people there, and a change over time has no reason to be symmetric.
 
     Means of a group. A mean can also be tested by the trial's own randomisation (Fisher's
     randomisation test). If the drug changes nothing in anybody, a person's period difference,
@@ -150,6 +158,14 @@ def model(
     the blocks. No symmetry is assumed. Means are tested in this way if it can give a p of 0.01 or
     less, because sign flips are wrong where period differences are skewed and orders unbalanced
     (docs/statistics.md). Otherwise signs are flipped, and a note gives the reason.
+
+    Baselines. The same contrast of the baselines, B, is a covariate voxel by voxel where it is a
+    contrast within people. It is not centred: without an effect of the drug its expectation is
+    zero, whatever the baselines of people are, so the intercept is the effect where baselines are
+    equal. (A baseline of each period as a covariate of its own would mix differences between
+    people with those within: Kenward and Roger 2010, Biostatistics 11:3.) In parallel arms, whose
+    change since the baseline is compared, the baseline itself is a covariate of that comparison,
+    and of no mean. It stands in no analysis of carry-over.
 
     Parameters
     ----------
@@ -164,6 +180,8 @@ def model(
         Columns of ``people`` that free the effect from period effects (`crossfc.trial.visit`).
     arms : bool
         The groups are parallel arms, to which people were assigned by lot.
+    baseline : Baseline, optional
+        The baseline that the data come with; see Baselines.
 
     Returns
     -------
@@ -194,6 +212,8 @@ def model(
     rows: IntArray = np.arange(len(people))
     if question.group is not None:
         rows = rows[(people["group"] == question.group).to_numpy()]
+    if question.groups:
+        rows = rows[people["group"].isin(question.groups).to_numpy()]
     notes: list[str] = []
 
     def leave(column: str) -> IntArray:
@@ -244,11 +264,12 @@ def model(
         if used == [ORDER]:
             arrangement = _arrangement_of_a_mean(chosen[ORDER], label, block_exchange, notes)
 
-    is_patient: BoolArray = (chosen["group"] == group_labels(groups)[0]).to_numpy()
+    labels = list(question.groups) or group_labels(groups)
+    is_patient: BoolArray = (chosen["group"] == labels[0]).to_numpy()
     intercept = np.ones(len(rows))
     effect: FloatArray
     nuisance: dict[str, FloatArray] = {}
-    second = None
+    variance_groups: LabelArray | None = None
     if question.tests_mean:
         response, effect, terms = "D", intercept, ["1"]
     else:
@@ -260,9 +281,15 @@ def model(
         elif question.kind == CARRYOVER:
             code: FloatArray = chosen[ORDER].to_numpy(dtype=float)
             response, term, effect = "S", "sequence", -code / 2
+        elif len(labels) > 2:
+            response, term, effect = "D", "group", _differences(chosen["group"], labels)
+            variance_groups = np.array([labels.index(of) for of in chosen["group"]])
+            if empty := [of for of in labels if of not in set(chosen["group"])]:
+                reason = f"{question.name}: nobody of {' and '.join(empty)} is left to compare"
+                raise Inestimable(reason, rows, left)
         else:
             response, term, effect = "D", "group", np.where(is_patient, 0.5, -0.5)
-            second = ~is_patient
+            variance_groups = ~is_patient
         if np.ptp(effect) == 0:
             reason = (
                 f"{question.name}: {term} is the same for all {len(rows)} people analysed, so it "
@@ -270,7 +297,12 @@ def model(
             )
             raise Inestimable(reason, rows, left)
         terms.append(term)
-    if question.kind == CARRYOVER and np.ptp(is_patient.astype(int)) > 0:
+    present = [of for of in labels if of in set(chosen["group"])]
+    if question.kind == CARRYOVER and len(present) > 2:
+        apart = _differences(chosen["group"], present).T
+        nuisance |= {f"group[{of}]": own for of, own in zip(present[1:], apart, strict=True)}
+        terms.append("group")
+    elif question.kind == CARRYOVER and np.ptp(is_patient.astype(int)) > 0:
         nuisance["group"] = np.where(is_patient, 0.5, -0.5)
         terms.append("group")
     for column in used:
@@ -286,6 +318,15 @@ def model(
         nuisance |= columns
         all_levels[name] = levels
         terms.append(name)
+    given = _baseline(question, baseline, arms)
+    if given is not None and effect.ndim > 1:
+        notes.append(
+            f"The baseline ({given}) is a covariate of the comparisons of two groups, and not of "
+            "this F over all of them."
+        )
+        given = None
+    if given is not None:
+        terms.append(f"baseline({given})")
     matrix = np.column_stack(list(nuisance.values())) if nuisance else np.empty((len(rows), 0))
     flip = None
     if arrangement == RERANDOMISATION:
@@ -297,7 +338,7 @@ def model(
         nuisance=matrix,
         nuisance_names=list(nuisance),
         arrangement=arrangement or (SHUFFLES if _is_shuffled(question, arms) else SIGN_FLIPS),
-        second=second,
+        variance_groups=variance_groups,
         blocks=label,
         formula=f"{response} ~ " + " + ".join(terms),
         sequence_adjusted=bool(used),
@@ -305,10 +346,26 @@ def model(
         covariates=list(all_levels),
         covariate_levels=all_levels,
         block_exchange=block_exchange,
+        baseline=given,
         flip=flip,
         left=left,
         notes=notes,
     )
+
+
+def _differences(group: pd.Series, labels: Sequence[str]) -> FloatArray:
+    """Return a column for each group but the first: its people minus those of the first."""
+    members: FloatArray = np.array([(group == label).to_numpy(dtype=float) for label in labels])
+    differences: FloatArray = (members[1:] - members[0]).T
+    return differences
+
+
+def _baseline(question: Question, baseline: Baseline | None, arms: bool) -> str | None:
+    """Return the occasion of the baseline that is a covariate of this analysis, if one is."""
+    if baseline is None or question.kind == CARRYOVER:
+        return None
+    fits = baseline["within"] or (arms and question.compares_groups)
+    return baseline["occasion"] if fits else None
 
 
 def _is_shuffled(question: Question, arms: bool) -> bool:

@@ -99,6 +99,17 @@ class AnalysisChoices(TypedDict):
     people: Sequence[Mapping[str, Any]]
 
 
+class Baseline(TypedDict):
+    """The baseline of every period that is a covariate.
+
+    ``within`` is whether it is a contrast within people, so that its expectation is zero; else it
+    is a covariate of comparisons between people only.
+    """
+
+    occasion: str
+    within: bool
+
+
 class PairChoices(TypedDict):
     """What the data of a contrast in a pipeline depend on, besides the maps.
 
@@ -114,6 +125,7 @@ class PairChoices(TypedDict):
     effect: str
     order: list[str]
     arms: bool
+    baseline: Baseline | None
     left: str
     pipeline: str
     primary: bool

@@ -17,7 +17,8 @@ from crossfc import atomic
 from crossfc.array import BoolArray, RealArray, SingleArray
 from crossfc.fault import Fault
 from crossfc.group.design.kind import Judge
-from crossfc.group.design.people import MAPS, PersonRow, people_table
+from crossfc.group.design.options import Baseline
+from crossfc.group.design.people import BASELINE, MAPS, PersonRow, people_table
 from crossfc.group.design.side import Weighted
 from crossfc.group.design.volume import Grid
 from crossfc.session.placement import around_seeds
@@ -35,8 +36,8 @@ class PairsRecord(TypedDict):
 
     ``contrast`` is its name, ``effect`` what it shows in a few words, ``treatments`` are the labels
     of its two sides, ``order`` the columns of people.tsv that free it from period effects;
-    ``arms`` says whether groups are parallel arms.
-    ``left_voxels`` counts voxels by the reason for which they are left out, and
+    ``arms`` says whether groups are parallel arms, ``baseline`` which baseline is a covariate, if
+    one is. ``left_voxels`` counts voxels by the reason for which they are left out, and
     ``lost_to_one_person`` those that one person alone lacks. ``because`` is why nobody is left.
     """
 
@@ -55,6 +56,7 @@ class PairsRecord(TypedDict):
     lost_to_one_person: dict[str, int]
     fwhm_mm: float
     maps_kind: NotRequired[str | None]
+    baseline: NotRequired[Baseline]
     because: NotRequired[str | None]
 
 
@@ -70,6 +72,7 @@ def pair_sessions(
     effect: str = "",
     order: Sequence[str] = (ORDER,),
     arms: bool = False,
+    baseline: Baseline | None = None,
     seed_definitions: Sequence[RegionRow] = (),
     fwhm_mm: float,
     mask_file: str | os.PathLike[str] | None = None,
@@ -86,8 +89,9 @@ def pair_sessions(
     The search volume holds the voxels that all maps of all people cover, without the seeds and
     their smoothing halo. Written to ``out_dir``: ``delta.npy`` (active - control, float32, people
     × seeds × voxels), ``total.npy`` (active + control, same shape; not with ``level="contrast"``),
-    ``mask.nii.gz``, ``people.tsv`` and ``pairs.json``. Memory holds the maps of one person at a
-    time. While it runs, the disk of ``out_dir`` needs twice the space of the arrays.
+    ``baseline.npy`` (same shape, if there is a baseline), ``mask.nii.gz``, ``people.tsv`` and
+    ``pairs.json``. Memory holds the maps of one person at a time. While it runs, the disk of
+    ``out_dir`` needs twice the space of the arrays.
 
     Parameters
     ----------
@@ -111,6 +115,8 @@ def pair_sessions(
         Columns of the rows that free it from period effects; see `crossfc.trial.visit`.
     arms : bool
         Whether groups are parallel arms.
+    baseline : Baseline, optional
+        The baseline that is a covariate, for people who have maps under ``baseline``.
     seed_definitions : sequence of dict
         Rows of the seeds table. If there are none, the seeds stay in the search volume.
     fwhm_mm : float
@@ -140,6 +146,9 @@ def pair_sessions(
     if level not in ("session", "contrast"):
         raise Fault(f'level is "{level}"; use session or contrast')
     kinds = MAPS[:2] if level == "session" else MAPS[2:]
+    files = ["delta.npy", "total.npy"][: len(kinds)]
+    if baseline is not None:
+        kinds, files = (*kinds, BASELINE), [*files, "baseline.npy"]
     table = people_table(people, treatments, groups, order)
     grid = Grid(accept_unoriented, zero_is_missing)
     out_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -155,7 +164,7 @@ def pair_sessions(
                     around_seeds([seed], seed_definitions, 0.0, grid.shape, grid.affine).ravel()
                     for seed in seeds
                 ]
-                for of_kind in maps:
+                for of_kind in maps[:2]:
                     for values, own in zip(of_kind, inside, strict=True):
                         judge.see_seed(values[own])
             covered = np.asarray(np.isfinite(maps).all(axis=(0, 1)))
@@ -168,6 +177,8 @@ def pair_sessions(
             delta.tofile(scratch[0])
             if level == "session":
                 (maps[0] + maps[1]).tofile(scratch[1])
+            if baseline is not None:
+                maps[-1].tofile(scratch[-1])
             if number == 0:
                 first, constant = delta, np.ones(delta.shape, dtype=bool)
             constant &= delta == first
@@ -194,7 +205,7 @@ def pair_sessions(
                 "at their coverage"
             )
         shape = (len(people), len(seeds), len(candidates))
-        for name, file in zip(("delta.npy", "total.npy"), scratch, strict=False):
+        for name, file in zip(files, scratch, strict=True):
             _save_array(out_dir / name, file, shape, mask[candidates])
     image = grid.image(mask.reshape(grid.shape).astype(np.uint8))
     atomic.save_image(out_dir / "mask.nii.gz", image)
@@ -220,6 +231,8 @@ def pair_sessions(
         "fwhm_mm": fwhm_mm,
         "maps_kind": None if judge is None else judge.kind,
     }
+    if baseline is not None:
+        record["baseline"] = baseline
     atomic.write_json(out_dir / "pairs.json", record)
     return record
 
@@ -238,6 +251,7 @@ def no_pairs(
     effect: str = "",
     order: Sequence[str] = (ORDER,),
     arms: bool = False,
+    baseline: Baseline | None = None,
 ) -> PairsRecord:
     """Write the pairs of a pipeline from which everybody was excluded: no people and no voxels.
 
@@ -245,7 +259,8 @@ def no_pairs(
 
     Parameters
     ----------
-    people, seeds, treatments, groups, pipeline, out_dir, fwhm_mm, contrast, effect, order, arms
+    people, seeds, treatments, groups, pipeline, out_dir, fwhm_mm, contrast, effect, order, arms, \
+    baseline
         As in `pair_sessions`; the people are those who were excluded.
     because : str, optional
         Why nobody is left, for the record of each analysis.
@@ -260,7 +275,8 @@ def no_pairs(
     rows = [still | dict(person) for person in people]
     table = people_table(rows, treatments, groups, order).iloc[:0]
     nothing = np.empty((0, len(seeds), 0), dtype=np.float32)
-    for name in ("delta.npy", "total.npy"):
+    names = ["delta.npy", "total.npy", *(["baseline.npy"] if baseline else [])]
+    for name in names:
         with atomic.writing(out_dir / name) as temporary, open(temporary, "wb") as out:
             np.save(out, nothing)
     image = nib.Nifti1Image(np.zeros((1, 1, 1), dtype=np.uint8), np.eye(4))
@@ -283,6 +299,8 @@ def no_pairs(
         "fwhm_mm": fwhm_mm,
         "because": because,
     }
+    if baseline is not None:
+        record["baseline"] = baseline
     atomic.write_json(out_dir / "pairs.json", record)
     return record
 
@@ -300,6 +318,8 @@ class Pairs:
     delta, total : memory-mapped float32 ndarray, shape (n_people, n_seeds, n_voxels)
         Active - control and active + control, in units of the maps (Fisher z unless ``maps.kind``
         says otherwise). ``total`` is None for ready contrast maps.
+    baseline : memory-mapped float32 ndarray, same shape, or None
+        The baseline that is a covariate.
     mask : NIfTI image
         The search volume; its C order is the order of the voxels.
     """
@@ -309,6 +329,7 @@ class Pairs:
     delta: SingleArray
     total: SingleArray | None
     mask: nib.Nifti1Image
+    baseline: SingleArray | None = None
 
     @classmethod
     def read(cls, pairs_dir: str | os.PathLike[str]) -> "Pairs":
@@ -327,6 +348,9 @@ class Pairs:
         total = None
         if record["level"] == "session":
             total = np.load(folder / "total.npy", mmap_mode="r")
+        baseline = None
+        if "baseline" in record:
+            baseline = np.load(folder / "baseline.npy", mmap_mode="r")
         people = read_table(folder / "people.tsv")
         mask = nib.Nifti1Image.from_filename(folder / "mask.nii.gz")
         n_voxels = int(np.count_nonzero(np.asarray(mask.dataobj)))
@@ -336,7 +360,7 @@ class Pairs:
                 f"people, {len(record['seeds'])} seeds and {n_voxels} voxels; pair the sessions "
                 "again"
             )
-        return cls(record, people, delta, total, mask)
+        return cls(record, people, delta, total, mask, baseline)
 
 
 def _sessions(person: PersonRow, kind: str, seeds: list[str]) -> list[Weighted]:
@@ -376,24 +400,25 @@ def _read(
 
     earlier: list[tuple[RealArray, Sequence[str | os.PathLike[str]]]] = []
 
-    def session(own: Weighted) -> RealArray:
+    def session(own: Weighted, kind: str) -> RealArray:
         maps = np.array([values(path) for path in own.maps])
-        for other, paths in earlier:
+        for other, paths in earlier if kind != BASELINE else ():
             for column, seed in enumerate(seeds):
                 if np.array_equal(maps[column], other[column], equal_nan=True):
                     raise Fault(
                         f"{person['participant_id']}, seed {seed}: the maps of both sessions are "
                         f"the same ({paths[column]}, {own.maps[column]}); name each session's own"
                     )
-        earlier.append((maps, own.maps))
+        if kind != BASELINE:  # which may be one of the sessions
+            earlier.append((maps, own.maps))
         return maps if own.weight == 1 else np.float32(own.weight) * maps
 
     sides = []
     for kind in kinds:
         first, *others = _sessions(person, kind, seeds)
-        total = session(first)
+        total = session(first, kind)
         for other in others:
-            total = total + session(other)
+            total = total + session(other, kind)
         sides.append(total)
     return np.array(sides)
 

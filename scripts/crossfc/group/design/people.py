@@ -13,8 +13,10 @@ from crossfc.trial.visit import ORDER
 
 # Columns of a person's row that hold maps.
 MAPS = ("active", "control", "contrast")
+# The column with the maps of the baseline that is a covariate.
+BASELINE = "baseline"
 # Those that are no part of the table: also sessions and their weights, which have a table.
-_APART = (*MAPS, "sessions", "weights")
+_APART = (*MAPS, BASELINE, "sessions", "weights", "baseline_sessions", "baseline_weights")
 
 # A person's participant_id, group and sequence, their maps, covariates and scores.
 PersonRow: TypeAlias = Mapping[str, Any]

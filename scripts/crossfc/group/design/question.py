@@ -1,7 +1,8 @@
 """The questions that the group's maps can answer, and their wording."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from crossfc.fault import Fault
 
@@ -40,6 +41,9 @@ class Question:
         The clinical scale of a ``change`` analysis; None for other kinds.
     contrast : str
         Name of the within-person contrast.
+    groups : tuple of str
+        Labels of the groups that are compared: all, or two of three and more. Empty where groups
+        are not compared.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Question:
     group: str | None = None
     scale: str | None = None
     contrast: str = DRUG
+    groups: tuple[str, ...] = ()
 
     @property
     def tests_mean(self) -> bool:
@@ -79,7 +84,7 @@ def names(
     Parameters
     ----------
     groups : mapping
-        Labels of ``patients`` and ``controls``; one of them may be None.
+        Labels of ``patients`` and ``controls``, one of which may be None, and of further groups.
     scales : iterable of str
         Clinical scales that patients have scores of in all sessions.
     contrast : str
@@ -100,19 +105,21 @@ def names(
     Fault
         If the labels of the groups give two analyses one name.
     """
-    found = [f"{contrast}_{label}" for label in group_labels(groups)]
+    labels = group_labels(groups)
+    found = [f"{contrast}_{label}" for label in labels]
     if n_seeds > 1:
         found += [f"{name}{suffix}" for name in tuple(found) for suffix in _SUFFIXES.values()]
+    if len(labels) > 1:
+        found.append(_of(GROUP, contrast))
+        found += [_of_pair(pair, contrast) for pair in pairs_of_groups(labels)]
+        if n_seeds > 1:
+            found += [_of(POOLED, contrast), _of(SUBREGION, contrast)]
     for name in found:
         if found.count(name) > 1:
             raise Fault(
-                f"config key groups: the groups {' and '.join(group_labels(groups))} give two "
-                f"analyses the name {name}; rename one of the groups"
+                f"config key groups: the groups {' and '.join(labels)} give two analyses the name "
+                f"{name}; rename one of the groups"
             )
-    if len(group_labels(groups)) > 1:
-        found.append(_of(GROUP, contrast))
-        if n_seeds > 1:
-            found += [_of(POOLED, contrast), _of(SUBREGION, contrast)]
     if sequence_known and has_total:
         found.append(_carryover(contrast))
     return found + [f"{_change(contrast)}_{scale}" for scale in scales]
@@ -124,6 +131,15 @@ def _of(kind: str, contrast: str) -> str:
     return kind.replace(DRUG, contrast)
 
 
+def _of_pair(pair: tuple[str, str], contrast: str) -> str:
+    return "_".join((_of(GROUP, contrast), *pair))
+
+
+def pairs_of_groups(labels: Sequence[str]) -> list[tuple[str, str]]:
+    """List the pairs in which three and more groups are compared; none of fewer groups."""
+    return list(combinations(labels, 2)) if len(labels) > 2 else []
+
+
 def _carryover(contrast: str) -> str:
     return CARRYOVER if contrast == DRUG else f"{CARRYOVER}_{contrast}"
 
@@ -133,8 +149,13 @@ def _change(contrast: str) -> str:
 
 
 def group_labels(groups: Mapping[str, str | None]) -> list[str]:
-    """Return the labels of the study's groups, patients first."""
-    return [label for label in map(groups.get, ("patients", "controls")) if label]
+    """Return the labels of the study's groups, patients first.
+
+    Three and more groups have the roles ``patients``, ``controls``, ``group_3``, …, of which only
+    the order matters.
+    """
+    roles = dict.fromkeys(("patients", "controls", *groups))
+    return [label for label in map(groups.get, roles) if label]
 
 
 def question(
@@ -151,7 +172,7 @@ def question(
     name : str
         One of `names`.
     groups : mapping
-        Labels of ``patients`` and ``controls``.
+        Labels of ``patients`` and ``controls``, and of further groups.
     treatments : mapping
         Labels of both sides of the contrast, ``active`` and ``control``.
     contrast : str
@@ -173,7 +194,8 @@ def question(
     subject = effect[:1].upper() + effect[1:]
     of = "" if contrast == DRUG else f" ({effect})"
     # In a study of one group, that group takes the first place, patients or controls.
-    patients, controls = (*group_labels(groups), None)[:2]
+    labels = group_labels(groups)
+    patients, controls = (*labels, None)[:2]
     if name == _carryover(contrast):
         return Question(
             name,
@@ -196,8 +218,8 @@ def question(
             scale=scale,
             contrast=contrast,
         )
-    for label in (patients, controls):
-        if label and name == f"{contrast}_{label}":
+    for label in labels:
+        if name == f"{contrast}_{label}":
             return Question(
                 name,
                 DRUG,
@@ -206,7 +228,7 @@ def question(
                 group=label,
                 contrast=contrast,
             )
-        if label and name == f"{contrast}_{label}{_SUFFIXES[DRUG_POOLED]}":
+        if name == f"{contrast}_{label}{_SUFFIXES[DRUG_POOLED]}":
             return Question(
                 name,
                 DRUG_POOLED,
@@ -216,7 +238,7 @@ def question(
                 group=label,
                 contrast=contrast,
             )
-        if label and name == f"{contrast}_{label}{_SUFFIXES[DRUG_SUBREGION]}":
+        if name == f"{contrast}_{label}{_SUFFIXES[DRUG_SUBREGION]}":
             return Question(
                 name,
                 DRUG_SUBREGION,
@@ -229,24 +251,31 @@ def question(
     if controls:
         under = f"change under {active}" if effect == active else effect
         change = f"the change in connectivity ({active} - {control})"
-        wording = {
-            GROUP: (
-                f"{patients} versus {controls}: {under}, per subregion",
-                f"Does {change} differ between {patients} and {controls}, for each seed?",
-            ),
-            POOLED: (
-                f"{patients} versus {controls}: {under}, mean of the subregions",
-                f"Does {change}, averaged over the seeds, differ between {patients} and "
-                f"{controls}?",
-            ),
-            SUBREGION: (
-                f"Group by {effect} by subregion",
-                f"Is the difference between {patients} and {controls} in {change} another one "
-                "for another seed?",
-            ),
-        }
-        for kind, words in wording.items():
-            if name == _of(kind, contrast):
-                return Question(name, kind, *words, contrast=contrast)
+
+        def wording(kind: str, compared: Sequence[str]) -> tuple[str, str]:
+            versus = " versus ".join(compared)
+            among = f"{', '.join(compared[:-1])} and {compared[-1]}"
+            among = f"{'between' if len(compared) == 2 else 'among'} {among}"
+            return {
+                GROUP: (
+                    f"{versus}: {under}, per subregion",
+                    f"Does {change} differ {among}, for each seed?",
+                ),
+                POOLED: (
+                    f"{versus}: {under}, mean of the subregions",
+                    f"Does {change}, averaged over the seeds, differ {among}?",
+                ),
+                SUBREGION: (
+                    f"Group by {effect} by subregion",
+                    f"Is the difference {among} in {change} another one for another seed?",
+                ),
+            }[kind]
+
+        compared = {_of(kind, contrast): (kind, tuple(labels)) for kind in COMPARISONS}
+        compared |= {_of_pair(pair, contrast): (GROUP, pair) for pair in pairs_of_groups(labels)}
+        if name in compared:
+            kind, own = compared[name]
+            words = wording(kind, own)
+            return Question(name, kind, *words, contrast=contrast, groups=own)
     known = ", ".join(names(groups, contrast=contrast)) + f", {_change(contrast)}_<scale>"
     raise Fault(f'there is no analysis "{name}" in this trial; there are {known}')

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from crossfc.group.design.people import PersonRow
+from crossfc.group.design.people import BASELINE, PersonRow
 
 Maps = Sequence[str | os.PathLike[str]]
 
@@ -20,13 +20,15 @@ class Weighted:
     maps: Maps
 
 
-def weights_table(people: Iterable[PersonRow]) -> pd.DataFrame:
-    """List the weight of each session in the contrast.
+def weights_table(people: Iterable[PersonRow], of: str = "") -> pd.DataFrame:
+    """List the weight of each session in the contrast, or in its baseline.
 
     Parameters
     ----------
     people : iterable of dict
         participant_id, ``sessions`` and ``weights``.
+    of : str
+        ``baseline_`` for the baseline.
 
     Returns
     -------
@@ -36,14 +38,14 @@ def weights_table(people: Iterable[PersonRow]) -> pd.DataFrame:
     rows = [
         (person["participant_id"], session, weight)
         for person in people
-        for session, weight in zip(person["sessions"], person["weights"], strict=True)
+        for session, weight in zip(person[f"{of}sessions"], person[f"{of}weights"], strict=True)
     ]
     return pd.DataFrame(rows, columns=["participant_id", "session_id", "weight"])
 
 
 def without_sessions(people: Iterable[PersonRow]) -> list[dict[str, Any]]:
     """Return the rows of people without their sessions and weights."""
-    drop = ("sessions", "weights")
+    drop = ("sessions", "weights", "baseline_sessions", "baseline_weights")
     return [{key: row[key] for key in row if key not in drop} for row in people]
 
 
@@ -76,7 +78,7 @@ def with_maps(
         participant_id, ``sessions``, ``weights`` and further columns; not changed.
     maps_of : callable
         Returns the maps of a session, one per seed, from participant_id and session_id. It is
-        called in the order of people and sessions.
+        called in the order of people and sessions, and for the baseline after those.
     """
     people = list(people)
     found = without_sessions(people)
@@ -85,4 +87,7 @@ def with_maps(
         for session, weight in zip(person["sessions"], person["weights"], strict=True):
             side = row["active" if weight > 0 else "control"]
             side.append(Weighted(abs(weight), maps_of(person["participant_id"], session)))
+        if "baseline_sessions" in person:
+            own = zip(person["baseline_sessions"], person["baseline_weights"], strict=True)
+            row[BASELINE] = [Weighted(w, maps_of(person["participant_id"], s)) for s, w in own]
     return found

@@ -57,7 +57,7 @@ class Analysed:
 
     Attributes
     ----------
-    statistic : Student, Slope, Hall or Hotelling
+    statistic : Student, Slope, Hall, WelchF, Hotelling or Pillai
     maps : sequence of array
         The data of each map; see `crossfc.group.inference.permutation.infer`.
     rows : int ndarray

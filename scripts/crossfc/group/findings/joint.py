@@ -15,7 +15,7 @@ _COLUMNS = [
     "p_within", "p_joint",
 ]  # fmt: skip
 # Columns of null.tsv, and the columns of clusters.tsv that hold the p of each.
-_MEASURES = {
+MEASURES = {
     "extent": "p_fwe_cluster", "mass": "p_fwe_mass", "tfce": "p_fwe_tfce", "voxel": "p_fwe_peak",
 }  # fmt: skip
 
@@ -53,7 +53,7 @@ def joint_table(
         require_same_arrangements([record for record in records if record["estimable"]])
         nulls = [read_table(folder / "null.tsv") for folder in done]
         clusters = [read_table(folder / "clusters.tsv") for folder in done]
-        for measure, column in _MEASURES.items():
+        for measure, column in MEASURES.items():
             if any(measure not in null for null in nulls):
                 continue
             within = [table[column].to_numpy(dtype=float) for table in clusters]

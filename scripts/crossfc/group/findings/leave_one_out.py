@@ -14,17 +14,21 @@ the whole sample is free of both: the largest cluster of each fold, wherever it 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from crossfc.array import BoolArray, FloatArray, IntArray, MapData
+from crossfc.array import BoolArray, FloatArray, IntArray, MapData, RealArray
 from crossfc.fault import Fault
 from crossfc.group.inference.cluster import label
+from crossfc.group.inference.given import Given, HotellingGiven, SlopeGiven
 from crossfc.group.inference.hall import Hall, corrected
 from crossfc.group.inference.hotelling import Hotelling
+from crossfc.group.inference.pillai import Pillai
 from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.statistic import FLOOR, Student, chunks
 from crossfc.group.inference.welch import Welch
+from crossfc.group.inference.welch_f import WelchF
 
 
 @dataclass
@@ -33,11 +37,12 @@ class Others:
 
     Attributes
     ----------
-    statistic : Student, Slope, Welch, Hall or Hotelling
+    statistic : Student, Slope, Welch, Hall, WelchF, Hotelling or Pillai
     values : float64 ndarray, shape (n_voxels,)
         The statistic's map, equal to the one of its ``fit``.
     effect : float64 ndarray, shape (n_measures, n_voxels)
-        In units of the data per unit of the effect column.
+        In units of the data per unit of the effect column; with several of these of shape
+        (n_columns, n_measures, n_voxels).
     left : float64 ndarray, shape (n_measures, n_voxels)
         Data of the person left out.
     """
@@ -48,11 +53,20 @@ class Others:
     left: FloatArray
 
     def read(self, voxels: IntArray) -> float:
-        """Average the left-out person over voxels; several measures along the effect."""
+        """Average the left-out person over voxels; several measures along the effect.
+
+        Several effect columns have the direction in which they explain most. Of its two signs it
+        has that with which its largest component is positive.
+        """
         mean = self.left[:, voxels].mean(axis=1)
         if len(mean) == 1:
             return float(mean[0])
-        direction = self.effect[:, voxels].mean(axis=1)
+        direction = self.effect[..., voxels].mean(axis=-1)
+        if direction.ndim > 1:
+            direction = np.linalg.svd(
+                _scale(self.statistic.effect, self.statistic.nuisance) @ direction
+            )[2][0]
+            direction *= np.sign(direction[np.argmax(np.abs(direction))])
         return float(mean @ direction / np.linalg.norm(direction))
 
 
@@ -88,7 +102,7 @@ class LeaveOneOut:
 
     Parameters
     ----------
-    statistic : Student, Slope, Welch, Hall or Hotelling
+    statistic : Student, Slope, Welch, Hall, WelchF, Hotelling or Pillai
         The statistic of all people.
     data : array, shape (n_people, n_voxels) or (n_people, n_measures, n_voxels)
         Only ``shape``, ``[..., part]`` and ``[person]`` are used, so it may be a file on disk.
@@ -98,6 +112,9 @@ class LeaveOneOut:
 
     def __init__(self, statistic: Student, data: MapData, flat: BoolArray) -> None:
         self._statistic, self._data, self._flat = statistic, data, flat
+        if isinstance(statistic, Given):
+            self._coefficients = _effects(statistic, data)[None]
+            return
         self._model = np.column_stack([statistic.effect, statistic.nuisance])
         self._inverse = np.linalg.inv(self._model.T @ self._model)
         n_columns, n_voxels = self._model.shape[1], data.shape[-1]
@@ -127,7 +144,14 @@ class LeaveOneOut:
             self._cross[:, part] = self._model[self._members[0]].T @ first
 
     def effect_in(self, voxels: IntArray) -> float:
-        """Average the effect of the whole sample over voxels; for several measures, its length."""
+        """Average the effect of the whole sample over voxels; for several measures, its length.
+
+        Of several effect columns it is the standard deviation over people that they explain.
+        """
+        if self._statistic.effect.ndim > 1:
+            scale = _scale(self._statistic.effect, self._statistic.nuisance)
+            several = self._coefficients[: len(scale), :, voxels].mean(axis=-1)
+            return float(np.linalg.norm(scale @ several))
         mean = self._coefficients[0][:, voxels].mean(axis=1)
         return float(mean[0] if len(mean) == 1 else np.linalg.norm(mean))
 
@@ -137,11 +161,25 @@ class LeaveOneOut:
             others = _others(self._statistic, person)
         except Fault:
             return None
+        if isinstance(others, Given):
+            return self._given(others, person)
         row = self._model[person]
         pull = self._inverse @ row
         room = 1 - row @ pull  # 1 minus the person's leverage
         y = np.asarray(self._data[person], dtype=float).reshape(-1, self._data.shape[-1])
         error = y - np.tensordot(row, self._coefficients, 1)
+        if others.effect.ndim > 1:
+            # The statistic of several columns is fitted again: no update of it is known that is
+            # exact and as simple.
+            n_effect = others.effect.shape[1]
+            change = pull[:n_effect, None, None] * error / room
+            values = others.fit(_Rest(self._data, person)).statistic
+            return Others(
+                others,
+                np.where(self._flat, 0, values),
+                self._coefficients[:n_effect] - change,
+                y,
+            )
         effect = self._coefficients[0] - pull[0] * error / room
         weighed = np.einsum("abv,bv->av", self._precision, error)
         # Share of the residual squares (of their determinant) that is not due to the person.
@@ -166,6 +204,18 @@ class LeaveOneOut:
         else:
             values = np.sign(effect[0]) * np.sqrt(explained * others.df)
         return Others(others, np.where(flat, 0, values), effect, y)
+
+    def _given(self, others: Given, person: int) -> Others:
+        """Fit everybody but one person, given a covariate by voxel.
+
+        The person's data are adjusted by the slopes of the others, so that they are compared with
+        the same effect.
+        """
+        data = _Rest(self._data, person)
+        fit = others.fit(data)
+        left = others.adjusted(data, np.asarray(self._data[person], dtype=float))
+        values = np.where(self._flat | fit.flat, 0, fit.statistic)
+        return Others(others, values, _effects(others, data), left)
 
     def _welch_error(
         self, others: Welch, person: int, missed: FloatArray, explained: FloatArray
@@ -248,7 +298,7 @@ class LeaveOneOut:
         Fold
             One per person.
         """
-        for person in range(len(self._model)):
+        for person in range(len(self._statistic.effect)):
             fold = Fold(person, [None] * len(clusters), np.full(len(clusters), np.nan), {})
             others = self.without(person)
             if others is not None:
@@ -282,6 +332,38 @@ class LeaveOneOut:
                 fold.largest[sign] = others.read(largest)
 
 
+class _Rest:
+    """The data of everybody but one person, read some voxels at a time."""
+
+    def __init__(self, data: MapData, person: int) -> None:
+        self._data, self._person = data, person
+        self.shape = (data.shape[0] - 1, *data.shape[1:])
+
+    def __getitem__(self, key: Any) -> RealArray:
+        if isinstance(key, tuple):
+            rest: RealArray = np.delete(np.asarray(self._data[key]), self._person, axis=0)
+            return rest
+        return self._data[key + (key >= self._person)]
+
+
+def _effects(statistic: Given, data: MapData) -> FloatArray:
+    """Estimate the effect on each measure, shape (n_measures, n_voxels)."""
+    if isinstance(statistic, HotellingGiven):
+        return statistic.effects(data)
+    return statistic.fit(data).effect[None]
+
+
+def _scale(effect: FloatArray, nuisance: FloatArray) -> FloatArray:
+    """Return S: S b has the length of what coefficients b of several columns explain.
+
+    That is its root mean square over people, beyond the nuisance.
+    """
+    basis = np.linalg.qr(nuisance)[0]
+    left = effect - basis @ (basis.T @ effect)
+    scale: FloatArray = np.linalg.qr(left)[1] / np.sqrt(len(left))
+    return scale
+
+
 def _others(statistic: Student, person: int) -> Student:
     """Return the statistic of everybody but one person.
 
@@ -292,10 +374,16 @@ def _others(statistic: Student, person: int) -> Student:
     """
     keep = np.arange(len(statistic.effect)) != person
     columns = statistic.effect[keep], statistic.nuisance[keep]
-    if isinstance(statistic, Welch):
+    if isinstance(statistic, HotellingGiven):
+        return HotellingGiven(*columns, statistic.measures, statistic.n_covariates)
+    if isinstance(statistic, SlopeGiven):
+        return SlopeGiven(*columns)
+    if isinstance(statistic, Welch | WelchF):
         return type(statistic)(*columns, statistic.groups[keep])
-    if isinstance(statistic, Hotelling):
-        return Hotelling(*columns, statistic.measures)
+    if isinstance(statistic, Given):
+        return Given(*columns, statistic.n_covariates)
+    if isinstance(statistic, Hotelling | Pillai):
+        return type(statistic)(*columns, statistic.measures)
     if isinstance(statistic, Slope):
         return Slope(*columns)
     return Student(*columns)
@@ -308,7 +396,7 @@ def without_each(
 
     Parameters
     ----------
-    statistic : Student, Slope, Welch, Hall or Hotelling
+    statistic : Student, Slope, Welch, Hall, WelchF, Hotelling or Pillai
         The statistic of all people.
     values : ndarray, shape (n_people, n_clusters) or (n_people, n_measures, n_clusters)
         One value per person (and measure), such as the mean in each cluster of the whole sample.
@@ -333,7 +421,9 @@ def without_each(
             continue
         fit = others.fit(np.delete(values, person, axis=0))
         effect[person] = fit.effect
-        if isinstance(others, Hotelling):
+        if isinstance(others, WelchF):
+            p[person] = fdtrc(others.df_effect, fit.degrees_of_freedom, fit.statistic)
+        elif isinstance(others, Hotelling | Pillai):
             p[person] = fdtrc(others.df_effect, others.df_error, fit.statistic)
         else:
             t = -np.abs(fit.statistic) if two_sided else -fit.statistic
@@ -347,18 +437,23 @@ def effect_of(statistic: Student, values: FloatArray) -> float:
 
     Parameters
     ----------
-    statistic : Student, Slope, Welch, Hall or Hotelling
+    statistic : Student, Slope, Welch, Hall, WelchF, Hotelling or Pillai
     values : ndarray, shape (n_people,)
         NaN for people without a value, who are left out.
 
     Returns
     -------
     float
-        The coefficient of the effect, in units of the values per unit of the effect column; NaN
-        if the people with a value do not allow the model.
+        The coefficient of the effect, in units of the values per unit of the effect column; of
+        several columns the standard deviation over people that they explain. NaN if the people
+        with a value do not allow the model.
     """
     there = np.isfinite(values)
     model = np.column_stack([statistic.effect, statistic.nuisance])[there]
     if len(model) < model.shape[1] or np.linalg.matrix_rank(model) < model.shape[1]:
         return float("nan")
-    return float(np.linalg.lstsq(model, values[there], rcond=None)[0][0])
+    coefficients = np.linalg.lstsq(model, values[there], rcond=None)[0]
+    if statistic.effect.ndim > 1:
+        scale = _scale(statistic.effect[there], statistic.nuisance[there])
+        return float(np.linalg.norm(scale @ coefficients[: len(scale)]))
+    return float(coefficients[0])

@@ -9,13 +9,20 @@ from crossfc.array import FloatArray, IntArray
 from crossfc.group.design.model import Inestimable, Model
 from crossfc.group.design.options import RERANDOMISATION, SIGN_FLIPS, WITHIN, AnalysisOptions
 from crossfc.group.design.pairs import Pairs
-from crossfc.group.design.question import BETWEEN_SEEDS, CARRYOVER, CHANGE, Question
+from crossfc.group.design.question import (
+    BETWEEN_SEEDS,
+    CARRYOVER,
+    CHANGE,
+    Question,
+    group_labels,
+)
 from crossfc.group.findings.result import MapSummary, Result
-from crossfc.group.inference.hotelling import Hotelling
+from crossfc.group.inference.fisher import FRatio
 from crossfc.group.inference.permutation import Inference
 from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.statistic import Student
 from crossfc.group.inference.welch import Welch
+from crossfc.group.inference.welch_f import WelchF
 from crossfc.significance import SIGNIFICANT
 
 # Smallest skewness of the differences that gets a note on the page (docs/statistics.md).
@@ -25,6 +32,12 @@ _NAMES = {
     "Slope": "t with robust standard error (HC2)",
     "Hall": "Welch's t, corrected for skewness (Hall)",
     "Hotelling": "Hotelling's T² as F",
+    "Given": "t",
+    "SlopeGiven": "t with robust standard error (HC2)",
+    "HallGiven": "Welch's t, corrected for skewness (Hall)",
+    "HotellingGiven": "Hotelling's T² as F",
+    "WelchF": "Welch's F",
+    "Pillai": "Pillai's trace as F",
 }
 
 
@@ -45,7 +58,7 @@ def estimated(
     asked : Question
     pairs : Pairs
     design : Model
-    statistic : Student, Slope, Hall or Hotelling
+    statistic : Student, Slope, Hall, WelchF, Hotelling or Pillai
     found : Inference
     maps : sequence of str
         Names of the maps.
@@ -63,7 +76,11 @@ def estimated(
     affine = pairs.mask.affine
     points = np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]
     degrees: float | dict[str, float] = statistic.df
-    if isinstance(statistic, Hotelling):
+    if isinstance(statistic, WelchF):
+        df = found.degrees_of_freedom
+        degrees = {"numerator": statistic.df_effect}
+        degrees |= {"min": float(df.min()), "max": float(df.max())}
+    elif isinstance(statistic, FRatio):
         degrees = {"numerator": statistic.df_effect, "denominator": statistic.df_error}
     elif isinstance(statistic, Slope):
         degrees = statistic.robust_df
@@ -74,7 +91,7 @@ def estimated(
     for name, value in zip(maps, skewed, strict=True):
         per_seed[name]["skewness"] = None if np.isnan(value) else round(value, 4)
     of_all = float(np.sqrt(np.nanmean(np.square(skewed)))) if np.isfinite(skewed).any() else None
-    return {
+    result: Result = {
         "analysis": asked.name,
         "kind": asked.kind,
         "title": asked.title,
@@ -121,12 +138,15 @@ def estimated(
         "connectivity": options.connectivity,
         "random_seed": options.seed,
     }
+    if design.baseline is not None:
+        result["baseline"] = design.baseline
+    return _with_groups(result, asked, pairs)
 
 
 def not_estimated(asked: Question, pairs: Pairs, reason: Inestimable) -> Result:
     """Build the record of an analysis that could not be estimated, with the reason."""
     counts = _counts(pairs, reason.rows)
-    return {
+    result: Result = {
         "analysis": asked.name,
         "kind": asked.kind,
         "title": asked.title,
@@ -140,12 +160,24 @@ def not_estimated(asked: Question, pairs: Pairs, reason: Inestimable) -> Result:
         "scale": asked.scale,
         "pipeline": pairs.record["pipeline"],
         "estimable": False,
-        "n": {label: n for label, n in counts.items() if asked.group in (None, label)},
+        "n": {
+            label: n
+            for label, n in counts.items()
+            if asked.group in (None, label) and label in (asked.groups or counts)
+        },
         "seeds": [],  # none was tested
         "per_seed": {},
         "left": reason.left,
         "notes": [f"This analysis cannot be estimated. {pairs.record.get('because') or reason}."],
     }
+    return _with_groups(result, asked, pairs)
+
+
+def _with_groups(result: Result, asked: Question, pairs: Pairs) -> Result:
+    """Add the groups that are compared, if the trial has three and more; in place."""
+    if asked.groups and len(group_labels(pairs.record["groups"])) > 2:
+        result["groups"] = list(asked.groups)
+    return result
 
 
 def _counts(pairs: Pairs, rows: IntArray) -> dict[str, int]:
@@ -209,7 +241,7 @@ def _skewed(asked: Question, design: Model, value: float | None) -> list[str]:
     )
     if asked.group is None:
         said += " It is that of the group where it is largest."
-        if asked.kind in BETWEEN_SEEDS:
+        if asked.kind in BETWEEN_SEEDS or len(asked.groups) > 2:
             said += (
                 " Groups whose differences are not equally skewed are called different in more "
                 "than 5 % of studies though their means are the same."
@@ -239,6 +271,16 @@ def _notes(design: Model, statistic: Student, found: Inference) -> list[str]:
             "The cluster-forming threshold is that of Welch's t with equal variances; its degrees "
             "of freedom vary over voxels. The statistic is this t, corrected for the skewness that "
             "the residuals of each group show; standard errors are those of t itself."
+        )
+    if design.baseline is not None:
+        notes.append(
+            f"The same contrast of {design.baseline} (in parallel arms its map) is a covariate in "
+            "every voxel."
+        )
+    if isinstance(statistic, WelchF):
+        notes.append(
+            "The cluster-forming threshold is that of Welch's F with equal variances; its second "
+            "degrees of freedom vary over voxels."
         )
     if isinstance(statistic, Slope):
         notes.append(

@@ -53,13 +53,14 @@ class Result(TypedDict):
     ``contrast`` is the name of the within-person contrast, ``effect`` what it shows in a few words,
     ``order`` the columns of periods that it has, ``active`` and ``control`` are the labels of its
     sides. ``group`` is None where all groups are analysed, ``scale`` unless change in
-    a score is the effect.
+    a score is the effect. ``groups`` are those that are compared in a trial of three and more.
 
     An analysis that cannot be estimated has the required keys only, and the reason in ``notes``.
     ``n`` counts the people of each group. ``copies`` counts the arrangements that give the observed
     statistic again, whatever the data. ``degrees_of_freedom`` is one number, or those of F
     (``numerator``, ``denominator``), or a range over voxels (``min``, ``max``). ``skewness`` is
     that of the differences (of the group where it is larger), as root mean square over the maps.
+    ``baseline`` is the occasion whose contrast is a covariate, where there is one.
     ``arrangement_digest`` is equal for analyses of the same people under the same arrangements.
     """
 
@@ -73,6 +74,7 @@ class Result(TypedDict):
     active: str
     control: str
     group: str | None
+    groups: NotRequired[list[str]]
     scale: str | None
     pipeline: str
     estimable: bool
@@ -106,6 +108,7 @@ class Result(TypedDict):
     tfce: NotRequired[bool]
     tail: NotRequired[dict[str, TailRecord]]
     skewness: NotRequired[float | None]
+    baseline: NotRequired[str]
 
 
 def read_result(folder: str | os.PathLike[str]) -> Result:

@@ -1,10 +1,13 @@
 """Arrangements that repeat the observed statistic whatever the data, below whose share no p is."""
 
+from math import factorial, prod
+
 import numpy as np
 
 from crossfc.group.design.arrangement import Arrangements
 from crossfc.group.inference.statistic import Student
 from crossfc.group.inference.welch import Welch
+from crossfc.group.inference.welch_f import WelchF
 
 _SOME = 1024  # arrangements that are processed at once
 
@@ -18,11 +21,12 @@ def copies(statistic: Student, arrangements: Arrangements, two_sided: bool) -> i
 
     Parameters
     ----------
-    statistic : Student, Slope, Welch, Hall, Fisher or Hotelling
+    statistic : Student, Slope, Welch, Hall, Fisher, WelchF, Hotelling or Pillai
     arrangements : Arrangements
         If they are exhaustive, all are examined. If they are random, only the mirror image is
         counted: all signs reversed, or, if the model has only a mean beside a contrast of two
-        equally large sets of people, the two sets exchanged.
+        equally large sets of people, the two sets exchanged; of several sets, all exchanges of
+        equally large ones.
     two_sided : bool
         Whether the sign of the statistic is ignored.
 
@@ -32,6 +36,8 @@ def copies(statistic: Student, arrangements: Arrangements, two_sided: bool) -> i
     """
     either = two_sided or not statistic.signed
     if not arrangements.exhaustive:
+        if arrangements.signs is None and statistic.effect.ndim > 1:
+            return _exchanges(statistic)
         mirrored = arrangements.signs is not None or _exchangeable(statistic)
         return 2 if either and mirrored else 1
     model = np.column_stack([statistic.effect, statistic.nuisance])
@@ -49,13 +55,25 @@ def copies(statistic: Student, arrangements: Arrangements, two_sided: bool) -> i
             same = along[:, 0, 0] > 1 - 1e-9
         kept = np.einsum("ne,acn->aec", nuisance, some.arranged(nuisance, np.float64))
         same &= np.square(kept).sum(axis=(1, 2)) > n_nuisance - 1e-9
-        if isinstance(statistic, Welch) and some.order is not None:
+        if isinstance(statistic, Welch | WelchF) and some.order is not None:
             # Groups may exchange their labels, but the people of a group must stay together.
             groups = statistic.groups[some.order]
             pairs = groups * (groups.max() + 1) + statistic.groups
             same &= [len(set(row)) == len(set(statistic.groups)) for row in pairs.tolist()]
         count += int(same.sum())
     return count
+
+
+def _exchanges(statistic: Student) -> int:
+    """Count the exchanges of equally large sets of people that leave an F of several as it is.
+
+    These are 1 unless the model has only a mean beside all differences between the sets.
+    """
+    effect, nuisance = statistic.effect, statistic.nuisance
+    sizes = np.unique(effect.round(12), axis=0, return_counts=True)[1]
+    if nuisance.shape[1] != 1 or np.ptp(nuisance) > 0 or len(sizes) != effect.shape[1] + 1:
+        return 1
+    return prod(factorial(int(of)) for of in np.bincount(sizes))
 
 
 def _exchangeable(statistic: Student) -> bool:

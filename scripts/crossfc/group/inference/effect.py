@@ -70,7 +70,7 @@ def _noncentral_t_quantile(share: float, df: float, noncentrality: FloatArray) -
 
 
 def hedges_g(
-    t: RealArray, df: int, effect_variance: float
+    t: RealArray, df: int, effect_variance: float | FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Compute Hedges' g with a 95 % interval, from t of a linear model.
 
@@ -86,7 +86,7 @@ def hedges_g(
         Student's t under equal variances, in any shape.
     df : int
         Residual degrees of freedom.
-    effect_variance : float
+    effect_variance : float, or ndarray in the shape of ``t``
         c'(M'M)⁻¹c: 1/n for one group, 1/n₁ + 1/n₂ for two, more with covariates.
 
     Returns
@@ -129,8 +129,10 @@ def hedges_g_welch(
         As `crossfc.group.inference.welch.Welch` estimates them, in units of the data.
     variances : ndarray, shape (2, n_voxels)
         Residual variance of each group, in squared units of the data.
-    df, counts : ndarray, shape (2,)
-        Residual degrees of freedom, and number of people, of each group.
+    df : ndarray, shape (2,) or (2, n_voxels)
+        Residual degrees of freedom of each group.
+    counts : ndarray, shape (2,)
+        Number of people of each group.
 
     Returns
     -------
@@ -139,7 +141,8 @@ def hedges_g_welch(
     """
     from scipy.special import gammaln
 
-    df, counts = np.asarray(df, dtype=float)[:, None], np.asarray(counts, dtype=float)[:, None]
+    df, counts = np.asarray(df, dtype=float), np.asarray(counts, dtype=float)[:, None]
+    df = df if df.ndim == 2 else df[:, None]
     square = variances.mean(axis=0)
     square = np.where(square > 0, square, np.nan)
     d = effect / np.sqrt(square)

@@ -134,7 +134,7 @@ def infer(
     ----------
     maps : sequence of array, each (n_people, n_voxels) or (n_people, n_measures, n_voxels)
         One per seed. Only ``shape`` and ``[..., part]`` are used, so they may be files on disk.
-    statistic : Student, Slope, Welch, Hall, Fisher or Hotelling
+    statistic : Student, Slope, Welch, Hall, Fisher, WelchF, Hotelling or Pillai
     arrangements : Arrangements
         Arrangements of the people, in the order of the data.
     mask : bool ndarray, shape (i, j, k)

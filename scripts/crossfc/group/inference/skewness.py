@@ -19,6 +19,7 @@ def skewness(
     flip: FloatArray | None = None,
     groups: LabelArray | None = None,
     flat: BoolArray | None = None,
+    n_covariates: int = 0,
 ) -> float:
     """Compute the root mean square skewness of the differences over voxels, corrected for chance.
 
@@ -43,6 +44,9 @@ def skewness(
         comparison wrong, but would be small or zero over all people.
     flat : bool ndarray, shape (n_voxels,), optional
         True for voxels that are left out.
+    n_covariates : int
+        The last measures of the data are covariates by voxel; without the measures before them
+        there is then one, or as many as covariates.
 
     Returns
     -------
@@ -57,15 +61,32 @@ def skewness(
     part = slice(0, n_voxels, max(1, n_voxels // _VOXELS))
     if n_people < 3 or flat[part].all():
         return float("nan")
-    y = np.asarray(data[..., part], dtype=float)[..., ~flat[part]].reshape(n_people, -1)
+    read = np.asarray(data[..., part], dtype=float)[..., ~flat[part]]
+    given = read.reshape(n_people, -1, read.shape[-1])
+    n_measures = given.shape[1] - n_covariates
+    y, given = given[:, :n_measures].reshape(n_people, -1), given[:, n_measures:]
     if flip is not None:
-        y, model = y * np.reshape(flip, (-1, 1)), model * np.reshape(flip, (-1, 1))
+        sign = np.reshape(flip, (-1, 1))
+        y, model, given = y * sign, model * sign, given * sign[..., None]
     basis = np.linalg.qr(model)[0]
+    given = given - np.einsum("ni,mi,mkv->nkv", basis, basis, given)
+    further = np.zeros((n_people, 0, y.shape[1]))
+    if n_covariates:
+        # The same covariates for every measure, as columns of length 1.
+        own = np.linalg.qr(np.moveaxis(given, -1, 0))[0]
+        further = np.tile(np.moveaxis(own, 0, -1), (1, 1, n_measures))
     members = [groups == group for group in np.unique(groups)]
+
+    def residual(values: FloatArray) -> FloatArray:
+        e = values - basis @ (basis.T @ values)
+        for column in range(n_covariates):
+            own = further[:, column]
+            e = e - own * np.einsum("nv,nv->v", own, e)
+        return e
 
     def squares(values: FloatArray) -> FloatArray:
         """Compute the mean squared skewness over voxels, for each group."""
-        e = values - basis @ (basis.T @ values)
+        e = residual(values)
         found = []
         for own in members:
             spread = np.sqrt(np.mean(np.square(e[own]), axis=0))
@@ -73,7 +94,7 @@ def skewness(
             found.append(np.mean(np.square(np.mean(z**3, axis=0))))
         return np.array(found)
 
-    e = y - basis @ (basis.T @ y)
+    e = residual(y)
     rng = np.random.default_rng(0)
     chance = [squares(e * rng.choice([-1.0, 1.0], (n_people, 1))) for _ in range(_FLIPS)]
     beyond = squares(y) - np.mean(chance, axis=0)

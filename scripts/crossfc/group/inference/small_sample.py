@@ -16,11 +16,14 @@ from crossfc.array import FloatArray, MapData, RealArray
 from crossfc.compiled import compiled
 from crossfc.group.design.arrangement import SHUFFLES, Arrangements
 from crossfc.group.inference.fisher import Fisher
+from crossfc.group.inference.given import Given
 from crossfc.group.inference.hall import Hall, corrected
 from crossfc.group.inference.hotelling import Hotelling
+from crossfc.group.inference.pillai import Pillai
 from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.statistic import FLOOR, Batch, Fit, Student, Values
 from crossfc.group.inference.welch import Welch
+from crossfc.group.inference.welch_f import WelchF
 
 # Largest numbers of people for double precision, whose matrix products take several times as long:
 # the first for any arrangements, the second if all arrangements are enumerated. With more people,
@@ -36,9 +39,12 @@ _TOGETHER = 16  # arrangements processed at once, so that their products fit int
 def precise(statistic: Student, arrangements: Arrangements) -> bool:
     """Test whether a statistic is to be computed in double precision.
 
-    This holds for all statistics of few people, except Welch's with three or more variance groups,
-    which no analysis uses.
+    This holds for all statistics of few people, except Welch's t with three or more variance
+    groups, which no analysis uses, and those given covariates by voxel, which have a double
+    precision of their own.
     """
+    if isinstance(statistic, Given):
+        return False
     if isinstance(statistic, Welch) and statistic.groups.max() > 1:
         return False
     most = FEW_ENUMERATED if arrangements.exhaustive else FEW_PEOPLE
@@ -53,7 +59,7 @@ class SmallSample:
 
     Parameters
     ----------
-    statistic : Student, Slope, Welch, Hall, Fisher or Hotelling
+    statistic : Student, Slope, Welch, Hall, Fisher, WelchF, Hotelling or Pillai
         See `precise`.
     """
 
@@ -72,8 +78,10 @@ class SmallSample:
         nuisance = np.linalg.qr(statistic.nuisance)[0]
         effect = full[:, :n_effect] - nuisance @ (nuisance.T @ full[:, :n_effect])
         effect = np.linalg.qr(effect)[0] * np.sign(np.diag(np.linalg.qr(effect)[1]))
+        if isinstance(statistic, WelchF):
+            effect = statistic.directions
         model = np.column_stack([effect, nuisance])
-        if isinstance(statistic, Slope | Welch):
+        if isinstance(statistic, Slope | Welch | WelchF):
             # Each person's residual is needed where its square is weighted or summed by group.
             rest = np.eye(len(full)) - model @ model.T
         else:
@@ -135,6 +143,21 @@ class SmallSample:
             effect, rest = effect.reshape(shape)[:, 0], rest.reshape(shape)
             share = _quadratic(effect, np.einsum("armv,arlv->amlv", rest, rest))
             out[:] = share * (statistic.df_error / statistic.measures)
+        elif isinstance(statistic, Pillai):
+            shape = (len(batch), -1, statistic.measures, out.shape[1])
+            effect, rest = effect.reshape(shape), rest.reshape(shape)
+            both = np.concatenate([effect, rest], axis=1)
+            total = np.einsum("armv,arlv->amlv", both, both)
+            share = np.zeros(out.shape)
+            for column in range(effect.shape[1]):
+                share += _quadratic(effect[:, column].copy(), total.copy())
+            # The whole length of a measure is 1, so what is left is no difference of large numbers
+            # unless the effect explains nearly all.
+            left = np.maximum(statistic.rank - share, _FLOOR)
+            out[:] = share / left * (statistic.df_error / statistic.df_effect)
+        elif isinstance(statistic, WelchF):
+            for number in range(len(batch)):
+                out[number] = statistic.of_residuals(effect[number], rest[number])
         elif isinstance(statistic, Fisher):
             explained = np.einsum("aev,aev->av", effect, effect)
             squares = np.maximum(np.einsum("arv,arv->av", rest, rest), _FLOOR)

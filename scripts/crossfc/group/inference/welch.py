@@ -63,7 +63,7 @@ class Welch(OwnVariance):
 
     def __init__(self, effect: FloatArray, nuisance: FloatArray, groups: LabelArray) -> None:
         super().__init__(effect, nuisance)
-        self.groups = _numbered(groups, len(self.effect))
+        self.groups = numbered(groups, len(self.effect))
         counts = np.bincount(self.groups)
         # Groups are sorted by size, smallest first. The squares of the last group are computed as
         # 1 minus those of the others, which costs the largest group the least precision.
@@ -75,10 +75,10 @@ class Welch(OwnVariance):
         self._group_df = counts - np.trace(self._cross, axis1=1, axis2=2)
         if self._group_df.min() < 0.5:
             raise Fault(
-                f"groups of {_listed(counts)} people are too small to estimate a variance each; "
+                f"groups of {listed(counts)} people are too small to estimate a variance each; "
                 "add people or leave covariates out"
             )
-        alone, owners, shared = _directions(self._cross)
+        alone, owners, shared = directions_of(self._cross)
         # Fixed columns: first the directions that belong to one group, then the shared ones, once
         # for each group.
         turned = basis @ shared
@@ -257,11 +257,11 @@ def single(values: RealArray) -> SingleArray:
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
-def _listed(counts: IntArray) -> str:
+def listed(counts: IntArray) -> str:
     return ", ".join(map(str, counts[:-1])) + f" and {counts[-1]}"
 
 
-def _numbered(groups: LabelArray, n_people: int) -> IntArray:
+def numbered(groups: LabelArray, n_people: int) -> IntArray:
     """Number each person's group from 0, in the order of the labels."""
     groups = np.asarray(groups)
     if groups.shape != (n_people,):
@@ -278,7 +278,7 @@ def _numbered(groups: LabelArray, n_people: int) -> IntArray:
     return codes
 
 
-def _directions(cross: FloatArray) -> tuple[FloatArray, IntArray, FloatArray]:
+def directions_of(cross: FloatArray) -> tuple[FloatArray, IntArray, FloatArray]:
     """Find the directions of the model that belong to one group alone, and those that are shared.
 
     Returns
