@@ -89,4 +89,4 @@ def test_a_baseline_in_every_period(results):
     assert all(near(higher, place) for place in SMG)
     assert at_none(folder, "drug_MDD", "pgACC", PCC)
     assert at_none(folder, "drug_MDD", "sgACC", HIPPOCAMPUS)
-    assert "Δz = +0.80" in Page(folder / "report.html").text
+    assert "ketamine day2 − placebo day2 in MDD, Δz = +0.80" in Page(folder / "report.html").text

@@ -70,7 +70,7 @@ def _changes(results: Results, edge: dict[str, Any]) -> list[tuple[str, str, str
         for row in results.planted_changes.to_dict("records")
         if (row["seed"], row["target"]) == (edge.get("seed"), edge.get("target"))
     }
-    of_drug = results.design.get("contrast", DRUG) == DRUG
+    of_drug = results.design.get("contrast", DRUG) == DRUG and not results.config.get("occasions")
     effect = results.effect if results.over_time else f"{results.active} − {results.control}"
     for analysis in results.of_kind("drug"):
         for group in analysis.record.get("n") or {}:
