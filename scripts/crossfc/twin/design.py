@@ -90,6 +90,10 @@ _PERIOD_EFFECT = 0.12  # improvement from period to period, in standard deviatio
 # Standard deviation of what the scores of a person in one period share, where there are occasions,
 # in standard deviations between people.
 _PERIOD_SD = 0.4
+# Standard deviation of a session's score about all that, in the same unit. Of two treatments in two
+# periods it is small, as people already differ in how they respond to one of the two; where several
+# sessions are under the reference it is what the change between them consists of.
+_SESSION_SD, _SESSION_SD_OF_DESIGNS = 0.05, 0.3
 
 
 def stream(random_seed: int, *words: object) -> np.random.Generator:
@@ -264,8 +268,14 @@ def simulate_scores(
     Fault
         If there is no model of the scores of a scale (`SCORE_MODEL`).
     """
-    scheme = Scheme.crossover(groups, treatments)
-    return add_scores(participants, sessions, scales, scheme=scheme, random_seed=random_seed)
+    return add_scores(
+        participants,
+        sessions,
+        scales,
+        scheme=Scheme.crossover(groups, treatments),
+        random_seed=random_seed,
+        session_sd=_SESSION_SD,
+    )
 
 
 def add_scores(
@@ -275,11 +285,13 @@ def add_scores(
     *,
     scheme: Scheme,
     random_seed: int,
+    session_sd: float = _SESSION_SD_OF_DESIGNS,
 ) -> Rows:
     """Simulate scores in any design; see `simulate_scores`.
 
     Scores change with the treatment by its share of the whole effect (`Scheme.share`), and from
-    period to period.
+    period to period. ``session_sd`` is the standard deviation of a session's score about that, in
+    standard deviations between people.
     """
     people = {row["participant_id"]: row for row in participants}
     rows = [dict(row) for row in sessions]
@@ -296,11 +308,13 @@ def add_scores(
             person = people.get(row["participant_id"])
             row[name] = None
             if person is not None and person["group"] in scheme.labels:
-                row[name] = _score(row, person, scale, scheme, random_seed)
+                row[name] = _score(row, person, scale, scheme, random_seed, session_sd)
     return rows
 
 
-def _score(session: Row, person: Row, scale: Row, scheme: Scheme, random_seed: int) -> int:
+def _score(
+    session: Row, person: Row, scale: Row, scheme: Scheme, random_seed: int, session_sd: float
+) -> int:
     name, who = scale["scale"], person["participant_id"]
     level, spread, change, change_spread = SCORE_MODEL[name][scheme.role(person["group"])]
     common = stream(random_seed, who, "improvement").normal()
@@ -322,7 +336,8 @@ def _score(session: Row, person: Row, scale: Row, scheme: Scheme, random_seed: i
         if scheme.occasions:
             state = stream(random_seed, who, "score", name, "period", int(period))
             value += state.normal(scale=_PERIOD_SD * spread)
-    value += stream(random_seed, who, session["session_id"], name).normal(scale=0.05 * spread)
+    own_noise = stream(random_seed, who, session["session_id"], name)
+    value += own_noise.normal(scale=session_sd * spread)
     return int(np.clip(np.rint(value), float(scale["lowest"]), float(scale["highest"])))
 
 
