@@ -24,6 +24,7 @@ from scipy import stats
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "scripts")]
 
+from crossfc.clinic.carryover import carryover  # noqa: E402
 from crossfc.clinic.order import by_order, order_columns  # noqa: E402
 from crossfc.group.design.arrangement import shuffles, sign_flips  # noqa: E402
 from crossfc.group.design.contrast import seed_contrasts  # noqa: E402
@@ -38,6 +39,7 @@ from crossfc.group.inference.pillai import Pillai  # noqa: E402
 from crossfc.group.inference.statistic import Student  # noqa: E402
 from crossfc.group.inference.welch_f import WelchF  # noqa: E402
 from crossfc.trial import config as configuration  # noqa: E402
+from crossfc.trial.carryover import carryovers, given_treatments  # noqa: E402
 from crossfc.trial.design import Trial, load  # noqa: E402
 
 SCHEMA = configuration.load_schema(HERE.parent / "workflow/schemas/config.schema.yaml")
@@ -416,8 +418,49 @@ def groups(sets: int) -> None:
         print(f"| {where} | {error} | {' | '.join(map(share, cells))} |", flush=True)
 
 
+def carried(sets: int) -> None:
+    """Williams 3×3 with carry-over of one treatment: the table of carry-over of scores."""
+    print("\n| people | carry-over of high (SD) | bias, coverage without C | with C | width |")
+    print("| --- | --- | --- | --- | --- |")
+    treatments, truth = list(THREE[1:]), 0.7
+    for n, size in itertools.product((12, 18, 24), (0.0, 0.5, 1.0)):
+        rng = np.random.default_rng([n, int(10 * size)])
+        with tempfile.TemporaryDirectory() as folder:
+            own = williams(Path(folder), n, 0.0, rng)
+        contrast, given = own.contrasts[1], given_treatments(own)
+        people = own.compared(contrast, own.kept_sessions())
+        periods = np.array([list(person.order.values()) for person in people], dtype=float)
+        before = np.array(
+            [
+                list(
+                    carryovers(
+                        person.sessions, given[person.participant.participant_id], treatments
+                    ).values()
+                )
+                for person in people
+            ],
+            dtype=float,
+        )
+        # Each further period adds 0.8 SD.
+        fixed = truth + 0.8 * periods @ [1, 2] + size * before[:, 1]
+        found = []
+        for _ in range(sets):
+            delta = fixed + rng.normal(size=(n, 2)) @ [1, -1]
+            told = carryover(delta, periods, before, treatments, contrast.sides)
+            found.append([told.without, told.given])
+        cells, widths = [], []
+        for tests in zip(*found, strict=True):
+            estimates = np.array([test.estimate for test in tests])
+            covered = np.mean([test.low <= truth <= test.high for test in tests])
+            error = estimates.std() / np.sqrt(sets)
+            cells.append(f"{estimates.mean() - truth:+.3f} ± {error:.3f}, {covered:.3f}")
+            widths.append(np.median([test.high - test.low for test in tests]))
+        print(f"| {n} | {size:g} | {' | '.join(cells)} | {widths[1] / widths[0]:.2f} |", flush=True)
+
+
 PARTS = {
     "three": three_treatments, "arms": arms, "baselines": with_baselines, "groups": groups,
+    "carryover": carried,
 }  # fmt: skip
 
 

@@ -25,10 +25,11 @@ with job(snakemake):
 
     analyse(
         snakemake.wildcards.analysis,
-        given.pairs,
+        list(given.pairs),
         snakemake.output[0],
         AnalysisOptions.from_params(params.choices["options"]),
         people=params.choices["people"],
+        together=params.choices.get("together"),
         atlas={"image": given.atlas, "table": given.atlas_names},
         threads=snakemake.threads,
         memory_gb=snakemake.resources.data_mb / 1000,

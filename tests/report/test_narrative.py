@@ -6,7 +6,17 @@ import re
 import pandas as pd
 import pytest
 
-from crossfc.report.narrative import FOUND, NONE, PEAK, cluster_sentence, goes_with
+from crossfc.report.clusters import cluster_table
+from crossfc.report.narrative import (
+    FOUND,
+    NONE,
+    PEAK,
+    cluster_sentence,
+    direction,
+    goes_with,
+    map_answer,
+    region_of,
+)
 from crossfc.report.outcome import answers
 from tests.report.report_specimen import PATIENTS
 
@@ -81,6 +91,37 @@ def test_direction_place_and_cells(found_results):
     assert f"{row['mean_TRD_placebo']:.2f} under placebo" in cells
     assert f"{row['mean_TRD_ketamine']:.2f} under ketamine" in cells
     assert f"TRD n = {PATIENTS}" in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "up", "down"),
+    [
+        ("drug_TRD", "higher", "lower"),
+        ("group_by_drug", "more positive", "more negative"),
+        ("change_MADRS", "positive slope", "negative slope"),
+        ("carryover", "higher", "lower"),
+        ("drug_TRD_by_subregion", "", ""),
+    ],
+)
+def test_directions_are_words_in_sentences_and_tables(found_results, name, up, down):
+    analysis = next(a for a in found_results.analyses if a.name == name)
+    assert [direction(analysis, sign) for sign in "+-"] == [up, down]
+    clusters = analysis.clusters.head(1)
+    if clusters.empty:
+        clusters = next(a for a in found_results.analyses if a.name == "drug_TRD").clusters.head(1)
+    signs = pd.concat([clusters] * 3).assign(sign=["+", "-", "+"], p_fwe_cluster=0.01)
+    several = dataclasses.replace(analysis, clusters=signs)
+    answer = map_answer(found_results, several)
+    further = next(line for line in answer.details if line.startswith("Further clusters of"))
+    region = region_of(signs.iloc[0].to_dict())
+    words = [f"{region}, {word}" if word else region for word in (down, up)]
+    assert further.endswith(f": {'; '.join(words)}.")
+    table = cluster_table(several, signs, "caption")
+    titles = [title for title, _ in table.columns]
+    assert "sign" not in titles and ("direction" in titles) == bool(up)
+    if up:
+        place = titles.index("direction")
+        assert [row[place] for row in table.rows] == [up, down, up]
 
 
 def test_labels_of_several_words_are_found_in_the_tables(found_results):

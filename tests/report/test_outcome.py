@@ -35,7 +35,7 @@ def results_of(scores, groups=("TRD",), better="lower"):
     return SimpleNamespace(
         change=change, scores=scores, groups=list(groups), active="ketamine", control="placebo",
         better=lambda scale: better, on_active="under ketamine", on_control="under placebo",
-        prefix="", heading="", effect="ketamine",
+        prefix="", heading="", effect="ketamine", baseline=None, adjusted_for="period",
         between=change_between_groups(scores, TREATMENTS, groups, ["MADRS"]), config={},
     )  # fmt: skip
 

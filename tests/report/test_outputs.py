@@ -3,6 +3,8 @@
 import pytest
 
 from crossfc import atomic
+from crossfc.clinic.carryover import edge_carryover, score_carryover
+from crossfc.clinic.occasion import occasion_table
 from crossfc.group.findings.joint import joint_table
 from crossfc.outputs import Column, Output, document, outputs
 
@@ -37,6 +39,16 @@ def written(found, tmp_path_factory) -> dict[str, list[str]]:
     family = tmp_path_factory.mktemp("family") / "family.tsv"
     atomic.write_table(family, joint_table([names], folders))
     files["group/primary/family.tsv"] = family
+    # Trials of one occasion and two periods have no such tables.
+    further = {
+        "occasions": occasion_table([], [], ["TRD"], ["MADRS"])[0],
+        "carryover": score_carryover([], [], ["MADRS"], ["low"]),
+        "edge_carryover": edge_carryover([], [], {}, ["low"]),
+    }
+    clinic = tmp_path_factory.mktemp("clinic")
+    for name, table in further.items():
+        atomic.write_table(clinic / f"{name}.tsv", table)
+        files[f"clinic/{name}.tsv"] = clinic / f"{name}.tsv"
     return {
         name: path.read_text().split("\n")[0].split("\t") if name.endswith(".tsv") else []
         for name, path in files.items()

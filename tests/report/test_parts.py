@@ -6,11 +6,12 @@ import re
 import pandas as pd
 import pytest
 
-from crossfc.report import clinic, figure, number, people, planted, quality
+from crossfc.report import carryover, clinic, figure, number, people, planted, quality
 from crossfc.report.citation import FILE, Citations, read_references, reference
 from crossfc.report.maps import facts
 from crossfc.report.methods import band, methods
 from crossfc.report.page import TEMPLATES, environment_of
+from crossfc.report.results import ContrastData
 from tests.report.report_page import page_of
 from tests.report.report_specimen import CONTROLS, PATIENTS
 
@@ -24,6 +25,53 @@ def test_flow_adds_up(found_results):
     assert (controls.known, controls.paired) == (CONTROLS, CONTROLS)
     assert sum(n for _, n in patients.by_sequence) == PATIENTS
     assert patients.by_sequence[0][0] == "ketamine then placebo"
+
+
+def test_several_contrasts_have_one_flow_and_a_row_each(found_results):
+    """Sub-01 leaves one contrast, sub-98 both; sub-99 left the study."""
+    (design,) = found_results.designs
+    first = design | {"contrast": "early"}
+    sum_of_two = {"active": "ketamine", "control": "placebo + n/a"}
+    second = design | {"contrast": "late", "treatments": sum_of_two}
+    paired = found_results.paired
+    fewer = paired[paired["participant_id"] != "sub-01"]
+    whole = found_results.left[found_results.left["analysis"] == "all"]
+    rows = [
+        ("sub-98", "TRD", "participant", "n/a", "early", "no scan under placebo"),
+        ("sub-98", "TRD", "participant", "n/a", "late", "no scan under placebo"),
+        ("sub-01", "TRD", "session", "ses-p2", "late", "FD 0.9 mm"),
+    ]
+    left = pd.concat([whole, pd.DataFrame(rows, columns=whole.columns)])
+    results = dataclasses.replace(
+        found_results, designs=[first, second], n_contrasts=2, left=left, mixed=pd.DataFrame(),
+        of_contrast={"early": ContrastData(paired), "late": ContrastData(fewer)},
+    )  # fmt: skip
+    patients, controls = people.trial_flows(results)
+    told = (patients.known, patients.left_whole, patients.scanned, patients.paired)
+    assert told == (PATIENTS + 2, 1, PATIENTS + 1, PATIENTS)
+    assert (controls.known, controls.scanned, controls.paired) == (CONTROLS,) * 3
+    assert sum(n for _, n in patients.by_sequence) == PATIENTS
+    assert patients.sessions == "all sessions of one of 2 comparisons or more"
+    table = people.contrast_table(results)
+    assert [title for title, _ in table.columns] == [
+        "contrast", "compared", "n TRD", "n HV", "left", "who left, and why",
+    ]  # fmt: skip
+    assert table.rows == [
+        ["early", "ketamine − placebo", str(PATIENTS), str(CONTROLS), "1",
+         "sub-98 (no scan under placebo)"],
+        ["late", "ketamine − (placebo + n/a)", str(PATIENTS - 1), str(CONTROLS), "2",
+         "sub-98 (no scan under placebo); sub-01 ses-p2 (FD 0.9 mm)"],
+    ]  # fmt: skip
+    assert table.caption.endswith("besides those who left the whole study")
+    # Who is in that table is in no other.
+    assert {row[0] for row in people.left_table(results).rows} == {"sub-99"}
+    assert people.one_session_table(results) is None
+
+
+def test_one_contrast_keeps_its_flows(found_results):
+    assert people.trial_flows(found_results) == people.flows(found_results)
+    assert people.contrast_table(found_results) is None
+    assert all(flow.scanned is None for flow in people.flows(found_results))
 
 
 def test_paired_chart_has_everybody_twice_and_a_mean():
@@ -114,6 +162,67 @@ def test_what_was_planted_is_told_in_the_labels_of_the_trial(found_results):
     assert "drug" not in " ".join([*doses, *course])
 
 
+def test_occasions_have_a_row_for_each_group_with_its_orders_beside(found_results):
+    def row(group, sequence, estimate, p, **own):
+        names = {"scale": "MADRS", "treatment": "ketamine", "reference": "placebo"}
+        names |= {"occasion": "day2", "since": "n/a", "group": group, "sequence": sequence}
+        numbers = {"n": 9, "estimate": estimate, "low": estimate - 1, "high": estimate + 1}
+        numbers |= {"t": 2.0, "df": 7.0, "p": p, "adjusted": sequence == "all"}
+        return names | numbers | {"unadjusted_because": "n/a", "left": "n/a"} | own
+
+    table = pd.DataFrame(
+        [
+            row("TRD", "all", -6.75, 0.002, left="sub-03 (no score under ketamine day2)"),
+            row("TRD", "ketamine-placebo", -5.0, float("nan")),
+            row("TRD", "placebo-ketamine", -8.5, float("nan")),
+            row("HV", "all", 0.25, 0.6),
+            row("TRD-HV", "all", -7.0, 0.01),
+        ]
+    )
+    results = dataclasses.replace(found_results, occasions=table)
+    shown = clinic.occasion_table(results)
+    assert [row[2:5] for row in shown.rows] == [
+        ["ketamine − placebo", "TRD", "−6.75"],
+        ["ketamine − placebo", "HV", "+0.25"],
+        ["ketamine − placebo", "TRD − HV", "−7.00"],
+    ]
+    assert shown.marked == {0, 2}
+    assert shown.rows[0][-1] == (
+        "ketamine-placebo −5.00 [−6.00, −4.00], n = 9; placebo-ketamine −8.50 [−9.50, −7.50], n = 9"
+    )
+    assert "why not adjusted" not in dict(shown.columns)
+    left = clinic.occasion_left_table(results)
+    assert [row[-1] for row in left.rows] == ["sub-03 (no score under ketamine day2)"]
+    assert clinic.occasion_table(found_results) is None
+
+
+def test_carry_over_is_told_in_the_labels_of_the_trial(found_results):
+    names = [f"{of}_{n}" for of in ("without", "with", "carryover_low dose")
+             for n in ("estimate", "low", "high", "df", "p")]  # fmt: skip
+    told = dict(zip(names, [0.1, 0.05, 0.15, 9, 0.01, 0.2, 0.1, 0.3, 7, 0.02,
+                            -0.05, -0.2, 0.1, 7, 0.4], strict=True))  # fmt: skip
+    place = {"contrast": "dose", "seed": "sgACC", "target": "PCC", "group": "TRD", "n": 12}
+    left = {"because": "n/a", "left": "sub-03 (the treatment of a period is not known)"}
+    untold = place | {"target": "insula"} | told | {"because": "too few", "left": "n/a"}
+    untold |= dict.fromkeys(names[5:], float("nan"))
+    designs = [{"contrast": "dose", "treatments": {"active": "low dose", "control": "placebo"}}]
+    results = dataclasses.replace(
+        found_results, designs=designs, edge_carryover=pd.DataFrame([place | told | left, untold]),
+        config=found_results.config | {"treatments": ["placebo", "low dose"]},
+    )  # fmt: skip
+    table = carryover.edge_table(results)
+    titles = [title for title, _ in table.columns]
+    assert titles[-4:] == [
+        "carry-over of low dose − of placebo", "p", "what could not be told", "left",
+    ]  # fmt: skip
+    assert table.rows[0] == [
+        "low dose − placebo", "sgACC", "PCC", "TRD", "12", "+0.100 [0.050, 0.150]", "0.010",
+        "+0.200 [0.100, 0.300]", "0.020", "−0.050 [−0.200, 0.100]", "0.40", "", left["left"],
+    ]  # fmt: skip
+    assert table.rows[1][7:] == ["n/a"] * 4 + ["too few", ""]
+    assert carryover.score_table(results) is None
+
+
 def test_points_tell_the_order_by_shape(found_results):
     assert clinic.shape_of(found_results, "ketamine-placebo") == "circle"
     assert clinic.shape_of(found_results, "placebo-ketamine") == "triangle"
@@ -137,6 +246,27 @@ def test_methods_quote_the_configuration(found, found_results):
     assert "Friston et al. 1996" in listed
     assert "Esteban et al. 2019" in listed
     assert cited_in(text) == listed
+
+
+def test_methods_tell_of_occasions_and_carry_over_where_there_are_any(found_results):
+    of_two = text_of(found_results)
+    assert "at every occasion" not in of_two and "sensitivity analysis, by which" not in of_two
+    occasions = pd.DataFrame({"treatment": ["n/a", "n/a"]})
+    carried = pd.DataFrame({"contrast": ["drug"]})
+    changed = dataclasses.replace(found_results, occasions=occasions, carryover=carried)
+    text = text_of(changed)
+    assert (
+        "tested at every occasion in this way, as the change since the first occasion with scores, "
+        "whatever contrasts were stated. As a sensitivity analysis, by which nothing was decided, "
+        "each change of a score was estimated again with a column for each treatment but the "
+        "reference" in text
+    )
+    assert "free of first-order carry-over (Jones & Kenward 2014)" in text
+    occasions = pd.DataFrame({"treatment": ["ketamine"]})
+    both = dataclasses.replace(changed, occasions=occasions, edge_carryover=carried)
+    text = text_of(both)
+    assert "in this way, each treatment against the reference, whatever" in text
+    assert "each change of a score and of an a-priori edge was" in text
 
 
 def test_methods_follow_a_changed_configuration(found, tmp_path):

@@ -9,6 +9,7 @@ import pandas
 import pytest
 import yaml
 
+from crossfc.report import number
 from tests.report.report_page import Page
 from tests.workflow.conftest import copy_product
 
@@ -110,13 +111,30 @@ def test_three_treatments_in_three_periods(three):
     change = pandas.read_csv(results / "clinic/change.tsv", sep="\t").set_index("contrast")
     assert change.loc["high", "adjusted_estimate"] == pytest.approx(-6, abs=1.5)
     assert change["carryover_estimate"].isna().all() and change["period_estimate"].isna().all()
+    carried = pandas.read_csv(results / "clinic/carryover.tsv", sep="\t").set_index("contrast")
+    assert carried.loc["high", "without_estimate"] == pytest.approx(
+        change.loc["high", "adjusted_estimate"]
+    )
+    # Nothing was planted to carry over.
+    low, high = (carried.loc["high", f"with_{limit}"] for limit in ("low", "high"))
+    assert low < -6 < high and not (results / "clinic/edge_carryover.tsv").exists()
+    assert not (results / "clinic/occasions.tsv").exists()
     page = Page(results / "report.html")
+    told = page.text.split("Each change of a score without and with first-order carry-over")[-1]
+    assert "carry-over of low − of placebo p carry-over of high − of placebo p" in told
+    assert f"high − placebo MADRS HV 11 {number.signed(change.adjusted_estimate['high'])} [" in told
     assert "three-treatment, three-period crossover of low, high and placebo, in a Williams" in (
         page.text
     )
     assert "was higher under high than under placebo" in page.text
     assert "12 HV with all sessions of one of 2 comparisons or more" in page.text
     assert "patients" not in page.text
+    people = page.text.split("12 known to the study")
+    assert len(people) == 2 and people[1].split("2 high then low")[0].strip() == (
+        "12 with a map 12 with all sessions of one of 2 comparisons or more"
+    )
+    assert "high high − placebo 11 1 sub-04 (no map under high)" in people[1]
+    assert "Who left which analysis" not in page.text
 
 
 def test_a_changed_contrast_reruns_that_contrast_only(three):
@@ -223,6 +241,11 @@ def test_scores_are_adjusted_for_the_same_baseline(baselines):
     assert change["adjusted_t"] == pytest.approx(found[0] / error)
     assert found[0] == pytest.approx(-4, abs=1.5)
     assert "difference adjusted for period and baseline" in Page(results / "report.html").text
+    occasions = pandas.read_csv(results / "clinic/occasions.tsv", sep="\t")
+    occasions = occasions[occasions["sequence"] == "all"].set_index("occasion")
+    assert occasions.loc["post", "estimate"] == change["adjusted_estimate"]
+    before = scores["delta"].drop("sub-03").index  # of baselines themselves nothing is taken off
+    assert occasions.loc["pre", "n"] == len(before) and occasions.loc["pre", "df"] == 11
 
 
 def test_another_use_of_the_baseline_reruns_the_contrast(baselines):

@@ -2,13 +2,14 @@
 
 Requires   scores in the sheet of sessions; for correlations the a-priori edges of all sessions
 Makes      <results>/<study>/clinic/
-Steps      clinical_change (no image needed) -> clinical_correlation
+Steps      clinical_change (no image needed) -> clinical_correlation; in three periods and more,
+           clinical_carryover (no image needed) and edge_carryover
 """
 
 
 rule clinical_change:
     """Test the change of each scale: paired, adjusted for period, period and carry-over effects;
-    and describe its course over treatments and occasions."""
+    describe its course over treatments and occasions, and test it at every occasion."""
     output:
         **plan.clinic.change_files(),
     log:
@@ -20,6 +21,9 @@ rule clinical_change:
         scores=on_sheets(lambda: plan.clinic.scores()),
         visits=on_sheets(lambda: plan.clinic.visits()),
         course=on_sheets(lambda: plan.clinic.course_design()),
+        occasion_scores=on_sheets(lambda: plan.clinic.occasion_scores()),
+        occasion_designs=on_sheets(lambda: plan.clinic.occasion_designs()),
+        groups=on_sheets(lambda: plan.checked_trial().groups),
         scales=on_sheets(lambda: list(plan.checked_trial().scales)),
         designs=on_sheets(lambda: plan.designs()),
         code=code("clinical_change"),
@@ -49,3 +53,46 @@ rule clinical_correlation:
         code=code("clinical_correlation"),
     script:
         "../../scripts/clinical_correlation.py"
+
+
+rule clinical_carryover:
+    """Estimate the change of each scale again with columns for the treatment of the period before:
+    a sensitivity analysis of designs of three and more periods."""
+    output:
+        plan.clinic.carryover_files()["carryover"],
+    log:
+        plan.file("logs", "clinical_carryover.log"),
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        scores=on_sheets(lambda: plan.clinic.carryover_scores()),
+        treatments=on_sheets(lambda: plan.clinic.carryover_treatments()),
+        scales=on_sheets(lambda: list(plan.checked_trial().scales)),
+        designs=on_sheets(lambda: plan.designs()),
+        code=code("clinical_carryover"),
+    script:
+        "../../scripts/clinical_carryover.py"
+
+
+rule edge_carryover:
+    """Estimate the change of each a-priori edge again with columns for the treatment of the period
+    before: a sensitivity analysis of designs of three and more periods."""
+    input:
+        pairs=on_sheets(lambda: plan.group.all_pairs_with_edges(plan.primary)),
+    output:
+        plan.clinic.carryover_files()["edge_carryover"],
+    log:
+        plan.file("logs", "edge_carryover.log"),
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs("table"),
+    params:
+        people=on_sheets(lambda: plan.clinic.carryover_people()),
+        treatments=on_sheets(lambda: plan.clinic.carryover_treatments()),
+        designs=on_sheets(lambda: plan.designs()),
+        code=code("edge_carryover"),
+    script:
+        "../../scripts/edge_carryover.py"

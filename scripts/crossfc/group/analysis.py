@@ -1,6 +1,7 @@
 """Run one analysis of the group, from the pairs of sessions to maps, tables and a record."""
 
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypedDict
@@ -17,10 +18,11 @@ from crossfc.group.design import question as questions
 from crossfc.group.design.arrangement import Arrangements, shuffles, sign_flips
 from crossfc.group.design.contrast import contrasts, parts
 from crossfc.group.design.model import Inestimable, Model, model
-from crossfc.group.design.options import SIGN_FLIPS, WHOLE, AnalysisOptions
+from crossfc.group.design.options import SIGN_FLIPS, WHOLE, AnalysisOptions, Together
 from crossfc.group.design.pairs import Pairs
 from crossfc.group.design.people import PersonRow, with_columns
-from crossfc.group.design.question import Question, question
+from crossfc.group.design.question import Question, question, set_questions
+from crossfc.group.design.together import joined_pairs
 from crossfc.group.design.unit import Unarrangeable
 from crossfc.group.findings.finding import Analysed, Findings, findings, no_findings
 from crossfc.group.findings.readout import Sessions
@@ -52,10 +54,11 @@ class AtlasFiles(TypedDict):
 
 def analyse(
     name: str,
-    pairs_dir: str | os.PathLike[str],
+    pairs_dir: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     out_dir: str | os.PathLike[str],
     options: AnalysisOptions,
     *,
+    together: Together | None = None,
     people: Sequence[PersonRow] = (),
     atlas: AtlasFiles | None = None,
     threads: int = 1,
@@ -97,11 +100,14 @@ def analyse(
     ----------
     name : str
         One of `crossfc.group.design.question.names`.
-    pairs_dir : path
-        Folder that `crossfc.group.design.pairs.pair_sessions` wrote.
+    pairs_dir : path, or sequence of path
+        Folder that `crossfc.group.design.pairs.pair_sessions` wrote; of a set of contrasts the
+        folder of each.
     out_dir : path
         Folder of the results; an earlier analysis in it is replaced.
     options : AnalysisOptions
+    together : Together, optional
+        The set of contrasts, where one is tested.
     people : sequence of dict
         Further columns of people.tsv, by participant_id: scores, covariates, blocks.
     atlas : dict, optional
@@ -122,13 +128,57 @@ def analyse(
         If this trial does not have the analysis, if its data cannot be analysed (for another
         reason than too few people), or if ``out_dir`` holds anything but an analysis.
     """
-    pairs, out_dir = Pairs.read(pairs_dir), Path(out_dir)
-    pairs.people = with_columns(pairs.people, people)
+    out_dir = Path(out_dir)
     _check_own(out_dir)
+    out_dir.parent.mkdir(parents=True, exist_ok=True)
+    running = threads, memory_gb, progress
+    if together is None:
+        pairs = Pairs.read(_single(pairs_dir))
+        record = pairs.record
+        of_record = record["groups"], record["treatments"], record["contrast"], record["effect"]
+        return _analyse(
+            question(name, *of_record), pairs, out_dir, options, people, atlas, *running
+        )
+    assert not isinstance(pairs_dir, str | os.PathLike)  # a set has several contrasts
+    with tempfile.TemporaryDirectory(dir=out_dir.parent, prefix=".together-") as scratch:
+        pairs = joined_pairs(pairs_dir, together, scratch)
+        asked = {
+            own.name: own
+            for own in set_questions(together["name"], together["labels"], pairs.record["groups"])
+        }
+        if name not in asked:
+            raise Fault(f'there is no analysis "{name}" of this set; there are {", ".join(asked)}')
+        return _analyse(
+            asked[name], pairs, out_dir, options, people, atlas, *running, together["labels"]
+        )
+
+
+def _single(pairs_dir: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Path:
+    if isinstance(pairs_dir, str | os.PathLike):
+        return Path(pairs_dir)
+    if len(pairs_dir) == 1:
+        return Path(pairs_dir[0])
+    raise Fault("several contrasts are analysed together only as a set; name it")
+
+
+def _analyse(
+    asked: Question,
+    pairs: Pairs,
+    out_dir: Path,
+    options: AnalysisOptions,
+    people: Sequence[PersonRow],
+    atlas: AtlasFiles | None,
+    threads: int,
+    memory_gb: float,
+    progress: Callable[[int, int], None] | None,
+    labels: Sequence[str] = (),
+) -> Result:
+    """Run an analysis of pairs; ``labels`` are those of the contrasts that are tested together."""
+    pairs.people = with_columns(pairs.people, people)
     record, seeds = pairs.record, pairs.record["seeds"]
     groups, treatments = record["groups"], record["treatments"]
-    asked = question(name, groups, treatments, record["contrast"], record["effect"])
     maps = parts(asked, pairs)
+    measures = len(labels) or len(seeds) - 1
     try:
         design = model(
             asked,
@@ -139,7 +189,7 @@ def analyse(
             arms=record["arms"],
             baseline=record.get("baseline"),
         )
-        statistic = _statistic(asked, design, len(seeds))
+        statistic = _statistic(asked, design, measures)
         arrangements = _arrange(asked, design, statistic, options)
     except Inestimable as reason:
         result = not_estimated(asked, pairs, reason)
@@ -150,7 +200,6 @@ def analyse(
     data = contrasts(asked, pairs, design.rows, design.flip, given)
     mask = np.asarray(pairs.mask.dataobj) != 0
     named = Atlas(atlas["image"], atlas["table"]) if atlas else None
-    out_dir.parent.mkdir(parents=True, exist_ok=True)
     found = infer(
         data,
         statistic,
@@ -169,17 +218,17 @@ def analyse(
     rows = np.flatnonzero(~pairs.people["participant_id"].isin(gone).to_numpy())
     sizes = [_effect_sizes(asked, statistic, found, n, part) for n, part in enumerate(data)]
     told = findings(
-        name,
+        asked.name,
         maps,
         found,
         Analysed(statistic, data, design.rows, options.cluster_forming_p, options.connectivity),
         Sessions(pairs.people.iloc[rows], rows, pairs.delta, pairs.total, groups, treatments),
-        seeds,
+        [label for label in labels for _ in seeds] or seeds,
         mask,
         pairs.mask.affine,
         sizes,
         named,
-        apart=asked.kind in questions.BETWEEN_SEEDS,
+        apart=asked.kind in questions.MULTIVARIATE,
     )
     columns = np.column_stack([design.effect, design.nuisance])
     skewed = [
@@ -194,6 +243,8 @@ def analyse(
         for number, values in enumerate(data)
     ]
     result = estimated(asked, pairs, design, statistic, found, list(maps), skewed, options)
+    if labels:
+        result["together"] = list(labels)
     for part, largest in told.largest.items():
         result["per_seed"][part]["largest"] = largest
     with atomic.writing_folder(out_dir) as folder:
@@ -223,14 +274,14 @@ def _given(statistic: Student) -> int:
     return statistic.n_covariates if isinstance(statistic, Given) else 0
 
 
-def _statistic(asked: Question, design: Model, n_seeds: int) -> Student:
+def _statistic(asked: Question, design: Model, measures: int) -> Student:
     try:
         if design.baseline is not None:
-            return _given_baseline(asked, design, n_seeds)
-        if asked.kind in questions.BETWEEN_SEEDS and design.effect.ndim > 1:
-            return Pillai(design.effect, design.nuisance, n_seeds - 1)
-        if asked.kind in questions.BETWEEN_SEEDS:
-            return Hotelling(design.effect, design.nuisance, n_seeds - 1)
+            return _given_baseline(asked, design, measures)
+        if asked.kind in questions.MULTIVARIATE and design.effect.ndim > 1:
+            return Pillai(design.effect, design.nuisance, measures)
+        if asked.kind in questions.MULTIVARIATE:
+            return Hotelling(design.effect, design.nuisance, measures)
         if design.variance_groups is not None and design.effect.ndim > 1:
             return WelchF(design.effect, design.nuisance, design.variance_groups)
         if design.variance_groups is not None:
@@ -243,9 +294,9 @@ def _statistic(asked: Question, design: Model, n_seeds: int) -> Student:
         raise _inestimable(asked, design, reason) from None
 
 
-def _given_baseline(asked: Question, design: Model, n_seeds: int) -> Given:
-    if asked.kind in questions.BETWEEN_SEEDS:
-        return HotellingGiven(design.effect, design.nuisance, n_seeds - 1, n_seeds - 1)
+def _given_baseline(asked: Question, design: Model, measures: int) -> Given:
+    if asked.kind in questions.MULTIVARIATE:
+        return HotellingGiven(design.effect, design.nuisance, measures, measures)
     if design.variance_groups is not None:
         return HallGiven(design.effect, design.nuisance, design.variance_groups)
     if asked.kind == questions.CHANGE:

@@ -1,5 +1,6 @@
 """The clinical arm: the scores of every person, and the changes that are correlated."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -8,14 +9,17 @@ from crossfc.plan.people import People
 from crossfc.plan.region import Regions
 from crossfc.plan.study import Stage, Study
 from crossfc.trial import regions
+from crossfc.trial.carryover import carryovers, given_treatments, separable
 from crossfc.trial.contrast import Contrast
 from crossfc.trial.design import baseline_score, weighted_sessions, weighted_sum
+from crossfc.trial.occasion import comparisons
 from crossfc.trial.participant import Participant
 from crossfc.trial.session import Session
 from crossfc.trial.sheet import did_you_mean
 
 if TYPE_CHECKING:
     from crossfc.clinic.course import CourseDesign, Visit
+    from crossfc.clinic.occasion import OccasionDesign
 
 
 class Clinic(Stage):
@@ -74,19 +78,54 @@ class Clinic(Stage):
         Sessions need no scan. A person without a session of one side has the score of the other.
         """
         trial = self.study.checked_trial()
+        return self._scores([(contrast, tuple(trial.scales)) for contrast in trial.contrasts])
+
+    def _scores(
+        self,
+        contrasts: Sequence[tuple[Contrast, Sequence[str]]],
+        given: Mapping[str, Mapping[int, str]] | None = None,
+    ) -> list[dict[str, Any]]:
+        """List the rows of contrasts, each with its scales.
+
+        ``given`` are the treatments of each person by period, if columns of carry-over are wanted.
+        """
+        trial = self.study.checked_trial()
         kept: dict[str, list[Session]] = {}
         for session in trial.kept_sessions():
             kept.setdefault(session.participant_id, []).append(session)
         rows = []
-        for contrast in trial.contrasts:
+        for contrast, scales in contrasts:
             people = [
                 (person, kept.get(person.participant_id, []))
                 for person in trial.participants.values()
                 if trial.included(person.participant_id)
             ]
-            for scale in trial.scales:
-                rows += [self._score(contrast, scale, *person) for person in people]
+            for scale in scales:
+                rows += [self._score(contrast, scale, *person, given) for person in people]
         return rows
+
+    def occasion_scores(self) -> list[dict[str, Any]]:
+        """List the rows of `scores` of what is compared at each occasion."""
+        compared = comparisons(self.study.checked_trial())
+        return self._scores([(own.contrast, own.scales) for own in compared])
+
+    def occasion_designs(self) -> "list[OccasionDesign]":
+        """Return what is compared at each occasion, as plain values."""
+        trial = self.study.checked_trial()
+        return [
+            {
+                "contrast": own.contrast.name,
+                "occasion": own.occasion,
+                "since": own.since,
+                "treatment": own.treatment,
+                "reference": own.reference,
+                "scales": list(own.scales),
+                "order": trial.visit_columns(own.contrast),
+                "baseline": self.study.baseline(own.contrast),
+                "sides": own.contrast.sides,
+            }
+            for own in comparisons(trial)
+        ]
 
     def _score(
         self,
@@ -94,6 +133,7 @@ class Clinic(Stage):
         scale: str,
         person: Participant,
         sessions: list[Session],
+        given: Mapping[str, Mapping[int, str]] | None,
     ) -> dict[str, Any]:
         sides = weighted_sessions(contrast, sessions)
         scores = {
@@ -104,11 +144,15 @@ class Clinic(Stage):
         absent = [labels[side] for side, value in scores.items() if value is None]
         known = [(s, w if side == "active" else -w)
                  for side, own in sides.items() for s, w in own or ()]  # fmt: skip
-        order = self.study.checked_trial().comparing(contrast, person, tuple(known)).order
-        given: dict[str, float | None] = {}
+        trial = self.study.checked_trial()
+        order = trial.comparing(contrast, person, tuple(known)).order
+        if given is not None:
+            own = given[person.participant_id]
+            order = order | carryovers(known, own, self.carryover_treatments())
+        baseline: dict[str, float | None] = {}
         if contrast.baseline:
-            given["baseline"] = baseline_score(contrast, sessions, scale)
-            absent += [] if given["baseline"] is not None else ["baseline"]
+            baseline["baseline"] = baseline_score(contrast, sessions, scale)
+            absent += [] if baseline["baseline"] is not None else ["baseline"]
         return {
             "contrast": contrast.name,
             "scale": scale,
@@ -116,7 +160,7 @@ class Clinic(Stage):
             "participant_id": person.participant_id,
             "sequence": person.sequence,
             **order,
-            **given,
+            **baseline,
             **scores,
             "used": not absent,
             "reason": f"no score under {' and '.join(absent)}" if absent else None,
@@ -147,6 +191,34 @@ class Clinic(Stage):
         cells = [(cell.treatment, cell.occasion) for cell in trial.cells]
         return {"groups": trial.groups, "scales": list(trial.scales), "cells": cells}
 
+    @property
+    def has_carryover(self) -> bool:
+        """Whether columns of carry-over can be made: within people, in three periods or more."""
+        return separable(self.study.checked_trial())
+
+    def carryover_treatments(self) -> list[str]:
+        """List the treatments that have a column of carry-over: all but the reference."""
+        return self.study.checked_trial().treatments[1:]
+
+    def carryover_scores(self) -> list[dict[str, Any]]:
+        """List the rows of `scores`, with the columns of carry-over."""
+        trial = self.study.checked_trial()
+        every = [(contrast, tuple(trial.scales)) for contrast in trial.contrasts]
+        return self._scores(every, given_treatments(trial))
+
+    def carryover_people(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the columns of carry-over of the people of each contrast who have its scans."""
+        trial = self.study.checked_trial()
+        given, treatments = given_treatments(trial), self.carryover_treatments()
+        return {
+            contrast.name: [
+                {"participant_id": (name := person.participant.participant_id)}
+                | carryovers(person.sessions, given[name], treatments)
+                for person in self.study.compared(contrast)
+            ]
+            for contrast in trial.contrasts
+        }
+
     def scales(self) -> list[dict[str, Any]]:
         """List the scales as plain rows."""
         return [asdict(scale) for scale in self.study.checked_trial().scales.values()]
@@ -155,6 +227,8 @@ class Clinic(Stage):
         """Name the tables of the change of scores."""
         names = {"change": "change", "scores": "scores", "between": "between_groups"}
         names |= {"course": "course"}
+        # Of one occasion the table would repeat that of changes.
+        names |= {"occasions": "occasions"} if len(self.config["occasions"]) > 1 else {}
         return {key: self.study.file("clinic", f"{name}.tsv") for key, name in names.items()}
 
     def correlation_files(self) -> dict[str, str]:
@@ -162,9 +236,17 @@ class Clinic(Stage):
         names = ("correlation", "points", "left")
         return {name: self.study.file("clinic", f"{name}.tsv") for name in names}
 
+    def carryover_files(self) -> dict[str, str]:
+        """Name the tables of carry-over: of scores, and of edges."""
+        names = ("carryover", "edge_carryover")
+        return {name: self.study.file("clinic", f"{name}.tsv") for name in names}
+
     def results(self) -> list[str]:
         """List the clinical tables that this study has."""
+        edges, carryover = self.study.has_edges, self.carryover_files()
+        found = [carryover["edge_carryover"]] if edges and self.has_carryover else []
         if not self.study.checked_trial().scales:
-            return []
-        found = list(self.change_files().values())
-        return found + (list(self.correlation_files().values()) if self.study.has_edges else [])
+            return found
+        found += [carryover["carryover"]] if self.has_carryover else []
+        found += list(self.change_files().values())
+        return found + (list(self.correlation_files().values()) if edges else [])

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from crossfc import content
@@ -51,12 +52,12 @@ class Group(Stage):
         trial = self.study.checked_trial()
         asked = self.questions()
         compared = {
-            asked[name].contrast
+            asked[name].contrast: self.contrasts_of(asked[name])[0]
             for name in group["analyses"] or asked
             if name in asked and asked[name].compares_groups
         }
-        for name in compared if trial.covariate_types else ():
-            of_contrast = self.study.compared(self.study.contrast(name))
+        for contrast in compared.values() if trial.covariate_types else ():
+            of_contrast = self.study.compared(contrast)
             people = [trial.person_row(person.participant) for person in of_contrast]
             sheet = self.config["sheets"]["participants"]
             raise_all(without_values(people, trial.covariate_types, trial.groups, sheet))
@@ -183,8 +184,16 @@ class Group(Stage):
             columns.append(blocks)
         groups = None if asked.group is None else [asked.group]
         scales = [asked.scale] if asked.scale else []
-        contrast = self.study.contrast(asked.contrast)
+        # Whoever is in a set of contrasts is in the first of them.
+        contrast = self.contrasts_of(asked)[0]
         return self._people.people_with(columns, scales, contrast, groups)
+
+    def contrasts_of(self, asked: Question) -> list[Contrast]:
+        """Return the contrast of a question, or those of the set that it is of."""
+        for own in self.study.checked_trial().sets:
+            if own.name == asked.contrast:
+                return list(own.contrasts)
+        return [self.study.contrast(asked.contrast)]
 
     def _covariates_of(self, asked: Question) -> dict[str, str]:
         """Return the covariates that an analysis uses, and their types."""
@@ -247,7 +256,11 @@ class Group(Stage):
         if not asked.tests_mean:
             del options["drug_arrangement"]
         options["covariates"] = self._covariates_of(asked)
-        return {"options": options, "people": self.people_of(analysis)}
+        choices: AnalysisChoices = {"options": options, "people": self.people_of(analysis)}
+        for own in self.study.checked_trial().sets:
+            if own.name == asked.contrast:
+                choices["together"] = {"name": own.name, "labels": own.labels}
+        return choices
 
     def pair_choices(self, pipeline: str, folder: str) -> PairChoices:
         """Return the choices that a contrast's data depend on, besides the maps."""
@@ -301,6 +314,14 @@ class Group(Stage):
                 found[name] = question.question(
                     name, roles, contrast.sides, contrast.name, contrast.effect
                 )
+        for own in trial.sets:
+            for asked in question.set_questions(own.name, own.labels, roles):
+                if asked.name in found:
+                    raise Fault(
+                        f"config key sets.{own.name}: two analyses would be called {asked.name}; "
+                        "rename the set"
+                    )
+                found[asked.name] = asked
         return found
 
     def _tests_carryover(self, contrast: Contrast) -> bool:
@@ -329,13 +350,13 @@ class Group(Stage):
         """Test whether enough people have the scores that an analysis needs, if it needs any."""
         if asked.scale is None:
             return True
-        people = self.study.compared(self.study.contrast(asked.contrast))
+        people = self.study.compared(self.contrasts_of(asked)[0])
         own = [person for person in people if person.participant.group == asked.group]
         return sum(person.scored(asked.scale) for person in own) >= _FEWEST_SCORED
 
-    def pairs_of(self, pipeline: str, analysis: str) -> str:
-        """Return the folder with the data of an analysis."""
-        return self.pairs(pipeline, self.study.contrast(self.question(analysis).contrast))
+    def pairs_of(self, pipeline: str, analysis: str) -> list[str]:
+        """Return the folder with the data of an analysis; of a set that of each contrast."""
+        return [self.pairs(pipeline, own) for own in self.contrasts_of(self.question(analysis))]
 
     def analyses(self) -> list[str]:
         """List the analyses to run.
@@ -403,8 +424,8 @@ class Group(Stage):
             kinds = [q.kind if q.kind in (question.CARRYOVER, question.CHANGE) else ""
                      for q in (first, other)]  # fmt: skip
             groups = [q.group or " and ".join(q.groups) or "all groups" for q in (first, other)]
-            if other.contrast != first.contrast:
-                why = f"they are of different contrasts ({first.contrast} and {other.contrast})"
+            if told := self._other_people(first, other):
+                why = told
             elif kinds[0] != kinds[1]:
                 why = "people are rearranged in different ways"
             elif groups[0] != groups[1]:
@@ -417,7 +438,7 @@ class Group(Stage):
                 f"{question.GROUP} and its kin, or {question.CHANGE}_<scale> of several scales"
             )
         if first.kind == question.CHANGE:
-            everybody = self.study.compared(self.study.contrast(first.contrast))
+            everybody = self.study.compared(self.contrasts_of(first)[0])
             own = [person for person in everybody if person.participant.group == first.group]
             scales = [str(q.scale) for q in asked]
             scored = {scale: {p.participant.participant_id for p in own if p.scored(scale)}
@@ -432,6 +453,33 @@ class Group(Stage):
                         f"{has} a change of {scale} but not of {' or '.join(lacking)}; exclude "
                         f"{whom}, or take the scale out of the family"
                     )
+
+    def _other_people(self, first: Question, other: Question) -> str:
+        """Say who is in one of two contrasts only; empty if their people are the same."""
+        if other.contrast == first.contrast:
+            return ""
+        everybody = []
+        for asked in (first, other):
+            names = [
+                {p.participant.participant_id for p in self.study.compared(contrast)
+                 if asked.group in (None, p.participant.group)}
+                for contrast in self.contrasts_of(asked)
+            ]  # fmt: skip
+            everybody.append(set.intersection(*names))
+        only = sorted(everybody[0] ^ everybody[1])
+        trial = self.study.checked_trial()
+        crossed = {
+            trial.visit_columns(contrast) == [visit.ORDER]
+            for asked in (first, other)
+            for contrast in self.contrasts_of(asked)
+        }
+        if not only and len(crossed) > 1:
+            return "orders are drawn again in one and signs are flipped in the other"
+        if not only:
+            return ""
+        is_are = "is" if len(only) == 1 else "are"
+        contrasts = f"{first.contrast} and {other.contrast}"
+        return f"{', '.join(only)} {is_are} in one of the contrasts {contrasts} only"
 
     def data_mb(self) -> int:
         """Return the memory (MB) that an analysis may use for data."""
@@ -463,10 +511,14 @@ class Group(Stage):
         number = len(self.study.sessions()) * len(self._regions.seeds(pipeline))
         return {"map": each, "maps": each * number}
 
-    def test_sizes(self, pairs: str) -> dict[str, float]:
+    def test_sizes(self, pairs: Iterable[str]) -> dict[str, float]:
         """Compute the sizes (MB) of the data that an analysis holds, and of what it sweeps over."""
-        people, seeds, voxels = need.array_shape(f"{pairs}/delta.npy")
-        maps = 4e-6 * seeds * voxels
+        folders = list(pairs)
+        shapes = [need.array_shape(f"{folder}/delta.npy") for folder in folders]
+        given = [need.array_shape(file) for folder in folders
+                 if Path(file := f"{folder}/baseline.npy").is_file()]  # fmt: skip
+        people = max(shape[0] for shape in shapes)
+        maps = sum(4e-6 * seeds * voxels for _, seeds, voxels in (*shapes, *given))
         return {
             "data": min(people * maps, self.data_mb()),
             "maps": maps,

@@ -113,11 +113,13 @@ class Report(Stage):
         found += ["report", "provenance"]
         if scored := bool(self.study.checked_trial().scales):
             found.append("clinical_change")
+            found += ["clinical_carryover"] if self._clinic.has_carryover else []
         if self.study.has_edges:
             found += ["quality_group", "robustness"]
             if self.study.checked_trial().has_mixed_model:
                 found.append(f"mixed_model/{self.study.primary}")
             found += ["clinical_correlation"] if scored else []
+            found += ["edge_carryover"] if self._clinic.has_carryover else []
         if self.study.has_images:
             for pipeline in self.study.pipelines:
                 for contrast in self.study.contrasts():

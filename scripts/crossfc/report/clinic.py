@@ -7,12 +7,13 @@ from typing import Any
 import pandas as pd
 
 from crossfc.clinic.course import EVERYBODY
+from crossfc.clinic.order import NO_PERIODS
 from crossfc.report import figure, number
 from crossfc.report.narrative import Answer
 from crossfc.report.outcome import correlation_numbers, known, told_change
 from crossfc.report.people import group_css
 from crossfc.report.results import Results
-from crossfc.report.table import Table, blank, from_frame, text
+from crossfc.report.table import Column, Table, blank, from_frame, text
 from crossfc.significance import SIGNIFICANT
 
 
@@ -196,6 +197,78 @@ def course_plots(results: Results) -> list[ScalePlot]:
             )
         )
     return out
+
+
+def occasion_table(results: Results) -> Table | None:
+    """Tabulate the tests of every scale at every occasion, orders of treatments in one cell."""
+    if results.occasions.empty:
+        return None
+    table = results.occasions
+    everybody = table["sequence"] == EVERYBODY
+    by_order: dict[tuple[str, ...], list[str]] = {}
+    for row in table[~everybody].to_dict("records"):
+        said = f"{row['sequence']} {number.signed(row['estimate'])} {_range(row, 'low', 'high')}"
+        by_order.setdefault(_comparison(row), []).append(f"{said}, n = {number.whole(row['n'])}")
+    shown = _occasions(results, table[everybody])
+    rows = table[everybody].to_dict("records")
+    shown["by_order"] = ["; ".join(by_order.get(_comparison(row), [])) for row in rows]
+    columns: list[Column] = [
+        *_OCCASION,
+        ("estimate", "difference", number.signed),
+        ("interval", "95 % interval", text),
+        ("df", "df", lambda v: number.general(v, 3)),
+        ("p", "p", number.probability),
+        ("n", "n", number.whole),
+        ("by_order", "by order of treatments, not adjusted", blank),
+        ("unadjusted_because", "why not adjusted", blank),
+    ]
+    empty = {key for key in ("by_order", "unadjusted_because")
+             if not set(shown[key].map(blank)) - {"", NO_PERIODS}}  # fmt: skip
+    columns = [column for column in columns if column[0] not in empty]
+    adjusted = ", adjusted for period where periods are known" if shown["adjusted"].any() else ""
+    caption = f"Every scale at every occasion{adjusted}; in bold where p < {SIGNIFICANT}"
+    return from_frame(shown, columns, caption, [v < SIGNIFICANT for v in shown["p"]])
+
+
+def occasion_left_table(results: Results) -> Table | None:
+    """List who has a score on one side only of what is compared at an occasion."""
+    if results.occasions.empty:
+        return None
+    left = results.occasions[results.occasions["left"].map(known)]
+    if left.empty:
+        return None
+    columns: list[Column] = [*_OCCASION, ("left", "who", text)]
+    caption = "Not in these differences, for want of one of two scores"
+    return from_frame(_occasions(results, left), columns, caption)
+
+
+_OCCASION: tuple[Column, ...] = (
+    ("scale", "scale", text),
+    ("occasion", "occasion", text),
+    ("compared", "compared", text),
+    ("group", "group", text),
+)
+
+
+def _occasions(results: Results, table: pd.DataFrame) -> pd.DataFrame:
+    """Put what is compared, and between whom, into words."""
+    rows = table.to_dict("records")
+    return table.assign(
+        interval=[_range(row, "low", "high") for row in rows],
+        compared=[
+            f"change since {row['since']}" if known(row["since"])
+            else f"{row['treatment']} − {row['reference']}"
+            for row in rows
+        ],
+        group=[
+            " − ".join(results.groups) if group == "-".join(results.groups) else group
+            for group in table["group"]
+        ],
+    )  # fmt: skip
+
+
+def _comparison(row: Mapping[Any, Any]) -> tuple[str, ...]:
+    return tuple(str(row[key]) for key in ("scale", "occasion", "treatment", "since", "group"))
 
 
 def score_chart(results: Results, scale: str) -> str:

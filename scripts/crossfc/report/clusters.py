@@ -4,8 +4,9 @@ import pandas as pd
 
 from crossfc.group.findings.readout import column_label
 from crossfc.report import number
+from crossfc.report.narrative import direction
 from crossfc.report.results import MEASURES, Analysis, Results
-from crossfc.report.table import Column, Table, blank, from_frame, sign, text
+from crossfc.report.table import Column, Table, blank, from_frame, text
 from crossfc.significance import SIGNIFICANT
 
 
@@ -14,7 +15,7 @@ def cluster_table(analysis: Analysis, clusters: pd.DataFrame, caption: str) -> T
     rows = _in_order(clusters)
     columns: list[Column] = [
         ("seed", "seed", text),
-        ("sign", "sign", sign),
+        ("direction", "direction", text),
         ("region", "region of most voxels", text),
         ("region_share", "share", number.percent),
         ("regions", "regions", blank),
@@ -29,7 +30,7 @@ def cluster_table(analysis: Analysis, clusters: pd.DataFrame, caption: str) -> T
         ("p_fwe_tfce", "p TFCE", str),
         ("p_fwe_peak", "p peak", str),
     ]
-    printed = rows.copy()
+    printed = _directed(analysis, rows)
     for column in set(MEASURES) & set(rows.columns):
         said = [analysis.p_of(row, column) for row in rows.to_dict("records")]
         printed[column] = [p.removeprefix("p ").removeprefix("= ") for p in said]
@@ -63,10 +64,10 @@ def value_table(results: Results, analysis: Analysis) -> Table | None:
             for value, low, high in parts
         ]  # fmt: skip
 
-    shown = rows[["seed", "sign", "region"]].copy()
+    shown = _directed(analysis, rows)[["seed", "direction", "region"]]
     columns: list[Column] = [
         ("seed", "seed", text),
-        ("sign", "sign", sign),
+        ("direction", "direction", text),
         ("region", "region", text),
     ]
     said = {
@@ -97,7 +98,7 @@ def peak_table(analysis: Analysis) -> Table | None:
     rows = analysis.peaks[analysis.peaks.groupby(own)["peak"].transform("max") > 1]
     columns = [
         ("seed", "seed", text),
-        ("sign", "sign", sign),
+        ("direction", "direction", text),
         ("cluster", "cluster", number.whole),
         ("peak", "peak", number.whole),
         ("region", "region", text),
@@ -109,7 +110,7 @@ def peak_table(analysis: Analysis) -> Table | None:
         ("p_fwe_tfce", "p TFCE", number.probability),
     ]
     caption = "Peaks within clusters, at least 8 mm apart"
-    return _without_empty(from_frame(rows, columns, caption))
+    return _without_empty(from_frame(_directed(analysis, rows), columns, caption))
 
 
 def family_table(results: Results) -> Table | None:
@@ -117,12 +118,18 @@ def family_table(results: Results) -> Table | None:
     if results.family.empty:
         return None
     rows = results.family.sort_values(["family", "p_joint"], kind="stable")
+    known = {analysis.name: analysis for analysis in results.analyses}
+    told = [
+        direction(known[row["analysis"]], row["sign"]) if row["analysis"] in known else ""
+        for row in rows.to_dict("records")
+    ]
+    rows = rows.assign(direction=told)
     columns = [
         ("family", "family", number.whole),
         ("analysis", "analysis", text),
         ("seed", "seed", text),
         ("measure", "measure", text),
-        ("sign", "sign", sign),
+        ("direction", "direction", text),
         ("region", "region", text),
         ("x", "x", number.general),
         ("y", "y", number.general),
@@ -132,6 +139,11 @@ def family_table(results: Results) -> Table | None:
     ]
     caption = "Clusters corrected over families of analyses"
     return _without_empty(from_frame(rows, columns, caption, list(rows["p_joint"] < SIGNIFICANT)))
+
+
+def _directed(analysis: Analysis, rows: pd.DataFrame) -> pd.DataFrame:
+    """Add the direction of every cluster in words; empty where the statistic has none."""
+    return rows.assign(direction=[direction(analysis, sign) for sign in rows["sign"]])
 
 
 def _in_order(clusters: pd.DataFrame) -> pd.DataFrame:

@@ -269,10 +269,23 @@ def carryover_sentences(results: Results) -> list[str]:
 
 
 def _further(analysis: Analysis, row: Row) -> str:
-    """Name one of several clusters, with its sign if the statistic has one."""
-    if str(analysis.record.get("statistic", "t")).upper().startswith("F"):
-        return region_of(row)
-    return f"{region_of(row)}, {'−' if str(row['sign']) == '-' else '+'}"
+    """Name one of several clusters, with its direction if the statistic has one."""
+    return ", ".join(filter(None, (region_of(row), direction(analysis, row["sign"]))))
+
+
+def direction(analysis: Analysis, sign: object) -> str:
+    """Return the direction of an effect in a word or two; empty if the statistic has none."""
+    of_f = str(analysis.record.get("statistic", "t")).upper().startswith("F")
+    if of_f or analysis.kind.endswith("by_subregion"):
+        return ""
+    up = str(sign) != "-"
+    if analysis.kind in ("drug", "drug_pooled", "carryover"):
+        return "higher" if up else "lower"
+    if analysis.kind in ("group_by_drug", "group_by_drug_pooled"):
+        return "more positive" if up else "more negative"
+    if analysis.kind == "change":
+        return "positive slope" if up else "negative slope"
+    return "positive" if up else "negative"
 
 
 def _other_measures(analysis: Analysis, seed: str) -> dict[str, str]:
@@ -381,17 +394,11 @@ def _subject(results: Results, analysis: Analysis) -> str:
 
 def _short(results: Results, analysis: Analysis, row: Row) -> str:
     """Describe a cluster in a few words: seed, region, direction, p."""
-    up = str(row["sign"]) != "-"
-    word = ("more positive", "more negative")
-    if analysis.kind in ("drug", "drug_pooled"):
-        word = ("higher", "lower")
-    first = f" in {results.groups[0]}" if analysis.kind.startswith("group_by_drug") else ""
-    told = f"{word[0 if up else 1]}{first}, "
-    if analysis.kind in ("drug_by_subregion", "group_by_drug_by_subregion"):
-        told = ""
-    if analysis.kind == "change":
-        told = f"{'positive' if up else 'negative'} slope, "
-    if analysis.kind == "carryover":
-        told = f"{'higher' if up else 'lower'} sum with {results.active} first, "
+    told = direction(analysis, row["sign"])
+    if told and analysis.kind.startswith("group_by_drug"):
+        told += f" in {results.groups[0]}"
+    if told and analysis.kind == "carryover":
+        told += f" sum with {results.active} first"
+    told += ", " if told else ""
     seed = "" if row["seed"] in POOLED else f"{row['seed']} with "
     return f"{seed}{region_name(row)} ({told}corrected {analysis.p_of(row)})"

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from crossfc import atomic
 from crossfc.report import (
+    carryover,
     clinic,
     clusters,
     headline,
@@ -188,7 +189,8 @@ def content(
         "css": Markup((folder_of(environment) / "style.css.j2").read_text("utf-8")),
         "cards": [card for view, own in answered for card in headline.cards(view, own)],
         "tally": tally(results, answers),
-        "flows": [flow for view in views for flow in people.flows(view)],
+        "flows": people.trial_flows(results),
+        "contrasts": people.contrast_table(results),
         "left": people.left_table(results),
         "one_session": people.one_session_table(results),
         "analysed": [table for view in views if (table := people.analysed_table(view))],
@@ -197,6 +199,10 @@ def content(
         "family": clusters.family_table(results),
         "sections": [maps.section(view, a) for view in views for a in view.analyses],
         "courses": clinic.course_plots(results),
+        "occasions": clinic.occasion_table(results),
+        "occasions_left": clinic.occasion_left_table(results),
+        "carryover_scores": carryover.score_table(results),
+        "carryover_edges": carryover.edge_table(results),
         "clinics": [_clinic(view, own, hypotheses) for view, own in answered],
         "quality_charts": [chart for view in views for chart in quality.charts(view)],
         "motion": [table for view in views if (table := quality.motion_table(view))],

@@ -1,5 +1,6 @@
 """Who was analysed, who left, and why."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,14 +8,17 @@ import pandas as pd
 
 from crossfc.report import number
 from crossfc.report.results import Results
-from crossfc.report.table import Table, blank, from_frame, text
+from crossfc.report.table import Column, Table, blank, from_frame, text
 
 UNKNOWN_SEQUENCE = "order not known"
 
 
 @dataclass
 class Flow:
-    """Numbers of people of one group, from the sheets to the analysis."""
+    """Numbers of people of one group, from the sheets to the analysis.
+
+    ``scanned`` are those with any session to analyse, told where there are several contrasts.
+    """
 
     group: str
     css: str
@@ -23,8 +27,8 @@ class Flow:
     one_session: int
     paired: int
     by_sequence: list[tuple[str, int]]
-    contrast: str = ""
     sessions: str = "both sessions"
+    scanned: int | None = None
 
     @property
     def summary(self) -> str:
@@ -86,6 +90,86 @@ def one_session(results: Results) -> pd.DataFrame:
     return rows.loc[count == 1, [c for c in columns if c in rows]].reset_index(drop=True)
 
 
+def trial_flows(results: Results) -> list[Flow]:
+    """Count the people of every group: of one contrast, or of all contrasts together.
+
+    Who leaves which of several contrasts is told by `contrast_table`.
+    """
+    views = results.views()
+    if len(views) < 2:
+        return flows(results)
+    everyone, gone = group_of(results), left_whole(results)
+    has_maps = any(len(view.paired) for view in views)
+    tables = [pairs_table(view) for view in views]
+    sequences = {
+        row["participant_id"]: row.get("sequence") for table in tables
+        for row in table.to_dict("records")
+    }  # fmt: skip
+    out = []
+    for group, own in complete(results).items():
+        known = {person for person, of in everyone.items() if of == group}
+        orders = pd.Series([sequences[person] for person in own], dtype=object)
+        counts = orders.fillna("n/a").replace("n/a", UNKNOWN_SEQUENCE).value_counts().sort_index()
+        by_sequence = [(str(s).replace("-", " then "), int(n)) for s, n in counts.items()]
+        left = known & gone if has_maps else set[str]()
+        out.append(
+            Flow(
+                group,
+                group_css(results, group),
+                known=len(known),
+                left_whole=len(left),
+                one_session=0,
+                paired=len(own),
+                by_sequence=by_sequence if any(view.order for view in views) else [],
+                sessions=f"all sessions of one of {len(views)} comparisons or more",
+                scanned=len(known - left) if has_maps else None,
+            )
+        )
+    return out
+
+
+def left_whole(results: Results) -> set[str]:
+    """Return the people who left everything: excluded, or with nothing to analyse."""
+    if results.left.empty:
+        return set()
+    whole = (results.left["analysis"] == "all") & (results.left["level"] == "participant")
+    return set(results.left.loc[whole, "participant_id"])
+
+
+def contrast_table(results: Results) -> Table | None:
+    """Tabulate who is in each of several contrasts, and who leaves it, by name and with reason."""
+    views = results.views()
+    if len(views) < 2:
+        return None
+    rows = []
+    for view in views:
+        paired, left = pairs_table(view), _left_of(results, str(view.design["contrast"]))
+        row: dict[str, Any] = {"contrast": view.design["contrast"], "compared": view.heading}
+        row |= {f"n_{group}": int((paired["group"] == group).sum()) for group in view.groups}
+        row["left"] = left["participant_id"].nunique() if len(left) else 0
+        row["who"] = "; ".join(_leaves(own) for own in left.to_dict("records"))
+        rows.append(row)
+    columns: list[Column] = [("contrast", "contrast", text), ("compared", "compared", text)]
+    columns += [(f"n_{group}", f"n {group}", number.whole) for group in results.groups]
+    if any(row["left"] for row in rows):
+        columns += [("left", "left", number.whole), ("who", "who left, and why", blank)]
+    caption = "Who is in each comparison"
+    if left_whole(results) and any(len(view.paired) for view in views):
+        caption += ", besides those who left the whole study"
+    return from_frame(pd.DataFrame(rows), columns, caption)
+
+
+def _left_of(results: Results, contrast: str) -> pd.DataFrame:
+    """Return the rows of who left a contrast."""
+    return results.left[results.left["analysis"] == contrast] if len(results.left) else results.left
+
+
+def _leaves(row: Mapping[Any, Any]) -> str:
+    """Name a person, the session if it is one that leaves, and the reason."""
+    session = f" {row['what']}" if row["level"] == "session" else ""
+    return f"{row['participant_id']}{session} ({row['reason']})"
+
+
 def flows(results: Results) -> list[Flow]:
     """Count the people of every group in the order of the study; other groups come last."""
     everyone = group_of(results)
@@ -116,7 +200,6 @@ def flows(results: Results) -> list[Flow]:
                 [(str(s).replace("-", " then "), int(counts.get(s, 0))) for s in order]
                 if results.order
                 else [],
-                results.heading,
                 results.sessions_of_people,
             )
         )
@@ -136,8 +219,15 @@ def complete(results: Results) -> dict[str, set[str]]:
 
 
 def left_table(results: Results) -> Table | None:
-    """List by name who left which analysis, sessions included, and why."""
-    if results.left.empty:
+    """List by name who left which analysis, sessions included, and why.
+
+    Who left one of several contrasts is in `contrast_table`.
+    """
+    left = results.left
+    if results.n_contrasts > 1 and len(left):
+        names = {str(design["contrast"]) for design in results.designs}
+        left = left[~left["analysis"].isin(names)]
+    if left.empty:
         return None
     columns = [
         ("participant_id", "person", text),
@@ -147,13 +237,13 @@ def left_table(results: Results) -> Table | None:
         ("analysis", "left which analysis", text),
         ("reason", "why", text),
     ]
-    return from_frame(results.left, columns, "Who left which analysis, and why")
+    return from_frame(left, columns, "Who left which analysis, and why")
 
 
 def one_session_table(results: Results) -> Table | None:
     """List the people with one session."""
     rows = one_session(results)
-    if rows.empty:
+    if rows.empty or (results.n_contrasts > 1 and results.mixed.empty):
         return None
     columns = [
         ("participant_id", "person", text),

@@ -164,6 +164,9 @@ class Results:
     n_contrasts: int = 1
     design_name: str = ""
     course: pd.DataFrame = field(default_factory=pd.DataFrame)
+    occasions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    carryover: pd.DataFrame = field(default_factory=pd.DataFrame)
+    edge_carryover: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def views(self) -> "list[Results]":
         """Return the results of each contrast by itself; of a single contrast, all results."""
@@ -266,7 +269,7 @@ class Results:
     @property
     def heading(self) -> str:
         """The contrast in view for lists of several; empty if there is one."""
-        return f"{self.active} − {self.control}" if self.n_contrasts > 1 else ""
+        return compared(self.active, self.control) if self.n_contrasts > 1 else ""
 
     @property
     def on_active(self) -> str:
@@ -289,6 +292,12 @@ class Results:
     def of_kind(self, *kinds: str) -> list[Analysis]:
         """List the analyses of these kinds, in the order in which they were named."""
         return [a for a in self.analyses if a.kind in kinds]
+
+
+def compared(active: str, control: str) -> str:
+    """Put both sides of a contrast into words; a side that is a sum is in brackets."""
+    first, second = (f"({side})" if " + " in side else side for side in (active, control))
+    return f"{first} − {second}"
 
 
 def read_table(path: Path | None) -> pd.DataFrame:

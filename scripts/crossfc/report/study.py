@@ -139,6 +139,9 @@ def read_results(
         designs=list(designs),
         design_name=design_name,
         course=made_table(clinical, "course.tsv"),
+        occasions=made_table(clinical, "occasions.tsv"),
+        carryover=made_table(clinical, "carryover.tsv"),
+        edge_carryover=made_table(clinical, "edge_carryover.tsv"),
         n_contrasts=max(len(designs), 1),
         of_contrast=of_contrast,
     )

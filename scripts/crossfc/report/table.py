@@ -42,12 +42,7 @@ def blank(value: Any) -> str:
     return "" if number.missing(value) or value == number.MISSING else str(value)
 
 
-def sign(value: Any) -> str:
-    """Format the sign of an effect."""
-    return "−" if value == "-" else str(value)
-
-
-WORDS = (text, blank, sign)
+WORDS = (text, blank)
 
 
 def from_frame(

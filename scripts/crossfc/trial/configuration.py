@@ -254,6 +254,7 @@ class Configuration(TypedDict):
     occasions: list[str]
     main_occasion: str | None
     contrasts: dict[str, dict[str, float | dict[str, float]]]
+    sets: dict[str, list[str]]
     baseline_occasion: str | None
     baseline: Literal["none", "period", "difference"] | None
     unused: dict[str, list[str]]

@@ -242,8 +242,7 @@ def _with_baselines(config: Configuration, contrasts: list[Contrast], arms: bool
         If the config keys ``baseline`` and ``baseline_occasion`` do not fit, or no contrast has a
         use for the baseline.
     """
-    occasion = config["baseline_occasion"]
-    how = config["baseline"] or (PERIOD if occasion else NO_BASELINE)
+    occasion, how = config["baseline_occasion"], _use_of_baseline(config)
     if how == NO_BASELINE:
         return contrasts
     known = config["occasions"]
@@ -260,7 +259,7 @@ def _with_baselines(config: Configuration, contrasts: list[Contrast], arms: bool
             "config key baseline: ready contrast maps (maps.level: contrast) hold no baselines; "
             "give maps of sessions (maps.level: session), or leave baseline_occasion out"
         )
-    found = [_with_baseline(of, occasion, how, arms) for of in contrasts]
+    found = [with_baseline(of, config, arms) for of in contrasts]
     if found == contrasts:
         raise Fault(
             f"config key baseline: {how}: no contrast has a use for {occasion}: a change since "
@@ -270,7 +269,26 @@ def _with_baselines(config: Configuration, contrasts: list[Contrast], arms: bool
     return found
 
 
-def _with_baseline(of: Contrast, occasion: str, how: str, arms: bool) -> Contrast:
+def _use_of_baseline(config: Configuration) -> str:
+    return config["baseline"] or (PERIOD if config["baseline_occasion"] else NO_BASELINE)
+
+
+def with_baseline(of: Contrast, config: Configuration, arms: bool) -> Contrast:
+    """Add the baseline of each period to a contrast, as the configuration wants it.
+
+    Parameters
+    ----------
+    of : Contrast
+    config : Configuration
+    arms : bool
+        Treatments are compared between people.
+
+    Returns
+    -------
+    Contrast
+        The same contrast where it has no use for the baseline.
+    """
+    occasion, how = config["baseline_occasion"], _use_of_baseline(config)
     weights: dict[Cell, float] = {}
     for cell, weight in of.weights:
         if cell.occasion != occasion and cell.treatment != BEFORE:
@@ -338,14 +356,7 @@ def _as_name(label: str) -> str:
 
 
 def _unsound(place: str, name: str, weights: Mapping[Cell, float]) -> list[str]:
-    faults = []
-    if not re.fullmatch("[A-Za-z][A-Za-z0-9]{0,39}", name):
-        faults.append(
-            f"{place}: the name becomes part of file names; use up to 40 letters and digits, a "
-            "letter first"
-        )
-    if name.lower() in _TAKEN:
-        faults.append(f"{place}: {name} names something else among the analyses; rename it")
+    faults = faults_of_name(place, name)
     total = sum(weights.values())
     if not any(weights.values()):
         faults.append(f"{place}: all weights are zero; give at least one positive and one negative")
@@ -354,6 +365,19 @@ def _unsound(place: str, name: str, weights: Mapping[Cell, float]) -> list[str]:
             f"{place}: the weights add up to {total:.4g}, and a contrast's to zero; write such as "
             "{drug: 1, placebo: -1}"
         )
+    return faults
+
+
+def faults_of_name(place: str, name: str) -> list[str]:
+    """List the faults of the name of a contrast, or of a set of them."""
+    faults = []
+    if not re.fullmatch("[A-Za-z][A-Za-z0-9]{0,39}", name):
+        faults.append(
+            f"{place}: the name becomes part of file names; use up to 40 letters and digits, a "
+            "letter first"
+        )
+    if name.lower() in _TAKEN:
+        faults.append(f"{place}: {name} names something else among the analyses; rename it")
     return faults
 
 

@@ -17,6 +17,7 @@ from crossfc.trial.arm import are_arms, assign_arms, check_arms
 from crossfc.trial.configuration import Configuration
 from crossfc.trial.consistency import check_acquisitions, check_visits, complete_order
 from crossfc.trial.contrast import ANY, BEFORE, Cell, Contrast, read_contrasts
+from crossfc.trial.contrast_set import ContrastSet, read_sets
 from crossfc.trial.covariate import CATEGORICAL, CONTINUOUS
 from crossfc.trial.left import LeftRow
 from crossfc.trial.participant import (
@@ -102,6 +103,7 @@ class Trial:
     covariate_types: dict[str, str]
     unused_sessions: list[Session]
     contrasts: list[Contrast]
+    sets: list[ContrastSet]
     arms: bool
 
     @property
@@ -512,5 +514,6 @@ def check_sheets(
         covariate_types=types,
         unused_sessions=unused,
         contrasts=contrasts,
+        sets=read_sets(config, contrasts),
         arms=arms,
     )

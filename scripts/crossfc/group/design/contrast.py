@@ -26,6 +26,12 @@ def parts(asked: Question, pairs: Pairs) -> dict[str, list[int]]:
     everything = list(range(len(seeds)))
     if asked.kind == questions.CARRYOVER and pairs.total is None:
         raise Fault("ready contrast maps hold no sum of sessions, so no carry-over")
+    if asked.kind in questions.SETS:
+        assert pairs.delta.shape[1] % len(seeds) == 0  # as `joined_pairs` makes them
+        return {
+            seed: list(range(column, pairs.delta.shape[1], len(seeds)))
+            for column, seed in enumerate(seeds)
+        }
     if asked.kind in questions.OVER_SEEDS:
         return {"pooled": everything}
     if asked.kind in questions.BETWEEN_SEEDS:
@@ -63,7 +69,10 @@ def contrasts(
     assert data is not None  # `parts` refuses carry-over without sums
     n_seeds = data.shape[1]
     found: list[Contrast]
-    if asked.kind in questions.OVER_SEEDS:
+    if asked.kind in questions.SETS:
+        of_seeds = parts(asked, pairs).values()
+        found = [Contrast(data, rows, own, np.eye(len(own)), flip) for own in of_seeds]
+    elif asked.kind in questions.OVER_SEEDS:
         found = [Contrast(data, rows, range(n_seeds), np.full(n_seeds, 1 / n_seeds), flip)]
     elif asked.kind in questions.BETWEEN_SEEDS:
         found = [Contrast(data, rows, range(n_seeds), seed_contrasts(n_seeds), flip)]

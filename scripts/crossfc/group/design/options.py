@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from crossfc.fault import Fault
 from crossfc.trial.configuration import ExclusionLimits
@@ -89,14 +89,23 @@ class AnalysisOptions:
         return cls(**{"drug_arrangement": None} | dict(params))
 
 
+class Together(TypedDict):
+    """A set of contrasts: its name, and the label of each (both of its sides)."""
+
+    name: str
+    labels: list[str]
+
+
 class AnalysisChoices(TypedDict):
     """What a group analysis depends on, besides its name and the pairs.
 
-    ``options`` are those of `AnalysisOptions` that the analysis uses.
+    ``options`` are those of `AnalysisOptions` that the analysis uses; ``together`` is the set of
+    contrasts that are tested, if one is.
     """
 
     options: dict[str, Any]
     people: Sequence[Mapping[str, Any]]
+    together: NotRequired[Together]
 
 
 class Baseline(TypedDict):

@@ -14,12 +14,18 @@ POOLED = "group_by_drug_pooled"
 SUBREGION = "group_by_drug_by_subregion"
 CARRYOVER = "carryover"
 CHANGE = "change"
+TOGETHER = "together"
+GROUP_TOGETHER = "group_by_together"
 # Kinds that test a mean, or compare groups: in the maps of the seeds, in the mean over seeds, in
 # the differences between seeds.
-MEANS = (DRUG, DRUG_POOLED, DRUG_SUBREGION)
-COMPARISONS = (GROUP, POOLED, SUBREGION)
+MEANS = (DRUG, DRUG_POOLED, DRUG_SUBREGION, TOGETHER)
+COMPARISONS = (GROUP, POOLED, SUBREGION, GROUP_TOGETHER)
 OVER_SEEDS = (DRUG_POOLED, POOLED)
 BETWEEN_SEEDS = (DRUG_SUBREGION, SUBREGION)
+# Of several contrasts at once.
+SETS = (TOGETHER, GROUP_TOGETHER)
+# Kinds with several measures of each person in a map.
+MULTIVARIATE = (*BETWEEN_SEEDS, *SETS)
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,8 @@ class Question:
         Name of the analysis and of its folder.
     kind : str
         ``drug``, ``drug_pooled``, ``drug_by_subregion``, ``group_by_drug``,
-        ``group_by_drug_pooled``, ``group_by_drug_by_subregion``, ``carryover`` or ``change``.
+        ``group_by_drug_pooled``, ``group_by_drug_by_subregion``, ``carryover``, ``change``,
+        ``together`` or ``group_by_together``.
     title, text : str
         Heading and question, with the labels of the trial.
     group : str or None
@@ -271,7 +278,9 @@ def question(
                 ),
             }[kind]
 
-        compared = {_of(kind, contrast): (kind, tuple(labels)) for kind in COMPARISONS}
+        compared = {
+            _of(kind, contrast): (kind, tuple(labels)) for kind in (GROUP, POOLED, SUBREGION)
+        }
         compared |= {_of_pair(pair, contrast): (GROUP, pair) for pair in pairs_of_groups(labels)}
         if name in compared:
             kind, own = compared[name]
@@ -279,3 +288,49 @@ def question(
             return Question(name, kind, *words, contrast=contrast, groups=own)
     known = ", ".join(names(groups, contrast=contrast)) + f", {_change(contrast)}_<scale>"
     raise Fault(f'there is no analysis "{name}" in this trial; there are {known}')
+
+
+def set_questions(
+    name: str, labels: Sequence[str], groups: Mapping[str, str | None]
+) -> list[Question]:
+    """Return the questions of a set of contrasts: is any of them other than zero?
+
+    Parameters
+    ----------
+    name : str
+        Name of the set.
+    labels : sequence of str
+        Both sides of each contrast in words.
+    groups : mapping
+        Labels by role.
+
+    Returns
+    -------
+    list of Question
+        One per group and, of two groups, their comparison.
+    """
+    listed = f"{', '.join(labels[:-1])} and {labels[-1]}"
+    own = group_labels(groups)
+    found = [
+        Question(
+            f"{name}_{label}",
+            TOGETHER,
+            f"Any of {listed} in {label}",
+            f"In {label}, does connectivity differ in any of {listed}?",
+            group=label,
+            contrast=name,
+        )
+        for label in own
+    ]
+    if len(own) == 2:
+        found.append(
+            Question(
+                _of(GROUP, name),
+                GROUP_TOGETHER,
+                f"{own[0]} versus {own[1]}: any of {listed}",
+                f"Do {own[0]} and {own[1]} differ in any of {listed}?",
+                contrast=name,
+                groups=tuple(own),
+            )
+        )
+    return found

@@ -60,7 +60,8 @@ class Result(TypedDict):
     statistic again, whatever the data. ``degrees_of_freedom`` is one number, or those of F
     (``numerator``, ``denominator``), or a range over voxels (``min``, ``max``). ``skewness`` is
     that of the differences (of the group where it is larger), as root mean square over the maps.
-    ``baseline`` is the occasion whose contrast is a covariate, where there is one.
+    ``baseline`` is the occasion whose contrast is a covariate, where there is one; ``together``
+    are the labels of the contrasts of a set.
     ``arrangement_digest`` is equal for analyses of the same people under the same arrangements.
     """
 
@@ -109,6 +110,7 @@ class Result(TypedDict):
     tail: NotRequired[dict[str, TailRecord]]
     skewness: NotRequired[float | None]
     baseline: NotRequired[str]
+    together: NotRequired[list[str]]
 
 
 def read_result(folder: str | os.PathLike[str]) -> Result:
