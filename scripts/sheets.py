@@ -1,14 +1,18 @@
-"""Write the sheets of a study from its BIDS data set, and list who would be left out."""
+"""Write the sheets of a study from its data set or its twin's design, and list who leaves."""
 
 from crossfc.jobs.job import job, note
 
 with job(snakemake):
     from crossfc.jobs import planned
+    from crossfc.trial.dataset import read_dataset
     from crossfc.trial.new_sheets import write_sheets
+    from crossfc.twin.enrolment import enrol
 
     # Read the current sheets, not those from which the run was planned.
     planned.disregard()
-    lines, trial = write_sheets(snakemake.params.config)
+    config = snakemake.params.config
+    simulated = config["twin"] is not None and config["twin"]["design"] is not None
+    lines, trial = write_sheets(config, enrol if simulated else read_dataset)
     for row in trial.counts():
         lines.append(", ".join(f"{key} {value}" for key, value in row.items()))
     for row in trial.left():

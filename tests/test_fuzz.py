@@ -117,6 +117,16 @@ def base(entry):
 BASES = {
     "derivatives": base("fmriprep") | {"derivatives_dir": "derivatives"},
     "twin": base("fmriprep") | {"derivatives_dir": "derivatives", "twin": {}},
+    "twin of effects": base("fmriprep") | {
+        "derivatives_dir": "derivatives",
+        "twin": {
+            "design": {"people": {"TRD": 4, "HV": 3}, "orders": [["ketamine", "placebo"]]},
+            "effects": [
+                {"seed": "dACC", "target": "SMG", "treatment": "ketamine", "change": 0.3},
+                {"seed": "dACC", "target": "SMG", "scale": "MADRS", "change": 0.02},
+            ],
+        },
+    },
     "maps": base("maps") | {"derivatives_dir": "maps"},
     "raw": base("raw") | {"bids_dir": "data"},
     "raw twin": base("raw") | {"bids_dir": "data", "twin": {}},
@@ -270,7 +280,7 @@ def use(plan):
         plan.preprocess.native_pattern(),
     )
     if plan.config["twin"] is not None and plan.entry != "maps":
-        plan.twin.scans(), plan.twin.truth()
+        plan.twin.scans(), plan.twin.truth(), plan.twin.planted_changes()
     for pipeline in plan.pipelines:
         for contrast in plan.contrasts():
             plan.group.pair_choices(pipeline, plan.group.folder(contrast))

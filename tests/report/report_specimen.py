@@ -43,6 +43,8 @@ from crossfc.session.connectivity.pipeline import Pipeline
 from crossfc.session.displacement import PARAMETERS
 from crossfc.table import read_table
 from crossfc.trial.left import LEFT_COLUMNS
+from crossfc.twin.effect import default_effects, planted_changes
+from crossfc.twin.scheme import Scheme
 from crossfc.twin.truth import Edge, plant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,8 +61,8 @@ BASELINE, REACH_MM = 0.4, 19
 PIPELINES = {"primary": {"strategy": "motion"}, "gsr": {"strategy": "motion_gsr"}}
 READ = (
     "config", "analyses", "pipelines", "made", "group_dir", "clinic_dir", "quality_dir",
-    "trial_dir", "robustness", "truth", "scales", "seeds", "targets", "covariates",
-    "designs", "design_name",
+    "trial_dir", "robustness", "truth", "planted_changes", "scales", "seeds", "targets",
+    "covariates", "designs", "design_name",
 )  # fmt: skip
 
 
@@ -109,6 +111,7 @@ def make(folder: Path, **choices: Any) -> Specimen:
     _run(plan, made)
     if study.truth:
         atomic.write_json(made / "truth.json", truth)
+        atomic.write_table(made / "truth.tsv", _changes(study, plan))
     return Specimen(made, _arguments(study, plan, made), plan)
 
 
@@ -235,6 +238,14 @@ def _truth(study: Study, plan: Plan) -> dict[str, Any]:
         edges=planted(study.effect, study.groups),
         random_seed=study.random,
     )
+
+
+def _changes(study: Study, plan: Plan) -> pd.DataFrame:
+    """Return what is planted in the contrast, as the job truth writes it."""
+    scheme = Scheme.crossover((*study.groups, None)[:2], (ACTIVE, CONTROL))
+    edges = planted(study.effect, study.groups)
+    effects, contrasts = default_effects(edges, scheme), plan.checked_trial().contrasts
+    return pd.DataFrame(planted_changes(effects, edges, contrasts, scheme, arms=False))
 
 
 def _grid() -> tuple[np.ndarray, np.ndarray]:
@@ -489,7 +500,7 @@ def _arguments(study: Study, plan: Plan, made: Path) -> dict[str, Any]:
     contents = plan.report.contents()
     folders = {key: made / name for key, name in contents.pop("folders").items()}
     if study.truth:
-        folders["truth"] = made / "truth.json"
+        folders |= {"truth": made / "truth.json", "planted_changes": made / "truth.tsv"}
     contents["carpets"] = [made / name for name in contents["carpets"]]
     return (
         contents

@@ -206,7 +206,9 @@ def test_only_the_worst_carpets_are_shown(found, found_page):
 
 
 def test_clinical_only(found, tmp_path):
-    gone = dict.fromkeys(("group_dir", "quality_dir", "robustness", "truth")) | {"carpets": []}
+    gone = dict.fromkeys(("group_dir", "quality_dir", "robustness", "truth", "planted_changes")) | {
+        "carpets": []
+    }
     page = page_of(found, tmp_path / "clinic.html", analyses=[], **gone)
     assert "In TRD, MADRS was lower under ketamine than under placebo" in page.text
     assert "Group maps" not in page.text
@@ -230,7 +232,7 @@ def _ready_maps(found, folder) -> tuple[dict, pd.DataFrame]:
     shutil.copytree(found.folder / "group/primary", folder / "group/maps")
     for name in ("edges.tsv", "pairs/edges.tsv", "mixed.tsv"):
         (folder / "group/maps" / name).unlink(missing_ok=True)
-    gone = dict.fromkeys(("quality_dir", "robustness", "truth", "clinic_dir"))
+    gone = dict.fromkeys(("quality_dir", "robustness", "truth", "planted_changes", "clinic_dir"))
     config = found.arguments["config"] | {"entry": "maps"}
     clusters = pd.read_csv(folder / "group/maps/drug_TRD/clusters.tsv", sep="\t")
     own = {"config": config, "pipelines": ["maps"], "group_dir": folder / "group", "carpets": []}
@@ -280,6 +282,7 @@ def test_what_the_plan_does_not_make_is_not_told(found, found_page, tmp_path):
         "group_dir": study / "group", "clinic_dir": study / "clinic",
         "quality_dir": study / "quality", "trial_dir": study / "trial",
         "robustness": study / "robustness.tsv", "truth": study / "truth.json",
+        "planted_changes": study / "truth.tsv",
         "carpets": [],
     }  # fmt: skip
     kept = ("trial", "participants.tsv", "group/primary/pairs", "group/primary/drug_TRD")

@@ -132,13 +132,35 @@ def test_what_was_planted_is_found_or_missed(found_results, null_results):
     assert verdicts["dACC–SMG", "drug effect in TRD"] == "found"
     assert verdicts["dACC–insulaR", "no drug effect in TRD"] == "nothing found, as planted"
     # The same claims about data without an effect: none may be called found.
-    claimed = dataclasses.replace(null_results, truth=found_results.truth)
+    claimed = dataclasses.replace(
+        null_results,
+        truth=found_results.truth,
+        planted_changes=found_results.planted_changes,
+    )
     missed = [row[3] for row in planted.table(claimed).rows if row[2].startswith("drug effect")]
     assert missed == ["missed", "missed"]
     # And what was planted there: nothing.
     rows = planted.table(null_results).rows
     kept = [row[3] for row in rows if row[2].startswith("no drug effect")]
     assert len(kept) == 6 and set(kept) == {"nothing found, as planted"}
+
+
+def test_what_was_planted_is_told_in_the_labels_of_the_trial(found_results):
+    """The same data, as if of another contrast: of doses, and of a change over time."""
+    (design,) = found_results.designs
+
+    def words(**own):
+        told = dataclasses.replace(found_results, designs=[dict(design) | own])
+        return {row[2]: row[3] for row in planted.table(told).rows if row[0] == "pgACC–insulaR"}
+
+    doses = words(contrast="high", treatments={"active": "high", "control": "placebo"})
+    assert doses["high − placebo in TRD, Δz = −0.80"] == "found"
+    assert "no high − placebo in HV" in doses
+    assert "high − placebo, TRD against HV, difference of Δz = −0.80" in doses
+    sides, effect = ["active", "control"], "change from before to after"
+    course = words(contrast="time", occasions=sides, effect=effect)
+    assert course["change from before to after in TRD, Δz = −0.80"] == "found"
+    assert "drug" not in " ".join([*doses, *course])
 
 
 def test_occasions_have_a_row_for_each_group_with_its_orders_beside(found_results):

@@ -1,7 +1,7 @@
 """The digital twin: simulated scans with known effects, in place of real ones (config key twin).
 
 Requires   the sheets, seeds and targets
-Makes      truth.json, and derivatives named as fMRIPrep's (entry fmriprep) or raw BIDS (entry raw)
+Makes      truth.json, truth.tsv, and derivatives named as fMRIPrep's (entry fmriprep) or raw BIDS (entry raw)
 Steps      plan the truth of every session -> simulate each session on its own
 """
 
@@ -9,9 +9,10 @@ if plan.config["twin"] and plan.trial:
     truth = plan.twin.truth()
 
     rule truth:
-        """Write the planted truth beside the results, so that findings can be compared with it."""
+        """Write the planted truth beside the results, and what it makes of each contrast."""
         output:
-            plan.file("truth.json"),
+            truth=plan.file("truth.json"),
+            changes=plan.file("truth.tsv"),
         log:
             plan.file("logs", "truth.log"),
         localrule: True
@@ -19,6 +20,7 @@ if plan.config["twin"] and plan.trial:
             "../../envs/analysis.yaml"
         params:
             truth=truth,
+            changes=plan.twin.planted_changes(),
             code=code("truth"),
         script:
             "../../scripts/truth.py"
@@ -50,7 +52,7 @@ if plan.config["twin"] and plan.trial and plan.entry == "fmriprep":
             scan=lambda w: plan.scans.raw_scan(w.participant, w.session, w.scan),
             seeds=plan.regions.seed_rows(plan.primary),
             targets=plan.regions.target_rows(),
-            twin=plan.config["twin"],
+            twin=plan.twin.scan_choices(),
             code=code("twin_session"),
         script:
             "../../scripts/twin_session.py"
@@ -70,7 +72,7 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
         params:
             people=plan.people.participants(),
             task=plan.config["task"],
-            twin=plan.config["twin"],
+            twin=plan.twin.scan_choices(),
             code=code("twin_dataset"),
         script:
             "../../scripts/twin_dataset.py"
@@ -88,7 +90,7 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
         resources:
             **needs("twin_anatomy"),
         params:
-            twin=plan.config["twin"],
+            twin=plan.twin.scan_choices(),
             code=code("twin_anatomy"),
         script:
             "../../scripts/twin_anatomy.py"
@@ -116,7 +118,7 @@ if plan.config["twin"] and plan.trial and plan.entry == "raw":
             scan=lambda w: plan.scans.raw_scan(w.participant, w.session, w.scan),
             seeds=plan.regions.seed_rows(plan.primary),
             targets=plan.regions.target_rows(),
-            twin=plan.config["twin"],
+            twin=plan.twin.scan_choices(),
             code=code("twin_scan"),
         script:
             "../../scripts/twin_scan.py"

@@ -162,8 +162,9 @@ def sentences(rule: str, name: str, old: Any, new: Any, study: Study) -> list[st
     """
     if name == "templates":
         return ["a template or a reference of the page was edited (workflow/report)"]
-    if name in ("truth", "counts"):
-        return [] if name == "counts" else ["the plan of the twin follows the sheets and seeds"]
+    if name in ("truth", "changes", "counts"):
+        followed = "the plan of the twin follows the sheets, the seeds and the config key twin"
+        return [followed] if name == "truth" else []
     if name == "scans":
         return [f"its scans: {_shown(old)} → {_shown(new)} ({study.sheets['sessions'].path})"]
     if new is _ABSENT:

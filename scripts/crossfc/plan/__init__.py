@@ -65,5 +65,5 @@ class Plan(Study):
 
     def check(self) -> None:
         """Refuse sheets and a configuration that do not fit each other."""
-        for stage in (self.clinic, self.group, self.connectivity, self.preprocess):
+        for stage in (self.clinic, self.group, self.connectivity, self.preprocess, self.twin):
             stage.check()

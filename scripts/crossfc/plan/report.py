@@ -79,7 +79,7 @@ class Report(Stage):
         if self.study.has_edges:
             folders |= {"quality_dir": "quality", "robustness": "robustness.tsv"}
         if self.config["twin"]:
-            folders["truth"] = "truth.json"
+            folders |= {"truth": "truth.json", "planted_changes": "truth.tsv"}
         by_fmriprep = self.study.preprocessing_tool == "fmriprep-run"
         trial = self.study.checked_trial()
         seeds = trial.seed_sets[self._regions.seed_set(self.study.primary)]
@@ -137,4 +137,5 @@ class Report(Stage):
             for name in self.study.pipelines:
                 found += [self._group.pairs(name, contrast) for contrast in self.study.contrasts()]
         found += self._clinic.results() + self._group.results() + self._quality.results()
-        return found + ([self.study.file("truth.json")] if self.config["twin"] else [])
+        truth = ("truth.json", "truth.tsv") if self.config["twin"] else ()
+        return found + [self.study.file(name) for name in truth]

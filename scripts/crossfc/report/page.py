@@ -53,6 +53,7 @@ def write_report(
     registrations: Sequence[Mapping[str, str]] = (),
     robustness: str | os.PathLike[str] | None = None,
     truth: str | os.PathLike[str] | None = None,
+    planted_changes: str | os.PathLike[str] | None = None,
     versions: Mapping[str, str] | None = None,
     designs: Sequence[Mapping[str, Any]] = (),
     design_name: str = "",
@@ -94,7 +95,7 @@ def write_report(
     registrations : sequence of mapping
         ``title``, ``picture`` and ``sidecar`` (paths from the page's folder) of every registration
         of native preprocessing. The worst fits are shown, all are linked.
-    robustness, truth : path or None
+    robustness, truth, planted_changes : path or None
     versions : mapping or None
         Version of each software.
     designs : sequence of mapping
@@ -120,6 +121,7 @@ def write_report(
         _path(trial_dir),
         _path(robustness),
         _path(truth),
+        _path(planted_changes),
         scales,
         seeds,
         targets,

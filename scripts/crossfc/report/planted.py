@@ -9,6 +9,7 @@ from crossfc.report.narrative import region_of
 from crossfc.report.results import Analysis, Results, Row
 from crossfc.report.table import Table
 from crossfc.significance import SIGNIFICANT
+from crossfc.trial.contrast import DRUG
 
 REACH_MM = 12.0
 
@@ -53,21 +54,41 @@ def sentence(results: Results) -> str:
 
 def _claims(results: Results, edge: dict[str, Any]) -> list[tuple[str, str, str]]:
     """List everything that an edge plants, each as (words, verdict, evidence)."""
+    views = results.views()
+    out = [claim for view in views for claim in _changes(view, edge)]
+    for scale, tie in (edge.get("ties") or {}).items():
+        absent = isinstance(tie, dict) and tie.get("planted") is False
+        out += [_tie(view, edge, scale, tie) for view in (views[:1] if absent else views)]
+    return out
+
+
+def _changes(results: Results, edge: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """List the changes that an edge plants in the contrast in view."""
     out = []
-    drug = {str(g): float(v) for g, v in (edge.get("drug") or {}).items()}
+    change = {
+        str(row["group"]): float(row["change"])
+        for row in results.planted_changes.to_dict("records")
+        if (row["seed"], row["target"]) == (edge.get("seed"), edge.get("target"))
+    }
+    of_drug = results.design.get("contrast", DRUG) == DRUG and not results.config.get("occasions")
+    effect = results.effect if results.over_time else f"{results.active} − {results.control}"
     for analysis in results.of_kind("drug"):
         for group in analysis.record.get("n") or {}:
-            if group in drug:
-                size = drug[group]
-                words = f"drug effect in {group}, Δz = {number.signed(size)}"
-                out.append(_judge(results, analysis, edge, size, words, f"drug effect in {group}"))
-    if len(results.groups) == 2 and set(results.groups) <= set(drug):
-        size = drug[results.groups[0]] - drug[results.groups[1]]
-        for analysis in results.of_kind("group_by_drug"):
-            words = f"group × drug, difference of Δz = {number.signed(size)}"
-            out.append(_judge(results, analysis, edge, size, words, "group × drug"))
-    for scale, tie in (edge.get("ties") or {}).items():
-        out.append(_tie(results, edge, scale, tie))
+            if group in change:
+                size = change[group]
+                short = f"{'drug effect' if of_drug else effect} in {group}"
+                words = f"{short}, Δz = {number.signed(size)}"
+                out.append(_judge(results, analysis, edge, size, words, short))
+    for analysis in results.of_kind("group_by_drug"):
+        compared = [g for g in results.groups if g in (analysis.record.get("n") or {})]
+        if len(compared) == 2 and set(compared) <= set(change):
+            first, second = compared
+            size = change[first] - change[second]
+            short = f"{effect}, {first} against {second}"
+            if of_drug and len(results.groups) == 2:
+                short = "group × drug"
+            words = f"{short}, difference of Δz = {number.signed(size)}"
+            out.append(_judge(results, analysis, edge, size, words, short))
     return out
 
 
@@ -103,9 +124,11 @@ def _judge(
 def _tie(results: Results, edge: dict[str, Any], scale: str, tie: Any) -> tuple[str, str, str]:
     slope = float(tie.get("slope_per_point", 0)) if isinstance(tie, dict) else float(tie)
     known = results.correlation
-    words = f"tie to {scale}, {number.signed(slope, 3)} per point"
-    words = words if slope else f"no tie to {scale}"
-    if isinstance(tie, dict) and tie.get("planted") is False:
+    absent = isinstance(tie, dict) and tie.get("planted") is False
+    of = f" ({results.heading})" if results.heading and not absent else ""
+    words = f"tie to {scale}{of}, {number.signed(slope, 3)} per point"
+    words = words if slope else f"no tie to {scale}{of}"
+    if absent:
         return words, "not tested", str(tie.get("why_not", ""))
     rows = pd.DataFrame()
     if len(known):

@@ -175,6 +175,7 @@ class Results:
     seeds: list[dict[str, Any]] = field(default_factory=list)
     target_rows: list[dict[str, Any]] = field(default_factory=list)
     truth: dict[str, Any] | None = None
+    planted_changes: pd.DataFrame = field(default_factory=pd.DataFrame)
     designs: list[Mapping[str, Any]] = field(default_factory=list)
     of_contrast: dict[str, ContrastData] = field(default_factory=dict)
     n_contrasts: int = 1
@@ -203,7 +204,9 @@ class Results:
             return frame[frame["contrast"] == name].reset_index(drop=True)
 
         data = self.of_contrast.get(name, ContrastData())
-        tables = ("change", "scores", "correlation", "points", "motion", "between")
+        tables = (
+            "change", "scores", "correlation", "points", "motion", "between", "planted_changes",
+        )  # fmt: skip
         return replace(
             self,
             designs=[design],
@@ -287,6 +290,11 @@ class Results:
     def effect(self) -> str:
         """What the contrast in view shows, in a few words: ``ketamine``."""
         return str(self.design.get("effect") or self.active)
+
+    @property
+    def over_time(self) -> bool:
+        """Whether the contrast in view is of occasions, under whatever treatment."""
+        return {"active", "control"} <= set(self.design.get("occasions", ()))
 
     @property
     def heading(self) -> str:

@@ -68,6 +68,7 @@ def read_results(
     trial_dir: Path | None,
     robustness: Path | None,
     truth: Path | None,
+    planted_changes: Path | None,
     scales: Sequence[Mapping[str, Any]],
     seeds: Sequence[Mapping[str, Any]],
     targets: Sequence[Mapping[str, Any]],
@@ -140,6 +141,11 @@ def read_results(
         seeds=[dict(row) for row in seeds],
         target_rows=[dict(row) for row in targets],
         truth=read_json(truth) or None if known else None,
+        planted_changes=(
+            made_table(planted_changes.parent, planted_changes.name)
+            if planted_changes
+            else pd.DataFrame()
+        ),
         designs=list(designs),
         design_name=design_name,
         course=made_table(clinical, "course.tsv"),

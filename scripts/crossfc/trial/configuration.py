@@ -193,13 +193,42 @@ class MapChoices(TypedDict):
     mask_seeds: bool
 
 
+class TwinDesign(TypedDict):
+    """The key ``twin.design``: how many people of each group, in which orders, who leaves."""
+
+    people: dict[str, int]
+    orders: str | list[list[str]]
+    before: list[str]
+    dropouts: float
+    scales: list[str] | None
+
+
+class TwinEffect(TypedDict):
+    """A row of the key ``twin.effects``: a change in Fisher z, and where it holds.
+
+    With ``scale`` the change is per point of the score.
+    """
+
+    seed: str
+    target: str
+    change: float
+    treatment: NotRequired[str]
+    occasion: NotRequired[str]
+    group: NotRequired[str]
+    period: NotRequired[int]
+    scale: NotRequired[str]
+
+
 class TwinChoices(TypedDict):
     """The key ``twin``."""
 
     volumes: int
     repetition_time: float
     resolution_mm: int
+    design: TwinDesign | None
+    effects: list[TwinEffect] | None
     strengths: dict[str, float]
+    period_sd: float
     seed: int
 
 

@@ -2,13 +2,14 @@
 
 import re
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from crossfc.fault import Fault
 from crossfc.trial.configuration import Configuration
-from crossfc.trial.dataset import read_dataset
+from crossfc.trial.dataset import Table, read_dataset
 from crossfc.trial.design import Trial, check_sheets
 from crossfc.trial.mapping import OWN_REASONS
 from crossfc.trial.predecessor import Predecessor, replace_both
@@ -16,8 +17,11 @@ from crossfc.trial.scale import Scale, read_scales
 from crossfc.trial.session import OPTIONAL_SESSION_COLUMNS, SESSION_COLUMNS
 from crossfc.trial.sheet import Sheet, format_sheet, read_sheet
 
+# Makes the content of the two sheets, and notes for the log.
+Source = Callable[[Configuration, dict[str, Scale]], tuple[Table, Table, list[str]]]
 
-def write_sheets(config: Configuration) -> tuple[list[str], Trial]:
+
+def write_sheets(config: Configuration, source: Source = read_dataset) -> tuple[list[str], Trial]:
     """Write participants.tsv and sessions.tsv from the data set and the config's ``dataset`` key.
 
     The new sheets are first checked as a trial; then both are written, or none. Existing sheets
@@ -29,6 +33,8 @@ def write_sheets(config: Configuration) -> tuple[list[str], Trial]:
     ----------
     config : dict
         A checked configuration.
+    source : function
+        What the sheets are made from; a twin's design in place of a data set.
 
     Returns
     -------
@@ -43,14 +49,14 @@ def write_sheets(config: Configuration) -> tuple[list[str], Trial]:
         If the mapping does not fit the data set, the new sheets would not be a valid trial, or
         they cannot be written.
     """
-    if "dataset" not in config:
+    if source is read_dataset and "dataset" not in config:
         raise Fault(
             "config key dataset: `sheets` needs it to know which session is which treatment; "
             "see config/README.md"
         )
     _check_places(config)
     scales = _scales(config)
-    people, sessions, said = read_dataset(config, scales)
+    people, sessions, said = source(config, scales)
     texts: dict[Path, str] = {}
     before: dict[str, Predecessor] = {}
     for name, (columns, rows), keys, allowed in (
@@ -87,9 +93,9 @@ def write_sheets(config: Configuration) -> tuple[list[str], Trial]:
 
 def _check_places(config: Configuration) -> None:
     """Refuse to overwrite files that are not the sheets of people and sessions of this study."""
-    root, mapping = Path(config["bids_dir"]), config["dataset"]
-    tables = [root / mapping["participants"]]
-    for pattern in mapping["phenotype"]:
+    root, mapping = Path(config["bids_dir"]), config.get("dataset")
+    tables = [root / mapping["participants"]] if mapping else []
+    for pattern in mapping["phenotype"] if mapping else ():
         # An invalid pattern is reported elsewhere.
         with suppress(ValueError, NotImplementedError):
             tables += root.glob(pattern) if pattern else []
@@ -117,7 +123,8 @@ def _scales(config: Configuration) -> dict[str, Scale]:
             config["sheets"]["scales"], (*SESSION_COLUMNS, *OPTIONAL_SESSION_COLUMNS)
         )
     except Fault:
-        if config["dataset"]["scales"]:
+        mapping = config.get("dataset")
+        if mapping is None or mapping["scales"]:
             raise
         return {}
 

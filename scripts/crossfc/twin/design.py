@@ -6,7 +6,7 @@ As no real person is in it, it can be published.
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, NotRequired, TypeAlias, TypedDict
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from crossfc.atomic import write_text
 from crossfc.bids import bids_name, label
 from crossfc.fault import Fault
 from crossfc.trial.sheet import MISSING, format_sheet
+from crossfc.twin.scheme import Scheme
 
 # Rows of the sheets, by column.
 Row: TypeAlias = Mapping[str, Any]
@@ -32,6 +33,7 @@ class SessionTruth(TypedDict):
     fisher_z: dict[str, float]
     correlation: dict[str, float]
     mean_fd: dict[str, float]
+    occasion: NotRequired[str]
 
 
 SCALE_ROWS: Rows = [
@@ -84,7 +86,14 @@ SCORE_MODEL: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 # anhedonia is partly independent of that in depression.
 _COMMON = {"depression": 0.85, "anhedonia": 0.40}
 _ANHEDONIA = 0.65
-_PERIOD_EFFECT = 0.12  # improvement from period 1 to 2, in standard deviations of the change
+_PERIOD_EFFECT = 0.12  # improvement from period to period, in standard deviations of the change
+# Standard deviation of what the scores of a person in one period share, where there are occasions,
+# in standard deviations between people.
+_PERIOD_SD = 0.4
+# Standard deviation of a session's score about all that, in the same unit. Of two treatments in two
+# periods it is small, as people already differ in how they respond to one of the two; where several
+# sessions are under the reference it is what the change between them consists of.
+_SESSION_SD, _SESSION_SD_OF_DESIGNS = 0.05, 0.3
 
 
 def stream(random_seed: int, *words: object) -> np.random.Generator:
@@ -188,7 +197,7 @@ def parametric_design(
             )
             for period, treatment in enumerate(order[:1] if once else order, 1):
                 repeated = role == 0 and period == 1 and number <= repeat_runs
-                scans = _scans(person, session_labels[treatment], task, 2 if repeated else 1)
+                scans = scan_names(person, session_labels[treatment], task, 2 if repeated else 1)
                 sessions.append(
                     {
                         "participant_id": person,
@@ -212,7 +221,8 @@ def parametric_design(
     return participants, sessions, scale_rows
 
 
-def _scans(person: str, session: str, task: str, runs: int) -> list[str]:
+def scan_names(person: str, session: str, task: str, runs: int) -> list[str]:
+    """Return the paths of a session's runs, from the folder of the data set."""
     names = []
     for run in range(1, runs + 1):
         entities = {"sub": label(person), "ses": session, "task": task}
@@ -258,6 +268,31 @@ def simulate_scores(
     Fault
         If there is no model of the scores of a scale (`SCORE_MODEL`).
     """
+    return add_scores(
+        participants,
+        sessions,
+        scales,
+        scheme=Scheme.crossover(groups, treatments),
+        random_seed=random_seed,
+        session_sd=_SESSION_SD,
+    )
+
+
+def add_scores(
+    participants: Iterable[Row],
+    sessions: Iterable[Row],
+    scales: Iterable[Row],
+    *,
+    scheme: Scheme,
+    random_seed: int,
+    session_sd: float = _SESSION_SD_OF_DESIGNS,
+) -> Rows:
+    """Simulate scores in any design; see `simulate_scores`.
+
+    Scores change with the treatment by its share of the whole effect (`Scheme.share`), and from
+    period to period. ``session_sd`` is the standard deviation of a session's score about that, in
+    standard deviations between people.
+    """
     people = {row["participant_id"]: row for row in participants}
     rows = [dict(row) for row in sessions]
     for scale in scales:
@@ -272,21 +307,16 @@ def simulate_scores(
         for row in rows:
             person = people.get(row["participant_id"])
             row[name] = None
-            if person is not None and person["group"] in groups:
-                row[name] = _score(row, person, scale, groups, treatments, random_seed)
+            if person is not None and person["group"] in scheme.labels:
+                row[name] = _score(row, person, scale, scheme, random_seed, session_sd)
     return rows
 
 
 def _score(
-    session: Row,
-    person: Row,
-    scale: Row,
-    groups: Sequence[str | None],
-    treatments: Sequence[str],
-    random_seed: int,
+    session: Row, person: Row, scale: Row, scheme: Scheme, random_seed: int, session_sd: float
 ) -> int:
     name, who = scale["scale"], person["participant_id"]
-    level, spread, change, change_spread = SCORE_MODEL[name][list(groups).index(person["group"])]
+    level, spread, change, change_spread = SCORE_MODEL[name][scheme.role(person["group"])]
     common = stream(random_seed, who, "improvement").normal()
     hedonic = stream(random_seed, who, "hedonic").normal()
     own = stream(random_seed, who, "score", name).normal(size=2)
@@ -298,11 +328,16 @@ def _score(
     improvement = share * common + second * hedonic
     improvement += np.sqrt(1 - share**2 - second**2) * own[0]
     value = level + spread * own[1]
-    if session["treatment"] == treatments[0]:
-        value += change + better * change_spread * improvement
-    if str(session.get("period")) == "2":
-        value += better * _PERIOD_EFFECT * change_spread
-    value += stream(random_seed, who, session["session_id"], name).normal(scale=0.05 * spread)
+    dose = scheme.share(session["treatment"], session.get("occasion"))
+    value += dose * (change + better * change_spread * improvement)
+    period = number(session.get("period"))
+    if period is not None:
+        value += (period - 1) * (better * _PERIOD_EFFECT * change_spread)
+        if scheme.occasions:
+            state = stream(random_seed, who, "score", name, "period", int(period))
+            value += state.normal(scale=_PERIOD_SD * spread)
+    own_noise = stream(random_seed, who, session["session_id"], name)
+    value += own_noise.normal(scale=session_sd * spread)
     return int(np.clip(np.rint(value), float(scale["lowest"]), float(scale["highest"])))
 
 

@@ -8,8 +8,11 @@ from typing import Any, TypedDict
 import numpy as np
 
 from crossfc.fault import Fault
+from crossfc.trial.contrast import BEFORE
 from crossfc.trial.regions import RegionRow
 from crossfc.twin.design import SCORE_MODEL, Row, SessionTruth, number, stream
+from crossfc.twin.effect import Effect, default_effects
+from crossfc.twin.scheme import Scheme
 
 # Standard deviation of a session's measured Fisher z about the planted one, for two regions in 120
 # volumes of 2.5 s, cleaned with 24 motion parameters, aCompCor and 0.008-0.1 Hz. Only used for the
@@ -23,6 +26,15 @@ FORMULA = (
     " active is 1 or 0, sign is +1 under the active treatment and -1 under the other; person and"
     " session are normal with the standard deviations given; limited to ±1.25;"
     " correlation = tanh(fisher_z)"
+)
+# The same for any design.
+DESIGN_FORMULA = (
+    "fisher_z = baseline + group[group] + person + sum of the effects that hold in the session + "
+    "sum over scales of slope * (excess - mean excess of the person's sessions) + state + session;"
+    " an effect holds where its treatment, occasion, group and period, as far as they are named,"
+    " are those of the session; excess = score - share of the session * expected change of the"
+    " group; person, session and state (which the sessions of a person in one period share) are"
+    " normal with the standard deviations given; limited to ±1.25; correlation = tanh(fisher_z)"
 )
 
 
@@ -96,13 +108,13 @@ class Truth(TypedDict):
     """What is planted in a study, and the settings with which it was drawn.
 
     ``sessions`` are by person and session. ``not_planted`` names the edges whose regions are not in
-    the sheets.
+    the sheets. Groups and treatments are by role in a crossover of two treatments, else lists.
     """
 
     formula: str
     random_seed: int
-    groups: dict[str, str | None]
-    treatments: dict[str, str]
+    groups: dict[str, str | None] | list[str]
+    treatments: dict[str, str] | list[str]
     measurement_sd: float
     edges: list[dict[str, Any]]
     not_planted: list[str]
@@ -155,15 +167,10 @@ def plant(
         If ``strengths`` names an edge that does not exist.
     """
     sessions = list(sessions)
-    names = {row["seed"] for row in seeds}, {row["target"] for row in targets}
+    scheme = Scheme.crossover(groups, treatments)
     edges = _strengthen(edges, strengths or {})
-    planted = [e for e in edges if e.seed in names[0] and e.target in names[1]]
+    planted = _with_regions(edges, seeds, targets)
     scales = _columns(sessions)
-    people = {p["participant_id"]: p for p in participants if p["group"] in groups}
-    by_person: dict[str, list[Row]] = {}
-    for row in sessions:
-        if row["participant_id"] in people and row["treatment"] in treatments:
-            by_person.setdefault(row["participant_id"], []).append(row)
     return {
         "formula": FORMULA,
         "random_seed": int(random_seed),
@@ -172,24 +179,182 @@ def plant(
         "measurement_sd": MEASUREMENT_SD,
         "edges": [_describe(e, groups, scales) for e in planted],
         "not_planted": [e.name for e in edges if e not in planted],
-        "motion": {
-            "formula": "mean FD = median * exp(person + session) * (active factor if active)",
-            "median_mm": _FD_MEDIAN,
-            "person_sd": _FD_PERSON,
-            "session_sd": _FD_SESSION,
-            "active_factor": _FD_ACTIVE,
-            "repeat_factor": _FD_REPEAT,
-            "limits_mm": list(_FD_RANGE),
-        },
-        "sessions": {
-            person: {
-                row["session_id"]: _session(
-                    row, rows, people[person], planted, scales, groups, treatments, random_seed
-                )
-                for row in rows
+        "motion": _motion(),
+        "sessions": _sessions(
+            list(participants), sessions, _Sources(
+                planted, default_effects(planted, scheme), scales, scheme, 0.0, random_seed
+            )
+        ),
+    }  # fmt: skip
+
+
+def plant_design(
+    participants: Iterable[Row],
+    sessions: Iterable[Row],
+    edges: Sequence[Edge],
+    effects: Sequence[Effect],
+    *,
+    scheme: Scheme,
+    period_sd: float,
+    random_seed: int,
+) -> Truth:
+    """Compute the true correlations of every session of any design.
+
+    As in `plant`, the truth of a person depends on the rows of that person only.
+
+    Parameters
+    ----------
+    participants, sessions : list of dict
+        Rows of the sheets, with the column ``occasion`` where there are occasions. In parallel arms
+        a person's group is that of the people, not the arm.
+    edges : sequence of Edge
+        See `edges_of`.
+    effects : sequence of Effect
+        Everything that changes within people.
+    scheme : Scheme
+    period_sd : float
+        Standard deviation (Fisher z) of what the sessions of one person in one period share.
+    random_seed : int
+
+    Returns
+    -------
+    Truth
+        In types that can be written as JSON.
+    """
+    sessions = list(sessions)
+    scales = _columns(sessions)
+    spread = period_sd if scheme.occasions else 0.0
+    return {
+        "formula": DESIGN_FORMULA,
+        "random_seed": int(random_seed),
+        "groups": scheme.labels,
+        "treatments": list(scheme.treatments),
+        "measurement_sd": MEASUREMENT_SD,
+        "edges": [
+            {
+                "edge": edge.name,
+                "seed": edge.seed,
+                "target": edge.target,
+                "meaning": edge.meaning,
+                "baseline": edge.baseline,
+                "group": {g: edge.group[scheme.role(g)] for g in scheme.labels},
+                "effects": [e.words() for e in effects if e.edge == edge.name],
+                "ties": _ties(edge, scheme.groups, scales),
+                "person_sd": edge.person_sd,
+                "period_sd": spread,
+                "session_sd": edge.session_sd,
             }
-            for person, rows in by_person.items()
-        },
+            for edge in edges
+        ],
+        "not_planted": [e.name for e in EDGES if e.name not in {own.name for own in edges}],
+        "motion": _motion()
+        | {"formula": "mean FD = median * exp(person + session) * (1 + share * (factor - 1))"},
+        "sessions": _sessions(
+            list(participants),
+            sessions,
+            _Sources(edges, effects, scales, scheme, spread, random_seed),
+        ),
+    }
+
+
+def edges_of(
+    seeds: Iterable[RegionRow],
+    targets: Iterable[RegionRow],
+    strengths: dict[str, float],
+    effects: Sequence[Effect] | None,
+) -> tuple[list[Edge], list[Effect]]:
+    """Return the edges that are planted, and the effects that are given, times their strengths.
+
+    Parameters
+    ----------
+    seeds, targets : list of dict
+        Rows of the sheets (seeds of one seed set).
+    strengths : dict
+        As in `plant`.
+    effects : sequence of Effect or None
+        Effects in place of those of `EDGES`; their edges are planted too. None for those of
+        `EDGES`.
+
+    Returns
+    -------
+    edges : list of Edge
+        Those of `EDGES` whose regions are in the sheets, then those of further effects.
+    effects : list of Effect
+        Without ties, which belong to the edges; empty if there are none given.
+
+    Raises
+    ------
+    Fault
+        If ``strengths`` names an edge that does not exist.
+    """
+    known = list(EDGES)
+    for effect in effects or ():
+        if effect.edge not in {edge.name for edge in known}:
+            known.append(Edge(effect.seed, effect.target, "an effect in the config"))
+    edges = _with_regions(_strengthen(known, strengths), seeds, targets)
+    if effects is None:
+        return edges, []
+    scaled = [
+        replace(e, change=strengths.get(e.edge, strengths.get("all", 1.0)) * e.change)
+        for e in effects
+    ]
+    told = {effect.edge for effect in effects}
+    bare = [
+        replace(
+            edge,
+            drug=(0.0, 0.0),
+            period=0.0,
+            ties={e.scale: e.change for e in scaled if e.edge == edge.name and e.scale},
+            meaning=f"{'an' if edge.name in told else 'no'} effect in the config",
+        )
+        for edge in edges
+    ]
+    return bare, [effect for effect in scaled if effect.scale is None]
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What the truth of a session is made of."""
+
+    edges: Sequence[Edge]
+    effects: Sequence[Effect]
+    scales: dict[str, str]
+    scheme: Scheme
+    period_sd: float
+    random_seed: int
+
+
+def _with_regions(
+    edges: Sequence[Edge], seeds: Iterable[RegionRow], targets: Iterable[RegionRow]
+) -> list[Edge]:
+    names = {row["seed"] for row in seeds}, {row["target"] for row in targets}
+    return [e for e in edges if e.seed in names[0] and e.target in names[1]]
+
+
+def _motion() -> dict[str, Any]:
+    return {
+        "formula": "mean FD = median * exp(person + session) * (active factor if active)",
+        "median_mm": _FD_MEDIAN,
+        "person_sd": _FD_PERSON,
+        "session_sd": _FD_SESSION,
+        "active_factor": _FD_ACTIVE,
+        "repeat_factor": _FD_REPEAT,
+        "limits_mm": list(_FD_RANGE),
+    }
+
+
+def _sessions(
+    participants: Sequence[Row], sessions: Sequence[Row], sources: _Sources
+) -> dict[str, dict[str, SessionTruth]]:
+    people = {p["participant_id"]: p for p in participants if p["group"] in sources.scheme.labels}
+    by_person: dict[str, list[Row]] = {}
+    for row in sessions:
+        known = row["treatment"] in (*sources.scheme.treatments, BEFORE)
+        if row["participant_id"] in people and known:
+            by_person.setdefault(row["participant_id"], []).append(row)
+    return {
+        person: {row["session_id"]: _session(row, rows, people[person], sources) for row in rows}
+        for person, rows in by_person.items()
     }
 
 
@@ -224,13 +389,13 @@ def _strengthen(edges: Sequence[Edge], strengths: dict[str, float]) -> list[Edge
     return result
 
 
-def _describe(edge: Edge, groups: Sequence[str | None], scales: dict[str, str]) -> dict[str, Any]:
-    ties = {
+def _ties(edge: Edge, groups: Sequence[str | None], scales: dict[str, str]) -> dict[str, Any]:
+    return {
         scale: {
             "slope_per_point": slope,
             "planted": scale in scales,
             "expected_change": {
-                g: SCORE_MODEL[scale][role][2] for role, g in enumerate(groups) if g
+                g: SCORE_MODEL[scale][min(role, 1)][2] for role, g in enumerate(groups) if g
             },
         }
         | (
@@ -240,6 +405,9 @@ def _describe(edge: Edge, groups: Sequence[str | None], scales: dict[str, str]) 
         )
         for scale, slope in edge.ties.items()
     }
+
+
+def _describe(edge: Edge, groups: Sequence[str | None], scales: dict[str, str]) -> dict[str, Any]:
     return {
         "edge": edge.name,
         "seed": edge.seed,
@@ -249,7 +417,7 @@ def _describe(edge: Edge, groups: Sequence[str | None], scales: dict[str, str]) 
         "group": {g: edge.group[role] for role, g in enumerate(groups) if g},
         "drug": {g: edge.drug[role] for role, g in enumerate(groups) if g},
         "period": edge.period,
-        "ties": ties,
+        "ties": _ties(edge, groups, scales),
         "person_sd": edge.person_sd,
         "session_sd": edge.session_sd,
         "hedges_g": _hedges(edge, groups, scales),
@@ -279,40 +447,35 @@ def _hedges(edge: Edge, groups: Sequence[str | None], scales: dict[str, str]) ->
     return {key: round(value, 3) for key, value in result.items()}
 
 
-def _session(
-    row: Row,
-    rows: Sequence[Row],
-    person: Row,
-    edges: Sequence[Edge],
-    scales: dict[str, str],
-    groups: Sequence[str | None],
-    treatments: Sequence[str],
-    random_seed: int,
-) -> SessionTruth:
-    who, when = row["participant_id"], row["session_id"]
-    role = list(groups).index(person["group"])
-    active = row["treatment"] == treatments[0]
-    period = number(row.get("period"))
+def _session(row: Row, rows: Sequence[Row], person: Row, sources: _Sources) -> SessionTruth:
+    scheme, random_seed = sources.scheme, sources.random_seed
+    who, when, group = row["participant_id"], row["session_id"], person["group"]
+    role = scheme.role(group)
+    treatment, occasion, period = row["treatment"], row.get("occasion"), number(row.get("period"))
     z = {}
-    for edge in edges:
+    for edge in sources.edges:
         value = edge.baseline + edge.group[role]
         value += stream(random_seed, who, "edge", edge.name).normal(scale=edge.person_sd)
         value += stream(random_seed, who, when, "edge", edge.name).normal(scale=edge.session_sd)
-        value += edge.drug[role] if active else 0.0
-        value += edge.period * (period - 1.5) if period is not None else 0.0
-        for scale in sorted(scales.keys() & edge.ties):
-            change = _change(rows, scales[scale], treatments)
-            if change is not None:
-                excess = change - SCORE_MODEL[scale][role][2]
-                value += (0.5 if active else -0.5) * edge.ties[scale] * excess
+        for effect in sources.effects:
+            of_now = effect.edge == edge.name and effect.period in (None, period)
+            if of_now and effect.holds(treatment, occasion, group):
+                value += effect.change
+        for scale in sorted(sources.scales.keys() & edge.ties):
+            excess = _excess(row, rows, scale, sources, role)
+            if excess is not None:
+                value += edge.ties[scale] * excess
+        if sources.period_sd and period is not None:
+            state = stream(random_seed, who, "period", int(period), "edge", edge.name)
+            value += state.normal(scale=sources.period_sd)
         z[edge.name] = round(float(np.clip(value, -_LIMIT, _LIMIT)), 6)
-    fd = _FD_MEDIAN * (_FD_ACTIVE if active else 1.0)
+    fd = _FD_MEDIAN * (1 + (_FD_ACTIVE - 1) * scheme.share(treatment, occasion))
     fd *= np.exp(stream(random_seed, who, "fd").normal(scale=_FD_PERSON))
     fd *= np.exp(stream(random_seed, who, when, "fd").normal(scale=_FD_SESSION))
     scans = [s.strip() for s in str(row.get("scan") or "").split(";")]
-    return {
-        "group": person["group"],
-        "treatment": row["treatment"],
+    told: SessionTruth = {
+        "group": group,
+        "treatment": treatment,
         "period": None if period is None else int(period),
         "fisher_z": z,
         "correlation": {name: round(tanh(value), 6) for name, value in z.items()},
@@ -321,9 +484,26 @@ def _session(
             for again, scan in enumerate(s for s in scans if s and s != "n/a")
         },
     }
+    if occasion is not None:
+        told["occasion"] = occasion
+    return told
 
 
-def _change(rows: Sequence[Row], scale: str, treatments: Sequence[str]) -> float | None:
-    scores = {row["treatment"]: number(row.get(scale)) for row in rows}
-    active, control = scores.get(treatments[0]), scores.get(treatments[1])
-    return None if active is None or control is None else active - control
+def _excess(
+    row: Row, rows: Sequence[Row], scale: str, sources: _Sources, role: int
+) -> float | None:
+    """Return how far a session's score lies from what is expected, about the person's own mean.
+
+    Of two sessions it is half of what the change exceeds the expected change by, with the sign of
+    the treatment. None if the score is missing.
+    """
+    column, expected = sources.scales[scale], SCORE_MODEL[scale][role][2]
+    found = {}
+    for other in rows:
+        score = number(other.get(column))
+        if score is not None:
+            share = sources.scheme.share(other["treatment"], other.get("occasion"))
+            found[other["session_id"]] = score - share * expected
+    if row["session_id"] not in found:
+        return None
+    return found[row["session_id"]] - sum(found.values()) / len(found)
