@@ -10,7 +10,7 @@ with job(snakemake):
     from crossfc import atomic
     from crossfc.group.design.kind import Judge
     from crossfc.group.design.pairs import READING, no_pairs, pair_sessions
-    from crossfc.group.design.side import weights_table, with_contrast_maps, with_maps
+    from crossfc.group.design.side import weight_tables, with_contrast_maps, with_maps
     from crossfc.group.edges import edge_rows
     from crossfc.quality.exclusion import nobody_stays, quality_table, split
     from crossfc.session.connectivity.folder import finished_session
@@ -33,11 +33,9 @@ with job(snakemake):
             note(snakemake, told)
         rows = zip(wanted.sessions, own.values(), quality["excluded"], strict=True)
         kept = [(session, files["relmat"]) for session, files, bad in rows if not bad]
-        edges = edge_rows([session for session, _ in kept], [relmat for _, relmat in kept])
-        atomic.write_table(out / "edges.tsv", edges)
-    atomic.write_table(out / "sessions.tsv", weights_table(people))
-    if choices["baseline"]:
-        atomic.write_table(out / "baseline.tsv", weights_table(people, "baseline_"))
+        atomic.write_table(out / "edges.tsv", edge_rows([s for s, _ in kept], [r for _, r in kept]))
+    for name, table in weight_tables(people, baseline=bool(choices["baseline"])).items():
+        atomic.write_table(out / name, table)
     maps = iter(given.maps)
     if choices["level"] == "contrast":
         people = with_contrast_maps(people, given.maps, len(seeds))

@@ -116,6 +116,13 @@ def test_a_person_with_one_bad_session_leaves_by_name(tmp_path):
     assert staying[0]["mean_fd_active"] == 0.2
     assert [(row["participant_id"], row["what"]) for row in left] == [("sub-2", "ses-b")]
     assert "0.90 mm above" in left[0]["reason"]
+    # A baseline that is a covariate is needed as well.
+    for person in people:
+        person |= {"sessions": ["ses-a"], "weights": [1.0], "baseline_sessions": ["ses-b"]}
+    staying, left = split(people, table)
+    assert [p["participant_id"] for p in staying] == ["sub-1"]
+    assert [(row["participant_id"], row["what"]) for row in left] == [("sub-2", "ses-b")]
+    assert staying[0]["mean_fd_control"] == 0.0
 
 
 def test_limits_that_are_not_set_and_displacement_that_is_not_known_exclude_nobody():

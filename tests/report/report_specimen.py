@@ -26,7 +26,7 @@ from crossfc.clinic.mixed import mixed_model
 from crossfc.group.analysis import analyse
 from crossfc.group.design.options import AnalysisOptions
 from crossfc.group.design.pairs import READING, pair_sessions
-from crossfc.group.design.side import weights_table, with_maps
+from crossfc.group.design.side import weight_tables, with_maps
 from crossfc.group.edges import edge_rows
 from crossfc.group.findings.joint import joint_table
 from crossfc.plan import Plan
@@ -437,7 +437,8 @@ def _pairs(plan: Plan, made: Path, pipeline: str) -> None:
     people, left = split(plan.people.rows(contrast), quality)
     edges = edge_rows(sessions, [own["relmat"] for own in files])
     atomic.write_table(out / "edges.tsv", edges)
-    atomic.write_table(out / "sessions.tsv", weights_table(people))
+    for name, table in weight_tables(people, baseline=False).items():
+        atomic.write_table(out / name, table)
     pair_sessions(
         with_maps(people, lambda person, session: by_session[person, session]["maps"]),
         plan.regions.seeds(pipeline),

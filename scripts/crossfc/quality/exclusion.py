@@ -170,7 +170,8 @@ def split(
     Parameters
     ----------
     people : sequence of mapping
-        One per person: participant_id, group, sessions and their weights in the contrast.
+        One per person: participant_id, group, sessions and their weights in the contrast; also
+        ``baseline_sessions``, which are needed too, where there are any.
     quality : DataFrame
         Table from `quality_table`.
     analysis : str
@@ -189,7 +190,9 @@ def split(
     left: list[LeftRow] = []
     for person in people:
         pair = [by_session.loc[(person["participant_id"], s)] for s in person["sessions"]]
-        bad = [row for row in pair if row["excluded"]]
+        own = dict.fromkeys([*person["sessions"], *person.get("baseline_sessions", ())])
+        needed = [by_session.loc[(person["participant_id"], s)] for s in own]
+        bad = [row for row in needed if row["excluded"]]
         for row in bad:
             left.append(
                 {

@@ -20,27 +20,33 @@ class Weighted:
     maps: Maps
 
 
-def weights_table(people: Iterable[PersonRow], of: str = "") -> pd.DataFrame:
-    """List the weight of each session in the contrast, or in its baseline.
+def weight_tables(people: Sequence[PersonRow], *, baseline: bool) -> dict[str, pd.DataFrame]:
+    """List the weight of each session in the contrast, and in the baseline that is a covariate.
 
     Parameters
     ----------
-    people : iterable of dict
-        participant_id, ``sessions`` and ``weights``.
-    of : str
-        ``baseline_`` for the baseline.
+    people : sequence of dict
+        participant_id, ``sessions`` and ``weights``; for the baseline ``baseline_sessions`` and
+        ``baseline_weights``.
+    baseline : bool
+        Whether there is a baseline.
 
     Returns
     -------
-    DataFrame
-        participant_id, session_id, weight; positive for the active side.
+    dict
+        ``sessions.tsv`` and, if there is one, ``baseline.tsv``: participant_id, session_id,
+        weight; of the contrast positive for the active side.
     """
-    rows = [
-        (person["participant_id"], session, weight)
-        for person in people
-        for session, weight in zip(person[f"{of}sessions"], person[f"{of}weights"], strict=True)
-    ]
-    return pd.DataFrame(rows, columns=["participant_id", "session_id", "weight"])
+    tables = {}
+    for name, of in (("sessions.tsv", ""), *([("baseline.tsv", "baseline_")] if baseline else [])):
+        rows = [
+            (person["participant_id"], session, weight)
+            for person in people
+            for session, weight in zip(person[f"{of}sessions"], person[f"{of}weights"], strict=True)
+        ]
+        columns = ["participant_id", "session_id", "weight"]
+        tables[name] = pd.DataFrame(rows, columns=columns)
+    return tables
 
 
 def without_sessions(people: Iterable[PersonRow]) -> list[dict[str, Any]]:
