@@ -74,8 +74,8 @@ def test_parallel_arms_before_and_after(results):
         assert near(found(folder, f"time_{arm}", "pgACC", "+"), *PCC)
     assert all(near(found(folder, "time_drug", "dACC", "+"), place) for place in SMG)
     assert at_none(folder, "time_placebo", "dACC", SMG)
-    planted = table(folder, "truth.tsv").set_index(["seed", "target", "group"])["change"]
-    assert planted["dACC", "SMG"].to_dict() == {"drug": 0.8, "placebo": 0.0}
+    planted = table(folder, "truth.tsv").set_index(["seed", "target", "group"]).sort_index()
+    assert planted.loc["dACC", "SMG"]["change"].to_dict() == {"drug": 0.8, "placebo": 0.0}
     page = Page(folder / "report.html")
     assert "change from before to after in drug, Δz = +0.80" in page.text
     assert "change from before to after, drug against placebo, difference of Δz = +0.80" in (

@@ -1,7 +1,7 @@
 """The digital twin: simulated scans with known effects, in place of real ones (config key twin).
 
 Requires   the sheets, seeds and targets
-Makes      truth.json, truth.tsv, and derivatives named as fMRIPrep's (entry fmriprep) or raw BIDS (entry raw)
+Makes      truth.json, truth.tsv, and scans: as fMRIPrep's (entry fmriprep) or raw BIDS (entry raw)
 Steps      plan the truth of every session -> simulate each session on its own
 """
 
