@@ -150,6 +150,8 @@ def analysed(
             statistic = HallGiven(design.effect, design.nuisance, design.variance_groups)
     elif design.variance_groups is None:
         statistic = Student(design.effect, design.nuisance)
+    elif design.effect.ndim > 1:
+        statistic = WelchF(design.effect, design.nuisance, design.variance_groups)
     else:
         statistic = Hall(design.effect, design.nuisance, design.variance_groups)
     if design.arrangement == SIGN_FLIPS:

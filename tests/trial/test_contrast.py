@@ -9,6 +9,7 @@ from crossfc.fault import Fault
 from crossfc.trial import config as configuration
 from crossfc.trial.contrast import Cell, contrast, side_label
 from crossfc.trial.design import load
+from crossfc.trial.estimability import limits
 from crossfc.trial.recognition import design_name, is_williams
 from crossfc.trial.sequence import read_order
 from crossfc.trial.visit import visit_columns, visits
@@ -248,7 +249,7 @@ def test_three_parallel_arms_have_the_reference_last(trial):
     reference, *others = THREE
     assert loaded.arms and loaded.groups == [*others, reference]
     assert list(loaded.group_roles) == ["patients", "controls", "group_3"]
-    assert not loaded.has_mixed_model
+    assert not loaded.of_pairs
 
 
 def test_before_and_after_a_single_treatment(trial):
@@ -491,3 +492,57 @@ def test_sets_that_cannot_be_tested_are_refused(trial, named, said):
 def test_a_set_is_not_called_like_a_contrast(trial):
     keys = {"treatments": THREE, "sets": {"low": ["low", "high"]}}
     assert "a contrast is called low too" in refusal(trial, *williams(), **keys)
+
+
+def said_of(loaded):
+    usable = loaded.scanned_sessions()
+    return limits(loaded, {c.name: loaded.compared(c) for c in loaded.contrasts}, usable)
+
+
+def test_what_can_be_estimated_needs_no_words(trial):
+    assert said_of(trial(*williams(), treatments=THREE)) == []
+
+
+def test_an_empty_cell_and_nobody_in_all_cells_are_said(trial):
+    given, keys = baselines({(n, label, "post") for n in (1, 2, 3, 4) for label in ["drug"]})
+    keys["contrasts"] = {"early": {"drug": {"pre": 1}, "placebo": {"pre": -1}}}
+    keys["contrasts"]["late"] = {"drug": {"post": 1}, "placebo": {"post": -1}}
+    (said,) = said_of(trial(*given, **keys))
+    assert said == "contrast late cannot be estimated: nobody has a scan under drug post"
+    without = {(f"sub-{n}", "low" if n < 4 else "high") for n in range(1, 7)}
+    keys = {"treatments": THREE, "contrasts": {"between": {"high": 1, "low": -1}}}
+    (said,) = said_of(trial(*williams(without), **keys))
+    assert said == (
+        "contrast between cannot be estimated: nobody has all of its sessions (a scan under high "
+        "and under low)"
+    )
+
+
+def test_a_group_without_anybody_is_said(trial):
+    people, sessions = williams({("sub-1", "low"), ("sub-2", "low")})
+    people = [(p, "MDD" if p in ("sub-1", "sub-2") else "HV", order) for p, _, order in people]
+    said = said_of(trial(people, sessions, treatments=THREE, groups=["MDD", "HV"]))
+    assert said[0] == "contrast low cannot be estimated in MDD: nobody of it has all sessions"
+
+
+def test_effects_of_periods_and_time_that_cannot_be_told_apart_are_said(trial):
+    people = [(f"sub-{n}", "HV", "drug-placebo") for n in (1, 2, 3)]
+    sessions = [
+        (f"sub-{n}", f"ses-{label}", label, "n/a")
+        for n in (1, 2, 3)
+        for label in ("drug", "placebo")
+    ]
+    (said,) = said_of(trial(people, sessions, treatments=["placebo", "drug"]))
+    assert said == (
+        "contrast drug in HV: everybody had the same order of treatments, so the effects of "
+        "treatment and period cannot be told apart"
+    )
+    unknown = [(p, group, "n/a") for p, group, _ in people]
+    (said,) = said_of(trial(unknown, sessions, treatments=["placebo", "drug"]))
+    assert said.startswith("contrast drug in HV: the order of treatments is not known for anybody")
+    arm = [(f"sub-{n}", f"ses-{w}", "drug", "n/a", w) for n in (1, 2) for w in ("pre", "post")]
+    columns = "participant_id session_id treatment period occasion"
+    keys = {"treatments": ["drug"], "occasions": ["pre", "post"]}
+    people = [(f"sub-{n}", "HV", "n/a") for n in (1, 2)]
+    (said,) = said_of(trial(people, arm, columns, **keys))
+    assert said.endswith("so the effects of treatment and time cannot be told apart")

@@ -298,3 +298,27 @@ def test_another_use_of_the_baseline_reruns_the_contrast(baselines):
     assert {job for job in jobs if job.startswith("pair_sessions")}
     study.set_config(baseline=None)
     assert not study.would_run()
+
+
+def test_what_cannot_be_estimated_is_said_before_any_job(tmp_path, root):
+    study = copy_product(tmp_path / "study", root)
+    people = [(f"sub-{i}", "HV", "n/a") for i in range(4)]
+    sessions = [
+        session(person, f"ses-{when}", "drug", "n/a", occasion=when)
+        for person, _, _ in people
+        for when in ("before", "after")
+    ]
+    later = {
+        "since": {"any": {"after": 1, "before": -1}},
+        "late": {"any": {"late": 1, "after": -1}},
+    }
+    write_study(
+        study, people, sessions, lambda s: 0.1, groups=["HV"], treatments=["drug"],
+        occasions=["before", "after", "late"], contrasts=later,
+    )  # fmt: skip
+    said = study.snakemake("-n").stderr
+    assert "crossfc: contrast late cannot be estimated: nobody has a map at late\n" in said
+    assert (
+        "crossfc: contrast since in HV: it is a change over time, with nothing to compare it with, "
+        "so the effects of treatment and time cannot be told apart\n"
+    ) in said

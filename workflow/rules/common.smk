@@ -63,6 +63,8 @@ plan = refused(
 )
 if workflow.is_main_process:
     refused(plan.places.require_own)
+    for limit in plan.limits():
+        print(f"crossfc: {limit}", file=sys.stderr)
 # The configuration with its defaults, for the record of provenance. It is a copy, because the given
 # one may be that of another workflow, which uses this one as a module.
 config = deepcopy(dict(config)) | plan.config

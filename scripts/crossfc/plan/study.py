@@ -14,6 +14,7 @@ from crossfc.trial import config as configuration
 from crossfc.trial.configuration import Configuration
 from crossfc.trial.contrast import Contrast
 from crossfc.trial.design import Compared, Trial, load
+from crossfc.trial.estimability import limits
 from crossfc.trial.path import is_file
 from crossfc.trial.session import Session
 from crossfc.trial.sheet import did_you_mean
@@ -292,7 +293,7 @@ class Study:
         trial = self.checked_trial()
         if self.entry != "maps":
             return trial.compared(contrast, self.sessions())
-        people = trial.compared(contrast, trial.kept_sessions())
+        people = trial.compared(contrast, self.sessions_for_maps())
         if self.config["maps"]["level"] == "session":
             return people
         known = {person.participant.participant_id: person for person in people}
@@ -330,6 +331,20 @@ class Study:
     def labels(self, contrast: Contrast) -> Labels:
         """Return the labels of groups, and of the two sides of a contrast."""
         return {"groups": self.checked_trial().group_roles, "treatments": contrast.sides}
+
+    def limits(self) -> list[str]:
+        """List what the sheets do not allow to be estimated; empty without sheets or images."""
+        if self.trial is None or not self.sessions_for_maps():
+            return []
+        compared = {contrast.name: self.compared(contrast) for contrast in self.contrasts()}
+        if self.entry == "maps" and self.config["maps"]["level"] == "contrast":
+            return []
+        return limits(self.trial, compared, self.sessions_for_maps())
+
+    def sessions_for_maps(self) -> list[Session]:
+        """List the sessions of which there are maps: with a scan, or in the sheet of ready maps."""
+        trial = self.checked_trial()
+        return trial.kept_sessions() if self.entry == "maps" else self.sessions()
 
     def baseline(self, contrast: Contrast) -> "Baseline | None":
         """Return the baseline that is a covariate of a contrast."""
