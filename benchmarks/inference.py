@@ -150,6 +150,7 @@ def measure() -> dict[str, float]:
         "tfce_6_over_sort": enhanced[6] / floor["sort"],
         "tfce_26_over_sort": enhanced[26] / floor["sort"],
         **_groups(image, mask),
+        **_baselines(mask),
         "memory_gb.10000_permutations": _peak("permutations"),
         "memory_gb.tfce_two_threads": _peak("tfce"),
         f"memory_gb.{MANY}_people": _peak("people"),
@@ -216,6 +217,72 @@ def _groups(image, mask: np.ndarray) -> dict[str, float]:
         "groups.nilearn.cluster.ms": cluster,
         "groups.voxel.times_faster_than_nilearn": voxel / cost["hall"],
         "groups.cluster.times_faster_than_nilearn": cluster / cost["hall"],
+    }
+
+
+def _baselines(mask: np.ndarray) -> dict[str, float]:
+    """Compare models with and without a covariate by voxel, and with a fit of each voxel by itself.
+
+    nilearn has no covariates by voxel. NumPy's batched solver is what one would write instead.
+    """
+    from crossfc.group.design.arrangement import sign_flips
+    from crossfc.group.inference.given import Given, HallGiven
+    from crossfc.group.inference.hall import Hall
+    from crossfc.group.inference.permutation import infer
+    from crossfc.group.inference.statistic import Student
+
+    people, n_voxels = PEOPLE + OTHERS, int(mask.sum())
+    random = np.random.default_rng(3)
+    data = random.standard_normal((people, 2, n_voxels), dtype=np.float32)
+    sequence = _sequence(people)
+    of_first = np.arange(people) < PEOPLE
+    nuisance = np.column_stack([np.ones(people), sequence])
+    two = np.where(of_first, 0.5, -0.5), nuisance, of_first
+    mean = np.ones(PEOPLE), sequence[:PEOPLE, None]
+    cases = {
+        "mean": (Student(*mean), data[:PEOPLE, 0]),
+        "mean_given": (Given(*mean), data[:PEOPLE]),
+        "groups": (Hall(*two), data[:, 0]),
+        "groups_given": (HallGiven(*two), data),
+    }
+
+    def ours(name: str, n: int) -> float:
+        statistic, maps = cases[name]
+        flips = sign_flips(len(maps), n, 0)
+        return _cpu(lambda: infer([maps], statistic, flips, mask, tfce=False, tail=False))
+
+    def plain(n: int, some: int = 4000) -> float:
+        """Fit every voxel's own model by the normal equations, some voxels; per all voxels."""
+        own = np.empty((some, PEOPLE, 3))
+        own[:, :, 0], own[:, :, 1] = 1, sequence[:PEOPLE]
+        own[:, :, 2] = data[:PEOPLE, 1, :some].T
+        y, flips = data[:PEOPLE, 0, :some].T.astype(float), sign_flips(PEOPLE, n, 0).signs
+        turned = np.swapaxes(own, 1, 2)
+        inverse = np.linalg.inv(turned @ own)
+
+        def fit() -> None:
+            for signs in flips:
+                arranged = (y * signs)[:, :, None]
+                b = inverse @ (turned @ arranged)
+                rest = arranged - own @ b
+                squares = np.einsum("vno,vno->v", rest, rest) / (PEOPLE - 3)
+                b[:, 0, 0] / np.sqrt(squares * inverse[:, 0, 0])
+
+        return _cpu(fit) * n_voxels / some
+
+    for name in cases:
+        ours(name, 20)  # compiles
+    cost = {
+        name: _per_permutation(lambda n, name=name: ours(name, n), 1, OURS // 2, 2)
+        for name in cases
+    }
+    own = _per_permutation(plain, 1, VOXEL)
+    return {
+        "baseline.mean.ms": cost["mean_given"],
+        "baseline.mean.over_without": cost["mean_given"] / cost["mean"],
+        "baseline.groups.ms": cost["groups_given"],
+        "baseline.groups.over_without": cost["groups_given"] / cost["groups"],
+        "baseline.mean.times_faster_than_each_voxel": own / cost["mean_given"],
     }
 
 

@@ -69,3 +69,17 @@ def test_opposite_skewness_of_two_groups_does_not_cancel():
 def test_nothing_to_tell_is_nan():
     assert np.isnan(skewness(np.ones((2, 3)), np.ones((2, 1))))
     assert np.isnan(skewness(np.ones((5, 3)), np.ones((5, 1)), flat=np.ones(3, dtype=bool)))
+
+
+def test_covariates_by_voxel_are_taken_off():
+    """The same in every voxel, they are columns of the model."""
+    rng = np.random.default_rng(9)
+    n = 20
+    code, given = np.where(np.arange(n) % 2, 1.0, -1.0), rng.normal(size=n)
+    data = rng.gamma(2, size=(n, 300)) + 3 * given[:, None]
+    both = np.stack([data, np.tile(given[:, None], 300)], axis=1)
+    model = np.column_stack([np.ones(n), code])
+    flat = np.zeros(300, bool)
+    expected = skewness(data, np.column_stack([model, given]), None, None, flat)
+    assert skewness(both, model, None, None, flat, 1) == pytest.approx(expected)
+    assert abs(expected - skewness(data, model, None, None, flat)) > 0.05
