@@ -26,7 +26,7 @@ from crossfc.group.design.together import joined_pairs
 from crossfc.group.design.unit import Unarrangeable
 from crossfc.group.findings.finding import Analysed, Findings, findings, no_findings
 from crossfc.group.findings.readout import Sessions
-from crossfc.group.findings.record import estimated, not_estimated
+from crossfc.group.findings.record import estimated, not_estimated, unequal_arms
 from crossfc.group.findings.region import Atlas
 from crossfc.group.findings.result import RESULT_FILE, Result
 from crossfc.group.inference.effect import hedges_g, hedges_g_welch, partial_r_squared
@@ -38,6 +38,7 @@ from crossfc.group.inference.permutation import Inference, infer
 from crossfc.group.inference.pillai import Pillai
 from crossfc.group.inference.skewness import skewness
 from crossfc.group.inference.slope import Slope
+from crossfc.group.inference.spread import spread
 from crossfc.group.inference.statistic import Student
 from crossfc.group.inference.welch import Welch
 from crossfc.group.inference.welch_f import WelchF
@@ -243,6 +244,13 @@ def _analyse(
         for number, values in enumerate(data)
     ]
     result = estimated(asked, pairs, design, statistic, found, list(maps), skewed, options)
+    if pairs.record["arms"] and asked.compares_groups:
+        arms = pairs.people["group"].to_numpy()[design.rows]
+        variances = [
+            spread(values, columns, arms, found.flat[number], _given(statistic))
+            for number, values in enumerate(data)
+        ]
+        result["notes"] += unequal_arms(asked, arms, np.nanmedian(variances, axis=0))
     if labels:
         result["together"] = list(labels)
     for part, largest in told.largest.items():

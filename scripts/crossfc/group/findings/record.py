@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crossfc.array import FloatArray, IntArray
+from crossfc.array import FloatArray, IntArray, LabelArray
 from crossfc.group.design.model import Inestimable, Model
 from crossfc.group.design.options import RERANDOMISATION, SIGN_FLIPS, WITHIN, AnalysisOptions
 from crossfc.group.design.pairs import Pairs
@@ -14,6 +14,7 @@ from crossfc.group.design.question import (
     CARRYOVER,
     CHANGE,
     GROUP,
+    MULTIVARIATE,
     Question,
     group_labels,
 )
@@ -28,6 +29,8 @@ from crossfc.significance import SIGNIFICANT
 
 # Smallest skewness of the differences that gets a note on the page (docs/statistics.md).
 _SKEWED = 0.5
+# Smallest ratio of the variances of two arms that gets a note.
+_UNEQUAL = 2.0
 _NAMES = {
     "Student": "t",
     "Slope": "t with robust standard error (HC2)",
@@ -265,6 +268,34 @@ def _skewed(asked: Question, design: Model, value: float | None) -> list[str]:
     if design.flip is not None:
         said += " That nothing changes in anybody is still rejected in 5 % at most."
     return [f"{said} Look at everybody's values before this is called a change of the mean."]
+
+
+def unequal_arms(asked: Question, arms: LabelArray, variances: FloatArray) -> list[str]:
+    """Warn where arms vary so differently that a comparison of their means errs too often.
+
+    Parameters
+    ----------
+    asked : Question
+    arms : ndarray, shape (n_people,)
+        Label of each person's arm.
+    variances : ndarray, shape (n_arms,)
+        Of each arm, in the order of the sorted labels; see `crossfc.group.inference.spread`.
+    """
+    labels, counts = np.unique(arms, return_counts=True)
+    most, least = int(np.nanargmax(variances)), int(np.nanargmin(variances))
+    ratio = variances[most] / variances[least] if variances[least] > 0 else np.inf
+    between_seeds = asked.kind in MULTIVARIATE
+    if ratio < _UNEQUAL or not (between_seeds or counts[most] < counts[least]):
+        return []
+    size = "Differences between seeds" if between_seeds else "Means"
+    return [
+        f"Changes vary {ratio:.1f} times as much (variance) in {labels[most]} (n = {counts[most]}) "
+        f"as in {labels[least]} (n = {counts[least]}). That no treatment changes anybody is "
+        f"rejected in 5 % at most, as people are shuffled as lots were drawn. {size} that are "
+        "equal may still be called different more often: in simulated studies of 8, 12 and 16 "
+        "people, of whom the fewest had four times the variance, in 14 % by F, in 11 % for a pair "
+        "and in 49 % between seeds."
+    ]
 
 
 def _notes(design: Model, statistic: Student, found: Inference) -> list[str]:
