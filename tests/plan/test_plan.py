@@ -384,8 +384,6 @@ def test_pairs_of_three_groups_are_corrected_together(study, root, tmp_path):
     families = {"group": {"families": [pairs[:2]]}}
     with pytest.raises(Fault, match="different people \\(TRD and BP and TRD and HV\\)"):
         Plan(three | families, root).group.families()
-    with pytest.raises(Fault, match="simulated for one or two groups; delete the key twin"):
-        Plan(three | {"twin": {}}, root).twin.truth()
 
 
 def test_two_groups_have_no_pairs(study, root):

@@ -25,7 +25,7 @@ class PlantedChange(TypedDict):
     change: float
 
 
-CHANGE_COLUMNS = list(PlantedChange.__annotations__)
+CHANGE_COLUMNS = ["contrast", "seed", "target", "group", "change"]
 
 
 class EffectWords(TypedDict):
