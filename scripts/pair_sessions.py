@@ -9,7 +9,7 @@ with job(snakemake):
 
     from crossfc import atomic
     from crossfc.group.design.kind import Judge
-    from crossfc.group.design.pairs import READING, no_pairs, pair_sessions
+    from crossfc.group.design.pairs import DESIGN, READING, no_pairs, pair_sessions
     from crossfc.group.design.side import weight_tables, with_contrast_maps, with_maps
     from crossfc.group.edges import edge_rows
     from crossfc.quality.exclusion import nobody_stays, quality_table, split
@@ -17,18 +17,18 @@ with job(snakemake):
     from crossfc.trial.left import LEFT_COLUMNS
 
     given, wanted, out = snakemake.input, snakemake.params, Path(snakemake.output[0])
-    choices, people, left = wanted.choices, wanted.people, []
+    choices, people, left, told = wanted.choices, wanted.people, [], wanted.choices["because"]
     seeds = list(dict.fromkeys(row["seed"] for row in wanted.seeds))
     place = wanted.task, out.parents[2], wanted.space, choices["pipeline"], seeds
-    design = {name: choices[name] for name in ("contrast", "effect", "order", "arms", "baseline")}
+    design = {name: choices[name] for name in DESIGN}
     if given.sessions:
         labels = [(s["participant_id"], s["session_id"]) for s in wanted.sessions]
         own = {label: finished_session(*label, *place) for label in labels}
         records = (files["qc"] for files in own.values())
         quality = quality_table(wanted.sessions, records, choices["limits"])
-        everybody = people
         people, left = split(people, quality, choices["left"])
-        if told := nobody_stays(people, left, choices["pipeline"]):
+        if gone := nobody_stays(people, left, choices["pipeline"]):
+            told = gone
             print(f"crossfc: {told}")
             note(snakemake, told)
         rows = zip(wanted.sessions, own.values(), quality["excluded"], strict=True)
@@ -44,8 +44,8 @@ with job(snakemake):
     else:
         people = with_maps(people, lambda person, session: [next(maps) for _ in seeds])
     words = seeds, choices["treatments"], choices["groups"], choices["pipeline"], out
-    if given.sessions and not people:
-        no_pairs(everybody, *words, choices["fwhm_mm"], because=told, **design)
+    if not people:
+        no_pairs(wanted.people, *words, choices["fwhm_mm"], because=told, **design)
     else:
         pair_sessions(
             people,

@@ -6,7 +6,7 @@ import pytest
 
 from crossfc.fault import Fault
 from crossfc.group.analysis import analyse
-from crossfc.group.design.pairs import Pairs, pair_sessions
+from crossfc.group.design.pairs import Pairs, no_pairs, pair_sessions
 from crossfc.group.findings.result import read_result
 from crossfc.table import read_table
 from tests.group.analysis_options import analysis_options
@@ -115,6 +115,9 @@ def test_a_set_is_hotellings_test_of_its_contrasts(folders, tmp_path):
     cells = read_table(out / "cells.tsv")
     assert set(cells["map"]) == set(TOGETHER["labels"])
     assert not list(tmp_path.glob(".together*"))
+    assert result["left"] == [
+        {"participant_id": "sub-04", "group": "MDD", "reason": "not in the contrast low"}
+    ]
     assert read_result(out)["analysis"] == "dose_MDD"
 
 
@@ -135,3 +138,15 @@ def test_an_analysis_that_a_set_has_not_is_refused(folders, tmp_path):
         analyse("dose_TRD", folders, tmp_path / "x", analysis_options(**OPTIONS), together=TOGETHER)
     with pytest.raises(Fault, match="only as a set"):
         analyse("dose_MDD", folders, tmp_path / "x", analysis_options(**OPTIONS))
+
+
+def test_a_set_of_which_one_contrast_has_nobody_says_so(folders, tmp_path):
+    sides, because = {"active": "high", "control": "placebo"}, "nobody has a scan under high"
+    place = tmp_path / "pairs_high"
+    order = ["period_2", "period_3"]
+    no_pairs([], SEEDS, sides, GROUPS, "primary", place, 0.0, because, contrast="high", order=order)
+    out = tmp_path / "dose_MDD"
+    pair = [folders[0], place]
+    result = analyse("dose_MDD", pair, out, analysis_options(**OPTIONS), together=TOGETHER)
+    assert not result["estimable"]
+    assert result["notes"] == [f"This analysis cannot be estimated. {because}."]

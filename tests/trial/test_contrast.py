@@ -429,7 +429,21 @@ def test_the_baseline_of_arms_is_a_covariate_between_people_only(trial):
     ("keys", "said"),
     [
         ({"baseline": "period"}, "baseline_occasion: it is left out where baseline is period"),
-        ({"baseline_occasion": "pro"}, "'pro' is none of the occasions"),
+        ({"baseline_occasion": "pro"}, "baseline_occasion: 'pro' is none of the occasions"),
+        (
+            {"baseline_occasion": "post", "main_occasion": "pre"},
+            "post comes later than pre, which the contrast drug uses",
+        ),
+        (
+            {
+                "baseline_occasion": "pre",
+                "baseline": "difference",
+                "contrasts": {
+                    "did": {"drug": {"post": 1, "pre": -1}, "placebo": {"post": -1, "pre": 1}}
+                },
+            },
+            "no contrast has a use for pre",
+        ),
         (
             {"baseline_occasion": "pre", "contrasts": {"since": {"any": {"post": 1, "pre": -1}}}},
             "no contrast has a use for pre: a change since pre within people contains it already",
@@ -458,6 +472,7 @@ def test_a_trend_over_doses_is_the_slope_of_least_squares(trial):
         ({"doses": {"placebo": 0, "lo": 1}}, "'lo' is none of the treatments placebo, low, high"),
         ({"doses": {"placebo": 1, "low": 1}}, "all doses are the same"),
         ({"doses": 3}, "write the dose of each treatment"),
+        ({"doses": {}}, "write the dose of each treatment"),
         ({"doses": {"placebo": 0, "low": 1}, "high": 1}, "a trend over doses has no other weights"),
     ],
 )
@@ -546,3 +561,28 @@ def test_effects_of_periods_and_time_that_cannot_be_told_apart_are_said(trial):
     people = [(f"sub-{n}", "HV", "n/a") for n in (1, 2)]
     (said,) = said_of(trial(people, arm, columns, **keys))
     assert said.endswith("so the effects of treatment and time cannot be told apart")
+
+
+def test_an_occasion_before_all_treatment_is_no_baseline_of_a_period(trial):
+    (people, sessions, columns), keys = baselines()
+    sessions = [(p, s, t, k, "day2" if w == "post" else w) for p, s, t, k, w in sessions]
+    sessions = [row for row in sessions if row[-1] == "day2"]
+    sessions += [(person, "ses-b0", "n/a", "n/a", "b0") for person, _, _ in people]
+    keys |= {"occasions": ["b0", "day2"], "baseline_occasion": "b0"}
+    said = refusal(trial, people, sessions, columns, **keys)
+    assert "baseline_occasion: no session under a treatment is at b0" in said
+
+
+def test_contrasts_over_time_are_known(trial):
+    given, keys = baselines()
+    keys["contrasts"] = {
+        "plain": {"drug": {"post": 1}, "placebo": {"post": -1}},
+        "fading": {"drug": {"pre": 1, "post": -1}, "placebo": {"pre": -1, "post": 1}},
+        "rise": {"drug": {"post": 1, "pre": -1}},
+        "since": {"any": {"post": 1, "pre": -1}},
+    }
+    loaded = trial(*given, **keys)
+    assert [c.over_time for c in loaded.contrasts] == [False, False, True, True]
+    said = said_of(loaded)
+    assert [s.split(" in ")[0] for s in said] == ["contrast rise", "contrast since"]
+    assert all("treatment and time cannot be told apart" in s for s in said)

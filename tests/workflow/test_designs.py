@@ -316,9 +316,17 @@ def test_what_cannot_be_estimated_is_said_before_any_job(tmp_path, root):
         study, people, sessions, lambda s: 0.1, groups=["HV"], treatments=["drug"],
         occasions=["before", "after", "late"], contrasts=later,
     )  # fmt: skip
+    results = study.folder / "results/trial"
     said = study.snakemake("-n").stderr
     assert "crossfc: contrast late cannot be estimated: nobody has a map at late\n" in said
     assert (
         "crossfc: contrast since in HV: it is a change over time, with nothing to compare it with, "
         "so the effects of treatment and time cannot be told apart\n"
     ) in said
+    done = study.snakemake()
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    late = json.loads((results / "group/maps/late_HV/result.json").read_text())
+    assert not late["estimable"] and "nobody has a map at late" in late["notes"][0]
+    since = json.loads((results / "group/maps/since_HV/result.json").read_text())
+    assert since["estimable"] and any("treatment and time" in note for note in since["notes"])
+    assert "Late in HV could not be estimated" in Page(results / "report.html").text

@@ -17,6 +17,9 @@ from crossfc.table import read_table
 class Design(TypedDict):
     """A contrast: its name, cells, columns of periods, labels of groups and of its sides.
 
+    ``n_cells`` counts those of the contrast, ``n_sessions`` those that a person needs, with its
+    baseline.
+
     ``baseline`` is the covariate that it has, if any.
 
     ``effect`` is what it shows in a few words, ``crossed`` are the two treatments that change
@@ -25,6 +28,7 @@ class Design(TypedDict):
 
     contrast: str
     n_cells: int
+    n_sessions: int
     effect: str
     arms: bool
     order: list[str]

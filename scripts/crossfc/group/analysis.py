@@ -22,7 +22,7 @@ from crossfc.group.design.options import SIGN_FLIPS, WHOLE, AnalysisOptions, Tog
 from crossfc.group.design.pairs import Pairs
 from crossfc.group.design.people import PersonRow, with_columns
 from crossfc.group.design.question import Question, question, set_questions
-from crossfc.group.design.together import joined_pairs
+from crossfc.group.design.together import Joined, joined_pairs
 from crossfc.group.design.unit import Unarrangeable
 from crossfc.group.findings.finding import Analysed, Findings, findings, no_findings
 from crossfc.group.findings.readout import Sessions
@@ -142,7 +142,8 @@ def analyse(
         )
     assert not isinstance(pairs_dir, str | os.PathLike)  # a set has several contrasts
     with tempfile.TemporaryDirectory(dir=out_dir.parent, prefix=".together-") as scratch:
-        pairs = joined_pairs(pairs_dir, together, scratch)
+        joined = joined_pairs(pairs_dir, together, scratch)
+        pairs = joined.pairs
         asked = {
             own.name: own
             for own in set_questions(together["name"], together["labels"], pairs.record["groups"])
@@ -150,7 +151,15 @@ def analyse(
         if name not in asked:
             raise Fault(f'there is no analysis "{name}" of this set; there are {", ".join(asked)}')
         return _analyse(
-            asked[name], pairs, out_dir, options, people, atlas, *running, together["labels"]
+            asked[name],
+            pairs,
+            out_dir,
+            options,
+            people,
+            atlas,
+            *running,
+            together["labels"],
+            joined,
         )
 
 
@@ -173,6 +182,7 @@ def _analyse(
     memory_gb: float,
     progress: Callable[[int, int], None] | None,
     labels: Sequence[str] = (),
+    joined: Joined | None = None,
 ) -> Result:
     """Run an analysis of pairs; ``labels`` are those of the contrasts that are tested together."""
     pairs.people = with_columns(pairs.people, people)
@@ -189,11 +199,13 @@ def _analyse(
             order=record["order"],
             arms=record["arms"],
             baseline=record.get("baseline"),
+            over_time=record.get("over_time", False),
         )
         statistic = _statistic(asked, design, measures)
         arrangements = _arrange(asked, design, statistic, options)
     except Inestimable as reason:
         result = not_estimated(asked, pairs, reason)
+        _add_set(result, joined)
         with atomic.writing_folder(out_dir) as folder:
             _write(folder, no_findings(groups, treatments), result)
         return result
@@ -253,6 +265,7 @@ def _analyse(
         result["notes"] += unequal_arms(asked, arms, np.nanmedian(variances, axis=0))
     if labels:
         result["together"] = list(labels)
+    _add_set(result, joined)
     for part, largest in told.largest.items():
         result["per_seed"][part]["largest"] = largest
     with atomic.writing_folder(out_dir) as folder:
@@ -275,6 +288,14 @@ def _check_own(out_dir: Path) -> None:
                 f"{out_dir} is to be replaced, but holds {path.name}, which is not of an analysis; "
                 "choose another folder or move this away"
             )
+
+
+def _add_set(result: Result, joined: Joined | None) -> None:
+    """Add to a record who is in some contrasts of a set only, and the notes on the set."""
+    if joined is not None:
+        own = result["group"]
+        result["left"] = [*result["left"], *(r for r in joined.left if own in (None, r["group"]))]
+        result["notes"] = [*result["notes"], *joined.notes]
 
 
 def _given(statistic: Student) -> int:

@@ -300,6 +300,8 @@ class Group(Stage):
             "order": trial.visit_columns(contrast),
             "arms": trial.arms,
             "baseline": self.study.baseline(contrast),
+            "over_time": contrast.over_time,
+            "because": None if self.study.compared(contrast) else self._because(contrast),
             "left": PAIRED if len(trial.contrasts) == 1 else contrast.name,
             "pipeline": pipeline,
             "primary": pipeline == self.study.primary,
@@ -312,6 +314,13 @@ class Group(Stage):
             "ready_maps": ready,
             "maps_kind": maps["kind"] if ready else None,
         }
+
+    def _because(self, contrast: Contrast) -> str | None:
+        """Say why nobody is in a contrast."""
+        own = [
+            said for said in self.study.limits() if said.startswith(f"contrast {contrast.name} ")
+        ]
+        return own[0] if own else None
 
     def questions(self) -> dict[str, Question]:
         """Return all questions that the trial allows, by the names of their analyses.
@@ -489,16 +498,19 @@ class Group(Stage):
         for asked in (first, other):
             names = [
                 {p.participant.participant_id for p in self.study.compared(contrast)
-                 if asked.group in (None, p.participant.group)}
+                 if asked.group in (None, p.participant.group)
+                 and (not asked.groups or p.participant.group in asked.groups)}
                 for contrast in self.contrasts_of(asked)
             ]  # fmt: skip
             everybody.append(set.intersection(*names))
         only = sorted(everybody[0] ^ everybody[1])
         trial = self.study.checked_trial()
+        # A set flips signs whatever its contrasts are; comparisons of groups and slopes do so too.
         crossed = {
-            trial.visit_columns(contrast) == [visit.ORDER]
+            asked.kind not in question.SETS
+            and trial.visit_columns(self.study.contrast(asked.contrast)) == [visit.ORDER]
             for asked in (first, other)
-            for contrast in self.contrasts_of(asked)
+            if asked.tests_mean
         }
         if not only and len(crossed) > 1:
             return "orders are drawn again in one and signs are flipped in the other"
@@ -531,7 +543,10 @@ class Group(Stage):
 
     def pair_sizes(self, pipeline: str, inputs: Iterable[str]) -> dict[str, float]:
         """Compute the size (MB) of one map, and of all maps that pairing reads."""
-        each = need.image_mb(need.first_map(inputs))
+        paths = list(inputs)
+        if self.study.entry == "maps" and not any(".nii" in path for path in paths):
+            return {"map": 0.0, "maps": 0.0}  # nobody is in the contrast
+        each = need.image_mb(need.first_map(paths))
         number = len(self.study.sessions()) * len(self._regions.seeds(pipeline))
         return {"map": each, "maps": each * number}
 

@@ -360,6 +360,7 @@ class Study:
             {
                 "contrast": contrast.name,
                 "n_cells": len(contrast.weights),
+                "n_sessions": len(contrast.cells),
                 "effect": contrast.effect,
                 "arms": trial.arms,
                 "order": trial.visit_columns(contrast),

@@ -239,8 +239,8 @@ class Results:
     @property
     def sessions_of_people(self) -> str:
         """The sessions that a person needs, in words: ``both sessions``, ``all sessions``."""
-        n_cells = self.design.get("n_cells", 2)
-        return "both sessions" if n_cells == 2 else f"all {n_cells} sessions"
+        n_sessions = self.design.get("n_sessions", self.design.get("n_cells", 2))
+        return "both sessions" if n_sessions == 2 else f"all {n_sessions} sessions"
 
     @property
     def groups(self) -> list[str]:

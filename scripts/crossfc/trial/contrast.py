@@ -66,6 +66,19 @@ class Contrast:
         return list(dict.fromkeys(cell for cell, _ in (*self.weights, *self.baseline)))
 
     @property
+    def over_time(self) -> bool:
+        """Whether occasions are compared, so that time may have done what treatment seems to do.
+
+        They are if the weights at some occasion do not add up to zero, or a cell is of no
+        treatment by name.
+        """
+        sums: dict[str | None, float] = {}
+        for cell, weight in self.weights:
+            sums[cell.occasion] = sums.get(cell.occasion, 0.0) + weight
+        of_none = any(cell.treatment in (BEFORE, ANY) for cell, _ in self.weights)
+        return of_none or any(abs(total) > _SMALL for total in sums.values())
+
+    @property
     def baseline_within(self) -> bool:
         """Whether the baseline is a contrast within people, whose expectation is zero.
 
@@ -222,7 +235,7 @@ def _trend(
 
     Least squares over treatments at equal shares: w = (dose - mean dose) / Σ (dose - mean dose)².
     """
-    if not isinstance(doses, Mapping):
+    if not isinstance(doses, Mapping) or not doses:
         return {}, [f"{place}.{DOSES}: write the dose of each treatment, such as {{placebo: 0, …}}"]
     strange = [label for label in doses if label not in treatments]
     faults = [
@@ -253,10 +266,10 @@ def _with_baselines(config: Configuration, contrasts: list[Contrast], arms: bool
         return contrasts
     known = config["occasions"]
     if occasion not in known:
-        said = "is left out" if occasion is None else f"{occasion!r} is none of the occasions"
+        said = "it is left out" if occasion is None else f"{occasion!r} is none of the occasions"
         listed = ", ".join(known) or "none: list them in the config key occasions"
         raise Fault(
-            f"config key baseline_occasion: it {said} where baseline is {how}; name the occasion "
+            f"config key baseline_occasion: {said} where baseline is {how}; name the occasion "
             f"at which every period's baseline was measured (occasions: {listed})"
             f"{did_you_mean(occasion or '', known)}"
         )
@@ -264,6 +277,14 @@ def _with_baselines(config: Configuration, contrasts: list[Contrast], arms: bool
         raise Fault(
             "config key baseline: ready contrast maps (maps.level: contrast) hold no baselines; "
             "give maps of sessions (maps.level: session), or leave baseline_occasion out"
+        )
+    later = known[: known.index(str(occasion))]
+    if wrong := [(of, c) for of in contrasts for c, _ in of.weights if c.occasion in later]:
+        of, cell = wrong[0]
+        raise Fault(
+            f"config key baseline_occasion: {occasion} comes later than {cell.occasion}, which the "
+            f"contrast {of.name} uses, and a baseline is measured before; name the occasion before "
+            f"each dose (occasions are listed in the order of time: {', '.join(known)})"
         )
     found = [with_baseline(of, config, arms) for of in contrasts]
     if found == contrasts:
@@ -304,7 +325,8 @@ def with_baseline(of: Contrast, config: Configuration, arms: bool) -> Contrast:
     within = bool(weights) and abs(sum(weights.values())) < _SMALL
     if how == PERIOD and (within or (weights and arms)):
         return replace(of, baseline=contrast(of.name, weights).weights)
-    if how == DIFFERENCE and within:
+    has_it = any(cell.occasion == occasion for cell, _ in of.weights)
+    if how == DIFFERENCE and within and not has_it:
         whole = dict(of.weights)
         for cell, weight in weights.items():
             whole[cell] = whole.get(cell, 0.0) - weight
@@ -366,7 +388,7 @@ def _unsound(place: str, name: str, weights: Mapping[Cell, float]) -> list[str]:
     total = sum(weights.values())
     if not any(weights.values()):
         faults.append(f"{place}: all weights are zero; give at least one positive and one negative")
-    elif abs(total) > 1e-6:
+    elif abs(total) > 1e-6 * max(1e-300, max(map(abs, weights.values()))):
         faults.append(
             f"{place}: the weights add up to {total:.4g}, and a contrast's to zero; write such as "
             "{drug: 1, placebo: -1}"

@@ -16,7 +16,7 @@ from crossfc.trial import regions
 from crossfc.trial.arm import are_arms, assign_arms, check_arms
 from crossfc.trial.configuration import Configuration
 from crossfc.trial.consistency import check_acquisitions, check_visits, complete_order
-from crossfc.trial.contrast import ANY, BEFORE, Cell, Contrast, read_contrasts
+from crossfc.trial.contrast import ANY, BEFORE, NO_BASELINE, Cell, Contrast, read_contrasts
 from crossfc.trial.contrast_set import ContrastSet, read_sets
 from crossfc.trial.covariate import CATEGORICAL, CONTINUOUS
 from crossfc.trial.left import LeftRow
@@ -475,6 +475,19 @@ def load(config: Configuration) -> Trial:
     return trial
 
 
+def _check_baseline(config: Configuration, sessions: Sequence[Session], arms: bool) -> None:
+    """Refuse a baseline that no treatment has, such as one before all treatment."""
+    occasion = config["baseline_occasion"]
+    there = any(s.occasion == occasion and s.treatment != BEFORE for s in sessions)
+    if occasion is None or arms or there or config["baseline"] == NO_BASELINE:
+        return
+    raise Fault(
+        f"config key baseline_occasion: no session under a treatment is at {occasion}, and one "
+        "before all treatment is no baseline of a period; leave the key out, or give each "
+        "period's own baseline its treatment in the sheet of sessions"
+    )
+
+
 def check_sheets(
     people_sheet: Sheet, session_sheet: Sheet, scales: dict[str, Scale], config: Configuration
 ) -> Trial:
@@ -501,6 +514,7 @@ def check_sheets(
     complete_order(participants, sessions)
     arms = are_arms(participants, sessions, config)
     contrasts = read_contrasts(config, arms=arms)
+    _check_baseline(config, sessions, arms)
     if arms:
         check_arms(config)
         assign_arms(participants, sessions)

@@ -65,9 +65,9 @@ def _scans(trial: Trial, cells: Sequence[Cell]) -> str:
 def _confounded(trial: Trial, contrast: Contrast, people: Sequence[Compared]) -> str:
     """Say why the effect cannot be told from another in a group; empty if it can."""
     columns = trial.visit_columns(contrast)
-    if not columns:
-        if trial.arms:
-            return ""  # the arms are compared, which time does not touch
+    if trial.arms:
+        return ""  # the arms are compared, which time does not touch
+    if contrast.over_time or not columns:
         return (
             "it is a change over time, with nothing to compare it with, so the effects of "
             "treatment and time cannot be told apart"

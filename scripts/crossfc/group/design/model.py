@@ -115,6 +115,7 @@ def model(
     order: Sequence[str] = (ORDER,),
     arms: bool = False,
     baseline: Baseline | None = None,
+    over_time: bool = False,
 ) -> Model:
     """Build the design of an analysis from the people table.
 
@@ -182,6 +183,8 @@ def model(
         The groups are parallel arms, to which people were assigned by lot.
     baseline : Baseline, optional
         The baseline that the data come with; see Baselines.
+    over_time : bool
+        Occasions are compared, so that a mean may be an effect of time.
 
     Returns
     -------
@@ -234,7 +237,7 @@ def model(
     used = [] if question.kind == CARRYOVER else order_terms(people.iloc[rows], order, notes)
     for column in [ORDER] if question.kind == CARRYOVER else used:
         rows = leave(column)
-    if not order and question.tests_mean:
+    if (over_time or not order) and question.tests_mean:
         notes.append(
             "Nothing else is compared with this change over time within people, so the effects of "
             "treatment and time cannot be told apart in it."
@@ -302,8 +305,8 @@ def model(
         apart = _differences(chosen["group"], present).T
         nuisance |= {f"group[{of}]": own for of, own in zip(present[1:], apart, strict=True)}
         terms.append("group")
-    elif question.kind == CARRYOVER and np.ptp(is_patient.astype(int)) > 0:
-        nuisance["group"] = np.where(is_patient, 0.5, -0.5)
+    elif question.kind == CARRYOVER and len(present) == 2:
+        nuisance["group"] = np.where((chosen["group"] == present[0]).to_numpy(), 0.5, -0.5)
         terms.append("group")
     for column in used:
         name = "sequence" if column == ORDER else column
@@ -322,7 +325,7 @@ def model(
     if given is not None and effect.ndim > 1:
         notes.append(
             f"The baseline ({given}) is a covariate of the comparisons of two groups, and not of "
-            "this F over all of them."
+            "this comparison of all of them."
         )
         given = None
     if given is not None:
@@ -405,9 +408,10 @@ def _arrangement_of_a_mean(
 def _reason(column: str, question: Question) -> str:
     if column == f"delta_{question.scale}":
         return f"no {question.scale} score in both sessions"
-    if column == ORDER:
+    # In a set of contrasts the name of the contrast stands before that of the column.
+    if column.endswith(ORDER):
         return "order of treatments not known"
-    if column.startswith("period_"):
+    if column.startswith("period_") or "_period_" in column:
         return "period of a session not known"
     return f"{column} missing"
 

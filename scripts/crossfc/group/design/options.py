@@ -122,8 +122,9 @@ class Baseline(TypedDict):
 class PairChoices(TypedDict):
     """What the data of a contrast in a pipeline depend on, besides the maps.
 
-    ``left`` is the word for what a person leaves whose sessions are excluded; ``limits`` are those
-    of exclusion; ``fwhm_mm`` to ``accept_unoriented`` are told to
+    ``over_time`` is whether occasions are compared, ``because`` why nobody is in the contrast, if
+    nobody is, ``left`` the word for what a person leaves whose sessions are excluded; ``limits``
+    are those of exclusion; ``fwhm_mm`` to ``accept_unoriented`` are told to
     `crossfc.group.design.pairs.pair_sessions`; ``mask_seeds`` is whether seeds and their halo
     leave the search volume, ``maps_kind`` what ready maps hold.
     """
@@ -135,6 +136,8 @@ class PairChoices(TypedDict):
     order: list[str]
     arms: bool
     baseline: Baseline | None
+    over_time: bool
+    because: str | None
     left: str
     pipeline: str
     primary: bool

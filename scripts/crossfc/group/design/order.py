@@ -47,6 +47,12 @@ def order_terms(people: pd.DataFrame, columns: Sequence[str], notes: list[str]) 
             )
         return used
     what = "order of treatments" if list(columns) == [ORDER] else "periods"
+    if known.all() and not values.any():
+        notes.append(
+            "Every person has the same share of each period on both sides of the contrast, so "
+            "effects of periods cancel and the model has no sequence term."
+        )
+        return []
     if known.all():
         notes.append(
             f"Everybody analysed had the same {what}, so the model has no sequence "

@@ -27,7 +27,9 @@ from crossfc.trial.contrast import DRUG
 from crossfc.trial.regions import RegionRow
 from crossfc.trial.visit import ORDER
 
-# Options of `pair_sessions` that describe how the maps were made and how to read them.
+# Options of `pair_sessions` that describe the contrast, and those that describe how the maps were
+# made and how to read them.
+DESIGN = ("contrast", "effect", "order", "arms", "baseline", "over_time")
 READING = ("fwhm_mm", "level", "accept_unoriented", "zero_is_missing")
 
 
@@ -57,6 +59,7 @@ class PairsRecord(TypedDict):
     fwhm_mm: float
     maps_kind: NotRequired[str | None]
     baseline: NotRequired[Baseline]
+    over_time: NotRequired[bool]
     because: NotRequired[str | None]
 
 
@@ -73,6 +76,7 @@ def pair_sessions(
     order: Sequence[str] = (ORDER,),
     arms: bool = False,
     baseline: Baseline | None = None,
+    over_time: bool = False,
     seed_definitions: Sequence[RegionRow] = (),
     fwhm_mm: float,
     mask_file: str | os.PathLike[str] | None = None,
@@ -117,6 +121,8 @@ def pair_sessions(
         Whether groups are parallel arms.
     baseline : Baseline, optional
         The baseline that is a covariate, for people who have maps under ``baseline``.
+    over_time : bool
+        Whether occasions are compared.
     seed_definitions : sequence of dict
         Rows of the seeds table. If there are none, the seeds stay in the search volume.
     fwhm_mm : float
@@ -233,6 +239,8 @@ def pair_sessions(
     }
     if baseline is not None:
         record["baseline"] = baseline
+    if over_time:
+        record["over_time"] = True
     atomic.write_json(out_dir / "pairs.json", record)
     return record
 
@@ -252,16 +260,17 @@ def no_pairs(
     order: Sequence[str] = (ORDER,),
     arms: bool = False,
     baseline: Baseline | None = None,
+    over_time: bool = False,
 ) -> PairsRecord:
-    """Write the pairs of a pipeline from which everybody was excluded: no people and no voxels.
+    """Write the pairs of a contrast that nobody is left in, or has: no people and no voxels.
 
     Its analyses then report that they cannot be estimated, and the study goes on without them.
 
     Parameters
     ----------
     people, seeds, treatments, groups, pipeline, out_dir, fwhm_mm, contrast, effect, order, arms, \
-    baseline
-        As in `pair_sessions`; the people are those who were excluded.
+    baseline, over_time
+        As in `pair_sessions`; the people are those who were excluded, if there are any.
     because : str, optional
         Why nobody is left, for the record of each analysis.
 
@@ -272,7 +281,9 @@ def no_pairs(
     """
     out_dir = Path(out_dir)
     still = dict.fromkeys(("mean_fd_active", "mean_fd_control"), np.nan)
-    rows = [still | dict(person) for person in people]
+    # One row, if there is nobody, for the columns that a table of people has.
+    nobody = {"participant_id": "", "group": next(filter(None, groups.values())), "sequence": ""}
+    rows = [still | dict(person) for person in people or [nobody | dict.fromkeys(order, np.nan)]]
     table = people_table(rows, treatments, groups, order).iloc[:0]
     nothing = np.empty((0, len(seeds), 0), dtype=np.float32)
     names = ["delta.npy", "total.npy", *(["baseline.npy"] if baseline else [])]
@@ -301,6 +312,8 @@ def no_pairs(
     }
     if baseline is not None:
         record["baseline"] = baseline
+    if over_time:
+        record["over_time"] = True
     atomic.write_json(out_dir / "pairs.json", record)
     return record
 

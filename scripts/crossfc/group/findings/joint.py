@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from crossfc.group.findings.result import read_result
@@ -39,18 +40,29 @@ def joint_table(
         tfce, or voxel for the peak), ``p_within`` (corrected within the analysis) and ``p_joint``
         (corrected over the family).
 
+    Notes
+    -----
+    Analyses of several contrasts whose people differ, as after an exclusion by quality, have other
+    arrangements. Their p are multiplied by the number of analyses (Bonferroni), which holds
+    whatever they have in common.
+
     Raises
     ------
     Fault
-        If the analyses of a family do not have the same arrangements.
+        If the analyses of a family, of one contrast, do not have the same arrangements.
     """
-    tables = []
+    tables: list[pd.DataFrame] = []
     for number, names in enumerate(families, start=1):
         records = [read_result(folders[name]) for name in names]
         done = [Path(folders[record["analysis"]]) for record in records if record["estimable"]]
         if not done:
             continue
-        require_same_arrangements([record for record in records if record["estimable"]])
+        estimated = [record for record in records if record["estimable"]]
+        several = len({record["contrast"] for record in estimated}) > 1
+        if several and len({record["arrangement_digest"] for record in estimated}) > 1:
+            tables += _by_number(number, done)
+            continue
+        require_same_arrangements(estimated)
         nulls = [read_table(folder / "null.tsv") for folder in done]
         clusters = [read_table(folder / "clusters.tsv") for folder in done]
         for measure, column in MEASURES.items():
@@ -64,3 +76,17 @@ def joint_table(
             ]
     tables = [table for table in tables if len(table)]
     return pd.concat(tables)[_COLUMNS] if tables else pd.DataFrame(columns=_COLUMNS)
+
+
+def _by_number(number: int, done: Sequence[Path]) -> list[pd.DataFrame]:
+    """Correct the clusters of a family's analyses by their number."""
+    tables = []
+    for clusters in (read_table(folder / "clusters.tsv") for folder in done):
+        for measure, column in MEASURES.items():
+            if column in clusters:
+                within = clusters[column].to_numpy(dtype=float)
+                joint = np.minimum(1, len(done) * within)
+                tables.append(
+                    clusters.assign(family=number, measure=measure, p_within=within, p_joint=joint)
+                )
+    return tables

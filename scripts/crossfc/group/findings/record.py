@@ -245,7 +245,7 @@ def _skewed(asked: Question, design: Model, value: float | None) -> list[str]:
     )
     if asked.group is None:
         said += " It is that of the group where it is largest."
-        if asked.kind in BETWEEN_SEEDS or len(asked.groups) > 2:
+        if asked.kind in MULTIVARIATE or len(asked.groups) > 2:
             said += (
                 " Groups whose differences are not equally skewed are called different in more "
                 "than 5 % of studies though their means are the same."
@@ -282,12 +282,16 @@ def unequal_arms(asked: Question, arms: LabelArray, variances: FloatArray) -> li
         Of each arm, in the order of the sorted labels; see `crossfc.group.inference.spread`.
     """
     labels, counts = np.unique(arms, return_counts=True)
+    if np.isfinite(variances).sum() < 2:
+        return []
     most, least = int(np.nanargmax(variances)), int(np.nanargmin(variances))
     ratio = variances[most] / variances[least] if variances[least] > 0 else np.inf
-    between_seeds = asked.kind in MULTIVARIATE
-    if ratio < _UNEQUAL or not (between_seeds or counts[most] < counts[least]):
+    several = asked.kind in MULTIVARIATE
+    if ratio < _UNEQUAL or not (several or counts[most] < counts[least]):
         return []
-    size = "Differences between seeds" if between_seeds else "Means"
+    size = "Means"
+    if several:
+        size = "Differences between seeds" if asked.kind in BETWEEN_SEEDS else "Contrasts"
     return [
         f"Changes vary {ratio:.1f} times as much (variance) in {labels[most]} (n = {counts[most]}) "
         f"as in {labels[least]} (n = {counts[least]}). That no treatment changes anybody is "

@@ -14,7 +14,10 @@ def spread(
     flat: BoolArray | None = None,
     n_covariates: int = 0,
 ) -> FloatArray:
-    """Compute the residual variance of each group, the median over voxels and measures.
+    """Compute the residual variance of each group, from the median over voxels and measures.
+
+    The median of the sums of squares is divided by that of χ² with as many degrees of freedom, so
+    that small groups are not taken to vary less.
 
     Parameters
     ----------
@@ -26,7 +29,8 @@ def spread(
     flat : bool ndarray, shape (n_voxels,), optional
         True for voxels that are left out.
     n_covariates : int
-        The last measures of the data are covariates by voxel, which are not looked at.
+        The last measures of the data are covariates by voxel, which are not looked at: variances
+        are those about the model without them.
 
     Returns
     -------
@@ -34,6 +38,8 @@ def spread(
         In squared units of the data, in the order of the sorted labels. NaN for a group without
         residual degrees of freedom.
     """
+    from scipy.special import chdtri
+
     n_people, n_voxels = data.shape[0], data.shape[-1]
     part = slice(0, n_voxels, max(1, n_voxels // _VOXELS))
     keep = np.ones(n_voxels, dtype=bool) if flat is None else ~flat
@@ -49,5 +55,6 @@ def spread(
         df = room[own].sum()
         known = df > 0.5 and y.shape[1] > 0
         squares = np.square(e[own]).sum(axis=0)
-        found.append(float(np.median(squares) / df) if known else np.nan)
+        # The median of a sum of squares of few people is below its mean, df variances.
+        found.append(float(np.median(squares) / chdtri(df, 0.5)) if known else np.nan)
     return np.array(found)
