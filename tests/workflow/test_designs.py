@@ -329,4 +329,6 @@ def test_what_cannot_be_estimated_is_said_before_any_job(tmp_path, root):
     assert not late["estimable"] and "nobody has a map at late" in late["notes"][0]
     since = json.loads((results / "group/maps/since_HV/result.json").read_text())
     assert since["estimable"] and any("treatment and time" in note for note in since["notes"])
-    assert "Late in HV could not be estimated" in Page(results / "report.html").text
+    assert "Change from after to late in HV could not be estimated: nobody has a map at late." in (
+        Page(results / "report.html").text
+    )

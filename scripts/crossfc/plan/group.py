@@ -320,7 +320,7 @@ class Group(Stage):
         own = [
             said for said in self.study.limits() if said.startswith(f"contrast {contrast.name} ")
         ]
-        return own[0] if own else None
+        return own[0].partition("cannot be estimated: ")[2] if own else None
 
     def questions(self) -> dict[str, Question]:
         """Return all questions that the trial allows, by the names of their analyses.
