@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -783,3 +784,21 @@ def test_contrasts_are_read_in_pieces(pairs, name):
             np.testing.assert_allclose(one[..., part], expected[..., part], atol=1e-6)
         for person in range(4):
             np.testing.assert_allclose(one[person], expected[person], atol=1e-6)
+
+
+def test_contrasts_of_other_people_are_corrected_by_their_number(results, tmp_path):
+    """As after an exclusion by quality: arrangements differ, and p are multiplied by two."""
+    names = ["drug_TRD", "drug_HV"]
+    folders = {}
+    for name in names:
+        folders[name] = tmp_path / name
+        folders[name].mkdir()
+        record = json.loads((results / name / "result.json").read_text())
+        record["contrast"] = "early" if name == "drug_TRD" else "late"
+        (folders[name] / "result.json").write_text(json.dumps(record))
+        shutil.copy(results / name / "clusters.tsv", folders[name])
+    table = joint_table([names], folders)
+    extent = table[table["measure"] == "extent"]
+    expected = pd.concat([read_table(results / name / "clusters.tsv") for name in names])
+    np.testing.assert_allclose(extent["p_within"], expected["p_fwe_cluster"])
+    np.testing.assert_allclose(extent["p_joint"], np.minimum(1, 2 * expected["p_fwe_cluster"]))

@@ -382,7 +382,7 @@ def test_pairs_of_three_groups_are_corrected_together(study, root, tmp_path):
     assert chosen.group.pairs_of_groups() == {}
     assert not any("pairs_of_groups" in path for path in chosen.group.results())
     families = {"group": {"families": [pairs[:2]]}}
-    with pytest.raises(Fault, match="different people \\(TRD and BP and TRD and HV\\)"):
+    with pytest.raises(Fault, match="different people \\(TRD and BP; TRD and HV\\)"):
         Plan(three | families, root).group.families()
 
 

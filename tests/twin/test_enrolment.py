@@ -139,6 +139,7 @@ def test_everybody_is_drawn_anew_with_another_seed_only(config, root):
         (WILLIAMS, {"orders": [["placebo", "hihg"]]}, "number 1: 'hihg' is none of the treatments"),
         (WILLIAMS, {"orders": "latin"}, "'latin' is no name of orders; write williams"),
         (WILLIAMS, {"orders": [["low"], ["low", "high"]]}, "different numbers of periods"),
+        (WILLIAMS, {"orders": [["low", "placebo"]]}, "nobody has high; put every treatment"),
         (BASELINES, {"before": ["b1"]}, "before: 'b1' is none of the occasions b0, baseline, day2"),
         (ARMS, {"before": ["before", "after"]}, "no occasion is left for the periods"),
         (ARMS, {"scales": ["PANSS"]}, "how people score on PANSS is not known"),

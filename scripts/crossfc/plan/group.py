@@ -465,13 +465,15 @@ class Group(Stage):
             elif kinds[0] != kinds[1]:
                 why = "people are rearranged in different ways"
             elif groups[0] != groups[1]:
-                why = f"they are of different people ({groups[0]} and {groups[1]})"
+                apart = " and " if not any(" and " in of for of in groups) else "; "
+                why = f"they are of different people ({apart.join(groups)})"
             else:
                 continue
             raise Fault(
                 f"{place}: {first.name} and {other.name} cannot be corrected as one family, as "
                 f"{why}; put analyses of the same people and kind together, such as "
-                f"{question.GROUP} and its kin, or {question.CHANGE}_<scale> of several scales"
+                f"{question.GROUP} and its kin, {question.CHANGE}_<scale> of several scales, or "
+                "contrasts of the same people"
             )
         if first.kind == question.CHANGE:
             everybody = self.study.compared(self.contrasts_of(first)[0])

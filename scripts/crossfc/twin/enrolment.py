@@ -37,7 +37,8 @@ def orders_of(config: Configuration, design: TwinDesign) -> list[list[str]]:
     Raises
     ------
     Fault
-        If an order names a treatment that the trial does not have, or orders differ in length.
+        If an order names a treatment that the trial does not have, orders differ in length, or a
+        treatment is in none of them.
     """
     scheme, asked = scheme_of(config, 1), design["orders"]
     key = "config key twin.design.orders"
@@ -59,6 +60,12 @@ def orders_of(config: Configuration, design: TwinDesign) -> list[list[str]]:
     )
     if len({len(order) for order in asked}) > 1:
         raise Fault(f"{key}: orders have different numbers of periods; write as many in each")
+    given = {word for order in asked for word in order}
+    if without := [word for word in scheme.treatments if word not in given]:
+        raise Fault(
+            f"{key}: nobody has {' or '.join(without)}; put every treatment of the config key "
+            "treatments into some order, or take it out of treatments"
+        )
     return asked
 
 

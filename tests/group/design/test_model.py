@@ -501,3 +501,32 @@ def test_a_group_of_three_without_anybody_is_named(people):
     with pytest.raises(Inestimable, match="nobody of BP is left to compare"):
         model(question("group_by_drug", THREE, TREATMENTS), people[people["group"] != "BP"], THREE,
               analysis_options())  # fmt: skip
+
+
+def test_a_change_over_time_says_so_also_with_periods_in_the_model(people):
+    people = people.assign(period_2=[0.5, -0.5] * 5)
+    asked = question("rise_TRD", GROUPS, {"active": "day2", "control": "b0"}, "rise", "rise")
+    said = "effects of treatment and time cannot be told apart"
+    for over_time in (True, False):
+        built = model(
+            asked, people, GROUPS, analysis_options(), order=["period_2"], over_time=over_time
+        )
+        assert built.formula == "D ~ 1 + period_2"
+        assert any(said in note for note in built.notes) == over_time
+
+
+def test_periods_that_cancel_are_not_taken_for_confounded(people):
+    people = people.assign(period_2=0.0)
+    asked = question("since_TRD", GROUPS, {"active": "post", "control": "pre"}, "since", "since")
+    built = model(asked, people, GROUPS, analysis_options(), order=["period_2"], over_time=True)
+    assert built.formula == "D ~ 1"
+    assert any("effects of periods cancel" in note for note in built.notes)
+    assert not any("drug and period" in note for note in built.notes)
+
+
+def test_carryover_has_the_groups_that_are_left(people):
+    """Of three groups whose first is gone, two are still told apart."""
+    three = roles(["BP", "TRD", "HV"])
+    asked = question("carryover", three, TREATMENTS)
+    built = model(asked, people, three, analysis_options())
+    assert built.formula == "S ~ 1 + sequence + group"
