@@ -11,6 +11,7 @@ from scipy import stats
 
 from crossfc.clinic.change import change_between_groups, clinical_change
 from crossfc.clinic.connectivity import connectivity_change, treatment_weights
+from crossfc.clinic.order import NO_PERIODS, adjusted_change, adjusted_difference
 from crossfc.clinic.score import paired_scores
 from crossfc.fault import Fault
 
@@ -165,6 +166,40 @@ def test_without_an_order_there_is_no_adjusted_effect_and_a_note(sequence, said,
     assert np.isfinite(row["unadjusted_t"])
     assert len(notes) == len(said)
     assert all(words in note for words, note in zip(said, notes, strict=True))
+
+
+def test_one_period_has_no_note_and_periods_alike_have_their_own():
+    scores = random_scores(np.random.default_rng(3), 6).assign(period_2=1.0)
+    given = scores, TREATMENTS, ["TRD"], ["MADRS"]
+    table, notes = clinical_change(*given, ())
+    assert table["unadjusted_because"][0] == NO_PERIODS and notes == []
+    table, notes = clinical_change(*given, ("period_2",))
+    assert table["unadjusted_because"][0] == "everybody had the same periods"
+    assert notes == [
+        "MADRS in TRD: everybody had the same periods, so the drug cannot be told from the period"
+    ]
+
+
+def test_too_few_people_for_a_covariate_have_no_estimate_and_this_reason():
+    """Three people, whom intercept, order and baseline fit without anything left."""
+    few = scores_of([3.0, 9, 4], [1.0, 2, 5]).assign(baseline=[1.0, 4, 2])
+    said = "3 people are too few for the 3 columns of the model"
+    table, _ = clinical_change(few, TREATMENTS, ["TRD"], ["MADRS"], baseline=True)
+    row = table.iloc[0]
+    assert row["unadjusted_because"] == said and row["adjusted_n"] == 0
+    assert np.isnan(row[["adjusted_estimate", "adjusted_p", "period_estimate"]].astype(float)).all()
+    delta = (few["active"] - few["control"]).to_numpy()
+    code, baseline = np.array([-1.0, 1, -1]), few["baseline"].to_numpy()
+    assert adjusted_change(delta, code, TREATMENTS, baseline).because == said
+    plain = adjusted_change(delta, code, TREATMENTS)
+    assert not plain.because and plain.test.df == 1
+    # A fourth person leaves one degree of freedom.
+    more = np.append(delta, 8.0), np.append(code, 1.0), TREATMENTS, np.append(baseline, 7.0)
+    assert adjusted_change(*more).test.df == 1
+    first = np.array([True, True, False, False])
+    between = adjusted_difference(more[0], first, more[1], ["A", "B"], TREATMENTS, more[3])
+    assert between.because == "4 people are too few for the 4 columns of the model"
+    assert np.isnan(between.test.estimate)
 
 
 @pytest.mark.parametrize(

@@ -243,3 +243,69 @@ def test_one_occasion_has_no_table_of_its_own(plan):
     assert comparisons(made.checked_trial()) == []
     assert "occasions" not in made.clinic.change_files()
     assert not any("occasions" in name for name in made.clinic.results())
+
+
+def crossed(scores_of, n=10):
+    """Two treatments in two periods, each with a session before and after it."""
+    people, sessions = [], []
+    for i in range(n):
+        order, person = ORDERS_OF_TWO[i % 2], f"sub-{i:02d}"
+        people.append((person, "HV", "-".join(order)))
+        sessions += [
+            session(person, f"ses-{period}{at}", label, period, at, *scores_of(i, label, at))
+            for period, label in enumerate(order, 1)
+            for at in ("pre", "post")
+        ]
+    return people, sessions
+
+
+ORDERS_OF_TWO = (("drug", "placebo"), ("placebo", "drug"))
+PRE_POST = {"treatments": ["placebo", "drug"], "occasions": ["pre", "post"],
+            "baseline_occasion": "pre"}  # fmt: skip
+WITHOUT = "SHAPS: nobody has a score of it at the baseline, so it is tested without this covariate"
+
+
+def drawn(n=10):
+    rng = np.random.default_rng(5)
+    return {(i, t, at): int(rng.integers(15, 40)) for i in range(n) for t in ("placebo", "drug")
+            for at in ("pre", "post")}  # fmt: skip
+
+
+def test_a_scale_without_scores_at_the_baseline_is_tested_without_it(plan):
+    score = drawn()
+    people, sessions = crossed(
+        lambda i, t, at: (score[i, t, at], "n/a" if at == "pre" else score[i, t, at] + 1)
+    )
+    made = plan(people, sessions, **PRE_POST)
+    table, notes = table_of(made)
+    assert notes == [f"drug at post, {WITHOUT}"]
+    rows = table[(table["sequence"] == "all") & (table["occasion"] == "post")].set_index("scale")
+    found = change_tables(made.clinic.scores(), made.designs(), list(made.trial.scales))
+    assert found.notes == [WITHOUT] and found.scores["used"].all()
+    change = found.change.set_index("scale")
+    code = [(-1, 1)[i % 2] for i in range(10)]
+    delta, before = (
+        np.array([score[i, "drug", at] - score[i, "placebo", at] for i in range(10)], float)
+        for at in ("post", "pre")
+    )
+    for scale, columns in (("MADRS", [code, before]), ("SHAPS", [code])):
+        right = least_squares(columns, delta)
+        names = ["estimate", "low", "high", "df", "p"]
+        assert rows.loc[scale, names].tolist() == pytest.approx(right)
+        told = change.loc[scale, [f"adjusted_{name}" for name in names]].tolist()
+        assert told == pytest.approx(right) and change.loc[scale, "n"] == 10
+
+
+def test_a_baseline_that_is_subtracted_is_not_in_the_differences_at_an_occasion(plan):
+    """The row is called drug - placebo at post, and holds this."""
+    score = drawn()
+    people, sessions = crossed(lambda i, t, at: (score[i, t, at], "n/a"))
+    made = plan(people, sessions, **PRE_POST, baseline="difference")
+    table, _ = table_of(made)
+    code = [(-1, 1)[i % 2] for i in range(10)]
+    rows = table[table["sequence"] == "all"].set_index("occasion")
+    assert rows.index.tolist() == ["pre", "post"]
+    for at, row in rows.iterrows():
+        delta = [score[i, "drug", at] - score[i, "placebo", at] for i in range(10)]
+        told = row[["estimate", "low", "high", "df", "p"]].tolist()
+        assert told == pytest.approx(least_squares([code], np.array(delta, float)))

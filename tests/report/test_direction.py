@@ -83,7 +83,8 @@ def studied(tmp_path_factory):
     return SimpleNamespace(
         active="ketamine", control="placebo", groups=["TRD", "HV"], scales={"MADRS": {}},
         on_active="under ketamine", on_control="under placebo", effect="ketamine", heading="",
-        crossed=("ketamine", "placebo"),
+        crossed=("ketamine", "placebo"), minus="ketamine minus placebo",
+        minus_control="minus placebo",
         better=lambda scale: "lower", analyses=analyses, config={}, folder=folder,
         of_kind=lambda *kinds: [a for a in analyses if a.kind in kinds],
     )  # fmt: skip

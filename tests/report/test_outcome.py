@@ -36,6 +36,8 @@ def results_of(scores, groups=("TRD",), better="lower"):
         change=change, scores=scores, groups=list(groups), active="ketamine", control="placebo",
         better=lambda scale: better, on_active="under ketamine", on_control="under placebo",
         prefix="", heading="", effect="ketamine", baseline=None, adjusted_for="period",
+        adjusted_where="period where the order is known", difference="ketamine − placebo",
+        on_both="under placebo and ketamine",
         between=change_between_groups(scores, TREATMENTS, groups, ["MADRS"]), config={},
     )  # fmt: skip
 
@@ -153,6 +155,34 @@ def test_tables_put_what_is_told_in_bold():
     # Patients gain 1.8 more; the plain difference is the period's.
     assert row["unadjusted_difference"] < 0 < row["adjusted_estimate"] and between.marked == {0}
     assert f"{row['adjusted_estimate']:+.2f}" in between.rows[0]
+
+
+def test_what_turned_the_sign_may_be_the_baseline():
+    """Orders are equally frequent, so that the order turns nothing; the baseline does."""
+    rng = np.random.default_rng(2)
+    scores = scores_of(0.0, 0.0, (10, 10))
+    before = rng.normal(6, 2, 20)
+    scores["active"] = scores["control"] - 3 + before + rng.normal(0, 0.1, 20)
+    scores["baseline"] = before
+    results = results_of(scores)
+    results.change, _ = clinical_change(scores, TREATMENTS, ["TRD"], ["MADRS"], baseline=True)
+    results.baseline, results.adjusted_for = "pre", "period and baseline"
+    (answer,) = clinical_answers(results)
+    row = results.change.iloc[0]
+    assert row["adjusted_estimate"] < 0 < row["mean"]
+    told, _, other = answer.sentence.replace("−", "-").partition(". The plain mean")
+    number = printed(row["adjusted_estimate"])
+    assert f"difference adjusted for period and baseline {number}, 95 %" in told
+    assert ": it is not adjusted for the order of treatments and the baseline (10 had" in other
+    # Of a scale that nobody has at the baseline, sentences and captions do not speak of it.
+    scores["baseline"] = np.nan
+    without = results_of(scores.drop(columns="baseline"))
+    without.scores, without.baseline = scores, "pre"
+    without.adjusted_for, without.adjusted_where = "period and baseline", "period and baseline"
+    (answer,) = clinical_answers(without)
+    assert "(period-adjusted difference" in answer.sentence
+    said = "period and baseline, MADRS without the baseline, at which nobody was scored"
+    assert clinic.change_table(without).caption.endswith(said)
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -9,8 +9,9 @@ import pytest
 from crossfc.clinic.cells import cell_model
 from crossfc.report import carryover, clinic, figure, number, people, planted, quality
 from crossfc.report.citation import FILE, Citations, read_references, reference
-from crossfc.report.maps import facts
-from crossfc.report.methods import band, methods
+from crossfc.report.maps import facts, seed_maps
+from crossfc.report.methods import band, methods, model_clause
+from crossfc.report.narrative import cluster_sentence, goes_with
 from crossfc.report.page import TEMPLATES, environment_of
 from crossfc.report.results import ContrastData
 from tests.report.report_page import page_of
@@ -163,6 +164,180 @@ def test_what_was_planted_is_told_in_the_labels_of_the_trial(found_results):
     assert "drug" not in " ".join([*doses, *course])
 
 
+SUMS = {"active": "ketamine post + placebo pre", "control": "placebo post + ketamine pre"}
+DIFFERENCE = "(ketamine post + placebo pre) − (placebo post + ketamine pre)"
+
+
+def designed(results, **own):
+    """The same results, of a contrast with another design."""
+    (design,) = results.designs
+    return dataclasses.replace(results, designs=[dict(design) | own])
+
+
+def test_sums_are_in_brackets_wherever_they_are_subtracted(found_results):
+    results = designed(found_results, treatments=SUMS, contrast="both")
+    assert results.difference == DIFFERENCE
+    minus = DIFFERENCE.replace("−", "minus")
+    assert f"drug is {DIFFERENCE}, group TRD − HV" in quality.mixed_table(results).caption
+    change = clinic.change_table(results)
+    assert change.caption.startswith(f"Change of each score ({DIFFERENCE}) by group")
+    titles = [title for title, _ in change.columns]
+    assert {f"{DIFFERENCE}, adjusted for period", f"{DIFFERENCE}, not adjusted"} <= set(titles)
+    assert any(row[2].startswith(f"{DIFFERENCE} in TRD") for row in planted.table(results).rows)
+    assert f"change in MADRS ({minus})" in goes_with(results, "MADRS", True)
+    assert f"Every change is {minus} within a person." in text_of(results)
+    (drug,) = (a for a in results.analyses if a.name == "drug_TRD")
+    scale, _ = seed_maps(results, drug)
+    assert f"t ({DIFFERENCE})" in scale
+    (between,) = (a for a in results.analyses if a.name == "drug_TRD_by_subregion")
+    said = cluster_sentence(results, between, between.significant().iloc[0].to_dict())
+    assert f"the change under {SUMS['active']} (minus ({SUMS['control']})) depended" in said
+
+
+def test_what_a_baseline_adjusts_is_said_where_it_does(found_results):
+    given = designed(found_results, baseline={"occasion": "pre", "within": True})
+    both = "adjusted for period and baseline where the order is known"
+    for results, said in (
+        (found_results, "adjusted for period where the order is known"), (given, both),
+    ):  # fmt: skip
+        assert quality.motion_table(results).caption.endswith(said)
+        assert said in clinic.between_table(results).caption
+        assert said in clinic.change_table(results).caption
+    arms = designed(found_results, order=[], baseline={"occasion": "pre", "within": False})
+    caption = clinic.between_table(arms).caption
+    assert "adjusted for baseline (variances" in caption and "order" not in caption
+    row = {"scale": "MADRS", "treatment": "n/a", "reference": "n/a", "occasion": "post"}
+    row |= {
+        "since": "pre",
+        "group": "TRD",
+        "sequence": "all",
+        "n": 9,
+        "estimate": -6.0,
+        "low": -7.0,
+    }
+    row |= {"high": -5.0, "df": 7.0, "p": 0.01, "adjusted": True, "unadjusted_because": "n/a"}
+    for results, said in (
+        (found_results, "adjusted for period where periods are known"),
+        (given, "adjusted for period and baseline where periods are known"),
+        (arms, "adjusted for baseline"),
+    ):
+        shown = dataclasses.replace(results, occasions=pd.DataFrame([row]))
+        assert f"occasion, {said}; in bold" in clinic.occasion_table(shown).caption
+
+
+def test_scores_given_a_baseline_are_told_without_maps(found_results):
+    """The baseline is of the design; records of maps need not be there."""
+    ranks = "with Wilcoxon's rank sum of the differences between periods"
+    plain = text_of(found_results)
+    assert "intercept of the differences on the order of treatments, so that" in plain
+    assert "(told where orders are known and differ), with Wilcoxon's rank sum" in plain
+    no_ranks = found_results.change.assign(adjusted_wilcoxon_p=float("nan"))
+    given = dataclasses.replace(
+        designed(found_results, baseline={"occasion": "pre", "within": True}),
+        change=no_ranks, analyses=[],
+    )  # fmt: skip
+    text = text_of(given)
+    assert "with the same contrast of baseline scores in the model (told where orders" in text
+    assert ranks not in text
+    periods = dataclasses.replace(
+        designed(found_results, order=["period_2", "period_3"]), change=no_ranks
+    )
+    text = text_of(periods)
+    assert "intercept of the differences on the periods, so that it is adjusted for per" in text
+    assert "(told where periods are known and differ); paired t test" in text
+    arms = designed(found_results, order=[], baseline={"occasion": "pre", "within": False})
+    none = no_ranks.assign(adjusted_p=float("nan"))
+    text = text_of(dataclasses.replace(arms, change=none, analyses=[]))
+    assert "compared by Welch's t with the baseline score in the model." in text
+    carried = dataclasses.replace(given, carryover=pd.DataFrame({"contrast": ["drug"]}))
+    assert "(Jones & Kenward 2014); these models leave the baseline out." in text_of(carried)
+
+
+def of_three(results, *pairs, whole=True):
+    """The same comparison of groups, as if of pairs of three."""
+    (base,) = (a for a in results.analyses if a.name == "group_by_drug")
+    analyses = [
+        dataclasses.replace(
+            base, name=f"group_by_drug_{'_'.join(pair)}", n_pairs=len(pairs),
+            record=base.record | {"groups": list(pair)},
+        )
+        for pair in pairs
+    ]  # fmt: skip
+    groups = {"patients": "TRD", "controls": "HV", "group_3": "BP"}
+    of_all = [dataclasses.replace(base, record=base.record | {"groups": ["TRD", "HV", "BP"]})]
+    return dataclasses.replace(
+        designed(results, groups=groups), analyses=(of_all if whole else []) + analyses
+    )
+
+
+def test_pairs_of_groups_have_their_own_labels(found_results):
+    pairs = ("TRD", "HV"), ("TRD", "BP"), ("HV", "BP")
+    results = of_three(found_results, *pairs)
+    results.analyses[1].record["baseline"] = "pre"
+    results.analyses[2].record["baseline"] = "pre"
+    said = model_clause(results, "group_by_drug")
+    assert "were in the model (per seed and HV against BP)" in said
+    assert "(pre) of each voxel were in the model (TRD against HV and TRD against BP)" in said
+    again = dataclasses.replace(results, analyses=results.analyses * 2)
+    assert model_clause(again, "group_by_drug") == said
+    welch = "with Welch's F over all of them"
+    text = text_of(of_three(found_results, *pairs))
+    assert f"{welch}, which allows unequal variances (Winkler et al. 2014), and per seed in" in text
+    assert "multiplied by their number (3)" in text
+    text = text_of(of_three(found_results, *pairs[:2], whole=False))
+    assert welch not in text
+    assert (
+        "The 3 groups were compared in their differences per seed in pairs, with Welch's t" in text
+    )
+    caption = quality.mixed_table(results).caption
+    assert "drug is ketamine − placebo, pairs of groups are the first minus the second" in caption
+    # The mixed model is there for all numbers of groups, and so are people with one session.
+    assert len(people.one_session(results)) == len(people.one_session(found_results)) > 0
+
+
+def test_the_comparison_of_groups_in_sets_is_told(found_results):
+    (base,) = (a for a in found_results.analyses if a.name == "drug_TRD_by_subregion")
+    own = {"together": ["low − placebo", "high − placebo"], "effect": "low or high"}
+    sets = {
+        kind: dataclasses.replace(
+            base, name=kind, kind=kind, record=base.record | own | {"kind": kind, "group": group}
+        )
+        for kind, group in (("together", "TRD"), ("group_by_together", None))
+    }
+    both = text_of(dataclasses.replace(found_results, analyses=list(sets.values())))
+    assert "differs from zero (Hotelling's T²), and whether the groups differ in any of" in both
+    alone = [sets["group_by_together"]]
+    said = text_of(dataclasses.replace(found_results, analyses=alone))
+    assert "Whether the groups differ in any contrast of a set was tested together (Hotell" in said
+    assert "differs from zero" not in said
+    within = text_of(dataclasses.replace(found_results, analyses=[sets["together"]]))
+    assert "whether the groups differ" not in within.lower()
+
+
+def test_charts_of_quality_name_the_sides(found_results):
+    plain = quality.charts(found_results)[0]
+    assert plain.caption.startswith("Mean framewise displacement of each person under both treat")
+    sides = {"active": "after", "control": "before"}
+    over = designed(found_results, treatments=sides, order=[], occasions=["active", "control"])
+    (motion,) = (c for c in quality.charts(over) if c.title == "Motion")
+    assert "of each person at before and after; bars are the mean" in motion.caption
+    assert "of each person at before and after" in motion.chart
+
+
+def test_the_page_of_a_baseline_and_sums(found, tmp_path):
+    (design,) = found.arguments["designs"]
+    given = {"treatments": SUMS, "baseline": {"occasion": "pre", "within": True}}
+    gone = dict.fromkeys(("group_dir", "quality_dir", "robustness", "truth", "planted_changes"))
+    gone |= {"carpets": [], "analyses": [], "designs": [dict(design) | given]}
+    page = page_of(found, tmp_path / "p.html", **gone)
+    assert f"Changes are {DIFFERENCE.replace('−', 'minus')}." in page.text
+    assert (
+        "Sentences tell the estimate, adjusted for period and baseline, with its interval and p "
+        "(the intercept of the change on the order of treatments and the same contrast of scores "
+        "at pre) where the orders are known and differ" in page.text
+    )
+
+
 def test_occasions_have_a_row_for_each_group_with_its_orders_beside(found_results):
     def row(group, sequence, estimate, p, **own):
         names = {"scale": "MADRS", "treatment": "ketamine", "reference": "placebo"}
@@ -213,6 +388,9 @@ def test_carry_over_is_told_in_the_labels_of_the_trial(found_results):
     )  # fmt: skip
     table = carryover.edge_table(results)
     titles = [title for title, _ in table.columns]
+    named = results.config | {"treatments": {"active": "low dose", "control": "placebo"}}
+    same = carryover.edge_table(dataclasses.replace(results, config=named))
+    assert [title for title, _ in same.columns] == titles
     assert titles[-4:] == [
         "carry-over of low dose − of placebo", "p", "what could not be told", "left",
     ]  # fmt: skip

@@ -49,6 +49,7 @@ def test_three_groups(tmp_path, root):
     )
     assert "was more positive in TRD than in HV" in page.text
     assert "over the 3 pairs of groups p" in page.text
+    assert "but pairs of groups are, over all pairs." in page.text
     assert "Clusters of pairs of groups, corrected over the pairs" in page.text
     assert "The 3 groups were compared in their differences with Welch's F over all" in page.text
     assert "corrected p of pairs were besides multiplied by their number (3)" in page.text

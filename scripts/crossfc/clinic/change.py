@@ -13,14 +13,18 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from crossfc.array import FloatArray
 from crossfc.clinic.order import (
     ALIKE,
+    NO_PERIODS,
     adjusted_difference,
     by_order,
     group_difference,
+    known_design,
     no_order,
     order_columns,
     order_groups,
+    too_few,
 )
 from crossfc.clinic.rank import adjusted_wilcoxon_p, wilcoxon_p
 from crossfc.clinic.score import BASELINE, paired_scores
@@ -90,12 +94,17 @@ def clinical_change(
     """
     pairs = paired_scores(scores, groups, scales, order)
     pairs = pairs[pairs["used"]]
-    rows, notes = [], []
+    rows: list[dict[str, object]] = []
+    notes = [
+        f"{scale}: nobody has a score of it at the baseline, so it is tested without this covariate"
+        for scale in scales
+        if BASELINE in pairs and (pairs["scale"] == scale).any() and not _has_baseline(pairs, scale)
+    ]
     for (scale, group), part in pairs.groupby(["scale", "group"], sort=False):
         delta = part["delta"].to_numpy(float)
         total = (part["active"] + part["control"]).to_numpy(float)
         columns = order_columns(part, treatments, order)
-        given = part[BASELINE].to_numpy(float) if baseline and BASELINE in part else None
+        given = _baseline(part) if baseline else None
         code = order_groups(columns)
         where = f"{scale} in {group}"
         paired = one_sample(delta)
@@ -117,15 +126,21 @@ def clinical_change(
         if n_known < FEWEST:
             if n_known < len(code):
                 notes.append(f"{where}: too few people of known order (n = {n_known}) to adjust")
+        elif because == NO_PERIODS:
+            pass  # nothing to adjust for
+        elif because and columns.ndim == 2:
+            notes.append(f"{where}: {because}, so the drug cannot be told from the period")
         elif because:
             notes.append(
                 f"{where}: everybody{' of known order' if n_known < len(code) else ''} had the "
                 "treatments in the same order, so the drug cannot be told from the period"
             )
         else:
-            adjusted, *slopes = by_order(delta, columns, given)
+            because = too_few(known_design(columns, given)[0])
+            if not because:
+                adjusted, *slopes = by_order(delta, columns, given)
             if columns.ndim == 1:
-                period = slopes[0]
+                period = NO_TEST if because else slopes[0]
                 if given is None:
                     by_ranks = adjusted_wilcoxon_p(delta, code)
             if columns.ndim == 1 and carries_over:
@@ -134,7 +149,7 @@ def clinical_change(
                 carryover = TTest(
                     -2 * half.estimate, -2 * half.high, -2 * half.low, -half.t, half.df, half.p
                 )
-            if np.isnan(adjusted.p):
+            if np.isnan(adjusted.p) and not because:
                 because = ALIKE
         rows.append(
             {
@@ -242,7 +257,7 @@ def _of_two(
     periods = order_columns(of_scale, treatments, order)
     first = (of_scale["group"] == groups[0]).to_numpy()
     delta = of_scale["delta"].to_numpy(float)
-    given = of_scale[BASELINE].to_numpy(float) if BASELINE in of_scale else None
+    given = _baseline(of_scale)
     adjusted = adjusted_difference(delta, first, periods, groups, treatments, given)
     row |= _numbers(adjusted.test, "adjusted")
     row |= {"adjusted_n": adjusted.n, "unadjusted_because": adjusted.because}
@@ -284,6 +299,18 @@ def _of_several(
     for name, test in (("adjusted", adjusted.test), ("unadjusted", plain)):
         whole |= {f"{name}_f": test.f, f"{name}_df": test.df, f"{name}_p": test.p}
     return [whole, *rows]
+
+
+def _has_baseline(pairs: pd.DataFrame, scale: str) -> bool:
+    return bool(pairs.loc[pairs["scale"] == scale, BASELINE].notna().any())
+
+
+def _baseline(pairs: pd.DataFrame) -> FloatArray | None:
+    """Return the covariate of pairs of one scale; None if there is none, or nobody was scored."""
+    if BASELINE not in pairs or pairs[BASELINE].isna().all():
+        return None
+    values: FloatArray = pairs[BASELINE].to_numpy(float)
+    return values
 
 
 def _numbers(test: TTest, name: str) -> dict[str, float]:

@@ -171,6 +171,8 @@ def adjusted_change(
     because = no_order(order, treatments)
     if because:
         return Adjusted(because=because)
+    if few := too_few(known_design(order, baseline)[0]):
+        return Adjusted(because=few)
     test = by_order(delta, order, baseline)[0]
     if np.isnan(test.p):
         return Adjusted(because=ALIKE)
@@ -198,6 +200,12 @@ def known_design(
         columns = np.column_stack([columns, baseline[known]])
     kept = columns[:, independent(columns)]
     return np.column_stack([np.ones(len(columns)), kept]), known
+
+
+def too_few(design: FloatArray) -> str:
+    """Explain that a model of independent columns fits any values; empty if it does not."""
+    n, k = design.shape
+    return f"{n} people are too few for the {k} columns of the model" if n <= k else ""
 
 
 def adjusted_difference(
@@ -240,10 +248,13 @@ def adjusted_difference(
             because = f"the {what} not known for anybody of {group}"
     if because:
         return Adjusted(because=because)
+    if few := too_few(np.column_stack([nuisance, first[known]])):
+        return Adjusted(because=few)
     try:
         test, size = group_difference(delta[known], first[known], nuisance)
     except Fault:
-        return Adjusted(because="too few people of known order")
+        ordered = "" if no_order(order, treatments) == NO_PERIODS else " of known order"
+        return Adjusted(because=f"too few people{ordered}")
     if np.isnan(test.p):
         return Adjusted(because=ALIKE)
     return Adjusted(test, int(known.sum()), size=size)

@@ -25,7 +25,8 @@ def paired_scores(
     ----------
     scores : DataFrame
         participant_id, group, sequence, scale, active, control; one row per person and scale. With
-        a column ``baseline``, people without it are not used.
+        a column ``baseline``, people without it are not used, except on a scale on which nobody
+        has it.
     groups, scales : sequence of str
         Labels to keep, in the order wanted.
     order : sequence of str
@@ -61,9 +62,10 @@ def paired_scores(
     given = [BASELINE] if BASELINE in kept else []
     for column in given:
         table[column] = table[column].astype(float)
-        table["used"] &= table[column].notna()
+        needed = table["scale"].map(table.groupby("scale")[column].count()) > 0
+        table["used"] &= table[column].notna() | ~needed
     for column in ("active", "control", *given):
-        missing = table[column].isna()
+        missing = table[column].isna() & (needed if column in given else True)
         sentence = np.where(table["reason"][missing] == "", "", " and ") + f"no {column} score"
         table.loc[missing, "reason"] = table.loc[missing, "reason"] + sentence
     parts = []

@@ -101,7 +101,13 @@ class Clinic(Stage):
                 if trial.included(person.participant_id)
             ]
             for scale in scales:
-                rows += [self._score(contrast, scale, *person, given) for person in people]
+                # The baseline is a covariate only of scales that were scored at it.
+                of_people = [baseline_score(contrast, own, scale) for _, own in people]
+                needed = bool(contrast.baseline) and any(b is not None for b in of_people)
+                rows += [
+                    self._score(contrast, scale, *person, given, baseline, needed)
+                    for person, baseline in zip(people, of_people, strict=True)
+                ]
         return rows
 
     def occasion_scores(self) -> list[dict[str, Any]]:
@@ -134,6 +140,8 @@ class Clinic(Stage):
         person: Participant,
         sessions: list[Session],
         given: Mapping[str, Mapping[int, str]] | None,
+        baseline: float | None,
+        needs_baseline: bool,
     ) -> dict[str, Any]:
         sides = weighted_sessions(contrast, sessions)
         scores = {
@@ -149,10 +157,7 @@ class Clinic(Stage):
         if given is not None:
             own = given[person.participant_id]
             order = order | carryovers(known, own, self.carryover_treatments())
-        baseline: dict[str, float | None] = {}
-        if contrast.baseline:
-            baseline["baseline"] = baseline_score(contrast, sessions, scale)
-            absent += [] if baseline["baseline"] is not None else ["baseline"]
+        absent += ["baseline"] if needs_baseline and baseline is None else []
         return {
             "contrast": contrast.name,
             "scale": scale,
@@ -160,7 +165,7 @@ class Clinic(Stage):
             "participant_id": person.participant_id,
             "sequence": person.sequence,
             **order,
-            **baseline,
+            **({"baseline": baseline} if contrast.baseline else {}),
             **scores,
             "used": not absent,
             "reason": f"no score under {' and '.join(absent)}" if absent else None,

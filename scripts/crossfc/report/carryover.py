@@ -1,14 +1,16 @@
 """Carry-over on the page: every difference without and with it, in the labels of the trial."""
 
 import re
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
 from crossfc.report import number
 from crossfc.report.results import Results
 from crossfc.report.table import Column, Table, blank, from_frame, text
+from crossfc.trial.configuration import Configuration
 from crossfc.trial.contrast import difference_label
+from crossfc.trial.treatment import treatment_labels
 
 
 def score_table(results: Results) -> Table | None:
@@ -49,8 +51,7 @@ def _table(
 
 def _less(results: Results) -> str:
     """Name the reference, from whose carry-over that of the others is told."""
-    treatments = results.config.get("treatments") or []
-    return f" − of {treatments[0]}" if isinstance(treatments, list) and treatments else ""
+    return f" − of {treatment_labels(cast(Configuration, results.config))[0]}"
 
 
 def _estimate(row: dict[Any, Any], name: str, decimals: int) -> str:

@@ -11,9 +11,9 @@ from crossfc.clinic.course import EVERYBODY
 from crossfc.clinic.order import NO_PERIODS
 from crossfc.report import figure, number
 from crossfc.report.narrative import Answer
-from crossfc.report.outcome import correlation_numbers, known, told_change
+from crossfc.report.outcome import adjusts_for_baseline, correlation_numbers, known, told_change
 from crossfc.report.people import group_css
-from crossfc.report.results import Results
+from crossfc.report.results import Results, adjustment
 from crossfc.report.table import Column, Table, blank, from_frame, text
 from crossfc.significance import SIGNIFICANT
 
@@ -53,18 +53,18 @@ def change_table(results: Results) -> Table | None:
         ("period", "period_low", "period_high"),
     ):
         table[f"{name}_interval"] = [_range(row, low, high) for row in rows]
-    a, c = results.active, results.control
+    a, c, minus = results.active, results.control, results.difference
     columns = [
         ("scale", "scale", text),
         ("group", "group", text),
-        ("adjusted_estimate", f"{a} − {c}, adjusted for {results.adjusted_for}", number.signed),
+        ("adjusted_estimate", f"{minus}, adjusted for {results.adjusted_for}", number.signed),
         ("adjusted_interval", "95 % interval", text),
         ("adjusted_t", "t", two),
         ("adjusted_df", "df", number.general),
         ("adjusted_p", "p", p),
         ("adjusted_wilcoxon_p", "Wilcoxon p, adjusted for period", p),
         ("adjusted_n", "n", number.whole),
-        ("mean", f"{a} − {c}, not adjusted", number.signed),
+        ("mean", f"{minus}, not adjusted", number.signed),
         ("plain_interval", "95 % interval", text),
         ("sd", "SD", two),
         ("unadjusted_t", "t, not adjusted", two),
@@ -83,8 +83,8 @@ def change_table(results: Results) -> Table | None:
         ("n_control_first", f"n {c} first", number.whole),
     ]
     caption = (
-        f"Change of each score ({a} − {c}) by group; in bold where p < {SIGNIFICANT}, adjusted "
-        "for period where the order is known"
+        f"Change of each score ({minus}) by group; in bold where p < {SIGNIFICANT}, adjusted "
+        f"for {results.adjusted_where}{_without_baseline(results)}"
     )
     return from_frame(table, columns, caption, [told_change(row).significant for row in rows])
 
@@ -127,8 +127,8 @@ def between_table(results: Results) -> Table | None:
     told = [q if number.missing(p) else p for p, q in zip(told, plain, strict=True)]
     caption = (
         f"Group by treatment on the scores; in bold where p < {SIGNIFICANT}, adjusted for "
-        f"{results.adjusted_for} where the order is known (variances of the groups may differ; "
-        "Hedges' g by the mean of their variances)"
+        f"{results.adjusted_where}{_without_baseline(results)} (variances of the groups may "
+        "differ; Hedges' g by the mean of their variances)"
     )
     return from_frame(table, columns, caption, [v < SIGNIFICANT for v in told])
 
@@ -153,13 +153,24 @@ def _of_several_groups(results: Results, table: pd.DataFrame, columns: list[Colu
         ],
     }
     shown = [one for column in columns for one in (column, *more.get(column[0], ()))]
+    plain = " (without the baseline)" if results.baseline else ""
     caption = (
-        f"Group by treatment on the scores: Welch's F over all groups, then pairs; in bold where "
-        f"p < {SIGNIFICANT}, of pairs corrected over the pairs (Holm), adjusted for period where "
-        "the order is known (variances of the groups may differ; Hedges' g by the mean of their "
-        "variances)"
+        f"Group by treatment on the scores: Welch's F over all groups{plain}, then pairs; in bold "
+        f"where p < {SIGNIFICANT}, of pairs corrected over the pairs (Holm), adjusted for "
+        f"{results.adjusted_where}{_without_baseline(results)} (variances of the groups may "
+        "differ; Hedges' g by the mean of their variances)"
     )
     return from_frame(table, shown, caption, [v < SIGNIFICANT for v in told])
+
+
+def _without_baseline(results: Results) -> str:
+    """Name the scales of a table that are not adjusted for the baseline, as nobody has it."""
+    if not results.baseline or results.scores.empty:
+        return ""
+    scales = dict.fromkeys(results.scores["scale"])
+    without = [scale for scale in scales if not adjusts_for_baseline(results, scale)]
+    told = f", {number.listed(without)} without the baseline, at which nobody was scored"
+    return told if without else ""
 
 
 def scale_plots(results: Results, answers: list[Answer]) -> list[ScalePlot]:
@@ -258,7 +269,11 @@ def occasion_table(results: Results) -> Table | None:
     empty = {key for key in ("by_order", "unadjusted_because")
              if not set(shown[key].map(blank)) - {"", NO_PERIODS}}  # fmt: skip
     columns = [column for column in columns if column[0] not in empty]
-    adjusted = ", adjusted for period where periods are known" if shown["adjusted"].any() else ""
+    views = results.views()
+    order, baseline = any(view.order for view in views), any(view.baseline for view in views)
+    adjusted = f", adjusted for {adjustment(order=order, baseline=baseline)}"
+    adjusted += " where periods are known" if order else ""
+    adjusted = adjusted if shown["adjusted"].any() else ""
     caption = f"Every scale at every occasion{adjusted}; in bold where p < {SIGNIFICANT}"
     return from_frame(shown, columns, caption, [v < SIGNIFICANT for v in shown["p"]])
 
@@ -316,7 +331,7 @@ def score_chart(results: Results, scale: str) -> str:
             people = list(zip(own["participant_id"], own["control"], own["active"], strict=True))
             groups.append(figure.Group(group, group_css(results, group), people))
     treatments = (results.control, results.active)
-    alt = f"{scale} of each person under {treatments[0]} and {treatments[1]}"
+    alt = f"{scale} of each person {results.on_both}"
     return figure.paired(groups, treatments, scale, alt, number.general)
 
 

@@ -242,7 +242,7 @@ def _scale_name(results: Results, analysis: Analysis, name: str) -> str:
     if name == "F":
         return "F"
     if analysis.kind in ("drug", "drug_pooled"):
-        return f"t ({results.active} − {results.control})"
+        return f"t ({results.difference})"
     compared = compared_groups(results, analysis)
     if analysis.kind.startswith("group_by_drug") and len(compared) == 2:
         return f"t (change in {compared[0]} − in {compared[1]})"

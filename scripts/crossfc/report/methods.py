@@ -1,6 +1,6 @@
 """The methods text: written from the run's configuration and records, ready for a paper."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,11 @@ def methods(
             ),
             centred=any(a.record.get("covariates") for a in _estimated(results)),
             several=len(results.groups) > 2,
-            n_pairs=max((a.n_pairs for a in results.analyses), default=1),
+            compares_all=any(
+                not _is_pair(results, a)
+                for a in results.of_kind("group_by_drug", "group_by_drug_pooled")
+            ),
+            n_pairs=max((a.n_pairs for a in results.analyses if _is_pair(results, a)), default=0),
             schemes=schemes(results, cite),
             drawn=any(not a.exhaustive for a in _estimated(results)),
             enumerated=any(a.exhaustive for a in _estimated(results)),
@@ -98,6 +102,9 @@ def methods(
             mixed=_mixed_terms(results),
             mixed_means=_mixed_means(results),
             adjusted_scores=_known(results.change, "adjusted_p"),
+            adjusted_ranks=_known(results.change, "adjusted_wilcoxon_p"),
+            periods_of_scores=_periods_of_scores(views),
+            given_baselines=_given_baselines(views),
             adjusted_correlations=adjusted_correlations(results),
             scan=_scan(results),
             twin=config.get("twin") is not None,
@@ -209,7 +216,9 @@ def model_clause(results: Results, *kinds: str) -> str:
     """
     said: dict[str, list[str]] = {}
     for analysis in results.of_kind(*kinds):
-        said.setdefault(_further_terms(analysis), []).append(_label(analysis))
+        labels = said.setdefault(_further_terms(analysis), [])
+        if (label := _label(results, analysis)) not in labels:
+            labels.append(label)
     if len(said) == 1:
         (text,) = said
         return f"; {text}" if text else ""
@@ -245,8 +254,15 @@ def _were(terms: list[str], verb: str | None = None) -> str:
     return f"{number.listed(terms)} {verb or ('was' if len(terms) == 1 else 'were')}"
 
 
-def _label(analysis: Analysis) -> str:
+def _is_pair(results: Results, analysis: Analysis) -> bool:
+    """Whether an analysis compares two of three and more groups."""
+    return len(results.groups) > 2 and len(analysis.record.get("groups", ())) == 2
+
+
+def _label(results: Results, analysis: Analysis) -> str:
     """Name an analysis among others of its kind: by group, by scale, or by what it compares."""
+    if _is_pair(results, analysis):
+        return " against ".join(analysis.record["groups"])
     if analysis.kind in _COMPARISONS:
         return _COMPARISONS[analysis.kind]
     if analysis.kind == "change":
@@ -291,7 +307,7 @@ def schemes(results: Results, cite: Citations) -> list[str]:
             for exhaustive in (False, True):
                 some = [a for a in alike if a.exhaustive == exhaustive]
                 if some:
-                    parts.append(f"for {number.listed(_tested(some))}{_drawn(some)}")
+                    parts.append(f"for {number.listed(_tested(results, some))}{_drawn(some)}")
             who = "whole people" if arrangement == "sign flips" else "people"
             if exchange == "whole":
                 who = f"whole blocks of equal {blocks} {cite('winkler2015')}"
@@ -307,14 +323,14 @@ def schemes(results: Results, cite: Citations) -> list[str]:
     return out
 
 
-def _tested(analyses: list[Analysis]) -> list[str]:
+def _tested(results: Results, analyses: list[Analysis]) -> list[str]:
     """Name what the analyses test; analyses of one kind are named together."""
     labels: dict[tuple[str, str], list[str]] = {}
     for analysis in analyses:
         kind = "group" if analysis.kind in _COMPARISONS else analysis.kind
         active = str(analysis.record["effect"]) if kind in _WORDS_OF_EFFECTS else ""
         own = labels.setdefault((kind, active), [])
-        if (label := _label(analysis)) not in own:
+        if (label := _label(results, analysis)) not in own:
             own.append(label)
     words = _WORDS_OF_EFFECTS | {
         "group": "the comparison of groups {labels}",
@@ -470,6 +486,22 @@ def adjusted_correlations(results: Results) -> bool:
     """Return whether any reported correlation is adjusted for the order of treatments."""
     table = results.correlation
     return "adjusted_for" in table and bool(table["adjusted_for"].map(known).any())
+
+
+def _periods_of_scores(views: Sequence[Results]) -> str:
+    """Name what the changes of scores are adjusted for, in the words of their designs."""
+    words = {view.crosses_over: None for view in views if _known(view.change, "adjusted_p")}
+    named = {True: _ORDER, False: "the periods"}
+    return number.listed([named[crossed] for crossed in words], "or")
+
+
+def _given_baselines(views: Sequence[Results]) -> set[str]:
+    """Tell where baseline scores are a covariate: ``within`` people, or ``between`` them only."""
+    return {
+        "within" if view.design["baseline"]["within"] else "between"
+        for view in views
+        if view.baseline and not view.change.empty
+    }
 
 
 def _known(table: Any, column: str) -> bool:

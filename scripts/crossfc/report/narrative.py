@@ -174,7 +174,7 @@ def cluster_sentence(results: Results, analysis: Analysis, row: Row) -> str:
     are not balanced), the sentence states this.
     """
     seed, a, c = seed_word(row["seed"]), results.active, results.control
-    on_a, on_c = results.on_active, results.on_control
+    on_a, on_c, minus = results.on_active, results.on_control, results.minus_control
     where = (
         f"{region_of(row)}, peak {number.place(row['x'], row['y'], row['z'])} mm"
         f"{_at_peak(row)}, {number.whole(row['size_mm3'])} mm³, "
@@ -203,7 +203,7 @@ def cluster_sentence(results: Results, analysis: Analysis, row: Row) -> str:
         if analysis.kind == "group_by_drug":
             which += ", the comparisons of pairs of groups show it"
         return (
-            f"For {seed}, the change {on_a} (minus {c}) differed {_between(results, analysis)} "
+            f"For {seed}, the change {on_a} ({minus}) differed {_between(results, analysis)} "
             f"({where}{told}{people}); {which}."
         )
     if analysis.kind in ("group_by_drug", "group_by_drug_pooled"):
@@ -212,13 +212,13 @@ def cluster_sentence(results: Results, analysis: Analysis, row: Row) -> str:
         told = _effect_text(analysis, row, "difference of Δz")
         told += _cells_text(results, analysis, row, compared)
         return (
-            f"For {seed}, the change {on_a} (minus {c}) was {word} in {first} than in {second} "
+            f"For {seed}, the change {on_a} ({minus}) was {word} in {first} than in {second} "
             f"({where}{told}{people})."
             f"{_reversed_text(results, analysis, row, compared)}"
         )
     if analysis.kind == "drug_by_subregion":
         return (
-            f"In {subject_group(results, analysis)}, the change {on_a} (minus {c}) depended on "
+            f"In {subject_group(results, analysis)}, the change {on_a} ({minus}) depended on "
             f"the seed ({where}{people}); the analysis does not say which seeds differ, the maps "
             "per seed show it."
         )
@@ -281,7 +281,7 @@ def goes_with(results: Results, scale: str, positive: bool) -> str:
     direction = "positive" if positive else "negative"
     clause = (
         f"a more positive change of connectivity went with a more {direction} change in {scale} "
-        f"({results.active} minus {results.control})"
+        f"({results.minus})"
     )
     better = results.better(scale)
     if better is None:

@@ -162,7 +162,7 @@ def _change_numbers(results: Results, change: Change) -> str:
     """Format estimate, interval, t, p and n of one model, and name the model."""
     row = change.row
     name = "period-adjusted difference" if change.adjusted else "mean difference"
-    if change.adjusted and results.baseline:
+    if change.adjusted and adjusts_for_baseline(results, row["scale"]):
         name = f"difference adjusted for {results.adjusted_for}"
     said = f"{name} {number.signed(change.estimate)}"
     if not number.missing(change.low):
@@ -199,6 +199,7 @@ def _other_model(results: Results, change: Change) -> str:
         if not number.missing(count):
             firsts.append(f"{number.whole(count)} had {treatment} first")
     orders = f" ({' and '.join(firsts)})" if firsts else ""
+    given = " and the baseline" if adjusts_for_baseline(results, row["scale"]) else ""
     ways = ["points the other way"] if change.reversed else []
     if also != change.significant:
         ways.append("is significant" if also else "is not significant")
@@ -208,8 +209,19 @@ def _other_model(results: Results, change: Change) -> str:
         cause = f", and scores differed by {number.signed(period)} from period 1 to period 2"
     return (
         f" The plain mean of the differences ({number.signed(row['mean'])}, {number.p_equals(p)}) "
-        f"{' and '.join(ways)}: it is not adjusted for the order of treatments{orders}{cause}."
+        f"{' and '.join(ways)}: it is not adjusted for the order of treatments{given}{orders}"
+        f"{cause}."
     )
+
+
+def adjusts_for_baseline(results: Results, scale: str) -> bool:
+    """Whether the baseline is a covariate of a scale: somebody was scored at it."""
+    if not results.baseline:
+        return False
+    if "baseline" not in results.scores:
+        return True
+    own = results.scores.loc[results.scores["scale"] == scale, "baseline"]
+    return own.empty or bool(own.notna().any())
 
 
 def correlation_answers(results: Results) -> list[Answer]:

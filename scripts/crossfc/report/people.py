@@ -84,8 +84,7 @@ def pairs_table(results: Results) -> pd.DataFrame:
 
 def one_session(results: Results) -> pd.DataFrame:
     """Return the people with a single analysed session, whom only the mixed model uses."""
-    # Three and more groups have no mixed model.
-    if results.edges.empty or len(results.groups) > 2:
+    if results.edges.empty:
         return pd.DataFrame(columns=["participant_id", "group", "session_id", "treatment"])
     columns = ["participant_id", "group", "session_id", "treatment"]
     rows = results.edges.drop_duplicates(["participant_id", "session_id"])

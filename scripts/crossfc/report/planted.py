@@ -71,7 +71,7 @@ def _changes(results: Results, edge: dict[str, Any]) -> list[tuple[str, str, str
         if (row["seed"], row["target"]) == (edge.get("seed"), edge.get("target"))
     }
     of_drug = results.design.get("contrast", DRUG) == DRUG and not results.config.get("occasions")
-    effect = results.effect if results.over_time else f"{results.active} − {results.control}"
+    effect = results.effect if results.over_time else results.difference
     for analysis in results.of_kind("drug"):
         for group in analysis.record.get("n") or {}:
             if group in change:

@@ -55,17 +55,18 @@ class Carpet:
 
 
 def charts(results: Results) -> list[Chart]:
-    """Draw motion and temporal signal-to-noise ratio of everybody under both treatments."""
+    """Draw motion and temporal signal-to-noise ratio of everybody on both sides."""
     out = []
     paired = results.paired
+    both = "under both treatments" if results.crossed else results.on_both
     if {"mean_fd_active", "mean_fd_control"} <= set(paired.columns):
         rows = paired.rename(columns={"mean_fd_active": "active", "mean_fd_control": "control"})
         out.append(
             Chart(
                 "Motion",
                 _paired_chart(results, rows, "mean FD (mm)", "Mean framewise displacement"),
-                "Mean framewise displacement of each person under both treatments; bars are the "
-                "mean and its 95 % interval.",
+                f"Mean framewise displacement of each person {both}; bars are the mean and its "
+                "95 % interval.",
             )
         )
     if {"tsnr_median", "treatment", "participant_id"} <= set(results.sessions.columns):
@@ -79,7 +80,7 @@ def charts(results: Results) -> list[Chart]:
                 Chart(
                     "Temporal signal to noise",
                     _paired_chart(results, rows, "median tSNR", "Temporal signal to noise"),
-                    "Median temporal signal-to-noise ratio of each person under both treatments.",
+                    f"Median temporal signal-to-noise ratio of each person {both}.",
                 )
             )
     return out
@@ -97,7 +98,7 @@ def _paired_chart(results: Results, rows: pd.DataFrame, title: str, alt: str) ->
             people = list(zip(own["participant_id"], own["control"], own["active"], strict=True))
             groups.append(figure.Group(group, group_css(results, group), people))
     treatments = (results.control, results.active)
-    alt = f"{alt} of each person under {treatments[0]} and {treatments[1]}"
+    alt = f"{alt} of each person {results.on_both}"
     return figure.paired(groups, treatments, title, alt, number.general)
 
 
@@ -128,7 +129,7 @@ def motion_table(results: Results) -> Table | None:
     rows = results.motion.replace({"measure": MEASURES, "group": between})
     caption = (
         f"Motion and signal by group and treatment; in bold where p < {SIGNIFICANT}, adjusted for "
-        "period where the order is known"
+        f"{results.adjusted_where}"
     )
     return from_frame(rows, columns, caption, marked)
 
@@ -248,15 +249,17 @@ def mixed_table(results: Results) -> Table | None:
     ]
     marked = list(results.mixed["p"] < SIGNIFICANT)
     of_groups = f", group {' − '.join(results.groups)}" if len(results.groups) == 2 else ""
+    if len(results.groups) > 2:
+        of_groups = ", pairs of groups are the first minus the second"
     if of_contrasts:
         limits = zip(table["low"], table["high"], strict=True)
         table = table.assign(interval=[number.interval(low, high, 3) for low, high in limits])
         views = results.views()
-        each = [f"{view.design['contrast']} is {view.active} − {view.control}" for view in views]
+        each = [f"{view.design['contrast']} is {view.difference}" for view in views]
         who, what = "everybody with a session", f"{'; '.join(each)}{of_groups}"
     else:
         who = "one-session people"
-        what = f"drug is {results.active} − {results.control}{of_groups}, "
+        what = f"drug is {results.difference}{of_groups}, "
         what += "period the second − the first"
     caption = (
         f"Mixed model on the a-priori targets, {who} included (p not corrected; {what}; degrees of "

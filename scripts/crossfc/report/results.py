@@ -14,7 +14,7 @@ from crossfc.group.design.question import SETS, group_labels
 from crossfc.group.findings.result import RESULT_FILE, Result, read_result
 from crossfc.report import number
 from crossfc.significance import SIGNIFICANT
-from crossfc.trial.contrast import difference_label
+from crossfc.trial.contrast import difference_label, side_in_difference
 from crossfc.trial.visit import ORDER
 
 # Measures of clusters that have a corrected p, in words.
@@ -272,8 +272,12 @@ class Results:
     @property
     def adjusted_for(self) -> str:
         """What adjusted tests of scores and motion are adjusted for: ``period and baseline``."""
-        parts = (["period"] if self.order else []) + (["baseline"] if self.baseline else [])
-        return " and ".join(parts) or "period"
+        return adjustment(order=bool(self.order), baseline=bool(self.baseline))
+
+    @property
+    def adjusted_where(self) -> str:
+        """The same with its condition: ``period where the order is known``."""
+        return self.adjusted_for + (" where the order is known" if self.order else "")
 
     @property
     def crosses_over(self) -> bool:
@@ -299,7 +303,28 @@ class Results:
     @property
     def heading(self) -> str:
         """The contrast in view for lists of several; empty if there is one."""
-        return difference_label(self.active, self.control) if self.n_contrasts > 1 else ""
+        return self.difference if self.n_contrasts > 1 else ""
+
+    @property
+    def difference(self) -> str:
+        """The contrast in view as a difference, sums in brackets: ``ketamine − placebo``."""
+        return difference_label(self.active, self.control)
+
+    @property
+    def minus(self) -> str:
+        """The same in a sentence: ``ketamine minus placebo``."""
+        return self.difference.replace(" − ", " minus ")
+
+    @property
+    def minus_control(self) -> str:
+        """What is subtracted, behind the other side: ``minus placebo``."""
+        return f"minus {side_in_difference(self.control)}"
+
+    @property
+    def on_both(self) -> str:
+        """Both sides in sentences: ``under placebo and ketamine``, ``at before and after``."""
+        same = self._preposition("active") == self._preposition("control")
+        return f"{self.on_control} and {self.active if same else self.on_active}"
 
     @property
     def on_active(self) -> str:
@@ -322,6 +347,12 @@ class Results:
     def of_kind(self, *kinds: str) -> list[Analysis]:
         """List the analyses of these kinds, in the order in which they were named."""
         return [a for a in self.analyses if a.kind in kinds]
+
+
+def adjustment(*, order: bool, baseline: bool) -> str:
+    """Word what tests are adjusted for: ``period and baseline``."""
+    parts = (["period"] if order else []) + (["baseline"] if baseline else [])
+    return " and ".join(parts) or "period"
 
 
 def read_table(path: Path | None) -> pd.DataFrame:

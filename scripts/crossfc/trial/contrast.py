@@ -158,8 +158,12 @@ def side_label(side: Sequence[tuple[Cell, float]]) -> str:
 
 def difference_label(active: str, control: str) -> str:
     """Put both sides of a contrast into words; a side that is a sum is in brackets."""
-    first, second = (f"({side})" if " + " in side else side for side in (active, control))
-    return f"{first} − {second}"
+    return f"{side_in_difference(active)} − {side_in_difference(control)}"
+
+
+def side_in_difference(side: str) -> str:
+    """Put one side of a contrast as it stands in a difference: a sum in brackets."""
+    return f"({side})" if " + " in side else side
 
 
 def read_contrasts(config: Configuration, *, arms: bool) -> list[Contrast]:

@@ -1,7 +1,7 @@
 """Occasions: what is compared at each of them, whatever contrasts the configuration states."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crossfc.trial.contrast import ANY, Cell, Contrast, contrast, with_baseline
 from crossfc.trial.design import Trial
@@ -59,7 +59,7 @@ def comparisons(trial: Trial) -> list[Comparison]:
             for other in others
             for occasion in occasions
             if (difference := _difference(trial, other, reference, occasion))
-            and (scales := _in_all(trial, [scored.get(c, set()) for c in difference.cells]))
+            and (scales := _in_all(trial, [scored.get(c, set()) for c, _ in difference.weights]))
         ]
     at = {
         occasion: set[str]().union(*(own for c, own in scored.items() if c.occasion == occasion))
@@ -72,14 +72,22 @@ def comparisons(trial: Trial) -> list[Comparison]:
             if scales := _in_all(trial, [at[first] - earlier, at[occasion]]):
                 weights = {Cell(ANY, occasion): 1.0, Cell(ANY, first): -1.0}
                 change = contrast(f"{occasion} since {first}", weights)
-                change = with_baseline(change, trial.config, trial.arms)
+                change = _with_covariate(trial, change)
                 found.append(Comparison(change, occasion, first, None, None, scales))
     return found
 
 
 def _difference(trial: Trial, other: str, reference: str, occasion: str) -> Contrast:
     weights = {Cell(other, occasion): 1.0, Cell(reference, occasion): -1.0}
-    return with_baseline(contrast(f"{other} at {occasion}", weights), trial.config, trial.arms)
+    return _with_covariate(trial, contrast(f"{other} at {occasion}", weights))
+
+
+def _with_covariate(trial: Trial, of: Contrast) -> Contrast:
+    """Add the baseline as a covariate, if it is one; it is subtracted from contrasts alone.
+
+    What is compared at an occasion is named by that occasion, so it must not hold another one.
+    """
+    return replace(of, baseline=with_baseline(of, trial.config, trial.arms).baseline)
 
 
 def _in_all(trial: Trial, scored: Sequence[set[str]]) -> tuple[str, ...]:

@@ -434,6 +434,11 @@ def test_every_analysis_has_its_words():
     for name in names(GROUPS, ["MADRS"]):
         asked = question(name, GROUPS, TREATMENTS)
         assert asked.name == name and asked.title and "?" in asked.text
+    assert "in connectivity (ketamine - placebo) go with" in asked.text
+    sums = {"active": "ketamine post + placebo pre", "control": "placebo post + ketamine pre"}
+    said = "(ketamine post + placebo pre) - (placebo post + ketamine pre)"
+    for name in ("change_MADRS", "drug_TRD_by_subregion", "group_by_drug"):
+        assert f"change in connectivity ({said})" in question(name, GROUPS, sums).text
     with pytest.raises(Fault, match='no analysis "drug_BP"'):
         question("drug_BP", GROUPS, TREATMENTS)
     with pytest.raises(Fault, match="no analysis"):

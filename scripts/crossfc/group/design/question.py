@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from crossfc.fault import Fault
+from crossfc.trial.contrast import side_in_difference
 
 DRUG = "drug"
 DRUG_POOLED = "drug_pooled"
@@ -197,6 +198,7 @@ def question(
         If this trial has no analysis of this name.
     """
     active, control = treatments["active"], treatments["control"]
+    difference = f"{side_in_difference(active)} - {side_in_difference(control)}"
     effect = effect or active
     subject = effect[:1].upper() + effect[1:]
     of = "" if contrast == DRUG else f" ({effect})"
@@ -219,7 +221,7 @@ def question(
             name,
             CHANGE,
             f"Change in connectivity with change in {scale}{of}",
-            f"In {patients}, does the change in connectivity ({active} - {control}) go with the "
+            f"In {patients}, does the change in connectivity ({difference}) go with the "
             f"change in {scale}?",
             group=patients,
             scale=scale,
@@ -250,14 +252,14 @@ def question(
                 name,
                 DRUG_SUBREGION,
                 f"{subject} by subregion in {label}",
-                f"In {label}, is the change in connectivity ({active} - {control}) another one for "
+                f"In {label}, is the change in connectivity ({difference}) another one for "
                 "another seed?",
                 group=label,
                 contrast=contrast,
             )
     if controls:
         under = f"change under {active}" if effect == active else effect
-        change = f"the change in connectivity ({active} - {control})"
+        change = f"the change in connectivity ({difference})"
 
         def wording(kind: str, compared: Sequence[str]) -> tuple[str, str]:
             versus = " versus ".join(compared)
