@@ -287,6 +287,7 @@ def test_scores_are_adjusted_for_the_same_baseline(baselines):
     occasions = pandas.read_csv(results / "clinic/occasions.tsv", sep="\t")
     occasions = occasions[occasions["sequence"] == "all"].set_index("occasion")
     assert occasions.loc["post", "estimate"] == change["adjusted_estimate"]
+    assert occasions.loc["post", "left"] == "sub-03 (no baseline score)"
     before = scores["delta"].drop("sub-03").index  # of baselines themselves nothing is taken off
     assert occasions.loc["pre", "n"] == len(before) and occasions.loc["pre", "df"] == 11
 

@@ -140,10 +140,14 @@ def _by_sequence(pairs: pd.DataFrame, group: str) -> list[dict[str, Any]]:
 
 
 def _left(people: pd.DataFrame, design: OccasionDesign) -> str | None:
-    """Name those with a score on one side only, and the side that they lack."""
+    """Name those with a score on one side only, or without the baseline's, and what they lack."""
     said = []
     at = "at" if design["treatment"] is None else "under"
     for side, other in (("active", "control"), ("control", "active")):
         lacking = people["participant_id"][people[side].isna() & people[other].notna()]
         said += [f"{person} (no score {at} {design['sides'][side]})" for person in lacking]
+    if BASELINE in people:
+        both = people["active"].notna() & people["control"].notna()
+        lacking = people["participant_id"][both & people[BASELINE].isna()]
+        said += [f"{person} (no baseline score)" for person in lacking]
     return "; ".join(sorted(said)) or None
