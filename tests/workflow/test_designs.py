@@ -127,6 +127,7 @@ def test_three_treatments_in_three_periods(three):
         page.text
     )
     assert "was higher under high than under placebo" in page.text
+    assert "in the cluster adjusted for periods" in page.text
     assert "12 HV with all sessions of one of 2 comparisons or more" in page.text
     assert "patients" not in page.text
     people = page.text.split("12 known to the study")

@@ -15,6 +15,7 @@ from crossfc.group.design.question import SETS
 from crossfc.group.findings.readout import column_label
 from crossfc.report import number
 from crossfc.report.results import Analysis, Results, Row
+from crossfc.trial.visit import ORDER
 
 FOUND, PEAK, NONE, UNKNOWN = "found", "peak", "none", "unknown"
 # Names of the measures that are corrected besides the extent of clusters.
@@ -361,7 +362,9 @@ def _no_difference(results: Results, analysis: Analysis) -> str:
 def _adjusted_for(analysis: Analysis) -> list[str]:
     """List what the model of an analysis adjusts its effect for."""
     record = analysis.record
-    order = ["the order of treatments"] if record.get("sequence_adjusted") else []
+    crossed = record.get("period_columns", [ORDER]) in ([], [ORDER])
+    order = ["the order of treatments" if crossed else "periods"]
+    order = order if record.get("sequence_adjusted") else []
     baseline = [f"the baseline ({record['baseline']})"] if "baseline" in record else []
     return order + [str(name) for name in record.get("covariates") or []] + baseline
 
