@@ -157,7 +157,7 @@ def test_each_fault_of_all_people_is_told_in_one_sentence(study, target):
     for (person, session), (break_it, _) in FAULTS.items():
         break_it(study, person, session)
     text = refused(study, target)
-    sentences = text[text.index("crossfc: ") + len("crossfc: ") :].strip().splitlines()
+    sentences = text[text.rindex("crossfc: ") + len("crossfc: ") :].strip().splitlines()
     assert len(sentences) == len(FAULTS), text
     for (person, session), (_, words) in FAULTS.items():
         own = t1w_of(person) if "T1w" in words else scan_of(person, session)
