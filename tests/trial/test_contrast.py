@@ -511,7 +511,8 @@ def test_a_set_is_not_called_like_a_contrast(trial):
 
 def said_of(loaded):
     usable = loaded.scanned_sessions()
-    return limits(loaded, {c.name: loaded.compared(c) for c in loaded.contrasts}, usable)
+    found = limits(loaded, {c.name: loaded.compared(c) for c in loaded.contrasts}, usable)
+    return [str(limit) for limit in found]
 
 
 def test_what_can_be_estimated_needs_no_words(trial):

@@ -11,9 +11,9 @@ from crossfc.trial.sheet import Row, Sheet
 # Columns that identify a row, in the order in which they are named.
 _IDENTITY = ("participant_id", "session_id", "what", "analysis", "scale", "set", "seed", "target")
 # Columns that are derived from other columns, whose changes are reported themselves.
-_DERIVED = {"sequence_code", "used", "reason", "sessions", "weights"} | {
-    "baseline_sessions",
-    "baseline_weights",
+_DERIVED = {
+    *("sequence_code", "used", "reason", "sessions", "weights"),
+    *("baseline_sessions", "baseline_weights"),
 }
 # The section of the configuration from which a rule's parameters come, if several have the key.
 _SECTIONS = {

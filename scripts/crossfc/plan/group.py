@@ -17,6 +17,7 @@ from crossfc.plan.region import Regions
 from crossfc.plan.study import Labels, Stage, Study, no_file
 from crossfc.trial import visit
 from crossfc.trial.contrast import Contrast
+from crossfc.trial.contrast_set import ContrastSet
 from crossfc.trial.covariate import determined, without_values
 from crossfc.trial.design import PAIRED, Compared
 from crossfc.trial.path import is_file
@@ -217,10 +218,13 @@ class Group(Stage):
 
     def contrasts_of(self, asked: Question) -> list[Contrast]:
         """Return the contrast of a question, or those of the set that it is of."""
-        for own in self.study.checked_trial().sets:
-            if own.name == asked.contrast:
-                return list(own.contrasts)
-        return [self.study.contrast(asked.contrast)]
+        own = self._set_of(asked)
+        return [self.study.contrast(asked.contrast)] if own is None else list(own.contrasts)
+
+    def _set_of(self, asked: Question) -> ContrastSet | None:
+        """Return the set of contrasts that a question is of, if it is of one."""
+        sets = self.study.checked_trial().sets
+        return next((own for own in sets if own.name == asked.contrast), None)
 
     def _covariates_of(self, asked: Question) -> dict[str, str]:
         """Return the covariates that an analysis uses, and their types."""
@@ -284,9 +288,8 @@ class Group(Stage):
             del options["drug_arrangement"]
         options["covariates"] = self._covariates_of(asked)
         choices: AnalysisChoices = {"options": options, "people": self.people_of(analysis)}
-        for own in self.study.checked_trial().sets:
-            if own.name == asked.contrast:
-                choices["together"] = {"name": own.name, "labels": own.labels}
+        if (own := self._set_of(asked)) is not None:
+            choices["together"] = {"name": own.name, "labels": own.labels}
         return choices
 
     def pair_choices(self, pipeline: str, folder: str) -> PairChoices:
@@ -317,10 +320,8 @@ class Group(Stage):
 
     def _because(self, contrast: Contrast) -> str | None:
         """Say why nobody is in a contrast."""
-        own = [
-            said for said in self.study.limits() if said.startswith(f"contrast {contrast.name} ")
-        ]
-        return own[0].partition("cannot be estimated: ")[2] if own else None
+        of = [limit for limit in self.study.limits() if limit.contrast == contrast.name]
+        return next((limit.why for limit in of if limit.group is None), None)
 
     def questions(self) -> dict[str, Question]:
         """Return all questions that the trial allows, by the names of their analyses.

@@ -14,7 +14,7 @@ from crossfc.trial import config as configuration
 from crossfc.trial.configuration import Configuration
 from crossfc.trial.contrast import Contrast
 from crossfc.trial.design import Compared, Trial, load
-from crossfc.trial.estimability import limits
+from crossfc.trial.estimability import Limit, limits
 from crossfc.trial.path import is_file
 from crossfc.trial.session import Session
 from crossfc.trial.sheet import did_you_mean
@@ -332,7 +332,7 @@ class Study:
         """Return the labels of groups, and of the two sides of a contrast."""
         return {"groups": self.checked_trial().group_roles, "treatments": contrast.sides}
 
-    def limits(self) -> list[str]:
+    def limits(self) -> list[Limit]:
         """List what the sheets do not allow to be estimated; empty without sheets or images."""
         if self.trial is None or not self.sessions_for_maps():
             return []

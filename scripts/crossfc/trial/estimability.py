@@ -1,6 +1,7 @@
 """What the sheets do not allow to be estimated, and why: said before any job runs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from crossfc.trial.contrast import ANY, BEFORE, Cell, Contrast
 from crossfc.trial.design import Compared, Trial, sessions_of
@@ -8,9 +9,34 @@ from crossfc.trial.session import Session
 from crossfc.trial.visit import ORDER
 
 
+@dataclass(frozen=True)
+class Limit:
+    """What cannot be estimated, or cannot be told from another effect.
+
+    Attributes
+    ----------
+    contrast : str
+    group : str or None
+        None for the whole contrast.
+    why : str
+    estimable : bool
+        Whether there is an estimate all the same.
+    """
+
+    contrast: str
+    group: str | None
+    why: str
+    estimable: bool = False
+
+    def __str__(self) -> str:
+        where = "" if self.group is None else f" in {self.group}"
+        what = "" if self.estimable else " cannot be estimated"
+        return f"contrast {self.contrast}{what}{where}: {self.why}"
+
+
 def limits(
     trial: Trial, compared: Mapping[str, Sequence[Compared]], usable: Sequence[Session]
-) -> list[str]:
+) -> list[Limit]:
     """List what cannot be estimated in maps and edges, with the reason.
 
     Parameters
@@ -23,23 +49,21 @@ def limits(
 
     Returns
     -------
-    list of str
-        One sentence per contrast that has no data at all (an empty cell, or nobody in all cells),
+    list of Limit
+        One per contrast that has no data at all (an empty cell, or nobody in all cells),
         per group without anybody, and per effect that cannot be told from those of periods or of
         time. Empty if everything can be estimated.
     """
     said = []
     for contrast in trial.contrasts:
-        name, people = f"contrast {contrast.name}", compared[contrast.name]
+        name, people = contrast.name, compared[contrast.name]
         empty = [cell for cell in contrast.cells if not sessions_of(cell, usable)]
         if empty:
-            said.append(f"{name} cannot be estimated: nobody has {_scans(trial, empty)}")
+            said.append(Limit(name, None, f"nobody has {_scans(trial, empty)}"))
             continue
         if not people:
-            said.append(
-                f"{name} cannot be estimated: nobody has all of its sessions "
-                f"({_scans(trial, contrast.cells)})"
-            )
+            cells = _scans(trial, contrast.cells)
+            said.append(Limit(name, None, f"nobody has all of its sessions ({cells})"))
             continue
         of_group = {
             group: [own for own in people if own.participant.group == group]
@@ -47,9 +71,9 @@ def limits(
         }
         for group, own in of_group.items():
             if not own:
-                said.append(f"{name} cannot be estimated in {group}: nobody of it has all sessions")
+                said.append(Limit(name, group, "nobody of it has all sessions"))
             elif why := _confounded(trial, contrast, own):
-                said.append(f"{name} in {group}: {why}")
+                said.append(Limit(name, group, why, estimable=True))
     return said
 
 

@@ -34,10 +34,19 @@ from crossfc.group.inference.given_kernel import (
     slope_given,
 )
 from crossfc.group.inference.hall import Hall, corrected
-from crossfc.group.inference.hotelling import Hotelling
+from crossfc.group.inference.hotelling import Hotelling, orthonormal
 from crossfc.group.inference.product import Products
 from crossfc.group.inference.slope import Slope
-from crossfc.group.inference.statistic import FLOOR, Batch, Fit, Student, Values, chunks, empty_fit
+from crossfc.group.inference.statistic import (
+    FLOOR,
+    Batch,
+    Fit,
+    OwnVariance,
+    Values,
+    chunks,
+    empty_fit,
+    unit_length,
+)
 
 # With this many people or fewer, all is computed in double precision, so that equivalent
 # arrangements tie (`crossfc.group.inference.small_sample`).
@@ -50,7 +59,7 @@ _FINE_FLOOR = 1e-16
 _Sums: TypeAlias = Callable[[RealArray], RealArray]
 
 
-class Given(Student):
+class Given(OwnVariance):
     """Student's t of one effect, given covariates that differ between voxels.
 
     Parameters
@@ -91,15 +100,6 @@ class Given(Student):
                 "columns and the baseline; leave the baseline or covariates out, or add people"
             )
 
-    def to_score(self, statistic: Values) -> Values:
-        score: Values = statistic * np.abs(statistic)
-        return score
-
-    def to_statistic(self, score: RealArray) -> RealArray:
-        score = np.asarray(score)
-        statistic: RealArray = np.copysign(np.sqrt(np.abs(score)), score)
-        return statistic
-
     def fit(self, data: MapData, work: RealArray | None = None) -> Fit:
         """Fit the model to the observed data.
 
@@ -119,7 +119,7 @@ class Given(Student):
             y = np.asarray(data[..., part], dtype=float)
             b, _ = self.covariates(y[:, self.measures :])
             e, length = self._given(y[:, 0], b)
-            fit.work[:, 0, part], fit.work[:, 1:, part] = unit(e, length), b
+            fit.work[:, 0, part], fit.work[:, 1:, part] = unit_length(e, length), b
             self._fit_part(fit, part, e, length, b)
         fit.score[:] = self.to_score(fit.statistic)
         return fit
@@ -169,7 +169,7 @@ class Given(Student):
             left = np.sqrt(np.einsum("nv,nv->v", own, own))
             left[left <= LEAST * whole] = 0
             triangle[j, j] = left
-            found[:, j] = unit(own, left)
+            found[:, j] = unit_length(own, left)
         return found, triangle
 
     def _given(self, y: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -240,6 +240,7 @@ class Given(Student):
 
     def batch(self, arrangements: Arrangements) -> Batch:
         of_columns = _products(self._columns, arrangements, self.work_type)
+        of_shared = _products(self._columns, arrangements, self.work_type)
         ones = np.ones((len(self.effect), 1))
         of_ones = _products(ones, arrangements, self.work_type)
         p, m, flips = self.measures, self.n_covariates, arrangements.order is None
@@ -250,13 +251,13 @@ class Given(Student):
             n, width = len(work), work.shape[-1]
             e = np.ascontiguousarray(work[:, :p]).reshape(n, -1)
             b = np.ascontiguousarray(work[:, p:]).reshape(n, -1)
-            products = np.array(of_columns(e)).reshape(len(out), -1, p, width)
+            products = of_columns(e).reshape(len(out), -1, p, width)
             if flips:
                 shared = (fixed @ b).reshape(1, -1, m, width)
                 both = (work[:, :p, None] * work[:, None, p:]).reshape(n, -1)
                 mixed = of_ones(both).reshape(len(out), p, m, width)
             else:
-                shared = of_columns(b).reshape(len(out), -1, m, width)
+                shared = of_shared(b).reshape(len(out), -1, m, width)
                 mixed = np.zeros((1, p, m, width), dtype=work.dtype)
             kernel = ratio_of_one if p == m == 1 else ratio
             kernel(products, shared, mixed, freedom, floor, out)
@@ -490,12 +491,8 @@ class HotellingGiven(Given, Hotelling):
                 e, length = self._given(y[:, measure], b)
                 along = np.einsum("nv,nv->v", direction, e) / root**2 / self._length
                 effect += np.square(along)
-                for other in (*earlier, *earlier):  # twice, as once leaves rounding errors
-                    e = e - other * np.einsum("nv,nv->v", other, e)
-                left = np.sqrt(np.einsum("nv,nv->v", e, e))
-                left[(length == 0) | (left <= 1e-7 * length)] = 0
-                own = unit(e, left)
-                flat = flat | (left == 0)
+                own = orthonormal(e, length, earlier)
+                flat = flat | ~own.any(axis=0)
                 earlier.append(own)
                 explained += np.square(np.einsum("nv,nv->v", direction, own) / root)
                 fit.work[:, measure, part] = own
@@ -545,12 +542,6 @@ class _Groups:
     df: FloatArray
     rest: FloatArray
     weights: FloatArray
-
-
-def unit(values: FloatArray, length: FloatArray) -> FloatArray:
-    """Divide columns by their length; zero where it is zero."""
-    scaled: FloatArray = np.where(length > 0, values / np.where(length > 0, length, 1), 0)
-    return scaled
 
 
 def _products(

@@ -1,5 +1,7 @@
 """Hotelling's T²: an effect on several measures of the same people at once."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from crossfc.array import FloatArray, MapData, RealArray
@@ -8,7 +10,38 @@ from crossfc.fault import Fault
 from crossfc.group.design.arrangement import Arrangements
 from crossfc.group.inference.fisher import FRatio
 from crossfc.group.inference.product import Products
-from crossfc.group.inference.statistic import FLOOR, Batch, Fit, chunks, empty_fit
+from crossfc.group.inference.statistic import (
+    FLOOR,
+    Batch,
+    Fit,
+    chunks,
+    empty_fit,
+    unit_length,
+)
+
+
+def orthonormal(e: FloatArray, length: FloatArray, earlier: Sequence[FloatArray]) -> FloatArray:
+    """Make a further measure of the same people orthogonal to those before it, of length 1.
+
+    Parameters
+    ----------
+    e : ndarray, shape (n_people, n_voxels)
+        Its residuals.
+    length : ndarray, shape (n_voxels,)
+        Their length, 0 where they are rounding.
+    earlier : sequence of ndarray, each of the shape of ``e``
+        What this function returned for the measures before it.
+
+    Returns
+    -------
+    ndarray, shape (n_people, n_voxels)
+        Zero where nothing is left.
+    """
+    for unit in (*earlier, *earlier):  # twice, as once leaves rounding errors
+        e = e - unit * np.einsum("nv,nv->v", unit, e)
+    left = np.sqrt(np.einsum("nv,nv->v", e, e))
+    left[(length == 0) | (left <= 1e-7 * length)] = 0
+    return unit_length(e, left)
 
 
 class Hotelling(FRatio):
@@ -67,13 +100,8 @@ class Hotelling(FRatio):
                 e, length = self._residual(block[:, measure])
                 effect = effect + np.square(self._direction @ e / self._length)
                 # T² does not change when the measures are made orthogonal.
-                for unit in (*earlier, *earlier):  # twice, as once leaves rounding errors
-                    e = e - unit * np.einsum("nv,nv->v", unit, e)
-                left = np.sqrt(np.einsum("nv,nv->v", e, e))
-                left[(length == 0) | (left <= 1e-7 * length)] = 0
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    unit = np.where(left == 0, 0, e / left)
-                flat |= left == 0
+                unit = orthonormal(e, length, earlier)
+                flat |= ~unit.any(axis=0)
                 earlier.append(unit)
                 explained = explained + np.square(self._direction @ unit)
                 fit.work[:, measure, part] = unit

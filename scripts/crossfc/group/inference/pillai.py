@@ -7,6 +7,7 @@ from crossfc.compiled import compiled
 from crossfc.fault import Fault
 from crossfc.group.design.arrangement import Arrangements
 from crossfc.group.inference.fisher import Fisher
+from crossfc.group.inference.hotelling import orthonormal
 from crossfc.group.inference.product import Products
 from crossfc.group.inference.statistic import FLOOR, Batch, Fit, chunks, empty_fit
 
@@ -77,13 +78,8 @@ class Pillai(Fisher):
                 e, length = self._residual(block[:, measure])
                 effect = effect + np.square(self._directions.T @ e).sum(axis=0)
                 # V does not change when the measures are made orthogonal.
-                for unit in (*earlier, *earlier):  # twice, as once leaves rounding errors
-                    e = e - unit * np.einsum("nv,nv->v", unit, e)
-                left = np.sqrt(np.einsum("nv,nv->v", e, e))
-                left[(length == 0) | (left <= 1e-7 * length)] = 0
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    unit = np.where(left == 0, 0, e / left)
-                flat |= left == 0
+                unit = orthonormal(e, length, earlier)
+                flat |= ~unit.any(axis=0)
                 earlier.append(unit)
                 explained = explained + np.square(self._directions.T @ unit).sum(axis=0)
                 fit.work[:, measure, part] = unit

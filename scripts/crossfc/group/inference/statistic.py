@@ -242,6 +242,12 @@ class OwnVariance(Student):
         return statistic
 
 
+def unit_length(values: FloatArray, length: FloatArray) -> FloatArray:
+    """Divide columns by their length; zero where it is zero."""
+    scaled: FloatArray = np.where(length > 0, values / np.where(length > 0, length, 1), 0)
+    return scaled
+
+
 def chunks(shape: tuple[int, ...]) -> Iterator[slice]:
     """Cut the last axis of data into small slices, but none smaller than a memory page on disk."""
     step = max(1024, _CHUNK // int(np.prod(shape[:-1])))
