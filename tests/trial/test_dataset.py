@@ -1,52 +1,18 @@
 """Sheets from data sets: the real ketamine trial, a second real trial, and small ones made here."""
 
-import tarfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
-import yaml
 
 from crossfc.fault import Fault
-from crossfc.trial import config as configuration
 from crossfc.trial.dataset import read_dataset
 from crossfc.trial.design import load
 from crossfc.trial.new_sheets import write_sheets
 from crossfc.trial.tree import read_tree
-
-
-@pytest.fixture(scope="module")
-def schema(root):
-    return configuration.load_schema(root / "workflow/schemas/config.schema.yaml")
-
-
-def shipped(root, schema, name, bids_dir, out):
-    """Return a shipped configuration, with its sheets in another folder."""
-    config = yaml.safe_load((root / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
-    config = configuration.check(config, schema) | {"bids_dir": str(bids_dir)}
-    for key in ("participants", "sessions"):
-        config["sheets"][key] = str(out / f"{key}.tsv")
-    for key in ("scales", "seeds", "targets"):
-        config["sheets"][key] = str(root / config["sheets"][key])
-    return config
-
-
-def unpack(archive, folder):
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="tar")
-    (bids_dir,) = folder.iterdir()
-    return bids_dir
-
+from tests.trial.conftest import shipped, unpack
 
 # The ketamine trial -----------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def ketamine(shared_data, root, schema, tmp_path_factory):
-    archive = shared_data / "ds005917_v1.0.1_metadata.tar.gz"
-    bids_dir = unpack(archive, tmp_path_factory.mktemp("ketamine"))
-    config = shipped(root, schema, "ds005917", bids_dir, tmp_path_factory.mktemp("sheets"))
-    return config, write_sheets(config)[0]
 
 
 @pytest.mark.parametrize("sheet", ["participants", "sessions"])
@@ -266,51 +232,6 @@ def test_lsd_all_runs_where_none_is_chosen(lsd):
 
 
 # Small data sets made here ------------------------------------------------------------------------
-
-
-@pytest.fixture
-def made(tmp_path, root, schema):
-    """Make a BIDS data set of empty files; give a function from dataset keys to a config."""
-    bids_dir = tmp_path / "bids"
-
-    def touch(*paths):
-        for path in paths:
-            (bids_dir / path).parent.mkdir(parents=True, exist_ok=True)
-            (bids_dir / path).write_bytes(b"")
-
-    def make(people=None, table=None, **dataset):
-        for person in ("01", "02"):
-            for session in ("1", "2"):
-                stem = f"sub-{person}/ses-{session}"
-                touch(f"{stem}/func/sub-{person}_ses-{session}_task-rest_bold.nii.gz")
-                touch(f"{stem}/anat/sub-{person}_ses-{session}_T1w.nii.gz")
-        if people is not None:
-            (bids_dir / "participants.tsv").write_text(people, encoding="utf-8")
-        if table is not None:
-            (bids_dir / "phenotype.tsv").write_text(table, encoding="utf-8")
-            dataset |= {"phenotype": ["phenotype.tsv"]}
-        mapping = {
-            "group": {},
-            "sessions": {"ses-1": {"treatment": "drug"}, "ses-2": {"treatment": "placebo"}},
-            "sequence": {},
-        }
-        sheets = {key: str(tmp_path / f"{key}.tsv") for key in ("participants", "sessions")}
-        sheets |= {
-            key: str(root / "config" / f"{key}.tsv") for key in ("scales", "seeds", "targets")
-        }
-        config = {
-            "study": "made",
-            "entry": "raw",
-            "bids_dir": str(bids_dir),
-            "sheets": sheets,
-            "groups": {"patients": "P", "controls": "C" if "group" in dataset else None},
-            "treatments": {"active": "drug", "control": "placebo"},
-            "dataset": mapping | dataset,
-        }
-        return configuration.check(config, schema)
-
-    make.touch = touch
-    return make
 
 
 PEOPLE = "participant_id\tdx\tage\tfirst\tsecond\nsub-01\tdep\t30\tD\tP\nsub-02\tok\t31\tP\tD\n"
@@ -636,7 +557,7 @@ def test_scores_that_are_nobodys_are_named_and_all_of_them_refused(made):
     said, scores = scores_of(made(table=table, scales={"MADRS": "madrs"}))
     assert scores == [11, None, None, None]
     assert any("neither a row in the table of persons nor a folder: sub-77" in x for x in said)
-    assert any("dataset.sessions does not name them: ses-9 (2 rows)" in x for x in said)
+    assert any("they are of no session of the study: ses-9 (2 rows)" in x for x in said)
     nobody = made(table=SCORES + "P1\tses-1\t11\nP2\tses-1\t3\n", scales={"MADRS": "madrs"})
     text = refusal(nobody)
     assert 'column "participant_id": nobody in it (P1, P2) is a person of the data set' in text
@@ -744,7 +665,7 @@ def test_sessions_in_no_key_are_named_and_near_ones_refused(made):
     config = made()
     made.touch("sub-01/ses-b0/func/sub-01_ses-b0_task-rest_bold.nii.gz")
     said, _ = write_sheets(config)
-    assert "sessions that dataset.sessions does not name are not used: ses-b0 (1 people)" in said
+    assert "sessions that are not named in the config are not used: ses-b0 (1 people)" in said
     made.touch("sub-03/ses-1/func/sub-03_ses-1_task-rest_bold.nii.gz")
     made.touch("sub-03/ses-02/func/sub-03_ses-02_task-rest_bold.nii.gz")
     assert "sub-03 has ses-02 in place of ses-2; rename the folder, or add" in refusal(config)

@@ -65,7 +65,7 @@ def test_sheets_of_the_real_trial(clone, shared_data, tmp_path):
     assert "scanned_ketamine 27, scanned_placebo 26, both 24, either 29" in text
     assert "scanned_ketamine 19, scanned_placebo 17, both 17, either 19" in text
     assert "leaves (paired): sub-MOA113: no rest scan under ketamine" in text
-    assert "sessions that dataset.sessions does not name are not used: ses-" in text
+    assert "sessions that are not named in the config are not used: ses-" in text
 
 
 def test_a_study_of_images_without_any_scan_is_refused(clone):

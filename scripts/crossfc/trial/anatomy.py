@@ -40,8 +40,7 @@ def reference_anatomy(
     (ordered by period if known); else the first by name. Numbers in names are compared as numbers,
     so run 2 comes before run 10.
     """
-    mapping = config["dataset"]
-    sessions = list(mapping["sessions"])
+    sessions = list(person.sessions)
 
     def rank(candidate: tuple[str, str]) -> tuple[int, list[tuple[str, int]], str]:
         session, path = candidate
@@ -52,7 +51,7 @@ def reference_anatomy(
         if session not in sessions:
             return (3 + len(sessions), name, path)
         known = treatment_of(session, person, config) if order else None
-        period = period_of(session, known, order, mapping)
+        period = period_of(session, known, order, person)
         return (period or 3 + sessions.index(session), name, path)
 
     return min(own, key=rank)[1] if own else None

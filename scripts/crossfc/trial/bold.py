@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from crossfc.bids import DERIVED, ENTITY_ORDER, bids_name, parse_name
@@ -43,7 +44,7 @@ class Run:
 
 
 def find_scans(
-    tree: Tree, config: Configuration, people: Collection[str]
+    tree: Tree, config: Configuration, people: Collection[str], sessions: Collection[str]
 ) -> tuple[dict[tuple[str, str], list[str]], list[str]]:
     """Find the scans of the study's sessions.
 
@@ -54,6 +55,8 @@ def find_scans(
         A checked configuration.
     people : collection of str
         The people in the study; scans of others are ignored.
+    sessions : collection of str
+        The sessions of the study.
 
     Returns
     -------
@@ -73,7 +76,6 @@ def find_scans(
     faults: list[str] = []
     every = _runs(tree, config, people, faults, notes)
     raise_all(faults)
-    sessions = config["dataset"]["sessions"]
     own = [run for run in every if run.session in sessions]
     kept = own
     for key, wanted in _filters(config):
@@ -91,6 +93,16 @@ def find_scans(
     _check_repeats(scans.values())
     _say_kinds(scans.values(), notes)
     return {key: [run.path for run in runs] for key, runs in scans.items()}, notes
+
+
+def is_scan(path: str, config: Configuration) -> bool:
+    """Test whether a file is by its name a scan that the config asks for."""
+    try:
+        entities, suffix, _ = parse_name(PurePosixPath(path).name)
+    except Fault:
+        return False
+    run = Run(path, "", "", entities)
+    return suffix == "bold" and all(wanted(run) for _, wanted in _filters(config))
 
 
 def _runs(

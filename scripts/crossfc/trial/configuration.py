@@ -32,13 +32,25 @@ class GroupMapping(TypedDict):
 class SessionMapping(TypedDict):
     """A session below the key ``dataset.sessions``: its treatment, or the column that tells it.
 
-    The treatment is ``n/a`` before all treatment.
+    The treatment is ``n/a`` before all treatment. Treatment and occasion are None where the tables
+    of the data set, which should tell them, do not.
     """
 
-    treatment: NotRequired[str]
+    treatment: NotRequired[str | None]
     column: NotRequired[str]
     period: NotRequired[int]
-    occasion: NotRequired[str]
+    occasion: NotRequired[str | None]
+
+
+class SessionSource(TypedDict):
+    """The key ``dataset.session_source``: what tells the sessions that have no key of their own."""
+
+    label: str | None
+    tables: list[str] | None
+    columns: dict[str, str]
+    treatments: dict[str, str]
+    occasions: dict[str, str]
+    order: str | None
 
 
 class SequenceMapping(TypedDict):
@@ -63,6 +75,7 @@ class DatasetMapping(TypedDict):
     listing: str | None
     group: GroupMapping
     sessions: dict[str, SessionMapping]
+    session_source: NotRequired[SessionSource]
     sequence: SequenceMapping
     scan: ScanMapping
     scales: dict[str, str]

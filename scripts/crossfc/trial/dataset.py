@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 from crossfc.fault import Fault, raise_all
 from crossfc.trial.anatomy import anatomies_said, find_anatomies, reference_anatomy
 from crossfc.trial.bold import find_scans
-from crossfc.trial.configuration import Configuration, DatasetMapping
+from crossfc.trial.configuration import Configuration, DatasetMapping, SessionMapping
 from crossfc.trial.label import Labels, is_participant_of, some
 from crossfc.trial.mapping import (
     NO_ENTRY,
     Person,
-    check_mapping,
     group_of,
+    mapping_faults,
     order_of,
     period_of,
     treatment_of,
@@ -26,6 +26,7 @@ from crossfc.trial.mapping import (
 from crossfc.trial.phenotype import check_ranges, read_scores
 from crossfc.trial.role import key_of
 from crossfc.trial.scale import Scale
+from crossfc.trial.session_source import allocate, session_faults
 from crossfc.trial.sheet import Sheet, did_you_mean, read_sheet
 from crossfc.trial.treatment import treatment_labels
 from crossfc.trial.tree import Tree, read_tree
@@ -68,18 +69,20 @@ def read_dataset(
     if not root.is_dir():
         raise Fault(f"config key bids_dir: {root} is no folder; download the data set there")
     mapping = config["dataset"]
-    check_mapping(config)
+    raise_all(mapping_faults(config) + session_faults(config))
     tree = read_tree(root, mapping["listing"])
     notes = [f"{root}: not read, as they are no BIDS names: {some(tree.aside)}"][: len(tree.aside)]
-    people = _people(root, mapping, tree, notes)
+    people, said = allocate(_people(root, mapping, tree, notes), config, tree)
+    notes += said
+    sessions = list(dict.fromkeys(session for person in people for session in person.sessions))
     people_rows, orders = _people_rows(people, tree, config)
     study = {str(row["participant_id"]) for row in people_rows if row["exclude"] == "no"}
     _check_groups(people_rows, people, config, notes)
     everybody = [str(row["participant_id"]) for row in people_rows]
-    scores, said = read_scores(root, mapping, everybody, {s for _, s in tree.sessions})
+    scores, said = read_scores(root, mapping, everybody, {s for _, s in tree.sessions}, sessions)
     notes += said
-    _check_sessions(tree, study, scores, mapping, notes)
-    scans, said = find_scans(tree, config, study)
+    _check_sessions(tree, study, scores, sessions, notes)
+    scans, said = find_scans(tree, config, study, sessions)
     notes += said
     own_scores = {key: own for key, own in scores.items() if key[0] in study}
     if scales is not None:
@@ -91,7 +94,7 @@ def read_dataset(
         person = somebody.identifier
         if person not in study:
             continue
-        for session in mapping["sessions"]:
+        for session, how in somebody.sessions.items():
             own = scores.get((person, session), {})
             # With ready maps (entry maps) a session needs no scan.
             there = config["entry"] == "maps" and (person, session) in tree.sessions
@@ -99,22 +102,18 @@ def read_dataset(
             if not (scans.get((person, session)) or scored or there):
                 continue
             treatment = treatment_of(session, somebody, config)
-            column = mapping["sessions"][session].get("column")
+            missing = _missing_entry(treatment, how, config)
             session_rows.append(
                 {
                     "participant_id": person,
                     "session_id": session,
                     "treatment": treatment,
-                    "period": period_of(session, treatment, orders[person], mapping),
+                    "period": period_of(session, treatment, orders[person], somebody),
                     "scan": ";".join(scans.get((person, session), [])),
-                    **(
-                        {"occasion": mapping["sessions"][session].get("occasion")}
-                        if occasions
-                        else {}
-                    ),
+                    **({"occasion": how.get("occasion")} if occasions else {}),
                     **{s: own[s].text if s in own else None for s in mapping["scales"]},
-                    "exclude": "yes" if treatment is None else "no",
-                    "reason": NO_ENTRY.format(column) if treatment is None else None,
+                    "exclude": "yes" if missing else "no",
+                    "reason": missing,
                 }
             )
     _check_something(session_rows, tree, config, notes)
@@ -125,6 +124,15 @@ def read_dataset(
     ending = ["exclude", "reason"]
     participants = Table(people_columns + ending, people_rows)
     return participants, Table(session_columns + ending, session_rows), notes
+
+
+def _missing_entry(treatment: str | None, how: SessionMapping, config: Configuration) -> str | None:
+    """Return why a session cannot be used: an empty cell that should tell what it was, or None."""
+    if treatment is None:
+        return NO_ENTRY.format(how.get("column"))
+    if config["occasions"] and how.get("occasion") is None:
+        return NO_ENTRY.format(config["dataset"]["session_source"]["columns"]["occasion"])
+    return None
 
 
 def _people_rows(
@@ -236,7 +244,7 @@ def _check_sessions(
     tree: Tree,
     study: set[str],
     scores: dict[tuple[str, str], Any],
-    mapping: DatasetMapping,
+    sessions: list[str],
     notes: list[str],
 ) -> None:
     """Refuse sessions in the config that nobody has; note sessions that the config does not name.
@@ -251,12 +259,12 @@ def _check_sessions(
         if person in study:
             folders.setdefault(session, []).append(person)
     scored = {session for person, session in scores if person in study}
-    named = Labels("ses", mapping["sessions"])
+    named = Labels("ses", sessions)
     there = ", ".join(f"{session} ({len(who)} people)" for session, who in folders.items())
     faults = []
-    for session in mapping["sessions"]:
+    for session in sessions:
         if session not in folders and session not in scored:
-            others = [label for label in folders if label not in mapping["sessions"]]
+            others = [label for label in folders if label not in sessions]
             close = Labels("ses", others).alike(session)
             hint = f"; did you mean {close[0]}?" if close else did_you_mean(session, others)
             faults.append(
@@ -264,9 +272,7 @@ def _check_sessions(
                 f"has {there or 'no session folders'}{hint or '; correct the key'}"
             )
     raise_all(faults)
-    unused = {
-        session: who for session, who in folders.items() if session not in mapping["sessions"]
-    }
+    unused = {session: who for session, who in folders.items() if session not in sessions}
     for session, who in unused.items():
         alike = [key for key in named.alike(session) if not set(who) & set(folders.get(key, ()))]
         if alike:
@@ -277,7 +283,7 @@ def _check_sessions(
     raise_all(faults)
     if unused:
         said = some((f"{session} ({len(who)} people)" for session, who in unused.items()), 8)
-        notes.append(f"sessions that dataset.sessions does not name are not used: {said}")
+        notes.append(f"sessions that are not named in the config are not used: {said}")
 
 
 def _check_something(

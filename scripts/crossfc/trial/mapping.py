@@ -1,12 +1,12 @@
 """The mapping of a data set to a trial (config key ``dataset``), applied to one person."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from crossfc.bids import ENTITY_ORDER
-from crossfc.fault import Fault, raise_all
-from crossfc.trial.configuration import Configuration, DatasetMapping
-from crossfc.trial.contrast import BEFORE
+from crossfc.fault import Fault
+from crossfc.trial.configuration import Configuration, SessionMapping
 from crossfc.trial.participant import PARTICIPANT_COLUMNS
 from crossfc.trial.session import OPTIONAL_SESSION_COLUMNS
 from crossfc.trial.sheet import did_you_mean
@@ -37,11 +37,14 @@ class Person:
         The row in the table of persons, by column; None where a value is missing.
     listed : bool
         False for who has files but no row, although there is a table.
+    sessions : dict
+        What is told of each session of the study (`crossfc.trial.session_source`).
     """
 
     identifier: str
     cells: dict[str, str | None]
     listed: bool = True
+    sessions: Mapping[str, SessionMapping] = field(default_factory=dict)
 
     def cell(self, column: str | None) -> str | None:
         """Return a cell; None if it is missing, or there is no such column."""
@@ -72,7 +75,7 @@ def order_of(person: Person, config: Configuration) -> list[str | None]:
     if not columns:
         known = {
             how["period"]: treatment_of(session, person, config)
-            for session, how in mapping["sessions"].items()
+            for session, how in person.sessions.items()
             if "period" in how
         }
         periods = sorted(known)
@@ -89,7 +92,7 @@ def order_of(person: Person, config: Configuration) -> list[str | None]:
 
 def treatment_of(session: str, person: Person, config: Configuration) -> str | None:
     """Return a person's treatment in a session; None if the data set does not tell it."""
-    how = config["dataset"]["sessions"][session]
+    how = person.sessions[session]
     return how["treatment"] if "treatment" in how else _told(person, how["column"], config)
 
 
@@ -115,17 +118,17 @@ def _told(person: Person, column: str, config: Configuration) -> str | None:
 
 
 def period_of(
-    session: str, treatment: str | None, order: list[str | None], mapping: DatasetMapping
+    session: str, treatment: str | None, order: list[str | None], person: Person
 ) -> int | None:
-    """Return the period of a session by the mapping, or by the order of treatments."""
-    if "period" in mapping["sessions"][session]:
-        return mapping["sessions"][session]["period"]
+    """Return the period of a session by itself, or by the order of treatments."""
+    if "period" in person.sessions[session]:
+        return person.sessions[session]["period"]
     # The period is known even if only one of the two treatments is on record.
     return order.index(treatment) + 1 if treatment is not None and treatment in order else None
 
 
-def check_mapping(config: Configuration) -> None:
-    """Check that the config key ``dataset`` uses the groups and treatments of the study."""
+def mapping_faults(config: Configuration) -> list[str]:
+    """List where the config key ``dataset`` does not use the groups and treatments of the study."""
     mapping = config["dataset"]
     groups = [g for g in config["groups"].values() if g] + config["unused"]["groups"]
     treatments = [*treatment_labels(config), *config["unused"]["treatments"]]
@@ -156,29 +159,4 @@ def check_mapping(config: Configuration) -> None:
             )
         elif mapping["covariates"].count(covariate) > 1:
             faults.append(f"config key dataset.covariates: {covariate} stands there twice")
-    if not mapping["sessions"]:
-        faults.append("config key dataset.sessions: is empty; name the sessions of the study")
-    for session, how in mapping["sessions"].items():
-        if not re.fullmatch("ses-[A-Za-z0-9]+", session):
-            faults.append(
-                f"config key dataset.sessions.{session}: name the session as its folder is named, "
-                f"such as ses-{re.sub('[^A-Za-z0-9]', '', session) or '1'}"
-            )
-        occasion, occasions = how.get("occasion"), config["occasions"]
-        if occasion is not None:
-            check(f"sessions.{session}.occasion", occasion, occasions, "occasions (key occasions)")
-        elif occasions:
-            faults.append(
-                f"config key dataset.sessions.{session}: needs an occasion, as the config key "
-                f"occasions names {', '.join(occasions)}; add it"
-            )
-        if how.get("treatment") == BEFORE:
-            continue
-        if "treatment" in how:
-            check(f"sessions.{session}.treatment", how["treatment"], treatments, "treatments")
-        elif "column" not in how:
-            faults.append(
-                f"config key dataset.sessions.{session}: needs a treatment or the column that "
-                "tells it; add one of them"
-            )
-    raise_all(faults)
+    return faults
