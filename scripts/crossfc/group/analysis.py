@@ -15,15 +15,14 @@ from crossfc.array import BoolArray, FloatArray, MapData
 from crossfc.bids import bids_name
 from crossfc.fault import Fault
 from crossfc.group.design import question as questions
-from crossfc.group.design.arrangement import Arrangements, shuffles, sign_flips
-from crossfc.group.design.contrast import contrasts, parts
-from crossfc.group.design.model import Inestimable, Model, model
-from crossfc.group.design.options import SIGN_FLIPS, WHOLE, AnalysisOptions, Together
+from crossfc.group.design.contrast import parts
+from crossfc.group.design.model import Inestimable
+from crossfc.group.design.options import AnalysisOptions, Together
 from crossfc.group.design.pairs import Pairs
 from crossfc.group.design.people import PersonRow, with_columns
 from crossfc.group.design.question import Question, question, set_questions
 from crossfc.group.design.together import Joined, joined_pairs
-from crossfc.group.design.unit import Unarrangeable
+from crossfc.group.estimation import estimation
 from crossfc.group.findings.finding import Analysed, Findings, findings, no_findings
 from crossfc.group.findings.readout import Sessions
 from crossfc.group.findings.record import estimated, not_estimated, unequal_arms
@@ -31,11 +30,8 @@ from crossfc.group.findings.region import Atlas
 from crossfc.group.findings.result import RESULT_FILE, Result
 from crossfc.group.inference.effect import hedges_g, hedges_g_welch, partial_r_squared
 from crossfc.group.inference.fisher import FRatio
-from crossfc.group.inference.given import Given, HallGiven, HotellingGiven, SlopeGiven
-from crossfc.group.inference.hall import Hall
-from crossfc.group.inference.hotelling import Hotelling
+from crossfc.group.inference.given import Given
 from crossfc.group.inference.permutation import Inference, infer
-from crossfc.group.inference.pillai import Pillai
 from crossfc.group.inference.skewness import skewness
 from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.spread import spread
@@ -189,34 +185,22 @@ def _analyse(
     record, seeds = pairs.record, pairs.record["seeds"]
     groups, treatments = record["groups"], record["treatments"]
     maps = parts(asked, pairs)
-    measures = len(labels) or len(seeds) - 1
     try:
-        design = model(
-            asked,
-            pairs.people,
-            groups,
-            options,
-            order=record["order"],
-            arms=record["arms"],
-            baseline=record.get("baseline"),
-            over_time=record.get("over_time", False),
-        )
-        statistic = _statistic(asked, design, measures)
-        arrangements = _arrange(asked, design, statistic, options)
+        estimated_by = estimation(asked, pairs, options, measures=len(labels) or None)
     except Inestimable as reason:
         result = not_estimated(asked, pairs, reason)
         _add_set(result, joined)
         with atomic.writing_folder(out_dir) as folder:
             _write(folder, no_findings(groups, treatments), result)
         return result
-    given = None if design.baseline is None else pairs.baseline
-    data = contrasts(asked, pairs, design.rows, design.flip, given)
+    design, statistic = estimated_by.design, estimated_by.statistic
+    data = estimated_by.data
     mask = np.asarray(pairs.mask.dataobj) != 0
     named = Atlas(atlas["image"], atlas["table"]) if atlas else None
     found = infer(
         data,
         statistic,
-        arrangements,
+        estimated_by.arrangements,
         mask,
         cluster_forming_p=options.cluster_forming_p,
         connectivity=options.connectivity,
@@ -301,54 +285,6 @@ def _add_set(result: Result, joined: Joined | None) -> None:
 def _given(statistic: Student) -> int:
     """Return the number of covariates by voxel."""
     return statistic.n_covariates if isinstance(statistic, Given) else 0
-
-
-def _statistic(asked: Question, design: Model, measures: int) -> Student:
-    try:
-        if design.baseline is not None:
-            return _given_baseline(asked, design, measures)
-        if asked.kind in questions.MULTIVARIATE and design.effect.ndim > 1:
-            return Pillai(design.effect, design.nuisance, measures)
-        if asked.kind in questions.MULTIVARIATE:
-            return Hotelling(design.effect, design.nuisance, measures)
-        if design.variance_groups is not None and design.effect.ndim > 1:
-            return WelchF(design.effect, design.nuisance, design.variance_groups)
-        if design.variance_groups is not None:
-            return Hall(design.effect, design.nuisance, design.variance_groups)
-        if asked.kind == questions.CHANGE:
-            return Slope(design.effect, design.nuisance)
-        return Student(design.effect, design.nuisance)
-    except Fault as reason:
-        # A statistic refuses only designs with too few people or too low a rank.
-        raise _inestimable(asked, design, reason) from None
-
-
-def _given_baseline(asked: Question, design: Model, measures: int) -> Given:
-    if asked.kind in questions.MULTIVARIATE:
-        return HotellingGiven(design.effect, design.nuisance, measures, measures)
-    if design.variance_groups is not None:
-        return HallGiven(design.effect, design.nuisance, design.variance_groups)
-    if asked.kind == questions.CHANGE:
-        return SlopeGiven(design.effect, design.nuisance)
-    return Given(design.effect, design.nuisance)
-
-
-def _arrange(
-    asked: Question, design: Model, statistic: Student, options: AnalysisOptions
-) -> Arrangements:
-    drawn = options.permutations, options.seed, design.blocks, design.block_exchange == WHOLE
-    try:
-        if design.arrangement == SIGN_FLIPS:
-            return sign_flips(len(design.rows), *drawn)
-        return shuffles(statistic.design, *drawn)
-    except Unarrangeable as reason:
-        raise _inestimable(asked, design, reason) from None
-
-
-def _inestimable(asked: Question, design: Model, reason: Fault) -> Inestimable:
-    people = f"{len(design.rows)} {'person' if len(design.rows) == 1 else 'people'}"
-    text = f"{asked.name} ({design.formula}, {people}): {reason}"
-    return Inestimable(text, design.rows, design.left)
 
 
 def _effect_sizes(
