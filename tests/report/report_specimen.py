@@ -29,7 +29,9 @@ from crossfc.group.design.pairs import READING, pair_sessions
 from crossfc.group.design.side import weight_tables, with_maps
 from crossfc.group.edges import edge_rows
 from crossfc.group.findings.joint import joint_table
+from crossfc.hypotheses.family import Source, hypothesis_tables
 from crossfc.plan import Plan
+from crossfc.quality.cluster_robustness import PipelineData, cluster_robustness
 from crossfc.quality.exclusion import defective_volumes, quality_table, split
 from crossfc.quality.likeness import likeness
 from crossfc.quality.motion import excluded_sessions, motion_tables
@@ -59,10 +61,16 @@ TARGETS = {"insulaR": [(38, 12, -4)], "SMG": [(-58, -36, 32), (58, -36, 32)]}
 # Fisher z without a drug at the places where an effect is planted, and how far around they reach.
 BASELINE, REACH_MM = 0.4, 19
 PIPELINES = {"primary": {"strategy": "motion"}, "gsr": {"strategy": "motion_gsr"}}
+HYPOTHESES = [
+    {"seed": "pgACC", "region": "insulaR", "scale": "MADRS", "citation": "Q 1"},
+    {"analysis": "drug_TRD", "seed": "pgACC", "region": "insulaR", "direction": "negative"},
+    {"analysis": "drug_TRD", "scale": "MADRS", "direction": "negative", "name": "Mood"},
+    {"analysis": "drug_TRD", "seed": "dACC", "region": "insulaR"},
+]
 READ = (
     "config", "analyses", "pipelines", "made", "group_dir", "clinic_dir", "quality_dir",
     "trial_dir", "robustness", "truth", "planted_changes", "scales", "seeds", "targets",
-    "covariates", "designs", "design_name",
+    "covariates", "designs", "design_name", "hypotheses_dir",
 )  # fmt: skip
 
 
@@ -204,12 +212,10 @@ def _config(study: Study) -> dict[str, Any]:
             "drug_arrangement": "sign flips",
             "analyses": study.analyses and list(study.analyses),
         },
-        "clinical": {
-            "permutations": 999,
-            "hypotheses": [
-                {"seed": "pgACC", "target": "insulaR", "scales": ["MADRS"], "citation": "Q 1"}
-            ],
-        },
+        "clinical": {"permutations": 999},
+        "hypotheses": [
+            {k: v.replace("TRD", study.groups[0]) for k, v in own.items()} for own in HYPOTHESES
+        ],
     }
 
 
@@ -399,6 +405,7 @@ def _run(plan: Plan, made: Path) -> None:
     compared = _analyses(plan, others[0]) if others else []
     table, _ = robustness(made / "group" / primary, folders, compared)
     atomic.write_table(made / "robustness.tsv", table)
+    _hypotheses(plan, made)
 
 
 def _analyses(plan: Plan, pipeline: str) -> list[str]:
@@ -495,6 +502,32 @@ def _quality(plan: Plan, made: Path) -> None:
     moved = motion_tables(own, plan.designs(), [made / "group" / plan.primary / "pairs"])
     atomic.write_table(files["motion"], moved.motion)
     atomic.write_table(files["qcfc"], moved.qcfc)
+
+
+def _hypotheses(plan: Plan, made: Path) -> None:
+    own = plan.hypotheses
+    source = Source.read(
+        own.pairs(),
+        {name: list(folders) for name, folders in own.folders().items()},
+        own.tables(),
+        own.motion(),
+        designs=plan.designs(),
+        scores=own.scores(),
+        n_permutations=own.choices()["permutations"],
+        random_seed=own.choices()["seed"],
+    )
+    found = hypothesis_tables(own.rows(), source, own.choices()["fd_limits"])
+    for name, path in own.files().items():
+        atomic.write_table(path, getattr(found, name))
+    choices = {name: plan.group.test_choices(name) for name in _analyses(plan, plan.pipelines[-1])}
+    data = {
+        name: PipelineData(made / "group" / name, {"drug": made / "group" / name / "pairs"})
+        for name in plan.pipelines
+    }
+    motion = read_table(plan.quality.files()["sessions"])
+    limits = plan.quality.fd_limits()
+    table = cluster_robustness(data, choices, plan.designs(), 26, motion, limits)
+    atomic.write_table(plan.quality.robustness_files()["clusters"], table)
 
 
 def _arguments(study: Study, plan: Plan, made: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
 from crossfc.group.analysis import analyse
@@ -87,6 +88,7 @@ def studied(tmp_path_factory):
         minus_control="minus placebo",
         better=lambda scale: "lower", analyses=analyses, config={}, folder=folder,
         of_kind=lambda *kinds: [a for a in analyses if a.kind in kinds],
+        cluster_robustness=pd.DataFrame(),
     )  # fmt: skip
 
 
@@ -173,8 +175,6 @@ def test_the_section_of_carryover_does_not_call_a_known_order_unknown(studied):
     ],
 )
 def test_an_absent_carryover_has_its_true_reason(studied, config, orders, reason):
-    import pandas as pd
-
     results = SimpleNamespace(
         analyses=studied.analyses, config=config, of_kind=lambda *kinds: [], crossed=("a", "b"),
         paired=pd.DataFrame({"sequence": orders}),
@@ -184,8 +184,6 @@ def test_an_absent_carryover_has_its_true_reason(studied, config, orders, reason
 
 
 def test_one_order_for_all_is_the_reason_that_is_told(studied, tmp_path):
-    import pandas as pd
-
     pairs = tmp_path / "pairs"
     pairs.symlink_to(studied.folder / "pairs")
     (tmp_path / "own").mkdir()

@@ -7,15 +7,18 @@ Steps      quality_group, robustness
 
 
 rule robustness:
-    """Compare the maps of each pipeline with the primary one's: does the answer depend on it?"""
+    """Compare the maps of each pipeline with the primary one's, and look for every cluster of it in
+    the others and in the people who moved less: does the answer depend on it?"""
     input:
         tests=expand(
             plan.file("group", "{pipeline}", "{analysis}"),
             pipeline=plan.pipelines,
             analysis=refused(plan.group.analyses_made) if plan.trial else [],
         ),
+        pairs=on_sheets(lambda: plan.group.pairs_of_pipelines()),
+        motion=on_sheets(lambda: plan.quality.motion()),
     output:
-        plan.file("robustness.tsv"),
+        **plan.quality.robustness_files(),
     log:
         plan.file("logs", "robustness.log"),
     conda:
@@ -26,6 +29,11 @@ rule robustness:
     params:
         pipelines=plan.pipelines,
         analyses=on_sheets(lambda: plan.group.analyses_made()),
+        pairs=on_sheets(lambda: plan.group.folders()),
+        choices=on_sheets(lambda: plan.group.choices_made()),
+        designs=on_sheets(lambda: plan.designs()),
+        connectivity=plan.config["group"]["connectivity"],
+        fd_limits=on_sheets(lambda: plan.quality.fd_limits()),
         code=code("robustness"),
     script:
         "../../scripts/robustness.py"

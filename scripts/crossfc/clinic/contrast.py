@@ -9,6 +9,7 @@ import pandas as pd
 from crossfc.clinic.change import change_between_groups, clinical_change
 from crossfc.clinic.correlation import ClinicalCorrelation, clinical_correlation
 from crossfc.clinic.score import BASELINE, paired_scores
+from crossfc.clinic.score_family import corrected
 from crossfc.group.design.options import Baseline
 from crossfc.group.design.people import with_columns
 from crossfc.table import read_table
@@ -110,7 +111,10 @@ def change_tables(
         between.append(change_between_groups(own, design["treatments"], groups, scales, order))
         told += _named(design, designs, notes)
     return ChangeTables(
-        joined(designs, changes), joined(designs, listed), joined(designs, between), told
+        corrected(joined(designs, changes)),
+        joined(designs, listed),
+        corrected(joined(designs, between)),
+        told,
     )
 
 

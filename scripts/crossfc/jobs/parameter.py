@@ -19,6 +19,7 @@ _DERIVED = {
 _SECTIONS = {
     "group_test": ("group",),
     "clinical_correlation": ("clinical",),
+    "hypotheses": ("clinical", "hypotheses", "robustness"),
     "normalise_subject": ("preprocessing",),
     "preprocess_session": ("preprocessing",),
     "check_scan": ("preprocessing",),

@@ -11,6 +11,7 @@ from crossfc.plan.clinic import Clinic
 from crossfc.plan.connectivity import Connectivity
 from crossfc.plan.fmriprep import Fmriprep
 from crossfc.plan.group import Group
+from crossfc.plan.hypotheses import Hypotheses
 from crossfc.plan.people import People
 from crossfc.plan.place import Places
 from crossfc.plan.preprocess import Preprocess
@@ -35,7 +36,7 @@ class Plan(Study):
     regions, scans, people, places
         Shared by several stages: seeds and targets, files of scans, rows of people, and the
         folders that are filled.
-    twin, preprocess, fmriprep, connectivity, group, clinic, quality, report
+    twin, preprocess, fmriprep, connectivity, group, clinic, quality, hypotheses, report
         The stages.
     """
 
@@ -48,8 +49,11 @@ class Plan(Study):
         self.connectivity = Connectivity(self, self.scans, self.regions)
         self.group = Group(self, self.regions, self.people)
         self.clinic = Clinic(self, self.regions, self.people)
-        self.places = Places(self, self.scans, self.twin)
         self.quality = Quality(self)
+        self.hypotheses = Hypotheses(
+            self, self.regions, self.people, self.group, self.clinic, self.quality
+        )
+        self.places = Places(self, self.scans, self.twin)
         self.fmriprep = Fmriprep(self, self.scans)
         self.report = Report(
             self,
@@ -60,10 +64,18 @@ class Plan(Study):
             self.connectivity,
             self.preprocess,
             self.quality,
+            self.hypotheses,
         )
         super().__init__(*given, **named)
 
     def check(self) -> None:
         """Refuse sheets and a configuration that do not fit each other."""
-        for stage in (self.clinic, self.group, self.connectivity, self.preprocess, self.twin):
+        for stage in (
+            self.clinic,
+            self.group,
+            self.hypotheses,
+            self.connectivity,
+            self.preprocess,
+            self.twin,
+        ):
             stage.check()

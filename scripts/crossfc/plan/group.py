@@ -531,6 +531,19 @@ class Group(Stage):
         """List the analyses of a study that has images; the clinical arm alone has none."""
         return self.analyses() if self.study.has_images else []
 
+    def choices_made(self) -> dict[str, AnalysisChoices]:
+        """Return `test_choices` of every analysis that is made."""
+        return {name: self.test_choices(name) for name in self.analyses_made()}
+
+    def folders(self) -> dict[str, str]:
+        """Name the folder of each contrast's data within a pipeline."""
+        return {contrast.name: self.folder(contrast) for contrast in self.study.contrasts()}
+
+    def pairs_of_pipelines(self) -> list[str]:
+        """List the folders of all contrasts' data in all pipelines."""
+        of = [(name, own) for name in self.study.pipelines for own in self.study.contrasts()]
+        return [self.pairs(*own) for own in of] if self.study.has_images else []
+
     def results(self) -> list[str]:
         """List the files and folders of the group level."""
         if not self.study.has_images:
@@ -540,7 +553,7 @@ class Group(Stage):
         names += ["pairs_of_groups.tsv"] if self.pairs_of_groups() else []
         found = [str(group / own / name) for own in self.study.pipelines for name in names]
         if self.study.has_edges:
-            found.append(self.study.file("robustness.tsv"))
+            found += map(self.study.file, ("robustness.tsv", "cluster_robustness.tsv"))
             found.append(str(group / self.study.primary / "mixed.tsv"))
         return found
 

@@ -6,6 +6,7 @@ from typing import Any
 from crossfc.plan.clinic import Clinic
 from crossfc.plan.connectivity import Connectivity
 from crossfc.plan.group import Group
+from crossfc.plan.hypotheses import Hypotheses
 from crossfc.plan.people import People
 from crossfc.plan.preprocess import Preprocess
 from crossfc.plan.quality import Quality
@@ -32,6 +33,7 @@ class Report(Stage):
         connectivity: Connectivity,
         preprocess: Preprocess,
         quality: Quality,
+        hypotheses: Hypotheses,
     ):
         super().__init__(study)
         self._regions = regions
@@ -41,6 +43,7 @@ class Report(Stage):
         self._connectivity = connectivity
         self._preprocess = preprocess
         self._quality = quality
+        self._hypotheses = hypotheses
 
     def templates(self) -> list[Path]:
         """List the templates of the page, and the references that its methods text cites."""
@@ -78,6 +81,8 @@ class Report(Stage):
             folders["group_dir"] = "group"
         if self.study.has_edges:
             folders |= {"quality_dir": "quality", "robustness": "robustness.tsv"}
+        if self._hypotheses.results():
+            folders["hypotheses_dir"] = "hypotheses"
         if self.config["twin"]:
             folders |= {"truth": "truth.json", "planted_changes": "truth.tsv"}
         by_fmriprep = self.study.preprocessing_tool == "fmriprep-run"
@@ -102,7 +107,7 @@ class Report(Stage):
             "covariates": self._people.covariates(),
             "designs": self.study.designs(),
             "design_name": trial.name,
-            "hypotheses": self.config["clinical"]["hypotheses"],
+            "hypotheses": self._hypotheses.words(),
             "carpets": self._connectivity.carpets() if self.study.has_edges else [],
             "registrations": self._preprocess.registrations(),
             "folders": folders,
@@ -115,6 +120,7 @@ class Report(Stage):
         if scored := bool(self.study.checked_trial().scales):
             found.append("clinical_change")
             found += ["clinical_carryover"] if self._clinic.has_carryover else []
+        found += ["hypotheses"] if self._hypotheses.results() else []
         if self.study.has_edges:
             found += ["quality_group", "robustness"]
             found.append(f"mixed_model/{self.study.primary}")
@@ -137,5 +143,6 @@ class Report(Stage):
             for name in self.study.pipelines:
                 found += [self._group.pairs(name, contrast) for contrast in self.study.contrasts()]
         found += self._clinic.results() + self._group.results() + self._quality.results()
+        found += self._hypotheses.results()
         truth = ("truth.json", "truth.tsv") if self.config["twin"] else ()
         return found + [self.study.file(name) for name in truth]

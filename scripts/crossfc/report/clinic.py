@@ -15,7 +15,7 @@ from crossfc.report.outcome import adjusts_for_baseline, correlation_numbers, kn
 from crossfc.report.people import group_css
 from crossfc.report.results import Results, adjustment
 from crossfc.report.table import Column, Table, blank, from_frame, text
-from crossfc.significance import SIGNIFICANT
+from crossfc.significance import SIGNIFICANT, holm
 
 
 @dataclass
@@ -62,6 +62,7 @@ def change_table(results: Results) -> Table | None:
         ("adjusted_t", "t", two),
         ("adjusted_df", "df", number.general),
         ("adjusted_p", "p", p),
+        ("p_holm", "p over all scores and groups", p),
         ("adjusted_wilcoxon_p", "Wilcoxon p, adjusted for period", p),
         ("adjusted_n", "n", number.whole),
         ("mean", f"{minus}, not adjusted", number.signed),
@@ -83,8 +84,8 @@ def change_table(results: Results) -> Table | None:
         ("n_control_first", f"n {c} first", number.whole),
     ]
     caption = (
-        f"Change of each score ({minus}) by group; in bold where p < {SIGNIFICANT}, adjusted "
-        f"for {results.adjusted_where}{_without_baseline(results)}"
+        f"Change of each score ({minus}) by group; in bold where p over all scores and groups "
+        f"(Holm) < {SIGNIFICANT}, adjusted for {results.adjusted_where}{_without_baseline(results)}"
     )
     return from_frame(table, columns, caption, [told_change(row).significant for row in rows])
 
@@ -108,6 +109,7 @@ def between_table(results: Results) -> Table | None:
         ("adjusted_t", "t", two),
         ("adjusted_df", "df", lambda v: number.general(v, 3)),
         ("adjusted_p", "p", p),
+        ("p_holm", "p over all comparisons", p),
         ("adjusted_n", "n", number.whole),
         ("g", "Hedges' g", number.signed),
         ("g_interval", "95 % interval", text),
@@ -122,27 +124,19 @@ def between_table(results: Results) -> Table | None:
     ]
     if several:
         return _of_several_groups(results, table, columns)
-    told = [row.get("adjusted_p") for row in rows]
-    plain = [row.get("unadjusted_p") for row in rows]
-    told = [q if number.missing(p) else p for p, q in zip(told, plain, strict=True)]
     caption = (
-        f"Group by treatment on the scores; in bold where p < {SIGNIFICANT}, adjusted for "
+        "Group by treatment on the scores; in bold where p over all comparisons (Holm) < "
+        f"{SIGNIFICANT}, adjusted for "
         f"{results.adjusted_where}{_without_baseline(results)} (variances of the groups may "
         "differ; Hedges' g by the mean of their variances)"
     )
-    return from_frame(table, columns, caption, [v < SIGNIFICANT for v in told])
+    return from_frame(table, columns, caption, list(table["p_holm"] < SIGNIFICANT))
 
 
 def _of_several_groups(results: Results, table: pd.DataFrame, columns: list[Column]) -> Table:
     """Tabulate the comparison of three and more groups: F over all of them, and pairs."""
     names = {"-".join(pair): " − ".join(pair) for pair in combinations(results.groups, 2)}
     table["group"] = [names.get(group, "all groups") for group in table["group"]]
-    rows = table.to_dict("records")
-    whole = [not number.missing(row["df_effect"]) for row in rows]
-    told = [
-        row[f"{'un' if number.missing(row['adjusted_p']) else ''}adjusted_p{'' if f else '_holm'}"]
-        for row, f in zip(rows, whole, strict=True)
-    ]
     more: dict[str, list[Column]] = {
         "adjusted_t": [("adjusted_f", "F", number.fixed)],
         "adjusted_df": [("df_effect", "df of F, first", number.whole)],
@@ -156,11 +150,11 @@ def _of_several_groups(results: Results, table: pd.DataFrame, columns: list[Colu
     plain = " (without the baseline)" if results.baseline else ""
     caption = (
         f"Group by treatment on the scores: Welch's F over all groups{plain}, then pairs; in bold "
-        f"where p < {SIGNIFICANT}, of pairs corrected over the pairs (Holm), adjusted for "
+        f"where p over all comparisons (Holm) < {SIGNIFICANT}, adjusted for "
         f"{results.adjusted_where}{_without_baseline(results)} (variances of the groups may "
         "differ; Hedges' g by the mean of their variances)"
     )
-    return from_frame(table, shown, caption, [v < SIGNIFICANT for v in told])
+    return from_frame(table, shown, caption, list(table["p_holm"] < SIGNIFICANT))
 
 
 def _without_baseline(results: Results) -> str:
@@ -255,6 +249,7 @@ def occasion_table(results: Results) -> Table | None:
         by_order.setdefault(_comparison(row), []).append(f"{said}, n = {number.whole(row['n'])}")
     shown = _occasions(results, table[everybody])
     rows = table[everybody].to_dict("records")
+    shown["p_holm"] = holm(shown["p"].to_numpy(float))
     shown["by_order"] = ["; ".join(by_order.get(_comparison(row), [])) for row in rows]
     columns: list[Column] = [
         *_OCCASION,
@@ -262,6 +257,7 @@ def occasion_table(results: Results) -> Table | None:
         ("interval", "95 % interval", text),
         ("df", "df", lambda v: number.general(v, 3)),
         ("p", "p", number.probability),
+        ("p_holm", "p over all rows", number.probability),
         ("n", "n", number.whole),
         ("by_order", "by order of treatments, not adjusted", blank),
         ("unadjusted_because", "why not adjusted", blank),
@@ -274,8 +270,9 @@ def occasion_table(results: Results) -> Table | None:
     adjusted = f", adjusted for {adjustment(order=order, baseline=baseline)}"
     adjusted += " where periods are known" if order else ""
     adjusted = adjusted if shown["adjusted"].any() else ""
-    caption = f"Every scale at every occasion{adjusted}; in bold where p < {SIGNIFICANT}"
-    return from_frame(shown, columns, caption, [v < SIGNIFICANT for v in shown["p"]])
+    bold = f"in bold where p over all rows (Holm) < {SIGNIFICANT}"
+    caption = f"Every scale at every occasion{adjusted}; {bold}"
+    return from_frame(shown, columns, caption, list(shown["p_holm"] < SIGNIFICANT))
 
 
 def occasion_left_table(results: Results) -> Table | None:
@@ -381,24 +378,30 @@ def correlation_table(results: Results) -> Table | None:
     return from_frame(table, columns, caption, list(q < SIGNIFICANT))
 
 
-def hypotheses_of(results: Results, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def hypotheses_of(results: Results, words: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
     """Select the rows of correlations that were hypothesised beforehand, each with its reason.
 
-    A hypothesis names a seed and a target, and the scales it is about (no scales: all of them).
+    ``words`` are the citations of all hypotheses of the study, in their order.
     """
+    table = results.hypotheses
+    if table.empty:
+        return []
+    own = table[
+        (table["kind"] == "correlation") & table["contrast"].isin([results.design["contrast"]])
+    ]
     out = []
-    for claim in given:
-        scales = claim.get("scales") or claim.get("scale") or []
-        scales = [scales] if isinstance(scales, str) else list(scales)
+    for claim in own.to_dict("records"):
         for row in results.correlation.to_dict("records"):
-            same = row["seed"] == claim.get("seed") and row["target"] == claim.get("target")
-            if same and (not scales or row["scale"] in scales):
-                out.append(row | {"why": claim.get("citation") or "stated beforehand"})
+            told = row["seed"], row["target"], row["scale"], row["group"]
+            if told == (claim["seed"], claim["region"], claim["scale"], claim["group"]):
+                citation = words[int(claim["hypothesis"]) - 1]["citation"]
+                why = citation or "stated beforehand"
+                out.append({str(key): value for key, value in row.items()} | {"why": why})
     return out
 
 
 def scatters(
-    results: Results, hypotheses: Sequence[Mapping[str, Any]], most: int = 6
+    results: Results, hypotheses: Sequence[Mapping[str, str]], most: int = 6
 ) -> list[Scatter]:
     """Draw the hypothesised correlations, and those with the smallest p."""
     if results.correlation.empty or results.points.empty:

@@ -15,6 +15,7 @@ from crossfc.group.design.question import SETS
 from crossfc.group.findings.readout import column_label
 from crossfc.report import number
 from crossfc.report.results import Analysis, Results, Row
+from crossfc.report.robustness import clause
 from crossfc.trial.visit import ORDER
 
 FOUND, PEAK, NONE, UNKNOWN = "found", "peak", "none", "unknown"
@@ -152,7 +153,9 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
     sentences = []
     for seed in order:
         rows = found[found["seed"] == seed].to_dict("records")
-        sentences.append(cluster_sentence(results, analysis, rows[0]))
+        sentences.append(
+            cluster_sentence(results, analysis, rows[0]) + clause(results, analysis, rows[0])
+        )
         if len(rows) > 1:
             places = [_further(analysis, row) for row in rows[1:4]]
             rest = f" and {len(rows) - 4} more" if len(rows) > 4 else ""

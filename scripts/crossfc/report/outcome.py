@@ -12,6 +12,7 @@ from crossfc.clinic.order import NO_PERIODS
 from crossfc.clinic.student import FEWEST
 from crossfc.group.design.question import SETS
 from crossfc.report import number
+from crossfc.report.group_comparison import between_sentences, over_scores
 from crossfc.report.narrative import FOUND, NONE, UNKNOWN, Answer, map_answer
 from crossfc.report.results import Results, Row
 from crossfc.significance import SIGNIFICANT
@@ -44,7 +45,9 @@ def clinical_answers(results: Results) -> list[Answer]:
         # Significant changes come first, so that the first sentence matches the verdict.
         rows.sort(key=lambda change: not change.significant)
         sentences = [change_sentence(results, change) for change in rows]
-        hit = any(change.significant for change in rows)
+        between = between_sentences(results, scale)
+        sentences += [told for told, _ in between]
+        hit = any(change.significant for change in rows) or any(found for _, found in between)
         nothing = all(number.missing(change.p) for change in rows)
         verdict = UNKNOWN if nothing else FOUND if hit else NONE
         question = f"Did {scale} differ between {results.active} and {results.control}?"
@@ -71,6 +74,10 @@ class Change:
         is none.
     n : float
         Number of people in the model; NaN if not known.
+    corrected : float
+        p corrected over the scores of the study; NaN if there is no p.
+    n_tests : float
+        Over how many.
     """
 
     row: Row
@@ -82,11 +89,13 @@ class Change:
     df: float
     p: float
     n: float
+    corrected: float
+    n_tests: float
 
     @property
     def significant(self) -> bool:
-        """Whether p is below 0.05."""
-        return not number.missing(self.p) and self.p < SIGNIFICANT
+        """Whether the corrected p is below 0.05."""
+        return not number.missing(self.corrected) and self.corrected < SIGNIFICANT
 
     @property
     def reversed(self) -> bool:
@@ -116,7 +125,8 @@ def told_change(row: Row) -> Change:
     n = number.cell(row, "adjusted_n" if adjusted else "n")
     if number.missing(n):
         n = number.cell(row, "n")
-    return Change(row, adjusted, estimate, low, high, t, df, p, n)
+    corrected, n_tests = number.cell(row, "p_holm"), number.cell(row, "n_tests")
+    return Change(row, adjusted, estimate, low, high, t, df, p, n, corrected, n_tests)
 
 
 def change_sentence(results: Results, change: Change) -> str:
@@ -169,7 +179,9 @@ def _change_numbers(results: Results, change: Change) -> str:
         said += f", 95 % interval {number.interval(change.low, change.high)}"
     if not number.missing(change.t):
         said += f", t({number.general(change.df)}) = {number.fixed(change.t)}"
-    said += f", {number.p_equals(change.p)}{_no_p(change)}; n = {number.whole(change.n)}"
+    over = over_scores(change.corrected, change.n_tests)
+    said += f", {number.p_equals(change.p)}{_no_p(change)}{over}"
+    said += f"; n = {number.whole(change.n)}"
     if change.adjusted:
         everybody = number.cell(row, "n")
         if everybody > change.n:
@@ -189,9 +201,10 @@ def _other_model(results: Results, change: Change) -> str:
     row = change.row
     if not change.adjusted or number.missing(row.get("mean")):
         return ""
+    # Both before correction, so that like is held against like.
     p = number.cell(row, "unadjusted_p")
-    also = p < SIGNIFICANT
-    if not (change.significant or also) or (change.significant and also and not change.reversed):
+    also, told = p < SIGNIFICANT, not number.missing(change.p) and change.p < SIGNIFICANT
+    if not (told or also) or (told and also and not change.reversed):
         return ""
     firsts = []
     for side, treatment in (("active", results.active), ("control", results.control)):
@@ -201,8 +214,8 @@ def _other_model(results: Results, change: Change) -> str:
     orders = f" ({' and '.join(firsts)})" if firsts else ""
     given = " and the baseline" if adjusts_for_baseline(results, row["scale"]) else ""
     ways = ["points the other way"] if change.reversed else []
-    if also != change.significant:
-        ways.append("is significant" if also else "is not significant")
+    if also != told:
+        ways.append(f"is {'below' if also else 'not below'} {SIGNIFICANT} before correction")
     period = row.get("period_estimate")
     cause = ""
     if not number.missing(period):
@@ -365,7 +378,8 @@ def _short_change(change: Change) -> str:
     group = change.row["group"]
     if number.missing(change.p) or number.missing(change.estimate):
         return f"not comparable in {group}"
-    p = f"p = {number.probability(change.p)}"
+    over = "corrected " if change.n_tests > 1 else ""
+    p = f"{over}p = {number.probability(change.corrected)}"
     if change.significant:
         return f"{number.signed(change.estimate)} in {group} ({p})"
     return f"no significant change in {group} ({p})"

@@ -23,9 +23,11 @@ from crossfc.report import (
     quality,
     registration,
 )
+from crossfc.report import hypotheses as hypothesis_cards
 from crossfc.report.anonymous import anonymous
 from crossfc.report.methods import adjusted_correlations, folder_of, methods, versions_table
 from crossfc.report.results import Results
+from crossfc.report.robustness import carryover_note
 from crossfc.report.study import Planned, read_results
 from crossfc.report.table import Table
 
@@ -43,12 +45,13 @@ def write_report(
     clinic_dir: str | os.PathLike[str] | None = None,
     quality_dir: str | os.PathLike[str] | None = None,
     trial_dir: str | os.PathLike[str] | None = None,
+    hypotheses_dir: str | os.PathLike[str] | None = None,
     scales: Sequence[Mapping[str, Any]] = (),
     seeds: Sequence[Mapping[str, Any]] = (),
     targets: Sequence[Mapping[str, Any]] = (),
     covariates: Sequence[Mapping[str, Any]] = (),
     strategies: Mapping[str, Any] | None = None,
-    hypotheses: Sequence[Mapping[str, Any]] = (),
+    hypotheses: Sequence[Mapping[str, str]] = (),
     carpets: Sequence[str | os.PathLike[str]] = (),
     registrations: Sequence[Mapping[str, str]] = (),
     robustness: str | os.PathLike[str] | None = None,
@@ -79,7 +82,7 @@ def write_report(
         Names of the pipelines, the primary one first; with ready maps the one they belong to.
     analyses : sequence of str
         Names of the group analyses, in the order in which to show them.
-    group_dir, clinic_dir, quality_dir, trial_dir : path or None
+    group_dir, clinic_dir, quality_dir, trial_dir, hypotheses_dir : path or None
         Folders of the results; ``group_dir`` holds one folder per pipeline.
     scales, seeds, targets : sequence of mapping
         The rows of the sheets; for seeds, the rows of the primary seed set.
@@ -88,8 +91,7 @@ def write_report(
     strategies : mapping or None
         Confound strategies, each with its ``methods`` sentence.
     hypotheses : sequence of mapping
-        Correlations stated beforehand: ``seed``, ``target``, ``scales`` (none for all scales),
-        ``citation``. They are drawn whatever their p.
+        Name and citation of every hypothesis that was stated beforehand, in their order.
     carpets : sequence of path
         Carpet plots; those of the sessions with most motion are shown.
     registrations : sequence of mapping
@@ -128,6 +130,7 @@ def write_report(
         covariates,
         designs,
         design_name,
+        _path(hypotheses_dir),
     )
     environment = environment_of(Path(templates) if templates else TEMPLATES)
     named = config.get("report", {}).get("participant_ids", True)
@@ -169,7 +172,7 @@ def content(
     environment: Environment,
     strategies: Mapping[str, Any],
     versions: Mapping[str, str],
-    hypotheses: Sequence[Mapping[str, Any]],
+    hypotheses: Sequence[Mapping[str, str]],
     carpets: Sequence[str | os.PathLike[str]],
     registrations: Sequence[registration.Registration],
 ) -> dict[str, Any]:
@@ -189,6 +192,10 @@ def content(
         "css": Markup((folder_of(environment) / "style.css.j2").read_text("utf-8")),
         "cards": [card for view, own in answered for card in headline.cards(view, own)],
         "tally": tally(results, answers),
+        "hypotheses": hypothesis_cards.cards(results, hypotheses),
+        "family_sentence": hypothesis_cards.family_sentence(results),
+        "hypothesis_table": hypothesis_cards.table(results, hypotheses),
+        "notes": [note for note in (carryover_note(results),) if note],
         "flows": people.trial_flows(results),
         "contrasts": people.contrast_table(results),
         "left": people.left_table(results),
@@ -240,7 +247,7 @@ class ClinicSection:
 
 
 def _clinic(
-    view: Results, answers: list[narrative.Answer], hypotheses: Sequence[Mapping[str, Any]]
+    view: Results, answers: list[narrative.Answer], hypotheses: Sequence[Mapping[str, str]]
 ) -> ClinicSection:
     return ClinicSection(
         view,
@@ -270,11 +277,14 @@ def tally(results: Results, answers: list[narrative.Answer]) -> str:
     if len(results.correlation):
         levels.append("correlations: q < 0.05 over all of them")
     if len(results.change):
-        levels.append("scores: p < 0.05, not corrected for their number")
+        levels.append("scores: p < 0.05 corrected over all scores and groups")
+    stated = hypothesis_cards.family_sentence(results)
     return (
-        f"{who} with {sessions}{'' if arms else ', each their own control'}. Of {asked} "
+        f"{who} with {sessions}{'' if arms else ', each their own control'}. "
+        f"{f'{stated} ' if stated else ''}Of {asked} exploratory "
         f"question{'' if asked == 1 else 's'} answered below, {found} "
-        f"{'has' if found == 1 else 'have'} a significant effect ({'; '.join(levels)})."
+        f"{'has' if found == 1 else 'have'} a significant effect, corrected within the question "
+        f"alone ({'; '.join(levels)})."
     )
 
 

@@ -185,6 +185,11 @@ class Results:
     carryover: pd.DataFrame = field(default_factory=pd.DataFrame)
     edge_carryover: pd.DataFrame = field(default_factory=pd.DataFrame)
     pairs_of_groups: pd.DataFrame = field(default_factory=pd.DataFrame)
+    hypotheses: pd.DataFrame = field(default_factory=pd.DataFrame)
+    specifications: pd.DataFrame = field(default_factory=pd.DataFrame)
+    cluster_robustness: pd.DataFrame = field(default_factory=pd.DataFrame)
+    # Pipelines in which carry-over survived correction, and for which seeds.
+    carryover_pipelines: dict[str, list[str]] = field(default_factory=dict)
 
     def views(self) -> "list[Results]":
         """Return the results of each contrast by itself; of a single contrast, all results.

@@ -8,7 +8,9 @@ from typing import Any
 import pandas as pd
 
 from crossfc.group.design.people import with_columns
+from crossfc.group.findings.result import RESULT_FILE
 from crossfc.report.results import (
+    Analysis,
     ContrastData,
     Results,
     count_pairs,
@@ -16,6 +18,7 @@ from crossfc.report.results import (
     read_json,
     read_table,
 )
+from crossfc.significance import SIGNIFICANT
 
 QUALITY_TABLES = ("sessions", "motion", "excluded")
 # Folders and files of results, below the folder of a study.
@@ -23,6 +26,7 @@ PLACES = (
     "clinic/*",
     "group/*",
     "group/*/*",
+    "hypotheses/*",
     "quality/*",
     "sub-*/ses-*/*",
     "*.tsv",
@@ -75,6 +79,7 @@ def read_results(
     covariates: Sequence[Mapping[str, Any]] = (),
     designs: Sequence[Mapping[str, Any]] = (),
     design_name: str = "",
+    hypotheses_dir: Path | None = None,
 ) -> Results:
     """Read all results that a study has written; a missing table becomes an empty one.
 
@@ -152,6 +157,30 @@ def read_results(
         occasions=made_table(clinical, "occasions.tsv"),
         carryover=made_table(clinical, "carryover.tsv"),
         edge_carryover=made_table(clinical, "edge_carryover.tsv"),
+        hypotheses=made_table(hypotheses_dir, "hypotheses.tsv"),
+        specifications=made_table(hypotheses_dir, "specifications.tsv"),
+        cluster_robustness=(
+            made_table(robustness.parent, "cluster_robustness.tsv")
+            if robustness
+            else pd.DataFrame()
+        ),
+        carryover_pipelines=_carryover_pipelines(read, group_dir, pipelines, planned),
         n_contrasts=max(len(designs), 1),
         of_contrast=of_contrast,
     )
+
+
+def _carryover_pipelines(
+    analyses: Sequence[Analysis], group_dir: Path | None, pipelines: Sequence[str], planned: Planned
+) -> dict[str, list[str]]:
+    """List the pipelines in which carry-over survived correction, with the seeds."""
+    found: dict[str, list[str]] = {}
+    names = [analysis.name for analysis in analyses if analysis.kind == "carryover"]
+    for pipeline in pipelines:
+        for name in names:
+            folder = Path(group_dir or ".") / pipeline / name
+            record = read_json(folder / RESULT_FILE) if planned.holds(folder) else {}
+            for seed, summary in record.get("per_seed", {}).items():
+                if summary["p_fwe_cluster_min"] < SIGNIFICANT:
+                    found.setdefault(pipeline, []).append(seed)
+    return found

@@ -137,6 +137,26 @@ class GroupChoices(TypedDict):
     atlas_names: str
 
 
+class ConfirmatoryHypothesis(TypedDict):
+    """An entry of the key ``hypotheses``."""
+
+    name: NotRequired[str]
+    analysis: NotRequired[str]
+    seed: NotRequired[str]
+    region: NotRequired[str]
+    scale: NotRequired[str]
+    group: NotRequired[str]
+    contrast: NotRequired[str]
+    direction: NotRequired[Literal["positive", "negative"]]
+    citation: NotRequired[str]
+
+
+class RobustnessChoices(TypedDict):
+    """The key ``robustness``."""
+
+    maximum_mean_fd_mm: list[float]
+
+
 class Hypothesis(TypedDict):
     """An entry of the key ``clinical.hypotheses``."""
 
@@ -285,6 +305,8 @@ class Configuration(TypedDict):
     exclusion: ExclusionLimits
     group: GroupChoices
     clinical: ClinicalChoices
+    hypotheses: list[ConfirmatoryHypothesis]
+    robustness: RobustnessChoices
     report: ReportChoices
     preprocessing: PreprocessingChoices
     maps: MapChoices

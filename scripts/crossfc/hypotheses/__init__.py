@@ -1,0 +1,1 @@
+"""Hypotheses stated beforehand: the confirmatory family, and how far each holds."""
