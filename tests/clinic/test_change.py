@@ -412,6 +412,26 @@ def test_real_trial(shared_data):
     assert round(row["adjusted_t"], 4) == -3.3891 and round(row["adjusted_p"], 5) == 0.00264
     assert abs(row["period_estimate"]) < 5e-4
     assert round(row["carryover_t"], 3) == -0.712 and round(row["carryover_p"], 3) == 0.484
+    # Both sides within orders, by hand from the scores; the power of statsmodels.
+    from statsmodels.stats.power import TTestIndPower
+
+    within = [
+        scores[scores["group"] == "MDD"].groupby("sequence")[s] for s in ("active", "control")
+    ]
+    spread = [side.var(ddof=1).mean() for side in within]  # twelve people in each order
+    d = row["adjusted_estimate"] / np.sqrt(np.mean(spread))
+    rest = scores.groupby(["group", "sequence"])[["active", "control"]].transform(
+        lambda s: s - s.mean()
+    )
+    c = rest[scores["group"] == "MDD"].prod(axis=1).sum() / 22
+    m = 22 * sum(spread) ** 2 / (spread[0] ** 2 + spread[1] ** 2 + 2 * c**2)
+    assert (
+        row["g_av"] == pytest.approx(d * (1 - 3 / (4 * m - 1)), rel=1e-3) and row["g_av_adjusted"]
+    )
+    assert row["g_av_low"] < row["g_av"] < row["g_av_high"] < 0
+    error = row["carryover_estimate"] / row["carryover_t"]
+    least = TTestIndPower().solve_power(nobs1=12, alpha=0.05, power=0.8) / np.sqrt(1 / 6)
+    assert row["carryover_detectable"] == pytest.approx(error * least, rel=1e-4)
     assert (
         round(row["unadjusted_wilcoxon_p"], 4) == 0.0011
     )  # exact; the normal approximation gives 0.0019

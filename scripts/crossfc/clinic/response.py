@@ -37,6 +37,7 @@ COLUMNS = [
 PAIRED_COLUMNS = [
     *("criterion", "scale", "group", "treatment", "reference", "occasion", "n", "both"),
     *("treatment_only", "reference_only", "neither", "difference", "low", "high", "adjusted"),
+    "adjusted_n",
     *("unadjusted_because", "p_mainland_gart", "p_mcnemar", "because", "left"),
 ]
 
@@ -129,8 +130,8 @@ def newcombe(both: int, first: int, second: int, neither: int) -> tuple[float, f
     shares = (both + first) / n, (both + second) / n
     limits = [wilson(both + own, n) for own in (first, second)]
     margins = (both + first) * (second + neither) * (both + second) * (first + neither)
-    tied = both * neither - first * second
-    tied = max(tied - n / 2, 0) if tied > 0 else tied
+    tied = float(both * neither - first * second)
+    tied = max(tied - n / 2, 0.0) if tied > 0 else tied
     correlation = tied / np.sqrt(margins) if margins else 0.0
     (down, up), (other_down, other_up) = (
         (share - low, high - share) for share, (low, high) in zip(shares, limits, strict=True)
@@ -210,8 +211,9 @@ def response_table(
                     if occasion is not None:
                         here = here[here["occasion"] == occasion]
                     if here["score"].notna().any():
-                        names = {"criterion": criterion, "scale": of_scale["scale"]}
-                        names |= {"group": group, "treatment": treatment, "occasion": occasion}
+                        names: dict[str, Any] = {"criterion": criterion}
+                        names |= {"scale": of_scale["scale"], "group": group}
+                        names |= {"treatment": treatment, "occasion": occasion}
                         rows.append(names | _counted(here, criterion, of_scale))
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -258,7 +260,8 @@ def paired_response_table(
     DataFrame
         The table ``clinic/response_pairs.tsv``: how many met the criterion under both treatments,
         one of them and none; the difference of the shares with its 95 % interval (``adjusted``
-        for period or, as ``unadjusted_because`` says, not); and both exact p.
+        for period in ``adjusted_n`` people of known order or, as ``unadjusted_because`` says,
+        not, in everybody); and both exact p.
         ``because`` says why there is no p of Mainland and Gart.
     """
     table = pd.DataFrame(list(pairs)).astype(object)
@@ -310,7 +313,8 @@ def _paired(
     row: dict[str, Any] = {"scale": of_scale["scale"], "treatment": compared["treatment"]}
     row |= {"reference": compared["reference"], "occasion": compared["occasion"]}
     row |= {"n": len(delta), "both": counts[0], "treatment_only": counts[1]}
-    row |= {"reference_only": counts[2], "neither": counts[3], "adjusted": not told.because}
+    row |= {"reference_only": counts[2], "neither": counts[3]}
+    row |= {"adjusted": not told.because, "adjusted_n": told.n}
     if told.because:
         low, high = newcombe(*counts)
         row |= {"difference": float(delta.mean()), "low": low, "high": high}

@@ -51,8 +51,8 @@ def sequence_table(
         pairs = pairs[pairs["used"]]
         for (scale, group), part in pairs.groupby(["scale", "group"], sort=False):
             known = part["sequence"].map(lambda sequence: isinstance(sequence, str))
-            parts = {name: own for name, own in part[known].groupby("sequence")}
-            for sequence, people in [*parts.items(), (None, part[~known])]:
+            parts = [*part[known].groupby("sequence"), (None, part[~known])]
+            for sequence, people in parts:
                 if people.empty:
                     continue
                 delta = people["delta"].to_numpy(dtype=float)

@@ -185,6 +185,10 @@ class Results:
     carryover: pd.DataFrame = field(default_factory=pd.DataFrame)
     edge_carryover: pd.DataFrame = field(default_factory=pd.DataFrame)
     pairs_of_groups: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sequences: pd.DataFrame = field(default_factory=pd.DataFrame)
+    first_period: pd.DataFrame = field(default_factory=pd.DataFrame)
+    response: pd.DataFrame = field(default_factory=pd.DataFrame)
+    response_pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def views(self) -> "list[Results]":
         """Return the results of each contrast by itself; of a single contrast, all results.
@@ -206,6 +210,7 @@ class Results:
         data = self.of_contrast.get(name, ContrastData())
         tables = (
             "change", "scores", "correlation", "points", "motion", "between", "planted_changes",
+            "sequences", "first_period",
         )  # fmt: skip
         return replace(
             self,

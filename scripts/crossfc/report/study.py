@@ -152,6 +152,10 @@ def read_results(
         occasions=made_table(clinical, "occasions.tsv"),
         carryover=made_table(clinical, "carryover.tsv"),
         edge_carryover=made_table(clinical, "edge_carryover.tsv"),
+        sequences=made_table(clinical, "sequences.tsv"),
+        first_period=made_table(clinical, "first_period.tsv"),
+        response=made_table(clinical, "response.tsv"),
+        response_pairs=made_table(clinical, "response_pairs.tsv"),
         n_contrasts=max(len(designs), 1),
         of_contrast=of_contrast,
     )
