@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from crossfc.clinic.carryover import CANCELS, carryover, edge_carryover, score_carryover
 from crossfc.plan import Plan

@@ -171,3 +171,25 @@ def test_response_is_defined_in_words(found_results, lowest, better, words):
     (said,) = response.definitions(results)
     assert "(not told, as there is no score before treatment)" in said
     assert [row[0] for row in response.response_table(results).rows] == ["remission"]
+
+
+@pytest.mark.parametrize(
+    ("baseline", "words"),
+    [("before all treatment", "below that before all treatment;"), ("before", "at before;")],
+)
+def test_an_occasion_may_be_called_before(baseline, words):
+    results = results_of(scores_of(-4.0, 2.0, (5, 5)))
+    scale = {"scale": "X", "lowest": 0, "highest": 60, "better": "lower",
+             "response_percent": 50.0, "remission_at": 10.0, "baseline": baseline}  # fmt: skip
+    status = {"scale": "X", "group": "TRD", "participant_id": "sub-1", "treatment": "drug",
+              "occasion": None, "score": 5.0, "baseline": 45.0}  # fmt: skip
+    results.scales = {"X": scale}
+    results.response = response_table([status], [scale], ["TRD"], [("drug", None)])
+    assert words in response.definitions(results)[0]
+
+
+def test_arms_of_one_period_have_nothing_to_adjust_for():
+    results = two_groups(-4.0, 0.0)
+    scores = results.scores
+    results.between = change_between_groups(scores, TREATMENTS, ["TRD", "HV"], ["MADRS"], ())
+    assert "adjusted" not in group_difference.sentence(results, "MADRS")

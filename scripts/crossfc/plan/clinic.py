@@ -165,10 +165,11 @@ class Clinic(Stage):
         rows: list[Status] = []
         for scale in response.defined(trial):
             baseline = response.baseline_of(trial, scale.scale)
+            cells = response.outcome_cells(trial, scale.scale)
             for person, own in self._kept():
                 if response.mean_score(own, scale.scale) is None:
                     continue
-                for cell in response.outcome_cells(trial, scale.scale):
+                for cell in cells:
                     if trial.arms and cell.treatment != person.group:
                         continue
                     before = baseline.sessions(own, cell.treatment) if baseline else []

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from crossfc.clinic.order import NO_PERIODS
 from crossfc.report import number
 from crossfc.report.outcome import adjusts_for_baseline, told_change
 from crossfc.report.results import Results
@@ -96,5 +97,6 @@ def _model(
         with_baseline = adjusts_for_baseline(results, scale) and not several
         return f", adjusted for {results.adjusted_for if with_baseline else 'period'}"
     because = row.get("unadjusted_because")
-    told = not number.missing(because) and because != number.MISSING
+    # With one period there is nothing to adjust for.
+    told = not number.missing(because) and because not in (number.MISSING, NO_PERIODS)
     return f", not adjusted for period, as {because}" if told else ""

@@ -10,6 +10,7 @@ from crossfc.report import number
 from crossfc.report.results import Results
 from crossfc.report.table import Column, Table, blank, from_frame, text
 from crossfc.significance import SIGNIFICANT
+from crossfc.trial.response import BEFORE_TREATMENT
 
 
 def definitions(results: Results) -> list[str]:
@@ -26,7 +27,7 @@ def definitions(results: Results) -> list[str]:
         if not number.missing(percent):
             base = next((row["baseline"] for row in own if _known(row["baseline"])), None)
             why = next((row["because"] for row in own if row["criterion"] == RESPONSE), "")
-            since = f"at {base}" if base and not str(base).startswith("before") else base
+            since = base if base in (None, BEFORE_TREATMENT) else f"at {base}"
             # Where the best score is 0, the way to it is a reduction in percent.
             of_zero = sheet.get("better") == "lower" and sheet.get("lowest") == 0
             way = "a score {} or more below that {}"

@@ -8,6 +8,8 @@ from crossfc.trial.design import Trial, sessions_of
 from crossfc.trial.scale import Scale
 from crossfc.trial.session import Session
 
+BEFORE_TREATMENT = "before all treatment"
+
 
 @dataclass(frozen=True)
 class Baseline:
@@ -28,7 +30,7 @@ class Baseline:
     @property
     def label(self) -> str:
         """The baseline in words."""
-        return self.occasion or "before all treatment"
+        return self.occasion or BEFORE_TREATMENT
 
     def sessions(self, sessions: Sequence[Session], treatment: str) -> list[Session]:
         """List a person's sessions at the baseline of a treatment."""
