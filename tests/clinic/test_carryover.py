@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from crossfc.clinic.carryover import CANCELS, carryover, edge_carryover, score_carryover
 from crossfc.plan import Plan
@@ -114,6 +115,11 @@ def test_every_number_is_that_of_statsmodels(plan):
         told = [row[f"{name}_{of}"] for of in ("estimate", "low", "high", "df", "p")]
         limits = fit.conf_int()[place]
         assert told == pytest.approx([fit.params[place], *limits, fit.df_resid, fit.pvalues[place]])
+        if name.startswith("carryover"):
+            least, error = row[f"{name}_detectable"], fit.bse[place]
+            beyond = stats.t.isf(0.025, fit.df_resid)
+            above, below = stats.nct.cdf([beyond, -beyond], fit.df_resid, least / error)
+            assert 1 - above + below == pytest.approx(0.8)
 
 
 def test_a_latin_square_of_three_cannot_tell(plan):
@@ -122,7 +128,7 @@ def test_a_latin_square_of_three_cannot_tell(plan):
     table = table_of(plan(square * 4, lambda i, order, place: 50 + int(rng.integers(0, 20))))
     assert np.isfinite(table["without_estimate"]).all() and np.isfinite(table["without_low"]).all()
     told = [c for c in table if c.startswith(("with_", "carryover_"))]
-    assert len(told) == 15 and table[told].isna().all(axis=None)
+    assert len(told) == 17 and table[told].isna().all(axis=None)
     assert set(table["because"]) == {
         "the sessions of this contrast alone do not tell carry-over from the difference, in the "
         "orders of these people"

@@ -52,9 +52,10 @@ def test_columns_are_the_contract_in_order():
         "scale group n adjusted_n adjusted_estimate adjusted_low adjusted_high adjusted_t "
         "adjusted_df adjusted_p adjusted_wilcoxon_p unadjusted_because mean mean_low mean_high sd "
         "unadjusted_t unadjusted_df unadjusted_p unadjusted_wilcoxon_p "
+        "g_av g_av_low g_av_high g_av_adjusted "
         "period_estimate period_low period_high period_t period_df period_p carryover_estimate "
-        "carryover_low carryover_high carryover_t carryover_df carryover_p n_active_first "
-        "n_control_first"
+        "carryover_low carryover_high carryover_t carryover_df carryover_p carryover_detectable "
+        "n_active_first n_control_first"
     )
     assert notes == []
 
@@ -125,7 +126,7 @@ def test_whose_order_is_unknown_is_only_in_what_needs_no_order():
     known, silent = one_row(scores.drop(index=[2, 5]))
     assert silent == []
     adjusted = [c for c in row.index if c.startswith(("adjusted", "period", "carryover", "n_"))]
-    assert len(adjusted) == 22 and row["adjusted_n"] == 7
+    assert len(adjusted) == 23 and row["adjusted_n"] == 7
     pd.testing.assert_series_equal(row[adjusted], known[adjusted])
     assert np.isfinite(row[adjusted].astype(float)).all()
     plain = ["n", "mean", "sd", *(f"unadjusted_{c}" for c in ("t", "df", "p", "wilcoxon_p"))]
@@ -161,7 +162,7 @@ def test_without_an_order_there_is_no_adjusted_effect_and_a_note(sequence, said,
     row, notes = one_row(random_scores(rng, 6, sequence=sequence))
     adjusted = [c for c in row.index if c.startswith(("adjusted", "period", "carryover"))]
     adjusted.remove("adjusted_n")
-    assert len(adjusted) == 19 and row[adjusted].isna().all()
+    assert len(adjusted) == 20 and row[adjusted].isna().all()
     assert row["adjusted_n"] == 0 and row["unadjusted_because"] == because
     assert np.isfinite(row["unadjusted_t"])
     assert len(notes) == len(said)
@@ -411,6 +412,26 @@ def test_real_trial(shared_data):
     assert round(row["adjusted_t"], 4) == -3.3891 and round(row["adjusted_p"], 5) == 0.00264
     assert abs(row["period_estimate"]) < 5e-4
     assert round(row["carryover_t"], 3) == -0.712 and round(row["carryover_p"], 3) == 0.484
+    # Both sides within orders, by hand from the scores; the power of statsmodels.
+    from statsmodels.stats.power import TTestIndPower
+
+    within = [
+        scores[scores["group"] == "MDD"].groupby("sequence")[s] for s in ("active", "control")
+    ]
+    spread = [side.var(ddof=1).mean() for side in within]  # twelve people in each order
+    d = row["adjusted_estimate"] / np.sqrt(np.mean(spread))
+    rest = scores.groupby(["group", "sequence"])[["active", "control"]].transform(
+        lambda s: s - s.mean()
+    )
+    c = rest[scores["group"] == "MDD"].prod(axis=1).sum() / 22
+    m = 22 * sum(spread) ** 2 / (spread[0] ** 2 + spread[1] ** 2 + 2 * c**2)
+    assert (
+        row["g_av"] == pytest.approx(d * (1 - 3 / (4 * m - 1)), rel=1e-3) and row["g_av_adjusted"]
+    )
+    assert row["g_av_low"] < row["g_av"] < row["g_av_high"] < 0
+    error = row["carryover_estimate"] / row["carryover_t"]
+    least = TTestIndPower().solve_power(nobs1=12, alpha=0.05, power=0.8) / np.sqrt(1 / 6)
+    assert row["carryover_detectable"] == pytest.approx(error * least, rel=1e-4)
     assert (
         round(row["unadjusted_wilcoxon_p"], 4) == 0.0011
     )  # exact; the normal approximation gives 0.0019

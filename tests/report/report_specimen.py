@@ -22,7 +22,10 @@ from crossfc import __version__, atomic
 from crossfc.bids import dataset_description
 from crossfc.clinic.contrast import change_tables, correlation_tables, groups_of
 from crossfc.clinic.course import course
+from crossfc.clinic.first_period import first_period_table
 from crossfc.clinic.mixed import mixed_model
+from crossfc.clinic.response import paired_response_table, response_table
+from crossfc.clinic.sequence import sequence_table
 from crossfc.group.analysis import analyse
 from crossfc.group.design.options import AnalysisOptions
 from crossfc.group.design.pairs import READING, pair_sessions
@@ -467,6 +470,16 @@ def _clinic(plan: Plan, made: Path) -> None:
         atomic.write_table(files[name], getattr(tables, name))
     described = course(plan.clinic.visits(), **plan.clinic.course_design())
     atomic.write_table(files["course"], described)
+    scores, groups, criteria = plan.clinic.scores(), groups_of(designs[0]), plan.clinic.criteria()
+    atomic.write_table(files["sequences"], sequence_table(scores, designs, scales))
+    first = first_period_table(plan.clinic.first_scores(), designs, scales)
+    atomic.write_table(files["first_period"], first)
+    cells = plan.clinic.course_design()["cells"]
+    counted = response_table(plan.clinic.statuses(), criteria, groups, cells)
+    atomic.write_table(files["response"], counted)
+    compared = plan.clinic.response_pairs(), plan.clinic.response_comparisons()
+    paired = paired_response_table(*compared, criteria, groups)
+    atomic.write_table(files["response_pairs"], paired)
     pairs, files = made / "group" / plan.primary / "pairs", plan.clinic.correlation_files()
     choices = plan.clinic.correlation_choices()
     found = correlation_tables(

@@ -35,7 +35,8 @@ def results_of(scores, groups=("TRD",), better="lower"):
     change, _ = clinical_change(scores, TREATMENTS, groups, ["MADRS"])
     between = change_between_groups(scores, TREATMENTS, groups, ["MADRS"])
     return SimpleNamespace(
-        change=corrected(change), scores=scores, groups=list(groups), active="ketamine", control="placebo",
+        change=corrected(change), scores=scores, groups=list(groups),
+        active="ketamine", control="placebo",
         better=lambda scale: better, on_active="under ketamine", on_control="under placebo",
         prefix="", heading="", effect="ketamine", baseline=None, adjusted_for="period",
         adjusted_where="period where the order is known", difference="ketamine − placebo",

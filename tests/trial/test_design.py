@@ -8,6 +8,7 @@ import yaml
 from crossfc.fault import Fault
 from crossfc.trial import config as configuration
 from crossfc.trial.design import load
+from crossfc.trial.scale import read_scales
 
 PEOPLE = """\
 participant_id	group	sequence	age	sex	exclude	reason
@@ -612,6 +613,42 @@ def test_scales_at_fault(trial, row, column, value, said):
     with pytest.raises(Fault, match="scales.tsv, row") as caught:
         trial(scales=cell(SCALES, row, column, value))
     assert said in str(caught.value)
+
+
+CRITERIA = """\
+scale	instrument	lowest	highest	better	response_percent	remission_at
+MADRS	Montgomery-Asberg	0	60	lower	50	10
+TEPS_A	Anticipatory pleasure	10	60	higher	n/a	n/a
+"""
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "said"),
+    [
+        (2, "response_percent", "half", "'half' is no percentage above 0 and up to 100"),
+        (2, "response_percent", "0", "'0' is no percentage above 0 and up to 100"),
+        (2, "response_percent", "150", "'150' is no percentage above 0 and up to 100"),
+        (2, "remission_at", "ten", "'ten' is no score of the scale, which goes from 0 to 60"),
+        (2, "remission_at", "-1", "'-1' is no score of the scale"),
+        (2, "remission_at", "60", "60 is the worst score of the scale"),
+        (3, "remission_at", "10", "10 is the worst score of the scale"),
+    ],
+)
+def test_criteria_of_scales(trial, row, column, value, said):
+    madrs = trial(scales=CRITERIA).scales["MADRS"]
+    assert (madrs.response_percent, madrs.remission_at) == (50, 10)
+    teps = read_scales(Path(trial(scales=CRITERIA).config["sheets"]["scales"]))["TEPS_A"]
+    assert (teps.response_percent, teps.remission_at) == (None, None)
+    with pytest.raises(Fault, match=f'scales.tsv, row {row}, column "{column}"') as caught:
+        trial(scales=cell(CRITERIA, row, column, value))
+    assert said in str(caught.value)
+
+
+def test_scales_that_come_with_crossfc_say_what_they_define(root):
+    """MADRS: half of the baseline; 10 or less (Zimmerman et al. 2004)."""
+    for name, scale in (("scales", "MADRS"), ("ds005917/scales", "MADRS_Total")):
+        found = read_scales(root / f"config/{name}.tsv")[scale]
+        assert (found.response_percent, found.remission_at) == (50, 10)
 
 
 def test_a_seed_set_that_is_not_there(trial):

@@ -9,7 +9,8 @@ Steps      clinical_change (no image needed) -> clinical_correlation; in three p
 
 rule clinical_change:
     """Test the change of each scale: paired, adjusted for period, period and carry-over effects;
-    describe its course over treatments and occasions, and test it at every occasion."""
+    describe its course over treatments and occasions, and test it at every occasion; tell changes
+    by sequence, the first period alone, and who responded."""
     output:
         **plan.clinic.change_files(),
     log:
@@ -26,6 +27,11 @@ rule clinical_change:
         groups=on_sheets(lambda: plan.checked_trial().groups),
         scales=on_sheets(lambda: list(plan.checked_trial().scales)),
         designs=on_sheets(lambda: plan.designs()),
+        first_scores=on_sheets(lambda: plan.clinic.first_scores()),
+        criteria=on_sheets(lambda: plan.clinic.criteria()),
+        statuses=on_sheets(lambda: plan.clinic.statuses()),
+        response_pairs=on_sheets(lambda: plan.clinic.response_pairs()),
+        response_comparisons=on_sheets(lambda: plan.clinic.response_comparisons()),
         code=code("clinical_change"),
     script:
         "../../scripts/clinical_change.py"

@@ -20,7 +20,14 @@ from crossfc.array import FloatArray
 from crossfc.clinic.connectivity import connectivity_change
 from crossfc.clinic.contrast import Design, groups_of
 from crossfc.clinic.order import adjusted_change, no_order
-from crossfc.clinic.student import FEWEST, NO_TEST, TTest, least_squares
+from crossfc.clinic.student import (
+    FEWEST,
+    NO_TEST,
+    TTest,
+    detectable,
+    least_squares,
+    standard_error,
+)
 from crossfc.group.design.order import independent
 from crossfc.group.design.people import with_columns
 from crossfc.table import read_table
@@ -206,7 +213,9 @@ def edge_carryover(
 
 def _columns(treatments: Sequence[str]) -> list[str]:
     sizes = ["without", "with", *(f"{PREFIX}{treatment}" for treatment in treatments)]
-    return ["n", *(f"{of}_{name}" for of in sizes for name in _NUMBERS), "because", "left"]
+    found = [f"{PREFIX}{treatment}_detectable" for treatment in treatments]
+    numbers = (f"{of}_{name}" for of in sizes for name in _NUMBERS)
+    return ["n", *numbers, *found, "because", "left"]
 
 
 def _row(
@@ -220,6 +229,11 @@ def _row(
     tests |= {f"{PREFIX}{t}": test for t, test in zip(treatments, found.effects, strict=True)}
     numbers = {
         f"{of}_{name}": getattr(test, name) for of, test in tests.items() for name in _NUMBERS
+    }
+    # How large a carry-over would have been found, as no p above 0.05 shows that there is none.
+    numbers |= {
+        f"{PREFIX}{treatment}_detectable": detectable(standard_error(test), test.df)
+        for treatment, test in zip(treatments, found.effects, strict=True)
     }
     unknown = ~np.isfinite(np.column_stack([periods, before])).all(axis=1)
     left = "; ".join(

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from crossfc.array import FloatArray
+from crossfc.clinic.effect_size import hedges_g_av
 from crossfc.clinic.order import (
     ALIKE,
     NO_PERIODS,
@@ -29,7 +30,17 @@ from crossfc.clinic.order import (
 from crossfc.clinic.rank import adjusted_wilcoxon_p, wilcoxon_p
 from crossfc.clinic.score import BASELINE, paired_scores
 from crossfc.clinic.several import adjusted_f, welch_f
-from crossfc.clinic.student import FEWEST, NO_TEST, TTest, constant, mean_of, one_sample, welch
+from crossfc.clinic.student import (
+    FEWEST,
+    NO_TEST,
+    TTest,
+    constant,
+    detectable,
+    mean_of,
+    one_sample,
+    standard_error,
+    welch,
+)
 from crossfc.significance import holm
 from crossfc.trial.visit import ORDER
 
@@ -56,7 +67,12 @@ def clinical_change(
     - ``period_*``: the slope of this model, period 2 minus period 1.
     - ``carryover_*``: the sum active + control, compared as active first minus control first, by
       the two-sample t with pooled variance (Grizzle 1965). It is a diagnostic only: no analysis
-      is chosen by it (Freeman 1989).
+      is chosen by it (Freeman 1989). ``carryover_detectable`` is the size of a carry-over that
+      this test finds with a power of 80 %, by its own standard error
+      (`crossfc.clinic.student.detectable`).
+    - ``g_av``, ``g_av_low``, ``g_av_high``: Hedges' g of the change in units of the average
+      standard deviation of both sides (`crossfc.clinic.effect_size`): of the adjusted change where
+      it is known (``g_av_adjusted``), else of the mean.
     - ``adjusted_n``: number of people of known order, to whom all of the above refers.
     - ``mean``, ``sd`` and their interval: D of everybody, not adjusted, with the paired t-test
       (``unadjusted_t``, ``unadjusted_df``, ``unadjusted_p``) and the signed ranks of D
@@ -151,6 +167,9 @@ def clinical_change(
                 )
             if np.isnan(adjusted.p) and not because:
                 because = ALIKE
+        told = np.isfinite(adjusted.p)
+        sides = (part[side].to_numpy(float) for side in ("active", "control"))
+        size = hedges_g_av(*sides, *((columns, given) if told else ()))
         rows.append(
             {
                 **{"scale": scale, "group": group, "n": len(delta)},
@@ -163,8 +182,11 @@ def clinical_change(
                 "sd": float(np.std(delta, ddof=1)) if len(delta) > 1 else np.nan,
                 **{"unadjusted_t": paired.t, "unadjusted_df": paired.df},
                 **{"unadjusted_p": paired.p, "unadjusted_wilcoxon_p": wilcoxon_p(delta)},
+                **{"g_av": size.g, "g_av_low": size.low, "g_av_high": size.high},
+                "g_av_adjusted": told,
                 **_numbers(period, "period"),
                 **_numbers(carryover, "carryover"),
+                "carryover_detectable": detectable(standard_error(carryover), carryover.df),
                 "n_active_first": int((code == -1).sum()) if columns.ndim == 1 else np.nan,
                 "n_control_first": int((code == 1).sum()) if columns.ndim == 1 else np.nan,
             }
@@ -173,7 +195,8 @@ def clinical_change(
         *("scale", "group", "n", "adjusted_n", *_numbers(NO_TEST, "adjusted")),
         *("adjusted_wilcoxon_p", "unadjusted_because", "mean", "mean_low", "mean_high", "sd"),
         *("unadjusted_t", "unadjusted_df", "unadjusted_p", "unadjusted_wilcoxon_p"),
-        *(*_numbers(NO_TEST, "period"), *_numbers(NO_TEST, "carryover")),
+        *("g_av", "g_av_low", "g_av_high", "g_av_adjusted"),
+        *(*_numbers(NO_TEST, "period"), *_numbers(NO_TEST, "carryover"), "carryover_detectable"),
         *("n_active_first", "n_control_first"),
     ]
     return pd.DataFrame(rows, columns=names), notes

@@ -17,9 +17,10 @@ from crossfc.clinic.student import one_sample
 from crossfc.group.design.options import Baseline
 
 _TEST = ("estimate", "low", "high", "t", "df", "p")
+_SIZE = ("g_av", "g_av_low", "g_av_high")
 COLUMNS = [
     *("scale", "treatment", "reference", "occasion", "since", "group", "sequence", "n"),
-    *(*_TEST, "adjusted", "unadjusted_because", "left"),
+    *(*_TEST, "adjusted", "unadjusted_because", *_SIZE, "left"),
 ]
 
 
@@ -116,11 +117,12 @@ def _compared(
 
 def _tested(row: Mapping[Any, Any], plain: str, n: int) -> dict[str, Any]:
     """Choose the adjusted test of a row, or the plain one, whose estimate is named, if not."""
+    size = {name: row[name] for name in _SIZE if name in row}
     if np.isfinite(row["adjusted_p"]):
-        numbers = {name: row[f"adjusted_{name}"] for name in _TEST}
+        numbers = size | {name: row[f"adjusted_{name}"] for name in _TEST}
         return numbers | {"n": row["adjusted_n"], "adjusted": True}
     of = "mean" if plain == "mean" else "unadjusted"
-    numbers = {"estimate": row[plain], "low": row[f"{of}_low"], "high": row[f"{of}_high"]}
+    numbers = size | {"estimate": row[plain], "low": row[f"{of}_low"], "high": row[f"{of}_high"]}
     numbers |= {name: row[f"unadjusted_{name}"] for name in ("t", "df", "p")}
     because = row["unadjusted_because"]
     return numbers | {"n": n, "adjusted": False, "unadjusted_because": because}

@@ -8,10 +8,11 @@ from crossfc.fault import raise_all
 from crossfc.plan.people import People
 from crossfc.plan.region import Regions
 from crossfc.plan.study import Stage, Study
-from crossfc.trial import regions
+from crossfc.trial import regions, response
 from crossfc.trial.carryover import carryovers, given_treatments, separable
 from crossfc.trial.contrast import Contrast
-from crossfc.trial.design import baseline_score, weighted_sessions, weighted_sum
+from crossfc.trial.design import baseline_score, sessions_of, weighted_sessions, weighted_sum
+from crossfc.trial.first_period import compares_first_periods, first_scores
 from crossfc.trial.occasion import comparisons
 from crossfc.trial.participant import Participant
 from crossfc.trial.session import Session
@@ -20,6 +21,7 @@ from crossfc.trial.sheet import did_you_mean
 if TYPE_CHECKING:
     from crossfc.clinic.course import CourseDesign, Visit
     from crossfc.clinic.occasion import OccasionDesign
+    from crossfc.clinic.response import Comparison, Criteria, Status
 
 
 class Clinic(Stage):
@@ -89,17 +91,8 @@ class Clinic(Stage):
 
         ``given`` are the treatments of each person by period, if columns of carry-over are wanted.
         """
-        trial = self.study.checked_trial()
-        kept: dict[str, list[Session]] = {}
-        for session in trial.kept_sessions():
-            kept.setdefault(session.participant_id, []).append(session)
-        rows = []
+        rows, people = [], self._kept()
         for contrast, scales in contrasts:
-            people = [
-                (person, kept.get(person.participant_id, []))
-                for person in trial.participants.values()
-                if trial.included(person.participant_id)
-            ]
             for scale in scales:
                 # The baseline is a covariate only of scales that were scored at it.
                 of_people = [baseline_score(contrast, own, scale) for _, own in people]
@@ -108,6 +101,126 @@ class Clinic(Stage):
                     self._score(contrast, scale, *person, given, baseline, needed)
                     for person, baseline in zip(people, of_people, strict=True)
                 ]
+        return rows
+
+    def _kept(self) -> list[tuple[Participant, list[Session]]]:
+        """List the people of the study, each with the sessions that are not excluded."""
+        trial = self.study.checked_trial()
+        kept: dict[str, list[Session]] = {}
+        for session in trial.kept_sessions():
+            kept.setdefault(session.participant_id, []).append(session)
+        return [
+            (person, kept.get(person.participant_id, []))
+            for person in trial.participants.values()
+            if trial.included(person.participant_id)
+        ]
+
+    @property
+    def has_periods(self) -> bool:
+        """Whether a contrast has columns of periods, so that sequences can be told apart."""
+        trial = self.study.checked_trial()
+        return any(trial.visit_columns(contrast) for contrast in trial.contrasts)
+
+    @property
+    def compares_first_periods(self) -> bool:
+        """Whether treatments can be compared in the first period."""
+        trial = self.study.checked_trial()
+        return any(compares_first_periods(trial, contrast) for contrast in trial.contrasts)
+
+    def first_scores(self) -> list[dict[str, Any]]:
+        """List the scores of the first period, of every contrast of two treatments."""
+        trial = self.study.checked_trial()
+        return [
+            row
+            for contrast in trial.contrasts
+            if compares_first_periods(trial, contrast)
+            for person, own in self._kept()
+            for row in first_scores(trial, contrast, person, own)
+        ]
+
+    @property
+    def has_criteria(self) -> bool:
+        """Whether a scale defines response or remission."""
+        return bool(response.defined(self.study.checked_trial()))
+
+    def criteria(self) -> "list[Criteria]":
+        """List the definitions of response and remission, with the place of the baseline."""
+        trial = self.study.checked_trial()
+        return [
+            {
+                "scale": scale.scale,
+                "lowest": scale.lowest,
+                "highest": scale.highest,
+                "better": scale.better,
+                "response_percent": scale.response_percent,
+                "remission_at": scale.remission_at,
+                "baseline": of.label if (of := response.baseline_of(trial, scale.scale)) else None,
+            }
+            for scale in response.defined(trial)
+        ]
+
+    def statuses(self) -> "list[Status]":
+        """List scores and baselines of everybody, in every cell in which response is told."""
+        trial = self.study.checked_trial()
+        rows: list[Status] = []
+        for scale in response.defined(trial):
+            baseline = response.baseline_of(trial, scale.scale)
+            cells = response.outcome_cells(trial, scale.scale)
+            for person, own in self._kept():
+                if response.mean_score(own, scale.scale) is None:
+                    continue
+                for cell in cells:
+                    if trial.arms and cell.treatment != person.group:
+                        continue
+                    before = baseline.sessions(own, cell.treatment) if baseline else []
+                    rows.append(
+                        {
+                            "scale": scale.scale,
+                            "group": person.group,
+                            "participant_id": person.participant_id,
+                            "treatment": cell.treatment,
+                            "occasion": cell.occasion,
+                            "score": response.mean_score(sessions_of(cell, own), scale.scale),
+                            "baseline": response.mean_score(before, scale.scale),
+                        }
+                    )
+        return rows
+
+    def response_comparisons(self) -> "list[Comparison]":
+        """List in which pairs of treatments response is compared within people."""
+        trial = self.study.checked_trial()
+        return [
+            {
+                "contrast": of.name,
+                "scale": scale.scale,
+                "treatment": of.weights[0][0].treatment,
+                "reference": of.weights[1][0].treatment,
+                "occasion": of.weights[0][0].occasion,
+                "order": trial.visit_columns(of),
+            }
+            for scale in response.defined(trial)
+            for of in response.compared(trial, scale.scale)
+        ]
+
+    def response_pairs(self) -> list[dict[str, Any]]:
+        """List scores and baselines of everybody on both sides of these comparisons."""
+        trial = self.study.checked_trial()
+        rows = []
+        for scale in response.defined(trial):
+            baseline = response.baseline_of(trial, scale.scale)
+            for of in response.compared(trial, scale.scale):
+                for person, own in self._kept():
+                    row: dict[str, Any] = {"contrast": of.name, "scale": scale.scale}
+                    row |= {"group": person.group, "participant_id": person.participant_id}
+                    known = []
+                    for side, (cell, weight) in zip(("active", "control"), of.weights, strict=True):
+                        there = sessions_of(cell, own)
+                        before = baseline.sessions(own, cell.treatment) if baseline else []
+                        row[side] = response.mean_score(there, scale.scale)
+                        row[f"{side}_baseline"] = response.mean_score(before, scale.scale)
+                        known += [(session, weight / len(there)) for session in there]
+                    if row["active"] is not None or row["control"] is not None:
+                        rows.append(row | trial.comparing(of, person, tuple(known)).order)
         return rows
 
     def occasion_scores(self) -> list[dict[str, Any]]:
@@ -232,6 +345,11 @@ class Clinic(Stage):
         """Name the tables of the change of scores."""
         names = {"change": "change", "scores": "scores", "between": "between_groups"}
         names |= {"course": "course"}
+        names |= {"sequences": "sequences"} if self.has_periods else {}
+        names |= {"first_period": "first_period"} if self.compares_first_periods else {}
+        if self.has_criteria:
+            names |= {"response": "response"}
+            names |= {"response_pairs": "response_pairs"} if self.response_comparisons() else {}
         # Of one occasion the table would repeat that of changes.
         names |= {"occasions": "occasions"} if len(self.config["occasions"]) > 1 else {}
         return {key: self.study.file("clinic", f"{name}.tsv") for key, name in names.items()}

@@ -1,6 +1,7 @@
 """Carry-over on the page: every difference without and with it, in the labels of the trial."""
 
 import re
+from collections.abc import Callable
 from typing import Any, cast
 
 import pandas as pd
@@ -44,9 +45,16 @@ def _table(
     for name, title in sizes.items():
         shown[name] = [_estimate(row, name, decimals) for row in rows]
         columns += [(name, title, str), (f"{name}_p", "p", number.probability)]
+        least = f"{name}_detectable"
+        if least in shown:
+            columns.append((least, "smallest found with 80 % power", _least(decimals)))
     for name, title in (("because", "what could not be told"), ("left", "left")):
         columns += [(name, title, blank)] if any(shown[name].map(blank)) else []
     return from_frame(shown, columns, caption)
+
+
+def _least(decimals: int) -> Callable[[Any], str]:
+    return lambda value: number.fixed(value, decimals)
 
 
 def _less(results: Results) -> str:

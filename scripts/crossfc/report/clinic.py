@@ -11,9 +11,9 @@ from crossfc.clinic.course import EVERYBODY
 from crossfc.clinic.order import NO_PERIODS
 from crossfc.report import figure, number
 from crossfc.report.narrative import Answer
-from crossfc.report.outcome import adjusts_for_baseline, correlation_numbers, known, told_change
+from crossfc.report.outcome import correlation_numbers, known, told_change
 from crossfc.report.people import group_css
-from crossfc.report.results import Results, adjustment
+from crossfc.report.results import Results, adjustment, adjusts_for_baseline
 from crossfc.report.table import Column, Table, blank, from_frame, text
 from crossfc.significance import SIGNIFICANT, holm
 
@@ -51,8 +51,11 @@ def change_table(results: Results) -> Table | None:
         ("adjusted", "adjusted_low", "adjusted_high"),
         ("plain", "mean_low", "mean_high"),
         ("period", "period_low", "period_high"),
+        ("g_av", "g_av_low", "g_av_high"),
+        ("carryover", "carryover_low", "carryover_high"),
     ):
         table[f"{name}_interval"] = [_range(row, low, high) for row in rows]
+    table["g_av_of"] = ["adjusted" if told_change(row).adjusted else "not adjusted" for row in rows]
     a, c, minus = results.active, results.control, results.difference
     columns = [
         ("scale", "scale", text),
@@ -65,6 +68,9 @@ def change_table(results: Results) -> Table | None:
         ("p_holm", "p over all scores and groups", p),
         ("adjusted_wilcoxon_p", "Wilcoxon p, adjusted for period", p),
         ("adjusted_n", "n", number.whole),
+        ("g_av", "Hedges' g_av", number.signed),
+        ("g_av_interval", "95 % interval", text),
+        ("g_av_of", "of the change", text),
         ("mean", f"{minus}, not adjusted", number.signed),
         ("plain_interval", "95 % interval", text),
         ("sd", "SD", two),
@@ -78,8 +84,10 @@ def change_table(results: Results) -> Table | None:
         ("period_interval", "95 % interval", text),
         ("period_t", "t", two),
         ("carryover_estimate", f"carry-over (sum, {a} first − {c} first)", number.signed),
+        ("carryover_interval", "95 % interval", text),
         ("carryover_t", "t", two),
         ("carryover_p", "p", p),
+        ("carryover_detectable", "smallest found with 80 % power", two),
         ("n_active_first", f"n {a} first", number.whole),
         ("n_control_first", f"n {c} first", number.whole),
     ]
@@ -250,6 +258,7 @@ def occasion_table(results: Results) -> Table | None:
     shown = _occasions(results, table[everybody])
     rows = table[everybody].to_dict("records")
     shown["p_holm"] = holm(shown["p"].to_numpy(float))
+    shown["g_av_interval"] = [_range(row, "g_av_low", "g_av_high") for row in rows]
     shown["by_order"] = ["; ".join(by_order.get(_comparison(row), [])) for row in rows]
     columns: list[Column] = [
         *_OCCASION,
@@ -259,6 +268,8 @@ def occasion_table(results: Results) -> Table | None:
         ("p", "p", number.probability),
         ("p_holm", "p over all rows", number.probability),
         ("n", "n", number.whole),
+        ("g_av", "Hedges' g_av", number.signed),
+        ("g_av_interval", "95 % interval", text),
         ("by_order", "by order of treatments, not adjusted", blank),
         ("unadjusted_because", "why not adjusted", blank),
     ]

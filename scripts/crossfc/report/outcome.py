@@ -12,9 +12,9 @@ from crossfc.clinic.order import NO_PERIODS
 from crossfc.clinic.student import FEWEST
 from crossfc.group.design.question import SETS
 from crossfc.report import number
-from crossfc.report.group_comparison import between_sentences, over_scores
+from crossfc.report.group_comparison import comparison, over_scores
 from crossfc.report.narrative import FOUND, NONE, UNKNOWN, Answer, map_answer
-from crossfc.report.results import Results, Row
+from crossfc.report.results import Results, Row, adjusts_for_baseline
 from crossfc.significance import SIGNIFICANT
 
 
@@ -45,9 +45,10 @@ def clinical_answers(results: Results) -> list[Answer]:
         # Significant changes come first, so that the first sentence matches the verdict.
         rows.sort(key=lambda change: not change.significant)
         sentences = [change_sentence(results, change) for change in rows]
-        between = between_sentences(results, scale)
-        sentences += [told for told, _ in between]
-        hit = any(change.significant for change in rows) or any(found for _, found in between)
+        verdicts = {change.significant for change in rows}
+        between = comparison(results, scale, unlike=len(verdicts) == 2)
+        sentences += between.sentences
+        hit = True in verdicts or between.found
         nothing = all(number.missing(change.p) for change in rows)
         verdict = UNKNOWN if nothing else FOUND if hit else NONE
         question = f"Did {scale} differ between {results.active} and {results.control}?"
@@ -225,16 +226,6 @@ def _other_model(results: Results, change: Change) -> str:
         f"{' and '.join(ways)}: it is not adjusted for the order of treatments{given}{orders}"
         f"{cause}."
     )
-
-
-def adjusts_for_baseline(results: Results, scale: str) -> bool:
-    """Whether the baseline is a covariate of a scale: somebody was scored at it."""
-    if not results.baseline:
-        return False
-    if "baseline" not in results.scores:
-        return True
-    own = results.scores.loc[results.scores["scale"] == scale, "baseline"]
-    return own.empty or bool(own.notna().any())
 
 
 def correlation_answers(results: Results) -> list[Answer]:

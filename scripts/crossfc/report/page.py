@@ -14,6 +14,7 @@ from crossfc.report import (
     carryover,
     clinic,
     clusters,
+    crossover,
     headline,
     maps,
     narrative,
@@ -22,6 +23,7 @@ from crossfc.report import (
     planted,
     quality,
     registration,
+    response,
 )
 from crossfc.report import hypotheses as hypothesis_cards
 from crossfc.report.anonymous import anonymous
@@ -209,6 +211,10 @@ def content(
         "courses": clinic.course_plots(results),
         "occasions": clinic.occasion_table(results),
         "occasions_left": clinic.occasion_left_table(results),
+        "periods": crossover.period_table(results),
+        "definitions": response.definitions(results),
+        "responses": response.response_table(results),
+        "response_pairs": response.paired_table(results),
         "carryover_scores": carryover.score_table(results),
         "carryover_edges": carryover.edge_table(results),
         "clinics": [_clinic(view, own, hypotheses) for view, own in answered],
@@ -240,6 +246,9 @@ class ClinicSection:
     results: Results
     change: Table | None
     between: Table | None
+    sequences: Table | None
+    first_period: Table | None
+    carryover: list[str]
     scale_plots: list[clinic.ScalePlot]
     correlations: Table | None
     correlations_adjusted: bool
@@ -253,6 +262,9 @@ def _clinic(
         view,
         clinic.change_table(view),
         clinic.between_table(view),
+        crossover.sequence_table(view),
+        crossover.first_period_table(view),
+        crossover.carryover_sentences(view),
         clinic.scale_plots(view, answers),
         clinic.correlation_table(view),
         adjusted_correlations(view),

@@ -190,6 +190,10 @@ class Results:
     cluster_robustness: pd.DataFrame = field(default_factory=pd.DataFrame)
     # Pipelines in which carry-over survived correction, and for which seeds.
     carryover_pipelines: dict[str, list[str]] = field(default_factory=dict)
+    sequences: pd.DataFrame = field(default_factory=pd.DataFrame)
+    first_period: pd.DataFrame = field(default_factory=pd.DataFrame)
+    response: pd.DataFrame = field(default_factory=pd.DataFrame)
+    response_pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def views(self) -> "list[Results]":
         """Return the results of each contrast by itself; of a single contrast, all results.
@@ -211,6 +215,7 @@ class Results:
         data = self.of_contrast.get(name, ContrastData())
         tables = (
             "change", "scores", "correlation", "points", "motion", "between", "planted_changes",
+            "sequences", "first_period",
         )  # fmt: skip
         return replace(
             self,
@@ -358,6 +363,16 @@ def adjustment(*, order: bool, baseline: bool) -> str:
     """Word what tests are adjusted for: ``period and baseline``."""
     parts = (["period"] if order else []) + (["baseline"] if baseline else [])
     return " and ".join(parts) or "period"
+
+
+def adjusts_for_baseline(results: Results, scale: str) -> bool:
+    """Whether the baseline is a covariate of a scale: somebody was scored at it."""
+    if not results.baseline:
+        return False
+    if "baseline" not in results.scores:
+        return True
+    own = results.scores.loc[results.scores["scale"] == scale, "baseline"]
+    return own.empty or bool(own.notna().any())
 
 
 def read_table(path: Path | None) -> pd.DataFrame:

@@ -165,6 +165,10 @@ def read_results(
             else pd.DataFrame()
         ),
         carryover_pipelines=_carryover_pipelines(read, group_dir, pipelines, planned),
+        sequences=made_table(clinical, "sequences.tsv"),
+        first_period=made_table(clinical, "first_period.tsv"),
+        response=made_table(clinical, "response.tsv"),
+        response_pairs=made_table(clinical, "response_pairs.tsv"),
         n_contrasts=max(len(designs), 1),
         of_contrast=of_contrast,
     )

@@ -9,13 +9,20 @@ from crossfc.fault import raise_all
 from crossfc.trial.sheet import Row, Sheet, read_sheet
 
 SCALE_COLUMNS = ["scale", "instrument", "lowest", "highest", "better"]
+# Optional columns: what counts as response and as remission.
+CRITERIA = ["response_percent", "remission_at"]
 # Optional columns: what the scale measures, and its source.
 _TOLD = ["construct", "citation", "provenance", "note"]
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A rating scale: its range, and whether a higher score is better or worse."""
+    """A rating scale: its range, and whether a higher score is better or worse.
+
+    Who is better by ``response_percent`` of what separated the baseline from the best score that
+    the scale has is a responder; who scores ``remission_at`` or better is in remission. None where
+    the scale does not define it.
+    """
 
     scale: str
     instrument: str
@@ -23,6 +30,8 @@ class Scale:
     highest: float
     better: str
     construct: str | None = None
+    response_percent: float | None = None
+    remission_at: float | None = None
 
 
 def read_scales(path: str | Path, taken: tuple[str, ...] = ()) -> dict[str, Scale]:
@@ -44,7 +53,7 @@ def read_scales(path: str | Path, taken: tuple[str, ...] = ()) -> dict[str, Scal
     Fault
         One sentence per fault of the sheet.
     """
-    sheet = read_sheet(path, SCALE_COLUMNS, [*SCALE_COLUMNS, *_TOLD])
+    sheet = read_sheet(path, SCALE_COLUMNS, [*SCALE_COLUMNS, *CRITERIA, *_TOLD])
     scales: dict[str, Scale] = {}
     faults = []
     for row in sheet.rows:
@@ -71,12 +80,44 @@ def read_scales(path: str | Path, taken: tuple[str, ...] = ()) -> dict[str, Scal
                 f"{sheet.at(row, 'better')}: {row['better']!r} is neither higher nor lower; say "
                 "which scores are better"
             )
+        elif own := _criteria_faults(sheet, row, lowest, highest):
+            faults += own
         else:
             scales[name] = Scale(
-                name, row["instrument"], lowest, highest, row["better"], row.get("construct")
+                name,
+                row["instrument"],
+                lowest,
+                highest,
+                row["better"],
+                row.get("construct"),
+                *(number(row.get(column)) for column in CRITERIA),
             )
     raise_all(faults)
     return scales
+
+
+def _criteria_faults(sheet: Sheet, row: Row, lowest: float, highest: float) -> list[str]:
+    """Say what is wrong with the definitions of response and remission."""
+    faults = []
+    percent, at = (row.get(column) for column in CRITERIA)
+    value = number(percent)
+    if percent is not None and (value is None or not 0 < value <= 100):
+        faults.append(
+            f"{sheet.at(row, 'response_percent')}: {percent!r} is no percentage above 0 and up to "
+            "100; write how much better than the baseline a responder is, such as 50, or n/a"
+        )
+    value = number(at)
+    if at is not None and (value is None or not lowest <= value <= highest):
+        faults.append(
+            f"{sheet.at(row, 'remission_at')}: {at!r} is no score of the scale, which goes from "
+            f"{lowest:g} to {highest:g}; write the score at which remission begins, or n/a"
+        )
+    elif value is not None and value == (highest if row["better"] == "lower" else lowest):
+        faults.append(
+            f"{sheet.at(row, 'remission_at')}: {at} is the worst score of the scale, at which "
+            "everybody would be in remission; correct it, or the column better, or write n/a"
+        )
+    return faults
 
 
 def read_score(sheet: Sheet, row: Row, scale: Scale, faults: list[str]) -> float | None:
