@@ -184,6 +184,7 @@ class Results:
     occasions: pd.DataFrame = field(default_factory=pd.DataFrame)
     carryover: pd.DataFrame = field(default_factory=pd.DataFrame)
     edge_carryover: pd.DataFrame = field(default_factory=pd.DataFrame)
+    evidence: pd.DataFrame = field(default_factory=pd.DataFrame)
     pairs_of_groups: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def views(self) -> "list[Results]":
@@ -206,6 +207,7 @@ class Results:
         data = self.of_contrast.get(name, ContrastData())
         tables = (
             "change", "scores", "correlation", "points", "motion", "between", "planted_changes",
+            "evidence",
         )  # fmt: skip
         return replace(
             self,

@@ -152,6 +152,7 @@ def read_results(
         occasions=made_table(clinical, "occasions.tsv"),
         carryover=made_table(clinical, "carryover.tsv"),
         edge_carryover=made_table(clinical, "edge_carryover.tsv"),
+        evidence=made_table(clinical, "evidence.tsv"),
         n_contrasts=max(len(designs), 1),
         of_contrast=of_contrast,
     )

@@ -9,13 +9,16 @@ from crossfc.fault import raise_all
 from crossfc.trial.sheet import Row, Sheet, read_sheet
 
 SCALE_COLUMNS = ["scale", "instrument", "lowest", "highest", "better"]
-# Optional columns: what the scale measures, and its source.
-_TOLD = ["construct", "citation", "provenance", "note"]
+# Optional columns: the smallest change of interest, what the scale measures, and its source.
+_TOLD = ["smallest_change", "construct", "citation", "provenance", "note"]
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A rating scale: its range, and whether a higher score is better or worse."""
+    """A rating scale: its range, and whether a higher score is better or worse.
+
+    ``smallest_change`` is the smallest change of interest in points, of either sign, if stated.
+    """
 
     scale: str
     instrument: str
@@ -23,6 +26,7 @@ class Scale:
     highest: float
     better: str
     construct: str | None = None
+    smallest_change: float | None = None
 
 
 def read_scales(path: str | Path, taken: tuple[str, ...] = ()) -> dict[str, Scale]:
@@ -50,6 +54,7 @@ def read_scales(path: str | Path, taken: tuple[str, ...] = ()) -> dict[str, Scal
     for row in sheet.rows:
         name = row["scale"]
         lowest, highest = number(row.get("lowest")), number(row.get("highest"))
+        smallest = number(row.get("smallest_change"))
         if name in scales:
             faults.append(f"{sheet.at(row, 'scale')}: {name} stands there twice; remove one")
         elif not re.fullmatch("[A-Za-z0-9_]{1,50}", name) or row.get("scale") is None:
@@ -71,9 +76,23 @@ def read_scales(path: str | Path, taken: tuple[str, ...] = ()) -> dict[str, Scal
                 f"{sheet.at(row, 'better')}: {row['better']!r} is neither higher nor lower; say "
                 "which scores are better"
             )
+        elif row.get("smallest_change") is not None and not (
+            smallest is not None and 0 < smallest <= highest - lowest
+        ):
+            faults.append(
+                f"{sheet.at(row, 'smallest_change')}: {row['smallest_change']!r} is no number of "
+                f"points above 0 and up to {highest - lowest:g}; write the smallest change of "
+                "interest without a sign, or n/a"
+            )
         else:
             scales[name] = Scale(
-                name, row["instrument"], lowest, highest, row["better"], row.get("construct")
+                name,
+                row["instrument"],
+                lowest,
+                highest,
+                row["better"],
+                row.get("construct"),
+                smallest,
             )
     raise_all(faults)
     return scales
