@@ -199,9 +199,7 @@ def clinical_correlation(
                 x, y = z[:, columns_z], scores[:, columns_score]
                 blocks = np.zeros(len(code)) if because else code
                 shuffles = arrangements.of(who, adjusted=not because)
-                statistics = correlate(
-                    x[who], y[who], known, shuffles, blocks[who], smallest
-                )
+                statistics = correlate(x[who], y[who], known, shuffles, blocks[who], smallest)
                 plain = statistics["r"], statistics["p_permutation"]
                 if not because:
                     every = np.zeros(int(both.sum()))
@@ -222,9 +220,10 @@ def clinical_correlation(
                             "pearson_n": int(both.sum()),
                             "pearson_r": float(plain[0][a, b]),
                             "pearson_p": float(plain[1][a, b]),
-                            "p_smallest": 1 / (1 + len(shuffles)),
                         }
                         row |= {name: float(values[a, b]) for name, values in statistics.items()}
+                        tested_at_all = np.isfinite(row["p_permutation"])
+                        row["p_smallest"] = 1 / (1 + len(shuffles)) if tested_at_all else np.nan
                         row["no_interval_because"] = _no_interval(row)
                         row |= _decisive(
                             row["p_permutation"], ids, *(values[:, a, b] for values in without)

@@ -1,7 +1,7 @@
 """Evidence for nothing: whether an effect is smaller than the smallest that would matter.
 
-Not significant is no evidence of no effect. Two one-sided tests are: if both an effect of +δ and one
-of -δ can be rejected, the effect lies between them (Schuirmann 1987, J Pharmacokinet Biopharm
+Not significant is no evidence of no effect. Two one-sided tests are: if both an effect of +δ and
+one of -δ can be rejected, the effect lies between them (Schuirmann 1987, J Pharmacokinet Biopharm
 15:657; Lakens 2017, Soc Psychol Personal Sci 8:355). δ has to be stated beforehand.
 """
 

@@ -155,9 +155,7 @@ def _beyond(shift: FloatArray, critical: float, df: float) -> FloatArray:
 
     error, weight = _chi(df)
     limits = critical * error / math.sqrt(df)
-    share: FloatArray = (
-        ndtr(shift[:, None] - limits) + ndtr(-shift[:, None] - limits)
-    ) @ weight
+    share: FloatArray = (ndtr(shift[:, None] - limits) + ndtr(-shift[:, None] - limits)) @ weight
     return share
 
 

@@ -57,7 +57,8 @@ class Result(TypedDict):
 
     An analysis that cannot be estimated has the required keys only, and the reason in ``notes``.
     ``n`` counts the people of each group. ``copies`` counts the arrangements that give the observed
-    statistic again, whatever the data. ``degrees_of_freedom`` is one number, or those of F
+    statistic again, whatever the data; ``smallest_p`` is the smallest p that they allow to be
+    counted. ``degrees_of_freedom`` is one number, or those of F
     (``numerator``, ``denominator``), or a range over voxels (``min``, ``max``). ``skewness`` is
     that of the differences (of the group where it is larger), as root mean square over the maps.
     ``baseline`` is the occasion whose contrast is a covariate, where there is one; ``together``
@@ -92,6 +93,7 @@ class Result(TypedDict):
     n_permutations: NotRequired[int]
     n_possible: NotRequired[int]
     copies: NotRequired[int]
+    smallest_p: NotRequired[float]
     exhaustive: NotRequired[bool]
     arrangement: NotRequired[str]
     arrangement_digest: NotRequired[str]
