@@ -96,7 +96,7 @@ def correlation_bayes_factor(r: float, n: float, kappa: float = KAPPA) -> float:
     if abs(r) >= 1:
         return math.inf
     none = math.log(hyp2f1(0.5, 0.5, n - 0.5, 0.5))
-    width = (2 / kappa - 1) * math.log(2) + betaln(1 / kappa, 1 / kappa)
+    width = (2 / kappa - 1) * math.log(2) + float(betaln(1 / kappa, 1 / kappa))
 
     def log_of(z: float) -> float:
         # ρ = tanh z, so that the range has no ends; 1 - ρ² is the slope of ρ too.

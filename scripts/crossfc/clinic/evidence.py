@@ -87,8 +87,9 @@ def evidence_table(
         baseline = None
         if design["baseline"] is not None:
             baseline = read_table(folder / "baseline.tsv")
-        tables = (read_table(folder / f"{name}.tsv") for name in ("edges", "people", "sessions"))
-        for seed, target, told in edge_estimates(*tables, design, baseline):
+        edges, people = read_table(folder / "edges.tsv"), read_table(folder / "people.tsv")
+        weights = read_table(folder / "sessions.tsv")
+        for seed, target, told in edge_estimates(edges, people, weights, design, baseline):
             names = {"contrast": design["contrast"], "kind": EDGE, "seed": seed, "target": target}
             rows.append(names | _of_change(told, smallest["fisher_z"]))
     if correlation is not None:

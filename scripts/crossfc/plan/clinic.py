@@ -65,9 +65,9 @@ class Clinic(Stage):
 
         Hypotheses stated beforehand are not among them: they change only what the report shows.
         """
-        names = ("permutations", "seed", "smallest_correlation")
-        own = {name: self.config["clinical"][name] for name in names}
-        return own | {"groups": self.correlated_groups()}
+        own = {name: self.config["clinical"][name] for name in ("permutations", "seed")}
+        smallest = self.config["clinical"]["smallest_correlation"]
+        return own | {"groups": self.correlated_groups(), "smallest_correlation": smallest}
 
     def correlated_scores(self) -> dict[str, list[dict[str, Any]]]:
         """Return the scores of the people of each contrast, in the groups that are correlated."""

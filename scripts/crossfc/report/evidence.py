@@ -9,7 +9,7 @@ import pandas as pd
 from crossfc.clinic.equivalence import EFFECT, EQUIVALENT, SMALL, UNDECIDED
 from crossfc.clinic.evidence import CORRELATION, EDGE, SCORE
 from crossfc.report import number
-from crossfc.report.results import Results
+from crossfc.report.results import Analysis, Results
 from crossfc.report.table import Column, Table, blank, from_frame, text
 from crossfc.significance import SIGNIFICANT
 
@@ -31,6 +31,28 @@ class EvidenceSection:
     sentences: list[str]
     warnings: list[str]
     tables: list[Table]
+
+
+def map_sentences(analysis: Analysis) -> list[str]:
+    """Say in how much of each map an effect is equivalent to nothing; none where none was asked."""
+    bound = analysis.record.get("smallest_effect")
+    if bound is None:
+        return []
+    shares = {
+        seed: analysis.per_seed(seed)["equivalent_share"]
+        for seed in analysis.seeds
+        if "equivalent_share" in analysis.per_seed(seed)
+    }
+    told = [
+        f"{'the mean of the seeds' if seed == 'pooled' else seed} {number.percent(share)}"
+        for seed, share in shares.items()
+    ]
+    said = (
+        f"Equivalent to nothing, that is shown to lie within ±{number.general(bound)} (two "
+        "one-sided tests by the same permutations, corrected over voxels, seeds and both sides): "
+        f"{number.listed(told)} of the search volume. Elsewhere "
+    )
+    return [said + "there is an effect, or it is undecided whether there is one."]
 
 
 def section(results: Results) -> EvidenceSection | None:

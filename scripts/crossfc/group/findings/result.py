@@ -29,6 +29,7 @@ class MapSummary(TypedDict):
 
     Places are in mm, p are corrected over voxels and maps. ``extrapolated`` names the measures with
     a p from a fitted tail; ``largest`` has an entry for each sign with a cluster.
+    ``equivalent_share`` is that of the voxels that are equivalent to nothing at a corrected 5 %.
     """
 
     max: float
@@ -45,6 +46,7 @@ class MapSummary(TypedDict):
     extrapolated: list[str]
     skewness: NotRequired[float | None]
     largest: NotRequired[dict[str, LargestCluster]]
+    equivalent_share: NotRequired[float]
 
 
 class Result(TypedDict):
@@ -62,7 +64,8 @@ class Result(TypedDict):
     (``numerator``, ``denominator``), or a range over voxels (``min``, ``max``). ``skewness`` is
     that of the differences (of the group where it is larger), as root mean square over the maps.
     ``baseline`` is the occasion whose contrast is a covariate, where there is one; ``together``
-    are the labels of the contrasts of a set.
+    are the labels of the contrasts of a set. ``smallest_effect`` is the smallest one of interest,
+    within which equivalence to nothing was tested, if one is stated.
     ``arrangement_digest`` is equal for analyses of the same people under the same arrangements.
     """
 
@@ -113,6 +116,7 @@ class Result(TypedDict):
     skewness: NotRequired[float | None]
     baseline: NotRequired[str]
     together: NotRequired[list[str]]
+    smallest_effect: NotRequired[float]
 
 
 def read_result(folder: str | os.PathLike[str]) -> Result:
