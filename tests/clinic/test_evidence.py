@@ -17,7 +17,7 @@ from crossfc.clinic.shuffle import shuffles_within
 from crossfc.clinic.studentised import Studentised, nuisance_basis
 
 SIDES = {"active": "ketamine", "control": "placebo"}
-NOTHING = {"scales": {}, "fisher_z": None, "correlation": None}
+NOTHING = {"smallest_change": {}, "smallest_fisher_z": None, "smallest_correlation": None}
 
 
 def design(groups=("TRD", "HV"), order=("sequence_code",), baseline=None):
@@ -52,7 +52,7 @@ def scores(seed=0, sizes=(9, 7), groups=("TRD", "HV"), drug=(-4.0, 0.0), known=T
 
 
 def judged(rows, bound=3.0, **keys):
-    smallest = NOTHING | {"scales": {"MADRS": bound}}
+    smallest = NOTHING | {"smallest_change": {"MADRS": bound}}
     return evidence_table(rows, [design(**keys)], ["MADRS"], smallest).set_index("group")
 
 
@@ -165,7 +165,7 @@ def test_edges_have_the_model_of_scores():
     for within in (True, False):
         own = design(baseline={"occasion": "b0", "within": within})
         told = edge_estimates(tables[0], people, tables[1], own, tables[2])
-        smallest = NOTHING | {"scales": {"MADRS": 3.0}}
+        smallest = NOTHING | {"smallest_change": {"MADRS": 3.0}}
         table = evidence_table(rows, [own], ["MADRS"], smallest).set_index("group")
         assert [one.group for *_, one in told] == list(table.index)
         for _, _, one in told:
@@ -185,7 +185,7 @@ def correlation_row(r=0.4, df=10, error=0.3, p=0.2, p_equivalence=0.6, given="or
 
 def test_a_correlation_given_the_order_counts_one_person_less():
     rows = pd.DataFrame([correlation_row(), correlation_row(r=1.0, error=np.nan)])
-    smallest = NOTHING | {"correlation": 0.5}
+    smallest = NOTHING | {"smallest_correlation": 0.5}
     table = evidence_table([], [design()], [], smallest, correlation=rows)
     told = table.iloc[0]
     assert told["bayes_factor"] == pytest.approx(correlation_bayes_factor(0.4, 12))

@@ -41,11 +41,14 @@ COLUMNS = [
 
 
 class SmallestEffects(TypedDict):
-    """The smallest effects of interest, as stated; None where there is none."""
+    """The smallest effects of interest, as stated; None where there is none.
 
-    scales: dict[str, float | None]
-    fisher_z: float | None
-    correlation: float | None
+    ``smallest_change`` is that of every scale, in points.
+    """
+
+    smallest_change: dict[str, float | None]
+    smallest_fisher_z: float | None
+    smallest_correlation: float | None
 
 
 def evidence_table(
@@ -82,7 +85,7 @@ def evidence_table(
     if len(everything):
         for contrast, scale, told in score_estimates(everything, designs, scales):
             names = {"contrast": contrast, "kind": SCORE, "scale": scale}
-            rows.append(names | _of_change(told, smallest["scales"].get(scale)))
+            rows.append(names | _of_change(told, smallest["smallest_change"].get(scale)))
     for design, folder in zip(designs, map(Path, folders), strict=False):
         baseline = None
         if design["baseline"] is not None:
@@ -91,10 +94,10 @@ def evidence_table(
         weights = read_table(folder / "sessions.tsv")
         for seed, target, told in edge_estimates(edges, people, weights, design, baseline):
             names = {"contrast": design["contrast"], "kind": EDGE, "seed": seed, "target": target}
-            rows.append(names | _of_change(told, smallest["fisher_z"]))
+            rows.append(names | _of_change(told, smallest["smallest_fisher_z"]))
     if correlation is not None:
         for row in correlation.to_dict("records"):
-            rows.append(_of_correlation(row, smallest["correlation"]))
+            rows.append(_of_correlation(row, smallest["smallest_correlation"]))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -230,9 +230,11 @@ class Clinic(Stage):
         """Return the smallest effects of interest of scales, edges and correlations, as stated."""
         trial, clinical = self.study.checked_trial(), self.config["clinical"]
         return {
-            "scales": {name: scale.smallest_change for name, scale in trial.scales.items()},
-            "fisher_z": clinical["smallest_fisher_z"],
-            "correlation": clinical["smallest_correlation"],
+            "smallest_change": {
+                name: scale.smallest_change for name, scale in trial.scales.items()
+            },
+            "smallest_fisher_z": clinical["smallest_fisher_z"],
+            "smallest_correlation": clinical["smallest_correlation"],
         }
 
     def scales(self) -> list[dict[str, Any]]:
