@@ -82,7 +82,7 @@ def test_groups_that_are_compared_are_told_as_a_difference(found_results):
 def test_few_people_are_warned_of(found_results):
     told = section_of(found_results, row(n=5, p_smallest=2 / 32))
     assert told.warnings == [
-        "With 5 people of TRD no p by ranks can be below 0.06, whatever the data, so that none "
+        "With 5 people of TRD no p by ranks can be below 0.062, whatever the data, so that none "
         "can be significant."
     ]
     assert section_of(found_results, row(p_smallest=0.002)).warnings == []

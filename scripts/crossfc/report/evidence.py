@@ -160,8 +160,8 @@ def _of_test(kind: str) -> str:
     if kind == EDGE:
         return " (t-test, two-sided 0.05, not corrected, with the spread of each edge)"
     return (
-        " (t-test of r in normal data, two-sided 0.05, not corrected; the test that is told here "
-        "also holds where people differ in scatter, and finds somewhat less)"
+        " (t-test of r in normal data, two-sided 0.05, not corrected; the test that is told, which "
+        "also holds where people differ in scatter, finds it in 59 to 71 % with 12 to 29 people)"
     )
 
 
