@@ -146,7 +146,7 @@ def _between(
     if told.because:
         test = welch(delta[first], delta[~first])
         because = told.because if told.because != NO_PERIODS else ""
-        because = because if np.isfinite(test.p) else "a group has fewer than two people"
+        because = because if np.isfinite(test.p) else "too few people, or nothing varies"
         effective = 1 / (1 / first.sum() + 1 / (~first).sum())
         return Estimate(label, test, len(delta), effective, False, because)
     columns, known = known_design(periods, baseline)
