@@ -144,10 +144,11 @@ def test_every_analysis_writes_its_files(results, pairs, name, seeds, stats_writ
         assert (share["partialrsq"] >= 0).all() and (share["partialrsq"] < 1).all()
         assert (share["partialrsqlow"] <= share["partialrsqhigh"]).all()
     result = read_result(results / name)
-    # Which groups are compared is told in trials of three and more.
-    assert set(result) == set(Result.__annotations__) - {"baseline", "together", "groups"}
+    # Which groups are compared is told in trials of three and more; no smallest effect is stated.
+    untold = {"baseline", "together", "groups", "smallest_effect"}
+    assert set(result) == set(Result.__annotations__) - untold
     for part in result["per_seed"].values():
-        assert set(part) == set(MapSummary.__annotations__)
+        assert set(part) == set(MapSummary.__annotations__) - {"equivalent_share"}
     for tail in result["tail"].values():
         assert set(tail) < set(TailRecord.__annotations__)
     assert result["seeds"] == seeds == list(result["per_seed"]) and result["estimable"] is True
