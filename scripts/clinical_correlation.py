@@ -15,6 +15,7 @@ with job(snakemake):
         wanted.scales,
         n_permutations=choices["permutations"],
         random_seed=choices["seed"],
+        smallest=choices["smallest_correlation"],
     )
     atomic.write_table(made.correlation, found.table)
     atomic.write_table(made.points, found.points)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -143,10 +144,11 @@ def test_every_analysis_writes_its_files(results, pairs, name, seeds, stats_writ
         assert (share["partialrsq"] >= 0).all() and (share["partialrsq"] < 1).all()
         assert (share["partialrsqlow"] <= share["partialrsqhigh"]).all()
     result = read_result(results / name)
-    # Which groups are compared is told in trials of three and more.
-    assert set(result) == set(Result.__annotations__) - {"baseline", "together", "groups"}
+    # Which groups are compared is told in trials of three and more; no smallest effect is stated.
+    untold = {"baseline", "together", "groups", "smallest_effect"}
+    assert set(result) == set(Result.__annotations__) - untold
     for part in result["per_seed"].values():
-        assert set(part) == set(MapSummary.__annotations__)
+        assert set(part) == set(MapSummary.__annotations__) - {"equivalent_share"}
     for tail in result["tail"].values():
         assert set(tail) < set(TailRecord.__annotations__)
     assert result["seeds"] == seeds == list(result["per_seed"]) and result["estimable"] is True
@@ -518,13 +520,34 @@ def some_of(pairs, rows, folder, **columns):
     return folder
 
 
+@pytest.mark.parametrize("name", ["drug_TRD", "group_by_drug_pooled", "carryover"])
+def test_equivalence_of_maps_is_written_where_one_effect_is_tested(pairs, tmp_path, name):
+    asked = analysis_options(permutations=199, tfce=False, smallest_fisher_z=50.0)
+    result = analyse(name, pairs, tmp_path / "out", asked)
+    plain = analyse(name, pairs, tmp_path / "plain", replace(asked, smallest_fisher_z=None))
+    assert not list((tmp_path / "plain").glob("*equivalence*")) and "smallest_effect" not in plain
+    written = list((tmp_path / "out").glob("*_stat-pfweequivalence_statmap.nii.gz"))
+    if name == "carryover":
+        assert not written and "smallest_effect" not in result
+        return
+    assert result["smallest_effect"] == 50 and len(written) == len(result["seeds"])
+    for path, seed in zip(sorted(written), sorted(result["seeds"]), strict=True):
+        p = nib.load(path).get_fdata()
+        p = p[np.isfinite(p)]
+        share = result["per_seed"][seed]["equivalent_share"]
+        # Nothing in this trial is as large as this.
+        assert share == np.mean(p < 0.05) > 0.99 and p.min() == pytest.approx(1 / 200)
+
+
 def test_unknown_sequence_and_few_people_are_said(pairs, tmp_path):
     folder = some_of(pairs, [0, 1, 2, 3], tmp_path / "pairs", sequence_code=None)
     result = analyse("drug_TRD", folder, tmp_path / "out", analysis_options(permutations=100))
     assert result["exhaustive"] and result["n_permutations"] == 16
     assert not result["sequence_adjusted"] and result["model"] == "D ~ 1"
     assert any("order of treatments is not known" in note for note in result["notes"])
-    assert any("only 16 arrangements" in note for note in result["notes"])
+    few = "only 16 arrangements of 4 people, 2 of which are alike, so no p can be below 0.125"
+    assert any(f"{few}, whatever the data, and nothing can be sig" in n for n in result["notes"])
+    assert result["smallest_p"] == 0.125
     assert result["threshold_fwe_voxel"] is None
 
 

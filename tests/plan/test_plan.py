@@ -255,6 +255,27 @@ def test_configurations_that_say_the_same_are_the_same(study, root):
         assert repr(asked(one)) == repr(asked(other))
 
 
+def test_a_smallest_effect_changes_only_what_is_tested_with_it(study, root):
+    """Without one the params are those of a version that did not know of it."""
+    plain = Plan(study, root)
+    stated = {"smallest_fisher_z": 1, "smallest_correlation": 0.5}
+    plan = Plan(study | {"clinical": stated}, root)
+    for name in plain.group.analyses():
+        before, after = (own.group.test_choices(name)["options"] for own in (plain, plan))
+        assert "smallest_fisher_z" not in before
+        pooled_or_not = name.removesuffix("_pooled") in ("drug_TRD", "drug_HV", "group_by_drug")
+        assert after == before | ({"smallest_fisher_z": 1} if pooled_or_not else {})
+        assert AnalysisOptions.from_params(after).smallest_fisher_z == (
+            1 if pooled_or_not else None
+        )
+    assert plan.clinic.correlation_choices()["smallest_correlation"] == 0.5
+    assert plan.clinic.smallest_effects()["smallest_fisher_z"] == 1
+    assert plan.clinic.evidence_file() in plan.clinic.results()
+    for wrong in (0, -0.1, 1):
+        said = refusal(study | {"clinical": {"smallest_correlation": wrong}}, root)
+        assert "clinical.smallest_correlation" in said
+
+
 def test_sorted_sheets_are_the_same_sheets(study, root, tmp_path):
     study["twin"] = {}
     before = Plan(study, root)

@@ -22,6 +22,7 @@ from crossfc import __version__, atomic
 from crossfc.bids import dataset_description
 from crossfc.clinic.contrast import change_tables, correlation_tables, groups_of
 from crossfc.clinic.course import course
+from crossfc.clinic.evidence import evidence_table
 from crossfc.clinic.first_period import first_period_table
 from crossfc.clinic.mixed import mixed_model
 from crossfc.clinic.response import paired_response_table, response_table
@@ -159,7 +160,9 @@ def _write_sheets(study: Study) -> None:
     table = pd.DataFrame(sessions, columns=[*columns, "exclude", "reason"])
     atomic.write_table(study.folder / "sessions.tsv", table)
     scales = pd.read_csv(ROOT / "config/scales.tsv", sep="\t", keep_default_na=False)
-    atomic.write_table(study.folder / "scales.tsv", scales[scales["scale"].isin(SCALES)])
+    scales = scales[scales["scale"].isin(SCALES)]
+    scales["smallest_change"] = scales["scale"].map({"MADRS": 2}).astype(object).fillna("n/a")
+    atomic.write_table(study.folder / "scales.tsv", scales)
     _sheet(study, "seeds", "config/seeds.tsv", "seed", SEEDS, set="aal3_spheres")
     _sheet(study, "targets", "config/targets.tsv", "target", TARGETS)
     strategies = {
@@ -215,7 +218,11 @@ def _config(study: Study) -> dict[str, Any]:
             "drug_arrangement": "sign flips",
             "analyses": study.analyses and list(study.analyses),
         },
-        "clinical": {"permutations": 999},
+        "clinical": {
+            "permutations": 999,
+            "smallest_fisher_z": 0.2,
+            "smallest_correlation": 0.5,
+        },
         "hypotheses": [
             {k: v.replace("TRD", study.groups[0]) for k, v in own.items()} for own in HYPOTHESES
         ],
@@ -490,10 +497,20 @@ def _clinic(plan: Plan, made: Path) -> None:
         scales,
         n_permutations=choices["permutations"],
         random_seed=choices["seed"],
+        smallest=choices["smallest_correlation"],
     )
     atomic.write_table(files["correlation"], found.table)
     atomic.write_table(files["points"], found.points)
     atomic.write_table(files["left"], found.left)
+    judged = evidence_table(
+        plan.clinic.scores(),
+        designs,
+        scales,
+        plan.clinic.smallest_effects(),
+        [pairs],
+        read_table(files["correlation"]),
+    )
+    atomic.write_table(plan.clinic.evidence_file(), judged)
     edges = read_table(pairs / "edges.tsv")
     mixed = mixed_model(edges, designs[0]["treatments"], groups_of(designs[0]))
     atomic.write_table(made / "group" / plan.primary / "mixed.tsv", mixed)

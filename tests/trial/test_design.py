@@ -116,6 +116,19 @@ def test_the_small_trial_is_sound(trial):
     assert loaded.sessions[-1].scores == {"MADRS": None}
 
 
+def test_the_smallest_change_of_a_scale_is_optional(trial):
+    stated = SCALES.replace("construct", "construct\tsmallest_change")
+    stated = stated.replace("depression", "depression\t1.9").replace("anhedonia", "anhedonia\tn/a")
+    assert trial(scales=stated).scales["MADRS"].smallest_change == 1.9
+    assert trial().scales["MADRS"].smallest_change is None
+    for wrong in ("-2", "0", "61", "two"):
+        with pytest.raises(Fault) as caught:
+            trial(scales=stated.replace("1.9", wrong))
+        said = str(caught.value)
+        assert "scales.tsv, row 2" in said and 'column "smallest_change"' in said
+        assert f"{wrong!r} is no number of points above 0 and up to 60" in said
+
+
 SCAN_1 = "sub-01/ses-1/func/sub-01_ses-1_task-rest_bold.nii.gz"
 SCAN_2 = "sub-02/ses-1/func/sub-02_ses-1_task-rest_bold.nii.gz"
 # Sheet, row, column, new value; then words the one sentence must hold, and what it must point to.

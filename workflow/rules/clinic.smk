@@ -2,8 +2,8 @@
 
 Requires   scores in the sheet of sessions; for correlations the a-priori edges of all sessions
 Makes      <results>/<study>/clinic/
-Steps      clinical_change (no image needed) -> clinical_correlation; in three periods and more,
-           clinical_carryover (no image needed) and edge_carryover
+Steps      clinical_change (no image needed) -> clinical_correlation -> clinical_evidence; in three
+           periods and more, clinical_carryover (no image needed) and edge_carryover
 """
 
 
@@ -59,6 +59,35 @@ rule clinical_correlation:
         code=code("clinical_correlation"),
     script:
         "../../scripts/clinical_correlation.py"
+
+
+rule clinical_evidence:
+    """Judge each change of a score and of an a-priori edge and each correlation: equivalence to
+    nothing, Bayes factor, smallest detectable effect, errors of type M and S."""
+    input:
+        pairs=on_sheets(
+            lambda: (
+                plan.group.all_pairs_with_edges(plan.primary) if plan.has_edges else []
+            )
+        ),
+        correlation=on_sheets(lambda: plan.clinic.evidence_correlation()),
+    output:
+        plan.clinic.evidence_file(),
+    log:
+        plan.file("logs", "clinical_evidence.log"),
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs("table"),
+    params:
+        scores=on_sheets(lambda: plan.clinic.scores()),
+        scales=on_sheets(lambda: list(plan.checked_trial().scales)),
+        designs=on_sheets(lambda: plan.designs()),
+        smallest=on_sheets(lambda: plan.clinic.smallest_effects()),
+        code=code("clinical_evidence"),
+    script:
+        "../../scripts/clinical_evidence.py"
 
 
 rule clinical_carryover:

@@ -18,7 +18,7 @@ FEWER_SHUFFLES = 1000
 _ESTIMATES = (
     *("r", "ci_low", "ci_high", "p_permutation", "loo_min", "loo_max", "spearman_rho"),
     *("spearman_p", "percentage_bend_r", "percentage_bend_p", "skipped_r", "skipped_p"),
-    *("partial_r", "partial_p"),
+    *("partial_r", "partial_p", "df", "fisher_z_error", "p_equivalence"),
 )
 
 
@@ -38,6 +38,7 @@ def correlate(
     covariates: FloatArray,
     shuffles: IntArray,
     blocks: LabelArray | None = None,
+    smallest: float | None = None,
 ) -> dict[str, FloatArray]:
     """Correlate every column of x with every column of y over the same people.
 
@@ -54,6 +55,8 @@ def correlate(
         not included if these are all.
     blocks : ndarray, shape (n,), optional
         Each person's order of treatments, to adjust for; by default all are in one block.
+    smallest : float, optional
+        The smallest correlation of interest.
 
     Returns
     -------
@@ -70,7 +73,9 @@ def correlate(
     # Rounded, so that equal changes share a rank, and equal distances from a median are treated
     # alike when outliers are searched.
     x, y = rounded_columns(x), rounded_columns(y)
-    told = Studentised(x, y, nuisance_basis(blocks), shuffles)
+    told = Studentised(x, y, nuisance_basis(blocks), shuffles, smallest)
+    result |= {"fisher_z_error": told.error, "p_equivalence": told.p_equivalence}
+    result["df"] = np.where(np.isfinite(told.r), float(told.df), np.nan)
     result |= {"r": told.r, "p_permutation": told.p, "ci_low": told.low, "ci_high": told.high}
     result["loo_min"] = told.without_one.min(axis=0)
     result["loo_max"] = told.without_one.max(axis=0)

@@ -127,6 +127,7 @@ def correlation_tables(
     *,
     n_permutations: int,
     random_seed: int,
+    smallest: float | None = None,
 ) -> ClinicalCorrelation:
     """Correlate changes in connectivity and in scores in every contrast.
 
@@ -137,7 +138,7 @@ def correlation_tables(
         The folder of each contrast's data: people.tsv, sessions.tsv, edges.tsv.
     scores : mapping
         Name of each contrast to rows with participant_id and the scores of both sides.
-    groups, scales, n_permutations, random_seed
+    groups, scales, n_permutations, random_seed, smallest
         See `crossfc.clinic.correlation.clinical_correlation`.
     """
     parts, told = [], []
@@ -154,6 +155,7 @@ def correlation_tables(
             weights=read_table(folder / "sessions.tsv"),
             n_permutations=n_permutations,
             random_seed=random_seed,
+            smallest=smallest,
         )
         parts.append(found)
         told += _named(design, designs, found.notes)

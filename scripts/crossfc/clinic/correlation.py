@@ -40,7 +40,8 @@ COLUMNS = [
     *("loo_min", "loo_max", "n_decisive", "decisive_person", "decisive_r", "decisive_p"),
     *("spearman_rho", "spearman_p", "percentage_bend_r", "percentage_bend_p"),
     *("skipped_r", "skipped_p", "partial_r", "partial_p", "partial_covariates"),
-    *("pearson_n", "pearson_r", "pearson_p"),
+    *("pearson_n", "pearson_r", "pearson_p", "df", "fisher_z_error", "p_smallest"),
+    "p_equivalence",
 ]
 POINTS = [
     *("seed", "target", "scale", "group", "participant_id", "sequence", "delta_fisher_z"),
@@ -72,6 +73,7 @@ def clinical_correlation(
     weights: pd.DataFrame | None = None,
     n_permutations: int,
     random_seed: int,
+    smallest: float | None = None,
 ) -> ClinicalCorrelation:
     """Correlate the change of connectivity with the change of scores, within each group.
 
@@ -98,6 +100,9 @@ def clinical_correlation(
       with p computed as for r. A covariate that is missing for someone, is constant, or follows
       from the others is dropped, and a note says so.
     - ``pearson_r``, ``pearson_p``, ``pearson_n``: not adjusted, over everybody with both changes.
+    - ``df``, ``fisher_z_error``: degrees of freedom of r, and the standard error of its Fisher z;
+      ``p_smallest``: the smallest p that the arrangements of these people can give;
+      ``p_equivalence``: whether r lies within ± the smallest correlation of interest.
 
     Parameters
     ----------
@@ -125,6 +130,8 @@ def clinical_correlation(
         Number of shuffles.
     random_seed : int
         The same random seed gives the same tables.
+    smallest : float, optional
+        The smallest correlation of interest.
 
     Returns
     -------
@@ -192,7 +199,7 @@ def clinical_correlation(
                 x, y = z[:, columns_z], scores[:, columns_score]
                 blocks = np.zeros(len(code)) if because else code
                 shuffles = arrangements.of(who, adjusted=not because)
-                statistics = correlate(x[who], y[who], known, shuffles, blocks[who])
+                statistics = correlate(x[who], y[who], known, shuffles, blocks[who], smallest)
                 plain = statistics["r"], statistics["p_permutation"]
                 if not because:
                     every = np.zeros(int(both.sum()))
@@ -215,6 +222,8 @@ def clinical_correlation(
                             "pearson_p": float(plain[1][a, b]),
                         }
                         row |= {name: float(values[a, b]) for name, values in statistics.items()}
+                        tested_at_all = np.isfinite(row["p_permutation"])
+                        row["p_smallest"] = 1 / (1 + len(shuffles)) if tested_at_all else np.nan
                         row["no_interval_because"] = _no_interval(row)
                         row |= _decisive(
                             row["p_permutation"], ids, *(values[:, a, b] for values in without)

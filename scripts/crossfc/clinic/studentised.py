@@ -136,6 +136,8 @@ class Studentised:
         must change places within their order. Then, and without further columns in the basis, the
         test is exact if y is independent of x within each order. The residuals of y are shuffled
         and then regressed on the basis again (Freedman and Lane 1983).
+    smallest : float, optional
+        The smallest correlation of interest, for `p_equivalence`.
 
     Attributes
     ----------
@@ -151,16 +153,33 @@ class Studentised:
         p is above 0.05. NaN with fewer than eight people, and if the people lie on a line.
     without_one : ndarray, shape (n, k, m)
         r when each person is left out.
+    df : int
+        n - 1 - rank.
+    error : ndarray, shape (k, m)
+        Jackknife standard error of artanh r; NaN if the people lie on a line.
+    p_equivalence : ndarray, shape (k, m)
+        Whether r lies within ± ``smallest``, by two one-sided tests (Schuirmann 1987) of z against
+        ± artanh of it, each with the larger p of the shuffles and of Student's t, as above; the
+        larger of both. NaN without ``smallest``, and where there is no interval.
     """
 
-    def __init__(self, x: FloatArray, y: FloatArray, basis: FloatArray, shuffles: IntArray) -> None:
+    def __init__(
+        self,
+        x: FloatArray,
+        y: FloatArray,
+        basis: FloatArray,
+        shuffles: IntArray,
+        smallest: float | None = None,
+    ) -> None:
         from scipy import stats
 
         n, rank = basis.shape
         df = n - 1 - rank
         shape = (x.shape[1], y.shape[1])
         self.r, self.p, self.low, self.high = (np.full(shape, np.nan) for _ in range(4))
+        self.error, self.p_equivalence = (np.full(shape, np.nan) for _ in range(2))
         self.without_one = np.full((n, *shape), np.nan)
+        self.df = df
         if df < 1:
             return
         a, b = residuals(x, basis), residuals(y, basis)
@@ -178,16 +197,32 @@ class Studentised:
                 self.without_one[:, i, j] = without_one
                 t = abs(float(z)) / max(float(error), _LEAST_ERROR)
                 z_shuffled, error_shuffled, _ = jackknife(a[:, i], shuffled, leverage)
-                t_shuffled = np.abs(z_shuffled) / np.maximum(error_shuffled, _LEAST_ERROR)
+                signed = z_shuffled / np.maximum(error_shuffled, _LEAST_ERROR)
+                t_shuffled = np.abs(signed)
                 reached = int((t_shuffled >= t * (1 - _TIE)).sum())
                 by_shuffles = (1 + reached) / (1 + len(shuffles))
                 self.p[i, j] = max(by_shuffles, 2 * stats.t.sf(t, df))
+                if error > _LEAST_ERROR:
+                    self.error[i, j] = error
                 if n >= FEWEST_FOR_INTERVAL and error > _LEAST_ERROR:
+                    if smallest is not None:
+                        bound = np.arctanh(smallest)
+                        above, below = (bound + z) / error, (bound - z) / error
+                        sides = (_one_sided(above, signed, df), _one_sided(below, -signed, df))
+                        self.p_equivalence[i, j] = max(sides)
                     far = np.inf
                     if beyond >= 0:
                         far = float(np.partition(t_shuffled, -beyond - 1)[-beyond - 1])
                     reach = max(far, stats.t.isf(SIGNIFICANT / 2, df)) * error
                     self.low[i, j], self.high[i, j] = np.tanh([z - reach, z + reach])
+
+
+def _one_sided(t: float, shuffled: FloatArray, df: int) -> float:
+    """Compute the share of shuffles that reach t, but not less than Student's p of it."""
+    from scipy import stats
+
+    reached = int((shuffled >= t - abs(t) * _TIE).sum())
+    return max((1 + reached) / (1 + len(shuffled)), float(stats.t.sf(t, df)))
 
 
 def _stays(basis: FloatArray, shuffles: IntArray) -> bool:

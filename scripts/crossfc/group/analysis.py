@@ -29,6 +29,7 @@ from crossfc.group.findings.record import estimated, not_estimated, unequal_arms
 from crossfc.group.findings.region import Atlas
 from crossfc.group.findings.result import RESULT_FILE, Result
 from crossfc.group.inference.effect import hedges_g, hedges_g_welch, partial_r_squared
+from crossfc.group.inference.equivalence import equivalence
 from crossfc.group.inference.fisher import FRatio
 from crossfc.group.inference.given import Given
 from crossfc.group.inference.permutation import Inference, infer
@@ -38,6 +39,7 @@ from crossfc.group.inference.spread import spread
 from crossfc.group.inference.statistic import Student
 from crossfc.group.inference.welch import Welch
 from crossfc.group.inference.welch_f import WelchF
+from crossfc.significance import SIGNIFICANT
 
 _WRITTEN = ("clusters.tsv", "peaks.tsv", "cells.tsv", "null.tsv", RESULT_FILE)
 
@@ -82,6 +84,8 @@ def analyse(
     ``pfwecluster``, ``pfwemass``         p corrected by the largest cluster extent, and mass
     ``tfce``, ``pfwetfce``                threshold-free cluster enhancement, and p corrected by
                                           its largest value
+    ``pfweequivalence``                   p of equivalence to nothing within the smallest effect
+                                          of interest, where one is stated (means, differences)
     ====================================  =====================================================
 
     Tables are ``clusters.tsv``, ``peaks.tsv`` and ``cells.tsv`` (see
@@ -211,6 +215,20 @@ def _analyse(
         scratch_dir=out_dir.parent,
         progress=progress,
     )
+    # Three and more groups together have no single effect.
+    bounded = asked.kind in questions.DIFFERENCES and statistic.effect.ndim == 1
+    within = None
+    if options.smallest_fisher_z is not None and bounded:
+        within = equivalence(
+            data,
+            statistic,
+            estimated_by.arrangements,
+            mask,
+            options.smallest_fisher_z,
+            threads=threads,
+            memory_gb=memory_gb,
+            scratch_dir=out_dir.parent,
+        )
     gone = {person["participant_id"] for person in design.left}
     rows = np.flatnonzero(~pairs.people["participant_id"].isin(gone).to_numpy())
     sizes = [_effect_sizes(asked, statistic, found, n, part) for n, part in enumerate(data)]
@@ -252,9 +270,14 @@ def _analyse(
     _add_set(result, joined)
     for part, largest in told.largest.items():
         result["per_seed"][part]["largest"] = largest
+    if within is not None and options.smallest_fisher_z is not None:
+        result["smallest_effect"] = options.smallest_fisher_z
+        for part, p in zip(maps, within, strict=True):
+            result["per_seed"][part]["equivalent_share"] = float(np.mean(p < SIGNIFICANT))
     with atomic.writing_folder(out_dir) as folder:
         for number, part in enumerate(maps):
             written = _maps_of(statistic, found, number) | sizes[number]
+            written |= {} if within is None else {"pfweequivalence": within[number]}
             for stat, values in written.items():
                 path = folder / bids_name({"seed": part, "stat": stat}, "statmap", ".nii.gz")
                 atomic.save_image(path, _image(pairs.mask, mask, values, stat, statistic))

@@ -20,6 +20,7 @@ from crossfc.trial.sheet import did_you_mean
 
 if TYPE_CHECKING:
     from crossfc.clinic.course import CourseDesign, Visit
+    from crossfc.clinic.evidence import SmallestEffects
     from crossfc.clinic.occasion import OccasionDesign
     from crossfc.clinic.response import Comparison, Criteria, Status
 
@@ -67,7 +68,8 @@ class Clinic(Stage):
         Hypotheses stated beforehand are not among them: they change only what the report shows.
         """
         own = {name: self.config["clinical"][name] for name in ("permutations", "seed")}
-        return own | {"groups": self.correlated_groups()}
+        smallest = self.config["clinical"]["smallest_correlation"]
+        return own | {"groups": self.correlated_groups(), "smallest_correlation": smallest}
 
     def correlated_scores(self) -> dict[str, list[dict[str, Any]]]:
         """Return the scores of the people of each contrast, in the groups that are correlated."""
@@ -337,6 +339,17 @@ class Clinic(Stage):
             for contrast in trial.contrasts
         }
 
+    def smallest_effects(self) -> "SmallestEffects":
+        """Return the smallest effects of interest of scales, edges and correlations, as stated."""
+        trial, clinical = self.study.checked_trial(), self.config["clinical"]
+        return {
+            "smallest_change": {
+                name: scale.smallest_change for name, scale in trial.scales.items()
+            },
+            "smallest_fisher_z": clinical["smallest_fisher_z"],
+            "smallest_correlation": clinical["smallest_correlation"],
+        }
+
     def scales(self) -> list[dict[str, Any]]:
         """List the scales as plain rows."""
         return [asdict(scale) for scale in self.study.checked_trial().scales.values()]
@@ -359,6 +372,20 @@ class Clinic(Stage):
         names = ("correlation", "points", "left")
         return {name: self.study.file("clinic", f"{name}.tsv") for name in names}
 
+    def evidence_file(self) -> str:
+        """Name the table of what the sample says of each test."""
+        return self.study.file("clinic", "evidence.tsv")
+
+    def evidence_correlation(self) -> list[str]:
+        """Name the table of correlations, if the study has one."""
+        correlated = self.study.has_edges and self.study.checked_trial().scales
+        return [self.correlation_files()["correlation"]] if correlated else []
+
+    @property
+    def has_evidence(self) -> bool:
+        """Whether there is a test to judge: scores, or edges."""
+        return bool(self.study.checked_trial().scales) or self.study.has_edges
+
     def carryover_files(self) -> dict[str, str]:
         """Name the tables of carry-over: of scores, and of edges."""
         names = ("carryover", "edge_carryover")
@@ -368,6 +395,7 @@ class Clinic(Stage):
         """List the clinical tables that this study has."""
         edges, carryover = self.study.has_edges, self.carryover_files()
         found = [carryover["edge_carryover"]] if edges and self.has_carryover else []
+        found += [self.evidence_file()] if self.has_evidence else []
         if not self.study.checked_trial().scales:
             return found
         found += [carryover["carryover"]] if self.has_carryover else []

@@ -234,7 +234,8 @@ class Group(Stage):
         """Return the config's options of analyses, but for the covariates."""
         choices: Mapping[str, Any] = self.config["group"]
         names = [field.name for field in fields(AnalysisOptions)]
-        return {name: choices[name] for name in names if name != "covariates"}
+        apart = ("covariates", "smallest_fisher_z")
+        return {name: choices[name] for name in names if name not in apart}
 
     def _ready_maps(self, compared: Compared, contrast: Contrast, pipeline: str) -> list[str]:
         maps, sheets = self.config["maps"], self.config["sheets"]
@@ -287,6 +288,9 @@ class Group(Stage):
         if not asked.tests_mean:
             del options["drug_arrangement"]
         options["covariates"] = self._covariates_of(asked)
+        smallest = self.config["clinical"]["smallest_fisher_z"]
+        if smallest is not None and asked.kind in question.DIFFERENCES:
+            options["smallest_fisher_z"] = smallest
         choices: AnalysisChoices = {"options": options, "people": self.people_of(analysis)}
         if (own := self._set_of(asked)) is not None:
             choices["together"] = {"name": own.name, "labels": own.labels}

@@ -121,6 +121,7 @@ class Report(Stage):
             found.append("clinical_change")
             found += ["clinical_carryover"] if self._clinic.has_carryover else []
         found += ["hypotheses"] if self._hypotheses.results() else []
+        found += ["clinical_evidence"] if self._clinic.has_evidence else []
         if self.study.has_edges:
             found += ["quality_group", "robustness"]
             found.append(f"mixed_model/{self.study.primary}")

@@ -9,6 +9,7 @@ from crossfc.group.design.kind import words
 from crossfc.group.findings.result import Result
 from crossfc.report import figure, number, slices
 from crossfc.report.clusters import cluster_table, peak_table, value_table
+from crossfc.report.evidence import map_sentences
 from crossfc.report.narrative import (
     Answer,
     cluster_sentence,
@@ -171,6 +172,7 @@ def notes(analysis: Analysis) -> list[str]:
             "The order of treatments is not known for everybody, or does not vary: the effect is "
             "not adjusted for period."
         )
+    out += map_sentences(analysis)
     out += _single_people(analysis)
     left = analysis.record.get("left") or []
     if left:

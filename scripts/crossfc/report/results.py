@@ -184,6 +184,7 @@ class Results:
     occasions: pd.DataFrame = field(default_factory=pd.DataFrame)
     carryover: pd.DataFrame = field(default_factory=pd.DataFrame)
     edge_carryover: pd.DataFrame = field(default_factory=pd.DataFrame)
+    evidence: pd.DataFrame = field(default_factory=pd.DataFrame)
     pairs_of_groups: pd.DataFrame = field(default_factory=pd.DataFrame)
     hypotheses: pd.DataFrame = field(default_factory=pd.DataFrame)
     specifications: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -216,6 +217,7 @@ class Results:
         tables = (
             "change", "scores", "correlation", "points", "motion", "between", "planted_changes",
             "sequences", "first_period",
+            "evidence",
         )  # fmt: skip
         return replace(
             self,

@@ -169,6 +169,7 @@ def read_results(
         first_period=made_table(clinical, "first_period.tsv"),
         response=made_table(clinical, "response.tsv"),
         response_pairs=made_table(clinical, "response_pairs.tsv"),
+        evidence=made_table(clinical, "evidence.tsv"),
         n_contrasts=max(len(designs), 1),
         of_contrast=of_contrast,
     )

@@ -173,6 +173,8 @@ class ClinicalChoices(TypedDict):
     bootstrap: int
     seed: int
     groups: list[str] | None
+    smallest_fisher_z: float | None
+    smallest_correlation: float | None
     hypotheses: list[Hypothesis]
 
 

@@ -11,8 +11,8 @@ from crossfc.trial.sheet import Row, Sheet, read_sheet
 SCALE_COLUMNS = ["scale", "instrument", "lowest", "highest", "better"]
 # Optional columns: what counts as response and as remission.
 CRITERIA = ["response_percent", "remission_at"]
-# Optional columns: what the scale measures, and its source.
-_TOLD = ["construct", "citation", "provenance", "note"]
+# Optional columns: the smallest change of interest, what the scale measures, and its source.
+_TOLD = ["smallest_change", "construct", "citation", "provenance", "note"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Scale:
     Who is better by ``response_percent`` of what separated the baseline from the best score that
     the scale has is a responder; who scores ``remission_at`` or better is in remission. None where
     the scale does not define it.
+    ``smallest_change`` is the smallest change of interest in points, of either sign, if stated.
     """
 
     scale: str
@@ -32,6 +33,7 @@ class Scale:
     construct: str | None = None
     response_percent: float | None = None
     remission_at: float | None = None
+    smallest_change: float | None = None
 
 
 def read_scales(path: str | Path, taken: tuple[str, ...] = ()) -> dict[str, Scale]:
@@ -59,6 +61,7 @@ def read_scales(path: str | Path, taken: tuple[str, ...] = ()) -> dict[str, Scal
     for row in sheet.rows:
         name = row["scale"]
         lowest, highest = number(row.get("lowest")), number(row.get("highest"))
+        smallest = number(row.get("smallest_change"))
         if name in scales:
             faults.append(f"{sheet.at(row, 'scale')}: {name} stands there twice; remove one")
         elif not re.fullmatch("[A-Za-z0-9_]{1,50}", name) or row.get("scale") is None:
@@ -82,6 +85,14 @@ def read_scales(path: str | Path, taken: tuple[str, ...] = ()) -> dict[str, Scal
             )
         elif own := _criteria_faults(sheet, row, lowest, highest):
             faults += own
+        elif row.get("smallest_change") is not None and not (
+            smallest is not None and 0 < smallest <= highest - lowest
+        ):
+            faults.append(
+                f"{sheet.at(row, 'smallest_change')}: {row['smallest_change']!r} is no number of "
+                f"points above 0 and up to {highest - lowest:g}; write the smallest change of "
+                "interest without a sign, or n/a"
+            )
         else:
             scales[name] = Scale(
                 name,
@@ -91,6 +102,7 @@ def read_scales(path: str | Path, taken: tuple[str, ...] = ()) -> dict[str, Scal
                 row["better"],
                 row.get("construct"),
                 *(number(row.get(column)) for column in CRITERIA),
+                smallest,
             )
     raise_all(faults)
     return scales

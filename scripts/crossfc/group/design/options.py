@@ -18,8 +18,8 @@ WHOLE = "whole"
 class AnalysisOptions:
     """The choices of the config section ``group`` on which the result of an analysis depends.
 
-    Every field but ``covariates`` has the name of its config key. There are no defaults: those of
-    the config's schema apply.
+    Every field but ``covariates`` and the last has the name of its config key. There are no
+    defaults: those of the config's schema apply.
 
     Attributes
     ----------
@@ -47,6 +47,9 @@ class AnalysisOptions:
     covariates : mapping of str to str
         Columns to adjust for where groups are compared, and the type of each, ``categorical`` or
         ``continuous``. Other questions do not look at them.
+    smallest_fisher_z : float or None
+        Smallest effect of interest of means and of differences between two groups, in the unit of
+        the maps; None for no test of equivalence. It is the config's ``clinical`` key.
 
     Raises
     ------
@@ -64,6 +67,7 @@ class AnalysisOptions:
     block_exchange: str
     drug_arrangement: str | None
     covariates: Mapping[str, str]
+    smallest_fisher_z: float | None
 
     def __post_init__(self) -> None:
         known = (AUTOMATIC, SIGN_FLIPS, RERANDOMISATION)
@@ -86,7 +90,7 @@ class AnalysisOptions:
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> "AnalysisOptions":
         """Return the options from a job's params, as `crossfc.plan.group.Group` wrote them."""
-        return cls(**{"drug_arrangement": None} | dict(params))
+        return cls(**{"drug_arrangement": None, "smallest_fisher_z": None} | dict(params))
 
 
 class Together(TypedDict):

@@ -29,6 +29,9 @@ from crossfc.significance import SIGNIFICANT
 
 # Smallest skewness of the differences that gets a note on the page (docs/statistics.md).
 _SKEWED = 0.5
+# Smallest p from here on are told, and fewer permutations than this are warned of.
+_COARSE = 0.01
+_ENOUGH = 1000
 # Smallest ratio of the variances of two arms that gets a note.
 _UNEQUAL = 2.0
 _NAMES = {
@@ -118,6 +121,7 @@ def estimated(
         "n_permutations": len(arrangements) - (not arrangements.exhaustive),
         "n_possible": arrangements.possible,
         "copies": found.copies,
+        "smallest_p": _smallest_p(found),
         "exhaustive": arrangements.exhaustive,
         "arrangement": RERANDOMISATION if design.flip is not None else arrangements.kind,
         "arrangement_digest": _digest(pairs, design, found),
@@ -197,6 +201,13 @@ def _digest(pairs: Pairs, design: Model, found: Inference) -> str:
     for table in (found.arrangements.order, found.arrangements.signs, design.flip):
         total.update(b"-" if table is None else np.ascontiguousarray(table).tobytes())
     return total.hexdigest()[:16]
+
+
+def _smallest_p(found: Inference) -> float:
+    """Return the smallest p that can be counted; a fitted tail may give smaller ones."""
+    arrangements = found.arrangements
+    drawn = 0.0 if arrangements.exhaustive else 1 / len(arrangements)
+    return max(drawn, found.copies / arrangements.possible)
 
 
 def _blocked(design: Model) -> bool:
@@ -302,6 +313,40 @@ def unequal_arms(asked: Question, arms: LabelArray, variances: FloatArray) -> li
     ]
 
 
+def few_arrangements(n: int, arrangements: int, copies: int, *, exhaustive: bool) -> list[str]:
+    """Warn where so few arrangements do not allow a small p, or tell 0.05 only roughly.
+
+    Parameters
+    ----------
+    n : int
+        Number of people.
+    arrangements : int
+        Number of arrangements, the observed one among them.
+    copies : int
+        Number of these that give the observed statistic again.
+    exhaustive : bool
+        Whether these are all that exist.
+    """
+    if exhaustive:
+        least = copies / arrangements
+        if least < _COARSE:
+            return []
+        alike = f", {copies} of which are alike" if copies > 1 else ""
+        nothing = ", and nothing can be significant" if least >= SIGNIFICANT else ""
+        return [
+            f"There are only {arrangements} arrangements of {n} people{alike}, so no p can be "
+            f"below {least:.3g}, whatever the data{nothing}."
+        ]
+    drawn = arrangements - 1
+    if drawn >= _ENOUGH:
+        return []
+    error = np.sqrt(SIGNIFICANT * (1 - SIGNIFICANT) / drawn)
+    return [
+        f"A p of {SIGNIFICANT} has a standard error of {error:.2g} with {drawn} permutations; draw "
+        f"{_ENOUGH} or more (config key group.permutations) before a p near it is believed."
+    ]
+
+
 def _notes(design: Model, statistic: Student, found: Inference) -> list[str]:
     notes, n_arrangements = list(design.notes), len(found.arrangements)
     if isinstance(statistic, Welch):
@@ -325,12 +370,9 @@ def _notes(design: Model, statistic: Student, found: Inference) -> list[str]:
             "The degrees of freedom, which set the cluster-forming threshold, are those of the "
             "robust standard error where variances are equal."
         )
-    if n_arrangements <= 20:
-        notes.append(
-            f"There are only {n_arrangements} arrangements"
-            + (f", {found.copies} of which are alike" if found.copies > 1 else "")
-            + f", so no p can be below {found.copies / n_arrangements:.3g}."
-        )
+    notes += few_arrangements(
+        len(design.rows), n_arrangements, found.copies, exhaustive=found.arrangements.exhaustive
+    )
     if design.blocks is not None and not _blocked(design):
         notes.append("Sign flips need no exchangeability blocks; the blocks were not used.")
     if found.flat.any():

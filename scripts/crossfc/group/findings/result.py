@@ -29,6 +29,7 @@ class MapSummary(TypedDict):
 
     Places are in mm, p are corrected over voxels and maps. ``extrapolated`` names the measures with
     a p from a fitted tail; ``largest`` has an entry for each sign with a cluster.
+    ``equivalent_share`` is that of the voxels that are equivalent to nothing at a corrected 5 %.
     """
 
     max: float
@@ -45,6 +46,7 @@ class MapSummary(TypedDict):
     extrapolated: list[str]
     skewness: NotRequired[float | None]
     largest: NotRequired[dict[str, LargestCluster]]
+    equivalent_share: NotRequired[float]
 
 
 class Result(TypedDict):
@@ -57,11 +59,13 @@ class Result(TypedDict):
 
     An analysis that cannot be estimated has the required keys only, and the reason in ``notes``.
     ``n`` counts the people of each group. ``copies`` counts the arrangements that give the observed
-    statistic again, whatever the data. ``degrees_of_freedom`` is one number, or those of F
+    statistic again, whatever the data; ``smallest_p`` is the smallest p that they allow to be
+    counted. ``degrees_of_freedom`` is one number, or those of F
     (``numerator``, ``denominator``), or a range over voxels (``min``, ``max``). ``skewness`` is
     that of the differences (of the group where it is larger), as root mean square over the maps.
     ``baseline`` is the occasion whose contrast is a covariate, where there is one; ``together``
-    are the labels of the contrasts of a set.
+    are the labels of the contrasts of a set. ``smallest_effect`` is the smallest one of interest,
+    within which equivalence to nothing was tested, if one is stated.
     ``arrangement_digest`` is equal for analyses of the same people under the same arrangements.
     """
 
@@ -92,6 +96,7 @@ class Result(TypedDict):
     n_permutations: NotRequired[int]
     n_possible: NotRequired[int]
     copies: NotRequired[int]
+    smallest_p: NotRequired[float]
     exhaustive: NotRequired[bool]
     arrangement: NotRequired[str]
     arrangement_digest: NotRequired[str]
@@ -111,6 +116,7 @@ class Result(TypedDict):
     skewness: NotRequired[float | None]
     baseline: NotRequired[str]
     together: NotRequired[list[str]]
+    smallest_effect: NotRequired[float]
 
 
 def read_result(folder: str | os.PathLike[str]) -> Result:
