@@ -15,6 +15,7 @@ from crossfc.plan.people import People
 from crossfc.plan.place import Places
 from crossfc.plan.preprocess import Preprocess
 from crossfc.plan.quality import Quality
+from crossfc.plan.recording import Recordings
 from crossfc.plan.region import Regions
 from crossfc.plan.report import Report
 from crossfc.plan.scan import Scans
@@ -32,9 +33,9 @@ class Plan(Study):
 
     Attributes
     ----------
-    regions, scans, people, places
-        Shared by several stages: seeds and targets, files of scans, rows of people, and the
-        folders that are filled.
+    regions, scans, recordings, people, places
+        Shared by several stages: seeds and targets, files of scans, recordings of pulse and
+        breathing, rows of people, and the folders that are filled.
     twin, preprocess, fmriprep, connectivity, group, clinic, quality, report
         The stages.
     """
@@ -45,7 +46,8 @@ class Plan(Study):
         self.people = People(self)
         self.twin = Twin(self, self.scans, self.regions)
         self.preprocess = Preprocess(self, self.scans)
-        self.connectivity = Connectivity(self, self.scans, self.regions)
+        self.recordings = Recordings(self, self.scans)
+        self.connectivity = Connectivity(self, self.scans, self.regions, self.recordings)
         self.group = Group(self, self.regions, self.people)
         self.clinic = Clinic(self, self.regions, self.people)
         self.places = Places(self, self.scans, self.twin)
