@@ -17,6 +17,9 @@ _BAND, _BREATHING = (0.03, 2.0), (4 / 60, 40 / 60)
 # al. 2020, NeuroImage 204:116234). The deviation is taken from the quartiles: a cough or a change
 # of posture, ten times as large as a breath, would hide the breaths around it otherwise.
 _APART_SECONDS, _PROMINENCE = 0.8, 0.5
+# What stands out by less than this share of the usual breath is none (Khodadad et al. 2018,
+# Physiological Measurement 39:094001).
+_SHALLOWEST = 0.3
 # Distance of the quartiles of a normal distribution, in standard deviations.
 _QUARTILES = 1.349
 # Share of the trace's power that lies in the band of breathing; noise of any slope has less.
@@ -27,7 +30,10 @@ _FEWEST = 4
 _DEEP = 2.0
 # No breath is deeper than this multiple, which is about the vital capacity; what is, is a cough, a
 # movement or a belt that slipped. Of a usable trace it is at most this share.
-_DEEPEST, _ODD_SHARE = 10.0, 0.02
+_DEEPEST, _ODD_SHARE, _ODD_BREATHS = 10.0, 0.02, 2
+# Times between breaths spread by at most this share of their median (standard deviation from the
+# quartiles). Belts have 0.07 to 0.26, noise of any slope 0.38 and more (docs/preprocessing.md).
+_MOST_IRREGULAR = 0.35
 
 
 @dataclass(frozen=True)
@@ -142,7 +148,11 @@ def find_breaths(trace: Trace, seconds: float) -> Breaths:
     low, high = np.quantile(filtered.within(seconds).values, [0.25, 0.75])
     filtered = replace(filtered, values=filtered.values * (_QUARTILES / (high - low)))
     values, hz = filtered.values, filtered.sampling_hz
-    peaks, _ = find_peaks(values, distance=max(1, _APART_SECONDS * hz), prominence=_PROMINENCE)
+    apart = max(1, _APART_SECONDS * hz)
+    peaks, about = find_peaks(values, distance=apart, prominence=_PROMINENCE)
+    if len(peaks):
+        own = about["prominences"]
+        peaks = peaks[own >= _SHALLOWEST * np.median(own)]
     starts = np.concatenate([[0], peaks[:-1]])
     troughs = np.array(
         [a + int(values[a : b + 1].argmin()) for a, b in zip(starts, peaks, strict=True)], dtype=int
@@ -155,10 +165,18 @@ def find_breaths(trace: Trace, seconds: float) -> Breaths:
     if len(depth) < _FEWEST:
         raise Fault(f"too few breaths were found: {len(depth)}, where {_FEWEST} are needed")
     odd = int((depth > _DEEPEST * np.median(depth)).sum())
-    if odd > _ODD_SHARE * len(depth):
+    if odd > max(_ODD_BREATHS, _ODD_SHARE * len(depth)):
         raise Fault(
             f"{odd} of {len(depth)} breaths seem more than {_DEEPEST:.0f} times as deep as the "
             "median one, so the person moved or the belt slipped"
+        )
+    between = np.diff(breaths.peaks)
+    quarter, half, three = np.quantile(between, [0.25, 0.5, 0.75])
+    spread = (three - quarter) / _QUARTILES / half
+    if spread > _MOST_IRREGULAR:
+        raise Fault(
+            f"too irregular for breathing: times between breaths spread by {spread:.0%} of their "
+            f"median, where {_MOST_IRREGULAR:.0%} are the most"
         )
     low, high = (60 * edge for edge in _BREATHING)
     if not low <= breaths.rate <= high:

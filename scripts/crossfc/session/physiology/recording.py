@@ -165,7 +165,8 @@ def _table(path: Path, columns: list[str]) -> Any:
     except (OSError, EOFError, zlib.error) as error:
         raise Fault(f"{path.name} cannot be unpacked ({error}); copy or fetch it again") from None
     except (pandas.errors.ParserError, UnicodeDecodeError) as error:
-        raise Fault(f"{path.name} is no table ({error}); write it again") from None
+        told = " ".join(str(error).split())
+        raise Fault(f"{path.name} is no table ({told}); write it again") from None
     if table.shape[1] != len(columns):
         raise Fault(
             f"{path.name} has {table.shape[1]} columns where its sidecar names {len(columns)}; "

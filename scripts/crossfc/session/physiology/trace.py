@@ -149,5 +149,9 @@ def band_passed(trace: Trace, low_hz: float, high_hz: float) -> FloatArray:
 
     high_hz = min(high_hz, 0.45 * trace.sampling_hz)
     sections = butter(2, [low_hz, high_hz], btype="bandpass", fs=trace.sampling_hz, output="sos")
-    filtered: FloatArray = sosfiltfilt(sections, trace.values - trace.values.mean())
+    # Mirrored at both ends for one period of the lower edge. SciPy's default turns the mirrored
+    # part upside down, so that the level of a slow wave steps where it ends.
+    around = min(len(trace.values) - 1, round(trace.sampling_hz / low_hz))
+    values = trace.values - trace.values.mean()
+    filtered: FloatArray = sosfiltfilt(sections, values, padtype="even", padlen=around)
     return filtered
