@@ -7,7 +7,7 @@ from crossfc.report.results import Results
 
 # Sessions whose reasons are told on the page; all stand in quality/sessions.tsv.
 MOST = 5
-_KINDS = {"heart_rate": "of heart beats", "respiration_rate": "of breathing"}
+_KINDS = ("heart_rate", "respiration_rate")
 
 
 def sentences(results: Results) -> list[str]:
@@ -25,10 +25,10 @@ def sentences(results: Results) -> list[str]:
     notes = frame["physiology_note"].map(_note)
     if not (any(own.any() for own in recorded.values()) or notes.any()):
         return []
-    counts = [f"{int(recorded[kind].sum())} {words}" for kind, words in _KINDS.items()]
+    beats, breaths = (int(recorded[kind].sum()) for kind in _KINDS)
     told = [
-        f"Of {len(frame)} sessions, usable recordings during the scan are there in "
-        f"{' and '.join(counts)}."
+        f"Of {len(frame)} sessions, {beats} have a usable recording of heart beats, and {breaths} "
+        "of breathing."
     ]
     silent = frame[~notes.astype(bool) & ~recorded["heart_rate"] & ~recorded["respiration_rate"]]
     if len(silent):

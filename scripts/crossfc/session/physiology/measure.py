@@ -52,7 +52,7 @@ class Physiology:
     beats : Beats or None
     breaths : Breaths or None
     reasons : dict
-        ``cardiac`` and ``respiratory`` to why there are no beats or breaths.
+        ``cardiac`` and ``respiratory`` to why what was recorded cannot be used.
     notes : list of str
         Sentences on what could not be used, and on what is odd.
     """
@@ -78,10 +78,12 @@ class Physiology:
     def lacking(self, strategy: Strategy) -> list[str]:
         """Say which recordings a strategy needs and the session does not have, and why."""
         there = {"cardiac": self.beats is not None, "respiratory": self.breaths is not None}
+        needed = "recording, which the confound strategy needs"
         return [
-            f"no usable {kind} recording, which the confound strategy needs: {self.reasons[kind]}"
+            f"no usable {kind} {needed}: {why}" if why else f"no {kind} {needed}"
             for kind in recorded_kinds(strategy)
             if not there[kind]
+            for why in [self.reasons.get(kind)]
         ]
 
     def regressors(self, strategy: Strategy, times: FloatArray) -> dict[str, FloatArray]:
@@ -144,14 +146,15 @@ def read_physiology(
     """
     traces: dict[str, tuple[str, Trace]] = {}
     notes = list(absent)
-    reasons = dict.fromkeys(("cardiac", "respiratory"), notes[0] if notes else "no recording")
+    kinds = ("cardiac", "respiratory")
+    reasons = dict.fromkeys(kinds, notes[0]) if notes else {}
     for files in recordings:
         name = name_of(files["path"])
         try:
             found = read_recording(files)
         except Fault as fault:
             notes.append(str(fault))
-            reasons = {kind: str(fault) for kind in reasons}
+            reasons = dict.fromkeys(kinds, str(fault))
             continue
         if not found:
             notes.append(f"{name} has neither a cardiac nor a respiratory trace in its Columns")
