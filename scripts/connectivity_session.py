@@ -10,6 +10,7 @@ with job(snakemake):
     from crossfc.session.connectivity import origin
     from crossfc.session.connectivity.derivative import connectivity_session
     from crossfc.session.connectivity.pipeline import Pipeline
+    from crossfc.session.physiology.recording import files_of
 
     given, wanted = snakemake.input, snakemake.params
     names = ("scan", "bold", "mask", "confounds", "sidecars")
@@ -22,6 +23,10 @@ with job(snakemake):
     ]
     made_by = origin.told(origin.programs(root)) if wanted.derivatives["given"] else None
     kinds = zip(wanted.scans, given.bold, given.mask, given.confounds, sidecars, strict=True)
+    runs = [dict(zip(names, kind, strict=True)) for kind in kinds]
+    for run in runs:
+        run["recordings"] = files_of(run["scan"], given.recordings)
+        run["recordings_absent"] = wanted.recordings_absent.get(run["scan"], [])
     own = f"sub-{snakemake.wildcards.participant}", f"ses-{snakemake.wildcards.session}"
 
     def files(folder: Path, name: str, pipeline: Pipeline) -> dict:
@@ -37,12 +42,13 @@ with job(snakemake):
         connectivity_session(
             participant_id=own[0],
             session_id=own[1],
-            runs=[dict(zip(names, kind, strict=True)) for kind in kinds],
+            runs=runs,
             pipelines=pipelines,
             targets=wanted.targets,
             outputs={k: files(folder, k, v) for k, v in pipelines.items()},
             carpet_path=folder / layout.carpet(*own, wanted.task, "").name,
             accept_unoriented=wanted.derivatives["accept_unoriented"],
+            cardiac=wanted.cardiac,
             preprocessed_by=made_by,
             passed_over=wanted.passed_over,
             **wanted.limits,

@@ -4,7 +4,7 @@ import pytest
 
 from crossfc.fault import Fault
 from crossfc.trial.config import load_schema
-from crossfc.trial.strategy import read_strategies
+from crossfc.trial.strategy import read_strategies, recorded_kinds
 
 SIX = "columns: [trans_x, trans_y, trans_z, rot_x, rot_y, rot_z]"
 SAID = "methods: Six motion parameters were regressed out."
@@ -75,6 +75,27 @@ def test_the_shipped_file_passes_unchanged(root, schema):
             "no_confounds is true, but confounds are",
         ),
         (f"p6:\n  {SIX}\n  no_confounds: maybe\n  {SAID}", "no_confounds is 'maybe'; write true"),
+        (
+            f"p6:\n  retroicor: {{cardiac: 9}}\n  {SAID}",
+            "p6: retroicor.cardiac is 9; write numbers of harmonics from 0 to 5 such as {cardiac",
+        ),
+        (f"p6:\n  retroicor: true\n  {SAID}", "p6: retroicor is True; write numbers of harmonics"),
+        (
+            f"p6:\n  retroicor: {{cardiak: 2}}\n  {SAID}",
+            "p6: the key retroicor.cardiak is unknown; did you mean cardiac?",
+        ),
+        (
+            f"p6:\n  retroicor: {{cardiac: 0, respiratory: 0}}\n  {SAID}",
+            "p6: names no confound, neither in columns nor in compcor; name some, or write retro",
+        ),
+        (
+            f"p6:\n  respiratory_volume: 1\n  {SAID}",
+            "p6: respiratory_volume is 1; write true or false",
+        ),
+        (
+            f"p6:\n  respiratory_volume: true\n  no_confounds: true\n  {SAID}",
+            "no_confounds is true, but confounds are",
+        ),
         ("p6:", "strategy p6 is None; write its columns"),
         ("p6: [trans_x]", "strategy p6 is ['trans_x']; write its columns"),
         ("[p6]", "strategies.yaml, holds no strategy: write such as"),
@@ -105,3 +126,22 @@ def test_no_confounds_can_be_meant(read):
 
 def test_whole_numbers_written_as_decimals_count(read):
     assert read(f"a:\n  compcor: {{wm: 5.0}}\n  {SAID}\n")["a"]["compcor"] == {"wm": 5}
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        (SIX, []),
+        ("retroicor: {}", ["cardiac", "respiratory"]),
+        ("retroicor: {respiratory: 0}", ["cardiac"]),
+        ("retroicor: {cardiac: 0, respiratory: 3}", ["respiratory"]),
+        ("retroicor: {cardiac: 0, respiratory: 0, interaction: true}", ["cardiac", "respiratory"]),
+        ("respiratory_volume: true", ["respiratory"]),
+        ("retroicor: null\n  respiratory_volume: false\n  columns: [csf]", []),
+    ],
+)
+def test_a_strategy_says_which_recordings_it_needs(read, text, kinds):
+    strategy = read(f"own:\n  {text}\n  {SAID}")["own"]
+    assert recorded_kinds(strategy) == kinds
+    if text == "retroicor: {}":
+        assert strategy["retroicor"] == {"cardiac": 2, "respiratory": 2, "interaction": False}

@@ -1,6 +1,7 @@
 """Connectivity: one job per session reads its scan once, for all pipelines.
 
-Requires   preprocessed BOLD, brain mask and confounds of each session (fMRIPrep's names)
+Requires   preprocessed BOLD, brain mask and confounds of each session (fMRIPrep's names); recordings
+           of pulse and breathing, where there are any
 Makes      <results>/<study>/sub-*/ses-*/func: Fisher-z maps, series, seed-by-target edges, quality,
            a carpet plot. The output is the folder, not the single files, because Snakemake would
            keep a record, and read the scan again for its checksum, for every single output
@@ -19,6 +20,7 @@ if plan.entry != "maps" and plan.trial:
             sidecars=derivatives("bold_sidecar"),
             confounds_sidecars=derivatives("confounds_sidecar"),
             regions=lambda wildcards: refused(plan.regions.files, plan.pipelines),
+            recordings=lambda w: plan.recordings.inputs(w.participant, w.session),
         output:
             directory(plan.connectivity.folder_pattern()),
         log:
@@ -38,6 +40,10 @@ if plan.entry != "maps" and plan.trial:
             passed_over=lambda w: refused(
                 plan.scans.passed_over, w.participant, w.session
             ),
+            recordings_absent=lambda w: refused(
+                plan.recordings.absent, w.participant, w.session
+            ),
+            cardiac=plan.connectivity.cardiac(),
             derivatives=plan.connectivity.derivative_choices(),
             task=plan.config["task"],
             space=plan.config["space"],

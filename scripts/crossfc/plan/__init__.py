@@ -16,6 +16,7 @@ from crossfc.plan.people import People
 from crossfc.plan.place import Places
 from crossfc.plan.preprocess import Preprocess
 from crossfc.plan.quality import Quality
+from crossfc.plan.recording import Recordings
 from crossfc.plan.region import Regions
 from crossfc.plan.report import Report
 from crossfc.plan.scan import Scans
@@ -33,9 +34,9 @@ class Plan(Study):
 
     Attributes
     ----------
-    regions, scans, people, places
-        Shared by several stages: seeds and targets, files of scans, rows of people, and the
-        folders that are filled.
+    regions, scans, recordings, people, places
+        Shared by several stages: seeds and targets, files of scans, recordings of pulse and
+        breathing, rows of people, and the folders that are filled.
     twin, preprocess, fmriprep, connectivity, group, clinic, quality, hypotheses, report
         The stages.
     """
@@ -46,7 +47,8 @@ class Plan(Study):
         self.people = People(self)
         self.twin = Twin(self, self.scans, self.regions)
         self.preprocess = Preprocess(self, self.scans)
-        self.connectivity = Connectivity(self, self.scans, self.regions)
+        self.recordings = Recordings(self, self.scans)
+        self.connectivity = Connectivity(self, self.scans, self.regions, self.recordings)
         self.group = Group(self, self.regions, self.people)
         self.clinic = Clinic(self, self.regions, self.people)
         self.quality = Quality(self)

@@ -6,6 +6,7 @@ from typing import Any
 
 from crossfc.fault import Fault, raise_all
 from crossfc.plan.pattern import SES, SUB, filled, pattern
+from crossfc.plan.recording import Recordings
 from crossfc.plan.region import Regions
 from crossfc.plan.scan import Scans
 from crossfc.plan.study import Stage, Study
@@ -16,10 +17,11 @@ from crossfc.trial.path import LONGEST_NAME
 class Connectivity(Stage):
     """Connectivity of a session: its inputs, its output folder, and the choices it depends on."""
 
-    def __init__(self, study: Study, scans: Scans, regions: Regions):
+    def __init__(self, study: Study, scans: Scans, regions: Regions, recordings: Recordings):
         super().__init__(study)
         self._scans = scans
         self._regions = regions
+        self._recordings = recordings
 
     def check(self) -> None:
         """Refuse labels that together make a file name longer than a file system allows."""
@@ -80,15 +82,16 @@ class Connectivity(Stage):
         """Refuse given derivatives that cannot be analysed, before any job runs.
 
         The files of all people are checked once: their existence, headers, sizes and grids, and
-        the rows and columns of tables.
+        the rows and columns of tables. Strategies that need recordings are refused where nobody
+        has any.
 
         Raises
         ------
         Fault
             With one sentence per cause.
         """
-        if self.study.given_derivatives:
-            raise_all(self._faults_of_derivatives)
+        faults = self._faults_of_derivatives if self.study.given_derivatives else []
+        raise_all([*faults, *self._recordings.faults])
 
     @cached_property
     def _faults_of_derivatives(self) -> list[str]:
@@ -119,6 +122,11 @@ class Connectivity(Stage):
         """Return the choices that reading derivatives depends on, besides their files."""
         accepted = self.config["derivatives"]["accept_unoriented"]
         return {"given": self.study.given_derivatives, "accept_unoriented": accepted}
+
+    def cardiac(self) -> str | None:
+        """Return what cardiac traces are, as the config says; None where it is told from them."""
+        kind = self.config["physiology"]["cardiac"]
+        return None if kind == "automatic" else kind
 
     def folder_pattern(self) -> str:
         """Return the folder of a session's connectivity, as a pattern with wildcards."""

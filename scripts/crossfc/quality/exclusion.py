@@ -32,6 +32,16 @@ _FLAT = (
     "minutes_kept",
     "residual_degrees_of_freedom",
 )
+# Measures of recordings of pulse and breathing, where a session has any.
+_RECORDED = (
+    "heart_rate",
+    "heart_rate_variability",
+    "respiration_rate",
+    "respiratory_volume",
+    "respiratory_volume_sd",
+    "deep_breaths",
+    "physiology_note",
+)
 
 
 def quality_table(
@@ -64,6 +74,7 @@ def quality_table(
         reasons = exclusion_reasons(record, limits)
         row: dict[str, object] = {**session, "scan": record["scan"]}
         row |= {key: measures[key] for key in _FLAT}
+        row |= {key: record.get(key) for key in _RECORDED}
         row["boundary_cost"] = record.get("boundary_cost")
         row["left_right"] = record.get("left_right")
         row["runs_considered"] = len(record["runs_considered"])

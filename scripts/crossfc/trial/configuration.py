@@ -105,6 +105,12 @@ class ConnectivityChoices(TypedDict):
     minimum_residual_degrees_of_freedom: int
 
 
+class PhysiologyChoices(TypedDict):
+    """The key ``physiology``."""
+
+    cardiac: Literal["automatic", "pulse", "ecg"]
+
+
 class ExclusionLimits(TypedDict):
     """The key ``exclusion``."""
 
@@ -304,6 +310,7 @@ class Configuration(TypedDict):
     primary: str
     pipelines: dict[str, PipelineChoices]
     connectivity: ConnectivityChoices
+    physiology: PhysiologyChoices
     exclusion: ExclusionLimits
     group: GroupChoices
     clinical: ClinicalChoices

@@ -101,7 +101,8 @@ def read_scales(path: str | Path, taken: tuple[str, ...] = ()) -> dict[str, Scal
                 highest,
                 row["better"],
                 row.get("construct"),
-                *(number(row.get(column)) for column in CRITERIA),
+                number(row.get("response_percent")),
+                number(row.get("remission_at")),
                 smallest,
             )
     raise_all(faults)

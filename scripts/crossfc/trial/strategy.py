@@ -16,16 +16,31 @@ from crossfc.trial.sheet import did_you_mean
 Columns: TypeAlias = "str | list[Columns] | None"
 
 
+class Retroicor(TypedDict):
+    """How many harmonics of heart beat and breathing, and whether their interaction too."""
+
+    cardiac: int
+    respiratory: int
+    interaction: bool
+
+
+# Two harmonics of each, as Glover et al. 2000 have it.
+_RETROICOR: Retroicor = {"cardiac": 2, "respiratory": 2, "interaction": False}
+
+
 class Strategy(TypedDict, total=False):
     """What is regressed out of a scan; only the keys that its file has.
 
     ``columns`` are names and patterns of columns of the confounds table, ``compcor`` is tissue to
-    number of components, ``methods`` the sentence of the methods text. ``no_confounds`` says that
+    number of components, ``retroicor`` and ``respiratory_volume`` are taken from recordings of
+    pulse and breathing, ``methods`` is the sentence of the methods text. ``no_confounds`` says that
     nothing is to be regressed out.
     """
 
     columns: Columns
     compcor: dict[str, int] | None
+    retroicor: Retroicor | None
+    respiratory_volume: bool
     no_confounds: bool
     methods: str
 
@@ -69,7 +84,23 @@ def read_strategies(path: str | Path, schema: dict[str, Any]) -> dict[str, Strat
         # JSON Schema accepts 5.0 as a whole number.
         if counts := strategy.get("compcor"):
             strategy["compcor"] = {k: int(v) for k, v in counts.items()}
+        if (wanted := strategy.get("retroicor")) is not None:
+            whole: Retroicor = {**_RETROICOR, **wanted}
+            for key in ("cardiac", "respiratory"):
+                whole[key] = int(whole[key])
+            strategy["retroicor"] = whole
     return strategies
+
+
+def recorded_kinds(strategy: Strategy) -> list[str]:
+    """Return the recordings that a strategy needs: of ``cardiac`` and ``respiratory``."""
+    wanted = {**_RETROICOR, **own} if (own := strategy.get("retroicor")) is not None else {}
+    kinds = [kind for kind in ("cardiac", "respiratory") if wanted.get(kind)]
+    if wanted.get("interaction"):
+        kinds = ["cardiac", "respiratory"]
+    if strategy.get("respiratory_volume") and "respiratory" not in kinds:
+        kinds.append("respiratory")
+    return kinds
 
 
 def flat(columns: Columns) -> list[str]:
@@ -84,6 +115,7 @@ def flat(columns: Columns) -> list[str]:
 def _contradiction(strategy: Strategy) -> str | None:
     compcor = strategy.get("compcor") or {}
     removes = bool(flat(strategy.get("columns"))) or any(compcor.values())
+    removes = removes or bool(recorded_kinds(strategy))
     if strategy.get("no_confounds"):
         if removes:
             return "no_confounds is true, but confounds are named too; remove one of the two"
@@ -91,7 +123,8 @@ def _contradiction(strategy: Strategy) -> str | None:
     if not removes:
         return (
             "names no confound, neither in columns nor in compcor; name some, or write "
-            "no_confounds: true if nothing is to be regressed out"
+            "retroicor or respiratory_volume for those of recordings, or no_confounds: true if "
+            "nothing is to be regressed out"
         )
     return None
 
@@ -136,8 +169,13 @@ def _sentences(error: Any, strategies: Any) -> Iterable[str]:
         yield f"{where}: {key} is {value!r}; write whole numbers such as {{wm: 5, csf: 5}}"
     elif key == "methods":
         yield f"{where}: methods is {value!r}; write a sentence"
-    elif key == "no_confounds":
-        yield f"{where}: no_confounds is {value!r}; write true or false"
+    elif key.startswith("retroicor"):
+        yield (
+            f"{where}: {key} is {value!r}; write numbers of harmonics from 0 to 5 such as "
+            "{cardiac: 2, respiratory: 2, interaction: false}"
+        )
+    elif key in ("no_confounds", "respiratory_volume"):
+        yield f"{where}: {key} is {value!r}; write true or false"
     else:
         yield (
             f"{where} is {value!r}; write its columns, compcor and methods below its name, indented"

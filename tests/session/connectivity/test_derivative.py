@@ -15,8 +15,10 @@ from crossfc.session.connectivity import seed_map as connectivity
 from crossfc.session.connectivity.derivative import connectivity_session
 from crossfc.session.connectivity.pipeline import Pipeline
 from crossfc.session.displacement import PARAMETERS
+from crossfc.session.physiology.measure import read_physiology
 from crossfc.session.placement import place
 from tests.image import write_image
+from tests.session.physiology.recorded import beat_times, belt, pulse, write
 
 SHAPE, N, TR = (12, 14, 12), 80, 2.0
 AFFINE = np.array([[10.0, 0, 0, -55], [0, 10, 0, -75], [0, 0, 10, -45], [0, 0, 0, 1]])
@@ -672,3 +674,92 @@ def test_the_record_says_what_made_the_scan_and_what_was_noted(session):
     assert note.startswith("the header says a repetition time of 1 s, the sidecar 2 s")
     assert record["preprocessed_by"] == "fMRIPrep 23.2.0"
     assert record["runs_passed_over"] == [left]
+
+
+def recorded(session, **columns):
+    """Put a recording beside the run: a pulse and a belt, or what is given in their place."""
+    times = np.arange(-10, N * TR + 5, 0.05)
+    usual = {"cardiac": pulse(times, beat_times(N * TR)), "respiratory": belt(times, 14.0)}
+    session.runs[0]["recordings"] = [write(session.folder, usual | columns, hz=20.0, start=-10.0)]
+
+
+RICOR = {"retroicor": {"cardiac": 2, "respiratory": 2, "interaction": False}}
+
+
+def test_recordings_are_measured_for_the_record(session):
+    recorded(session)
+    record = session.run().qc()
+    assert record["heart_rate"] == pytest.approx(66, abs=0.5)
+    assert record["respiration_rate"] == pytest.approx(14, abs=0.2)
+    # Sampled too coarsely for it.
+    assert record["heart_rate_variability"] is None and record["physiology_note"] is None
+
+
+def test_a_session_without_recordings_says_nothing_of_them(session):
+    record = session.run().qc()
+    assert record["heart_rate"] is None and record["physiology_note"] is None
+
+
+def test_regressors_of_recordings_are_taken_out(session):
+    recorded(session)
+    ricor = CHOICES["strategy"] | RICOR | {"respiratory_volume": True}
+    session.pipelines["ricor"] = CHOICES | {"strategy": ricor}
+    session.run()
+    names = session.qc("ricor")["regressors"]
+    assert len(names) == 6 + 4 + 4 + 1 and names[-1] == "respiratory_volume"
+    assert session.qc()["regressors"] == list(PARAMETERS)
+    # The same columns by their own functions, taken out by numpy's least squares.
+    found = read_physiology(session.runs[0]["recordings"], N * TR, TR)
+    columns = found.regressors(ricor, np.arange(N) * TR + TR / 2)
+    made = session.table.copy()
+    n = np.arange(N)
+    frequency = n / (2 * N * TR)
+    stopped = n[(frequency < 0.008) | (frequency > 0.1)]
+    cosines = np.cos(np.pi * np.outer(n + 0.5, stopped) / N)
+    design = np.hstack(
+        [cosines, made[list(PARAMETERS)].to_numpy(), np.column_stack(list(columns.values()))]
+    )
+    series = mean_of(session, SEEDS[:1])
+    left = series - design @ np.linalg.lstsq(design, series, rcond=None)[0]
+    assert session.timeseries("ricor")["seed_sgACC"].to_numpy() == pytest.approx(left, abs=1e-3)
+    fewer = session.qc()["residual_degrees_of_freedom"]
+    assert session.qc("ricor")["residual_degrees_of_freedom"] < fewer
+
+
+def test_moments_are_those_that_slice_timing_says(session):
+    recorded(session)
+    session.pipelines["ricor"] = CHOICES | {"strategy": RICOR}
+    session.run()
+    middle = session.timeseries("ricor")
+    sidecar = session.folder / "run-1_bold.json"
+    said = {"RepetitionTime": TR, "SliceTimingCorrected": True, "StartTime": TR / 2}
+    session.runs[0]["sidecars"] = [sidecar]
+    for start, same in ((TR / 2, True), (0.2, False)):
+        sidecar.write_text(json.dumps(said | {"StartTime": start}))
+        assert session.run().timeseries("ricor").equals(middle) == same
+
+
+def test_a_session_without_a_usable_recording_leaves_that_pipeline_alone(session):
+    recorded(session, cardiac=np.full(len(np.arange(-10, N * TR + 5, 0.05)), 2.0))
+    session.pipelines["ricor"] = CHOICES | {"strategy": CHOICES["strategy"] | RICOR}
+    (reason,) = session.left("ricor")
+    assert reason == (
+        "no usable cardiac recording, which the confound strategy needs: "
+        "sub-01_ses-1_task-rest_physio, cardiac: constant at 2 during the scan"
+    )
+    assert session.qc()["exclusion_reasons"] == []
+    del session.runs[0]["recordings"]
+    assert session.left("ricor") == [
+        f"no {kind} recording, which the confound strategy needs"
+        for kind in ("cardiac", "respiratory")
+    ]
+
+
+def test_volumes_outside_the_recording_are_told(session):
+    times = np.arange(0, N * TR - 8, 0.05)
+    files = write(session.folder, {"respiratory": belt(times, 14.0)}, hz=20.0)
+    session.runs[0]["recordings"] = [files]
+    session.pipelines["rvt"] = CHOICES | {"strategy": {"respiratory_volume": True}}
+    assert session.left("rvt") == [
+        "4 of 80 kept volumes were taken outside the recording that the confound strategy needs"
+    ]

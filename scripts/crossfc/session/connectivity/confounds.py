@@ -2,7 +2,7 @@
 
 import fnmatch
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -188,7 +188,9 @@ def non_steady_volumes(confounds: Confounds) -> BoolArray:
     return np.asarray(np.nan_to_num(np.column_stack(marked)).any(axis=1))
 
 
-def strategy_matrix(confounds: Confounds, strategy: Strategy) -> tuple[FloatArray, list[str]]:
+def strategy_matrix(
+    confounds: Confounds, strategy: Strategy, recorded: Mapping[str, FloatArray] | None = None
+) -> tuple[FloatArray, list[str]]:
     """Select the columns that a confound strategy names.
 
     Parameters
@@ -198,6 +200,9 @@ def strategy_matrix(confounds: Confounds, strategy: Strategy) -> tuple[FloatArra
         ``columns`` (names or shell patterns, nested lists allowed) and ``compcor`` (number of
         aCompCor components per tissue, ``wm`` and ``csf``). A pattern that matches no column is
         only accepted for kinds of columns that a run may lack, such as ``motion_outlier*``.
+    recorded : mapping, optional
+        Columns of the strategy that are taken from recordings: name to (n_volumes,) float
+        (`crossfc.session.physiology.measure`).
 
     Returns
     -------
@@ -226,7 +231,9 @@ def strategy_matrix(confounds: Confounds, strategy: Strategy) -> tuple[FloatArra
         names += components_of(confounds, tissue, count)
     names = list(dict.fromkeys(names))
     columns = [_without_hole(confounds, name) for name in names]
-    return np.column_stack([np.empty((confounds.n_volumes, 0)), *columns]), names
+    columns += (recorded or {}).values()
+    matrix = np.column_stack([np.empty((confounds.n_volumes, 0)), *columns])
+    return matrix, [*names, *(recorded or {})]
 
 
 def _named(columns: Columns) -> list[str]:

@@ -36,9 +36,11 @@ from crossfc.session.connectivity.record import (
 from crossfc.session.connectivity.repeat import Run, choose_repeat
 from crossfc.session.connectivity.smoothing import smooth_in_mask
 from crossfc.session.layout import ConnectivityFiles
+from crossfc.session.physiology.beat import Kind
+from crossfc.session.physiology.measure import Physiology, read_physiology
 from crossfc.session.placement import at_nearest, place
 from crossfc.session.scan import Scan, open_scan
-from crossfc.session.sidecar import read_sidecar
+from crossfc.session.sidecar import is_number, read_sidecar
 from crossfc.trial.regions import RegionRow
 
 if TYPE_CHECKING:
@@ -221,6 +223,7 @@ def connectivity_session(
     minimum_voxel_signal: float,
     minimum_voxel_tsnr: float,
     accept_unoriented: bool,
+    cardiac: Kind | None = None,
     preprocessed_by: str | None = None,
     passed_over: Sequence[PassedOverRun] = (),
 ) -> None:
@@ -256,6 +259,8 @@ def connectivity_session(
         See `SessionData`.
     accept_unoriented : bool
         As in `crossfc.session.scan.open_scan`.
+    cardiac : {"pulse", "ecg"}, optional
+        What the cardiac traces of recordings are; told from the data if None.
     preprocessed_by : str, optional
         The program that made the derivatives and its version, for the record.
     passed_over : sequence of PassedOverRun
@@ -273,13 +278,29 @@ def connectivity_session(
     run, confounds, scan, mask = runs[index], opened.confounds, opened.scan, opened.mask
     steady, sound, found = opened.steady, opened.sound, opened.defects
     del opened
+    repetition_time, notes = scan.repetition_time, list(scan.notes)
+    assert repetition_time is not None  # a series is refused without one
+    physiology = read_physiology(
+        run.get("recordings", ()),
+        confounds.n_volumes * repetition_time,
+        repetition_time,
+        cardiac,
+        run.get("recordings_absent", ()),
+    )
+    moments = _moments(run, confounds.n_volumes, repetition_time)
     plans = {
-        name: _plan(own, confounds, scan, steady & sound, minimum_residual_degrees_of_freedom)
+        name: _plan(
+            own,
+            confounds,
+            repetition_time,
+            steady & sound,
+            minimum_residual_degrees_of_freedom,
+            physiology,
+            moments,
+        )
         for name, own in pipelines.items()
     }
     data = SessionData(scan, mask, steady & sound, minimum_voxel_signal, minimum_voxel_tsnr)
-    repetition_time, notes = scan.repetition_time, list(scan.notes)
-    assert repetition_time is not None  # a series is refused without one
     del scan
     snr = quality.temporal_snr(data.mean, data.deviation) if data.has_mean else None
     record: SessionQuality = {
@@ -302,6 +323,7 @@ def connectivity_session(
         "mask_dice_template": quality.dice(data.mask, _template_mask(data)),
         "zero_variance_voxels": data.zero_variance_voxels,
         "voxels_without_signal": data.weak_voxels if data.has_mean else None,
+        **physiology.quality(),
     }
     limits = minimum_seed_coverage, minimum_seed_tsnr
     measured = _regions(data, snr, targets, "target", *limits, run)
@@ -422,12 +444,16 @@ class _Plan:
 def _plan(
     pipeline: Pipeline,
     confounds: Confounds,
-    scan: Scan,
+    repetition_time: float,
     usable: BoolArray,
     minimum: int,
+    physiology: Physiology,
+    moments: FloatArray,
 ) -> _Plan:
     """Decide which volumes are kept and what is removed, and whether the session is excluded."""
-    matrix, columns = strategy_matrix(confounds, pipeline.strategy)
+    lacking = physiology.lacking(pipeline.strategy)
+    recorded = {} if lacking else physiology.regressors(pipeline.strategy, moments)
+    matrix, columns = strategy_matrix(confounds, pipeline.strategy, recorded)
     kept = cleaning.kept_volumes(
         framewise_displacement(confounds),
         ~usable,
@@ -439,8 +465,15 @@ def _plan(
     if n_kept < _LEAST_USABLE:
         plan.reasons = [f"all but {n_kept} of {len(kept)} volumes censored"]
         return plan
-    repetition_time = scan.repetition_time
-    assert repetition_time is not None  # a series is refused without one
+    if unrecorded := int((~np.isfinite(matrix[kept])).any(axis=1).sum()):
+        lacking = [
+            f"{unrecorded} of {n_kept} kept volumes were taken outside the recording that the "
+            "confound strategy needs"
+        ]
+    if lacking:
+        plan.reasons = lacking
+        return plan
+    matrix = np.nan_to_num(matrix)
     low, high = pipeline.high_pass_hz, pipeline.low_pass_hz
     told = f"{n_kept} of {len(kept)} volumes kept"
     if cleaning.has_gaps(kept):
@@ -458,6 +491,18 @@ def _plan(
     if plan.left < minimum:
         plan.reasons = [f"{plan.left} residual degrees of freedom, fewer than {minimum} ({told})"]
     return plan
+
+
+def _moments(run: Run, n_volumes: int, repetition_time: float) -> FloatArray:
+    """Return the moment of each volume in seconds from the start of the first, (n_volumes,).
+
+    It is that to which slice timing brought all slices (``StartTime`` of the sidecar), or else the
+    middle of the volume.
+    """
+    sidecar = read_sidecar(run.get("sidecars") or [])
+    start = sidecar.get("StartTime") if sidecar.get("SliceTimingCorrected") is True else None
+    offset = start if start is not None and is_number(start) else repetition_time / 2
+    return np.asarray(np.arange(n_volumes) * repetition_time + offset, dtype=np.float64)
 
 
 @dataclass(frozen=True)

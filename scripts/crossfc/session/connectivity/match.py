@@ -19,7 +19,7 @@ from crossfc.trial.space import problem
 # Entities that preprocessing adds; all others come from the name of the raw run.
 _ADDED = ("space", "cohort", "res", "den", "desc", "label", "hemi", "from", "to", "mode", "stat")
 # Entities that preprocessing leaves out when it combines images.
-_COMBINED = ("echo", "part")
+COMBINED = ("echo", "part")
 # Entities whose labels are compared as numbers: 01 is the same as 1.
 _NUMBERS = ("run", "echo", "split", "chunk", "flip", "inv")
 
@@ -178,7 +178,7 @@ def _fits(own: dict[str, str], wanted: dict[str, str]) -> bool:
     """
     if any(wanted.get(key) != label for key, label in own.items()):
         return False
-    return all(key in own or key in _COMBINED for key in wanted)
+    return all(key in own or key in COMBINED for key in wanted)
 
 
 def _number(key: str, label: str) -> str:

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import TypedDict
 
+from crossfc.session.physiology.measure import PhysiologyQuality
+
 
 class ConsideredRun(TypedDict):
     """A repeat run that could be read, with its mean framewise displacement in mm."""
@@ -55,7 +57,7 @@ class Coregistration(TypedDict):
     left_right: str | None
 
 
-class SessionQuality(MotionQuality, Coregistration):
+class SessionQuality(MotionQuality, Coregistration, PhysiologyQuality):
     """What holds for every pipeline. Times are in seconds."""
 
     participant_id: str

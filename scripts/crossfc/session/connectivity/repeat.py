@@ -7,6 +7,7 @@ from typing import NotRequired, TypedDict, TypeVar
 
 from crossfc.fault import Fault, raise_all
 from crossfc.session.connectivity.record import ConsideredRun, PassedOverRun
+from crossfc.session.physiology.recording import RecordingFiles
 
 Opened = TypeVar("Opened")
 
@@ -18,7 +19,9 @@ LEAST_SHARE = 0.9
 class Run(TypedDict):
     """A preprocessed run: its name in the sheet, and its files.
 
-    ``sidecars`` are those of the BOLD, from the root of the data set downwards.
+    ``sidecars`` are those of the BOLD, from the root of the data set downwards. ``recordings`` are
+    those of pulse and breathing during the run, ``recordings_absent`` sentences on recordings whose
+    content is not here.
     """
 
     scan: str
@@ -26,6 +29,8 @@ class Run(TypedDict):
     mask: str | Path
     confounds: str | Path
     sidecars: NotRequired[Sequence[str | Path]]
+    recordings: NotRequired[Sequence[RecordingFiles]]
+    recordings_absent: NotRequired[Sequence[str]]
 
 
 def choose_repeat(

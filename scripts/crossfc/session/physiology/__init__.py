@@ -1,0 +1,1 @@
+"""Recordings of pulse and breathing during a scan: measures, and regressors of cleaning."""
