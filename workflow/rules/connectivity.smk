@@ -18,6 +18,7 @@ if plan.entry != "maps" and plan.trial:
             confounds=derivatives("confounds"),
             sidecars=derivatives("bold_sidecar"),
             confounds_sidecars=derivatives("confounds_sidecar"),
+            coregistrations=derivatives("coregistration"),
             regions=lambda wildcards: refused(plan.regions.files, plan.pipelines),
         output:
             directory(plan.connectivity.folder_pattern()),

@@ -32,6 +32,15 @@ _FLAT = (
     "minutes_kept",
     "residual_degrees_of_freedom",
 )
+_SCAN_MEASURES = (
+    "global_signal_sd",
+    "global_signal_bursts",
+    "respiratory_motion",
+    "respiratory_motion_axis",
+    "respiratory_motion_to_hz",
+    "head_pitch",
+    "head_pitch_source",
+)
 
 
 def quality_table(
@@ -53,8 +62,8 @@ def quality_table(
     -------
     DataFrame
         One row per session: the columns of ``sessions``, scan, the measures, coverage and tSNR of
-        each seed, targets_left_out (joined by "; "), excluded (bool) and exclusion_reasons (joined
-        by "; ").
+        each seed and target, targets_left_out (joined by "; "), excluded (bool) and
+        exclusion_reasons (joined by "; ").
     """
     rows = []
     for session, path in zip(sessions, records, strict=True):
@@ -64,6 +73,9 @@ def quality_table(
         reasons = exclusion_reasons(record, limits)
         row: dict[str, object] = {**session, "scan": record["scan"]}
         row |= {key: measures[key] for key in _FLAT}
+        row |= {key: record.get(key) for key in _SCAN_MEASURES}
+        absent = record.get("unmeasured") or {}
+        row["unmeasured"] = "; ".join(f"{what}: {why}" for what, why in absent.items())
         row["boundary_cost"] = record.get("boundary_cost")
         row["left_right"] = record.get("left_right")
         row["runs_considered"] = len(record["runs_considered"])
@@ -75,6 +87,9 @@ def quality_table(
         for seed, measured in record["seeds"].items():
             row[f"coverage_{seed}"] = measured["coverage"]
             row[f"tsnr_{seed}"] = measured["tsnr"]
+        for target, measured in (record.get("targets") or {}).items():
+            row[f"target_coverage_{target}"] = measured["coverage"]
+            row[f"target_tsnr_{target}"] = measured["tsnr"]
         row["targets_left_out"] = "; ".join(record["targets_left_out"])
         rows.append(row | {"excluded": bool(reasons), "exclusion_reasons": "; ".join(reasons)})
     return pandas.DataFrame(rows)

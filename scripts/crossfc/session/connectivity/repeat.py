@@ -18,7 +18,8 @@ LEAST_SHARE = 0.9
 class Run(TypedDict):
     """A preprocessed run: its name in the sheet, and its files.
 
-    ``sidecars`` are those of the BOLD, from the root of the data set downwards.
+    ``sidecars`` are those of the BOLD, from the root of the data set downwards; ``coregistration``
+    is fMRIPrep's transform between the run and the T1w, where it is known.
     """
 
     scan: str
@@ -26,6 +27,7 @@ class Run(TypedDict):
     mask: str | Path
     confounds: str | Path
     sidecars: NotRequired[Sequence[str | Path]]
+    coregistration: NotRequired[str | Path | None]
 
 
 def choose_repeat(
