@@ -9,6 +9,7 @@ with job(snakemake):
     from crossfc.quality.exclusion import defective_volumes, quality_table
     from crossfc.quality.likeness import likeness
     from crossfc.quality.motion import excluded_sessions, motion_tables
+    from crossfc.quality.rival import rival_table
     from crossfc.session.connectivity.folder import finished_session
 
     given, made, wanted = snakemake.input, snakemake.output, snakemake.params
@@ -37,3 +38,5 @@ with job(snakemake):
     moved = motion_tables(sessions, wanted.designs, given.pairs)
     atomic.write_table(made.motion, moved.motion)
     atomic.write_table(made.qcfc, moved.qcfc)
+    pairs = [(seed, target) for seed, target in wanted.edges]
+    atomic.write_table(made.rivals, rival_table(sessions, wanted.designs, given.pairs, pairs))

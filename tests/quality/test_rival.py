@@ -109,7 +109,7 @@ def test_who_lacks_a_measure_or_its_periods_is_named():
     )
     unknown = people.assign(sequence_code=np.nan)
     table = rivals(sessions, edges, unknown, weights, design(), [("sgACC", "PCC")])
-    assert table["unadjusted_because"].notna().all() and table["n"].max() == 23
+    assert table["unadjusted_because"].notna().all() and table["n"].max() == 24
     gone = sessions.drop(columns=["tsnr_sgACC", "target_tsnr_PCC"]).assign(mean_fd=np.nan)
     assert rivals(gone, edges, people, weights, design(), [("sgACC", "PCC")]).empty
 

@@ -33,6 +33,7 @@ from crossfc.plan import Plan
 from crossfc.quality.exclusion import defective_volumes, quality_table, split
 from crossfc.quality.likeness import likeness
 from crossfc.quality.motion import excluded_sessions, motion_tables
+from crossfc.quality.rival import rival_table
 from crossfc.quality.robustness import robustness
 from crossfc.report.results import Results
 from crossfc.report.study import read_results
@@ -492,7 +493,10 @@ def _quality(plan: Plan, made: Path) -> None:
     references = plan.scans.boldrefs()
     alike = likeness(rows, [references.get(scan) for scan in own["scan"]])
     atomic.write_table(files["likeness"], alike)
-    moved = motion_tables(own, plan.designs(), [made / "group" / plan.primary / "pairs"])
+    folders = [made / "group" / plan.primary / "pairs"]
+    moved = motion_tables(own, plan.designs(), folders)
+    pairs = [(seed, target) for seed, target in plan.quality.edges()]
+    atomic.write_table(files["rivals"], rival_table(own, plan.designs(), folders, pairs))
     atomic.write_table(files["motion"], moved.motion)
     atomic.write_table(files["qcfc"], moved.qcfc)
 

@@ -22,6 +22,7 @@ from crossfc.report import (
     planted,
     quality,
     registration,
+    rival,
 )
 from crossfc.report.anonymous import anonymous
 from crossfc.report.methods import adjusted_correlations, folder_of, methods, versions_table
@@ -207,6 +208,11 @@ def content(
         "clinics": [_clinic(view, own, hypotheses) for view, own in answered],
         "quality_charts": [chart for view in views for chart in quality.charts(view)],
         "motion": [table for view in views if (table := quality.motion_table(view))],
+        "motion_of_regions": [t for view in views if (t := quality.region_table(view))],
+        "rival_effects": [
+            (view.heading, found) for view in views if (found := rival.effects(view))
+        ],
+        "rivals": [table for view in views if (table := rival.rivals_table(view))],
         "sessions": quality.sessions_table(results),
         "coverage": quality.coverage_sentence(results),
         "excluded": quality.excluded_table(results),

@@ -169,6 +169,7 @@ class Results:
     quality_tables: dict[str, pd.DataFrame]
     robustness: pd.DataFrame
     pipelines: list[str]
+    rivals: pd.DataFrame = field(default_factory=pd.DataFrame)
     between: pd.DataFrame = field(default_factory=pd.DataFrame)
     family: pd.DataFrame = field(default_factory=pd.DataFrame)
     scales: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -205,7 +206,8 @@ class Results:
 
         data = self.of_contrast.get(name, ContrastData())
         tables = (
-            "change", "scores", "correlation", "points", "motion", "between", "planted_changes",
+            "change", "scores", "correlation", "points", "motion", "rivals", "between",
+            "planted_changes",
         )  # fmt: skip
         return replace(
             self,

@@ -17,7 +17,7 @@ from crossfc.report.results import (
     read_table,
 )
 
-QUALITY_TABLES = ("sessions", "motion", "excluded")
+QUALITY_TABLES = ("sessions", "motion", "excluded", "rivals")
 # Folders and files of results, below the folder of a study.
 PLACES = (
     "clinic/*",
@@ -131,6 +131,7 @@ def read_results(
         sessions=made_table(quality, "sessions.tsv"),
         motion=made_table(quality, "motion.tsv"),
         excluded=made_table(quality, "excluded.tsv"),
+        rivals=made_table(quality, "rivals.tsv"),
         quality_tables={path.stem: read_table(path) for path in further},
         between=made_table(clinical, "between_groups.tsv"),
         family=made_table(base, "family.tsv"),
