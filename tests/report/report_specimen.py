@@ -326,6 +326,7 @@ def _write_sessions(study: Study, plan: Plan, made: Path, truth: dict[str, Any])
         planted = truth["sessions"][own[0]][own[1]]
         rng = np.random.default_rng([study.random, number])
         maps = _maps(rng, planted["fisher_z"], mask, affine)
+        shown = _scan_measures(study, number, session.treatment)
         drawn = layout.carpet(*own, task, made)
         if session is not first:
             drawn.parent.mkdir(parents=True)
@@ -348,9 +349,17 @@ def _write_sessions(study: Study, plan: Plan, made: Path, truth: dict[str, Any])
             atomic.write_table(files["relmat"], edges.reset_index())
             fd = planted["mean_fd"][session.scans[0]]
             who = {"participant_id": own[0], "session_id": own[1], "scan": session.scans[0]}
-            atomic.write_json(files["qc"], records[pipeline] | who | {"mean_fd": fd})
+            atomic.write_json(files["qc"], records[pipeline] | who | shown | {"mean_fd": fd})
             if session is not first:
                 shutil.copy(outputs[pipeline]["timeseries"], files["timeseries"])
+
+
+def _scan_measures(study: Study, number: int, treatment: str) -> dict[str, Any]:
+    """Make up what scans show of arousal and pose; the drug lowers the global signal."""
+    rng = np.random.default_rng([study.random, number, 1])
+    height = (0.5 if treatment == ACTIVE else 0.8) + 0.1 * rng.random()
+    pitch = {"head_pitch": rng.normal(), "head_pitch_source": "pose against the person's T1w"}
+    return {"global_signal_sd": height} | pitch
 
 
 def _maps(rng, planted: dict[str, float], mask: np.ndarray, affine: np.ndarray):

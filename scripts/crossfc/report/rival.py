@@ -16,6 +16,7 @@ from crossfc.significance import SIGNIFICANT
 
 # Effects of which every rival has a sentence: those of hypotheses, as far as a page can hold.
 MOST_EFFECTS = 12
+BETWEEN = "group_by_drug"
 
 
 @dataclass
@@ -61,12 +62,11 @@ def effect_sentence(results: Results, rows: Sequence[Row]) -> str:
         return "It cannot be estimated."
     # The rows differ in who has the measure; the first of those with most people is told.
     row = max(known, key=lambda own: own["n"])
-    between = row["group"] not in results.groups
+    between = str(row["group"]).startswith(BETWEEN)
     what = f"The difference between groups in {results.difference}" if between else ""
     what = what or results.difference
-    adjusted = blank(row["unadjusted_because"])
-    how = f"not adjusted for period: {adjusted}" if adjusted else f"for {results.adjusted_for}"
-    how = how if adjusted else f"adjusted {how}"
+    why = blank(row["unadjusted_because"])
+    how = f"not adjusted for period: {why}" if why else f"adjusted for {results.adjusted_for}"
     zero = "" if _off_zero(row, "effect") else " Its interval contains zero as it is."
     return (
         f"{what}: z {_estimate(row, 'effect', 3)} in {number.whole(row['n'])} people ({how}).{zero}"
@@ -74,47 +74,50 @@ def effect_sentence(results: Results, rows: Sequence[Row]) -> str:
 
 
 def rival_lines(rows: Sequence[Row]) -> list[str]:
-    """Word what is left of an effect given each rival."""
-    return [rival_sentence(row) for row in rows]
+    """Word what is left of an effect given each rival; of which nothing can be told, by reason."""
+    lines = [rival_sentence(row) for row in rows if not number.missing(row["given"])]
+    untold: dict[str, list[str]] = {}
+    for row in rows:
+        if number.missing(row["given"]):
+            why = blank(row["because"]) or "it cannot be estimated"
+            untold.setdefault(why, []).append(_measure(str(row["measure"])).label)
+    for why, names in untold.items():
+        told = number.listed(names, "or")
+        lines.append(f"Given the change of {told} nothing can be told: {why}.")
+    return lines
 
 
 def rival_sentence(row: Row) -> str:
     """Word what is left of an effect given the change of one measure.
 
-    Both intervals are told. A measure that differs between the sides itself may be a mediator.
+    Both intervals are told. A measure that changed itself may be a mediator.
     """
     measure = _measure(str(row["measure"]))
-    name = measure.label
-    left = blank(row["left"])
-    absent = f" Not in it: {left}." if left else ""
-    if number.missing(row["given"]):
-        why = blank(row["because"]) or "it cannot be estimated"
-        return f"Given {name}, nothing can be told: {why}.{absent}"
-    share = row["share_left"]
-    of = ""
+    share, of = row["share_left"], ""
     if not number.missing(share):
-        of = (
-            f", {number.percent(share)} of {number.signed(row['effect'], 3)}"
-            if share > 0
-            else f", in the opposite direction of {number.signed(row['effect'], 3)}"
-        )
+        size = number.signed(row["effect"], 3)
+        of = f", {number.percent(share)} of {size}" if share > 0 else f", against {size} without it"
     told = (
-        f"Given {name}, what is left is {_estimate(row, 'given', 3)}{of} "
+        f"Given the change of {measure.label}, what is left is {_estimate(row, 'given', 3)}{of} "
         f"({number.whole(row['n'])} people)"
     )
     if _off_zero(row, "effect") and not _off_zero(row, "given"):
-        told += "; its interval contains zero, so that no effect beside it is shown here"
+        told += "; this interval contains zero, so an effect beside it is not shown"
+    left = blank(row["left"])
+    absent = f" Not in it: {left}." if left else ""
     return f"{told}. {_change_sentence(row, measure)}{absent}"
 
 
 def _change_sentence(row: Row, measure: Measure) -> str:
-    unit = f" {measure.unit}" if measure.unit else ""
-    size = f"{_estimate(row, 'change', 3)}{unit}"
+    """Word whether the measure itself changed or, between groups, changed differently."""
+    between = str(row["group"]).startswith(BETWEEN)
+    what = "changed differently in the groups" if between else "changed"
     if number.missing(row["change_p"]):
-        return "Whether it changed itself cannot be tested."
+        return f"Whether the measure itself {what} cannot be tested."
+    size = f"{_estimate(row, 'change', 3)}{f' {measure.unit}' if measure.unit else ''}"
     if row["change_p"] < SIGNIFICANT:
-        return f"It differs itself ({size}) and may be a mediator, not only a rival."
-    return f"That it differs itself is not shown ({size})."
+        return f"The measure itself {what} ({size}): it may be a mediator as well as a rival."
+    return f"That the measure itself {what} is not shown ({size})."
 
 
 def rivals_table(results: Results) -> Table | None:
