@@ -30,6 +30,7 @@ from crossfc.group.design.side import weight_tables, with_maps
 from crossfc.group.edges import edge_rows
 from crossfc.group.findings.joint import joint_table
 from crossfc.plan import Plan
+from crossfc.quality.blinding import blinding_table, effects_by_guess
 from crossfc.quality.exclusion import defective_volumes, quality_table, split
 from crossfc.quality.likeness import likeness
 from crossfc.quality.motion import excluded_sessions, motion_tables
@@ -141,11 +142,14 @@ def _write_sheets(study: Study) -> None:
             scan = f"{person}/{session}/func/{person}_{session}_task-rest_bold.nii.gz"
             scores = _scores(rng, group == study.groups[0], treatment)
             excluded = ["yes", ATTENTION] if person == "sub-99" else ["no", "n/a"]
+            # Most people guess right; every fifth does not know.
+            guess = (treatment, ACTIVE, treatment, CONTROL, "n/a")[k % 5]
             if person != "sub-98" or treatment == ACTIVE:
-                sessions.append([person, session, treatment, period, scan, *scores, *excluded])
+                own = [person, session, treatment, period, scan, guess]
+                sessions.append([*own, *scores, *excluded])
     table = pd.DataFrame(people, columns=["participant_id", "group", "sequence", "age"])
     atomic.write_table(study.folder / "participants.tsv", table)
-    columns = ["participant_id", "session_id", "treatment", "period", "scan", *SCALES]
+    columns = ["participant_id", "session_id", "treatment", "period", "scan", "guess", *SCALES]
     table = pd.DataFrame(sessions, columns=[*columns, "exclude", "reason"])
     atomic.write_table(study.folder / "sessions.tsv", table)
     scales = pd.read_csv(ROOT / "config/scales.tsv", sep="\t", keep_default_na=False)
@@ -359,7 +363,7 @@ def _scan_measures(study: Study, number: int, treatment: str) -> dict[str, Any]:
     rng = np.random.default_rng([study.random, number, 1])
     height = (0.5 if treatment == ACTIVE else 0.8) + 0.1 * rng.random()
     pitch = {"head_pitch": rng.normal(), "head_pitch_source": "pose against the person's T1w"}
-    return {"global_signal_sd": height} | pitch
+    return {"global_signal_sd": height, "unmeasured": {}} | pitch
 
 
 def _maps(rng, planted: dict[str, float], mask: np.ndarray, affine: np.ndarray):
@@ -506,6 +510,12 @@ def _quality(plan: Plan, made: Path) -> None:
     moved = motion_tables(own, plan.designs(), folders)
     pairs = [(seed, target) for seed, target in plan.quality.edges()]
     atomic.write_table(files["rivals"], rival_table(own, plan.designs(), folders, pairs))
+    choices = plan.quality.guess_choices()
+    guesses, sets = choices["guesses"], (choices["treatments"], choices["groups"])
+    atomic.write_table(files["blinding"], blinding_table(guesses, *sets))
+    outcomes = pairs, choices["scores"], choices["scales"]
+    told = effects_by_guess(guesses, plan.designs(), folders, *outcomes)
+    atomic.write_table(files["effects_by_guess"], told)
     atomic.write_table(files["motion"], moved.motion)
     atomic.write_table(files["qcfc"], moved.qcfc)
 

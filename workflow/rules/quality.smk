@@ -54,6 +54,7 @@ rule quality_group:
         designs=on_sheets(lambda: plan.designs()),
         limits=plan.config["exclusion"],
         edges=on_sheets(lambda: plan.quality.edges()),
+        by_guess=on_sheets(lambda: plan.quality.guess_choices()),
         # The scans to which the input boldrefs belong. Not their paths, because jobs would run
         # again if the data set were moved.
         boldrefs=on_sheets(lambda: list(plan.scans.boldrefs())),

@@ -49,7 +49,7 @@ class Plan(Study):
         self.group = Group(self, self.regions, self.people)
         self.clinic = Clinic(self, self.regions, self.people)
         self.places = Places(self, self.scans, self.twin)
-        self.quality = Quality(self, self.regions)
+        self.quality = Quality(self, self.regions, self.clinic)
         self.fmriprep = Fmriprep(self, self.scans)
         self.report = Report(
             self,

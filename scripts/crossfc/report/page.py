@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from crossfc import atomic
 from crossfc.report import (
+    blinding,
     carryover,
     clinic,
     clusters,
@@ -213,6 +214,12 @@ def content(
             (view.heading, found) for view in views if (found := rival.effects(view))
         ],
         "rivals": [table for view in views if (table := rival.rivals_table(view))],
+        "blinding": blinding.sentences(results),
+        "blinding_tables": [
+            table
+            for table in (blinding.index_table(results), *map(blinding.effects_table, views))
+            if table
+        ],
         "sessions": quality.sessions_table(results),
         "coverage": quality.coverage_sentence(results),
         "excluded": quality.excluded_table(results),

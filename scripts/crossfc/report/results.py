@@ -170,6 +170,8 @@ class Results:
     robustness: pd.DataFrame
     pipelines: list[str]
     rivals: pd.DataFrame = field(default_factory=pd.DataFrame)
+    blinding: pd.DataFrame = field(default_factory=pd.DataFrame)
+    effects_by_guess: pd.DataFrame = field(default_factory=pd.DataFrame)
     between: pd.DataFrame = field(default_factory=pd.DataFrame)
     family: pd.DataFrame = field(default_factory=pd.DataFrame)
     scales: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -207,7 +209,7 @@ class Results:
         data = self.of_contrast.get(name, ContrastData())
         tables = (
             "change", "scores", "correlation", "points", "motion", "rivals", "between",
-            "planted_changes",
+            "effects_by_guess", "planted_changes",
         )  # fmt: skip
         return replace(
             self,

@@ -141,7 +141,7 @@ def rivals_table(results: Results) -> Table | None:
         ("n", "n", number.whole),
         ("told_effect", "effect (z)", str),
         ("told_given", "what is left", str),
-        ("share_left", "share left", number.percent),
+        ("share_left", "share left", _share),
         ("given_p", "p", number.probability),
         ("told_change", "change of the measure", str),
         ("change_p", "p", number.probability),
@@ -165,6 +165,10 @@ def _groups(results: Results) -> dict[str, str]:
 def _measure(name: str) -> Measure:
     """Return a measure by its column; one that the registry does not know has its own name."""
     return next(iter(measures_of([name])), Measure(name, name.replace("_", " ")))
+
+
+def _share(value: Any) -> str:
+    return number.percent(value).replace("-", "−")
 
 
 def _off_zero(row: Row, name: str) -> bool:

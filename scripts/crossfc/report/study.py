@@ -17,7 +17,7 @@ from crossfc.report.results import (
     read_table,
 )
 
-QUALITY_TABLES = ("sessions", "motion", "excluded", "rivals")
+QUALITY_TABLES = (*("sessions", "motion", "excluded", "rivals", "blinding", "effects_by_guess"),)
 # Folders and files of results, below the folder of a study.
 PLACES = (
     "clinic/*",
@@ -132,6 +132,8 @@ def read_results(
         motion=made_table(quality, "motion.tsv"),
         excluded=made_table(quality, "excluded.tsv"),
         rivals=made_table(quality, "rivals.tsv"),
+        blinding=made_table(quality, "blinding.tsv"),
+        effects_by_guess=made_table(quality, "effects_by_guess.tsv"),
         quality_tables={path.stem: read_table(path) for path in further},
         between=made_table(clinical, "between_groups.tsv"),
         family=made_table(base, "family.tsv"),
