@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import signal, stats
+from scipy.spatial.transform import Rotation
 
 from crossfc.fault import Fault
 from crossfc.session.connectivity import match
@@ -29,7 +30,7 @@ def about_x(degrees: float) -> np.ndarray:
 
 
 def table(n=200, **columns):
-    named = {name: np.zeros(n) for name in ("trans_x", "trans_y", "trans_z", "rot_x")}
+    named = {name: np.zeros(n) for name in ("trans_x", "trans_y", "trans_z")}
     return Confounds(Path("confounds.tsv"), named | columns, {})
 
 
@@ -120,7 +121,7 @@ def test_a_session_has_all_measures_in_its_record():
     time = 2.0 * np.arange(200)
     rng = np.random.default_rng(4)
     breath = np.sin(2 * np.pi * 0.22 * time) + rng.normal(0, 0.1, 200)
-    confounds = table(trans_z=breath, trans_y=rng.normal(size=200), rot_x=np.full(200, 0.02))
+    confounds = table(trans_z=breath, trans_y=rng.normal(size=200))
     found, common, usable = measured(
         confounds, sidecar={"PhaseEncodingDirection": "k-"}, where=about_x(7.0)
     )
@@ -129,7 +130,7 @@ def test_a_session_has_all_measures_in_its_record():
     assert found["respiratory_motion"] > 0.9
     assert found["respiratory_motion_axis"] == "z (phase encoding)"
     assert found["respiratory_motion_to_hz"] == pytest.approx(0.3)
-    assert found["head_pitch"] == pytest.approx(7 + np.degrees(0.02))
+    assert found["head_pitch"] == pytest.approx(7)
     assert found["head_pitch_source"] == TO_T1W and found["unmeasured"] == {}
     unknown, *_ = measured(confounds)
     assert unknown["respiratory_motion"] < 0.5
@@ -150,24 +151,21 @@ def test_what_cannot_be_measured_says_why():
     bare = Confounds(Path("c.tsv"), {"framewise_displacement": np.zeros(200)}, {})
     without, *_ = measured(bare, where=np.eye(4))
     assert without["unmeasured"]["respiratory_motion"] == "the confounds have no trans_y"
-    assert without["unmeasured"]["head_pitch"] == "the confounds have no rotation about x"
+    assert without["head_pitch"] == pytest.approx(0) and "head_pitch" not in without["unmeasured"]
 
 
 def test_pitch_is_the_rotation_that_tips_the_nose():
     nose = about_x(10.0) @ [0, 100, 0, 1]
     assert nose[2] > 0  # the nose is up
-    assert head_pitch(about_x(10.0), np.zeros(3)) == pytest.approx(10)
-    scaled = np.diag([1.01, 0.99, 1.02, 1]) @ about_x(-4.0)
-    assert head_pitch(scaled, np.array([np.nan, 0.0])) == pytest.approx(-4, abs=0.15)
-
-
-def test_the_sign_of_a_pitch_is_that_of_the_motion_parameter():
-    from crossfc.session.preprocess.motion import motion_parameters
-
-    # The head tips back by 3 degrees from one volume to the next: as motion, and as a pose.
-    tipped = about_x(3.0)
-    rotation = motion_parameters(tipped[None], np.zeros(3))[:, 3]
-    assert head_pitch(np.eye(4), rotation) == pytest.approx(head_pitch(tipped, np.zeros(1)))
+    assert head_pitch(about_x(10.0)) == pytest.approx(10)
+    # A scaled matrix has the same rotation nearly, and a turn about the nose or the neck adds none.
+    assert head_pitch(np.diag([1.01, 1.01, 1.01, 1]) @ about_x(-4.0)) == pytest.approx(-4)
+    turned = np.eye(4)
+    turned[:3, :3] = Rotation.from_euler("y", 8, degrees=True).as_matrix()
+    assert head_pitch(turned) == pytest.approx(0)
+    both = np.eye(4)
+    both[:3, :3] = Rotation.from_euler("xyz", [5, 3, 2], degrees=True).as_matrix()
+    assert head_pitch(both) == pytest.approx(5)
 
 
 def test_a_transform_of_itk_is_read_in_the_scans_coordinates(tmp_path):

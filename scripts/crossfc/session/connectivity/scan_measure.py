@@ -93,13 +93,10 @@ def scan_measures(
         if found["global_signal_bursts"] is None:
             unmeasured["global_signal_bursts"] = "the scan is too short, or too little of it valid"
     _respiration(found, confounds, usable, repetition_time, sidecar)
-    rotations = confounds.columns.get("rot_x")
     if pose is None:
         unmeasured["head_pitch"] = "the coregistration with the T1w is not known"
-    elif rotations is None or not np.isfinite(rotations[usable]).any():
-        unmeasured["head_pitch"] = "the confounds have no rotation about x"
     else:
-        found["head_pitch"] = head_pitch(pose, rotations[usable])
+        found["head_pitch"] = head_pitch(pose)
         found["head_pitch_source"] = TO_T1W
     return found
 
@@ -219,28 +216,27 @@ def highest_breathing(repetition_time: float) -> float:
     return min(high, 1 / repetition_time - low)
 
 
-def head_pitch(pose: FloatArray, rotations: FloatArray) -> float:
+def head_pitch(pose: FloatArray) -> float:
     """Return how far the head is tilted back against its pose in the T1w, degrees.
+
+    It is that of the scan's reference image. The motion parameters are not added: they are about
+    the axes of the grid, which need not be those of the head.
 
     Parameters
     ----------
     pose : (4, 4) float
         Matrix from points of the T1w to points of the scan's reference, mm, RAS+.
-    rotations : (t,) float
-        The motion parameter about x of every volume, radians, as of MCFLIRT.
 
     Returns
     -------
     float
-        The rotation about the axis from left to right, with the mean of the scan's motion;
-        positive with the nose up. Sessions of a person that have one T1w can be compared.
+        The rotation about the axis from left to right; positive with the nose up. Sessions of a
+        person that have one T1w can be compared.
     """
-    linear = pose[:3, :3]
     # The rotation that is nearest to the matrix, which may also scale.
-    left, _, right = np.linalg.svd(linear)
+    left, _, right = np.linalg.svd(pose[:3, :3])
     rotation = left @ right
-    tilt = np.arctan2(rotation[2, 1], rotation[2, 2])
-    return float(np.degrees(tilt + np.nanmean(rotations)))
+    return float(np.degrees(np.arctan2(rotation[2, 1], rotation[2, 2])))
 
 
 def _respiration(
@@ -259,6 +255,7 @@ def _respiration(
             f"{0.5 / repetition_time:.2f} Hz, so that breathing is folded to below {low:g} Hz"
         )
         return
+    # Axes i, j and k of the image are those along which MCFLIRT, and so fMRIPrep, tells motion.
     told = sidecar.get("PhaseEncodingDirection")
     axis = dict(zip("ijk", "xyz", strict=True)).get(str(told)[:1])
     name = f"trans_{axis or _USUAL_AXIS}"
