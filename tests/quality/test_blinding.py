@@ -19,10 +19,14 @@ def test_the_index_is_that_of_published_examples():
     """
     given = bang_index(48, 4, 330)
     assert (round(given.index, 3), round(given.standard_error, 3)) == (0.115, 0.018)
+    # Their interval is that of the standard error alone, which is nearly the same in a large trial.
     assert (round(given.low, 2), round(given.high, 2)) == (0.08, 0.15)
+    assert round(given.index - 1.96 * given.standard_error, 2) == 0.08
     placebo = bang_index(30, 22, 319)
     assert (round(placebo.index, 3), round(placebo.standard_error, 3)) == (0.022, 0.019)
-    assert (round(placebo.low, 3), round(placebo.high, 2)) == (-0.016, 0.06)
+    own = placebo.index + np.array([-1.96, 1.96]) * placebo.standard_error
+    assert own.round(3).tolist() == [-0.016, 0.06]
+    assert [placebo.low, placebo.high] == pytest.approx(own.tolist(), abs=0.002)
 
 
 def test_the_variance_is_that_of_the_multinomial_distribution():
@@ -39,11 +43,31 @@ def test_the_variance_is_that_of_the_multinomial_distribution():
     assert bang_index(21, 9, 0).standard_error == pytest.approx(by_share)
 
 
-def test_guesses_that_are_all_alike_have_no_interval():
+def test_the_interval_is_that_of_agresti_and_min():
+    """With b and c the people of two kinds, of n: of (b + .5) and (c + .5) among n + 2."""
+    b, c, n = 15.5, 6.5, 26 + 2
+    middle, error = (b - c) / n, np.sqrt(b + c - (b - c) ** 2 / n) / n
+    found = bang_index(15, 6, 5)
+    expected = middle - stats.norm.ppf(0.975) * error, middle + stats.norm.ppf(0.975) * error
+    assert (found.low, found.high) == pytest.approx(expected)
     alike = bang_index(12, 0, 0)
-    assert alike.index == 1 and np.isnan([alike.low, alike.high]).all()
-    assert np.isnan(bang_index(0, 0, 0).index)
-    assert bang_index(11, 1, 0).high == 1  # cut to what the index can be
+    assert alike.index == alike.high == 1 and 0.5 < alike.low < 0.75
+    assert np.isnan([bang_index(0, 0, 0).index, bang_index(0, 0, 0).low]).all()
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5, 0.0), (0.7, 0.3, 0.0), (0.35, 0.35, 0.3),
+                                    (0.5, 0.2, 0.3), (0.85, 0.1, 0.05)])  # fmt: skip
+@pytest.mark.parametrize("n", [12, 24, 29])
+def test_the_interval_holds_the_truth(shares, n):
+    """Summed over all outcomes of a trial, so this is no estimate; docs/statistics.md has more."""
+    covered = 0.0
+    for right in range(n + 1):
+        for wrong in range(n - right + 1):
+            counts = right, wrong, n - right - wrong
+            found = bang_index(*counts)
+            holds = found.low - 1e-12 <= shares[0] - shares[1] <= found.high + 1e-12
+            covered += holds * stats.multinomial.pmf(counts, n, shares)
+    assert 0.92 < covered < 0.99
 
 
 def guess(person, treatment, told, group="TRD", occasion=None, session=None):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from crossfc.clinic.order import ALIKE
+from crossfc.clinic.student import robust_least_squares
 from crossfc.quality.measure import MEASURES, comparable, measures_of
 from crossfc.quality.rival import COLUMNS, SAME_CHANGE, rival_between, rival_within, rivals
 
@@ -72,12 +73,14 @@ def test_an_effect_and_what_is_left_of_it_are_those_of_statsmodels():
         plain = sm.OLS(d, sm.add_constant(both[group][2])).fit()
         full = sm.OLS(d, np.column_stack([np.ones(len(d)), both[group][2], fd])).fit()
         moved = sm.OLS(fd, sm.add_constant(both[group][2])).fit()
-        for name, fit, place in (
-            ("effect", plain, 0), ("given", full, 0), ("slope", full, 2), ("change", moved, 0),
-        ):  # fmt: skip
+        for name, fit in (("effect", plain), ("change", moved)):
             told = row[[name, f"{name}_low", f"{name}_high", f"{name}_p"]].tolist()
-            expected = fit.params[place], *fit.conf_int()[place], fit.pvalues[place]
+            expected = fit.params[0], *fit.conf_int()[0], fit.pvalues[0]
             assert told == pytest.approx(expected)
+        for name, place in (("given", 0), ("slope", 2)):
+            fit = robust_least_squares(full.model.exog, d)[place]
+            told = row[[name, f"{name}_low", f"{name}_high", f"{name}_p"]].tolist()
+            assert told == pytest.approx([full.params[place], fit.low, fit.high, fit.p])
         assert row["n"] == len(d) and row[["left", "because"]].isna().all()
         share = full.params[0] / plain.params[0]
         off_zero = plain.conf_int()[0].prod() > 0
@@ -126,7 +129,9 @@ def test_without_order_the_models_have_no_column_for_it():
         assert found.unadjusted and found.n == 13
         assert found.effect.p == pytest.approx(stats.ttest_1samp(d, 0).pvalue)
         fit = sm.OLS(d, sm.add_constant(change)).fit()
-        assert found.given[:3] == pytest.approx((fit.params[0], *fit.conf_int()[0]))
+        robust = fit.get_robustcov_results("HC2")
+        told = found.given.estimate, found.given.t, found.slope.t
+        assert told == pytest.approx((robust.params[0], *robust.tvalues))
     first = np.arange(13) < 7
     found = rival_between(d, change, first, np.full(13, np.nan), GROUPS, TREATMENTS)
     welch = stats.ttest_ind(d[first], d[~first], equal_var=False)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from crossfc.report.blinding import index_sentence
 from crossfc.report.rival import rival_lines, rival_sentence
 from tests.report.report_page import page_of
 
@@ -64,7 +65,43 @@ def test_the_page_tells_the_effects_of_hypotheses_and_the_table_all(found, tmp_p
     # In the specimen the drug lowers the global signal in everybody.
     assert "The measure itself changed (−0." in page.text
     assert "artefact" not in page.text.lower()
+    assert "SD of the global signal" in page.text and "(Judd et al. 2001)" in page.text
+    assert "of every hypothesised pair of seed and target, mean FD, mean DVARS" in page.text
     config = found.arguments["config"]
     without = config | {"clinical": config["clinical"] | {"hypotheses": []}}
     page = page_of(found, tmp_path / "other.html", config=without)
     assert "pgACC – insulaR, TRD. ketamine" not in page.text and "given the change of" in page.text
+
+
+def test_the_page_tells_how_people_guessed_and_the_effect_by_guess(found, tmp_path):
+    page = page_of(found, tmp_path / "report.html")
+    # Of the people with a session under ketamine every fifth does not know, and one guess is wrong.
+    assert "Under ketamine, " in page.text and "Under placebo, " in page.text
+    assert "guessed another treatment and" in page.text and "Bang's index +0." in page.text
+    assert "Changes by guess (ketamine − placebo); p not corrected" in page.text
+    assert "pgACC – insulaR (z)" in page.text and "right − wrong" in page.text
+    assert "blinding index of each treatment (Bang et al. 2004)" in page.text
+    without = [path for path in found.arguments["made"] if path != found.folder]
+    page = page_of(found, tmp_path / "none.html", made=without)
+    assert "Bang's index" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.1, 0.9, "more guessed right than by chance"),
+        (-0.9, -0.1, "fewer guessed right than by chance"),
+        (-0.1, 0.4, "the interval contains chance"),
+    ],
+)
+def test_a_verdict_on_guesses_is_that_of_the_interval(low, high, words):
+    row = {
+        "treatment": "ketamine", "occasion": "day2", "n": 20, "n_right": 12, "n_wrong": 5,
+        "n_unknown": 3, "index": 0.35, "index_low": low, "index_high": high,
+    }  # fmt: skip
+    told = index_sentence(row)
+    assert told.startswith(
+        "Under ketamine at day2, 12 of 20 guessed it, 5 guessed another treatment and 3 did not "
+        "know: Bang's index +0.35 ["
+    )
+    assert told.endswith(f"; {words}.")

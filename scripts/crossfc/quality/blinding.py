@@ -27,6 +27,7 @@ from crossfc.table import read_table
 RIGHT, WRONG, UNKNOWN = "right", "wrong", "not known"
 DIFFERENCE = "right - wrong"
 _NORMAL = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
+_MORE = 0.5  # people that are added to each kind for the interval
 
 
 class Guess(TypedDict):
@@ -46,11 +47,10 @@ class Guess(TypedDict):
 
 @dataclass(frozen=True)
 class BlindingIndex:
-    """Bang's index of a treatment with its 95 % interval.
+    """Bang's index of a treatment with its standard error and 95 % interval.
 
-    1 where everybody guessed right, 0 under chance, below 0 where wrong guesses prevail.
-    ``standard_error``, ``low`` and ``high`` are NaN where everybody guessed alike or nobody was
-    asked.
+    1 where everybody guessed right, 0 under chance, below 0 where wrong guesses prevail. All are
+    NaN if nobody was asked.
     """
 
     index: float
@@ -63,10 +63,15 @@ def bang_index(n_right: int, n_wrong: int, n_unknown: int, n_treatments: int = 2
     """Compute the blinding index of one treatment (Bang, Ni and Davis 2004).
 
     Of N people who had the treatment the index is (right - wrong) / N. People who do not know
-    count among the N and weaken it. Its variance is that of a multinomial distribution, and the
-    interval is normal, cut to what the index can be. Of more than two treatments wrong guesses
-    are divided by the number of the others, so that guesses by lot still give zero; that is no part
-    of the paper.
+    count among the N and weaken it. Its variance is that of a multinomial distribution. Of more
+    than two treatments wrong guesses are divided by the number of the others, so that guesses by
+    lot still give zero; that is no part of the paper.
+
+    The interval is that of Agresti and Min 2005 (Stat Med 24:729) for such a difference of two
+    shares of the same people: with half a person more in each kind of four, and cut to what the
+    index can be. The paper's own, of the standard error alone, is nearly the same in large trials,
+    but holds the truth in 85 to 95 % of trials of 12 to 29 people, and has no width where everybody
+    guesses alike.
 
     Parameters
     ----------
@@ -82,14 +87,17 @@ def bang_index(n_right: int, n_wrong: int, n_unknown: int, n_treatments: int = 2
     n, others = n_right + n_wrong + n_unknown, max(n_treatments - 1, 1)
     if not n:
         return BlindingIndex(*(np.nan,) * 4)
-    right, wrong = n_right / n, n_wrong / n
-    index = right - wrong / others
-    variance = right * (1 - right) + wrong * (1 - wrong) / others**2 + 2 * right * wrong / others
-    if variance <= 1e-12:
-        return BlindingIndex(index, np.nan, np.nan, np.nan)
-    error = sqrt(variance / n)
-    low, high = index - _NORMAL * error, index + _NORMAL * error
+    index, error = _difference(n_right, n_wrong, n, others)
+    middle, spread = _difference(n_right + _MORE, n_wrong + _MORE, n + 4 * _MORE, others)
+    low, high = middle - _NORMAL * spread, middle + _NORMAL * spread
     return BlindingIndex(index, error, max(low, -1 / others), min(high, 1.0))
+
+
+def _difference(n_right: float, n_wrong: float, n: float, others: int) -> tuple[float, float]:
+    """Return the share of right guesses less that of wrong ones, and its standard error."""
+    right, wrong = n_right / n, n_wrong / n
+    variance = right * (1 - right) + wrong * (1 - wrong) / others**2 + 2 * right * wrong / others
+    return right - wrong / others, sqrt(max(variance, 0.0) / n)
 
 
 BLINDING_COLUMNS = [

@@ -32,7 +32,7 @@ from crossfc.clinic.order import (
     order_groups,
     too_few,
 )
-from crossfc.clinic.student import NO_TEST, TTest, least_squares
+from crossfc.clinic.student import NO_TEST, TTest, least_squares, robust_least_squares
 from crossfc.fault import Fault
 from crossfc.quality.measure import RIVALS, comparable, measure_change
 from crossfc.quality.motion import group_by_drug
@@ -114,7 +114,9 @@ def rival_within(
     Returns
     -------
     Rival
-        Least squares; intervals are Student's, of 95 %.
+        Least squares, with intervals of 95 %: Student's of the effect and of the measure's change,
+        as in the other tables; of what is left and of the slope those that allow the scatter of D
+        to go with the measure (`crossfc.clinic.student.robust_least_squares`).
     """
     if not len(delta):
         return Rival(0, NO_TEST, because=NOBODY)
@@ -135,7 +137,7 @@ def rival_within(
         return Rival(n, effect, change=moved, unadjusted=unadjusted, because=ALIKE)
     if full.shape[1] == plain.shape[1]:
         return Rival(n, effect, change=moved, unadjusted=unadjusted, because=SAME_CHANGE)
-    fitted = least_squares(full, delta)
+    fitted = robust_least_squares(full, delta)
     return Rival(n, effect, fitted[0], fitted[-1], moved, unadjusted)
 
 

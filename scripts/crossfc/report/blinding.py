@@ -27,8 +27,6 @@ def index_sentence(row: Row) -> str:
         f"{number.whole(row['n_unknown'])} did not know"
     )
     size = f"Bang's index {number.signed(row['index'])}"
-    if number.missing(row["index_low"]):
-        return f"Under {row['treatment']}{at}, {counts}: {size}, without an interval."
     size += f" {number.interval(row['index_low'], row['index_high'])}"
     if row["index_low"] > 0:
         verdict = "more guessed right than by chance"

@@ -120,6 +120,17 @@ def _change_sentence(row: Row, measure: Measure) -> str:
     return f"That the measure itself {what} is not shown ({size})."
 
 
+def measured(results: Results) -> str:
+    """List the rivals that were measured, for the methods text."""
+    columns = set(results.rivals["measure"]) if len(results.rivals) else set()
+    own = measures_of(columns)
+    words = [measure.label for measure in own if measure.region is None]
+    of_regions = dict.fromkeys(
+        measure.label.partition(" of ")[0] for measure in own if measure.region is not None
+    )
+    return number.listed([*words, *(f"{what} of its regions" for what in of_regions)])
+
+
 def rivals_table(results: Results) -> Table | None:
     """Tabulate every effect with every rival."""
     if results.rivals.empty:
