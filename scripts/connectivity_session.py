@@ -7,13 +7,13 @@ from crossfc.jobs.job import job
 with job(snakemake):
     from crossfc import atomic
     from crossfc.session import layout, sidecar
-    from crossfc.session.connectivity import origin
+    from crossfc.session.connectivity import match, origin
     from crossfc.session.connectivity.derivative import connectivity_session
     from crossfc.session.connectivity.pipeline import Pipeline
     from crossfc.session.physiology.recording import files_of
 
     given, wanted = snakemake.input, snakemake.params
-    names = ("scan", "bold", "mask", "confounds", "sidecars")
+    names = ("scan", "bold", "mask", "confounds", "sidecars", "coregistration")
     # The root of the derivatives: so many folders up as there are in the run's path in the sheet.
     root = Path(given.bold[0]).parents[len(PurePosixPath(wanted.scans[0]).parent.parts)]
     # Some sidecars may be missing; then the repetition time is read from the header alone.
@@ -22,7 +22,10 @@ with job(snakemake):
         for run in (Path(bold).relative_to(root) for bold in given.bold)
     ]
     made_by = origin.told(origin.programs(root)) if wanted.derivatives["given"] else None
-    kinds = zip(wanted.scans, given.bold, given.mask, given.confounds, sidecars, strict=True)
+    known = {Path(path).name: path for path in given.coregistrations}
+    transforms = [known.get(match.coregistration(Path(b).name, known)) for b in given.bold]
+    files_given = given.bold, given.mask, given.confounds, sidecars, transforms
+    kinds = zip(wanted.scans, *files_given, strict=True)
     runs = [dict(zip(names, kind, strict=True)) for kind in kinds]
     for run in runs:
         run["recordings"] = files_of(run["scan"], given.recordings)

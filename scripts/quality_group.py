@@ -6,9 +6,11 @@ from crossfc.jobs.job import job, note
 
 with job(snakemake):
     from crossfc import atomic
+    from crossfc.quality.blinding import blinding_table, effects_by_guess
     from crossfc.quality.exclusion import defective_volumes, quality_table
     from crossfc.quality.likeness import likeness
     from crossfc.quality.motion import excluded_sessions, motion_tables
+    from crossfc.quality.rival import rival_table
     from crossfc.session.connectivity.folder import finished_session
 
     given, made, wanted = snakemake.input, snakemake.output, snakemake.params
@@ -37,3 +39,12 @@ with job(snakemake):
     moved = motion_tables(sessions, wanted.designs, given.pairs)
     atomic.write_table(made.motion, moved.motion)
     atomic.write_table(made.qcfc, moved.qcfc)
+    pairs = [(seed, target) for seed, target in wanted.edges]
+    atomic.write_table(made.rivals, rival_table(sessions, wanted.designs, given.pairs, pairs))
+    by_guess = wanted.by_guess
+    guesses = by_guess["guesses"]
+    index = blinding_table(guesses, by_guess["treatments"], by_guess["groups"])
+    atomic.write_table(made.blinding, index)
+    outcomes = pairs, by_guess["scores"], by_guess["scales"]
+    told = effects_by_guess(guesses, wanted.designs, given.pairs, *outcomes)
+    atomic.write_table(made.effects_by_guess, told)

@@ -431,3 +431,33 @@ def test_the_mixed_model_is_given_the_labels_of_pairs_or_the_cells_of_contrasts(
     }
     assert "results/small/group/primary/mixed.tsv" in plan.group.results()
     assert "mixed_model/primary" in plan.report.job_labels()
+
+
+def test_rival_measures_are_given_to_the_edges_of_hypotheses_or_to_all(study, root):
+    every = Plan(study, root).quality.edges()
+    seeds, targets = {seed for seed, _ in every}, {target for _, target in every}
+    assert len(every) == len(seeds) * len(targets) > 10
+    stated = [
+        {"seed": "pgACC", "target": "insulaR", "scales": ["MADRS"]},
+        {"seed": "pgACC", "target": "insulaR"},
+    ]
+    plan = Plan(study | {"clinical": {"hypotheses": stated}}, root)
+    assert plan.quality.edges() == [["pgACC", "insulaR"]]
+
+
+def test_guesses_are_those_of_sessions_under_a_treatment(study, root, tmp_path):
+    nothing = {"guesses": [], "scores": [], "scales": [], "treatments": [], "groups": []}
+    assert Plan(study, root).quality.guess_choices() == nothing
+    lines = (tmp_path / "sessions.tsv").read_text().splitlines()
+    told = ["guess", "placebo", *["n/a"] * (len(lines) - 2)]
+    table = "\n".join(f"{line}\t{guess}" for line, guess in zip(lines, told, strict=True))
+    (tmp_path / "sessions.tsv").write_text(table + "\n")
+    choices = Plan(study, root).quality.guess_choices()
+    assert [own["guess"] for own in choices["guesses"]].count("placebo") == 1
+    assert {own["treatment"] for own in choices["guesses"]} == {"ketamine", "placebo"}
+    assert all(own["contrasts"] == ["drug"] for own in choices["guesses"])
+    assert choices["treatments"] == ["placebo", "ketamine"] and choices["scores"]
+    # A guess changes the quality tables, and no other job.
+    assert "guess" not in {
+        key for row in Plan(study, root).people.sessions_of_people() for key in row
+    }

@@ -6,14 +6,11 @@ import pytest
 from scipy import stats
 
 from crossfc.fault import Fault
-from crossfc.quality.motion import (
-    COLUMNS,
-    MEASURES,
-    excluded_sessions,
-    motion,
-    quality_connectivity,
-)
+from crossfc.quality import measure as registry
+from crossfc.quality.motion import COLUMNS, excluded_sessions, motion, quality_connectivity
 
+# The measures of the whole scan, and those of one seed and one target.
+MEASURES = [measure.of("sgACC", "PCC").name for measure in registry.MEASURES]
 TREATMENTS = {"active": "ketamine", "control": "placebo"}
 
 

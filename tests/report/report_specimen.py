@@ -35,10 +35,12 @@ from crossfc.group.edges import edge_rows
 from crossfc.group.findings.joint import joint_table
 from crossfc.hypotheses.family import Source, hypothesis_tables
 from crossfc.plan import Plan
+from crossfc.quality.blinding import blinding_table, effects_by_guess
 from crossfc.quality.cluster_robustness import PipelineData, cluster_robustness
 from crossfc.quality.exclusion import defective_volumes, quality_table, split
 from crossfc.quality.likeness import likeness
 from crossfc.quality.motion import excluded_sessions, motion_tables
+from crossfc.quality.rival import rival_table
 from crossfc.quality.robustness import robustness
 from crossfc.report.results import Results
 from crossfc.report.study import read_results
@@ -152,11 +154,14 @@ def _write_sheets(study: Study) -> None:
             scan = f"{person}/{session}/func/{person}_{session}_task-rest_bold.nii.gz"
             scores = _scores(rng, group == study.groups[0], treatment)
             excluded = ["yes", ATTENTION] if person == "sub-99" else ["no", "n/a"]
+            # Most people guess right; every fifth does not know.
+            guess = (treatment, ACTIVE, treatment, CONTROL, "n/a")[k % 5]
             if person != "sub-98" or treatment == ACTIVE:
-                sessions.append([person, session, treatment, period, scan, *scores, *excluded])
+                own = [person, session, treatment, period, scan, guess]
+                sessions.append([*own, *scores, *excluded])
     table = pd.DataFrame(people, columns=["participant_id", "group", "sequence", "age"])
     atomic.write_table(study.folder / "participants.tsv", table)
-    columns = ["participant_id", "session_id", "treatment", "period", "scan", *SCALES]
+    columns = ["participant_id", "session_id", "treatment", "period", "scan", "guess", *SCALES]
     table = pd.DataFrame(sessions, columns=[*columns, "exclude", "reason"])
     atomic.write_table(study.folder / "sessions.tsv", table)
     scales = pd.read_csv(ROOT / "config/scales.tsv", sep="\t", keep_default_na=False)
@@ -341,6 +346,7 @@ def _write_sessions(study: Study, plan: Plan, made: Path, truth: dict[str, Any])
         planted = truth["sessions"][own[0]][own[1]]
         rng = np.random.default_rng([study.random, number])
         maps = _maps(rng, planted["fisher_z"], mask, affine)
+        shown = _scan_measures(study, number, session.treatment)
         drawn = layout.carpet(*own, task, made)
         if session is not first:
             drawn.parent.mkdir(parents=True)
@@ -363,9 +369,17 @@ def _write_sessions(study: Study, plan: Plan, made: Path, truth: dict[str, Any])
             atomic.write_table(files["relmat"], edges.reset_index())
             fd = planted["mean_fd"][session.scans[0]]
             who = {"participant_id": own[0], "session_id": own[1], "scan": session.scans[0]}
-            atomic.write_json(files["qc"], records[pipeline] | who | {"mean_fd": fd})
+            atomic.write_json(files["qc"], records[pipeline] | who | shown | {"mean_fd": fd})
             if session is not first:
                 shutil.copy(outputs[pipeline]["timeseries"], files["timeseries"])
+
+
+def _scan_measures(study: Study, number: int, treatment: str) -> dict[str, Any]:
+    """Make up what scans show of arousal and pose; the drug lowers the global signal."""
+    rng = np.random.default_rng([study.random, number, 1])
+    height = (0.5 if treatment == ACTIVE else 0.8) + 0.1 * rng.random()
+    pitch = {"head_pitch": rng.normal(), "head_pitch_source": "pose against the person's T1w"}
+    return {"global_signal_sd": height, "unmeasured": {}} | pitch
 
 
 def _maps(rng, planted: dict[str, float], mask: np.ndarray, affine: np.ndarray):
@@ -529,7 +543,16 @@ def _quality(plan: Plan, made: Path) -> None:
     references = plan.scans.boldrefs()
     alike = likeness(rows, [references.get(scan) for scan in own["scan"]])
     atomic.write_table(files["likeness"], alike)
-    moved = motion_tables(own, plan.designs(), [made / "group" / plan.primary / "pairs"])
+    folders = [made / "group" / plan.primary / "pairs"]
+    moved = motion_tables(own, plan.designs(), folders)
+    pairs = [(seed, target) for seed, target in plan.quality.edges()]
+    atomic.write_table(files["rivals"], rival_table(own, plan.designs(), folders, pairs))
+    choices = plan.quality.guess_choices()
+    guesses, sets = choices["guesses"], (choices["treatments"], choices["groups"])
+    atomic.write_table(files["blinding"], blinding_table(guesses, *sets))
+    outcomes = pairs, choices["scores"], choices["scales"]
+    told = effects_by_guess(guesses, plan.designs(), folders, *outcomes)
+    atomic.write_table(files["effects_by_guess"], told)
     atomic.write_table(files["motion"], moved.motion)
     atomic.write_table(files["qcfc"], moved.qcfc)
 

@@ -740,3 +740,33 @@ def test_scans_of_a_person_are_alike_under_both_treatments(trial):
     # Both alike, whatever they are; and the number of the run says nothing.
     both = cell(other, 3, "scan", f"{FOLDER.replace('ses-1', 'ses-2')}_acq-sb_run-2_bold.nii.gz")
     assert len(pairs(trial(sessions=both))) == 4
+
+
+def with_guesses(*guesses):
+    """Add a column guess to the sheet of sessions."""
+    lines = SESSIONS.splitlines()
+    told = ["guess", *guesses, *["n/a"] * (len(lines) - 1 - len(guesses))]
+    return "\n".join(f"{line}\t{guess}" for line, guess in zip(lines, told, strict=True)) + "\n"
+
+
+def test_what_people_guessed_is_read_from_the_sheet(trial):
+    read = trial(sessions=with_guesses("ketamine", "ketamine", "n/a", "placebo"))
+    told = {(s.participant_id, s.session_id): s.guess for s in read.sessions}
+    assert list(told.values())[:5] == ["ketamine", "ketamine", None, "placebo", None]
+    assert all(session.guess is None for session in trial().sessions)
+    with pytest.raises(Fault) as fault:
+        trial(sessions=with_guesses("ketamin", "dont know"))
+    first, second = str(fault.value).splitlines()
+    assert first.partition("sessions.tsv, ")[2] == (
+        "row 2, column \"guess\": 'ketamin' is none of the treatments placebo, ketamine; did you "
+        "mean ketamine?; correct it, or write n/a where the person does not know"
+    )
+    assert "row 3" in second and "'dont know'" in second
+
+
+def test_a_session_before_all_treatment_has_nothing_to_guess(trial):
+    with pytest.raises(Fault, match="guessed of a session before all treatment .* write n/a"):
+        trial(
+            sessions=with_guesses("ketamine").replace("ses-1\tketamine\t1", "ses-1\tn/a\tn/a", 1),
+            treatments=["placebo", "ketamine"],
+        )

@@ -19,6 +19,7 @@ if plan.entry != "maps" and plan.trial:
             confounds=derivatives("confounds"),
             sidecars=derivatives("bold_sidecar"),
             confounds_sidecars=derivatives("confounds_sidecar"),
+            coregistrations=derivatives("coregistration"),
             regions=lambda wildcards: refused(plan.regions.files, plan.pipelines),
             recordings=lambda w: plan.recordings.inputs(w.participant, w.session),
         output:

@@ -40,7 +40,7 @@ rule robustness:
 
 
 rule quality_group:
-    """Tabulate motion and exclusions, and test whether motion explains changes in connectivity."""
+    """Tabulate quality and exclusions; test whether motion, breath or pose explain the effects."""
     input:
         folders=on_sheets(lambda: plan.connectivity.folders()),
         pairs=on_sheets(lambda: plan.group.all_pairs_with_edges(plan.primary)),
@@ -61,6 +61,8 @@ rule quality_group:
         space=plan.config["space"],
         designs=on_sheets(lambda: plan.designs()),
         limits=plan.config["exclusion"],
+        edges=on_sheets(lambda: plan.quality.edges()),
+        by_guess=on_sheets(lambda: plan.quality.guess_choices()),
         # The scans to which the input boldrefs belong. Not their paths, because jobs would run
         # again if the data set were moved.
         boldrefs=on_sheets(lambda: list(plan.scans.boldrefs())),

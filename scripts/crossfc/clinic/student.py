@@ -1,4 +1,4 @@
-"""Student's and Welch's t-tests of means, with the intervals of their estimates."""
+"""Student's and Welch's t-tests of means, and of coefficients, with the intervals of estimates."""
 
 from typing import NamedTuple
 
@@ -82,6 +82,49 @@ def least_squares(design: FloatArray, values: FloatArray) -> list[TTest]:
     variance = residuals @ residuals / (n - k)
     errors = np.sqrt(variance * np.diag(np.linalg.inv(design.T @ design)))
     return [t_test(b, error, n - k) for b, error in zip(estimates, errors, strict=True)]
+
+
+def robust_least_squares(design: FloatArray, values: FloatArray) -> list[TTest]:
+    """Fit values ~ design with tests that allow people to differ in variance.
+
+    Standard errors are HC2 (MacKinnon and White 1985, J Econom 29:305), and degrees of freedom
+    those of Bell and McCaffrey 2002 (Surv Methodol 28:169), which hold with few people (Imbens and
+    Kolesar 2016, Rev Econ Stat 98:701). Of a mean alone both are Student's.
+
+    Parameters
+    ----------
+    design : ndarray, shape (n, k)
+        Of full rank.
+    values : ndarray, shape (n,)
+
+    Returns
+    -------
+    list of TTest
+        One per column; only the estimate where nothing but rounding is left of ``values``. Of a
+        person whom the model fits alone nothing is learnt.
+    """
+    plain = least_squares(design, values)
+    if np.isnan(plain[0].p):
+        return plain
+    n = len(values)
+    inverse = np.linalg.inv(design.T @ design)
+    weights = design @ inverse  # column j holds what each person contributes to estimate j
+    left = np.eye(n) - weights @ design.T
+    free = np.diag(left)
+    scale = np.where(free > 1e-9, 1 / np.sqrt(np.maximum(free, 1e-9)), 0.0)
+    residuals = left @ values
+    found = []
+    for test, weight in zip(plain, weights.T, strict=True):
+        # The variance is a quadratic form of the values, whose own variance gives its degrees.
+        form = left * (weight * scale)
+        square = form @ form.T
+        error = float(np.linalg.norm(weight * scale * residuals))
+        total, spread = float(np.trace(square)), float(np.sum(square * square))
+        if error <= 0 or spread <= 0:
+            found.append(NO_TEST._replace(estimate=test.estimate))
+        else:
+            found.append(t_test(test.estimate, error, total**2 / spread))
+    return found
 
 
 def t_test(estimate: float, error: float, df: float) -> TTest:

@@ -51,7 +51,7 @@ class Plan(Study):
         self.connectivity = Connectivity(self, self.scans, self.regions, self.recordings)
         self.group = Group(self, self.regions, self.people)
         self.clinic = Clinic(self, self.regions, self.people)
-        self.quality = Quality(self)
+        self.quality = Quality(self, self.regions, self.clinic)
         self.hypotheses = Hypotheses(
             self, self.regions, self.people, self.group, self.clinic, self.quality
         )

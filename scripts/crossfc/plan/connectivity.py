@@ -55,6 +55,8 @@ class Connectivity(Stage):
     def inputs(self, participant: str, session: str, kind: str) -> list[str]:
         """List one kind of file (bold, mask, confounds) of all repeat runs of a session.
 
+        Sidecars and coregistrations may be fewer than runs.
+
         Raises
         ------
         Fault
@@ -63,7 +65,12 @@ class Connectivity(Stage):
         own = self.study.session(participant, session)
         scans = self._scans.used_scans(participant, session)
         if not self.study.given_derivatives:
+            if kind == "coregistration":
+                return []
             return [self._scans.preprocessed(scan)[kind] for scan in scans]
+        if kind == "coregistration":
+            known = (self._scans.matches.coregistration(scan) for scan in scans)
+            return [str(path) for path in known if path is not None]
         if kind == "bold_sidecar":
             paths = [path for scan in scans for path in self._scans.matches.sidecars(scan)]
             return list(dict.fromkeys(map(str, paths)))

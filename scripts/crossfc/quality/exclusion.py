@@ -42,6 +42,15 @@ _RECORDED = (
     "deep_breaths",
     "physiology_note",
 )
+_SCAN_MEASURES = (
+    "global_signal_sd",
+    "global_signal_bursts",
+    "respiratory_motion",
+    "respiratory_motion_axis",
+    "respiratory_motion_to_hz",
+    "head_pitch",
+    "head_pitch_source",
+)
 
 
 def quality_table(
@@ -63,8 +72,8 @@ def quality_table(
     -------
     DataFrame
         One row per session: the columns of ``sessions``, scan, the measures, coverage and tSNR of
-        each seed, targets_left_out (joined by "; "), excluded (bool) and exclusion_reasons (joined
-        by "; ").
+        each seed and target, targets_left_out (joined by "; "), excluded (bool) and
+        exclusion_reasons (joined by "; ").
     """
     rows = []
     for session, path in zip(sessions, records, strict=True):
@@ -75,6 +84,9 @@ def quality_table(
         row: dict[str, object] = {**session, "scan": record["scan"]}
         row |= {key: measures[key] for key in _FLAT}
         row |= {key: record.get(key) for key in _RECORDED}
+        row |= {key: record.get(key) for key in _SCAN_MEASURES}
+        absent = record.get("unmeasured") or {}
+        row["unmeasured"] = "; ".join(f"{what}: {why}" for what, why in absent.items())
         row["boundary_cost"] = record.get("boundary_cost")
         row["left_right"] = record.get("left_right")
         row["runs_considered"] = len(record["runs_considered"])
@@ -86,6 +98,9 @@ def quality_table(
         for seed, measured in record["seeds"].items():
             row[f"coverage_{seed}"] = measured["coverage"]
             row[f"tsnr_{seed}"] = measured["tsnr"]
+        for target, measured in (record.get("targets") or {}).items():
+            row[f"target_coverage_{target}"] = measured["coverage"]
+            row[f"target_tsnr_{target}"] = measured["tsnr"]
         row["targets_left_out"] = "; ".join(record["targets_left_out"])
         rows.append(row | {"excluded": bool(reasons), "exclusion_reasons": "; ".join(reasons)})
     return pandas.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""Motion and scan quality in the group: did they differ between the treatments?"""
+"""Motion, scan quality and physiology in the group: did they differ between the treatments?"""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -24,14 +24,11 @@ from crossfc.clinic.shuffle import shuffles_within
 from crossfc.clinic.student import one_sample, welch
 from crossfc.clinic.studentised import Studentised, nuisance_basis
 from crossfc.fault import Fault
+from crossfc.quality.measure import comparable, measure_change, measures_of
 from crossfc.table import read_table, require_columns
 from crossfc.tie import difference
 from crossfc.trial.visit import ORDER
 
-MEASURES = (
-    *("mean_fd", "median_fd", "share_fd_above_0.5", "volumes_defective", "volumes_censored"),
-    *("share_censored", "residual_degrees_of_freedom", "mean_dvars", "tsnr_median"),
-)
 COLUMNS = [
     *("measure", "group", "n", "mean_active", "mean_control", "adjusted_n", "adjusted_difference"),
     *("adjusted_t", "adjusted_df", "adjusted_p", "adjusted_wilcoxon_p", "unadjusted_because"),
@@ -66,7 +63,7 @@ def motion(
     ----------
     sessions : DataFrame
         The table ``quality/sessions.tsv``: participant_id, group, sequence, session_id, treatment,
-        excluded and any of the measures (`MEASURES`).
+        excluded and any of the measures (`crossfc.quality.measure`).
     treatments : mapping
         Names of ``active`` and ``control``.
     groups : sequence of str
@@ -113,12 +110,14 @@ def motion(
     periods = order_columns(people, treatments, order)
     place = {person: row for row, person in enumerate(people["participant_id"])}
     rows = []
-    for measure in MEASURES:
-        if measure not in used.columns or used[measure].isna().all():
+    for measure in (own.name for own in measures_of(used.columns)):
+        if used[measure].isna().all():
             continue
         wide = _sides(used, weights, measure)
         if baseline is not None:
-            wide = wide.join(_sum(used, baseline, measure).rename("baseline"), how="inner")
+            wide = wide.join(
+                measure_change(used, baseline, measure).rename("baseline"), how="inner"
+            )
         of_groups: list[FloatArray] = []
         given: list[FloatArray] = []
         codes: list[FloatArray] = []
@@ -194,21 +193,6 @@ def _sides(sessions: pd.DataFrame, weights: pd.DataFrame, measure: str) -> pd.Da
     keys = ["group", "participant_id", "side"]
     sums = own[complete].groupby(keys)["value"].sum().unstack("side")
     return sums.reindex(columns=["active", "control"]).dropna()
-
-
-def _sum(sessions: pd.DataFrame, weights: pd.DataFrame, measure: str) -> pd.Series:
-    """Add up a measure over the sessions of people who have it in all, times their weights.
-
-    Returns
-    -------
-    Series
-        For each group and participant_id.
-    """
-    own = weights.merge(sessions, on=["participant_id", "session_id"], how="left")
-    values = own.assign(value=own[measure].astype(float) * own["weight"])
-    by_person = values.groupby(["group", "participant_id"])["value"]
-    sums: pd.Series = by_person.agg(lambda own: own.sum(skipna=False)).dropna()
-    return sums
 
 
 def _numbers(adjusted: Adjusted) -> dict[str, object]:
@@ -339,6 +323,7 @@ def motion_tables(
     folders : sequence of path
         The folder of each contrast's data: people.tsv, sessions.tsv, edges.tsv.
     """
+    sessions = comparable(sessions)
     moved, related = [], []
     for design, folder in zip(designs, map(Path, folders), strict=True):
         people, weights = read_table(folder / "people.tsv"), read_table(folder / "sessions.tsv")

@@ -13,6 +13,7 @@ from crossfc.report.citation import FILE, Citations, Reference, read_references
 from crossfc.report.outcome import known
 from crossfc.report.people import flows, one_session
 from crossfc.report.results import Analysis, Results
+from crossfc.report.rival import measured
 from crossfc.report.table import Table
 from crossfc.trial.visit import ORDER
 
@@ -101,6 +102,7 @@ def methods(
             tests=_tests(results),
             mixed=_mixed_terms(results),
             mixed_means=_mixed_means(results),
+            rivals=measured(results),
             adjusted_scores=_known(results.change, "adjusted_p"),
             adjusted_ranks=_known(results.change, "adjusted_wilcoxon_p"),
             periods_of_scores=_periods_of_scores(views),

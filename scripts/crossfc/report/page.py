@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from crossfc import atomic
 from crossfc.report import (
+    blinding,
     carryover,
     clinic,
     clusters,
@@ -26,6 +27,7 @@ from crossfc.report import (
     quality,
     registration,
     response,
+    rival,
 )
 from crossfc.report import hypotheses as hypothesis_cards
 from crossfc.report.anonymous import anonymous
@@ -223,6 +225,17 @@ def content(
         "evidence": [found for view in views if (found := evidence.section(view))],
         "quality_charts": [chart for view in views for chart in quality.charts(view)],
         "motion": [table for view in views if (table := quality.motion_table(view))],
+        "motion_of_regions": [t for view in views if (t := quality.region_table(view))],
+        "rival_effects": [
+            (view.heading, of_view) for view in views if (of_view := rival.effects(view))
+        ],
+        "rivals": [table for view in views if (table := rival.rivals_table(view))],
+        "blinding": blinding.sentences(results),
+        "blinding_tables": [
+            table
+            for table in (blinding.index_table(results), *map(blinding.effects_table, views))
+            if table
+        ],
         "sessions": quality.sessions_table(results),
         "coverage": quality.coverage_sentence(results),
         "physiology": physiology.sentences(results),

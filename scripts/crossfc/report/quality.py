@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from crossfc.quality.measure import MEASURES, measures_of
 from crossfc.quality.motion import group_by_drug
 from crossfc.report import figure, number
 from crossfc.report.people import group_css
@@ -17,17 +18,6 @@ from crossfc.report.table import Column, Table, blank, everything, from_frame, t
 from crossfc.significance import SIGNIFICANT
 
 WORST_CARPETS = 4
-MEASURES = {
-    "mean_fd": "mean FD (mm)",
-    "median_fd": "median FD (mm)",
-    "share_fd_above_0.5": "share of volumes with FD > 0.5 mm",
-    "volumes_defective": "volumes that are no measurement",
-    "volumes_censored": "volumes censored",
-    "share_censored": "share of volumes censored",
-    "residual_degrees_of_freedom": "residual degrees of freedom",
-    "mean_dvars": "mean DVARS",
-    "tsnr_median": "median tSNR",
-}
 TITLES = {
     "qcfc": "QC-FC: does motion go with connectivity over people?",
     "qc_fc": "QC-FC: does motion go with connectivity over people?",
@@ -103,8 +93,34 @@ def _paired_chart(results: Results, rows: pd.DataFrame, title: str, alt: str) ->
 
 
 def motion_table(results: Results) -> Table | None:
-    """Tabulate motion by group and treatment, with its tests."""
+    """Tabulate measures of the whole scan by group and treatment, with their tests."""
+    of_regions = _of_regions(results)
+    caption = (
+        f"Motion and signal by group and treatment; in bold where p < {SIGNIFICANT}, adjusted for "
+        f"{results.adjusted_where}"
+    )
+    return _tested(results, results.motion[~of_regions], caption)
+
+
+def region_table(results: Results) -> Table | None:
+    """Tabulate coverage and temporal signal-to-noise ratio of seeds and targets in the same way."""
+    of_regions = _of_regions(results)
+    caption = (
+        "Coverage and tSNR of seeds and targets by group and treatment, tested in the same way"
+    )
+    return _tested(results, results.motion[of_regions], caption)
+
+
+def _of_regions(results: Results) -> pd.Series:
+    """Tell which rows of the table of motion are of a seed or target."""
     if results.motion.empty:
+        return pd.Series(dtype=bool)
+    whole = {m.name for m in MEASURES if m.region is None}
+    return ~results.motion["measure"].isin(whole)
+
+
+def _tested(results: Results, tested: pd.DataFrame, caption: str) -> Table | None:
+    if tested.empty:
         return None
     columns = [
         ("measure", "measure", text),
@@ -122,15 +138,12 @@ def motion_table(results: Results) -> Table | None:
         ("unadjusted_wilcoxon_p", "Wilcoxon p, not adjusted", number.probability),
         ("unadjusted_because", "why not adjusted", blank),
     ]
-    told = results.motion["adjusted_p"].fillna(results.motion["unadjusted_p"])
+    told = tested["adjusted_p"].fillna(tested["unadjusted_p"])
     marked = list(told < SIGNIFICANT)
     n_groups = len(results.groups)
     between = {group_by_drug(p, n_groups): " − ".join(p) for p in combinations(results.groups, 2)}
-    rows = results.motion.replace({"measure": MEASURES, "group": between})
-    caption = (
-        f"Motion and signal by group and treatment; in bold where p < {SIGNIFICANT}, adjusted for "
-        f"{results.adjusted_where}"
-    )
+    titles = {measure.name: measure.title for measure in measures_of(set(tested["measure"]))}
+    rows = tested.replace({"measure": titles, "group": between})
     return from_frame(rows, columns, caption, marked)
 
 
@@ -155,14 +168,19 @@ def sessions_table(results: Results) -> Table | None:
         ("share_fd_above_0.5", "FD > 0.5 mm", _percent),
         ("mean_dvars", "DVARS", lambda v: number.general(v, 3)),
         ("tsnr_median", "tSNR", lambda v: number.fixed(v, 1)),
+        ("global_signal_sd", "global signal's SD (%)", number.fixed),
+        ("global_signal_bursts", "its bursts (%)", number.fixed),
+        ("respiratory_motion", "respiratory share of motion", _percent),
+        ("head_pitch", "head pitch (°)", lambda v: number.signed(v, 1)),
         ("mask_dice_template", "mask overlap", number.fixed),
         ("voxels_without_signal", "voxels without signal", number.whole),
         ("boundary_cost", "boundary's cost", number.fixed),
         ("left_right", "left and right", blank),
         ("excluded", "excluded", text),
     ]
-    # Only native preprocessing measures these.
-    empty = {c for c in ("boundary_cost", "left_right") if c in frame and frame[c].isna().all()}
+    # Only native preprocessing measures the first two, and not every scan tells the others.
+    seldom = ("boundary_cost", "left_right", "respiratory_motion", "head_pitch")
+    empty = {c for c in seldom if c in frame and frame[c].isna().all()}
     known = [column for column in known if column[0] not in empty]
     numeric = [c for c in frame.columns if frame[c].dtype.kind in "fi"]
     regions: list[Column] = [
@@ -173,6 +191,8 @@ def sessions_table(results: Results) -> Table | None:
         for c in numeric
         if c.startswith("tsnr_") and c != "tsnr_median"
     ]
+    if "unmeasured" in frame and (frame["unmeasured"].fillna("n/a") != "n/a").any():
+        regions.append(("unmeasured", "not measured", blank))
     if "targets_left_out" in frame and (frame["targets_left_out"].fillna("n/a") != "n/a").any():
         regions.append(("targets_left_out", "targets left out", blank))
     return from_frame(frame, known + regions, "Every session (primary pipeline)")

@@ -169,6 +169,9 @@ class Results:
     quality_tables: dict[str, pd.DataFrame]
     robustness: pd.DataFrame
     pipelines: list[str]
+    rivals: pd.DataFrame = field(default_factory=pd.DataFrame)
+    blinding: pd.DataFrame = field(default_factory=pd.DataFrame)
+    effects_by_guess: pd.DataFrame = field(default_factory=pd.DataFrame)
     between: pd.DataFrame = field(default_factory=pd.DataFrame)
     family: pd.DataFrame = field(default_factory=pd.DataFrame)
     scales: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -215,9 +218,8 @@ class Results:
 
         data = self.of_contrast.get(name, ContrastData())
         tables = (
-            "change", "scores", "correlation", "points", "motion", "between", "planted_changes",
-            "sequences", "first_period",
-            "evidence",
+            "change", "scores", "correlation", "points", "motion", "rivals", "between",
+            "effects_by_guess", "planted_changes", "sequences", "first_period", "evidence",
         )  # fmt: skip
         return replace(
             self,

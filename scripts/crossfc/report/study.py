@@ -20,7 +20,7 @@ from crossfc.report.results import (
 )
 from crossfc.significance import SIGNIFICANT
 
-QUALITY_TABLES = ("sessions", "motion", "excluded")
+QUALITY_TABLES = (*("sessions", "motion", "excluded", "rivals", "blinding", "effects_by_guess"),)
 # Folders and files of results, below the folder of a study.
 PLACES = (
     "clinic/*",
@@ -136,6 +136,9 @@ def read_results(
         sessions=made_table(quality, "sessions.tsv"),
         motion=made_table(quality, "motion.tsv"),
         excluded=made_table(quality, "excluded.tsv"),
+        rivals=made_table(quality, "rivals.tsv"),
+        blinding=made_table(quality, "blinding.tsv"),
+        effects_by_guess=made_table(quality, "effects_by_guess.tsv"),
         quality_tables={path.stem: read_table(path) for path in further},
         between=made_table(clinical, "between_groups.tsv"),
         family=made_table(base, "family.tsv"),

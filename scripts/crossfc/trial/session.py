@@ -15,7 +15,7 @@ from crossfc.trial.sheet import Row, Sheet, did_you_mean
 from crossfc.trial.treatment import alternatives, treatment_labels, treatment_places
 
 SESSION_COLUMNS = ["participant_id", "session_id", "treatment", "period", "scan"]
-OPTIONAL_SESSION_COLUMNS = ["occasion", "exclude", "reason"]
+OPTIONAL_SESSION_COLUMNS = ["occasion", "guess", "exclude", "reason"]
 
 
 @dataclass
@@ -23,7 +23,8 @@ class Session:
     """One session: a treatment in a period at an occasion, with a scan (or repeats) and scores.
 
     The treatment is `crossfc.trial.contrast.BEFORE` before all treatment; the occasion is None in a
-    trial with one session in each period.
+    trial with one session in each period. The guess is the treatment that the person believed to
+    have had; None for not known.
     """
 
     participant_id: str
@@ -36,6 +37,7 @@ class Session:
     reason: str | None
     row: int
     occasion: str | None = None
+    guess: str | None = None
 
     @property
     def cell(self) -> Cell:
@@ -168,6 +170,7 @@ def read_sessions(
                 reason=reason,
                 row=row.number,
                 occasion=_occasion(sheet, row, config, exclude, faults),
+                guess=None if exclude else _guess(sheet, row, config, before, faults),
             )
         )
     if of_two:
@@ -208,6 +211,27 @@ def _occasion(
             "it to the config key occasions"
         )
     return occasion
+
+
+def _guess(
+    sheet: Sheet, row: Row, config: Configuration, before: bool, faults: list[str]
+) -> str | None:
+    """Return which treatment the person guessed; add a fault if it is none of the trial's."""
+    guess = row.get("guess") if "guess" in sheet.columns else None
+    if guess is None:
+        return None
+    known = [*treatment_labels(config), *config["unused"]["treatments"]]
+    if before:
+        faults.append(
+            f"{sheet.at(row, 'guess')}: {guess!r} is guessed of a session before all treatment "
+            "(treatment n/a), which has none to guess; write n/a, or fill in the treatment"
+        )
+    elif guess not in known:
+        faults.append(
+            f"{sheet.at(row, 'guess')}: {guess!r} is none of the treatments {', '.join(known)}"
+            f"{did_you_mean(guess, known)}; correct it, or write n/a where the person does not know"
+        )
+    return guess
 
 
 def _rank_periods(sessions: list[Session], unused: list[Session]) -> None:

@@ -26,6 +26,7 @@ from crossfc.session.connectivity.confounds import (
 from crossfc.session.connectivity.defect import defects
 from crossfc.session.connectivity.mask import open_mask
 from crossfc.session.connectivity.pipeline import Pipeline
+from crossfc.session.connectivity.pose import pose
 from crossfc.session.connectivity.record import (
     Coregistration,
     PassedOverRun,
@@ -34,6 +35,7 @@ from crossfc.session.connectivity.record import (
     SessionRecord,
 )
 from crossfc.session.connectivity.repeat import Run, choose_repeat
+from crossfc.session.connectivity.scan_measure import scan_measures
 from crossfc.session.connectivity.smoothing import smooth_in_mask
 from crossfc.session.layout import ConnectivityFiles
 from crossfc.session.physiology.beat import Kind
@@ -303,6 +305,18 @@ def connectivity_session(
     data = SessionData(scan, mask, steady & sound, minimum_voxel_signal, minimum_voxel_tsnr)
     del scan
     snr = quality.temporal_snr(data.mean, data.deviation) if data.has_mean else None
+    sidecar = read_sidecar(run.get("sidecars") or [])
+    measures = scan_measures(
+        data.series,
+        data.mean,
+        data.box_mask,
+        steady & sound,
+        repetition_time,
+        confounds,
+        sidecar,
+        pose(sidecar, run.get("coregistration")),
+        has_mean=data.has_mean,
+    )
     record: SessionQuality = {
         "participant_id": participant_id,
         "session_id": session_id,
@@ -318,6 +332,7 @@ def connectivity_session(
         "volumes_defective": len(found),
         "defective_volumes": [{"volume": t, "reason": reason} for t, reason in found.items()],
         **quality.motion(confounds, sound),
+        **measures,
         "tsnr_median": None if snr is None else float(np.median(snr[data.box_mask])),
         "mask_voxels": int(data.mask.sum()),
         "mask_dice_template": quality.dice(data.mask, _template_mask(data)),

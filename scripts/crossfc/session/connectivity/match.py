@@ -144,6 +144,36 @@ def find(
     raise Fault(f"{folder} has no {missing}: {instead}")
 
 
+def coregistration(scan: str, names: Iterable[str]) -> str | None:
+    """Choose the transform between a run and the T1w from some names of files.
+
+    Parameters
+    ----------
+    scan : str
+        Path or name of the run, or of an image that was made from it.
+    names : iterable of str
+        fMRIPrep names it ``from-boldref_to-T1w`` or, up to 23.1, ``from-scanner_to-T1w``.
+
+    Returns
+    -------
+    str or None
+        None if none belongs to the run, or several do.
+    """
+    wanted, fitting = own_entities(scan), []
+    for name in names:
+        if not name.endswith("_xfm.txt"):
+            continue
+        try:
+            entities, _, _ = parse_name(name)
+        except Fault:
+            continue
+        places = entities.get("from"), entities.get("to"), entities.get("mode", "image")
+        own = {k: _number(k, v) for k, v in entities.items() if k not in _ADDED}
+        if places in (("boldref", "T1w", "image"), ("scanner", "T1w", "image")):
+            fitting += [name] if _fits(own, wanted) else []
+    return fitting[0] if len(fitting) == 1 else None
+
+
 def names_in(folder: Path) -> list[str]:
     """List the names in a folder; empty if it cannot be read."""
     try:
@@ -305,6 +335,12 @@ class Matches:
         """List the sidecars of a run's BOLD, from the root of the data set downwards."""
         bold = self.files(scan)["bold"].relative_to(self.derivatives_dir)
         return sidecar_paths(self.derivatives_dir, bold, self._sidecar_names)
+
+    def coregistration(self, scan: str) -> Path | None:
+        """Return the transform between a run and the T1w, where there is one."""
+        folder = self.files(scan)["bold"].parent
+        name = coregistration(scan, self._names(folder))
+        return None if name is None else folder / name
 
     def _search(self, scan: str) -> dict[str, Path] | Fault:
         own = self.derivatives_dir, self.space, self.res

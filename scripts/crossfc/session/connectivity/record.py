@@ -50,6 +50,25 @@ MotionQuality = TypedDict(
 )
 
 
+class ScanMeasures(TypedDict):
+    """What the scan shows of breathing, arousal and the pose of the head; None if not known.
+
+    ``global_signal_sd`` and ``global_signal_bursts`` are percentages of its mean,
+    ``respiratory_motion`` is a share (0 to 1) of the power of the translation along
+    ``respiratory_motion_axis``, in which breathing of up to ``respiratory_motion_to_hz`` is.
+    ``head_pitch`` is in degrees. ``unmeasured`` has the reason for what is None.
+    """
+
+    global_signal_sd: float | None
+    global_signal_bursts: float | None
+    respiratory_motion: float | None
+    respiratory_motion_axis: str | None
+    respiratory_motion_to_hz: float | None
+    head_pitch: float | None
+    head_pitch_source: str | None
+    unmeasured: dict[str, str]
+
+
 class Coregistration(TypedDict):
     """How well native preprocessing coregistered the run; None for derivatives of fMRIPrep."""
 
@@ -57,7 +76,7 @@ class Coregistration(TypedDict):
     left_right: str | None
 
 
-class SessionQuality(MotionQuality, Coregistration, PhysiologyQuality):
+class SessionQuality(MotionQuality, ScanMeasures, Coregistration, PhysiologyQuality):
     """What holds for every pipeline. Times are in seconds."""
 
     participant_id: str

@@ -21,7 +21,8 @@ class Run(TypedDict):
 
     ``sidecars`` are those of the BOLD, from the root of the data set downwards. ``recordings`` are
     those of pulse and breathing during the run, ``recordings_absent`` sentences on recordings whose
-    content is not here.
+    content is not here; ``coregistration`` is fMRIPrep's transform between the run and the T1w,
+    where it is known.
     """
 
     scan: str
@@ -31,6 +32,7 @@ class Run(TypedDict):
     sidecars: NotRequired[Sequence[str | Path]]
     recordings: NotRequired[Sequence[RecordingFiles]]
     recordings_absent: NotRequired[Sequence[str]]
+    coregistration: NotRequired[str | Path | None]
 
 
 def choose_repeat(
