@@ -33,11 +33,14 @@ def effects(results: Results) -> list[RivalEffect]:
 
     Without hypotheses there are none, and the table alone tells.
     """
-    stated = (results.config.get("clinical") or {}).get("hypotheses") or ()
-    pairs = {(own["seed"], own["target"]) for own in stated}
+    if results.hypotheses.empty:
+        return []
+    # A hypothesis over all seeds, which names none, is about the edges of all.
+    stated = zip(results.hypotheses["seed"].map(blank), results.hypotheses["region"], strict=True)
+    pairs = set(stated)
     found = []
     for (seed, target, group), rows in _by_effect(results.rivals):
-        if (seed, target) in pairs:
+        if {(seed, target), ("", target)} & pairs:
             edge, of = f"{seed} – {target}", _groups(results).get(group, group)
             found.append(
                 RivalEffect(f"{edge}, {of}", effect_sentence(results, rows), rival_lines(rows))
