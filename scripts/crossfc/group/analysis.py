@@ -201,8 +201,8 @@ def _analyse(
             baseline=record.get("baseline"),
             over_time=record.get("over_time", False),
         )
-        statistic = _statistic(asked, design, measures)
-        arrangements = _arrange(asked, design, statistic, options)
+        statistic = statistic_of(asked, design, measures)
+        arrangements = arrangements_of(asked, design, statistic, options)
     except Inestimable as reason:
         result = not_estimated(asked, pairs, reason)
         _add_set(result, joined)
@@ -303,7 +303,7 @@ def _given(statistic: Student) -> int:
     return statistic.n_covariates if isinstance(statistic, Given) else 0
 
 
-def _statistic(asked: Question, design: Model, measures: int) -> Student:
+def statistic_of(asked: Question, design: Model, measures: int) -> Student:
     try:
         if design.baseline is not None:
             return _given_baseline(asked, design, measures)
@@ -333,7 +333,7 @@ def _given_baseline(asked: Question, design: Model, measures: int) -> Given:
     return Given(design.effect, design.nuisance)
 
 
-def _arrange(
+def arrangements_of(
     asked: Question, design: Model, statistic: Student, options: AnalysisOptions
 ) -> Arrangements:
     drawn = options.permutations, options.seed, design.blocks, design.block_exchange == WHOLE

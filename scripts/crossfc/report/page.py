@@ -22,6 +22,7 @@ from crossfc.report import (
     planted,
     quality,
     registration,
+    sensitivity,
 )
 from crossfc.report.anonymous import anonymous
 from crossfc.report.methods import adjusted_correlations, folder_of, methods, versions_table
@@ -198,6 +199,9 @@ def content(
         "extrapolated": any(a.extrapolated for a in results.analyses),
         "family": clusters.family_table(results),
         "pairs_of_groups": clusters.pairs_of_groups_table(results),
+        "power_sentences": {a.name: sensitivity.sentence(results, a) for a in results.analyses},
+        "power_curves": sensitivity.curves(results),
+        "power_sizes": sensitivity.size_table(results),
         "sections": [maps.section(view, a) for view in views for a in view.analyses],
         "courses": clinic.course_plots(results),
         "occasions": clinic.occasion_table(results),

@@ -185,6 +185,7 @@ class Results:
     carryover: pd.DataFrame = field(default_factory=pd.DataFrame)
     edge_carryover: pd.DataFrame = field(default_factory=pd.DataFrame)
     pairs_of_groups: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def views(self) -> "list[Results]":
         """Return the results of each contrast by itself; of a single contrast, all results.

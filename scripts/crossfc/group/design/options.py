@@ -10,6 +10,8 @@ from crossfc.trial.configuration import ExclusionLimits
 AUTOMATIC = "automatic"
 SIGN_FLIPS = "sign flips"
 RERANDOMISATION = "re-randomisation"
+# The most arrangements from which sensitivity takes what is significant at 5 %.
+SENSITIVITY_PERMUTATIONS = 999
 WITHIN = "within"
 WHOLE = "whole"
 
