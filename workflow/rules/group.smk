@@ -115,8 +115,8 @@ rule pairs_of_groups:
 rule sensitivity:
     """Plant effects of known size into the residuals of the maps: which would have been found?"""
     input:
-        pairs=lambda w: dict.fromkeys(
-            refused(plan.group.sensitivity_pairs, w.pipeline).values()
+        pairs=lambda w: list(
+            dict.fromkeys(refused(plan.group.sensitivity_pairs, w.pipeline).values())
         ),
     output:
         plan.file("group", "{pipeline}", "sensitivity.tsv"),
