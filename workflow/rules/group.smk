@@ -122,11 +122,11 @@ rule sensitivity:
         plan.file("group", "{pipeline}", "sensitivity.tsv"),
     log:
         plan.file("logs", "sensitivity", "{pipeline}.log"),
+    # After the analyses where there is a choice: nothing but the report waits for it.
+    priority: -1
     conda:
         "../../envs/analysis.yaml"
     threads: plan.config["group"]["threads"]
-    # After the analyses where there is a choice: nothing but the report waits for it.
-    priority: -1
     resources:
         **needs(
             "sensitivity",
@@ -138,7 +138,9 @@ rule sensitivity:
         # By name and not by path, because jobs would run again if the study were moved.
         pairs=lambda w: {
             name: Path(folder).name
-            for name, folder in refused(plan.group.sensitivity_pairs, w.pipeline).items()
+            for name, folder in refused(
+                plan.group.sensitivity_pairs, w.pipeline
+            ).items()
         },
         code=code("sensitivity"),
     script:

@@ -199,8 +199,8 @@ def _people(text: str | None, design: TrialDesign) -> list[int]:
 def _heading(design: TrialDesign, assumed: Assumptions, pilot: Pilot) -> str:
     said = (
         f"{design.name}: {DESIGNS[design.name]}. To be found: a difference of "
-        f"{number.general(assumed.effect)} {design.compared}; standard deviation of a person's change "
-        f"{number.general(assumed.variation.sd_change, 3)}, {pilot.source}"
+        f"{number.general(assumed.effect)} {design.compared}; standard deviation of a person's "
+        f"change {number.general(assumed.variation.sd_change, 3)}, {pilot.source}"
     )
     if assumed.covariate:
         said += f"; correlation of sessions {number.general(assumed.variation.correlation, 2)}"

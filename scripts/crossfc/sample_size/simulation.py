@@ -90,7 +90,7 @@ def drawn_change(
     return change, values[:, 0]
 
 
-def tested(
+def change_test(
     design: TrialDesign,
     orders: IntArray,
     change: FloatArray,
@@ -144,7 +144,7 @@ def simulated(
     for _ in range(simulations):
         own = orders[design.staying(n_people, assumed.dropouts, rng)]
         change, baseline = drawn_change(design, own, assumed, rng)
-        p = tested(design, own, change, baseline if assumed.covariate else None).p
+        p = change_test(design, own, change, baseline if assumed.covariate else None).p
         found += bool(p < assumed.alpha)  # no test (NaN) finds nothing
         analysed += len(own)
     low, high = share_interval(found, simulations)
