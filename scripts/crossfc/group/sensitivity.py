@@ -3,7 +3,7 @@
 import os
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pandas as pd
 from crossfc.array import BoolArray, FloatArray, IntArray
 from crossfc.group.analysis import arrangements_of, statistic_of
 from crossfc.group.design import question as questions
+from crossfc.group.design.arrangement import Arrangements
 from crossfc.group.design.contrast import contrasts
 from crossfc.group.design.model import Inestimable, Model, model
 from crossfc.group.design.options import (
@@ -24,10 +25,16 @@ from crossfc.group.design.options import (
 from crossfc.group.design.pairs import Pairs
 from crossfc.group.design.people import with_columns
 from crossfc.group.design.question import Question, group_labels, question
-from crossfc.group.inference.detection import Blob, Detector, Noise, smallest_sizes
-from crossfc.group.inference.permutation import infer
+from crossfc.group.inference.detection import (
+    Blob,
+    Detector,
+    Noise,
+    critical_values,
+    smallest_sizes,
+)
+from crossfc.group.inference.permutation import Inference, infer
 from crossfc.group.inference.small_sample import SmallSample, precise
-from crossfc.group.inference.statistic import Scoring
+from crossfc.group.inference.statistic import Scoring, Student
 from crossfc.session.connectivity.smoothing import smooth_in_mask
 from crossfc.session.gaussian import sigma_of
 from crossfc.significance import SIGNIFICANT
@@ -41,6 +48,7 @@ COLUMNS = [
     *("radius_mm", "fwhm_mm", "height", "because"),
 ]
 _SMALLEST = ("smallest", "smallest_low", "smallest_high")
+_NULLS = 4  # null studies from which critical values are taken
 _TOGETHER = 16  # null studies whose maps are held at once
 _REACH = 4.0  # standard deviations at which the smoothing kernel ends
 
@@ -202,23 +210,19 @@ def _smallest(
         Noise(data, statistic, scoring, Path(scratch) / f"{number}.residuals")
         for number, data in enumerate(contrasts(asked, pairs, design.rows, design.flip, baseline))
     ]
-    residuals = infer(
-        [noise.data for noise in noises],
-        statistic,
-        arrangements,
-        mask,
-        cluster_forming_p=options.cluster_forming_p,
-        connectivity=options.connectivity,
-        tfce=options.tfce,
-        tail=False,
-        threads=threads,
-        memory_gb=memory_gb,
-        scratch_dir=scratch,
-    )
-    detector = Detector(residuals, level, mask, options.connectivity)
     repeats, record = choices["repeats"], pairs.record
     # Each analysis has numbers of its own, whichever others there are.
     rng = np.random.default_rng([options.seed, zlib.crc32(asked.name.encode())])
+    nulls = [
+        null_test(
+            noises, signs, statistic, arrangements, mask, options, scratch, threads, memory_gb
+        )
+        for signs in flips(design, _NULLS, rng)
+    ]
+    limits = [critical_values(null, level) for null in nulls]
+    critical = {m: float(np.mean([limit[m] for limit in limits])) for m in limits[0]}
+    detector = Detector(critical, nulls[0].forming_threshold, mask, options.connectivity)
+    del nulls
     signs = flips(design, repeats, rng)
     seeds = rng.integers(len(noises), size=repeats)
     centres = np.argwhere(mask)[rng.integers(np.count_nonzero(mask), size=repeats)]
@@ -239,6 +243,49 @@ def _smallest(
                 for measure, size in found.items():
                     smallest[measure][repeat] = size
     return smallest, blobs
+
+
+def null_test(
+    noises: Sequence[Noise],
+    signs: IntArray,
+    statistic: Student,
+    arrangements: Arrangements,
+    mask: BoolArray,
+    options: AnalysisOptions,
+    scratch: str | os.PathLike[str],
+    threads: int = 1,
+    memory_gb: float = 2.0,
+) -> Inference:
+    """Do the test of an analysis in a null study of its residuals.
+
+    Parameters
+    ----------
+    noises : sequence of Noise
+        Of each map.
+    signs : int8 ndarray, shape (n_people,)
+        Those of the study.
+    statistic : Student
+    arrangements : Arrangements
+    mask : bool ndarray, shape (i, j, k)
+    options : AnalysisOptions
+    scratch : path
+        Folder for the files of the study.
+    threads, memory_gb
+        See `crossfc.group.inference.permutation.infer`.
+    """
+    return infer(
+        [noise.drawn(signs, Path(scratch) / f"{k}.study") for k, noise in enumerate(noises)],
+        statistic,
+        arrangements,
+        mask,
+        cluster_forming_p=options.cluster_forming_p,
+        connectivity=options.connectivity,
+        tfce=options.tfce,
+        tail=False,
+        threads=threads,
+        memory_gb=memory_gb,
+        scratch_dir=scratch,
+    )
 
 
 def flips(design: Model, count: int, rng: np.random.Generator) -> IntArray:

@@ -7,17 +7,18 @@ Signs drawn anew for every person make another study of the same people of them 
 Wu 1986, Ann Stat 14:1261; Davidson and Flachaire 2008, J Econometrics 146:162). The effect is added
 there, and the statistic of the analysis computed.
 
-Its critical values are those of the analysis' test with the residuals: the largest values under its
-arrangements, done once. (Those that the analysis wrote would not do: a strong effect in the data is
-arranged with them, and makes its clusters as large as itself.) A planted effect adds to the
-arranged data too, but only in its own few voxels and to the error there as well, so that the
-largest value over all voxels and maps hardly changes; `tests/group/test_sensitivity.py` and
-docs/statistics.md hold this against all arrangements done again for every planted effect. So a
-planted effect costs some maps of the statistic in place of thousands.
+Its critical values are those of the analysis' test in such studies before anything is planted: the
+largest values under its arrangements, mean over some studies. (Those that the analysis wrote would
+not do: a strong effect in the data is arranged with them, and makes its clusters as large as
+itself.) A planted effect adds to the arranged data too, but only in its own few voxels and to the
+error there as well, so that the largest value over all voxels and maps hardly changes;
+`tests/group/test_sensitivity.py` and docs/statistics.md hold this against all arrangements done
+again for every planted effect. So a planted effect costs some maps of the statistic in place of
+thousands.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -105,6 +106,28 @@ class Noise:
             scaled = _residual(residual * scale, nuisance, baseline)[0]
             self.data[(slice(None), 0, part) if self._given else (slice(None), part)] = scaled
         release(self.data)
+
+    def drawn(self, signs: IntArray, file: str | os.PathLike[str]) -> SingleArray:
+        """Write the data of a null study, in the shape of `data`, to a file.
+
+        Parameters
+        ----------
+        signs : int8 ndarray, shape (n_people,)
+            +1 or -1 for each person.
+        file : path
+            An earlier one is replaced.
+
+        Returns
+        -------
+        float32 memmap
+        """
+        study = np.memmap(file, dtype=np.float32, mode="w+", shape=self.data.shape)
+        for part in chunks(self.data.shape):
+            study[..., part] = self.data[..., part]
+            changed = study[:, 0, part] if self._given else study[:, part]
+            changed *= signs[:, None]
+        release(study)
+        return study
 
     @cached_property
     def _work(self) -> RealArray:
@@ -196,33 +219,20 @@ class Detector:
 
     Parameters
     ----------
-    residuals : Inference
-        The test of the residuals, which hold no effect.
-    level : float
-        A corrected p below this is significant.
+    critical : mapping of str to float
+        By measure, the value above which p is below the level; see `critical_values`.
+    forming : float
+        The cluster-forming statistic.
     mask : bool ndarray, shape (i, j, k)
     connectivity : int
-
-    Attributes
-    ----------
-    critical : dict of str to float
-        By measure, the value above which p is below the level; infinite where there are too few
-        arrangements for such a p.
     """
 
     def __init__(
-        self, residuals: Inference, level: float, mask: BoolArray, connectivity: int
+        self, critical: Mapping[str, float], forming: float, mask: BoolArray, connectivity: int
     ) -> None:
-        arrangements = residuals.arrangements
-        # The identity and its mirror image, which a planted effect has values of its own for.
-        own = np.flatnonzero(arrangements.mirrors() == 0)
-        least = residuals.copies / arrangements.possible
-        self.critical = {
-            measure: _critical(values, own, least, level)
-            for measure, values in residuals.null.items()
-        }
+        self.critical = dict(critical)
         self._before = neighbours(mask, connectivity)
-        self._forming = np.float32(residuals.forming_threshold)
+        self._forming = np.float32(forming)
         self._enhancer = Enhancer(mask, connectivity) if "tfce" in self.critical else None
 
     def found(self, heights: SingleArray, blob: Blob) -> dict[str, bool]:
@@ -246,14 +256,31 @@ class Detector:
         return {measure: values[measure] > limit for measure, limit in self.critical.items()}
 
 
-def _critical(null: FloatArray, own: IntArray, least: float, level: float) -> float:
-    """Return the value above which p = (1 + exceedances) / (1 + permutations) is below a level."""
-    others = np.sort(np.delete(null, own))[::-1]
-    # The most that others may reach the value: (copies + count) / n < level.
-    count = int(np.ceil(level * len(null) - len(own) - 1e-9)) - 1
-    if least >= level or count < 0:
-        return float("inf")
-    return float(others[count])
+def critical_values(null: Inference, level: float) -> dict[str, float]:
+    """Return, for each measure, the value above which p is below a level.
+
+    Parameters
+    ----------
+    null : Inference
+        The test of a study without an effect.
+    level : float
+
+    Returns
+    -------
+    dict of str to float
+        Infinite where there are too few arrangements for such a p.
+    """
+    arrangements = null.arrangements
+    # The identity and its mirror image, which a planted effect has values of its own for.
+    own = np.flatnonzero(arrangements.mirrors() == 0)
+    # The most others that may reach the value: (own + count) / n < level.
+    count = int(np.ceil(level * len(arrangements) - len(own) - 1e-9)) - 1
+    if null.copies / arrangements.possible >= level or count < 0:
+        return dict.fromkeys(null.null, float("inf"))
+    return {
+        measure: float(np.sort(np.delete(values, own))[::-1][count])
+        for measure, values in null.null.items()
+    }
 
 
 def smallest_sizes(
