@@ -33,6 +33,7 @@ from crossfc.group.design.pairs import READING, pair_sessions
 from crossfc.group.design.side import weight_tables, with_maps
 from crossfc.group.edges import edge_rows
 from crossfc.group.findings.joint import joint_table
+from crossfc.group.sensitivity import sensitivity_table
 from crossfc.hypotheses.family import Source, hypothesis_tables
 from crossfc.plan import Plan
 from crossfc.quality.blinding import blinding_table, effects_by_guess
@@ -222,6 +223,7 @@ def _config(study: Study) -> dict[str, Any]:
             "cluster_forming_p": 0.005,
             "drug_arrangement": "sign flips",
             "analyses": study.analyses and list(study.analyses),
+            "sensitivity": {"repeats": 40, "radius_mm": 20},
         },
         "clinical": {
             "permutations": 999,
@@ -422,6 +424,11 @@ def _run(plan: Plan, made: Path) -> None:
             folder = made / "group" / pipeline
             folders = {name: folder / name for family in families for name in family}
             atomic.write_table(folder / "family.tsv", joint_table(families, folders))
+    if plan.group.sensitive_analyses():
+        wanted = plan.group.sensitivity_choices()
+        folders = dict.fromkeys(wanted["analyses"], made / "group" / plan.primary / "pairs")
+        table, _ = sensitivity_table(wanted["analyses"], folders, wanted["choices"])
+        atomic.write_table(made / "group" / plan.primary / "sensitivity.tsv", table)
     _clinic(plan, made)
     _quality(plan, made)
     primary, *others = plan.pipelines

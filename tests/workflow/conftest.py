@@ -28,6 +28,7 @@ SMALL = {
     "group": {
         "permutations": 99,
         "cluster_forming_p": 0.01,
+        "sensitivity": {"repeats": 20},
         "analyses": ["drug_TRD", "group_by_drug", "change_MADRS"],
     },
 }

@@ -13,7 +13,9 @@ from crossfc import atomic
 from crossfc.plan import Plan
 from tests.workflow.conftest import copy_product
 
-GROUP = {"pair_sessions": 2, "group_test": 6, "robustness": 1}
+GROUP = {"pair_sessions": 2, "group_test": 6, "sensitivity": 1, "robustness": 1}
+# What another number of permutations reruns.
+TESTS = {"group_test": 6, "sensitivity": 1, "robustness": 1}
 CLINIC = {"clinical_change", "report", "provenance", "all"}
 AFTER = {"mixed_model", "quality_group", "clinical_correlation", "report", "provenance", "all"}
 
@@ -158,8 +160,7 @@ def test_results_without_snakemakes_folder(study):
     """Whether it was lost or left behind: what results were made of lies beside them."""
     shutil.rmtree(study.folder / ".snakemake")
     study.set_config(group__permutations=199)
-    expected = {"group_test": 6, "robustness": 1, "report": 1, "provenance": 1, "all": 1}
-    assert by_rule(study.would_run()) == expected
+    assert by_rule(study.would_run()) == TESTS | {"report": 1, "provenance": 1, "all": 1}
 
 
 def test_results_and_data_that_were_copied_to_another_place(study):
@@ -271,6 +272,7 @@ def test_covariate_reruns_the_comparison_of_groups_only(study):
     assert set(by_rule(jobs)) == {
         "trial",
         "group_test",
+        "sensitivity",
         "robustness",
         "report",
         "provenance",
@@ -333,7 +335,15 @@ def test_changed_smoothing_reruns_maps_and_group(study):
 def test_changed_permutations_rerun_the_group_tests_only(study):
     study.set_config(group__permutations=199)
     rules = by_rule(study.would_run())
-    assert rules == {"group_test": 6, "robustness": 1, "report": 1, "provenance": 1, "all": 1}
+    assert rules == TESTS | {"report": 1, "provenance": 1, "all": 1}
+
+
+def test_what_is_planted_reruns_sensitivity_only(study):
+    study.set_config(group__sensitivity={"repeats": 30})
+    rules = by_rule(study.would_run())
+    assert rules == {"sensitivity": 1, "report": 1, "provenance": 1, "all": 1}
+    study.set_config(group__sensitivity=None)
+    assert by_rule(study.would_run()) == {"report": 1, "provenance": 1, "all": 1}
 
 
 def test_choices_that_change_places_rerun(study):

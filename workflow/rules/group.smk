@@ -2,7 +2,8 @@
 
 Requires   maps, edges and quality records of all sessions (or ready maps, entry maps)
 Makes      <results>/<study>/group/<pipeline>/
-Steps      pair_sessions -> group_test per analysis -> group_family, pairs_of_groups; mixed_model
+Steps      pair_sessions -> group_test per analysis -> group_family, pairs_of_groups; mixed_model;
+           sensitivity
 """
 
 
@@ -109,6 +110,41 @@ rule pairs_of_groups:
         code=code("pairs_of_groups"),
     script:
         "../../scripts/pairs_of_groups.py"
+
+
+rule sensitivity:
+    """Plant effects of known size into the residuals of the maps: which would have been found?"""
+    input:
+        pairs=lambda w: list(
+            dict.fromkeys(refused(plan.group.sensitivity_pairs, w.pipeline).values())
+        ),
+    output:
+        plan.file("group", "{pipeline}", "sensitivity.tsv"),
+    log:
+        plan.file("logs", "sensitivity", "{pipeline}.log"),
+    # After the analyses where there is a choice: nothing but the report waits for it.
+    priority: -1
+    conda:
+        "../../envs/analysis.yaml"
+    threads: plan.config["group"]["threads"]
+    resources:
+        **needs(
+            "sensitivity",
+            lambda w, input: plan.group.sensitivity_sizes(input.pairs),
+        ),
+        data_mb=plan.group.data_mb(),
+    params:
+        choices=on_sheets(lambda: plan.group.sensitivity_choices()),
+        # By name and not by path, because jobs would run again if the study were moved.
+        pairs=lambda w: {
+            name: Path(folder).name
+            for name, folder in refused(
+                plan.group.sensitivity_pairs, w.pipeline
+            ).items()
+        },
+        code=code("sensitivity"),
+    script:
+        "../../scripts/sensitivity.py"
 
 
 rule mixed_model:

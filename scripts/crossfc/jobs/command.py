@@ -1,18 +1,19 @@
 """The commands that answer questions about a study without a run.
 
-They are validate, why, compare and reference.
+They are validate, why, compare, plan-trial and reference.
 """
 
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from crossfc import atomic
 from crossfc.fault import Fault
 from crossfc.jobs.comparison import SHOWN, compare
 from crossfc.outputs import document, outputs
+from crossfc.sample_size.arguments import add_arguments
 from crossfc.trial.config import load_schema, reference
 from crossfc.trial.sheet import read_sheet
 
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str]) -> int:
     own.add_argument("first", help="a folder of results, such as results/demo")
     own.add_argument("second", help="another, called B")
     own.add_argument("--all", action="store_true", help="list every difference, not 20 of a kind")
+    words = "how many people a trial needs, by simulated trials with crossfc's tests"
+    add_arguments(asked.add_parser("plan-trial", help=words, description=f"Tell {words}."))
     asked.add_parser("reference", help="write config/README.md and docs/outputs.md (`make docs`)")
     # Not by argparse, because the first argument may be an option of Snakemake.
     if arguments and arguments[0] in ("validate", "why") and "-h" not in arguments[:2]:
@@ -62,13 +65,23 @@ def main(arguments: Sequence[str]) -> int:
         described = outputs(_ROOT / "workflow/schemas/outputs.yaml")
         atomic.write_text(_ROOT / "docs/outputs.md", document(described))
         return 0
+    if given.asked == "plan-trial":
+        # Imported here because it imports NumPy, which other commands do not need.
+        from crossfc.sample_size.command import plan_trial
+
+        return _told(lambda: (plan_trial(given), True))
+    return _told(lambda: compare(given.first, given.second, None if given.all else SHOWN))
+
+
+def _told(answer: Callable[[], tuple[list[str], bool]]) -> int:
+    """Print an answer; the exit code is 0 if all is well, 1 if not, 2 if there is no answer."""
     try:
-        lines, same = compare(given.first, given.second, None if given.all else SHOWN)
+        lines, well = answer()
     except Fault as fault:
         print(f"crossfc: {fault}", file=sys.stderr)
         return 2
     print("\n".join(lines))
-    return 0 if same else 1
+    return 0 if well else 1
 
 
 def _why(arguments: Sequence[str]) -> list[str]:

@@ -26,6 +26,9 @@ group_test           48 people, 3 seeds, 235 375 voxels (2 mm),        867      
                      1000 permutations; 100 permutations               812       14
                      24 people, 250 permutations                       767       14
                      48 people, 69 765 voxels (3 mm), 250              442       5
+sensitivity          24 of 48 people, 3 seeds, 232 376 voxels (2 mm),  1138      72
+                     200 repeats; a comparison of all 48               1310      93
+                     12 of 24 people, 28 324 voxels (4 mm)             302       11
 twin_session         160 volumes of 4 mm                               235       1.5
 twin_anatomy         T1w of 26 MB                                      635       6
 twin_scan            24 MB (40 volumes)                                408       6
@@ -69,6 +72,10 @@ MEASURED = {
     "pair_sessions": Need({"base": 160, "map": 19}, {"base": 1.5, "maps": 0.008}),
     # data: size of all people's maps; maps: of one person's; sweeps: maps × permutations.
     "group_test": Need({"base": 350, "data": 1, "maps": 145}, {"base": 11, "sweeps": 0.0075}),
+    # Besides: planted and repeats are maps × analyses, and that × repeats.
+    "sensitivity": Need(
+        {"base": 300, "data": 3, "maps": 145}, {"base": 11, "planted": 15, "repeats": 0.09}
+    ),
     "twin_session": Need({"base": 190, "scan": 0.5}, {"base": 1, "scan": 0.01}),
     "twin_anatomy": Need({"base": 640}, {"base": 6}),
     "twin_scan": Need({"base": 310, "scan": 4.2}, {"base": 3, "scan": 0.13}),

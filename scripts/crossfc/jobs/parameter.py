@@ -18,6 +18,7 @@ _DERIVED = {
 # The section of the configuration from which a rule's parameters come, if several have the key.
 _SECTIONS = {
     "group_test": ("group",),
+    "sensitivity": ("group",),
     "clinical_correlation": ("clinical",),
     "hypotheses": ("clinical", "hypotheses", "robustness"),
     "normalise_subject": ("preprocessing",),

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 from crossfc import content
 from crossfc.fault import Fault, raise_all
 from crossfc.group.design import question
-from crossfc.group.design.options import AnalysisChoices, AnalysisOptions, PairChoices
+from crossfc.group.design.options import (
+    SENSITIVITY_PERMUTATIONS,
+    AnalysisChoices,
+    AnalysisOptions,
+    PairChoices,
+)
 from crossfc.group.design.question import Question
 from crossfc.jobs import need
 from crossfc.plan.people import People
@@ -448,6 +453,34 @@ class Group(Stage):
                 found.setdefault(asked[name].contrast, []).append(name)
         return found
 
+    def sensitive_analyses(self) -> list[str]:
+        """List the analyses of which it is told what they could have found; often not all."""
+        if self.config["group"]["sensitivity"] is None:
+            return []
+        asked = self.questions()
+        kinds = (question.DRUG, question.GROUP)
+        return [name for name in self.analyses_made() if asked[name].kind in kinds]
+
+    def sensitivity_choices(self) -> dict[str, Any]:
+        """Return what `sensitivity.tsv` depends on, besides the data of the contrasts.
+
+        Returns
+        -------
+        dict
+            ``analyses``: options and people of each; ``choices``: the key ``group.sensitivity``.
+        """
+        names = self.sensitive_analyses()
+        analyses = {name: self.test_choices(name) for name in names}
+        for own in analyses.values():
+            del own["options"]["tail"]  # p from tails are none of those that are told apart here
+            few = min(own["options"]["permutations"], SENSITIVITY_PERMUTATIONS)
+            own["options"]["permutations"] = few
+        return {"analyses": analyses, "choices": self.config["group"]["sensitivity"]}
+
+    def sensitivity_pairs(self, pipeline: str) -> dict[str, str]:
+        """Return the folder with the data of each such analysis, by its name."""
+        return {name: self.pairs_of(pipeline, name)[0] for name in self.sensitive_analyses()}
+
     def _check_family(self, place: str, family: list[str]) -> None:
         """Refuse a family whose analyses do not have the same people and arrangements.
 
@@ -556,6 +589,8 @@ class Group(Stage):
         names = [*self.analyses(), *(["family.tsv"] if self.families() else [])]
         names += ["pairs_of_groups.tsv"] if self.pairs_of_groups() else []
         found = [str(group / own / name) for own in self.study.pipelines for name in names]
+        if self.sensitive_analyses():
+            found.append(str(group / self.study.primary / "sensitivity.tsv"))
         if self.study.has_edges:
             found += map(self.study.file, ("robustness.tsv", "cluster_robustness.tsv"))
             found.append(str(group / self.study.primary / "mixed.tsv"))
@@ -582,4 +617,14 @@ class Group(Stage):
             "data": min(people * maps, self.data_mb()),
             "maps": maps,
             "sweeps": maps * self.config["group"]["permutations"],
+        }
+
+    def sensitivity_sizes(self, pairs: Iterable[str]) -> dict[str, float]:
+        """Compute the sizes (MB) of what sensitivity holds and sweeps over; see `test_sizes`."""
+        chosen, sizes = self.config["group"]["sensitivity"], self.test_sizes(pairs)
+        repeats = 0 if chosen is None else chosen["repeats"]
+        number = len(self.sensitive_analyses())
+        return sizes | {
+            "planted": sizes["maps"] * number,
+            "repeats": sizes["maps"] * repeats * number,
         }

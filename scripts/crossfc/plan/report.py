@@ -134,6 +134,8 @@ class Report(Stage):
                 found += [f"group_test/{pipeline}_{name}" for name in self._group.analyses()]
                 found += [f"group_family/{pipeline}"] if self._group.families() else []
                 found += [f"pairs_of_groups/{pipeline}"] if self._group.pairs_of_groups() else []
+            if self._group.sensitive_analyses():
+                found.append(f"sensitivity/{self.study.primary}")
         return found
 
     def inputs(self) -> list[str]:

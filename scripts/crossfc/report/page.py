@@ -28,6 +28,7 @@ from crossfc.report import (
     registration,
     response,
     rival,
+    sensitivity,
 )
 from crossfc.report import hypotheses as hypothesis_cards
 from crossfc.report.anonymous import anonymous
@@ -211,6 +212,9 @@ def content(
         "extrapolated": any(a.extrapolated for a in results.analyses),
         "family": clusters.family_table(results),
         "pairs_of_groups": clusters.pairs_of_groups_table(results),
+        "power_sentences": {a.name: sensitivity.sentence(results, a) for a in results.analyses},
+        "power_curves": sensitivity.curves(results),
+        "power_sizes": sensitivity.size_table(results),
         "sections": [maps.section(view, a) for view in views for a in view.analyses],
         "courses": clinic.course_plots(results),
         "occasions": clinic.occasion_table(results),

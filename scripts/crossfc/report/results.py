@@ -198,6 +198,7 @@ class Results:
     first_period: pd.DataFrame = field(default_factory=pd.DataFrame)
     response: pd.DataFrame = field(default_factory=pd.DataFrame)
     response_pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def views(self) -> "list[Results]":
         """Return the results of each contrast by itself; of a single contrast, all results.

@@ -143,6 +143,7 @@ def read_results(
         between=made_table(clinical, "between_groups.tsv"),
         family=made_table(base, "family.tsv"),
         pairs_of_groups=made_table(base, "pairs_of_groups.tsv"),
+        sensitivity=made_table(base, "sensitivity.tsv"),
         robustness=made_table(robustness.parent, robustness.name) if robustness else pd.DataFrame(),
         pipelines=list(pipelines),
         scales={str(row["scale"]): dict(row) for row in scales},

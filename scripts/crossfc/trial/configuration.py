@@ -122,6 +122,18 @@ class ExclusionLimits(TypedDict):
     minimum_template_dice: float
 
 
+class SensitivityChoices(TypedDict):
+    """The key ``group.sensitivity``.
+
+    ``radius_mm`` is that of the sphere in which an effect is planted, ``sizes`` are the changes in
+    it for which power is told, ``repeats`` counts the null studies that it is planted into.
+    """
+
+    radius_mm: float
+    sizes: list[float]
+    repeats: int
+
+
 class GroupChoices(TypedDict):
     """The key ``group``."""
 
@@ -136,6 +148,7 @@ class GroupChoices(TypedDict):
     block_exchange: Literal["within", "whole"]
     drug_arrangement: Literal["automatic", "sign flips", "re-randomisation"]
     families: list[list[str]]
+    sensitivity: SensitivityChoices | None
     threads: int
     memory_gb: float
     mask: str | None

@@ -10,6 +10,8 @@ from crossfc.trial.configuration import ExclusionLimits
 AUTOMATIC = "automatic"
 SIGN_FLIPS = "sign flips"
 RERANDOMISATION = "re-randomisation"
+# The most arrangements of each of the null studies of which sensitivity takes what is significant.
+SENSITIVITY_PERMUTATIONS = 249
 WITHIN = "within"
 WHOLE = "whole"
 
