@@ -267,7 +267,6 @@ def mixed_table(results: Results) -> Table | None:
         ("converged", "fitted", lambda v: "yes" if v else "no"),
         ("note", "note", blank),
     ]
-    marked = list(results.mixed["p"] < SIGNIFICANT)
     of_groups = f", group {' − '.join(results.groups)}" if len(results.groups) == 2 else ""
     if len(results.groups) > 2:
         of_groups = ", pairs of groups are the first minus the second"
@@ -285,7 +284,7 @@ def mixed_table(results: Results) -> Table | None:
         f"Mixed model on the a-priori targets, {who} included (p not corrected; {what}; degrees of "
         "freedom after Kenward and Roger)"
     )
-    return from_frame(table, columns, caption, marked)
+    return from_frame(table, columns, caption)
 
 
 def robustness_table(results: Results) -> Table | None:
