@@ -40,8 +40,8 @@ ROW = {
         (
             {"group": "group_by_drug", "effect_low": -0.1, "given_low": -0.1,
              "share_left": np.nan, "change_p": np.nan, "measure": "tsnr_sgACC"},
-            "Given the change of tSNR of sgACC, what is left is +0.150 [−0.100, 0.260] (20 "
-            "people). Whether the measure itself changed differently in the groups cannot be "
+            "Given the change of tSNR of the seed sgACC, what is left is +0.150 [−0.100, 0.260] "
+            "(20 people). Whether the measure itself changed differently in the groups cannot be "
             "tested.",
         ),
     ],
@@ -67,9 +67,7 @@ def test_the_page_tells_the_effects_of_hypotheses_and_the_table_all(found, tmp_p
     assert "artefact" not in page.text.lower()
     assert "SD of the global signal" in page.text and "(Judd et al. 2001)" in page.text
     assert "of every hypothesised pair of seed and target, mean FD, mean DVARS" in page.text
-    config = found.arguments["config"]
-    without = config | {"clinical": config["clinical"] | {"hypotheses": []}}
-    page = page_of(found, tmp_path / "other.html", config=without)
+    page = page_of(found, tmp_path / "other.html", hypotheses_dir=None)
     assert "pgACC – insulaR, TRD. ketamine" not in page.text and "given the change of" in page.text
 
 

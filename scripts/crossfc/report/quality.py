@@ -122,6 +122,15 @@ def _of_regions(results: Results) -> pd.Series:
 def _tested(results: Results, tested: pd.DataFrame, caption: str) -> Table | None:
     if tested.empty:
         return None
+    # A measure that varies in no group tells nothing.
+    varies = tested[["adjusted_p", "unadjusted_p"]].notna().any(axis=1)
+    varies = varies.groupby(tested["measure"]).transform("any")
+    constant = tested.loc[~varies, "measure"].nunique()
+    tested = tested[varies]
+    if tested.empty:
+        return None
+    if constant:
+        caption += f"; without {number.counted(constant, 'measure')} of which no change varies"
     columns = [
         ("measure", "measure", text),
         ("group", "group", text),
