@@ -40,6 +40,7 @@ from crossfc.quality.blinding import blinding_table, effects_by_guess
 from crossfc.quality.cluster_robustness import PipelineData, cluster_robustness
 from crossfc.quality.exclusion import defective_volumes, quality_table, split
 from crossfc.quality.likeness import likeness
+from crossfc.quality.measure import with_measure_changes
 from crossfc.quality.motion import excluded_sessions, motion_tables
 from crossfc.quality.rival import rival_table
 from crossfc.quality.robustness import robustness
@@ -475,8 +476,10 @@ def _pairs(plan: Plan, made: Path, pipeline: str) -> None:
     people, left = split(plan.people.rows(contrast), quality)
     edges = edge_rows(sessions, [own["relmat"] for own in files])
     atomic.write_table(out / "edges.tsv", edges)
-    for name, table in weight_tables(people, baseline=False).items():
+    weights = weight_tables(people, baseline=False)
+    for name, table in weights.items():
         atomic.write_table(out / name, table)
+    people = with_measure_changes(people, quality, weights["sessions.tsv"])
     pair_sessions(
         with_maps(people, lambda person, session: by_session[person, session]["maps"]),
         plan.regions.seeds(pipeline),

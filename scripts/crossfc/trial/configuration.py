@@ -148,6 +148,7 @@ class GroupChoices(TypedDict):
     block_exchange: Literal["within", "whole"]
     drug_arrangement: Literal["automatic", "sign flips", "re-randomisation"]
     families: list[list[str]]
+    given: list[str]
     sensitivity: SensitivityChoices | None
     threads: int
     memory_gb: float
