@@ -78,10 +78,10 @@ MEASURES = (
     Measure("respiration_rate", "respiration rate", "1/min", rival=True),
     Measure("respiratory_volume", "respiratory volume per time", rival=True),
     Measure("deep_breaths", "deep breaths", "1/min", rival=True),
-    Measure(f"coverage_{SEED}", f"coverage of {SEED}", rival=True),
-    Measure(f"tsnr_{SEED}", f"tSNR of {SEED}", rival=True),
-    Measure(f"target_coverage_{TARGET}", f"coverage of {TARGET}", rival=True),
-    Measure(f"target_tsnr_{TARGET}", f"tSNR of {TARGET}", rival=True),
+    Measure(f"coverage_{SEED}", f"coverage of the seed {SEED}", rival=True),
+    Measure(f"tsnr_{SEED}", f"tSNR of the seed {SEED}", rival=True),
+    Measure(f"target_coverage_{TARGET}", f"coverage of the target {TARGET}", rival=True),
+    Measure(f"target_tsnr_{TARGET}", f"tSNR of the target {TARGET}", rival=True),
 )
 RIVALS = tuple(measure for measure in MEASURES if measure.rival)
 # Those of a whole scan, whose change can be given to maps: name to measure.

@@ -182,7 +182,8 @@ def test_measures_of_regions_are_found_by_their_columns():
     found = {measure.name: measure for measure in measures_of(columns)}
     assert list(found) == ["mean_fd", "tsnr_median", "heart_rate", "coverage_a", "tsnr_sgACC",
                            "target_tsnr_PCC"]  # fmt: skip
-    assert found["tsnr_sgACC"].label == "tSNR of sgACC" and found["mean_fd"].title == "mean FD (mm)"
+    assert found["tsnr_sgACC"].label == "tSNR of the seed sgACC"
+    assert found["mean_fd"].title == "mean FD (mm)"
     assert len({measure.name for measure in MEASURES}) == len(MEASURES)
 
 

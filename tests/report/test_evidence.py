@@ -48,7 +48,7 @@ def test_four_answers_in_words():
         verdict: evidence.answer(row(verdict=verdict))
         for verdict in (EFFECT, SMALL, EQUIVALENT, UNDECIDED)
     }
-    assert said[EFFECT] == "an effect larger than nothing"
+    assert said[EFFECT] == "p below 0.05 by itself"
     assert said[SMALL] == "other than zero, but smaller than of interest (within ±2)"
     assert said[EQUIVALENT] == "equivalent to nothing (within ±2)"
     assert said[UNDECIDED] == "undecided: neither an effect nor its absence is shown"
@@ -75,7 +75,7 @@ def test_a_bayes_factor_speaks_for_what_it_is_for(found_results, factor, shown, 
 
 def test_groups_that_are_compared_are_told_as_a_difference(found_results):
     told = section_of(found_results, row(group="TRD-HV")).sentences[0]
-    assert told.startswith("MADRS, TRD − HV: −4.00 [−6.00, −2.00], p = 0.0020; an effect larger")
+    assert told.startswith("MADRS, TRD − HV: −4.00 [−6.00, −2.00], p = 0.0020; p below 0.05")
     assert "if the difference between the groups' changes is other than zero" in told
 
 

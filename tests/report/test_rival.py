@@ -40,8 +40,8 @@ ROW = {
         (
             {"group": "group_by_drug", "effect_low": -0.1, "given_low": -0.1,
              "share_left": np.nan, "change_p": np.nan, "measure": "tsnr_sgACC"},
-            "Given the change of tSNR of sgACC, what is left is +0.150 [−0.100, 0.260] (20 "
-            "people). Whether the measure itself changed differently in the groups cannot be "
+            "Given the change of tSNR of the seed sgACC, what is left is +0.150 [−0.100, 0.260] "
+            "(20 people). Whether the measure itself changed differently in the groups cannot be "
             "tested.",
         ),
     ],

@@ -85,7 +85,7 @@ def answer(row: Mapping[Any, Any]) -> str:
     if verdict == UNDECIDED and number.missing(row["p_equivalence"]):
         return "undecided: not significant, and too few people for a test of equivalence"
     return {
-        EFFECT: "an effect larger than nothing",
+        EFFECT: "p below 0.05 by itself",
         SMALL: f"other than zero, but smaller than of interest{within}",
         EQUIVALENT: f"equivalent to nothing{within}",
         UNDECIDED: "undecided: neither an effect nor its absence is shown",

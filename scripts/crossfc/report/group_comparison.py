@@ -18,11 +18,13 @@ NO_DIFFERENCE_OF_GROUPS = (
 class Comparison:
     """What the comparison of the groups' changes of a score tells.
 
-    ``found`` is whether p, corrected over all comparisons of scores, is below 0.05.
+    ``found`` is whether p, corrected over all comparisons of scores, is below 0.05; ``shorts`` are
+    those differences in a few words.
     """
 
     sentences: list[str]
     found: bool
+    shorts: list[str]
 
 
 def comparison(results: Results, scale: str, *, unlike: bool) -> Comparison:
@@ -42,13 +44,28 @@ def comparison(results: Results, scale: str, *, unlike: bool) -> Comparison:
     table = results.between
     rows = [] if table.empty else table[table["scale"] == scale].to_dict("records")
     if not rows:
-        return Comparison([], False)
+        return Comparison([], False, [])
     told = [_sentence(results, row, scale) for row in rows]
     # Pairs of three and more groups that do not differ are in the table alone.
     said = [text for place, (text, found) in enumerate(told) if place == 0 or found]
     if unlike:
         said[0] += f" {NO_DIFFERENCE_OF_GROUPS}"
-    return Comparison(said, any(found for _, found in told))
+    shorts = [_short(results, row) for row, (_, found) in zip(rows, told, strict=True) if found]
+    return Comparison(said, any(found for _, found in told), shorts)
+
+
+def _short(results: Results, row: Row) -> str:
+    """Name a difference that is significant, with its corrected p."""
+    p = f"corrected p = {number.probability(row['p_holm'])}"
+    if not number.missing(row.get("df_effect")):
+        return f"groups differ ({p})"
+    estimate = number.cell(row, "adjusted_estimate")
+    if number.missing(estimate):
+        estimate = number.cell(row, "unadjusted_difference")
+    first, second = _pair(results, row)
+    return (
+        f"{'more positive' if estimate > 0 else 'more negative'} in {first} than in {second} ({p})"
+    )
 
 
 def _sentence(results: Results, row: Row, scale: str) -> tuple[str, bool]:

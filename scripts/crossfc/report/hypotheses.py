@@ -214,9 +214,9 @@ def specification_chart(results: Results, row: Row) -> str:
         y = frame.top + 16 * place + 8
         low, high, middle = (frame.px(float(test[c])) for c in ("low", "high", "estimate"))
         body.append(figure.words(left - 8, y + 3.5, label, "end"))
-        body.append(figure.line(low, y, high, y, "mean"))
         significant = test["p_holm"] < SIGNIFICANT
         shape, css = ("square", "g1") if significant else ("circle", "none")
+        body.append(figure.line(low, y, high, y, f"interval {css}"))
         p = number.p_equals(test["p_holm"])
         told = f"{label}: {number.fixed(test['estimate'], 3)}, corrected {p}"
         body.append(figure.point(middle, y, css, told, shape))

@@ -104,6 +104,7 @@ def methods(
             mixed=_mixed_terms(results),
             mixed_means=_mixed_means(results),
             rivals=measured(results),
+            fd_limits=fd_limits(results),
             adjusted_scores=_known(results.change, "adjusted_p"),
             adjusted_ranks=_known(results.change, "adjusted_wilcoxon_p"),
             periods_of_scores=_periods_of_scores(views),
@@ -291,6 +292,14 @@ _SCHEMES = {
         "randomisation might have given them,"
     ),
 }
+
+
+def fd_limits(results: Results) -> str:
+    """List the stricter limits of motion under which hypotheses were tested again."""
+    if results.specifications.empty:
+        return ""
+    limits = results.specifications["maximum_mean_fd_mm"].dropna().unique()
+    return number.listed([number.general(limit) for limit in sorted(limits, reverse=True)], "or")
 
 
 # The null hypotheses of tests of a mean.

@@ -144,6 +144,11 @@ def place(x: Any, y: Any, z: Any) -> str:
     return f"({', '.join(parts)})"
 
 
+def counted(count: int, noun: str) -> str:
+    """Count things: ``1 measure``, ``2 measures``."""
+    return f"{whole(count)} {noun}{'' if count == 1 else 's'}"
+
+
 def listed(items: list[str], word: str = "and") -> str:
     """Join words as in a sentence: ``a, b and c``."""
     items = list(items)

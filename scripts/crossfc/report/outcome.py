@@ -53,7 +53,8 @@ def clinical_answers(results: Results) -> list[Answer]:
         verdict = UNKNOWN if nothing else FOUND if hit else NONE
         question = f"Did {scale} differ between {results.active} and {results.control}?"
         of = f", {results.heading}" if results.heading else ""
-        short = f"{scale}{of}: {'; '.join(_short_change(change) for change in rows)}."
+        shorts = [_short_change(change) for change in rows] + between.shorts
+        short = f"{scale}{of}: {'; '.join(shorts)}."
         drawn = not results.scores.empty and scale in set(results.scores["scale"])
         anchor = f"clinical-{results.prefix}{scale}" if drawn else "clinical"
         out.append(Answer(question, verdict, sentences[0], short, sentences[1:], anchor))

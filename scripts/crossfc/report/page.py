@@ -19,6 +19,7 @@ from crossfc.report import (
     evidence,
     headline,
     maps,
+    motion,
     narrative,
     outcome,
     people,
@@ -202,7 +203,10 @@ def content(
         "hypotheses": hypothesis_cards.cards(results, hypotheses),
         "family_sentence": hypothesis_cards.family_sentence(results),
         "hypothesis_table": hypothesis_cards.table(results, hypotheses),
-        "notes": [note for note in (carryover_note(results),) if note],
+        "notes": [
+            note for note in (*map(motion.motion_note, views), carryover_note(results)) if note
+        ],
+        "motion_lines": [line for view in views if (line := motion.motion_line(view))],
         "flows": people.trial_flows(results),
         "contrasts": people.contrast_table(results),
         "left": people.left_table(results),

@@ -122,6 +122,15 @@ def _of_regions(results: Results) -> pd.Series:
 def _tested(results: Results, tested: pd.DataFrame, caption: str) -> Table | None:
     if tested.empty:
         return None
+    # A measure that varies in no group tells nothing.
+    varies = tested[["adjusted_p", "unadjusted_p"]].notna().any(axis=1)
+    varies = varies.groupby(tested["measure"]).transform("any")
+    constant = tested.loc[~varies, "measure"].nunique()
+    tested = tested[varies]
+    if tested.empty:
+        return None
+    if constant:
+        caption += f"; without {number.counted(constant, 'measure')} of which no change varies"
     columns = [
         ("measure", "measure", text),
         ("group", "group", text),
@@ -267,7 +276,6 @@ def mixed_table(results: Results) -> Table | None:
         ("converged", "fitted", lambda v: "yes" if v else "no"),
         ("note", "note", blank),
     ]
-    marked = list(results.mixed["p"] < SIGNIFICANT)
     of_groups = f", group {' − '.join(results.groups)}" if len(results.groups) == 2 else ""
     if len(results.groups) > 2:
         of_groups = ", pairs of groups are the first minus the second"
@@ -285,7 +293,7 @@ def mixed_table(results: Results) -> Table | None:
         f"Mixed model on the a-priori targets, {who} included (p not corrected; {what}; degrees of "
         "freedom after Kenward and Roger)"
     )
-    return from_frame(table, columns, caption, marked)
+    return from_frame(table, columns, caption)
 
 
 def robustness_table(results: Results) -> Table | None:
