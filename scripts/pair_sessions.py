@@ -13,7 +13,6 @@ with job(snakemake):
     from crossfc.group.design.side import weight_tables, with_contrast_maps, with_maps
     from crossfc.group.edges import edge_rows
     from crossfc.quality.exclusion import nobody_stays, quality_table, split
-    from crossfc.quality.measure import with_measure_changes
     from crossfc.session.connectivity.folder import finished_session
     from crossfc.trial.left import LEFT_COLUMNS
 
@@ -35,11 +34,8 @@ with job(snakemake):
         rows = zip(wanted.sessions, own.values(), quality["excluded"], strict=True)
         kept = [(session, files["relmat"]) for session, files, bad in rows if not bad]
         atomic.write_table(out / "edges.tsv", edge_rows([s for s, _ in kept], [r for _, r in kept]))
-    weights = weight_tables(people, baseline=bool(choices["baseline"]))
-    for name, table in weights.items():
+    for name, table in weight_tables(people, baseline=bool(choices["baseline"])).items():
         atomic.write_table(out / name, table)
-    if given.sessions:
-        people = with_measure_changes(people, quality, weights["sessions.tsv"])
     maps = iter(given.maps)
     if choices["level"] == "contrast":
         people = with_contrast_maps(people, given.maps, len(seeds))

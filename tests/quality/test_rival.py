@@ -283,7 +283,7 @@ def test_between_groups_too_what_is_left_is_what_was_planted():
 
 
 def test_people_carry_the_changes_of_measures_of_whole_scans_for_maps():
-    sessions, _, people, weights = trial(np.random.default_rng(5), 4, 3)
+    sessions, _, people, _ = trial(np.random.default_rng(5), 4, 3)
     names = list(people["participant_id"])
     sessions = sessions.assign(
         head_pitch=np.arange(len(sessions)) ** 2.0, heart_rate=None, deep_breaths=1.0
@@ -291,28 +291,19 @@ def test_people_carry_the_changes_of_measures_of_whole_scans_for_maps():
     sessions.loc[sessions["participant_id"] == names[1], "head_pitch"] = [2.0, np.nan]
     # A contrast of one session against half of two others weighs them so.
     third = sessions[sessions["session_id"] == "ses-p"].assign(session_id="ses-q", head_pitch=7.0)
-    halves = weights[weights["weight"] < 0].assign(weight=-0.5)
-    weights = pd.concat([weights[weights["weight"] > 0], halves, halves.assign(session_id="ses-q")])
     sessions = pd.concat([sessions, third])
-    rows = [{"participant_id": name} for name in reversed(names)]
-    found = with_measure_changes(rows, sessions, weights)
-    assert rows[0] == {"participant_id": names[-1]}  # not changed
-    assert set(found[0]) == {
-        "participant_id",
-        *map("delta_{}".format, ("mean_fd", "head_pitch", "deep_breaths")),
-    }
+    own = {"sessions": ["ses-k", "ses-p", "ses-q"], "weights": [1.0, -0.5, -0.5]}
+    rows = [{"participant_id": name, **own} for name in reversed(names)]
+    found = with_measure_changes(rows, sessions)
+    assert rows[0] == {"participant_id": names[-1], **own}  # not changed
+    # Nobody has a heart rate; of mean FD the table of people has both sides.
+    assert set(found[0]) - set(rows[0]) == {"delta_head_pitch", "delta_deep_breaths"}
     for row in found:
-        own = sessions[sessions["participant_id"] == row["participant_id"]].set_index("session_id")
-        pitch = own["head_pitch"]
+        of_person = sessions[sessions["participant_id"] == row["participant_id"]]
+        pitch = of_person.set_index("session_id")["head_pitch"]
         expected = pitch["ses-k"] - (pitch["ses-p"] + pitch["ses-q"]) / 2
         assert row["delta_head_pitch"] == pytest.approx(expected, nan_ok=True)
         assert row["delta_deep_breaths"] == 0
-    assert [row["participant_id"] for row in found if np.isnan(row["delta_head_pitch"])] == [
-        names[1]
-    ]
-    # Of mean FD the table of people has both sides, and makes the change of them as it always did.
-    sides = [
-        {"participant_id": name, "mean_fd_active": 0.2, "mean_fd_control": 0.1} for name in names
-    ]
-    assert "delta_mean_fd" not in with_measure_changes(sides, sessions, weights)[0]
-    assert with_measure_changes([], sessions, weights.iloc[:0]) == []
+    without = [row for row in found if np.isnan(row["delta_head_pitch"])]
+    assert [row["participant_id"] for row in without] == [names[1]]
+    assert with_measure_changes([], sessions) == []

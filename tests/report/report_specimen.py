@@ -40,7 +40,6 @@ from crossfc.quality.blinding import blinding_table, effects_by_guess
 from crossfc.quality.cluster_robustness import PipelineData, cluster_robustness
 from crossfc.quality.exclusion import defective_volumes, quality_table, split
 from crossfc.quality.likeness import likeness
-from crossfc.quality.measure import with_measure_changes
 from crossfc.quality.motion import excluded_sessions, motion_tables
 from crossfc.quality.rival import rival_table
 from crossfc.quality.robustness import robustness
@@ -476,10 +475,8 @@ def _pairs(plan: Plan, made: Path, pipeline: str) -> None:
     people, left = split(plan.people.rows(contrast), quality)
     edges = edge_rows(sessions, [own["relmat"] for own in files])
     atomic.write_table(out / "edges.tsv", edges)
-    weights = weight_tables(people, baseline=False)
-    for name, table in weights.items():
+    for name, table in weight_tables(people, baseline=False).items():
         atomic.write_table(out / name, table)
-    people = with_measure_changes(people, quality, weights["sessions.tsv"])
     pair_sessions(
         with_maps(people, lambda person, session: by_session[person, session]["maps"]),
         plan.regions.seeds(pipeline),

@@ -1,8 +1,8 @@
 """The change of a measure within a person: its sum over sessions, times their weights."""
 
 from collections.abc import Sequence
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from crossfc.group.design.people import PersonRow
@@ -61,33 +61,37 @@ def measure_change(sessions: pd.DataFrame, weights: pd.DataFrame, measure: str) 
     return sums
 
 
-def with_measure_changes(
-    people: Sequence[PersonRow], sessions: pd.DataFrame, weights: pd.DataFrame
-) -> list[dict[str, Any]]:
+def with_measure_changes(people: Sequence[PersonRow], sessions: pd.DataFrame) -> list[PersonRow]:
     """Add to each person the changes of measures that can be given to maps.
 
     Parameters
     ----------
     people : sequence of dict
-        Not changed.
+        participant_id, ``sessions``, their ``weights`` in the contrast, and further columns; not
+        changed.
     sessions : DataFrame
         The table of sessions.
-    weights : DataFrame
-        The weight of each session in the contrast: participant_id, session_id, weight.
 
     Returns
     -------
     list of dict
         With ``delta_<measure>``, NaN for who lacks it in a session. A measure that nobody has in
-        all sessions is left out, and so is one whose sides are in the rows (mean FD).
+        all sessions is left out, and so is mean FD, of which the table of people has both sides.
     """
-    found, sessions = [dict(person) for person in people], comparable(sessions)
-    names = [person["participant_id"] for person in found]
+    measured = comparable(sessions).set_index(["participant_id", "session_id"])
+    changes: list[dict[str, float]] = [{} for _ in people]
     for name, measure in GIVEN.items():
-        if name not in sessions or all(f"{name}_active" in person for person in found):
+        if name not in measured or name == "mean_fd":
             continue
-        changes = measure_change(sessions, weights, name).droplevel("group").reindex(names)
-        if changes.notna().any():
-            for person, change in zip(found, changes, strict=True):
-                person[measure.change] = float(change)
-    return found
+        values = measured[name].astype(float)
+        sums = [
+            sum(
+                weight * float(values.loc[person["participant_id"], session])
+                for session, weight in zip(person["sessions"], person["weights"], strict=True)
+            )
+            for person in people
+        ]
+        if np.isfinite(sums).any():
+            for own, change in zip(changes, sums, strict=True):
+                own[measure.change] = change
+    return [{**person, **own} for person, own in zip(people, changes, strict=True)]

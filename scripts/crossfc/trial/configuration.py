@@ -138,6 +138,7 @@ class GroupChoices(TypedDict):
     """The key ``group``."""
 
     analyses: list[str] | None
+    given: list[str]
     permutations: int
     seed: int
     cluster_forming_p: float
@@ -148,7 +149,6 @@ class GroupChoices(TypedDict):
     block_exchange: Literal["within", "whole"]
     drug_arrangement: Literal["automatic", "sign flips", "re-randomisation"]
     families: list[list[str]]
-    given: list[str]
     sensitivity: SensitivityChoices | None
     threads: int
     memory_gb: float
