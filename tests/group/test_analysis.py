@@ -145,7 +145,7 @@ def test_every_analysis_writes_its_files(results, pairs, name, seeds, stats_writ
         assert (share["partialrsqlow"] <= share["partialrsqhigh"]).all()
     result = read_result(results / name)
     # Which groups are compared is told in trials of three and more; no smallest effect is stated.
-    untold = {"baseline", "together", "groups", "smallest_effect"}
+    untold = {"baseline", "given", "together", "groups", "smallest_effect"}
     assert set(result) == set(Result.__annotations__) - untold
     for part in result["per_seed"].values():
         assert set(part) == set(MapSummary.__annotations__) - {"equivalent_share"}

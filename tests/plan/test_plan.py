@@ -461,3 +461,113 @@ def test_guesses_are_those_of_sessions_under_a_treatment(study, root, tmp_path):
     assert "guess" not in {
         key for row in Plan(study, root).people.sessions_of_people() for key in row
     }
+
+
+def test_measures_are_given_to_the_analyses_that_are_run(study, root):
+    plain = Plan(study, root).group
+    given = Plan(study | {"group": {"given": ["mean_fd"]}}, root).group
+    own = [name for name in given.analyses() if name.endswith("_given_mean_fd")]
+    wanted = [f"drug_{g}{end}" for end in ("", "_pooled") for g in ("TRD", "HV")]
+    wanted += ["group_by_drug", "group_by_drug_pooled"]
+    assert sorted(own) == sorted(f"{name}_given_mean_fd" for name in wanted)
+    assert [name for name in given.analyses() if name not in own] == plain.analyses()
+    # Nothing else runs again: not the pairs, no other analysis, no sensitivity.
+    for name in plain.analyses():
+        assert given.test_choices(name) == plain.test_choices(name)
+    assert given.pair_choices("primary", "pairs") == plain.pair_choices("primary", "pairs")
+    assert given.sensitivity_choices() == plain.sensitivity_choices()
+    assert given.test_choices(own[0])["people"] == plain.test_choices("drug_TRD")["people"]
+    some = study | {"group": {"given": ["mean_fd"], "analyses": ["drug_HV", "carryover"]}}
+    assert Plan(some, root).group.analyses() == ["drug_HV", "drug_HV_given_mean_fd", "carryover"]
+
+
+def test_pairs_of_three_groups_are_given_no_measure(study, root, tmp_path):
+    people = PEOPLE + "sub-03\tMDD\tplacebo-ketamine\tn/a\n"
+    (tmp_path / "participants.tsv").write_text(people)
+    orders = ORDERS | {"03": ("placebo", "ketamine")}
+    (tmp_path / "sessions.tsv").write_text(sessions(orders))
+    three = study | {"groups": ["TRD", "HV", "MDD"]}
+    plain = Plan(three, root).group
+    given = Plan(three | {"group": {"given": ["mean_fd"]}}, root).group
+    assert "group_by_drug_given_mean_fd" in given.analyses()
+    assert given.pairs_of_groups() == plain.pairs_of_groups()
+    assert len(given.pairs_of_groups()["drug"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("group", "words"),
+    [
+        (
+            {"given": ["mean_df"]},
+            "group.given: mean_df is no measure of a whole scan whose change can be given; did you "
+            "mean mean_fd?; there are mean_fd, mean_dvars",
+        ),
+        ({"given": ["coverage_sgACC"]}, "coverage_sgACC is no measure of a whole scan"),
+        ({"given": ["median_fd"]}, "median_fd is no measure of a whole scan whose change can be"),
+        (
+            {"given": ["mean_fd"], "analyses": ["carryover"]},
+            "group.given: none of the analyses that are run can be given a measure (carryover); "
+            "add one to group.analyses, such as drug_TRD, or remove the key",
+        ),
+        (
+            {"analyses": ["drug_TRD_given_mean_fd"]},
+            "group.analyses: drug_TRD_given_mean_fd needs the measure; write drug_TRD there, and "
+            "group.given: [mean_fd]",
+        ),
+        (
+            {"given": ["mean_fd"], "families": [["drug_TRD", "drug_TRD_given_mean_fd"]]},
+            "drug_TRD and drug_TRD_given_mean_fd cannot be corrected as one family, as who lacks",
+        ),
+    ],
+)
+def test_measures_that_cannot_be_given_are_refused(study, root, group, words):
+    def everything():
+        plan = Plan(study | {"group": group}, root)
+        plan.checked_trial()
+        plan.group.analyses()
+        plan.group.families()
+
+    with pytest.raises(Fault) as caught:
+        everything()
+    assert words in str(caught.value)
+
+
+def test_ready_maps_and_scales_of_the_same_name_are_given_no_measure(study, root, tmp_path):
+    ready = study | {"entry": "maps", "group": {"given": ["heart_rate"]}}
+    ready["maps"] = {"pattern": "{participant_id}_{session_id}_{seed}.nii.gz"}
+    with pytest.raises(Fault, match="ready maps .entry maps. come without measures of their scans"):
+        Plan(ready, root).group.analyses()
+    (tmp_path / "sessions.tsv").write_text(sessions().replace("MADRS", "heart_rate"))
+    (tmp_path / "scales.tsv").write_text(
+        "scale\tinstrument\tlowest\thighest\tbetter\nheart_rate\tpulse\t0\t300\tlower\n"
+    )
+    both = study | {"group": {"given": ["heart_rate"]}}
+    both["sheets"] = study["sheets"] | {"scales": "scales.tsv"}
+    with pytest.raises(Fault, match="is a measure of scans and the name of a scale too; rename"):
+        Plan(both, root).group.analyses()
+
+
+@pytest.mark.parametrize("name", ["mean_fd", "delta_mean_fd", "heart_rate"])
+def test_a_measure_within_people_is_no_covariate_of_people(study, root, name):
+    with pytest.raises(Fault) as caught:
+        Plan(study | {"covariates": [name]}, root).checked_trial()
+    assert (
+        f"config key covariates: {name} is measured in every scan, so it changes within people; "
+        f"write group.given: [{name.removeprefix('delta_')}], which estimates effects again given "
+        "this change"
+    ) in str(caught.value)
+
+
+def test_a_column_of_the_sheet_may_have_the_name_of_a_measure(study, root, tmp_path):
+    sheet = PEOPLE.replace("t1w", "t1w\theart_rate").replace("T1w.nii.gz", "T1w.nii.gz\t61.5")
+    (tmp_path / "participants.tsv").write_text(sheet.replace("n/a\n", "n/a\t70.5\n"))
+    plan = Plan(study | {"covariates": ["heart_rate"]}, root)
+    assert plan.checked_trial().covariate_types == {"heart_rate": "continuous"}
+
+
+def test_a_hypothesis_on_a_score_is_given_no_measure(study, root):
+    stated = [{"analysis": "drug_TRD_given_mean_fd", "scale": "MADRS"}]
+    with pytest.raises(Fault, match="scores are not given the change of a measure of scans"):
+        Plan(
+            study | {"group": {"given": ["mean_fd"]}, "hypotheses": stated}, root
+        ).hypotheses.rows()

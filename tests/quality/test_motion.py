@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from crossfc import measure as registry
 from crossfc.fault import Fault
-from crossfc.quality import measure as registry
 from crossfc.quality.motion import COLUMNS, excluded_sessions, motion, quality_connectivity
 
 # The measures of the whole scan, and those of one seed and one target.

@@ -6,7 +6,8 @@ import pytest
 
 from crossfc.clinic.order import ALIKE
 from crossfc.clinic.student import robust_least_squares
-from crossfc.quality.measure import MEASURES, comparable, measures_of
+from crossfc.measure import MEASURES, measures_of
+from crossfc.quality.measure import comparable, with_measure_changes
 from crossfc.quality.rival import COLUMNS, SAME_CHANGE, rival_between, rival_within, rivals
 
 TREATMENTS = {"active": "ketamine", "control": "placebo"}
@@ -279,3 +280,30 @@ def test_between_groups_too_what_is_left_is_what_was_planted():
         covered += found.given.low <= 0 <= found.given.high
         found_anyway += found.effect.p < 0.05
     assert 0.917 <= covered / TWINS <= 0.983 and found_anyway > 0.5 * TWINS
+
+
+def test_people_carry_the_changes_of_measures_of_whole_scans_for_maps():
+    sessions, _, people, _ = trial(np.random.default_rng(5), 4, 3)
+    names = list(people["participant_id"])
+    sessions = sessions.assign(
+        head_pitch=np.arange(len(sessions)) ** 2.0, heart_rate=None, deep_breaths=1.0
+    )
+    sessions.loc[sessions["participant_id"] == names[1], "head_pitch"] = [2.0, np.nan]
+    # A contrast of one session against half of two others weighs them so.
+    third = sessions[sessions["session_id"] == "ses-p"].assign(session_id="ses-q", head_pitch=7.0)
+    sessions = pd.concat([sessions, third])
+    own = {"sessions": ["ses-k", "ses-p", "ses-q"], "weights": [1.0, -0.5, -0.5]}
+    rows = [{"participant_id": name, **own} for name in reversed(names)]
+    found = with_measure_changes(rows, sessions)
+    assert rows[0] == {"participant_id": names[-1], **own}  # not changed
+    # Nobody has a heart rate; of mean FD the table of people has both sides.
+    assert set(found[0]) - set(rows[0]) == {"delta_head_pitch", "delta_deep_breaths"}
+    for row in found:
+        of_person = sessions[sessions["participant_id"] == row["participant_id"]]
+        pitch = of_person.set_index("session_id")["head_pitch"]
+        expected = pitch["ses-k"] - (pitch["ses-p"] + pitch["ses-q"]) / 2
+        assert row["delta_head_pitch"] == pytest.approx(expected, nan_ok=True)
+        assert row["delta_deep_breaths"] == 0
+    without = [row for row in found if np.isnan(row["delta_head_pitch"])]
+    assert [row["participant_id"] for row in without] == [names[1]]
+    assert with_measure_changes([], sessions) == []

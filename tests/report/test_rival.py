@@ -68,6 +68,7 @@ def test_the_page_tells_the_effects_of_hypotheses_and_the_table_all(found, tmp_p
     assert "SD of the global signal" in page.text and "(Judd et al. 2001)" in page.text
     assert "of every hypothesised pair of seed and target, mean FD, mean DVARS" in page.text
     page = page_of(found, tmp_path / "other.html", hypotheses_dir=None)
+    assert "of every pair of seed and target, mean FD, mean DVARS" in page.text
     assert "pgACC – insulaR, TRD. ketamine" not in page.text and "given the change of" in page.text
 
 

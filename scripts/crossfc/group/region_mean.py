@@ -14,6 +14,7 @@ from crossfc.group.design.question import Question
 from crossfc.group.estimation import estimation
 from crossfc.group.inference.fisher import FRatio
 from crossfc.group.inference.permutation import infer
+from crossfc.measure import GIVEN
 
 
 @dataclass(frozen=True)
@@ -185,4 +186,5 @@ def _adjusted_for(design: Model) -> str:
     """Name what the model holds besides the effect."""
     named = list(design.period_columns) if design.sequence_adjusted else []
     baseline = [] if design.baseline is None else ["baseline"]
-    return ", ".join([*named, *design.covariates, *baseline])
+    given = [GIVEN[design.given].change] if design.given else []
+    return ", ".join([*named, *design.covariates, *given, *baseline])

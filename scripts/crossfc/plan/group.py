@@ -15,8 +15,9 @@ from crossfc.group.design.options import (
     AnalysisOptions,
     PairChoices,
 )
-from crossfc.group.design.question import Question
+from crossfc.group.design.question import Question, given_name
 from crossfc.jobs import need
+from crossfc.measure import GIVEN
 from crossfc.plan.people import People
 from crossfc.plan.region import Regions
 from crossfc.plan.study import Labels, Stage, Study, no_file
@@ -60,6 +61,12 @@ class Group(Stage):
         read_sheet(group["atlas_names"], ("index", "name"))
         trial = self.study.checked_trial()
         asked = self.questions()
+        if self._given() and not any(asked[name].given for name in self.analyses()):
+            raise Fault(
+                "config key group.given: none of the analyses that are run can be given a measure "
+                f"({', '.join(self.analyses())}); add one to group.analyses, such as "
+                f"{question.DRUG}_{trial.groups[0]}, or remove the key"
+            )
         compared = {
             asked[name].contrast: self.contrasts_of(asked[name])[0]
             for name in group["analyses"] or asked
@@ -350,6 +357,7 @@ class Group(Stage):
                 n_seeds=len(self._regions.seeds(self.study.primary)),
                 sequence_known=self._tests_carryover(contrast),
                 has_total=self.study.entry != "maps" or self.config["maps"]["level"] == "session",
+                given=self._given(),
             )
             for name in names:
                 if name in found:
@@ -369,6 +377,35 @@ class Group(Stage):
                     )
                 found[asked.name] = asked
         return found
+
+    def _given(self) -> list[str]:
+        """List the measures whose change is given to analyses; often none.
+
+        Raises
+        ------
+        Fault
+            If there are no measures of scans, or a word is none of them.
+        """
+        key, scales = "config key group.given", self.study.checked_trial().scales
+        measures: list[str] = self.config["group"]["given"]
+        if measures and self.study.entry == "maps":
+            raise Fault(
+                f"{key}: ready maps (entry maps) come without measures of their scans, such as "
+                f"{measures[0]}; remove the key"
+            )
+        for measure in measures:
+            if measure not in GIVEN:
+                raise Fault(
+                    f"{key}: {measure} is no measure of a whole scan whose change can be "
+                    f"given{did_you_mean(measure, GIVEN) or '; name another, or remove it'}; there "
+                    f"are {', '.join(GIVEN)}"
+                )
+            if measure in scales:
+                raise Fault(
+                    f"{key}: {measure} is a measure of scans and the name of a scale too; rename "
+                    "the scale in the sheets"
+                )
+        return measures
 
     def _tests_carryover(self, contrast: Contrast) -> bool:
         """Test whether somebody's order of the two treatments of a contrast is known."""
@@ -414,14 +451,29 @@ class Group(Stage):
         """
         known = [name for name, asked in self.questions().items() if self._is_scored(asked)]
         wanted = self.config["group"]["analyses"]
+        if wanted is not None:
+            # A measure is given to every analysis that is asked for and can be given one.
+            wanted = [*wanted, *(given_name(name, m) for name in wanted for m in self._given()
+                                 if given_name(name, m) in known)]  # fmt: skip
         for name in wanted or ():
             if name not in known:
+                self._require_given(name)
                 raise Fault(
                     f"config key group.analyses: this trial has no analysis {name}"
                     f"{did_you_mean(name, known)}; it has {', '.join(known)}"
                 )
         # In the order in which they are reported, not the order in the config.
         return [name for name in known if name in (wanted or known)]
+
+    def _require_given(self, name: str) -> None:
+        """Refuse an analysis that would be given a measure which the key does not name."""
+        for measure in GIVEN:
+            plain = name.removesuffix(given_name("", measure))
+            if plain != name and measure not in self._given():
+                raise Fault(
+                    f"config key group.analyses: {name} needs the measure; write {plain} there, "
+                    f"and group.given: [{measure}]"
+                )
 
     def families(self) -> list[list[str]]:
         """List the families: analyses whose p are corrected together.
@@ -449,7 +501,7 @@ class Group(Stage):
         found: dict[str, list[str]] = {}
         asked, n_groups = self.questions(), len(self.study.checked_trial().groups)
         for name in self.analyses():
-            if len(asked[name].groups) == 2 < n_groups:
+            if len(asked[name].groups) == 2 < n_groups and not asked[name].given:
                 found.setdefault(asked[name].contrast, []).append(name)
         return found
 
@@ -459,7 +511,8 @@ class Group(Stage):
             return []
         asked = self.questions()
         kinds = (question.DRUG, question.GROUP)
-        return [name for name in self.analyses_made() if asked[name].kind in kinds]
+        made = [asked[name] for name in self.analyses_made()]
+        return [own.name for own in made if own.kind in kinds and not own.given]
 
     def sensitivity_choices(self) -> dict[str, Any]:
         """Return what `sensitivity.tsv` depends on, besides the data of the contrasts.
@@ -502,6 +555,8 @@ class Group(Stage):
                 why = told
             elif kinds[0] != kinds[1]:
                 why = "people are rearranged in different ways"
+            elif other.given != first.given:
+                why = "who lacks the measure that one is given is in the other only"
             elif groups[0] != groups[1]:
                 apart = " and " if not any(" and " in of for of in groups) else "; "
                 why = f"they are of different people ({apart.join(groups)})"

@@ -137,6 +137,11 @@ class Hypotheses(Stage):
                 f"{place}: needs a region, if it is of a map, or a scale and no seed, if it is of "
                 "a score; complete it"
             )
+        if asked.given:
+            raise Fault(
+                f"{place}: scores are not given the change of a measure of scans; name the "
+                f"analysis without it, not {own.analysis}"
+            )
         if asked.kind not in (DRUG, GROUP):
             raise Fault(
                 f"{place}: of scores there are the analyses of a group and of two groups "

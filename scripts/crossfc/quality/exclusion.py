@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas
 
 from crossfc.group.design.people import PersonRow
+from crossfc.quality.measure import with_measure_changes
 from crossfc.session.connectivity.record import SessionRecord, read_record
 from crossfc.trial.configuration import ExclusionLimits
 from crossfc.trial.left import LeftRow
@@ -207,7 +208,8 @@ def split(
     -------
     staying : list of mapping
         The rows of the people who stay, with mean_fd_active and mean_fd_control (mm) added: sums
-        over the sessions of each side, times the sizes of their weights.
+        over the sessions of each side, times the sizes of their weights; and with the changes of
+        measures that can be given to maps, see `crossfc.quality.measure.with_measure_changes`.
     left : list of LeftRow
         One per excluded session.
     """
@@ -236,7 +238,7 @@ def split(
                 side = "mean_fd_active" if weight > 0 else "mean_fd_control"
                 motion[side] += abs(weight) * float(row["mean_fd"])
             staying.append({**person, **motion})
-    return staying, left
+    return with_measure_changes(staying, quality), left
 
 
 def nobody_stays(

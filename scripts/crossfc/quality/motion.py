@@ -24,7 +24,8 @@ from crossfc.clinic.shuffle import shuffles_within
 from crossfc.clinic.student import one_sample, welch
 from crossfc.clinic.studentised import Studentised, nuisance_basis
 from crossfc.fault import Fault
-from crossfc.quality.measure import comparable, measure_change, measures_of
+from crossfc.measure import measures_of
+from crossfc.quality.measure import comparable, measure_change
 from crossfc.table import read_table, require_columns
 from crossfc.tie import difference
 from crossfc.trial.visit import ORDER
@@ -63,7 +64,7 @@ def motion(
     ----------
     sessions : DataFrame
         The table ``quality/sessions.tsv``: participant_id, group, sequence, session_id, treatment,
-        excluded and any of the measures (`crossfc.quality.measure`).
+        excluded and any of the measures (`crossfc.measure`).
     treatments : mapping
         Names of ``active`` and ``control``.
     groups : sequence of str

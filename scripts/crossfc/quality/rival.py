@@ -34,7 +34,8 @@ from crossfc.clinic.order import (
 )
 from crossfc.clinic.student import NO_TEST, TTest, least_squares, robust_least_squares
 from crossfc.fault import Fault
-from crossfc.quality.measure import RIVALS, comparable, measure_change
+from crossfc.measure import RIVALS
+from crossfc.quality.measure import comparable, measure_change
 from crossfc.quality.motion import group_by_drug
 from crossfc.table import read_table
 

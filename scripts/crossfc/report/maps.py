@@ -132,6 +132,7 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
             else "no",
         ),
         ("covariates", ", ".join(map(str, record.get("covariates") or []))),
+        ("given", analysis.given),
         ("baseline by voxel", str(record.get("baseline") or "")),
         (
             "null hypothesis",

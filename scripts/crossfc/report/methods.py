@@ -81,6 +81,7 @@ def methods(
                 for a in _estimated(view)
                 if "baseline" in a.record
             },
+            given=list(dict.fromkeys(a.given for a in _estimated(results) if a.given)),
             by_period=any(_adjusts(view) for view in views if not view.crosses_over),
             corrected_for_skewness=any(
                 "Hall" in a.record.get("statistic_name", "") for a in _estimated(results)
@@ -219,6 +220,8 @@ def model_clause(results: Results, *kinds: str) -> str:
     """
     said: dict[str, list[str]] = {}
     for analysis in results.of_kind(*kinds):
+        if analysis.given:  # told in a sentence of its own
+            continue
         labels = said.setdefault(_further_terms(analysis), [])
         if (label := _label(results, analysis)) not in labels:
             labels.append(label)
@@ -263,6 +266,12 @@ def _is_pair(results: Results, analysis: Analysis) -> bool:
 
 
 def _label(results: Results, analysis: Analysis) -> str:
+    """Name an analysis among others of its kind, and the change that it is given."""
+    given = f" given {analysis.given}" if analysis.given else ""
+    return _plain_label(results, analysis) + given
+
+
+def _plain_label(results: Results, analysis: Analysis) -> str:
     """Name an analysis among others of its kind: by group, by scale, or by what it compares."""
     if _is_pair(results, analysis):
         return " against ".join(analysis.record["groups"])

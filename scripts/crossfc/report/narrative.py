@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from crossfc.group.design.question import SETS
+from crossfc.group.design.question import SETS, given_name
 from crossfc.group.findings.readout import column_label
 from crossfc.report import number
 from crossfc.report.results import Analysis, Results, Row
@@ -64,6 +64,17 @@ def scale_of(analysis: Analysis) -> str:
 
 def question_of(results: Results, analysis: Analysis) -> str:
     """Return the question of an analysis in words for readers."""
+    return _given(analysis, _plain_question(results, analysis))
+
+
+def _given(analysis: Analysis, sentence: str) -> str:
+    """Put before a sentence which change the analysis is given, if it is given one."""
+    if not analysis.given:
+        return sentence
+    return f"Given {analysis.given}, {sentence[:1].lower()}{sentence[1:]}"
+
+
+def _plain_question(results: Results, analysis: Analysis) -> str:
     on_a, c = results.on_active, results.control
     of = f" ({results.heading})" if results.heading else ""
     if analysis.kind == "drug":
@@ -135,11 +146,13 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
         best = min(known, key=smallest.__getitem__)
         over = f" for any of the {len(known)} seeds" if len(known) > 1 else ""
         which = f", {best}" if len(known) > 1 else ""
-        sentence = (
+        sentence = _given(
+            analysis,
             f"No effect survived correction{over} at the level of clusters (smallest corrected "
             f"{analysis.smallest_equals(best)}{which}{over_pairs(analysis, smallest[best])}; "
-            f"{people_counted(analysis)})."
+            f"{people_counted(analysis)}).",
         )
+        details += _no_explanation(results, analysis)
         lowest = number.probability(smallest[best])
         lowest += over_pairs(analysis, smallest[best])
         short = f"{subject}: no cluster survived correction (smallest corrected p = {lowest})"
@@ -170,7 +183,25 @@ def map_answer(results: Results, analysis: Analysis) -> Answer:
     return Answer(question, FOUND, sentences[0], short, sentences[1:] + details, anchor, analysis)
 
 
+def _no_explanation(results: Results, analysis: Analysis) -> list[str]:
+    """Warn that "significant, but not given the measure" is no test of the measure."""
+    given = analysis.record.get("given", "")
+    plain = [a for a in results.analyses if given and given_name(a.name, given) == analysis.name]
+    if not plain or plain[0].significant().empty:
+        return []
+    return [
+        f"That clusters survive correction without {analysis.given} in the model does not show "
+        "that it explains them, as one column more costs precision too: hold the effects and their "
+        "standard errors in both maps against each other."
+    ]
+
+
 def cluster_sentence(results: Results, analysis: Analysis, row: Row) -> str:
+    """Describe in one sentence what one cluster means, and which change it is given."""
+    return _given(analysis, _plain_sentence(results, analysis, row))
+
+
+def _plain_sentence(results: Results, analysis: Analysis, row: Row) -> str:
     """Describe in one sentence what one cluster means.
 
     Direction and effect are those of the model whose p is reported. The plain means of each group
@@ -369,7 +400,8 @@ def _adjusted_for(analysis: Analysis) -> list[str]:
     order = ["the order of treatments" if crossed else "periods"]
     order = order if record.get("sequence_adjusted") else []
     baseline = [f"the baseline ({record['baseline']})"] if "baseline" in record else []
-    return order + [str(name) for name in record.get("covariates") or []] + baseline
+    given = [analysis.given] if analysis.given else []
+    return order + [str(name) for name in record.get("covariates") or []] + given + baseline
 
 
 def _effect_text(analysis: Analysis, row: Row, name: str) -> str:
@@ -435,6 +467,7 @@ def _subject(results: Results, analysis: Analysis) -> str:
         "group_by_drug_by_subregion": f"{between}, {under}, differing by seed",
         "change": f"Maps of change and {scale_of(analysis)}{of}",
     }.get(analysis.kind, analysis.title)
+    subject += f", given {analysis.given}" if analysis.given else ""
     return subject[:1].upper() + subject[1:]
 
 

@@ -72,14 +72,15 @@ def _changes(results: Results, edge: dict[str, Any]) -> list[tuple[str, str, str
     }
     of_drug = results.design.get("contrast", DRUG) == DRUG and not results.config.get("occasions")
     effect = results.effect if results.over_time else results.difference
-    for analysis in results.of_kind("drug"):
+    plain = [a for a in results.of_kind("drug", "group_by_drug") if not a.given]
+    for analysis in (a for a in plain if a.kind == "drug"):
         for group in analysis.record.get("n") or {}:
             if group in change:
                 size = change[group]
                 short = f"{'drug effect' if of_drug else effect} in {group}"
                 words = f"{short}, Δz = {number.signed(size)}"
                 out.append(_judge(results, analysis, edge, size, words, short))
-    for analysis in results.of_kind("group_by_drug"):
+    for analysis in (a for a in plain if a.kind == "group_by_drug"):
         compared = [g for g in results.groups if g in (analysis.record.get("n") or {})]
         if len(compared) == 2 and set(compared) <= set(change):
             first, second = compared

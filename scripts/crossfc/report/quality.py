@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from crossfc.quality.measure import MEASURES, measures_of
+from crossfc.measure import MEASURES, measures_of
 from crossfc.quality.motion import group_by_drug
 from crossfc.report import figure, number
 from crossfc.report.people import group_css

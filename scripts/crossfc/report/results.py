@@ -12,6 +12,7 @@ from crossfc import table
 from crossfc.fault import Fault
 from crossfc.group.design.question import SETS, group_labels
 from crossfc.group.findings.result import RESULT_FILE, Result, read_result
+from crossfc.measure import GIVEN
 from crossfc.report import number
 from crossfc.significance import SIGNIFICANT
 from crossfc.trial.contrast import difference_label, side_in_difference
@@ -44,6 +45,12 @@ class Analysis:
     def level(self) -> float:
         """The level of a p that is corrected within the analysis: that of pairs is shared."""
         return SIGNIFICANT / self.n_pairs
+
+    @property
+    def given(self) -> str:
+        """Which change of a measure of scans is given, in words; empty if none is."""
+        measure = GIVEN.get(self.record.get("given", ""))
+        return f"the change of {measure.label}" if measure else ""
 
     @property
     def without_sign(self) -> bool:

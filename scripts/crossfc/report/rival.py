@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from crossfc.quality.measure import Measure, measures_of
+from crossfc.measure import Measure, measures_of
 from crossfc.quality.motion import group_by_drug
 from crossfc.report import number
 from crossfc.report.results import Results, Row

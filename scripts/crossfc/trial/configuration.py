@@ -138,6 +138,7 @@ class GroupChoices(TypedDict):
     """The key ``group``."""
 
     analyses: list[str] | None
+    given: list[str]
     permutations: int
     seed: int
     cluster_forming_p: float

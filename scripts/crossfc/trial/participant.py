@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from crossfc.measure import GIVEN
 from crossfc.trial.configuration import Configuration
 from crossfc.trial.covariate import check_levels, covariate_type, declared, is_taken
 from crossfc.trial.image_name import check_image
@@ -143,7 +144,17 @@ def _unusable_columns(sheet: Sheet, config: Configuration, known: set[str]) -> l
     named = [("covariates", name) for name in declared(config)]
     named += [("group.blocks", blocks)] if blocks is not None else []
     for key, column in named:
-        if column not in sheet.columns:
+        measure = column.removeprefix("delta_")
+        if (
+            key == "covariates"
+            and measure in GIVEN
+            and (column not in sheet.columns or is_taken(column))
+        ):
+            faults.append(
+                f"config key {key}: {column} is measured in every scan, so it changes within people"
+                f"; write group.given: [{measure}], which estimates effects again given this change"
+            )
+        elif column not in sheet.columns:
             faults.append(
                 f"config key {key}: {sheet.path} has no column {column}"
                 f"{did_you_mean(column, sheet.columns) or '; add the column, or remove the key'}"

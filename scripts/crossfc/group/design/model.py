@@ -20,6 +20,7 @@ from crossfc.group.design.options import (
 )
 from crossfc.group.design.order import order_terms
 from crossfc.group.design.question import CARRYOVER, CHANGE, Question, group_labels
+from crossfc.measure import GIVEN
 from crossfc.trial.visit import ORDER
 
 # Re-randomisation is used only if its smallest possible p is at most this; otherwise sign flips.
@@ -69,6 +70,8 @@ class Model:
         sign as wholes.
     baseline : str or None
         The occasion whose contrast is a covariate, voxel by voxel; None if there is none.
+    given : str
+        The measure whose change is the last of the other columns; empty if none is.
     flip : float ndarray, shape (n_analysed,), or None
         +1 or -1 for each person, by which their data are multiplied before the fit; only for
         re-randomisation.
@@ -101,6 +104,7 @@ class Model:
     covariate_levels: dict[str, list[str]]
     block_exchange: str
     baseline: str | None
+    given: str
     flip: FloatArray | None
     left: list[LeftPerson]
     notes: list[str]
@@ -168,11 +172,18 @@ def model(
     change since the baseline is compared, the baseline itself is a covariate of that comparison,
     and of no mean. It stands in no analysis of carry-over.
 
+    Measures given. The change of a measure of the scan within each person, Δ, is a column that is
+    not centred, so the intercept is the effect where the measure does not change (Judd, Kenny and
+    McClelland 2001, Psychol Methods 6:115), and a difference of groups is that at an equal change.
+    Means are then tested by sign flips: orders that are drawn again would give each person another
+    Δ, which is known for the drawn order only if the drug does not change the measure.
+
     Parameters
     ----------
     question : Question
     people : DataFrame
-        The table people.tsv: participant_id, group, sequence_code, covariates, ``delta_<scale>``.
+        The table people.tsv: participant_id, group, sequence_code, covariates, ``delta_<scale>``,
+        ``delta_<measure>``.
     groups : dict
         Labels of ``patients`` and ``controls``.
     options : AnalysisOptions
@@ -193,17 +204,25 @@ def model(
     Raises
     ------
     Inestimable
-        If nobody is left, all people have the same value of the effect, or re-randomisation is
-        asked for although the known orders are not of both kinds.
+        If nobody is left, all people have the same value of the effect, the change of the measure
+        given follows from the other columns, or re-randomisation is asked for although the known
+        orders are not of both kinds.
     Fault
         If a column is missing, or a covariate is not of its type.
     """
     covariates = options.covariates if question.compares_groups else {}
     arrangement = options.drug_arrangement if question.tests_mean else None
+    if question.tests_mean and question.given:
+        arrangement = SIGN_FLIPS
     blocks, block_exchange = options.blocks, options.block_exchange
     wanted = list(covariates) + ([blocks] if blocks else [])
     score = f"delta_{question.scale}" if question.kind == CHANGE else None
     wanted += [score] if score else []
+    of_measure = GIVEN[question.given].change if question.given else None
+    if of_measure is not None:
+        wanted.append(of_measure)
+        if of_measure not in people.columns:
+            people = people.assign(**{of_measure: np.nan})  # nobody has it in all sessions
     for column in [*wanted, *order]:
         if column not in people.columns:
             raise Fault(
@@ -321,6 +340,17 @@ def model(
         nuisance |= columns
         all_levels[name] = levels
         terms.append(name)
+    if of_measure is not None:
+        nuisance[of_measure] = chosen[of_measure].to_numpy(dtype=float)
+        terms.append(of_measure)
+        matrix = np.column_stack([effect, *nuisance.values()])
+        if np.linalg.matrix_rank(matrix) <= np.linalg.matrix_rank(matrix[:, :-1]):
+            reason = (
+                f"{question.name}: the change of {GIVEN[question.given].label} is the same in all "
+                f"{len(rows)} people analysed or follows from the other columns of the model, so "
+                "the effect given it cannot be told from the effect"
+            )
+            raise Inestimable(reason, rows, left)
     given = _baseline(question, baseline, arms)
     if given is not None and effect.ndim > 1:
         notes.append(
@@ -350,6 +380,7 @@ def model(
         covariate_levels=all_levels,
         block_exchange=block_exchange,
         baseline=given,
+        given=question.given,
         flip=flip,
         left=left,
         notes=notes,
@@ -406,6 +437,8 @@ def _arrangement_of_a_mean(
 
 
 def _reason(column: str, question: Question) -> str:
+    if question.given and column == GIVEN[question.given].change:
+        return f"no {GIVEN[question.given].label} in every session"
     if column == f"delta_{question.scale}":
         return f"no {question.scale} score in both sessions"
     # In a set of contrasts the name of the contrast stands before that of the column.

@@ -1,10 +1,11 @@
 """The questions that the group's maps can answer, and their wording."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from crossfc.fault import Fault
+from crossfc.measure import GIVEN
 from crossfc.trial.contrast import side_in_difference
 
 DRUG = "drug"
@@ -53,6 +54,8 @@ class Question:
     groups : tuple of str
         Labels of the groups that are compared: all, or two of three and more. Empty where groups
         are not compared.
+    given : str
+        The measure of a session whose change within people is in the model; empty for most.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Question:
     scale: str | None = None
     contrast: str = DRUG
     groups: tuple[str, ...] = ()
+    given: str = ""
 
     @property
     def tests_mean(self) -> bool:
@@ -77,6 +81,8 @@ class Question:
 
 # Endings of the analyses over seeds and between seeds, after drug_<group>.
 _SUFFIXES = {DRUG_POOLED: "_pooled", DRUG_SUBREGION: "_by_subregion"}
+# Stands between the name of an analysis and the measure whose change it is given.
+_GIVEN = "_given_"
 
 
 def names(
@@ -87,6 +93,7 @@ def names(
     n_seeds: int = 3,
     sequence_known: bool = True,
     has_total: bool = True,
+    given: Iterable[str] = (),
 ) -> list[str]:
     """List the analyses that a trial allows.
 
@@ -104,6 +111,9 @@ def names(
         False if nobody's order of treatments is known; carry-over then cannot be tested.
     has_total : bool
         False for ready contrast maps, for which the sum over sessions is not known.
+    given : iterable of str
+        Measures of `crossfc.measure.GIVEN` whose change is given to means and to the comparison
+        of all groups, in the maps of the seeds and in their mean.
 
     Returns
     -------
@@ -116,13 +126,17 @@ def names(
     """
     labels = group_labels(groups)
     found = [f"{contrast}_{label}" for label in labels]
+    plain = list(found)
     if n_seeds > 1:
+        plain += [f"{name}{_SUFFIXES[DRUG_POOLED]}" for name in found]
         found += [f"{name}{suffix}" for name in tuple(found) for suffix in _SUFFIXES.values()]
     if len(labels) > 1:
         found.append(_of(GROUP, contrast))
         found += [_of_pair(pair, contrast) for pair in pairs_of_groups(labels)]
         if n_seeds > 1:
             found += [_of(POOLED, contrast), _of(SUBREGION, contrast)]
+        plain += [name for name in (_of(GROUP, contrast), _of(POOLED, contrast)) if name in found]
+    found += [given_name(name, measure) for measure in given for name in plain]
     for name in found:
         if found.count(name) > 1:
             raise Fault(
@@ -132,6 +146,11 @@ def names(
     if sequence_known and has_total:
         found.append(_carryover(contrast))
     return found + [f"{_change(contrast)}_{scale}" for scale in scales]
+
+
+def given_name(analysis: str, measure: str) -> str:
+    """Name an analysis that is given the change of a measure."""
+    return f"{analysis}{_GIVEN}{measure}"
 
 
 def _of(kind: str, contrast: str) -> str:
@@ -198,6 +217,39 @@ def question(
     Fault
         If this trial has no analysis of this name.
     """
+    asked = _question(name, groups, treatments, contrast, effect)
+    if asked is not None:
+        return asked
+    plain, _, measure = name.rpartition(_GIVEN)
+    if measure in GIVEN:
+        asked = _question(plain, groups, treatments, contrast, effect)
+    if asked is not None and asked.kind in DIFFERENCES:
+        return _given(asked, measure)
+    known = ", ".join(names(groups, contrast=contrast)) + f", {_change(contrast)}_<scale>"
+    raise Fault(f'there is no analysis "{name}" in this trial; there are {known}')
+
+
+def _given(asked: Question, measure: str) -> Question:
+    """Return a question given the change of a measure."""
+    label = GIVEN[measure].label
+    where = f"at an equal change of {label}" if asked.groups else f"where {label} does not change"
+    return replace(
+        asked,
+        name=given_name(asked.name, measure),
+        title=f"{asked.title}, given the change of {label}",
+        text=f"{asked.text.removesuffix('?')}, {where}?",
+        given=measure,
+    )
+
+
+def _question(
+    name: str,
+    groups: Mapping[str, str | None],
+    treatments: Mapping[str, str],
+    contrast: str,
+    effect: str | None,
+) -> Question | None:
+    """Return an analysis without a measure given in words; None if there is none of this name."""
     active, control = treatments["active"], treatments["control"]
     difference = f"{side_in_difference(active)} - {side_in_difference(control)}"
     effect = effect or active
@@ -289,8 +341,7 @@ def question(
             kind, own = compared[name]
             words = wording(kind, own)
             return Question(name, kind, *words, contrast=contrast, groups=own)
-    known = ", ".join(names(groups, contrast=contrast)) + f", {_change(contrast)}_<scale>"
-    raise Fault(f'there is no analysis "{name}" in this trial; there are {known}')
+    return None
 
 
 def set_questions(

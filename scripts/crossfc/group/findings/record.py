@@ -25,6 +25,7 @@ from crossfc.group.inference.slope import Slope
 from crossfc.group.inference.statistic import Student
 from crossfc.group.inference.welch import Welch
 from crossfc.group.inference.welch_f import WelchF
+from crossfc.measure import GIVEN
 from crossfc.significance import SIGNIFICANT
 
 # Smallest skewness of the differences that gets a note on the page (docs/statistics.md).
@@ -148,7 +149,7 @@ def estimated(
     }
     if design.baseline is not None:
         result["baseline"] = design.baseline
-    return _with_groups(result, asked, pairs)
+    return _with_question(result, asked, pairs)
 
 
 def not_estimated(asked: Question, pairs: Pairs, reason: Inestimable) -> Result:
@@ -178,11 +179,13 @@ def not_estimated(asked: Question, pairs: Pairs, reason: Inestimable) -> Result:
         "left": reason.left,
         "notes": [f"This analysis cannot be estimated. {pairs.record.get('because') or reason}."],
     }
-    return _with_groups(result, asked, pairs)
+    return _with_question(result, asked, pairs)
 
 
-def _with_groups(result: Result, asked: Question, pairs: Pairs) -> Result:
-    """Add the groups that are compared, if the trial has three and more; in place."""
+def _with_question(result: Result, asked: Question, pairs: Pairs) -> Result:
+    """Add the measure given, and of three and more groups those that are compared; in place."""
+    if asked.given:
+        result["given"] = asked.given
     if asked.groups and len(group_labels(pairs.record["groups"])) > 2:
         result["groups"] = list(asked.groups)
     return result
@@ -359,6 +362,19 @@ def _notes(design: Model, statistic: Student, found: Inference) -> list[str]:
         notes.append(
             f"The same contrast of {design.baseline} (in parallel arms its map) is a covariate in "
             "every voxel."
+        )
+    if design.given:
+        label = GIVEN[design.given].label
+        held = (
+            f"the effect is that where {label} does not change, and signs are flipped, as "
+            "drawing the orders again would suppose that the drug does not change it"
+            if design.variance_groups is None
+            else f"the difference is that at an equal change of {label}, with one slope for all"
+        )
+        notes.append(
+            f"The change of {label} of each person is in the model, not centred: {held}. If the "
+            f"drug acts by way of {label}, that part of its effect is taken off too; and what "
+            f"{label} misses of its cause is not."
         )
     if isinstance(statistic, WelchF):
         notes.append(

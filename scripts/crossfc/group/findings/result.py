@@ -63,8 +63,9 @@ class Result(TypedDict):
     counted. ``degrees_of_freedom`` is one number, or those of F
     (``numerator``, ``denominator``), or a range over voxels (``min``, ``max``). ``skewness`` is
     that of the differences (of the group where it is larger), as root mean square over the maps.
-    ``baseline`` is the occasion whose contrast is a covariate, where there is one; ``together``
-    are the labels of the contrasts of a set. ``smallest_effect`` is the smallest one of interest,
+    ``baseline`` is the occasion whose contrast is a covariate, where there is one; ``given``
+    is the measure whose change is in the model, where one is; ``together`` are the labels of the
+    contrasts of a set. ``smallest_effect`` is the smallest one of interest,
     within which equivalence to nothing was tested, if one is stated.
     ``arrangement_digest`` is equal for analyses of the same people under the same arrangements.
     """
@@ -115,6 +116,7 @@ class Result(TypedDict):
     tail: NotRequired[dict[str, TailRecord]]
     skewness: NotRequired[float | None]
     baseline: NotRequired[str]
+    given: NotRequired[str]
     together: NotRequired[list[str]]
     smallest_effect: NotRequired[float]
 
