@@ -31,6 +31,7 @@ SMALL = {
         "sensitivity": {"repeats": 20},
         "analyses": ["drug_TRD", "group_by_drug", "change_MADRS"],
     },
+    "hypotheses": [{"analysis": "drug_TRD", "seed": "sgACC", "region": "hippocampus"}],
 }
 COPIED = ("Snakefile", "workflow", "scripts", "config", "envs", "profiles", "uv.lock")
 

@@ -31,7 +31,7 @@ def test_another_inference_reruns_the_group_tests(study, key, value, tests):
     study.set_config(**{f"group__{key}": value})
     jobs = study.would_run()
     assert sum(n for job, n in jobs.items() if job.startswith("group_test")) == tests
-    rules = {"group_test", "robustness", "report", "provenance", "all"}
+    rules = {"group_test", "robustness", "hypotheses", "report", "provenance", "all"}
     # A fitted tail gives p that are far below what decides whether an effect is found.
     assert rules_of(jobs) == rules | ({"sensitivity"} if key != "tail" else set())
 

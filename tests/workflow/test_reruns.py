@@ -13,11 +13,16 @@ from crossfc import atomic
 from crossfc.plan import Plan
 from tests.workflow.conftest import copy_product
 
-GROUP = {"pair_sessions": 2, "group_test": 6, "sensitivity": 1, "robustness": 1}
+GROUP = {
+    **{"pair_sessions": 2, "group_test": 6, "sensitivity": 1, "robustness": 1, "hypotheses": 1},
+}
 # What another number of permutations reruns.
-TESTS = {"group_test": 6, "sensitivity": 1, "robustness": 1}
-CLINIC = {"clinical_change", "report", "provenance", "all"}
-AFTER = {"mixed_model", "quality_group", "clinical_correlation", "report", "provenance", "all"}
+TESTS = {"group_test": 6, "sensitivity": 1, "robustness": 1, "hypotheses": 1}
+CLINIC = {"clinical_change", "clinical_evidence", "report", "provenance", "all"}
+AFTER = {
+    *("mixed_model", "quality_group", "clinical_correlation", "clinical_evidence"),
+    *("report", "provenance", "all"),
+}
 
 
 def by_rule(jobs) -> dict[str, int]:
@@ -80,9 +85,10 @@ def test_what_makes_no_difference_reruns_nothing(study):
 
 
 def test_words_of_the_report_rerun_the_report_only(study):
-    """Its title, a stated hypothesis, a seed's citation and a template."""
+    """Its title, the name of a hypothesis, a seed's citation and a template."""
     study.set_config(title="Another title")
-    study.set_config(clinical__hypotheses=[{"seed": "sgACC", "target": "hippocampus"}])
+    (stated,) = study.config["hypotheses"]
+    study.set_config(hypotheses=[stated | {"name": "Memory", "citation": "A 2020"}])
     path = study.folder / "config/seeds.tsv"
     path.write_text(path.read_text().replace("Rolls et al. 2020", "Rolls, Huang et al. 2020"))
     template = next((study.folder / "workflow/report").glob("page*.j2"))
