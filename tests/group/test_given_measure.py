@@ -238,7 +238,10 @@ def test_who_lacks_the_measure_leaves_that_analysis_by_name(pairs, tmp_path):
     assert [row["participant_id"] for row in both["left"]] == ["sub-03", "sub-30"]
     # Nobody has it, or it changed by as much in everybody: the other analyses go on.
     nobody = analyse("drug_TRD_given_respiration_rate", pairs, tmp_path / "nobody", options)
-    assert not nobody["estimable"] and "nobody is left" in nobody["notes"][0]
+    assert (
+        not nobody["estimable"]
+        and "nobody has respiration rate in every session" in nobody["notes"][0]
+    )
     assert nobody["given"] == "respiration_rate" and len(nobody["left"]) == N["TRD"]
     same = analyse("drug_TRD_given_head_pitch", pairs, tmp_path / "same", options)
     assert not same["estimable"]

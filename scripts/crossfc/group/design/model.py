@@ -263,6 +263,9 @@ def model(
         )
     if len(rows) == 0:
         reason = f"{question.name}: nobody is left to analyse; see the reasons in left.tsv"
+        if of_measure is not None and people[of_measure].isna().all():
+            lacking = GIVEN[question.given].label
+            reason = f"{question.name}: nobody has {lacking} in every session of the contrast"
         raise Inestimable(reason, rows, left)
     if arrangement == RERANDOMISATION and list(order) != [ORDER]:
         reason = (
