@@ -19,6 +19,7 @@ with job(snakemake):
     write_report(
         output,
         **study,
+        preregistration=snakemake.params.preregistration,
         made=[Path(path) for path in snakemake.input],
         **{key: output.parent / name for key, name in folders.items()},
         carpets=carpets,

@@ -20,6 +20,7 @@ rule report:
         **needs("report"),
     params:
         study=on_sheets(lambda: plan.report.contents()),
+        preregistration=on_sheets(lambda: plan.preregistration.record()),
         code=code("report"),
         templates=content_digest(plan.report.templates()),
     script:

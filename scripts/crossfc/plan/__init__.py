@@ -15,6 +15,7 @@ from crossfc.plan.hypotheses import Hypotheses
 from crossfc.plan.people import People
 from crossfc.plan.place import Places
 from crossfc.plan.preprocess import Preprocess
+from crossfc.plan.preregistration import Preregistration
 from crossfc.plan.quality import Quality
 from crossfc.plan.recording import Recordings
 from crossfc.plan.region import Regions
@@ -39,6 +40,8 @@ class Plan(Study):
         breathing, rows of people, and the folders that are filled.
     twin, preprocess, fmriprep, connectivity, group, clinic, quality, hypotheses, report
         The stages.
+    preregistration
+        The analysis plan, and what the study does otherwise.
     """
 
     def __init__(self, *given: Any, **named: Any):
@@ -68,6 +71,9 @@ class Plan(Study):
             self.quality,
             self.hypotheses,
         )
+        self.preregistration = Preregistration(
+            self, self.regions, self.group, self.hypotheses, self.report
+        )
         super().__init__(*given, **named)
 
     def check(self) -> None:
@@ -79,5 +85,6 @@ class Plan(Study):
             self.connectivity,
             self.preprocess,
             self.twin,
+            self.preregistration,
         ):
             stage.check()

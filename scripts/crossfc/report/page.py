@@ -33,6 +33,8 @@ from crossfc.report import (
 from crossfc.report import hypotheses as hypothesis_cards
 from crossfc.report.anonymous import anonymous
 from crossfc.report.methods import adjusted_correlations, folder_of, methods, versions_table
+from crossfc.report.preregistration import Preregistered
+from crossfc.report.preregistration import sentence as registered_sentence
 from crossfc.report.results import Results
 from crossfc.report.robustness import carryover_note
 from crossfc.report.study import Planned, read_results
@@ -67,6 +69,7 @@ def write_report(
     versions: Mapping[str, str] | None = None,
     designs: Sequence[Mapping[str, Any]] = (),
     design_name: str = "",
+    preregistration: Preregistered | None = None,
     templates: str | os.PathLike[str] | None = None,
 ) -> None:
     """Write the report of a study.
@@ -111,6 +114,8 @@ def write_report(
         The contrasts; see `crossfc.plan.study.Study.designs`.
     design_name : str
         The design in words; see `crossfc.trial.recognition.design_name`.
+    preregistration : Preregistered or None
+        The run held against its analysis plan; None if the study names none.
     templates : path or None
         Folder of the Jinja templates.
 
@@ -152,6 +157,8 @@ def write_report(
         Path(output).parent
     )
     context["anonymous"] = not named
+    context["registered"] = preregistration
+    context["registered_sentence"] = preregistration and registered_sentence(preregistration)
     page = environment.get_template("page.html.j2").render(context)
     if not named:
         page = anonymous(page, people.everybody(results), config["study"])

@@ -170,7 +170,7 @@ def _paths(config: Configuration) -> list[str]:
         key: config[key] for key in ("bids_dir", "derivatives_dir", "results_dir")
     }
     places |= {f"sheets.{key}": path for key, path in config["sheets"].items()}
-    places |= {"strategies": config["strategies"]}
+    places |= {key: config[key] for key in ("strategies", "preregistration")}
     places |= {f"group.{key}": config["group"][key] for key in ("atlas", "atlas_names", "mask")}
     places |= {
         f"preprocessing.fmriprep.{key}": preprocessing[key]

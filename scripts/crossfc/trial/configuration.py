@@ -328,6 +328,7 @@ class Configuration(TypedDict):
     group: GroupChoices
     clinical: ClinicalChoices
     hypotheses: list[ConfirmatoryHypothesis]
+    preregistration: str | None
     robustness: RobustnessChoices
     report: ReportChoices
     preprocessing: PreprocessingChoices
