@@ -32,7 +32,16 @@ from crossfc.report import (
 )
 from crossfc.report import hypotheses as hypothesis_cards
 from crossfc.report.anonymous import anonymous
-from crossfc.report.methods import adjusted_correlations, folder_of, methods, versions_table
+from crossfc.report.checklist import told, write_checklist
+from crossfc.report.cobidas import cobidas
+from crossfc.report.consort import consort
+from crossfc.report.methods import (
+    Methods,
+    adjusted_correlations,
+    folder_of,
+    methods,
+    versions_table,
+)
 from crossfc.report.preregistration import Preregistered
 from crossfc.report.preregistration import sentence as registered_sentence
 from crossfc.report.results import Results
@@ -70,6 +79,7 @@ def write_report(
     designs: Sequence[Mapping[str, Any]] = (),
     design_name: str = "",
     preregistration: Preregistered | None = None,
+    checklists: str | os.PathLike[str] | None = None,
     templates: str | os.PathLike[str] | None = None,
 ) -> None:
     """Write the report of a study.
@@ -116,6 +126,8 @@ def write_report(
         The design in words; see `crossfc.trial.recognition.design_name`.
     preregistration : Preregistered or None
         The run held against its analysis plan; None if the study names none.
+    checklists : path or None
+        The folder of the checklists, below the page's; None to write none.
     templates : path or None
         Folder of the Jinja templates.
 
@@ -159,10 +171,39 @@ def write_report(
     context["anonymous"] = not named
     context["registered"] = preregistration
     context["registered_sentence"] = preregistration and registered_sentence(preregistration)
+    context["checklists"] = []
+    if checklists is not None:
+        context["checklists"] = _checklists(
+            results, context["methods"], versions or {}, preregistration, Path(checklists), named
+        )
     page = environment.get_template("page.html.j2").render(context)
     if not named:
         page = anonymous(page, people.everybody(results), config["study"])
     atomic.write_text(output, page)
+
+
+def _checklists(
+    results: Results,
+    methods_text: Methods,
+    versions: Mapping[str, str],
+    registered: Preregistered | None,
+    folder: Path,
+    named: bool,
+) -> list[dict[str, Any]]:
+    """Write the checklists; return of each its file, title and number of items that are told."""
+    found = []
+    for name, title, rows in (
+        ("cobidas", "COBIDAS", cobidas(results, methods_text, versions, registered)),
+        ("consort_crossover", "CONSORT, crossover trials", consort(results, registered)),
+    ):
+        if not named:
+            known = people.everybody(results)
+            study = results.config["study"]
+            rows = [row._replace(said=anonymous(row.said, known, study)) for row in rows]
+        write_checklist(folder / f"{name}.tsv", rows)
+        file = f"{folder.name}/{name}.tsv"
+        found.append({"file": file, "title": title, "told": told(rows), "items": len(rows)})
+    return found
 
 
 def environment_of(templates: Path) -> Environment:
