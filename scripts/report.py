@@ -19,6 +19,7 @@ with job(snakemake):
     write_report(
         output,
         **study,
+        blinding=snakemake.params.blinding,
         preregistration=snakemake.params.preregistration,
         checklists=output.parent / "checklists",
         made=[Path(path) for path in snakemake.input],

@@ -21,6 +21,7 @@ rule report:
         **needs("report"),
     params:
         study=on_sheets(lambda: plan.report.contents()),
+        blinding=on_sheets(lambda: plan.blinding.record()),
         preregistration=on_sheets(lambda: plan.preregistration.record()),
         code=code("report"),
         templates=content_digest(plan.report.templates()),

@@ -7,6 +7,7 @@ without any image.
 
 from typing import Any
 
+from crossfc.plan.blinding import Blinding
 from crossfc.plan.clinic import Clinic
 from crossfc.plan.connectivity import Connectivity
 from crossfc.plan.fmriprep import Fmriprep
@@ -40,8 +41,8 @@ class Plan(Study):
         breathing, rows of people, and the folders that are filled.
     twin, preprocess, fmriprep, connectivity, group, clinic, quality, hypotheses, report
         The stages.
-    preregistration
-        The analysis plan, and what the study does otherwise.
+    preregistration, blinding
+        The analysis plan and what the study does otherwise; what codes of treatments stand for.
     """
 
     def __init__(self, *given: Any, **named: Any):
@@ -74,6 +75,7 @@ class Plan(Study):
         self.preregistration = Preregistration(
             self, self.regions, self.group, self.hypotheses, self.report
         )
+        self.blinding = Blinding(self)
         super().__init__(*given, **named)
 
     def check(self) -> None:
@@ -86,5 +88,6 @@ class Plan(Study):
             self.preprocess,
             self.twin,
             self.preregistration,
+            self.blinding,
         ):
             stage.check()

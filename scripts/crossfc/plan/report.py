@@ -59,7 +59,7 @@ class Report(Stage):
         data set does not rerun the report.
         """
         places = {"bids_dir", "derivatives_dir", "results_dir", "sheets", "dataset"}
-        places.add("preregistration")
+        places |= {"preregistration", "blinding"}
         means = {"threads", "memory_gb"}
         group: dict[str, Any] = {k: v for k, v in self.config["group"].items() if k not in means}
         for key in ("atlas", "atlas_names", *(["mask"] if group["mask"] else [])):

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from crossfc import atomic
 from crossfc.report import (
+    blinded,
     blinding,
     carryover,
     clinic,
@@ -48,6 +49,8 @@ from crossfc.report.results import Results
 from crossfc.report.robustness import carryover_note
 from crossfc.report.study import Planned, read_results
 from crossfc.report.table import Table
+from crossfc.report.unblinding import Blinding, unblinded
+from crossfc.report.unblinding import sentence as unblinded_sentence
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "workflow" / "report"
 
@@ -80,6 +83,7 @@ def write_report(
     design_name: str = "",
     preregistration: Preregistered | None = None,
     checklists: str | os.PathLike[str] | None = None,
+    blinding: Blinding | None = None,
     templates: str | os.PathLike[str] | None = None,
 ) -> None:
     """Write the report of a study.
@@ -128,6 +132,9 @@ def write_report(
         The run held against its analysis plan; None if the study names none.
     checklists : path or None
         The folder of the checklists, below the page's; None to write none.
+    blinding : Blinding or None
+        The codes of treatments and, once a file says so, what they stand for; None if the sheets
+        name treatments themselves. As long as nothing says so the page hides directions.
     templates : path or None
         Folder of the Jinja templates.
 
@@ -156,6 +163,9 @@ def write_report(
         design_name,
         _path(hypotheses_dir),
     )
+    if blinding is not None and blinding["names"] is not None:
+        results = unblinded(results, blinding["names"])
+    hides = blinding is not None and blinding["names"] is None
     environment = environment_of(Path(templates) if templates else TEMPLATES)
     named = config.get("report", {}).get("participant_ids", True)
     if not named:
@@ -176,7 +186,14 @@ def write_report(
         context["checklists"] = _checklists(
             results, context["methods"], versions or {}, preregistration, Path(checklists), named
         )
-    page = environment.get_template("page.html.j2").render(context)
+    context["unblinded"] = unblinded_sentence(results, blinding) if blinding else ""
+    if blinding is not None and hides:
+        shown = blinded.context(results, blinding, hypotheses)
+        # Nothing of the whole page's context but what holds no result.
+        kept = {key: context[key] for key in blinded.KEPT}
+        page = environment.get_template("blinded.html.j2").render(kept | shown)
+    else:
+        page = environment.get_template("page.html.j2").render(context)
     if not named:
         page = anonymous(page, people.everybody(results), config["study"])
     atomic.write_text(output, page)

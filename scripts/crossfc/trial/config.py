@@ -176,6 +176,8 @@ def _paths(config: Configuration) -> list[str]:
         f"preprocessing.fmriprep.{key}": preprocessing[key]
         for key in ("fs_license", "templateflow_dir", "work_dir")
     }
+    if config["blinding"] is not None:
+        places["blinding.file"] = config["blinding"]["file"]
     return [
         f"config key {key}: {fault}"
         for key, path in places.items()
