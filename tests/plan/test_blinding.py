@@ -54,6 +54,7 @@ def test_without_a_file_the_run_is_blinded(study, root, tmp_path):
         ),
         ("A\tketamine\nA\tplacebo\nB\tx\n", 'row 3, column "code": A stands there twice'),
         ("A\tketamine\nB\tketamine\n", 'row 3, column "treatment": ketamine has two codes'),
+        ("A\tS-ketamine\nB\tx\n", "row 2, column \"treatment\": 'S-ketamine' has a hyphen"),
         ("A\tB\nB\tketamine\n", 'row 2, column "treatment": B is a code itself'),
         ("A\tn/a\nB\tketamine\n", 'row 2, column "treatment": is empty'),
     ],

@@ -153,11 +153,20 @@ def test_a_letter_that_is_no_code_stays():
     assert words.reason("A headache under B; ses-A (A) is excluded") == (
         "A headache under placebo; ses-A (drug) is excluded"
     )
-    names = ("mean_TRD_A", "carryover_B_p", "carryover_low", "A_first", "TEPS_A", "mean_A_A day2")
+    names = (
+        "mean_TRD_A",
+        "carryover_B_p",
+        "carryover_low",
+        "A_first",
+        "TEPS_A",
+        "loo_mean_TRD_A_day2",
+    )
     assert [words.column(name) for name in names] == [
         *("mean_TRD_drug", "carryover_placebo_p", "carryover_low", "A_first", "TEPS_A"),
-        "mean_A_drug day2",
+        "loo_mean_TRD_drug_day2",
     ]
     arms = Words({"A": "drug", "B": "placebo"}, arms=True)
     assert arms.column("mean_A_B") == "mean_drug_placebo"
+    spaced = Words({"A": "control drug", "B": "verum"}, arms=False)
+    assert spaced.column("mean_TRD_A") == "mean_TRD_control_drug"
     assert arms.analysis_name("group_by_time_A_B") == "group_by_time_drug_placebo"

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crossfc.fault import Fault, raise_all
-from crossfc.jobs import planned
 from crossfc.plan.study import Stage
 from crossfc.trial.sheet import did_you_mean, read_sheet
 
@@ -20,6 +19,9 @@ class Blinding(Stage):
     The sheets name treatments by codes. As long as the file of the config key ``blinding`` does not
     exist the run is blinded. No result depends on it, but the page.
     """
+
+    # What codes stand for, as read with the sheets; None as long as nothing says it.
+    _named: dict[str, str] | None = None
 
     def check(self) -> None:
         """Refuse codes that name something else too, and a file that does not fit the codes."""
@@ -41,7 +43,7 @@ class Blinding(Stage):
                     if code in labels
                 ]
             )
-            self._names()
+            self._named = self._names()
 
     def record(self) -> "Record | None":
         """Return the codes and, if the file exists, what they stand for; None if nobody asks."""
@@ -50,7 +52,7 @@ class Blinding(Stage):
             return None
         return {
             "codes": self.study.checked_trial().treatments,
-            "names": self._names(),
+            "names": self._named,
             "file": Path(blinding["file"]).name,
         }
 
@@ -64,9 +66,7 @@ class Blinding(Stage):
         """
         assert self.config["blinding"] is not None  # both callers ask for it
         path = self.config["blinding"]["file"]
-        # A file that appears while a run is at work does not unblind some of its jobs.
-        in_job = planned.config() is not None
-        if not Path(path).is_file() or (in_job and planned.content(path) is None):
+        if not Path(path).is_file():
             return None
         sheet, codes = read_sheet(path, _COLUMNS, _COLUMNS), self.study.checked_trial().treatments
         names: dict[str, str] = {}
@@ -82,6 +82,11 @@ class Blinding(Stage):
                 faults.append(f"{sheet.at(row, 'code')}: {code} stands there twice; remove one row")
             elif name is None:
                 faults.append(f"{sheet.at(row, 'treatment')}: is empty; name the treatment")
+            elif "-" in name:
+                faults.append(
+                    f"{sheet.at(row, 'treatment')}: {name!r} has a hyphen, which joins the "
+                    "treatments of a sequence; write the name without it"
+                )
             elif name in names.values():
                 faults.append(
                     f"{sheet.at(row, 'treatment')}: {name} has two codes; each code is another "

@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 
 import pandas as pd
 
+from crossfc.group.findings.readout import column_label
 from crossfc.report.results import Analysis, ContrastData, Results
 
 
@@ -152,10 +153,14 @@ class Words:
 
     def column(self, name: str) -> str:
         """Replace codes in the name of a column: ``mean_TRD_A``, ``carryover_B_p``."""
-        if name.startswith(("mean_", "loo_mean_")):
-            # Of arms the group in the name is a treatment too.
-            ends = "(?=_|$| )" if self._arms else "(?=$| )"
-            return self._replaced(rf"(?<=_){self._code}{ends}", name)
+        if start := re.match("(loo_)?mean_", name):
+
+            def named(found: re.Match[str]) -> str:
+                # A group (of arms) stands there as it is, a side as part of the name of a column.
+                own = self._names[found[0]]
+                return own if found.start() == start.end() else column_label(own)
+
+            return re.sub(rf"(?<=_){self._code}(?=_|$)", named, name)
         numbers = "estimate|low|high|df|p|detectable"
         return self._replaced(rf"(?<=^carryover_){self._code}(?=_(?:{numbers})$)", name)
 
