@@ -22,5 +22,6 @@ with job(snakemake):
         Path(__file__).resolve().parent.parent,
         {"crossfc": __version__, "deployment": wanted.deployment},
         wanted.planned,
+        wanted.preregistration,
     )
     atomic.write_json(made.record, record)

@@ -12,13 +12,16 @@ with job(snakemake):
     from crossfc import __version__
     from crossfc.report.page import write_report
 
-    output = Path(snakemake.output[0])
+    output = Path(snakemake.output.page)
     study = dict(snakemake.params.study)
     folders = study.pop("folders")
     carpets = [output.parent / name for name in study.pop("carpets")]
     write_report(
         output,
         **study,
+        blinding=snakemake.params.blinding,
+        preregistration=snakemake.params.preregistration,
+        checklists=output.parent / "checklists",
         made=[Path(path) for path in snakemake.input],
         **{key: output.parent / name for key, name in folders.items()},
         carpets=carpets,

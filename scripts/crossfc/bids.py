@@ -112,6 +112,7 @@ def dataset_description(name: str, version: str) -> dict[str, object]:
 # Result files for which BIDS defines no names yet: group results, quality records and seed maps.
 BIDSIGNORE = """\
 group
+checklists
 clinical
 fmriprep
 quality

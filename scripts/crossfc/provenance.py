@@ -7,10 +7,10 @@ import platform
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from crossfc.fault import Fault
 from crossfc.jobs import code, planned
@@ -46,7 +46,11 @@ class Versions(TypedDict):
 
 
 class Provenance(Versions):
-    """What results were made of. Files are given by their SHA-256, None where there is none."""
+    """What results were made of. Files are given by their SHA-256, None where there is none.
+
+    ``preregistration`` says whether the run is its plan
+    (`crossfc.report.analysis_plan.Preregistered`).
+    """
 
     commit: str | None
     code: str
@@ -63,6 +67,7 @@ class Provenance(Versions):
     definitions: dict[str, str]
     rules: dict[str, RuleCode]
     workflow: dict[str, str | None]
+    preregistration: NotRequired[Mapping[str, Any] | None]
 
 
 def provenance(
@@ -73,6 +78,7 @@ def provenance(
     home: str | Path,
     versions: Versions,
     planned: Collection[str] | None = None,
+    preregistration: Mapping[str, Any] | None = None,
 ) -> Provenance:
     """Collect from what inputs and with which software a study's results were made.
 
@@ -96,6 +102,8 @@ def provenance(
         The jobs of the study that do not belong to a person, as paths of their logs relative to
         ``logs_dir``, without extension. Records of other such jobs, left by an earlier
         configuration, are ignored.
+    preregistration : mapping, optional
+        The run held against its analysis plan, if the study names one.
 
     Returns
     -------
@@ -126,6 +134,7 @@ def provenance(
             rule: {"code": own.digest, "definitions": sorted(own.definitions)}
             for rule, own in found.items()
         },
+        "preregistration": preregistration,
         "workflow": _digests(home, ".", ("Snakefile", "workflow/*/*", "profiles/default/*")),
     }
 

@@ -11,9 +11,14 @@ from crossfc.clinic.occasion import occasion_table
 from crossfc.group.findings.joint import joint_table
 from crossfc.group.findings.pairs_of_groups import pairs_table
 from crossfc.outputs import Column, Output, document, outputs
+from crossfc.report.checklist import write_checklist
+from crossfc.report.cobidas import cobidas
+from crossfc.report.consort import consort
+from crossfc.report.methods import Methods
 from crossfc.table import read_table
 from tests.clinic.test_change import TREATMENTS
 from tests.clinic.test_several import GROUPS, several
+from tests.report.report_specimen import read
 
 # What is written where there is a run, not by the functions that make the specimen.
 OF_RUNS = {"report.html", "README", ".bidsignore", "provenance.json", "trial/sheets/"}
@@ -46,6 +51,13 @@ def written(found, tmp_path_factory) -> dict[str, list[str]]:
     family = tmp_path_factory.mktemp("family") / "family.tsv"
     atomic.write_table(family, joint_table([names], folders))
     files["group/primary/family.tsv"] = family
+    lists = tmp_path_factory.mktemp("checklists")
+    of_study = read(found)
+    rows = {"cobidas": cobidas(of_study, Methods([], [], None), {}, None)}
+    rows["consort_crossover"] = consort(of_study, None)
+    for name, own in rows.items():
+        write_checklist(lists / f"{name}.tsv", own)
+        files[f"checklists/{name}.tsv"] = lists / f"{name}.tsv"
     # Trials of one occasion and two periods have no such tables.
     further = {
         "occasions": occasion_table([], [], ["TRD"], ["MADRS"])[0],

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nibabel
@@ -433,3 +435,29 @@ def test_corrected_slice_timing_reruns_that_run(tmp_path, root):
         ]
     finally:
         os.chdir(here)
+
+
+def test_a_plan_and_the_names_of_codes_rerun_the_report_alone(study):
+    """A plan is named and the run is blinded; then a file says what the codes stand for."""
+    command = [sys.executable, "scripts/crossfc", "preregister", "--configfile", study.config_path]
+    subprocess.run([*command, "--into", "plan"], cwd=study.folder, check=True)
+    page = {"report": 1, "provenance": 1, "all": 1}
+    study.set_config(preregistration="plan/analysis_plan.json", blinding={"file": "names.tsv"})
+    assert by_rule(study.would_run()) == page
+    assert study.snakemake().returncode == 0
+    results = study.folder / "results/small"
+    told = (results / "report.html").read_text()
+    assert "This run is blinded" in told and "Analysed as planned" in told
+    record = json.loads((results / "provenance.json").read_text())["preregistration"]
+    assert record["as_planned"] and record["deviations"] == []
+    lists = sorted(path.name for path in (results / "checklists").iterdir())
+    assert lists == ["cobidas.tsv", "consort_crossover.tsv"]
+    assert not study.would_run()
+    names = "code\ttreatment\nketamine\tcontrol drug\nplacebo\tverum\n"
+    (study.folder / "names.tsv").write_text(names)
+    assert by_rule(study.would_run()) == page
+    assert study.snakemake().returncode == 0
+    told = (results / "report.html").read_text()
+    # What was called active turns out to be the control: the contrast stays as it was computed.
+    assert "control drug − verum" in told and "This run is blinded" not in told
+    assert not study.would_run()

@@ -73,8 +73,9 @@ def test_changed_row(study):
     edit_cell(study, "sub-T03\tses-ketamine", "MADRS", "33")
     lines = why(study)
     changed = [line for line in lines if "design/" in line]
-    # The tables, the correlations and the analysis that this score is held against.
-    assert len(changed) == 3
+    # The tables, the correlations, what both are worth, the analysis that this score is held
+    # against, and where its clusters are found.
+    assert len(changed) == 5
     for line in changed:
         assert line.startswith("  design/sessions.tsv, row 7 (sub-T03 ses-ketamine), column MADRS")
         assert line.endswith(" → 33")
@@ -111,19 +112,20 @@ def test_changed_key(study):
         "  config key group.permutations: 99 → 199",
         "  config key group.seed: 0 → 3",
     ]
-    assert following(lines) == {"robustness"}
+    # Tables of clusters and hypotheses depend on it themselves, and nothing but follows.
+    own = [line.split(":")[0].split(",")[0] for line in lines if not line.startswith("  ")]
+    assert own[0] == "group_test" and {"robustness", "hypotheses"} <= set(own)
 
 
 def test_new_covariate_and_a_file_taken_out_of_a_result_folder(study):
     study.set_config(covariates=[{"name": "age", "type": "continuous"}])
     (study.folder / "results/small/group/gsr/drug_TRD/cells.tsv").unlink()
     lines = why(study)
-    assert {lines[0]: lines[1], lines[2]: lines[3]} == {
-        "group_test, 2 jobs: gsr group_by_drug, primary group_by_drug": (
-            "  config key covariates, age: continuous is new"
-        ),
-        "group_test: gsr drug_TRD": "  results/small/group/gsr/drug_TRD/cells.tsv is gone",
-    }
+    told = dict(zip(lines, lines[1:], strict=False))
+    key = "  config key covariates, age: continuous is new"
+    assert told["group_test, 2 jobs: gsr group_by_drug, primary group_by_drug"] == key
+    gone = "  results/small/group/gsr/drug_TRD/cells.tsv is gone"
+    assert told["group_test: gsr drug_TRD"] == gone
 
 
 def test_changed_key_of_a_pipeline(study):
@@ -140,8 +142,10 @@ def test_changed_code(study):
     study.edit(path, "_TRUNCATE = 4.0", "_TRUNCATE = 5.0")
     lines = why(study)
     assert lines[0].startswith("connectivity_session, 19 jobs")
-    assert lines[1] == "  crossfc.session.connectivity.smoothing._TRUNCATE was edited"
-    assert len(lines) == 3
+    edited = "  crossfc.session.connectivity.smoothing._TRUNCATE was edited"
+    # What is planted into maps is smoothed as they are.
+    assert lines[1:4] == [edited, "sensitivity: primary", edited]
+    assert len(lines) == 5
 
 
 def test_code_that_moved_is_not_named_beside_what_was_edited(study):
@@ -163,7 +167,9 @@ def test_code_that_moved_is_not_named_beside_what_was_edited(study):
         "  the code uses crossfc.session.smooth._TRUNCATE, which it did not",
         "  the code no longer uses crossfc.session.connectivity.smoothing._TRUNCATE",
     ]
-    assert len(lines) == 4
+    assert lines[3] == "sensitivity: primary"
+    assert lines[4:6] == lines[1:3]
+    assert len(lines) == 7
 
 
 def test_records_of_an_earlier_version(study):

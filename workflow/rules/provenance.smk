@@ -38,6 +38,7 @@ rule provenance:
             and own.is_own(rule)
             and Path(rule.script).stem != "provenance"
         },
+        preregistration=on_sheets(lambda: plan.preregistration.record()),
         planned=on_sheets(lambda: plan.report.job_labels()),
         deployment=lambda w: sorted(
             method.name.lower()

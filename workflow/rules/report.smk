@@ -1,7 +1,7 @@
 """The report: one page that answers the study's questions.
 
 Requires   whatever the study has: clinical tables alone, or everything
-Makes      <results>/<study>/report.html
+Makes      <results>/<study>/report.html, and checklists/*.tsv
 """
 
 
@@ -10,7 +10,8 @@ rule report:
     input:
         on_sheets(lambda: plan.report.inputs()),
     output:
-        plan.file("report.html"),
+        page=plan.file("report.html"),
+        checklists=plan.report.checklists(),
     log:
         plan.file("logs", "report.log"),
     conda:
@@ -20,6 +21,8 @@ rule report:
         **needs("report"),
     params:
         study=on_sheets(lambda: plan.report.contents()),
+        blinding=on_sheets(lambda: plan.blinding.record()),
+        preregistration=on_sheets(lambda: plan.preregistration.record()),
         code=code("report"),
         templates=content_digest(plan.report.templates()),
     script:

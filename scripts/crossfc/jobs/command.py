@@ -1,6 +1,6 @@
 """The commands that answer questions about a study without a run.
 
-They are validate, why, compare, plan-trial and reference.
+They are validate, why, compare, preregister, plan-trial and reference.
 """
 
 import argparse
@@ -50,6 +50,10 @@ def main(arguments: Sequence[str]) -> int:
     own.add_argument("first", help="a folder of results, such as results/demo")
     own.add_argument("second", help="another, called B")
     own.add_argument("--all", action="store_true", help="list every difference, not 20 of a kind")
+    words = "write the analysis plan in sentences, with its digest, before results are known"
+    own = asked.add_parser("preregister", help=words, description=f"{words.capitalize()}.")
+    own.add_argument("--configfile", nargs="+", required=True, help="the study's configuration")
+    own.add_argument("--into", default=".", help="folder of the plan, by default this one")
     words = "how many people a trial needs, by simulated trials with crossfc's tests"
     add_arguments(asked.add_parser("plan-trial", help=words, description=f"Tell {words}."))
     asked.add_parser("reference", help="write config/README.md and docs/outputs.md (`make docs`)")
@@ -65,6 +69,10 @@ def main(arguments: Sequence[str]) -> int:
         described = outputs(_ROOT / "workflow/schemas/outputs.yaml")
         atomic.write_text(_ROOT / "docs/outputs.md", document(described))
         return 0
+    if given.asked == "preregister":
+        from crossfc.jobs.preregister import preregister
+
+        return _told(lambda: (preregister(given.configfile, given.into, _ROOT), True))
     if given.asked == "plan-trial":
         # Imported here because it imports NumPy, which other commands do not need.
         from crossfc.sample_size.command import plan_trial

@@ -7,6 +7,7 @@ without any image.
 
 from typing import Any
 
+from crossfc.plan.blinding import Blinding
 from crossfc.plan.clinic import Clinic
 from crossfc.plan.connectivity import Connectivity
 from crossfc.plan.fmriprep import Fmriprep
@@ -15,6 +16,7 @@ from crossfc.plan.hypotheses import Hypotheses
 from crossfc.plan.people import People
 from crossfc.plan.place import Places
 from crossfc.plan.preprocess import Preprocess
+from crossfc.plan.preregistration import Preregistration
 from crossfc.plan.quality import Quality
 from crossfc.plan.recording import Recordings
 from crossfc.plan.region import Regions
@@ -39,6 +41,8 @@ class Plan(Study):
         breathing, rows of people, and the folders that are filled.
     twin, preprocess, fmriprep, connectivity, group, clinic, quality, hypotheses, report
         The stages.
+    preregistration, blinding
+        The analysis plan and what the study does otherwise; what codes of treatments stand for.
     """
 
     def __init__(self, *given: Any, **named: Any):
@@ -68,6 +72,10 @@ class Plan(Study):
             self.quality,
             self.hypotheses,
         )
+        self.preregistration = Preregistration(
+            self, self.regions, self.group, self.hypotheses, self.report
+        )
+        self.blinding = Blinding(self)
         super().__init__(*given, **named)
 
     def check(self) -> None:
@@ -79,5 +87,7 @@ class Plan(Study):
             self.connectivity,
             self.preprocess,
             self.twin,
+            self.preregistration,
+            self.blinding,
         ):
             stage.check()

@@ -51,14 +51,15 @@ class Hypotheses(Stage):
         """Refuse hypotheses that name what the trial does not have, or cannot be tested."""
         faults: list[str] = []
         questions = self._group.questions()
-        for own in self._stated():
+        for own in self.stated():
             try:
                 self._checked(own, questions)
             except Fault as fault:
                 faults.append(str(fault))
         raise_all(list(dict.fromkeys(faults)))
 
-    def _stated(self) -> list[Stated]:
+    def stated(self) -> list[Stated]:
+        """List the hypotheses of the config, one for each test."""
         trial = self.study.checked_trial()
         return stated_hypotheses(self.config, list(trial.scales), self._clinic.correlated_groups())
 
@@ -169,7 +170,7 @@ class Hypotheses(Stage):
     def _of_study(self) -> list[_Checked]:
         """List the hypotheses that this study can have: ready maps have no edges."""
         questions = self._group.questions()
-        checked = [self._checked(own, questions) for own in self._stated()]
+        checked = [self._checked(own, questions) for own in self.stated()]
         return [own for own in checked if own.kind != _CORRELATION or self.study.has_edges]
 
     def rows(self) -> "list[HypothesisRow]":

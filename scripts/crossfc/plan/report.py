@@ -16,6 +16,8 @@ from crossfc.report import citation
 from crossfc.session.preprocess import fmriprep
 from crossfc.trial.path import told
 
+# The checklists of `crossfc.report.page.write_report`.
+CHECKLISTS = ("cobidas", "consort_crossover")
 # Files that the rule trial makes.
 _TRIAL = ("trial/left.tsv", "trial/counts.tsv")
 
@@ -57,6 +59,7 @@ class Report(Stage):
         data set does not rerun the report.
         """
         places = {"bids_dir", "derivatives_dir", "results_dir", "sheets", "dataset"}
+        places |= {"preregistration", "blinding"}
         means = {"threads", "memory_gb"}
         group: dict[str, Any] = {k: v for k, v in self.config["group"].items() if k not in means}
         for key in ("atlas", "atlas_names", *(["mask"] if group["mask"] else [])):
@@ -112,6 +115,10 @@ class Report(Stage):
             "registrations": self._preprocess.registrations(),
             "folders": folders,
         }
+
+    def checklists(self) -> list[str]:
+        """List the checklists that are written beside the page."""
+        return [self.study.file("checklists", f"{name}.tsv") for name in CHECKLISTS]
 
     def job_labels(self) -> list[str]:
         """List the jobs of this study that do not belong to one person, by the names of logs."""

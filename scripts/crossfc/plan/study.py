@@ -95,7 +95,10 @@ class Study:
             for key in ("participants", "sessions")
             if not is_file(path := self.config["sheets"][key])
         ]
-        design = (*self.config["sheets"].values(), self.config["strategies"])
+        design = [*self.config["sheets"].values(), self.config["strategies"]]
+        registered = self.config["preregistration"]
+        design += [registered] if registered is not None else []
+        design += [blinding["file"]] if (blinding := self.config["blinding"]) is not None else []
         with planned.reading(design) as self.texts:
             if read_sheets and not self.missing_sheets:
                 self._read_sheets()

@@ -164,7 +164,7 @@ def _pipelines(
                 and choices.get("censored_filter") == "interpolate",
                 "fwhm_mm": choices.get("fwhm_mm"),
                 "seed_set": choices.get("seed_set"),
-                "difference": _difference(choices, known[named[0]] or {}),
+                "difference": difference(choices, known[named[0]] or {}),
             }
         )
     return out
@@ -182,7 +182,7 @@ def band(choices: Mapping[str, Any]) -> str:
     return ""
 
 
-def _difference(choices: Mapping[str, Any], primary: Mapping[str, Any]) -> str:
+def difference(choices: Mapping[str, Any], primary: Mapping[str, Any]) -> str:
     """Describe how a pipeline differs from the primary one."""
     words = {
         "strategy": "confound strategy",

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from crossfc import atomic
 from crossfc.report import (
+    blinded,
     blinding,
     carryover,
     clinic,
@@ -33,11 +34,24 @@ from crossfc.report import (
 )
 from crossfc.report import hypotheses as hypothesis_cards
 from crossfc.report.anonymous import anonymous
-from crossfc.report.methods import adjusted_correlations, folder_of, methods, versions_table
+from crossfc.report.checklist import told, write_checklist
+from crossfc.report.cobidas import cobidas
+from crossfc.report.consort import consort
+from crossfc.report.methods import (
+    Methods,
+    adjusted_correlations,
+    folder_of,
+    methods,
+    versions_table,
+)
+from crossfc.report.preregistration import Preregistered
+from crossfc.report.preregistration import sentence as registered_sentence
 from crossfc.report.results import Results
 from crossfc.report.robustness import carryover_note
 from crossfc.report.study import Planned, read_results
 from crossfc.report.table import Table
+from crossfc.report.unblinding import Blinding, unblinded
+from crossfc.report.unblinding import sentence as unblinded_sentence
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "workflow" / "report"
 
@@ -68,6 +82,9 @@ def write_report(
     versions: Mapping[str, str] | None = None,
     designs: Sequence[Mapping[str, Any]] = (),
     design_name: str = "",
+    preregistration: Preregistered | None = None,
+    checklists: str | os.PathLike[str] | None = None,
+    blinding: Blinding | None = None,
     templates: str | os.PathLike[str] | None = None,
 ) -> None:
     """Write the report of a study.
@@ -112,6 +129,13 @@ def write_report(
         The contrasts; see `crossfc.plan.study.Study.designs`.
     design_name : str
         The design in words; see `crossfc.trial.recognition.design_name`.
+    preregistration : Preregistered or None
+        The run held against its analysis plan; None if the study names none.
+    checklists : path or None
+        The folder of the checklists, below the page's; None to write none.
+    blinding : Blinding or None
+        The codes of treatments and, once a file says so, what they stand for; None if the sheets
+        name treatments themselves. As long as nothing says so the page hides directions.
     templates : path or None
         Folder of the Jinja templates.
 
@@ -140,6 +164,9 @@ def write_report(
         design_name,
         _path(hypotheses_dir),
     )
+    if blinding is not None and blinding["names"] is not None:
+        results = unblinded(results, blinding["names"])
+    hides = blinding is not None and blinding["names"] is None
     environment = environment_of(Path(templates) if templates else TEMPLATES)
     named = config.get("report", {}).get("participant_ids", True)
     if not named:
@@ -153,10 +180,48 @@ def write_report(
         Path(output).parent
     )
     context["anonymous"] = not named
-    page = environment.get_template("page.html.j2").render(context)
+    context["registered"] = preregistration
+    context["registered_sentence"] = preregistration and registered_sentence(preregistration)
+    context["checklists"] = []
+    if checklists is not None:
+        context["checklists"] = _checklists(
+            results, context["methods"], versions or {}, preregistration, Path(checklists), named
+        )
+    context["unblinded"] = unblinded_sentence(results, blinding) if blinding else ""
+    if blinding is not None and hides:
+        shown = blinded.context(results, blinding, hypotheses)
+        # Nothing of the whole page's context but what holds no result.
+        kept = {key: context[key] for key in blinded.KEPT}
+        page = environment.get_template("blinded.html.j2").render(kept | shown)
+    else:
+        page = environment.get_template("page.html.j2").render(context)
     if not named:
         page = anonymous(page, people.everybody(results), config["study"])
     atomic.write_text(output, page)
+
+
+def _checklists(
+    results: Results,
+    methods_text: Methods,
+    versions: Mapping[str, str],
+    registered: Preregistered | None,
+    folder: Path,
+    named: bool,
+) -> list[dict[str, Any]]:
+    """Write the checklists; return of each its file, title and number of items that are told."""
+    found = []
+    for name, title, rows in (
+        ("cobidas", "COBIDAS", cobidas(results, methods_text, versions, registered)),
+        ("consort_crossover", "CONSORT, crossover trials", consort(results, registered)),
+    ):
+        if not named:
+            known = people.everybody(results)
+            study = results.config["study"]
+            rows = [row._replace(said=anonymous(row.said, known, study)) for row in rows]
+        write_checklist(folder / f"{name}.tsv", rows)
+        file = f"{folder.name}/{name}.tsv"
+        found.append({"file": file, "title": title, "told": told(rows), "items": len(rows)})
+    return found
 
 
 def environment_of(templates: Path) -> Environment:

@@ -170,12 +170,14 @@ def _paths(config: Configuration) -> list[str]:
         key: config[key] for key in ("bids_dir", "derivatives_dir", "results_dir")
     }
     places |= {f"sheets.{key}": path for key, path in config["sheets"].items()}
-    places |= {"strategies": config["strategies"]}
+    places |= {key: config[key] for key in ("strategies", "preregistration")}
     places |= {f"group.{key}": config["group"][key] for key in ("atlas", "atlas_names", "mask")}
     places |= {
         f"preprocessing.fmriprep.{key}": preprocessing[key]
         for key in ("fs_license", "templateflow_dir", "work_dir")
     }
+    if config["blinding"] is not None:
+        places["blinding.file"] = config["blinding"]["file"]
     return [
         f"config key {key}: {fault}"
         for key, path in places.items()

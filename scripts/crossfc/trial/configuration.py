@@ -198,6 +198,12 @@ class ClinicalChoices(TypedDict):
     hypotheses: list[Hypothesis]
 
 
+class BlindingChoices(TypedDict):
+    """The key ``blinding``: the file that says what the codes of treatments stand for."""
+
+    file: str
+
+
 class ReportChoices(TypedDict):
     """The key ``report``."""
 
@@ -329,6 +335,8 @@ class Configuration(TypedDict):
     group: GroupChoices
     clinical: ClinicalChoices
     hypotheses: list[ConfirmatoryHypothesis]
+    blinding: BlindingChoices | None
+    preregistration: str | None
     robustness: RobustnessChoices
     report: ReportChoices
     preprocessing: PreprocessingChoices
