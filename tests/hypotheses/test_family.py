@@ -83,7 +83,7 @@ def test_in_how_many_ways_a_hypothesis_holds(tables):
     }  # fmt: skip
     tests = {(1, *place): test for place, test in of_first.items()}
     # In gsr the family's other test is not made, so that p = 0.03 stays as it is.
-    tests |= {(2, "primary", limit): result_of(0.1, 0.5) for limit in (None, 0.2)}
+    tests |= {(2, "primary", None): result_of(0.1, 0.5), (2, "primary", 0.2): result_of(0.2, 0.5)}
     tests |= {(2, "gsr", limit): untested(3, "the pipeline has no seed") for limit in (None, 0.2)}
     found = tables(stated, tests, limits=[0.2])
     first, second = found.hypotheses.to_dict("records")
@@ -106,6 +106,15 @@ def test_a_score_has_one_way_and_is_in_every_family(tables):
     assert found.hypotheses["p_holm"].tolist() == pytest.approx([0.04, 0.04])
     gsr = found.specifications[found.specifications["pipeline"] == "gsr"]
     assert gsr[["p_holm", "n_tests"]].to_numpy().tolist() == [[pytest.approx(0.04), 2]]
+
+
+def test_a_limit_that_leaves_out_nobody_is_no_other_way(tables):
+    tests = {(1, "primary", limit): result_of(0.3, 0.01) for limit in (None, 0.3)}
+    tests[1, "primary", 0.2] = result_of(0.25, 0.02)
+    found = tables([hypothesis(1)], tests, ["primary"], limits=[0.3, 0.2])
+    assert found.hypotheses["n_specifications"].tolist() == [2]
+    limits = found.specifications["maximum_mean_fd_mm"]
+    assert limits.isna().tolist() == [True, False] and limits[1] == 0.2
 
 
 def test_an_f_has_no_sign(tables):

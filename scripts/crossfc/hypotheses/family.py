@@ -31,7 +31,7 @@ from crossfc.hypotheses.hypothesis import (
 )
 from crossfc.hypotheses.region_test import region_test
 from crossfc.hypotheses.score_test import score_test
-from crossfc.quality.stillness import still_people
+from crossfc.quality.stillness import different_ways, still_people
 from crossfc.significance import SIGNIFICANT, holm
 from crossfc.table import read_table
 
@@ -149,8 +149,8 @@ def hypothesis_tables(
         over the family (``p_holm`` over ``n_tests``), the verdict, and in how many of the
         specifications the effect has the same sign, and is significant at p corrected over the
         family of that specification. ``specifications`` has a row per hypothesis, pipeline and
-        limit. A change of score is no matter of pipelines, so it has one specification, and its p
-        belongs to every family.
+        limit; a limit that leaves out nobody is no other way, and has none. A change of score is no
+        matter of pipelines, so it has one specification, and its p belongs to every family.
     """
     pipelines = list(source.folders) or [""]
     places = [(name, limit) for name in pipelines for limit in (None, *fd_limits)]
@@ -173,7 +173,7 @@ def hypothesis_tables(
                 }
                 | told
             )
-    table = pd.DataFrame(rows, columns=SPECIFICATIONS)
+    table = different_ways(pd.DataFrame(rows, columns=SPECIFICATIONS), ["hypothesis"])
     own = [_summary(row, table[table["hypothesis"] == row["hypothesis"]]) for row in stated]
     return HypothesisTables(pd.DataFrame(own, columns=COLUMNS), table)
 

@@ -18,7 +18,7 @@ from crossfc.group.design.question import BETWEEN_SEEDS, OVER_SEEDS, SETS, quest
 from crossfc.group.design.volume import load
 from crossfc.group.findings.result import Result, read_result
 from crossfc.group.region_mean import Estimate, mean_test, untested
-from crossfc.quality.stillness import still_people
+from crossfc.quality.stillness import different_ways, still_people
 from crossfc.significance import SIGNIFICANT
 from crossfc.table import read_table
 
@@ -96,7 +96,8 @@ def cluster_robustness(
                 for limit in (None, *fd_limits):
                     test = _estimate(record, found, voxels, data, own, of_contrast, motion, limit)
                     rows.append(_row(found, pipeline, limit, there, test))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return different_ways(table, ["analysis", "seed", "cluster", "sign"])
 
 
 def _row(

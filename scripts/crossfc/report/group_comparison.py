@@ -120,7 +120,8 @@ def _model(results: Results, row: Row, scale: str, *, adjusted: bool, together: 
     if adjusted:
         # The F over several groups has the periods in its model, and not the baseline.
         with_baseline = adjusts_for_baseline(results, scale) and not together
-        return f", adjusted for {results.adjusted_for if with_baseline else 'period'}"
+        terms = results.adjusted_for if with_baseline else "period"
+        return f", adjusted for {terms} by one model for all groups"
     because = row.get("unadjusted_because")
     # With one period there is nothing to adjust for.
     told = not number.missing(because) and because not in (number.MISSING, NO_PERIODS)

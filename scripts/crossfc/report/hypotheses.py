@@ -170,7 +170,8 @@ def numbers(row: Row) -> str:
     elif row["statistic"] == "F":
         parts.append(f"F = {number.fixed(row['value'])}")
     tests = int(row["n_tests"])
-    parts.append(number.p_equals(row["p"]))
+    by = "permutation " if row["kind"] == "map" else ""
+    parts.append(f"{by}{number.p_equals(row['p'])}")
     parts.append(f"corrected over {tests} hypotheses {number.p_equals(row['p_holm'])}")
     said = f"{', '.join(parts)}; n = {number.whole(row['n'])}"
     if known(row["adjusted_for"]):

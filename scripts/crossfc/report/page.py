@@ -379,7 +379,10 @@ def tally(results: Results, answers: list[narrative.Answer]) -> str:
     if len(results.correlation):
         levels.append("correlations: q < 0.05 over all of them")
     if len(results.change):
-        levels.append("scores: p < 0.05 corrected over all scores and groups")
+        levels.append(
+            "scores: p < 0.05 corrected over all changes within groups, or over all comparisons of "
+            "groups"
+        )
     stated = hypothesis_cards.family_sentence(results)
     return (
         f"{who} with {sessions}{'' if arms else ', each their own control'}. "

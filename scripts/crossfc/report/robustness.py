@@ -43,8 +43,12 @@ def carryover_note(results: Results) -> str:
     found = results.carryover_pipelines
     if not found:
         return ""
-    told = "; ".join(f"{name} ({number.listed(seeds)})" for name, seeds in found.items())
+    told = "; ".join(f"{name} ({'; '.join(seeds)})" for name, seeds in found.items())
+    primary = results.pipelines[0]
+    own = "" if primary in found else f" (not in {primary}, which is the one told below)"
     return (
-        f"Carry-over: the diagnostic found an effect that survived correction under {told}. "
-        "Nothing is decided by it; look at it under Quality and sensitivity."
+        "Carry-over: the diagnostic, in which people who had the treatments in one order are held "
+        f"against those who had the other, survived correction in {told}{own}, not corrected over "
+        "pipelines. Any other difference between the people of the two orders looks the same, and "
+        "nothing is decided by it; its clusters are in group/<pipeline>/carryover/clusters.tsv."
     )

@@ -67,7 +67,8 @@ def sentence(results: Results, analysis: Analysis) -> str:
         f"What it could have found: even {what} of "
         f"{_z(largest['delta_z'])} in {quantity}, {where}, would have been found by the extent of "
         f"its cluster with a power of {power} only (planted {repeats} times into the residuals of "
-        f"these people).{missed}"
+        f"these people){_others(own)}. So small a place hardly makes a cluster as large as chance "
+        f"does; larger ones are found more easily.{missed}"
     )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from crossfc.group.design.people import with_columns
 from crossfc.group.findings.result import RESULT_FILE
+from crossfc.report import number
 from crossfc.report.results import (
     Analysis,
     ContrastData,
@@ -182,7 +183,7 @@ def read_results(
 def _carryover_pipelines(
     analyses: Sequence[Analysis], group_dir: Path | None, pipelines: Sequence[str], planned: Planned
 ) -> dict[str, list[str]]:
-    """List the pipelines in which carry-over survived correction, with the seeds."""
+    """List the pipelines in which carry-over survived correction, with the seeds and their p."""
     found: dict[str, list[str]] = {}
     names = [analysis.name for analysis in analyses if analysis.kind == "carryover"]
     for pipeline in pipelines:
@@ -190,6 +191,8 @@ def _carryover_pipelines(
             folder = Path(group_dir or ".") / pipeline / name
             record = read_json(folder / RESULT_FILE) if planned.holds(folder) else {}
             for seed, summary in record.get("per_seed", {}).items():
-                if summary["p_fwe_cluster_min"] < SIGNIFICANT:
-                    found.setdefault(pipeline, []).append(seed)
+                p = summary["p_fwe_cluster_min"]
+                if p < SIGNIFICANT:
+                    told = f"{seed}, p = {number.probability(p)}"
+                    found.setdefault(pipeline, []).append(told)
     return found
