@@ -113,8 +113,9 @@ def dataset_description(name: str, version: str) -> dict[str, object]:
 BIDSIGNORE = """\
 group
 checklists
-clinical
+clinic
 fmriprep
+hypotheses
 quality
 trial
 logs
@@ -122,7 +123,9 @@ preprocessed
 provenance.json
 report.html
 robustness.tsv
+cluster_robustness.tsv
 truth.json
+truth.tsv
 **/.snakemake_timestamp
 **/*_qc.json
 **/*_boldmap.nii.gz

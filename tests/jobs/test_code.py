@@ -421,7 +421,7 @@ def test_a_moved_module_of_the_package(own, scripts):
             "crossfc/session/connectivity/smoothing.py",
             "_TRUNCATE = 4.0",
             "_TRUNCATE = 5.0",
-            {"connectivity_session"},
+            {"connectivity_session", "sensitivity"},
         ),
         ("crossfc/provenance.py", 'RECORD = "', 'RECORD = "" + "', set()),
         ("crossfc/provenance.py", '"machine": machine(),', '"host": machine(),', {"provenance"}),

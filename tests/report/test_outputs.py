@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from crossfc import atomic
+from crossfc.bids import BIDSIGNORE
 from crossfc.clinic.carryover import edge_carryover, score_carryover
 from crossfc.clinic.cells import CellDesign, cell_model
 from crossfc.clinic.change import change_between_groups
@@ -106,3 +107,12 @@ def test_nothing_is_described_that_nobody_writes(written):
         held = {output.column(name) for columns in tables for name in columns}
         unwritten = [column.name for column in output.columns if column not in held]
         assert not unwritten, f"{output.path}: nobody writes {', '.join(unwritten)}"
+
+
+def test_what_bids_has_no_name_for_is_left_out_of_its_validation(written):
+    """Below a study's folder only sessions, and what BIDS itself has there, are judged."""
+    ignored = BIDSIGNORE.splitlines()
+    of_bids = {"participants.tsv", "dataset_description.json", "README", ".bidsignore"}
+    for path in written:
+        first = path.split("/")[0]
+        assert first in ignored or first in of_bids or first.startswith("sub-"), path

@@ -23,6 +23,10 @@ COLUMNS = [
 ]
 
 
+# The columns of a `FirstScore`.
+_SCORE = ["contrast", "scale", "group", "participant_id", "side", "score", "reason"]
+
+
 class FirstScore(TypedDict):
     """A person's score in the first period.
 
@@ -58,7 +62,7 @@ def first_period_table(
         and the difference, active minus control, with its 95 % interval, by Welch's t, in points
         of the scale. ``because`` says why there is no test; ``left`` names whom it lacks.
     """
-    everything = pd.DataFrame(list(scores), columns=list(FirstScore.__annotations__))
+    everything = pd.DataFrame(list(scores), columns=_SCORE)
     rows = []
     for design in designs:
         of_contrast = everything[everything["contrast"] == design["contrast"]]

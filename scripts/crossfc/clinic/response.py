@@ -42,6 +42,10 @@ PAIRED_COLUMNS = [
 ]
 
 
+# The columns of a `Status`.
+_STATUS = ["scale", "group", "participant_id", "treatment", "occasion", "score", "baseline"]
+
+
 class Status(TypedDict):
     """A person's score in a cell of treatment and occasion, and the baseline's; None if missing."""
 
@@ -200,7 +204,7 @@ def response_table(
         met the criterion, and their share with Wilson's 95 % interval. ``because`` says why there
         is none; ``left`` names who is not counted, and what they lack.
     """
-    table = pd.DataFrame(list(statuses), columns=list(Status.__annotations__)).astype(object)
+    table = pd.DataFrame(list(statuses), columns=_STATUS).astype(object)
     rows: list[dict[str, Any]] = []
     for of_scale in criteria:
         for criterion in criteria_of(of_scale):
