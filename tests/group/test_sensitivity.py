@@ -9,11 +9,11 @@ import pytest
 from scipy import ndimage, stats
 
 from crossfc import atomic
-from crossfc.group.analysis import arrangements_of, statistic_of
 from crossfc.group.design.contrast import contrasts
 from crossfc.group.design.model import model
 from crossfc.group.design.pairs import Pairs, pair_sessions
 from crossfc.group.design.question import question
+from crossfc.group.estimation import arrangements_of, statistic_of
 from crossfc.group.inference.detection import Detector, Noise, critical_values, smallest_sizes
 from crossfc.group.inference.permutation import infer
 from crossfc.group.sensitivity import (

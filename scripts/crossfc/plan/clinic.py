@@ -357,15 +357,22 @@ class Clinic(Stage):
     def change_files(self) -> dict[str, str]:
         """Name the tables of the change of scores."""
         names = {"change": "change", "scores": "scores", "between": "between_groups"}
-        names |= {"course": "course"}
-        names |= {"sequences": "sequences"} if self.has_periods else {}
+        names |= {"course": "course"} | self._files_of_sheets()
+        # Of one occasion the table would repeat that of changes.
+        names |= {"occasions": "occasions"} if len(self.config["occasions"]) > 1 else {}
+        return {key: self.study.file("clinic", f"{name}.tsv") for key, name in names.items()}
+
+    def _files_of_sheets(self) -> dict[str, str]:
+        """Name the tables that depend on the sheets; none as long as these are not written."""
+        # Rules are read before the target `sheets` writes them.
+        if self.study.trial is None:
+            return {}
+        names = {"sequences": "sequences"} if self.has_periods else {}
         names |= {"first_period": "first_period"} if self.compares_first_periods else {}
         if self.has_criteria:
             names |= {"response": "response"}
             names |= {"response_pairs": "response_pairs"} if self.response_comparisons() else {}
-        # Of one occasion the table would repeat that of changes.
-        names |= {"occasions": "occasions"} if len(self.config["occasions"]) > 1 else {}
-        return {key: self.study.file("clinic", f"{name}.tsv") for key, name in names.items()}
+        return names
 
     def correlation_files(self) -> dict[str, str]:
         """Name the tables of the correlations of changes."""
