@@ -105,7 +105,7 @@ def test_every_rule_of_the_profile_is_there_and_asks(root, rules):
         "runtime": (720, 1440),
     }
     # What is submitted alone takes minutes, or hours.
-    alone = {"normalise_subject", "fmriprep_subject", "sensitivity"}
+    alone = {"normalise_subject", "fmriprep_subject"}
     assert submitted - set(batched) == alone
     edited = [k for k, v in profile["default-resources"].items() if v == "edit-me"]
     assert edited == ["slurm_account", "slurm_partition"]
