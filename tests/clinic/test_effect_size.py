@@ -6,7 +6,7 @@ import statsmodels.api as sm
 from scipy import special, stats
 
 from crossfc.clinic.effect_size import hedges_g_av
-from crossfc.clinic.student import detectable
+from crossfc.clinic.power import detectable_effect
 
 # Ten people's ratings of two films (Lakens 2013, Frontiers in Psychology 4:863, table 1).
 FILM_1 = np.array([9.0, 7, 8, 9, 8, 9, 9, 10, 9, 9])
@@ -122,12 +122,14 @@ def test_the_smallest_effect_found_is_that_of_statsmodels(n_1, n_2):
     from statsmodels.stats.power import TTestIndPower
 
     power = TTestIndPower().solve_power(nobs1=n_1, ratio=n_2 / n_1, alpha=0.05, power=0.8)
-    found = detectable(3 * np.sqrt(1 / n_1 + 1 / n_2), n_1 + n_2 - 2)
+    found = detectable_effect(3 * np.sqrt(1 / n_1 + 1 / n_2), n_1 + n_2 - 2)
     assert found == pytest.approx(3 * power, rel=1e-4)
 
 
 def test_the_smallest_effect_of_three_people_is_found_by_simulation():
     rng = np.random.default_rng(4)
-    t = (rng.standard_normal(400_000) + detectable(1.0, 1)) / np.sqrt(rng.chisquare(1, 400_000))
+    t = (rng.standard_normal(400_000) + detectable_effect(1.0, 1)) / np.sqrt(
+        rng.chisquare(1, 400_000)
+    )
     assert np.mean(np.abs(t) > stats.t.isf(0.025, 1)) == pytest.approx(0.8, abs=0.003)
-    assert np.isnan(detectable(np.nan, 5)) and np.isnan(detectable(1.0, np.nan))
+    assert np.isnan(detectable_effect(np.nan, 5)) and np.isnan(detectable_effect(1.0, np.nan))

@@ -20,11 +20,11 @@ from crossfc.array import FloatArray
 from crossfc.clinic.connectivity import connectivity_change
 from crossfc.clinic.contrast import Design, groups_of
 from crossfc.clinic.order import adjusted_change, no_order
+from crossfc.clinic.power import detectable_effect
 from crossfc.clinic.student import (
     FEWEST,
     NO_TEST,
     TTest,
-    detectable,
     least_squares,
     standard_error,
 )
@@ -232,7 +232,7 @@ def _row(
     }
     # How large a carry-over would have been found, as no p above 0.05 shows that there is none.
     numbers |= {
-        f"{PREFIX}{treatment}_detectable": detectable(standard_error(test), test.df)
+        f"{PREFIX}{treatment}_detectable": detectable_effect(standard_error(test), test.df)
         for treatment, test in zip(treatments, found.effects, strict=True)
     }
     unknown = ~np.isfinite(np.column_stack([periods, before])).all(axis=1)

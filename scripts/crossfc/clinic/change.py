@@ -27,6 +27,7 @@ from crossfc.clinic.order import (
     order_groups,
     too_few,
 )
+from crossfc.clinic.power import detectable_effect
 from crossfc.clinic.rank import adjusted_wilcoxon_p, wilcoxon_p
 from crossfc.clinic.score import BASELINE, paired_scores
 from crossfc.clinic.several import adjusted_f, welch_f
@@ -35,7 +36,6 @@ from crossfc.clinic.student import (
     NO_TEST,
     TTest,
     constant,
-    detectable,
     mean_of,
     one_sample,
     standard_error,
@@ -69,7 +69,7 @@ def clinical_change(
       the two-sample t with pooled variance (Grizzle 1965). It is a diagnostic only: no analysis
       is chosen by it (Freeman 1989). ``carryover_detectable`` is the size of a carry-over that
       this test finds with a power of 80 %, by its own standard error
-      (`crossfc.clinic.student.detectable`).
+      (`crossfc.clinic.power.detectable_effect`).
     - ``g_av``, ``g_av_low``, ``g_av_high``: Hedges' g of the change in units of the average
       standard deviation of both sides (`crossfc.clinic.effect_size`): of the adjusted change where
       it is known (``g_av_adjusted``), else of the mean.
@@ -186,7 +186,7 @@ def clinical_change(
                 "g_av_adjusted": told,
                 **_numbers(period, "period"),
                 **_numbers(carryover, "carryover"),
-                "carryover_detectable": detectable(standard_error(carryover), carryover.df),
+                "carryover_detectable": detectable_effect(standard_error(carryover), carryover.df),
                 "n_active_first": int((code == -1).sum()) if columns.ndim == 1 else np.nan,
                 "n_control_first": int((code == 1).sum()) if columns.ndim == 1 else np.nan,
             }

@@ -53,16 +53,6 @@ class Estimate:
     because: str
     rank_p_smallest: float = nan
 
-    @property
-    def standard_error(self) -> float:
-        """Standard error of the estimate, as its interval has it; NaN where there is no test."""
-        from scipy import stats
-
-        test = self.test
-        if not np.isfinite(test.df):
-            return nan
-        return float((test.high - test.low) / 2 / stats.t.isf(0.025, test.df))
-
 
 def estimates(
     delta: FloatArray,

@@ -27,6 +27,7 @@ from crossfc.clinic.power import (
     detectable_correlation,
     detectable_effect,
 )
+from crossfc.clinic.student import standard_error
 from crossfc.table import read_table
 
 SCORE, EDGE, CORRELATION = "score", "edge", "correlation"
@@ -103,7 +104,7 @@ def evidence_table(
 
 def _of_change(told: Estimate, smallest: float | None) -> dict[str, Any]:
     """Judge a difference."""
-    test, error = told.test, told.standard_error
+    test, error = told.test, standard_error(told.test)
     bound = nan if smallest is None else smallest
     within = equivalence_p(test.estimate, error, test.df, bound)
     factor = change_bayes_factor(test.t, test.df, told.effective_n)

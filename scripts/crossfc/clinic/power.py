@@ -37,42 +37,43 @@ class DesignErrors(NamedTuple):
 NO_ERRORS = DesignErrors(math.nan, math.nan, math.nan)
 
 
-def detectable_effect(
-    standard_error: float, df: float, power: float = POWER, level: float = SIGNIFICANT
-) -> float:
-    """Compute the smallest effect that a two-sided t-test finds with a given power.
+def detectable_effect(error: float, df: float, power: float = POWER) -> float:
+    """Compute the smallest effect that a two-sided t-test at .05 finds with the power given.
 
-    Exact for normal errors: t is noncentral t with noncentrality effect / standard error (Cohen
-    1988, Statistical Power Analysis for the Behavioral Sciences, ch. 2). The standard deviation is
-    that of these people.
+    It is the standard error times the noncentrality δ with P(|T| > t) = power, T noncentral t
+    (exact, both tails). The standard error is that of the data: this is what the sample could have
+    found, and no statement about the effect that it showed (Hoenig and Heisey 2001, Am Stat 55:19).
 
     Parameters
     ----------
-    standard_error : float
-        Of the estimate.
+    error : float
+        Standard error of the estimate, in its units; the result is in the same.
     df : float
         Degrees of freedom; those of Satterthwaite make it an approximation.
-    power, level : float
+    power : float
+        Between .05 and 1.
 
     Returns
     -------
     float
-        In the unit of the standard error; NaN where there is none.
+        NaN without a standard error.
     """
     from scipy import optimize, stats
 
-    if not (np.isfinite(standard_error) and df > 0):
-        return math.nan
-    critical = float(stats.t.isf(level / 2, df))
+    if not (np.isfinite(error) and np.isfinite(df)):
+        return np.nan
+    beyond = float(stats.t.isf(SIGNIFICANT / 2, df))
 
-    def short(shift: float) -> float:
-        return power - float(_beyond(np.array([shift]), critical, df)[0])
+    def short(noncentrality: float) -> float:
+        above = stats.nct.sf(beyond, df, noncentrality)
+        # The lower tail, as the upper one of the reflected distribution.
+        below = stats.nct.sf(beyond, df, -noncentrality)
+        return float(above + below - power)
 
-    high = critical + 1
-    while short(high) > 0:
-        high *= 2
-    shift: float = optimize.brentq(short, 0, high)
-    return shift * standard_error
+    highest = 2.0
+    while short(highest) < 0:
+        highest *= 2
+    return float(optimize.brentq(short, 0.0, highest, xtol=1e-10) * error)
 
 
 def detectable_correlation(n: float, power: float = POWER, level: float = SIGNIFICANT) -> float:

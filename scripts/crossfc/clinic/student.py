@@ -145,45 +145,6 @@ def standard_error(test: TTest) -> float:
     return float((test.high - test.low) / 2 / stats.t.isf(0.025, test.df))
 
 
-def detectable(error: float, df: float, power: float = 0.8) -> float:
-    """Compute the smallest effect that a two-sided t-test at .05 finds with the power given.
-
-    It is the standard error times the noncentrality δ with P(|T| > t) = power, T noncentral t
-    (exact, both tails). The standard error is that of the data: this is what the sample could have
-    found, and no statement about the effect that it showed (Hoenig and Heisey 2001, Am Stat 55:19).
-
-    Parameters
-    ----------
-    error : float
-        Standard error of the estimate, in its units; the result is in the same.
-    df : float
-        Degrees of freedom.
-    power : float
-        Between .05 and 1.
-
-    Returns
-    -------
-    float
-        NaN without a standard error.
-    """
-    from scipy import optimize, stats
-
-    if not (np.isfinite(error) and np.isfinite(df)):
-        return np.nan
-    beyond = float(stats.t.isf(0.025, df))
-
-    def short(noncentrality: float) -> float:
-        above = stats.nct.sf(beyond, df, noncentrality)
-        # The lower tail, as the upper one of the reflected distribution.
-        below = stats.nct.sf(beyond, df, -noncentrality)
-        return float(above + below - power)
-
-    highest = 2.0
-    while short(highest) < 0:
-        highest *= 2
-    return float(optimize.brentq(short, 0.0, highest, xtol=1e-10) * error)
-
-
 def mean_of(values: FloatArray) -> float:
     return float(np.mean(values)) if len(values) else np.nan
 

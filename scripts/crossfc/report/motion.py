@@ -1,7 +1,6 @@
 """Whether the drug changed head motion, in sentences."""
 
-from scipy.special import stdtrit
-
+from crossfc.clinic.student import t_test
 from crossfc.report import number
 from crossfc.report.results import Results
 from crossfc.significance import SIGNIFICANT
@@ -28,8 +27,8 @@ def motion_sentences(results: Results) -> list[tuple[str, bool]]:
         p, t = number.cell(row, f"{of}_p"), number.cell(row, f"{of}_t")
         if number.missing(p) or t == 0:
             continue
-        reach = float(stdtrit(row[f"{of}_df"], 0.975)) * abs(change / t)
-        limits = number.interval(change - reach, change + reach, 3)
+        test = t_test(change, abs(change / t), number.cell(row, f"{of}_df"))
+        limits = number.interval(test.low, test.high, 3)
         found = p < SIGNIFICANT
         word = "no significant difference"
         if found:
