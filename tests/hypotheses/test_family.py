@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from crossfc.group.design.question import question
-from crossfc.group.region_mean import Estimate, untested
+from crossfc.group.region_mean import EffectTest, untested
 from crossfc.hypotheses import family
 from crossfc.hypotheses.family import Source, hypothesis_tables
 from crossfc.hypotheses.score_test import score_test
@@ -27,7 +27,7 @@ def hypothesis(number, kind="map", direction="", **more):
 
 
 def result_of(estimate, p, statistic="t"):
-    return Estimate(20, statistic, estimate / 0.1, 18, estimate, estimate - 0.2, estimate + 0.2,
+    return EffectTest(20, statistic, estimate / 0.1, 18, estimate, estimate - 0.2, estimate + 0.2,
                   "Fisher z", p, "sequence_code", "")  # fmt: skip
 
 

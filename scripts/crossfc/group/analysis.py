@@ -20,7 +20,7 @@ from crossfc.group.design.model import Inestimable
 from crossfc.group.design.options import AnalysisOptions, Together
 from crossfc.group.design.pairs import Pairs
 from crossfc.group.design.people import PersonRow, with_columns
-from crossfc.group.design.question import Question, question, set_questions
+from crossfc.group.design.question import Question, question_of, set_questions
 from crossfc.group.design.together import Joined, joined_pairs
 from crossfc.group.estimation import estimation
 from crossfc.group.findings.finding import Analysed, Findings, findings, no_findings
@@ -135,11 +135,8 @@ def analyse(
     running = threads, memory_gb, progress
     if together is None:
         pairs = Pairs.read(_single(pairs_dir))
-        record = pairs.record
-        of_record = record["groups"], record["treatments"], record["contrast"], record["effect"]
-        return _analyse(
-            question(name, *of_record), pairs, out_dir, options, people, atlas, *running
-        )
+        own = question_of(name, pairs.record)
+        return _analyse(own, pairs, out_dir, options, people, atlas, *running)
     assert not isinstance(pairs_dir, str | os.PathLike)  # a set has several contrasts
     with tempfile.TemporaryDirectory(dir=out_dir.parent, prefix=".together-") as scratch:
         joined = joined_pairs(pairs_dir, together, scratch)

@@ -64,8 +64,16 @@ def estimation(
     Fault
         If their data do not fit the question.
     """
+    design = model_of(asked, pairs, options)
+    statistic = statistic_of(asked, design, measures or len(pairs.record["seeds"]) - 1)
+    arrangements = arrangements_of(asked, design, statistic, options)
+    return Estimation(asked, design, statistic, arrangements, data_of(asked, design, pairs))
+
+
+def model_of(asked: Question, pairs: Pairs, options: AnalysisOptions) -> Model:
+    """Build the model of a question for the people who are there; see `estimation`."""
     record = pairs.record
-    design = model(
+    return model(
         asked,
         pairs.people,
         record["groups"],
@@ -75,11 +83,12 @@ def estimation(
         baseline=record.get("baseline"),
         over_time=record.get("over_time", False),
     )
-    statistic = statistic_of(asked, design, measures or len(record["seeds"]) - 1)
-    arrangements = arrangements_of(asked, design, statistic, options)
+
+
+def data_of(asked: Question, design: Model, pairs: Pairs) -> Sequence[Contrast | WithBaseline]:
+    """List the maps that a question is of, of the people in its model, with their baseline."""
     given = None if design.baseline is None else pairs.baseline
-    data = contrasts(asked, pairs, design.rows, design.flip, given)
-    return Estimation(asked, design, statistic, arrangements, data)
+    return contrasts(asked, pairs, design.rows, design.flip, given)
 
 
 def statistic_of(asked: Question, design: Model, measures: int) -> Student:

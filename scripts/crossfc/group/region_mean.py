@@ -18,7 +18,7 @@ from crossfc.measure import GIVEN
 
 
 @dataclass(frozen=True)
-class Estimate:
+class EffectTest:
     """A test with its effect, or why there is none.
 
     Attributes
@@ -54,10 +54,10 @@ class Estimate:
     because: str
 
 
-def untested(n: int, because: str) -> Estimate:
+def untested(n: int, because: str) -> EffectTest:
     """Return what is known of an effect that cannot be tested."""
     nan = float("nan")
-    return Estimate(n, "", nan, nan, nan, nan, nan, "", nan, "", because)
+    return EffectTest(n, "", nan, nan, nan, nan, nan, "", nan, "", because)
 
 
 def mean_test(
@@ -67,7 +67,7 @@ def mean_test(
     columns: Sequence[int],
     options: AnalysisOptions,
     keep: BoolArray | None = None,
-) -> Estimate:
+) -> EffectTest:
     """Test a question in the mean over voxels, by its own model, statistic and arrangements.
 
     Parameters
@@ -86,7 +86,7 @@ def mean_test(
 
     Returns
     -------
-    Estimate
+    EffectTest
         The effect is the mean change of Fisher z, a difference of it between groups, or its slope
         on a score; its interval is by Student's t on the statistic's standard error and degrees
         of freedom. p is by the arrangements of the analysis, two-sided, for this mean alone.
@@ -116,7 +116,7 @@ def mean_test(
         # Hall's statistic corrects p for skewness; effect, error and their ratio are Welch's.
         value, error = float(found.t[0, 0]), float(found.standard_error[0, 0])
         low, high = _interval(effect, error, df)
-    return Estimate(
+    return EffectTest(
         n=len(estimated.design.rows),
         statistic="F" if isinstance(estimated.statistic, FRatio) else "t",
         value=value,

@@ -13,8 +13,7 @@ import pandas as pd
 from crossfc.array import BoolArray, FloatArray, IntArray
 from crossfc.group.design import question as questions
 from crossfc.group.design.arrangement import Arrangements
-from crossfc.group.design.contrast import contrasts
-from crossfc.group.design.model import Inestimable, Model, model
+from crossfc.group.design.model import Inestimable, Model
 from crossfc.group.design.options import (
     SENSITIVITY_PERMUTATIONS,
     WHOLE,
@@ -23,8 +22,8 @@ from crossfc.group.design.options import (
 )
 from crossfc.group.design.pairs import Pairs
 from crossfc.group.design.people import with_columns
-from crossfc.group.design.question import Question, group_labels, question
-from crossfc.group.estimation import arrangements_of, statistic_of
+from crossfc.group.design.question import Question, group_labels, question_of
+from crossfc.group.estimation import arrangements_of, data_of, model_of, statistic_of
 from crossfc.group.inference.detection import (
     Blob,
     Detector,
@@ -152,9 +151,7 @@ def _prepare(name: str, given: AnalysisChoices, pairs_dir: str | os.PathLike[str
     # The observed p, which need more of them, are not computed here.
     few = min(options.permutations, SENSITIVITY_PERMUTATIONS)
     options = replace(options, permutations=few)
-    asked = question(
-        name, record["groups"], record["treatments"], record["contrast"], record["effect"]
-    )
+    asked = question_of(name, record)
     because = ""
     if len(asked.groups) > 2:
         because = (
@@ -162,16 +159,7 @@ def _prepare(name: str, given: AnalysisChoices, pairs_dir: str | os.PathLike[str
             "of them."
         )
     try:
-        design = model(
-            asked,
-            pairs.people,
-            record["groups"],
-            options,
-            order=record["order"],
-            arms=record["arms"],
-            baseline=record.get("baseline"),
-            over_time=record.get("over_time", False),
-        )
+        design = model_of(asked, pairs, options)
     except Inestimable as reason:
         because = f"This analysis cannot be estimated. {record.get('because') or reason}."
         return _Prepared(asked, pairs, options, None, because)
@@ -205,10 +193,9 @@ def _smallest(
     arrangements = arrangements_of(asked, design, statistic, options)
     scoring: Scoring = SmallSample(statistic) if precise(statistic, arrangements) else statistic
     mask = np.asarray(pairs.mask.dataobj) != 0
-    baseline = None if design.baseline is None else pairs.baseline
     noises = [
         Noise(data, statistic, scoring, Path(scratch) / f"{number}.residuals")
-        for number, data in enumerate(contrasts(asked, pairs, design.rows, design.flip, baseline))
+        for number, data in enumerate(data_of(asked, design, pairs))
     ]
     repeats, record = choices["repeats"], pairs.record
     # Each analysis has numbers of its own, whichever others there are.

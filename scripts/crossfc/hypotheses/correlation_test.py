@@ -8,7 +8,7 @@ import pandas as pd
 from crossfc.clinic.contrast import Design
 from crossfc.clinic.correlation import clinical_correlation
 from crossfc.group.design.people import with_columns
-from crossfc.group.region_mean import Estimate, untested
+from crossfc.group.region_mean import EffectTest, untested
 from crossfc.hypotheses.hypothesis import HypothesisRow
 
 
@@ -22,7 +22,7 @@ def correlation_test(
     *,
     n_permutations: int,
     random_seed: int,
-) -> Estimate:
+) -> EffectTest:
     """Correlate the change of an edge with the change of a score in one group.
 
     Parameters
@@ -40,7 +40,7 @@ def correlation_test(
 
     Returns
     -------
-    Estimate
+    EffectTest
         r, its interval and p as in ``clinic/correlation.tsv``.
     """
     own = people[people["group"] == row["group"]]
@@ -68,7 +68,7 @@ def correlation_test(
     told = found.table.iloc[0]
     if pd.isna(told["p_permutation"]):
         return untested(int(told["n"]), "; ".join(found.notes) or "a change does not vary")
-    return Estimate(
+    return EffectTest(
         n=int(told["n"]),
         statistic="r",
         value=float(told["r"]),

@@ -17,23 +17,16 @@ import pandas as pd
 from crossfc.clinic.contrast import Design
 from crossfc.group.design.pairs import Pairs
 from crossfc.group.design.people import with_columns
-from crossfc.group.design.question import Question, question
-from crossfc.group.region_mean import Estimate, untested
+from crossfc.group.design.question import question_of
+from crossfc.group.region_mean import EffectTest, untested
 from crossfc.hypotheses.correlation_test import correlation_test
-from crossfc.hypotheses.hypothesis import (
-    CORRELATION,
-    MAP,
-    NEGATIVE,
-    POSITIVE,
-    SCORE,
-    HypothesisRow,
-    options_of,
-)
+from crossfc.hypotheses.hypothesis import NEGATIVE, POSITIVE, HypothesisRow, options_of
 from crossfc.hypotheses.region_test import region_test
 from crossfc.hypotheses.score_test import score_test
 from crossfc.quality.stillness import different_ways, still_people
 from crossfc.significance import SIGNIFICANT, holm
 from crossfc.table import read_table
+from crossfc.trial.hypothesis import CORRELATION, MAP, SCORE
 
 SUPPORTED, OPPOSITE = "supported", "opposite"
 NOT_SIGNIFICANT, NOT_TESTED = "not significant", "not tested"
@@ -178,10 +171,12 @@ def hypothesis_tables(
     return HypothesisTables(pd.DataFrame(own, columns=COLUMNS), table)
 
 
-def _tested(row: HypothesisRow, source: Source, pipeline: str, limit: float | None) -> Estimate:
+def _tested(row: HypothesisRow, source: Source, pipeline: str, limit: float | None) -> EffectTest:
     design = next(own for own in source.designs if own["contrast"] == row["contrast"])
     if row["kind"] == SCORE:
-        return score_test(_question(row, design), row["scale"], source.change, source.between)
+        return score_test(
+            question_of(row["analysis"], design), row["scale"], source.change, source.between
+        )
     if not source.folders:
         return untested(0, "nobody has the scans")
     folder = Path(source.folders[pipeline][row["contrast"]])
@@ -193,7 +188,7 @@ def _tested(row: HypothesisRow, source: Source, pipeline: str, limit: float | No
     if row["kind"] == MAP:
         pairs.people = with_columns(pairs.people, row["people"])
         return region_test(
-            _question(row, design), pairs, row["seed"], row["region"], row["rows"],
+            question_of(row["analysis"], design), pairs, row["seed"], row["region"], row["rows"],
             options_of(row), keep,
         )  # fmt: skip
     assert row["kind"] == CORRELATION
@@ -208,11 +203,6 @@ def _tested(row: HypothesisRow, source: Source, pipeline: str, limit: float | No
         n_permutations=source.n_permutations,
         random_seed=source.random_seed,
     )
-
-
-def _question(row: HypothesisRow, design: Design) -> Question:
-    of = design["groups"], design["treatments"], design["contrast"], design["effect"]
-    return question(row["analysis"], *of)
 
 
 def _summary(row: HypothesisRow, tests: pd.DataFrame) -> dict[str, Any]:

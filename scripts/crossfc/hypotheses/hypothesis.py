@@ -1,13 +1,12 @@
 """A hypothesis stated beforehand, as the jobs that test it see it: without its words."""
 
-from typing import Literal, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 from crossfc.group.design.options import AnalysisOptions
 from crossfc.group.design.people import PersonRow
+from crossfc.trial.hypothesis import Kind
 from crossfc.trial.regions import RegionRow
 
-Kind = Literal["map", "score", "correlation"]
-MAP, SCORE, CORRELATION = "map", "score", "correlation"
 POSITIVE, NEGATIVE = "positive", "negative"
 
 

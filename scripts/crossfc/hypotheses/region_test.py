@@ -13,7 +13,7 @@ from crossfc.fault import Fault
 from crossfc.group.design.options import AnalysisOptions
 from crossfc.group.design.pairs import Pairs
 from crossfc.group.design.question import Question
-from crossfc.group.region_mean import Estimate, mean_test, untested
+from crossfc.group.region_mean import EffectTest, mean_test, untested
 from crossfc.session.placement import place
 from crossfc.trial.regions import RegionRow
 
@@ -29,7 +29,7 @@ def region_test(
     rows: Sequence[RegionRow],
     options: AnalysisOptions,
     keep: BoolArray | None = None,
-) -> Estimate:
+) -> EffectTest:
     """Test a question in the mean of a region.
 
     Parameters
@@ -50,7 +50,7 @@ def region_test(
 
     Returns
     -------
-    Estimate
+    EffectTest
         See `crossfc.group.region_mean.mean_test`.
 
     Raises

@@ -3,12 +3,12 @@
 import pandas as pd
 
 from crossfc.group.design.question import Question
-from crossfc.group.region_mean import Estimate, untested
+from crossfc.group.region_mean import EffectTest, untested
 
 
 def score_test(
     asked: Question, scale: str, change: pd.DataFrame, between: pd.DataFrame
-) -> Estimate:
+) -> EffectTest:
     """Find the reported test of a change in a score, or of its difference between groups.
 
     Parameters
@@ -21,7 +21,7 @@ def score_test(
 
     Returns
     -------
-    Estimate
+    EffectTest
         Adjusted for period where there is such a test, else the plain one.
     """
     if asked.group is not None:
@@ -53,7 +53,7 @@ def _told(
     groups: tuple[str, ...] = (),
     *,
     by_f: bool = False,
-) -> Estimate:
+) -> EffectTest:
     """Return the adjusted test of a row, or the plain one."""
     if row is None:
         return untested(0, "nobody of the group, or of one of the groups, has this change of score")
@@ -68,7 +68,7 @@ def _told(
     estimate, low, high = (
         (nan,) * 3 if by_f else (row[c] for c in (adjusted if is_adjusted else plain))
     )
-    return Estimate(
+    return EffectTest(
         n=n,
         statistic="F" if by_f else "t",
         value=float(row[f"{prefix}_{'f' if by_f else 't'}"]),

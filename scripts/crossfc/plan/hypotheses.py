@@ -1,5 +1,6 @@
 """Hypotheses stated beforehand: what their tests depend on."""
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crossfc.fault import Fault, raise_all
@@ -11,20 +12,26 @@ from crossfc.plan.quality import Quality
 from crossfc.plan.region import Regions
 from crossfc.plan.study import Stage, Study
 from crossfc.trial import regions
-from crossfc.trial.hypothesis import Stated, stated_hypotheses
+from crossfc.trial.hypothesis import (
+    CORRELATION,
+    MAP,
+    SCORE,
+    Kind,
+    Stated,
+    stated_hypotheses,
+)
 from crossfc.trial.regions import RegionRow
 from crossfc.trial.sheet import did_you_mean, read_sheet
 
 if TYPE_CHECKING:
     from crossfc.hypotheses.hypothesis import HypothesisRow
 
-_MAP, _SCORE, _CORRELATION = "map", "score", "correlation"
 _PER_SEED = (DRUG, GROUP, CHANGE)
 
 
 class _Checked(NamedTuple):
     stated: Stated
-    kind: str
+    kind: Kind
     asked: Question | None
 
 
@@ -98,7 +105,7 @@ class Hypotheses(Stage):
                     f"{place}: {own.region!r} is none of the targets {', '.join(targets)}, whose "
                     f"edges are correlated{did_you_mean(own.region, targets) or '; correct it'}"
                 )
-            return _Checked(own, _CORRELATION, None)
+            return _Checked(own, CORRELATION, None)
         asked = questions[own.analysis]
         if own.group or own.contrast:
             raise Fault(
@@ -130,7 +137,7 @@ class Hypotheses(Stage):
                 f"{'add' if not own.seed else 'remove'} the key seed"
             )
         self._rows_of(own.region, place)
-        return _Checked(own, _MAP, asked)
+        return _Checked(own, MAP, asked)
 
     def _checked_score(self, own: Stated, place: str, asked: Question) -> _Checked:
         if not own.scale or own.seed:
@@ -149,7 +156,7 @@ class Hypotheses(Stage):
                 f"(such as {DRUG}_{self.study.checked_trial().groups[0]}), not {own.analysis}; "
                 "name one of them"
             )
-        return _Checked(own, _SCORE, asked)
+        return _Checked(own, SCORE, asked)
 
     def _rows_of(self, region: str, place: str) -> list[RegionRow]:
         """Return the rows of a target, or of a region of the atlas."""
@@ -167,20 +174,21 @@ class Hypotheses(Stage):
             )
         return [{"kind": "label", "file": group["atlas"], "label": int(names[region])}]
 
+    @cached_property
     def _of_study(self) -> list[_Checked]:
         """List the hypotheses that this study can have: ready maps have no edges."""
         questions = self._group.questions()
         checked = [self._checked(own, questions) for own in self.stated()]
-        return [own for own in checked if own.kind != _CORRELATION or self.study.has_edges]
+        return [own for own in checked if own.kind != CORRELATION or self.study.has_edges]
 
     def rows(self) -> "list[HypothesisRow]":
         """Return the hypotheses as plain values, without their words."""
         first = self.study.contrasts()[0].name
         found: list[HypothesisRow] = []
-        for number, (own, kind, asked) in enumerate(self._of_study(), 1):
+        for number, (own, kind, asked) in enumerate(self._of_study, 1):
             row: HypothesisRow = {
                 "hypothesis": number,
-                "kind": kind,  # type: ignore[typeddict-item]
+                "kind": kind,
                 "contrast": asked.contrast if asked else own.contrast or first,
                 "analysis": own.analysis,
                 "group": "" if asked else own.group or self._clinic.correlated_groups()[0],
@@ -189,7 +197,7 @@ class Hypotheses(Stage):
                 "scale": own.scale,
                 "direction": own.direction,
             }
-            if kind == _MAP:
+            if kind == MAP:
                 choices = self._group.test_choices(own.analysis)
                 row["people"], row["options"] = list(choices["people"]), choices["options"]
                 row["rows"] = self._rows_of(own.region, own.place)
@@ -199,7 +207,7 @@ class Hypotheses(Stage):
     def words(self) -> list[dict[str, str]]:
         """Return the names and citations of the hypotheses, in the order of `rows`."""
         return [
-            {"name": own.stated.name, "citation": own.stated.citation} for own in self._of_study()
+            {"name": own.stated.name, "citation": own.stated.citation} for own in self._of_study
         ]
 
     def choices(self) -> dict[str, Any]:
@@ -210,14 +218,14 @@ class Hypotheses(Stage):
 
     def scores(self) -> dict[str, list[dict[str, Any]]]:
         """Return the scores of correlations, by contrast."""
-        rows = [row for row in self.rows() if row["kind"] == _CORRELATION]
+        rows = [row for row in self.rows() if row["kind"] == CORRELATION]
         contrasts = {row["contrast"]: self.study.contrast(row["contrast"]) for row in rows}
         groups = list(dict.fromkeys(row["group"] for row in rows))
         return {name: self._people.scored(groups, own) for name, own in contrasts.items()}
 
     def folders(self) -> dict[str, dict[str, str]]:
         """Return the folders of the contrasts' data, by pipeline and contrast."""
-        if not self.study.has_images or all(row["kind"] == _SCORE for row in self.rows()):
+        if not self.study.has_images or all(row["kind"] == SCORE for row in self.rows()):
             return {}
         return {
             pipeline: {own.name: self._group.pairs(pipeline, own) for own in self.study.contrasts()}
@@ -231,7 +239,7 @@ class Hypotheses(Stage):
     def tables(self) -> list[str]:
         """List the tables of changes and of groups, if a hypothesis is of a score."""
         files = self._clinic.change_files()
-        scored = any(row["kind"] == _SCORE for row in self.rows())
+        scored = any(row["kind"] == SCORE for row in self.rows())
         return [files[name] for name in ("change", "between")] if scored else []
 
     def motion(self) -> list[str]:
@@ -250,7 +258,7 @@ class Hypotheses(Stage):
 
     def results(self) -> list[str]:
         """List the tables that this study has."""
-        return list(self.files().values()) if self._of_study() else []
+        return list(self.files().values()) if self._of_study else []
 
 
 def _atlas_rows(path: str) -> list[dict[str, str]]:

@@ -14,10 +14,10 @@ from crossfc.clinic.contrast import Design
 from crossfc.group.design.options import AnalysisChoices, AnalysisOptions
 from crossfc.group.design.pairs import Pairs
 from crossfc.group.design.people import with_columns
-from crossfc.group.design.question import BETWEEN_SEEDS, OVER_SEEDS, SETS, question
+from crossfc.group.design.question import BETWEEN_SEEDS, OVER_SEEDS, SETS, Question, question_of
 from crossfc.group.design.volume import load
 from crossfc.group.findings.result import Result, read_result
-from crossfc.group.region_mean import Estimate, mean_test, untested
+from crossfc.group.region_mean import EffectTest, mean_test, untested
 from crossfc.quality.stillness import different_ways, still_people
 from crossfc.significance import SIGNIFICANT
 from crossfc.table import read_table
@@ -89,12 +89,23 @@ def cluster_robustness(
         clusters = read_table(folder / "clusters.tsv")
         if not record["estimable"] or clusters.empty:
             continue
-        for found in clusters[clusters["p_fwe_cluster"] < SIGNIFICANT].to_dict("records"):
+        significant = clusters[clusters["p_fwe_cluster"] < SIGNIFICANT].to_dict("records")
+        estimators = {}
+        if significant and record["kind"] not in SETS:
+            contrast = record["contrast"]
+            asked = question_of(analysis, of_contrast[contrast])
+            for pipeline, data in pipelines.items():
+                estimators[pipeline] = _Estimator.read(
+                    asked, data.pairs[contrast], own, motion, fd_limits
+                )
+        for found in significant:
             voxels = _voxels(folder, record, found, connectivity)
             for pipeline, data in pipelines.items():
                 there = _found(data.analyses / analysis, record, found, voxels)
                 for limit in (None, *fd_limits):
-                    test = _estimate(record, found, voxels, data, own, of_contrast, motion, limit)
+                    test = untested(0, "a set of contrasts has no mean of its own")
+                    if pipeline in estimators:
+                        test = estimators[pipeline].estimate(found["seed"], voxels, limit)
                     rows.append(_row(found, pipeline, limit, there, test))
     table = pd.DataFrame(rows, columns=COLUMNS)
     return different_ways(table, ["analysis", "seed", "cluster", "sign"])
@@ -105,7 +116,7 @@ def _row(
     pipeline: str,
     limit: float | None,
     found: bool | None,
-    test: Estimate,
+    test: EffectTest,
 ) -> dict[str, Any]:
     signed = test.statistic == "t"
     same = (test.estimate < 0) == (cluster["sign"] == "-") if signed else None
@@ -123,13 +134,15 @@ def _map(folder: Path, seed: str, stat: str) -> tuple[FloatArray, FloatArray]:
     return np.asarray(image.dataobj, dtype=float), np.asarray(image.affine)
 
 
-def _significant(folder: Path, record: Result, seed: str, sign: str) -> BoolArray:
-    """Return the voxels of a map's significant clusters of one sign."""
-    p, _ = _map(folder, seed, "pfwecluster")
+def _significant(
+    folder: Path, record: Result, seed: str, sign: str
+) -> tuple[BoolArray, FloatArray]:
+    """Return the voxels of a map's significant clusters of one sign, and the map's affine."""
+    p, affine = _map(folder, seed, "pfwecluster")
     is_f = record.get("statistic", "t").startswith("F")
     value, _ = _map(folder, seed, "F" if is_f else "t")
     chosen: BoolArray = (p < SIGNIFICANT) & (is_f | ((value < 0) == (sign == "-")))
-    return chosen
+    return chosen, affine
 
 
 def _voxels(
@@ -139,8 +152,7 @@ def _voxels(
     from scipy.ndimage import generate_binary_structure
     from scipy.ndimage import label as connected
 
-    inside = _significant(folder, record, cluster["seed"], cluster["sign"])
-    _, affine = _map(folder, cluster["seed"], "pfwecluster")
+    inside, affine = _significant(folder, record, cluster["seed"], cluster["sign"])
     labels, _ = connected(inside, generate_binary_structure(3, _DIMENSIONS[connectivity]))
     peak = apply_affine(np.linalg.inv(affine), [cluster[axis] for axis in "xyz"])
     number = labels[tuple(np.rint(peak).astype(int))]
@@ -155,43 +167,52 @@ def _found(
     other = read_result(folder)
     if not other["estimable"] or cluster["seed"] not in other["per_seed"]:
         return None
-    return bool((_significant(folder, record, cluster["seed"], cluster["sign"]) & voxels).any())
+    significant, _ = _significant(folder, record, cluster["seed"], cluster["sign"])
+    return bool((significant & voxels).any())
 
 
-def _estimate(
-    record: Result,
-    cluster: Mapping[Any, Any],
-    voxels: BoolArray,
-    data: PipelineData,
-    choices: AnalysisChoices,
-    designs: Mapping[str, Design],
-    motion: pd.DataFrame | None,
-    limit: float | None,
-) -> Estimate:
-    """Estimate the mean over a cluster's voxels in a pipeline, in those who moved little."""
-    if record["kind"] in SETS:
-        return untested(0, "a set of contrasts has no mean of its own")
-    design = designs[record["contrast"]]
-    of = design["groups"], design["treatments"], design["contrast"], design["effect"]
-    asked = question(record["analysis"], *of)
-    pairs = Pairs.read(data.pairs[record["contrast"]])
-    pairs.people = with_columns(pairs.people, choices["people"])
-    seeds, seed = pairs.record["seeds"], cluster["seed"]
-    keep = None
-    if limit is not None and motion is not None:
-        weights = read_table(Path(data.pairs[record["contrast"]]) / "sessions.tsv")
-        keep = still_people(pairs.people, weights, motion, limit)
-    if not len(pairs.people) or (keep is not None and not keep.any()):
-        return untested(0, "nobody is left")
-    if asked.kind in (*OVER_SEEDS, *BETWEEN_SEEDS):
-        columns = list(range(len(seeds)))
-    elif seed in seeds:
-        columns = [seeds.index(seed)]
-    else:
-        return untested(len(pairs.people), f"the pipeline has no seed {seed}")
-    mask = np.asarray(pairs.mask.dataobj) != 0
-    numbers: IntArray = np.flatnonzero(voxels[mask])
-    if 2 * len(numbers) < voxels.sum():
-        return untested(len(pairs.people), "less than half of the cluster is in its search volume")
-    options = AnalysisOptions.from_params(dict(choices["options"]))
-    return mean_test(asked, pairs, numbers, columns, options, keep)
+@dataclass(frozen=True)
+class _Estimator:
+    """An analysis of one pipeline: its question, data and choices, and who moved little."""
+
+    asked: Question
+    pairs: Pairs
+    options: AnalysisOptions
+    still: Mapping[float, BoolArray]
+
+    @classmethod
+    def read(
+        cls,
+        asked: Question,
+        folder: Path,
+        choices: AnalysisChoices,
+        motion: pd.DataFrame | None,
+        fd_limits: Sequence[float],
+    ) -> "_Estimator":
+        pairs = Pairs.read(folder)
+        pairs.people = with_columns(pairs.people, choices["people"])
+        still = {}
+        if motion is not None:
+            weights = read_table(folder / "sessions.tsv")
+            still = {fd: still_people(pairs.people, weights, motion, fd) for fd in fd_limits}
+        return cls(asked, pairs, AnalysisOptions.from_params(dict(choices["options"])), still)
+
+    def estimate(self, seed: str, voxels: BoolArray, limit: float | None) -> EffectTest:
+        """Estimate the mean over a cluster's voxels, in those who moved little."""
+        pairs = self.pairs
+        keep = None if limit is None else self.still.get(limit)
+        if not len(pairs.people) or (keep is not None and not keep.any()):
+            return untested(0, "nobody is left")
+        seeds = pairs.record["seeds"]
+        if self.asked.kind in (*OVER_SEEDS, *BETWEEN_SEEDS):
+            columns = list(range(len(seeds)))
+        elif seed in seeds:
+            columns = [seeds.index(seed)]
+        else:
+            return untested(len(pairs.people), f"the pipeline has no seed {seed}")
+        mask = np.asarray(pairs.mask.dataobj) != 0
+        numbers: IntArray = np.flatnonzero(voxels[mask])
+        if 2 * len(numbers) < voxels.sum():
+            because = "less than half of the cluster is in its search volume"
+            return untested(len(pairs.people), because)
+        return mean_test(self.asked, pairs, numbers, columns, self.options, keep)

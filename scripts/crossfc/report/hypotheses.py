@@ -8,13 +8,15 @@ from typing import Any
 import pandas as pd
 
 from crossfc.group.design import question as questions
-from crossfc.group.design.question import Question, question
+from crossfc.group.design.question import Question, question_of
 from crossfc.hypotheses.family import NOT_SIGNIFICANT, NOT_TESTED, OPPOSITE, SUPPORTED
 from crossfc.report import figure, number
 from crossfc.report.narrative import goes_with
+from crossfc.report.outcome import known
 from crossfc.report.results import Results, Row
 from crossfc.report.table import Column, Table, blank, from_frame, text
 from crossfc.significance import SIGNIFICANT
+from crossfc.trial.hypothesis import MAP, SCORE
 
 # Class of the badge of each verdict, as the page's style has it.
 BADGES = {SUPPORTED: "found", OPPOSITE: "peak", NOT_SIGNIFICANT: "none", NOT_TESTED: "unknown"}
@@ -68,18 +70,11 @@ def cards(results: Results, words: Sequence[Mapping[str, str]]) -> list[Hypothes
     return found
 
 
-def known(value: object) -> bool:
-    """Tell whether a text cell is filled."""
-    return not number.missing(value) and str(value) != number.MISSING
-
-
 def asked_by(view: Results, row: Row) -> Question | None:
     """Return the question of a map or score; None for a change with a change."""
     if not known(row["analysis"]):
         return None
-    design = view.design
-    of = design["groups"], design["treatments"], design["contrast"], design["effect"]
-    return question(str(row["analysis"]), *of)
+    return question_of(str(row["analysis"]), view.design)
 
 
 def subject(view: Results, row: Row) -> str:
@@ -89,7 +84,7 @@ def subject(view: Results, row: Row) -> str:
         pair = f"{row['seed']}–{row['region']}"
         return f"{pair} with {row['scale']}, change with change in {row['group']} ({of})"
     who = asked.group or " against ".join(asked.groups)
-    if row["kind"] == "score":
+    if row["kind"] == SCORE:
         return f"{row['scale']} in {who} ({of})"
     seeds = row["seed"] if known(row["seed"]) else _SEEDS[asked.kind in questions.OVER_SEEDS]
     slope = f", slope on the change of {asked.scale}" if asked.scale else ""
@@ -117,7 +112,7 @@ def _finding(view: Results, row: Row) -> str:
     pair = f"{row['seed']} with {row['region']}"
     if asked is None:
         return f"in {row['group']}, {goes_with(view, str(row['scale']), up)}, for {pair}"
-    if row["kind"] == "score":
+    if row["kind"] == SCORE:
         if asked.group is None:
             if len(asked.groups) > 2:
                 return (
@@ -170,7 +165,7 @@ def numbers(row: Row) -> str:
     elif row["statistic"] == "F":
         parts.append(f"F = {number.fixed(row['value'])}")
     tests = int(row["n_tests"])
-    by = "permutation " if row["kind"] == "map" else ""
+    by = "permutation " if row["kind"] == MAP else ""
     parts.append(f"{by}{number.p_equals(row['p'])}")
     parts.append(f"corrected over {tests} hypotheses {number.p_equals(row['p_holm'])}")
     said = f"{', '.join(parts)}; n = {number.whole(row['n'])}"

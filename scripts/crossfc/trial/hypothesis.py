@@ -2,8 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from crossfc.trial.configuration import Configuration
+
+Kind = Literal["map", "score", "correlation"]
+MAP: Final = "map"
+SCORE: Final = "score"
+CORRELATION: Final = "correlation"
 
 
 @dataclass(frozen=True)

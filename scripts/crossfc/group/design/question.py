@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any
 
 from crossfc.fault import Fault
 from crossfc.measure import GIVEN
@@ -227,6 +228,21 @@ def question(
         return _given(asked, measure)
     known = ", ".join(names(groups, contrast=contrast)) + f", {_change(contrast)}_<scale>"
     raise Fault(f'there is no analysis "{name}" in this trial; there are {known}')
+
+
+def question_of(name: str, contrast: Mapping[str, Any]) -> Question:
+    """Return an analysis of a contrast in words: `question` with what its record says.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+    contrast : mapping
+        With ``groups``, ``treatments``, ``contrast`` and ``effect``, such as the record of a
+        contrast's data or a `crossfc.clinic.contrast.Design`.
+    """
+    of = contrast["groups"], contrast["treatments"], contrast["contrast"], contrast["effect"]
+    return question(name, *of)
 
 
 def _given(asked: Question, measure: str) -> Question:
