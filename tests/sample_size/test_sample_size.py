@@ -11,11 +11,12 @@ from scipy import stats
 
 from crossfc import atomic
 from crossfc.clinic.change import clinical_change
+from crossfc.clinic.power import t_power
 from crossfc.fault import Fault
 from crossfc.jobs.command import main
 from crossfc.sample_size.arguments import CROSSOVER, DESIGNS, PARALLEL, WILLIAMS_3, WILLIAMS_4
 from crossfc.sample_size.design import TrialDesign, members
-from crossfc.sample_size.power import Variation, design_power, t_power
+from crossfc.sample_size.power import Variation, design_power
 from crossfc.sample_size.simulation import (
     Assumptions,
     change_test,

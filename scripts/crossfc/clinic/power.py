@@ -37,6 +37,37 @@ class DesignErrors(NamedTuple):
 NO_ERRORS = DesignErrors(math.nan, math.nan, math.nan)
 
 
+def t_power(effect: float, error: float, df: float, alpha: float = SIGNIFICANT) -> float:
+    """Compute the power of a two-sided t-test, by the noncentral t distribution.
+
+    Parameters
+    ----------
+    effect : float
+        The true value.
+    error : float
+        The standard deviation of its estimate.
+    df : float
+        Degrees of freedom of the estimate of this error.
+    alpha : float
+        The level, of both sides together.
+
+    Returns
+    -------
+    float
+        Probability that p < alpha, whatever the sign (Chow, Shao and Wang 2008, Sample Size
+        Calculations in Clinical Research, ch. 3); 0 without degrees of freedom.
+    """
+    from scipy import stats
+
+    if df < 1:
+        return 0.0
+    limit, shift = stats.t.isf(alpha / 2, df), abs(effect) / error
+    upper = stats.nct.sf(limit, df, shift)
+    lower = stats.nct.cdf(-limit, df, shift)
+    # The far tail is too small to be computed for a large shift.
+    return float(upper + (0.0 if np.isnan(lower) else lower))
+
+
 def detectable_effect(error: float, df: float, power: float = POWER) -> float:
     """Compute the smallest effect that a two-sided t-test at .05 finds with the power given.
 
@@ -56,24 +87,20 @@ def detectable_effect(error: float, df: float, power: float = POWER) -> float:
     Returns
     -------
     float
-        NaN without a standard error.
+        NaN without a standard error or degrees of freedom.
     """
-    from scipy import optimize, stats
+    from scipy import optimize
 
-    if not (np.isfinite(error) and np.isfinite(df)):
+    if not (np.isfinite(error) and np.isfinite(df) and df >= 1):
         return np.nan
-    beyond = float(stats.t.isf(SIGNIFICANT / 2, df))
 
-    def short(noncentrality: float) -> float:
-        above = stats.nct.sf(beyond, df, noncentrality)
-        # The lower tail, as the upper one of the reflected distribution.
-        below = stats.nct.sf(beyond, df, -noncentrality)
-        return float(above + below - power)
+    def beyond(noncentrality: float) -> float:
+        return t_power(noncentrality, 1.0, df) - power
 
     highest = 2.0
-    while short(highest) < 0:
+    while beyond(highest) < 0:
         highest *= 2
-    return float(optimize.brentq(short, 0.0, highest, xtol=1e-10) * error)
+    return float(optimize.brentq(beyond, 0.0, highest, xtol=1e-10) * error)
 
 
 def detectable_correlation(n: float, power: float = POWER, level: float = SIGNIFICANT) -> float:

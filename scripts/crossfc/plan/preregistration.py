@@ -14,6 +14,7 @@ from crossfc.plan.hypotheses import Hypotheses
 from crossfc.plan.region import Regions
 from crossfc.plan.report import Report
 from crossfc.plan.study import Stage, Study
+from crossfc.provenance import file_digest
 from crossfc.report.preregistration import AnalysisPlan, Preregistered, hypothesis_label
 from crossfc.trial import config as configuration
 from crossfc.trial.document import load_yaml
@@ -263,9 +264,8 @@ def _plain(value: Any) -> Any:
 
 
 def _digest_of_file(path: str) -> str:
-    if not Path(path).is_file():
-        return f"no file {Path(path).name}"
-    return f"SHA-256 {hashlib.sha256(Path(path).read_bytes()).hexdigest()}"
+    found = file_digest(path)
+    return f"no file {Path(path).name}" if found is None else f"SHA-256 {found}"
 
 
 def _by_name(key: str, rows: Iterable[RegionRow]) -> dict[str, Any]:

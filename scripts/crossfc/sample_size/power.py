@@ -6,6 +6,7 @@ import numpy as np
 
 from crossfc.array import BoolArray, FloatArray, IntArray
 from crossfc.clinic.order import known_design
+from crossfc.clinic.power import t_power
 from crossfc.sample_size.design import TrialDesign, members
 
 
@@ -28,37 +29,6 @@ class Variation:
     def sd(self) -> float:
         """Standard deviation over people in one session: sd_change / √(2 (1 - correlation))."""
         return self.sd_change / float(np.sqrt(2 * (1 - self.correlation)))
-
-
-def t_power(effect: float, error: float, df: float, alpha: float = 0.05) -> float:
-    """Compute the power of a two-sided t-test, by the noncentral t distribution.
-
-    Parameters
-    ----------
-    effect : float
-        The true value.
-    error : float
-        The standard deviation of its estimate.
-    df : float
-        Degrees of freedom of the estimate of this error.
-    alpha : float
-        The level, of both sides together.
-
-    Returns
-    -------
-    float
-        Probability that p < alpha, whatever the sign (Chow, Shao and Wang 2008, Sample Size
-        Calculations in Clinical Research, ch. 3); 0 without degrees of freedom.
-    """
-    from scipy import stats
-
-    if df < 1:
-        return 0.0
-    limit, shift = stats.t.isf(alpha / 2, df), abs(effect) / error
-    upper = stats.nct.sf(limit, df, shift)
-    lower = stats.nct.cdf(-limit, df, shift)
-    # The far tail is too small to be computed for a large shift.
-    return float(upper + (0.0 if np.isnan(lower) else lower))
 
 
 def design_power(

@@ -19,6 +19,7 @@ import numpy as np
 
 from crossfc.array import BoolArray, FloatArray
 from crossfc.session.cosine import cosines
+from crossfc.session.stretch import in_stretches
 
 INTERPOLATE, EXACT = "interpolate", "exact"
 # Power assumed in the pass band, relative to the rest, when gaps are interpolated: 2 gives more
@@ -245,8 +246,5 @@ def kept_volumes(
     kept = ~non_steady
     if censor_fd_mm is not None:
         kept &= ~(framewise_displacement > censor_fd_mm)
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], kept.astype(int), [0]])))
-        for start, stop in zip(edges[::2], edges[1::2], strict=True):
-            if stop - start < minimum_run:
-                kept[start:stop] = False
+        kept = in_stretches(kept, minimum_run)
     return kept

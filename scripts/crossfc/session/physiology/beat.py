@@ -8,6 +8,7 @@ import numpy as np
 from crossfc.array import BoolArray, FloatArray, IntArray
 from crossfc.fault import Fault
 from crossfc.session.physiology.trace import Trace, band_passed, usable
+from crossfc.session.stretch import stretches
 
 Kind = Literal["pulse", "ecg"]
 # Words of a data set that tell an ECG from a pulse.
@@ -204,11 +205,10 @@ def _beats(trace: Trace, kind: Kind) -> FloatArray:
     # The mean without the highest hundredth, so that one jerk of the hand hides no beats.
     usual = np.minimum(squared, np.quantile(squared, 0.99)).mean()
     inside = short > long + own.offset * usual
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], inside.astype(np.int8), [0]])))
     least = round(own.peak_seconds * trace.sampling_hz)
     peaks = [
         start + int(height[start:stop].argmax())
-        for start, stop in zip(edges[::2], edges[1::2], strict=True)
+        for start, stop in stretches(inside)
         if stop - start >= least
     ]
     kept = _apart(np.array(peaks, dtype=int), height, _SHORTEST * trace.sampling_hz)

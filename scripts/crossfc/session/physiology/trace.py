@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from crossfc.array import BoolArray, FloatArray
+from crossfc.array import FloatArray
 from crossfc.fault import Fault
+from crossfc.session.stretch import in_stretches
 
 # A recording says something of a scan if it covers this share of it, and this many seconds: heart
 # rate variability is taken from a minute or more (Task Force 1996, Circulation 93:1043-1065, asks
@@ -113,22 +114,13 @@ def usable(trace: Trace, seconds: float, least_hz: float) -> Trace:
     if highest - lowest <= 1e-9 * max(abs(lowest), abs(highest)):
         raise Fault(f"constant at {lowest:g} during the scan")
     plateau = max(2, round(_PLATEAU_SECONDS * trace.sampling_hz))
-    clipped = sum(_in_runs(inside == limit, plateau).mean() for limit in (lowest, highest))
+    clipped = sum(in_stretches(inside == limit, plateau).mean() for limit in (lowest, highest))
     if clipped > _CLIPPED_SHARE:
         raise Fault(f"clipped: at its highest or lowest value for {clipped:.0%} of the scan")
     wide = trace.within(seconds, _AROUND_SECONDS)
     known = np.isfinite(wide.values)
     sample = np.arange(len(known))
     return replace(wide, values=np.interp(sample, sample[known], wide.values[known]))
-
-
-def _in_runs(true: BoolArray, least: int) -> BoolArray:
-    """Return which elements lie in runs of ``least`` true ones or more."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], true.astype(np.int8), [0]])))
-    kept = np.zeros(len(true), dtype=bool)
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        kept[start:stop] = stop - start >= least
-    return kept
 
 
 def band_passed(trace: Trace, low_hz: float, high_hz: float) -> FloatArray:
