@@ -102,17 +102,31 @@ def measures_of(columns: Iterable[str]) -> list[Measure]:
         In the order of the registry; of regions in the order of the columns.
     """
     names = list(columns)
-    exact = {measure.name for measure in MEASURES}
     found = []
     for measure in MEASURES:
         if measure.region is None:
             found += [measure] if measure.name in names else []
-            continue
-        start = measure.name.partition("<")[0]
-        regions = [
-            name.removeprefix(start)
-            for name in names
-            if name.startswith(start) and name not in exact
-        ]
-        found += [measure.of(region, region) for region in regions]
+        else:
+            found += [measure.of(region, region) for region in _regions(measure, names)]
     return found
+
+
+def kinds_of(columns: Iterable[str]) -> list[Measure]:
+    """List the measures that a table of sessions has as `measures_of`, but those of regions once.
+
+    Returns
+    -------
+    list of Measure
+        As in the registry, in its order, whatever the order of the columns.
+    """
+    names = list(columns)
+    return [own for own in MEASURES if own.name in names or (own.region and _regions(own, names))]
+
+
+def _regions(measure: Measure, columns: Iterable[str]) -> list[str]:
+    """Name the regions of which a table has a measure."""
+    exact = {own.name for own in MEASURES}
+    start = measure.name.partition("<")[0]
+    return [
+        name.removeprefix(start) for name in columns if name.startswith(start) and name not in exact
+    ]

@@ -1,10 +1,13 @@
 """Rival explanations on the page: every sentence is that of its row."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from crossfc.report.blinding import index_sentence
-from crossfc.report.rival import rival_lines, rival_sentence
+from crossfc.report.rival import measured, rival_lines, rival_sentence
 from tests.report.report_page import page_of
 
 ROW = {
@@ -104,3 +107,13 @@ def test_a_verdict_on_guesses_is_that_of_the_interval(low, high, words):
         "know: Bang's index +0.35 ["
     )
     assert told.endswith(f"; {words}.")
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_the_methods_name_each_kind_of_measure_once_in_one_order(step):
+    names = ["tsnr_median", "mean_fd", "tsnr_sgACC", "tsnr_dACC", "target_coverage_vmPFC"]
+    rows = pd.DataFrame({"measure": [*names, *names][::step]})
+    assert measured(SimpleNamespace(rivals=rows)) == (
+        "mean FD, median tSNR, tSNR of the seed and coverage of the target"
+    )
+    assert measured(SimpleNamespace(rivals=pd.DataFrame())) == ""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from crossfc.measure import Measure, measures_of
+from crossfc.measure import Measure, kinds_of, measures_of
 from crossfc.quality.motion import group_by_drug
 from crossfc.report import number
 from crossfc.report.results import Results, Row
@@ -124,14 +124,9 @@ def _change_sentence(row: Row, measure: Measure) -> str:
 
 
 def measured(results: Results) -> str:
-    """List the rivals that were measured, for the methods text."""
-    columns = set(results.rivals["measure"]) if len(results.rivals) else set()
-    own = measures_of(columns)
-    words = [measure.label for measure in own if measure.region is None]
-    of_regions = dict.fromkeys(
-        measure.label.partition(" of ")[0] for measure in own if measure.region is not None
-    )
-    return number.listed([*words, *(f"{what} of its regions" for what in of_regions)])
+    """List the rivals that were measured, for the methods text; those of regions once."""
+    columns = results.rivals["measure"] if len(results.rivals) else ()
+    return number.listed([own.label.partition(" <")[0] for own in kinds_of(columns)])
 
 
 def rivals_table(results: Results) -> Table | None:
