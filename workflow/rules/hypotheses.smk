@@ -30,7 +30,9 @@ rule hypotheses:
         choices=on_sheets(lambda: plan.hypotheses.choices()),
         # Which pipelines and contrasts, and not where their data are.
         pipelines=on_sheets(
-            lambda: {name: list(own) for name, own in plan.hypotheses.folders().items()}
+            lambda: {
+                name: list(own) for name, own in plan.hypotheses.folders().items()
+            }
         ),
         code=code("hypotheses"),
     script:
