@@ -355,3 +355,37 @@ def test_groups_of_a_list_have_roles_in_its_order(schema):
         "patients": "HV",
         "controls": None,
     }
+
+
+CROSSED = {
+    "pipelines": {"own": {}, "gsr": {"strategy": "x"}, "other": {"seed_set": "depression_5mm"}},
+    "primary": "own",
+    "robustness": {"seed_sets": ["depression_5mm", "mine"]},
+}
+
+
+def test_every_pipeline_is_crossed_with_further_seed_sets(schema):
+    pipelines = check(SOUND | CROSSED, schema)["pipelines"]
+    assert {name: (own["strategy"], own["seed_set"]) for name, own in pipelines.items()} == {
+        "own": ("acompcor", "aal3_spheres"),
+        "gsr": ("x", "aal3_spheres"),
+        "other": ("acompcor", "depression_5mm"),
+        "ownDepression5mm": ("acompcor", "depression_5mm"),
+        "ownMine": ("acompcor", "mine"),
+        "gsrDepression5mm": ("x", "depression_5mm"),
+        "gsrMine": ("x", "mine"),
+        "otherMine": ("acompcor", "mine"),
+    }
+    assert next(iter(pipelines)) == "own"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"pipelines": CROSSED["pipelines"] | {"gsrMine": {}}}, "gsrMine, and there is such a"),
+        ({"robustness": {"seed_sets": ["x" * 48]}}, "file names; give the seed set a shorter"),
+        ({"entry": "maps", "maps": {"pattern": "x"}}, "robustness.seed_sets: ready maps"),
+    ],
+)
+def test_seed_sets_that_cannot_be_crossed(schema, more, said):
+    assert said in "\n".join(refusal(SOUND | CROSSED | more, schema))

@@ -115,13 +115,33 @@ def test_places_in_another_space_are_refused(tmp_path, space):
         regions.read_seeds(write(tmp_path, f"{sheet}\t{known}\n"))
 
 
-def test_a_set_is_chosen_by_name(tmp_path):
+def chosen(further=(), **pipelines):
+    own = {name: {"seed_set": seed_set} for name, seed_set in pipelines.items()}
+    return {
+        "primary": next(iter(own)),
+        "pipelines": own,
+        "robustness": {"seed_sets": list(further)},
+    }
+
+
+def test_seed_sets_are_named_as_in_the_sheet(tmp_path):
     sets = regions.read_seeds(write(tmp_path, HEAD + SPHERE))
-    assert regions.choose_set(sets, "own", "primary", "seeds.tsv") == sets["own"]
-    with pytest.raises(
-        Fault, match="pipelines.gsr.seed_set: seeds.tsv has no set oen; did you mean"
+    regions.check_sets(sets, chosen(primary="own"), "seeds.tsv")
+    for key, config in (
+        ("pipelines.gsr.seed_set", chosen(primary="own", gsr="oen")),
+        ("robustness.seed_sets", chosen(["oen"], primary="own", primaryOen="oen")),
     ):
-        regions.choose_set(sets, "oen", "gsr", "seeds.tsv")
+        with pytest.raises(Fault, match=f"key {key}: seeds.tsv has no set oen; did you mean"):
+            regions.check_sets(sets, config, "seeds.tsv")
+
+
+def test_a_further_seed_set_needs_a_seed_of_the_same_name(root):
+    sets = regions.read_seeds(root / "config" / "seeds.tsv")
+    regions.check_sets(sets, chosen(["depression_5mm"], primary="aal3_spheres"), "seeds.tsv")
+    with pytest.raises(Fault, match="seed_sets: kelly2009 has no seed of the name sgACC or pgACC"):
+        regions.check_sets(
+            sets, chosen(["depression_5mm", "kelly2009"], primary="aal3_spheres"), "seeds.tsv"
+        )
 
 
 def test_the_shipped_sets(root):

@@ -89,6 +89,7 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> Configuration:
     if isinstance(named, dict):
         checked["treatments"] = {role: named[role] for role in ("active", "control")}
     _primary_first(checked)
+    _cross_seed_sets(checked)
     return checked
 
 
@@ -115,6 +116,35 @@ def _primary_first(config: Configuration) -> None:
         named = "primary" if "primary" in pipelines else next(iter(pipelines))
     config["primary"] = named
     config["pipelines"] = {named: pipelines[named]} | pipelines
+
+
+def _cross_seed_sets(config: Configuration) -> None:
+    """Add every pipeline once more with each further seed set, as ``<pipeline><SeedSet>``.
+
+    Raises
+    ------
+    Fault
+        If a pipeline of that name stands in the configuration, or the name is too long.
+    """
+    pipelines = config["pipelines"]
+    for name, choices in list(pipelines.items()):
+        for seed_set in config["robustness"]["seed_sets"]:
+            if seed_set == choices["seed_set"]:
+                continue
+            words = re.findall("[A-Za-z0-9]+", seed_set)
+            crossed = name + "".join(word[0].upper() + word[1:] for word in words)
+            if crossed in pipelines:
+                raise Fault(
+                    f"config key robustness.seed_sets: pipeline {name} with {seed_set} is to be "
+                    f"called {crossed}, and there is such a pipeline; rename it"
+                )
+            if len(crossed) > _LONGEST_LABEL:
+                raise Fault(
+                    f"config key robustness.seed_sets: pipeline {name} with {seed_set} is to be "
+                    f"called {crossed}, which becomes part of file names; give the seed set a "
+                    f"shorter name, so that there are {_LONGEST_LABEL} letters at most"
+                )
+            pipelines[crossed] = {**choices, "seed_set": seed_set}
 
 
 def _tool(config: dict[str, Any]) -> str:
@@ -272,6 +302,11 @@ def _contradictions(config: Configuration) -> list[str]:
         faults.append(
             "config key maps.kind: a difference of two correlations (maps.level: contrast) cannot "
             "be made Fisher z; give maps per session, or write maps.kind: other"
+        )
+    if config["entry"] == "maps" and config["robustness"]["seed_sets"]:
+        faults.append(
+            "config key robustness.seed_sets: ready maps (entry maps) were made with their seeds; "
+            "remove it"
         )
     if config["entry"] in ("fmriprep", "maps") and not config["derivatives_dir"]:
         faults.append(

@@ -174,6 +174,7 @@ class ConfirmatoryHypothesis(TypedDict):
 class RobustnessChoices(TypedDict):
     """The key ``robustness``."""
 
+    seed_sets: list[str]
     maximum_mean_fd_mm: list[float]
 
 

@@ -454,8 +454,7 @@ def load(config: Configuration) -> Trial:
     scales = read_scales(paths["scales"], (*SESSION_COLUMNS, *OPTIONAL_SESSION_COLUMNS))
     seed_sets = regions.read_seeds(paths["seeds"])
     targets = regions.read_targets(paths["targets"])
-    for pipeline, choices in config["pipelines"].items():
-        regions.choose_set(seed_sets, choices["seed_set"], pipeline, paths["seeds"])
+    regions.check_sets(seed_sets, config, paths["seeds"])
 
     for key in ("participants", "sessions"):
         if not Path(paths[key]).is_file():

@@ -7,6 +7,7 @@ from typing import Literal, NotRequired, TypeAlias, TypedDict, cast
 
 from crossfc.fault import Fault, raise_all
 from crossfc.trial import space
+from crossfc.trial.configuration import Configuration
 from crossfc.trial.path import path_fault
 from crossfc.trial.scale import number
 from crossfc.trial.sheet import Row, Sheet, did_you_mean, read_sheet
@@ -110,20 +111,40 @@ def read_targets(path: str | Path) -> list[Region]:
     return [region for _, region in _regions(sheet, "target")]
 
 
-def choose_set(sets: dict[str, list[Region]], name: str, pipeline: str, path: str) -> list[Region]:
-    """Return one seed set by name.
+def check_sets(sets: dict[str, list[Region]], config: Configuration, path: str) -> None:
+    """Check that the seed sets of the configuration exist and can be held against each other.
+
+    Parameters
+    ----------
+    sets : dict
+        Seed set to its regions.
+    config : Configuration
+    path : str
+        The sheet of seeds.
 
     Raises
     ------
     Fault
-        If there is no set of that name.
+        If there is no set of a name, or if a further seed set (``robustness.seed_sets``) has none
+        of the primary pipeline's seeds by name.
     """
-    if name not in sets:
-        raise Fault(
-            f"config key pipelines.{pipeline}.seed_set: {path} has no set {name}"
-            f"{did_you_mean(name, sets)}; it has {', '.join(sets)}"
-        )
-    return sets[name]
+    pipelines, further = config["pipelines"], config["robustness"]["seed_sets"]
+    wanted = [("robustness.seed_sets", name) for name in further]
+    wanted += [(f"pipelines.{own}.seed_set", made["seed_set"]) for own, made in pipelines.items()]
+    for key, name in wanted:
+        if name not in sets:
+            raise Fault(
+                f"config key {key}: {path} has no set {name}"
+                f"{did_you_mean(name, sets)}; it has {', '.join(sets)}"
+            )
+    seeds = names(sets[pipelines[config["primary"]]["seed_set"]])
+    for name in further:
+        if not set(seeds) & set(names(sets[name])):
+            raise Fault(
+                f"config key robustness.seed_sets: {name} has no seed of the name "
+                f"{' or '.join(seeds)}, so that nothing can be held against it; call its seeds "
+                f"alike in {path}, or remove it"
+            )
 
 
 def names(regions: list[Region]) -> list[str]:
