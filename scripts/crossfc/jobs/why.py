@@ -80,7 +80,7 @@ class Job:
 
 
 def planned(dag: Any) -> list[Job]:
-    """List the jobs that would run, in the order of their dependencies.
+    """List the jobs that would run, in the order of their dependencies, then of the rules.
 
     Parameters
     ----------
@@ -92,7 +92,10 @@ def planned(dag: Any) -> list[Job]:
     list of Job
         Without target rules, which run no script.
     """
-    jobs = (job for level in dag.toposorted() for job in level)
+    # A level is a set, whose order differs from run to run.
+    place = {rule.name: number for number, rule in enumerate(dag.workflow.rules)}
+    levels = (sorted(level, key=lambda job: place[job.rule.name]) for level in dag.toposorted())
+    jobs = (job for level in levels for job in level)
     return [_job(job, dag) for job in jobs if dag.needrun(job) and job.rule.script]
 
 
