@@ -602,8 +602,8 @@ def test_an_analysis_without_enough_people_says_so(pairs, tmp_path, name, rows, 
 
 
 def test_the_page_copes_with_an_analysis_that_was_not_estimated(pairs, tmp_path):
-    from crossfc.report.headline import WORDS
     from crossfc.report.narrative import UNKNOWN
+    from crossfc.report.overview import WORDS
     from crossfc.report.page import write_report
     from crossfc.report.results import read_analysis
 

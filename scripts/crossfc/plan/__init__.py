@@ -89,5 +89,6 @@ class Plan(Study):
             self.twin,
             self.preregistration,
             self.blinding,
+            self.report,
         ):
             stage.check()

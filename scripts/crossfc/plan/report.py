@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from crossfc.fault import raise_all
 from crossfc.plan.clinic import Clinic
 from crossfc.plan.connectivity import Connectivity
 from crossfc.plan.group import Group
@@ -13,8 +14,11 @@ from crossfc.plan.quality import Quality
 from crossfc.plan.region import Regions
 from crossfc.plan.study import Stage, Study
 from crossfc.report import citation
+from crossfc.report.display_name import ambiguous
 from crossfc.session.preprocess import fmriprep
+from crossfc.trial import regions
 from crossfc.trial.path import told
+from crossfc.trial.sheet import did_you_mean
 
 # The checklists of `crossfc.report.page.write_report`.
 CHECKLISTS = ("cobidas", "consort_crossover")
@@ -46,6 +50,29 @@ class Report(Stage):
         self._preprocess = preprocess
         self._quality = quality
         self._hypotheses = hypotheses
+
+    def check(self) -> None:
+        """Refuse display names of what the study does not have, or that cannot be told apart."""
+        trial, labels = self.study.checked_trial(), self.config["report"]["labels"]
+        known = [
+            *(*trial.groups, *trial.treatments, *self.config["occasions"], *trial.scales),
+            *(contrast.name for contrast in trial.contrasts),
+            *(region.name for rows in trial.seed_sets.values() for region in rows),
+            *regions.names(trial.targets),
+        ]
+        faults = [
+            f"config key report.labels: {code!r} is no group, treatment, occasion, contrast, "
+            f"scale, seed or target of the study{did_you_mean(code, known) or '; remove it'}"
+            for code in labels
+            if code not in known
+        ]
+        faults += [
+            f"config key report.labels: {code!r} is a word that the page itself uses, so that a "
+            "display name would come into other sentences; give it another code in the sheets, "
+            f"such as {code}X, or no display name"
+            for code in ambiguous(labels, self.study.home / "workflow" / "report")
+        ]
+        raise_all(faults)
 
     def templates(self) -> list[Path]:
         """List the templates of the page, and the references that its methods text cites."""

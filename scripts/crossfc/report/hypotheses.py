@@ -26,7 +26,8 @@ BADGES = {SUPPORTED: "found", OPPOSITE: "peak", NOT_SIGNIFICANT: "none", NOT_TES
 class HypothesisCard:
     """A hypothesis with its answer.
 
-    ``badge`` is the class of the verdict ``word``; ``robust`` says how far it holds.
+    ``badge`` is the class of the verdict ``word``; ``brief`` has its numbers in a line; ``robust``
+    says how far it holds.
     """
 
     title: str
@@ -34,6 +35,7 @@ class HypothesisCard:
     badge: str
     word: str
     sentence: str
+    brief: str
     robust: str
     chart: str
 
@@ -58,11 +60,12 @@ def cards(results: Results, words: Sequence[Mapping[str, str]]) -> list[Hypothes
         direction = f" (stated: {row['direction']})" if known(row["direction"]) else ""
         found.append(
             HypothesisCard(
-                title=(own["name"] or subject(view, row)) + direction,
+                title=(own["name"] or subject(view, row, view.heading)) + direction,
                 citation=own["citation"],
                 badge=BADGES[verdict],
                 word="in the other direction" if verdict == OPPOSITE else verdict,
                 sentence=sentence(view, row),
+                brief=brief(row),
                 robust=robust(row),
                 chart=specification_chart(results, row),
             )
@@ -77,21 +80,34 @@ def asked_by(view: Results, row: Row) -> Question | None:
     return question_of(str(row["analysis"]), view.design)
 
 
-def subject(view: Results, row: Row) -> str:
-    """Name what a hypothesis is about, with its contrast."""
-    asked, of = asked_by(view, row), view.difference
+def subject(view: Results, row: Row, contrast: str | None = None) -> str:
+    """Name what a hypothesis is about.
+
+    Parameters
+    ----------
+    view : Results
+    row : mapping
+    contrast : str, optional
+        The contrast in words; empty where it is told elsewhere. By default that of the view.
+    """
+    asked, of = asked_by(view, row), view.difference if contrast is None else contrast
     if asked is None:
         pair = f"{row['seed']}–{row['region']}"
-        return f"{pair} with {row['scale']}, change with change in {row['group']} ({of})"
+        return f"{pair} with {row['scale']}, change with change in {row['group']}{_bracket(of)}"
     who = asked.group or " against ".join(asked.groups)
     if row["kind"] == SCORE:
-        return f"{row['scale']} in {who} ({of})"
-    seeds = row["seed"] if known(row["seed"]) else _SEEDS[asked.kind in questions.OVER_SEEDS]
-    slope = f", slope on the change of {asked.scale}" if asked.scale else ""
-    return f"{seeds}–{row['region']} in {who} ({of}{slope})"
+        return f"{row['scale']} in {who}{_bracket(of)}"
+    seeds = f"{row['seed']}–" if known(row["seed"]) else _SEEDS[asked.kind in questions.OVER_SEEDS]
+    slope = f"slope on the change of {asked.scale}" if asked.scale else ""
+    return f"{seeds}{row['region']} in {who}{_bracket(of, slope)}"
 
 
-_SEEDS = {True: "Mean of the seeds", False: "Differences between the seeds"}
+_SEEDS = {True: "Mean of the seeds with ", False: "Differences between the seeds for "}
+
+
+def _bracket(*parts: str) -> str:
+    told = ", ".join(part for part in parts if part)
+    return f" ({told})" if told else ""
 
 
 def sentence(view: Results, row: Row) -> str:
@@ -150,20 +166,34 @@ def _finding(view: Results, row: Row) -> str:
 _UNITS = {"Fisher z": "Δz", "Fisher z per point": "Δz per point", "points": "difference", "r": "r"}
 
 
+def effect(row: Row, interval: str = ", 95 % interval") -> str:
+    """Format the effect of a test with its interval; the statistic where it has no direction."""
+    if row["statistic"] == "F":
+        return f"F = {number.fixed(row['value'])}"
+    value = number.fixed if row["unit"] == "r" else number.signed
+    digits = 3 if row["unit"] == "Fisher z per point" else 2
+    said = f"{_UNITS[str(row['unit'])]} = {value(row['estimate'], digits)}"
+    if number.missing(row["low"]):
+        return said
+    return f"{said}{interval} {number.interval(row['low'], row['high'], digits)}"
+
+
+def brief(row: Row) -> str:
+    """Put the numbers of a hypothesis in one line: effect, corrected p, and how far it holds."""
+    if row["verdict"] == NOT_TESTED:
+        return str(row["because"])
+    said = f"{effect(row, '')}, {number.p_equals(row['p_holm'])}"
+    total = number.cell(row, "n_specifications")
+    if number.missing(total) or total < 2:
+        return said
+    return f"{said}; {number.whole(row['n_significant'])} of {number.whole(total)} ways"
+
+
 def numbers(row: Row) -> str:
     """Format effect, interval, statistic, p and corrected p of one test."""
-    parts = []
-    if row["statistic"] != "F":
-        value = number.fixed if row["unit"] == "r" else number.signed
-        digits = 3 if row["unit"] == "Fisher z per point" else 2
-        said = f"{_UNITS[str(row['unit'])]} = {value(row['estimate'], digits)}"
-        if not number.missing(row["low"]):
-            said += f", 95 % interval {number.interval(row['low'], row['high'], digits)}"
-        parts.append(said)
+    parts = [effect(row)]
     if row["statistic"] == "t":
         parts.append(f"t({number.general(row['df'], 3)}) = {number.fixed(row['value'])}")
-    elif row["statistic"] == "F":
-        parts.append(f"F = {number.fixed(row['value'])}")
     tests = int(row["n_tests"])
     by = "permutation " if row["kind"] == MAP else ""
     parts.append(f"{by}{number.p_equals(row['p'])}")

@@ -35,10 +35,14 @@ _NULLS = {
 
 @dataclass
 class SeedMap:
-    """The picture of one seed: two drawings side by side, and a sentence."""
+    """The picture of one seed: two drawings side by side, and a sentence.
+
+    ``about`` names analysis and seed, for a picture that stands alone.
+    """
 
     seed: str
     title: str
+    about: str
     cuts: str
     axial: str
     caption: str
@@ -69,7 +73,6 @@ class MapSection:
     clusters: Table | None = None
     peaks: Table | None = None
     cells: list[CellPlot] = field(default_factory=list)
-    open: bool = True
 
 
 def section(results: Results, analysis: Analysis) -> MapSection:
@@ -93,7 +96,6 @@ def section(results: Results, analysis: Analysis) -> MapSection:
         else None,
         peak_table(analysis),
         cell_plots(results, analysis),
-        analysis.kind not in ("carryover",),
     )
 
 
@@ -205,40 +207,77 @@ def _single_people(analysis: Analysis) -> list[str]:
 
 def seed_maps(results: Results, analysis: Analysis) -> tuple[str, list[SeedMap]]:
     """Draw all seeds of an analysis on one colour scale, and the scale itself."""
-    name = "F" if analysis.without_sign else "t"
-    paths = {seed: analysis.statmap(seed, name) for seed in analysis.seeds}
-    paths = {seed: path for seed, path in paths.items() if path.is_file()}
+    paths = _statistic_maps(analysis)
     if not paths:
         return "", []
-    threshold = analysis.threshold()
-    top = slices.scale_limit(list(paths.values()), threshold)
-    out = []
-    for seed, path in paths.items():
-        peak, about = _peak(analysis, seed, path)
-        hits = analysis.significant(seed)
-        outlined = (
-            f"{len(hits)} cluster{'s' if len(hits) != 1 else ''} outlined (corrected p < "
-            f"{SIGNIFICANT}{over_pairs(analysis)})"
-            if len(hits)
-            else "no cluster survived correction, so none is outlined"
-        )
-        alt = f"{name} map of {analysis.title}, {seed_word(seed)}: {outlined}"
-        cuts, axial = slices.montage(
-            path,
-            analysis.statmap(seed, "pfwecluster"),
-            threshold or 0.0,
-            top,
-            peak,
-            alt,
-            analysis.level,
-        )
-        smallest = analysis.smallest(seed)
-        told = "" if smallest is None else f"; smallest {analysis.smallest_equals(seed)}"
-        caption = f"Cuts through {about} at {number.place(*peak)} mm; {outlined}{told}."
-        out.append(SeedMap(seed, seed_word(seed), cuts, axial, caption))
-    meaning = _scale_name(results, analysis, name)
+    top = slices.scale_limit(list(paths.values()), analysis.threshold())
+    drawn = [_seed_map(analysis, seed, path, top) for seed, path in paths.items()]
+    return _legend(results, analysis, top), drawn
+
+
+def one_map(
+    results: Results, analysis: Analysis, seed: str, place: slices.Place | None = None
+) -> tuple[str, SeedMap | None]:
+    """Draw one seed of an analysis, and its colour scale.
+
+    Parameters
+    ----------
+    results : Results
+    analysis : Analysis
+    seed : str
+    place : (x, y, z), optional
+        Where to cut, mm; else through the peak of the first cluster.
+    """
+    paths = _statistic_maps(analysis)
+    if seed not in paths:
+        return "", None
+    top = slices.scale_limit(list(paths.values()), analysis.threshold())
+    drawn = _seed_map(analysis, seed, paths[seed], top, place)
+    return _legend(results, analysis, top), drawn
+
+
+def _statistic_maps(analysis: Analysis) -> dict[str, Path]:
+    """Return the map of t or F of every seed that has one."""
+    paths = {seed: analysis.statmap(seed, _statistic_of(analysis)) for seed in analysis.seeds}
+    return {seed: path for seed, path in paths.items() if path.is_file()}
+
+
+def _statistic_of(analysis: Analysis) -> str:
+    return "F" if analysis.without_sign else "t"
+
+
+def _legend(results: Results, analysis: Analysis, top: float) -> str:
+    name, threshold = _statistic_of(analysis), analysis.threshold()
     alt = f"Colour scale of {name} up to {top:g}; opaque beyond {threshold or 0:.1f}"
-    return slices.legend(top, threshold, meaning, name == "F", alt), out
+    return slices.legend(top, threshold, _scale_name(results, analysis, name), name == "F", alt)
+
+
+def _seed_map(
+    analysis: Analysis, seed: str, path: Path, top: float, place: slices.Place | None = None
+) -> SeedMap:
+    hits = analysis.significant(seed)
+    outlined = (
+        f"{len(hits)} cluster{'s' if len(hits) != 1 else ''} outlined (corrected p < "
+        f"{SIGNIFICANT}{over_pairs(analysis)})"
+        if len(hits)
+        else "no cluster survived correction, so none is outlined"
+    )
+    peak, where = (place, "the region") if place else _peak(analysis, seed, path)
+    alt = f"{_statistic_of(analysis)} map of {analysis.title}, {seed_word(seed)}: {outlined}"
+    cuts, axial = slices.montage(
+        path,
+        analysis.statmap(seed, "pfwecluster"),
+        analysis.threshold() or 0.0,
+        top,
+        peak,
+        alt,
+        analysis.level,
+    )
+    smallest = analysis.smallest(seed)
+    told = "" if smallest is None else f"; smallest {analysis.smallest_equals(seed)}"
+    caption = f"Cuts through {where} at {number.place(*peak)} mm; {outlined}{told}."
+    about = f"{analysis.title}: {seed_word(seed)}"
+    return SeedMap(seed, seed_word(seed), about, cuts, axial, caption)
 
 
 def _scale_name(results: Results, analysis: Analysis, name: str) -> str:

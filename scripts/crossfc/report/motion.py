@@ -47,7 +47,7 @@ def motion_note(results: Results) -> str:
     of = f" ({results.heading})" if results.heading else ""
     return (
         f"Head motion (mean framewise displacement{of}) was {'; '.join(found)}. What is left of "
-        "effects given this change stands under Quality and sensitivity."
+        "effects given it: Quality and sensitivity."
     )
 
 

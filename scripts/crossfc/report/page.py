@@ -14,15 +14,16 @@ from crossfc.report import (
     blinded,
     blinding,
     carryover,
+    characteristics,
     clinic,
     clusters,
     crossover,
     evidence,
-    headline,
     maps,
     motion,
     narrative,
     outcome,
+    overview,
     people,
     physiology,
     planted,
@@ -37,6 +38,7 @@ from crossfc.report.anonymous import anonymous
 from crossfc.report.checklist import told, write_checklist
 from crossfc.report.cobidas import cobidas
 from crossfc.report.consort import consort
+from crossfc.report.display_name import displayed
 from crossfc.report.methods import (
     Methods,
     adjusted_correlations,
@@ -195,6 +197,7 @@ def write_report(
         page = environment.get_template("blinded.html.j2").render(kept | shown)
     else:
         page = environment.get_template("page.html.j2").render(context)
+    page = displayed(page, config.get("report", {}).get("labels", {}))
     if not named:
         page = anonymous(page, people.everybody(results), config["study"])
     atomic.write_text(output, page)
@@ -255,6 +258,7 @@ def content(
     views = results.views()
     answered = [(view, outcome.answers(view)) for view in views]
     answers = [answer for _, own in answered for answer in own]
+    cards = hypothesis_cards.cards(results, hypotheses)
     shown, n_carpets = quality.carpets(results, [Path(path) for path in carpets])
     config = results.config
     return {
@@ -263,9 +267,10 @@ def content(
         "results": results,
         "pipeline": "" if config.get("entry") == "maps" else results.pipelines[0],
         "css": Markup((folder_of(environment) / "style.css.j2").read_text("utf-8")),
-        "cards": [card for view, own in answered for card in headline.cards(view, own)],
+        "overview": overview.overview(results, cards, answers),
+        "answers": [overview.answer_line(answer) for answer in answers],
         "tally": tally(results, answers),
-        "hypotheses": hypothesis_cards.cards(results, hypotheses),
+        "hypotheses": cards,
         "family_sentence": hypothesis_cards.family_sentence(results),
         "hypothesis_table": hypothesis_cards.table(results, hypotheses),
         "notes": [
@@ -273,11 +278,13 @@ def content(
         ],
         "motion_lines": [line for view in views if (line := motion.motion_line(view))],
         "flows": people.trial_flows(results),
+        "names": config.get("report", {}).get("labels", {}),
+        "characteristics": characteristics.characteristics(results),
         "contrasts": people.contrast_table(results),
         "left": people.left_table(results),
         "one_session": people.one_session_table(results),
         "analysed": [table for view in views if (table := people.analysed_table(view))],
-        "words": headline.WORDS,
+        "words": overview.WORDS,
         "extrapolated": any(a.extrapolated for a in results.analyses),
         "family": clusters.family_table(results),
         "pairs_of_groups": clusters.pairs_of_groups_table(results),
@@ -340,6 +347,7 @@ class ClinicSection:
     first_period: Table | None
     carryover: list[str]
     scale_plots: list[clinic.ScalePlot]
+    correlation_answers: list[narrative.Answer]
     correlations: Table | None
     correlations_adjusted: bool
     scatters: list[clinic.Scatter]
@@ -356,6 +364,7 @@ def _clinic(
         crossover.first_period_table(view),
         crossover.carryover_sentences(view),
         clinic.scale_plots(view, answers),
+        outcome.correlation_answers(view),
         clinic.correlation_table(view),
         adjusted_correlations(view),
         clinic.scatters(view, hypotheses),
@@ -363,7 +372,7 @@ def _clinic(
 
 
 def tally(results: Results, answers: list[narrative.Answer]) -> str:
-    """Describe in one sentence how many people the page is about, and what was found."""
+    """Describe how many people the page is about, and how many exploratory answers are yes."""
     counted = [f"{len(own)} {group}" for group, own in people.complete(results).items()]
     found = sum(answer.verdict == narrative.FOUND for answer in answers)
     asked = sum(answer.verdict != narrative.UNKNOWN for answer in answers)
@@ -383,13 +392,13 @@ def tally(results: Results, answers: list[narrative.Answer]) -> str:
             "scores: p < 0.05 corrected over all changes within groups, or over all comparisons of "
             "groups"
         )
-    stated = hypothesis_cards.family_sentence(results)
+    counted_answers = (
+        f"Of {asked} exploratory question{'' if asked == 1 else 's'} answered here, {found} "
+        f"{'has' if found == 1 else 'have'} a significant effect"
+    )
     return (
-        f"{who} with {sessions}{'' if arms else ', each their own control'}. "
-        f"{f'{stated} ' if stated else ''}Of {asked} exploratory "
-        f"question{'' if asked == 1 else 's'} answered below, {found} "
-        f"{'has' if found == 1 else 'have'} a significant effect, corrected within the question "
-        f"alone ({'; '.join(levels)})."
+        f"{who} with {sessions}{'' if arms else ', each their own control'}. {counted_answers}, "
+        f"corrected within the question alone ({'; '.join(levels)})."
     )
 
 

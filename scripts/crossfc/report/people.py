@@ -36,9 +36,21 @@ class Flow:
 
         For example ``24 people of TRD (12 ketamine then placebo, 12 placebo then ketamine)``.
         """
-        noun = "person" if self.paired == 1 else "people"
+        return f"{self._people} of {self.group}{self._orders}"
+
+    @property
+    def line(self) -> str:
+        """The same with the group first: ``TRD: 24 people (12 ketamine then placebo, …)``."""
+        return f"{self.group}: {self._people}{self._orders}"
+
+    @property
+    def _people(self) -> str:
+        return f"{self.paired} {'person' if self.paired == 1 else 'people'}"
+
+    @property
+    def _orders(self) -> str:
         orders = ", ".join(f"{n} {sequence}" for sequence, n in self.by_sequence if n)
-        return f"{self.paired} {noun} of {self.group}" + (f" ({orders})" if orders else "")
+        return f" ({orders})" if orders else ""
 
 
 def group_css(results: Results, group: str) -> str:

@@ -45,10 +45,9 @@ def carryover_note(results: Results) -> str:
         return ""
     told = "; ".join(f"{name} ({'; '.join(seeds)})" for name, seeds in found.items())
     primary = results.pipelines[0]
-    own = "" if primary in found else f" (not in {primary}, which is the one told below)"
+    own = "" if primary in found else f" (not in {primary}, the primary pipeline)"
     return (
-        "Carry-over: the diagnostic, in which people who had the treatments in one order are held "
-        f"against those who had the other, survived correction in {told}{own}, not corrected over "
-        "pipelines. Any other difference between the people of the two orders looks the same, and "
-        "nothing is decided by it; its clusters are in group/<pipeline>/carryover/clusters.tsv."
+        f"Carry-over: the diagnostic survived correction in {told}{own}, not corrected over "
+        "pipelines. Any other difference between the people of the two orders looks the same; "
+        "nothing is decided by it (group/<pipeline>/carryover/clusters.tsv)."
     )

@@ -208,6 +208,7 @@ class BlindingChoices(TypedDict):
 class ReportChoices(TypedDict):
     """The key ``report``."""
 
+    labels: dict[str, str]
     participant_ids: bool
 
 
