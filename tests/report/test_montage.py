@@ -43,7 +43,7 @@ def maps(tmp_path_factory):
 
 def pixels(svg: str) -> np.ndarray:
     """The picture of a drawing."""
-    coded = re.search(r"data:image/png;base64,([^\"]+)", svg)[1]
+    coded = re.search(r"data:image/webp;base64,([^\"]+)", svg)[1]
     return np.array(Image.open(io.BytesIO(base64.b64decode(coded))).convert("RGBA")).astype(int)
 
 
@@ -121,12 +121,12 @@ def test_the_colours_of_a_map_are_kept(maps, step):
     t = slices.Volume.load(maps[0][0])
     volume = slices.Volume(np.where(t.values < 0, t.values, 2.5 * t.values), t.from_mm)
     wanted = slices._panel(volume, "z", 0.0, 4.0, 6.0).astype(int)[::step, ::step]
-    drawn = slices.png(wanted.astype(np.uint8))
+    drawn = slices.picture(wanted.astype(np.uint8))
     made = np.array(Image.open(io.BytesIO(base64.b64decode(drawn.partition(",")[2]))))
-    assert made.shape == (*wanted.shape[:2], 3)
+    assert made.shape == wanted.shape
     made = pixels(f"{drawn}'".replace("'", '"'))
     inside = wanted[..., 3] == 255
     assert ((made[..., 3] == 255) == inside).all()
-    assert np.abs(made[..., :3] - wanted[..., :3])[inside].max() <= 2
+    assert np.abs(made[..., :3] - wanted[..., :3])[inside].max() <= 4
     red = made[..., 0] - made[..., 2]
     assert (red[inside] > 100).sum() * step**2 > 200 and (red[inside] < -60).sum() * step**2 > 200

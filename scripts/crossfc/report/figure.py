@@ -67,9 +67,9 @@ def limits(values: Sequence[float], pad: float = 0.07) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def inlined(png: bytes) -> str:
-    """Return a PNG as a data URL, so that the page needs no file beside it."""
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+def inlined(picture: bytes, kind: str = "png") -> str:
+    """Return a picture as a data URL, so that the page needs no file beside it."""
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
 def svg(width: float, height: float, body: str, alt: str, css: str = "chart") -> str:

@@ -29,8 +29,7 @@ GAP = 6
 PLANES = {"x": ("y", "z"), "y": ("x", "z"), "z": ("x", "y")}
 AXES = "xyz"
 
-_COLOUR_STEP = 5  # colours are rounded to multiples of this; 255 is one
-_SEE_THROUGH = (1, 1, 1)  # the transparent colour: not a multiple of the step
+_COLOUR_STEP = 8  # colours are rounded to multiples of this
 
 # Orange above zero, blue below: distinct with any colour vision, and from grey by lightness.
 _SHARE = np.array([0.0, 0.35, 0.7, 1.0])
@@ -252,7 +251,7 @@ def _strip(
     marks: Sequence[tuple[float, ...] | None],
     alt: str,
 ) -> str:
-    """Draw cuts side by side: one indexed PNG below, outlines and words as vectors above."""
+    """Draw cuts side by side: one picture below, outlines and words as vectors above."""
     panels = [_panel(volume, axis, at, threshold, top) for axis, at in cuts]
     height = max(panel.shape[0] for panel in panels)
     width = sum(panel.shape[1] for panel in panels) + GAP * (len(panels) - 1)
@@ -277,7 +276,7 @@ def _strip(
             over.append(_word(x + 3, y + 14, "L", "start"))
             over.append(_word(x + w - 3, y + 14, "R", "end"))
         x += w + GAP
-    body = f'<image width="{width}" height="{height}" href="{png(canvas)}"/>' + "".join(over)
+    body = f'<image width="{width}" height="{height}" href="{picture(canvas)}"/>' + "".join(over)
     return (
         f'<svg class="brain" viewBox="0 0 {width} {height + 20}" role="img" '
         f'style="flex:{width} 1 {width // 2}px" aria-label="{escape(alt)}">{body}</svg>'
@@ -313,21 +312,25 @@ def _word(x: float, y: float, text: Any, anchor: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(str(text))}</text>'
 
 
-def png(rgba: PixelArray) -> str:
-    """Return an image as a data URL; pixels with an opacity of 0 become transparent.
+def picture(rgba: PixelArray) -> str:
+    """Return an image as a data URL; pixels with an opacity of 0 are transparent.
 
-    Colours are rounded to multiples of `_COLOUR_STEP`, which is not visible and halves the size of
-    the picture. A palette chosen from the picture itself would go mostly to the many greys of the
-    template and leave few colours for the map.
+    Colours are rounded to multiples of `_COLOUR_STEP`, which is not visible, and kept as they are
+    then (lossless WebP, a bit more than half the bytes of a PNG). Lossy pictures halve the
+    resolution of colours, and a palette chosen from the picture would go mostly to the many greys
+    of the template.
     """
     from PIL import Image
 
-    rounded = _COLOUR_STEP * np.round(rgba[..., :3] / _COLOUR_STEP)
-    rounded[rgba[..., 3] == 0] = _SEE_THROUGH
+    rounded = rgba.copy()
+    steps = np.round(rgba[..., :3] / _COLOUR_STEP)
+    rounded[..., :3] = np.minimum(_COLOUR_STEP * steps, 255).astype(np.uint8)
+    rounded[rgba[..., 3] == 0] = 0
     written = io.BytesIO()
-    image = Image.fromarray(rounded.astype(np.uint8), mode="RGB")
-    image.save(written, "PNG", transparency=_SEE_THROUGH, compress_level=9)
-    return figure.inlined(written.getvalue())
+    Image.fromarray(rounded, mode="RGBA").save(
+        written, "WEBP", lossless=True, quality=100, method=6
+    )
+    return figure.inlined(written.getvalue(), "webp")
 
 
 def legend(top: float, threshold: float | None, name: str, one_sided: bool, alt: str) -> str:
@@ -338,7 +341,7 @@ def legend(top: float, threshold: float | None, name: str, one_sided: bool, alt:
     alpha = opacity(values, threshold or 0.0)[:, None]
     strip = strip * alpha + 150 * (1 - alpha)
     rgba = np.dstack([np.repeat(strip[None], 12, axis=0).round(), np.full((12, 256), 255)])
-    body = [f'<image x="22" y="14" width="256" height="12" href="{png(rgba.astype(np.uint8))}" '
+    body = [f'<image x="22" y="14" width="256" height="12" href="{picture(rgba.astype(np.uint8))}" '
             'preserveAspectRatio="none"/>']  # fmt: skip
     at = [low, 0.0, top] if not one_sided else [0.0, top]
     words = list(at)
