@@ -120,7 +120,9 @@ quality
 trial
 logs
 preprocessed
+methods.md
 provenance.json
+references.bib
 report.html
 robustness.tsv
 cluster_robustness.tsv

@@ -71,7 +71,9 @@ def test_what_the_record_cannot_tell_is_said(tables):
         assert len(unknown) > 5 and set(unknown["where"]) == {"n/a"}
         assert own["said"].str.len().min() >= 3
     told = (read["cobidas"]["said"] != NOT_KNOWN).sum()
-    assert f"COBIDAS (checklists/cobidas.tsv): {told} of {len(read['cobidas'])} items" in page.text
+    assert (
+        f"COBIDAS ( checklists/cobidas.tsv ): {told} of {len(read['cobidas'])} items" in page.text
+    )
 
 
 def test_no_result_is_in_them(found_results):

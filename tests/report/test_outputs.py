@@ -22,7 +22,10 @@ from tests.clinic.test_several import GROUPS, several
 from tests.report.report_specimen import read
 
 # What is written where there is a run, not by the functions that make the specimen.
-OF_RUNS = {"report.html", "README", ".bidsignore", "provenance.json", "trial/sheets/"}
+OF_RUNS = {
+    *("report.html", "methods.md", "references.bib", "README", ".bidsignore", "provenance.json"),
+    "trial/sheets/",
+}
 
 
 def test_a_pattern_holds_what_it_stands_for():

@@ -18,7 +18,7 @@ from tests.report.report_specimen import CONTROLS, PATIENTS, PIPELINES, make
 FEW = {"analyses": ["drug_TRD"]}
 
 
-def test_nothing_comes_from_elsewhere(found_page):
+def test_nothing_comes_from_elsewhere(found, found_page):
     for tag, attributes in found_page.tags:
         assert tag not in ("link", "iframe", "object", "embed")
         for key in ("src", "href", "xlink:href", "srcset", "poster", "data"):
@@ -26,8 +26,12 @@ def test_nothing_comes_from_elsewhere(found_page):
             if value is None:
                 continue
             doi = tag == "a" and value.startswith("https://doi.org/10.")
-            assert doi or value.startswith(
-                ("#", "data:image/png;base64,", "data:image/webp;base64,")
+            # Files of the study, beside the page.
+            file = tag == "a" and ":" not in value and (found.folder / value).exists()
+            assert (
+                doi
+                or file
+                or value.startswith(("#", "data:image/png;base64,", "data:image/webp;base64,"))
             ), f"{tag} {key} {value[:60]}"
     assert "@import" not in found_page.raw
     assert not re.search(r"url\(\s*['\"]?http", found_page.raw)
@@ -62,7 +66,8 @@ def test_every_analysis_and_map_is_there(found, found_page):
         maps = list(folder.glob("*stat-[tF]_statmap.nii.gz"))
         part = _part(found_page.raw, f'id="analysis-{name}"', "</article>")
         assert len(maps) > 0
-        assert part.count('class="brain"') == 2 * len(maps)
+        # Cuts and slices of the statistic, and slices of the effect size.
+        assert part.count('class="brain"') == 3 * len(maps)
 
 
 def test_every_cluster_and_peak_has_its_row(found, found_page):

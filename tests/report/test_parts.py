@@ -811,6 +811,7 @@ def test_citations_are_listed_once_by_author():
 )
 def test_a_work_is_put_into_words(authors, short, names):
     work = {
+        "id": "own",
         "author": [{"family": n, "given": "A"} if n else {"literal": "et al."} for n in authors],
         "issued": {"date-parts": [[1989]]}, "title": "On trials", "container-title": "Journal",
     }  # fmt: skip

@@ -18,7 +18,7 @@ RECORD = {
 def test_deviations_are_told_at_the_top_and_listed(null, tmp_path):
     page = page_of(null, tmp_path / "page.html", preregistration=RECORD)
     sentence = "The run deviates from its analysis plan (digest a1a1a1a1a1a1…) in 2 points."
-    assert page.text.index(sentence) < page.text.index("Each question with its numbers")
+    assert page.text.index(sentence) < page.text.index("Corrected p: family-wise")
     assert all(line in page.text for line in RECORD["deviations"] + RECORD["notes"])
     assert "a1" * 32 in page.text and "b2" * 32 in page.text
     assert page.all("a", href="#plan") and page.all("h3", id="plan")

@@ -22,6 +22,7 @@ from crossfc.trial.sheet import did_you_mean
 
 # The checklists of `crossfc.report.page.write_report`.
 CHECKLISTS = ("cobidas", "consort_crossover")
+MANUSCRIPT = ("methods.md", "references.bib")
 # Files that the rule trial makes.
 _TRIAL = ("trial/left.tsv", "trial/counts.tsv")
 
@@ -146,6 +147,10 @@ class Report(Stage):
     def checklists(self) -> list[str]:
         """List the checklists that are written beside the page."""
         return [self.study.file("checklists", f"{name}.tsv") for name in CHECKLISTS]
+
+    def manuscript(self) -> list[str]:
+        """List the methods text and its bibliography, which are written beside the page."""
+        return [self.study.file(name) for name in MANUSCRIPT]
 
     def job_labels(self) -> list[str]:
         """List the jobs of this study that do not belong to one person, by the names of logs."""

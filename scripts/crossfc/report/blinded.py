@@ -23,7 +23,8 @@ from crossfc.significance import SIGNIFICANT
 KEPT = (
     *("title", "study", "pipeline", "css", "flows", "contrasts", "left", "one_session"),
     *("methods", "versions", "config_text", "left_over", "anonymous", "registered"),
-    *("registered_sentence", "checklists"),
+    *("registered_sentence", "checklists", "manuscript"),
+    *("region_pictures",),
 )
 # What a reader is told about what is left out.
 HIDDEN = (

@@ -51,7 +51,7 @@ def characteristics(results: Results) -> Table | None:
     rows += _scores(results, [(group, sequence) for _, _, (group, sequence) in columns])
     if len(rows) < 2 and len(columns) < 2:
         return None
-    titles = [("", False), *((title, True) for title, _, _ in columns)]
+    titles = [("characteristic", False), *((title, True) for title, _, _ in columns)]
     caption = (
         "Who was analysed: mean (SD) of numbers, counts of words; baseline scores of everybody "
         "with one"

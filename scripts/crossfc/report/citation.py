@@ -15,11 +15,15 @@ FILE = "references.json"
 
 @dataclass(frozen=True)
 class Reference:
-    """A work: how it is cited in the text, how it is listed, and its DOI (none for books)."""
+    """A work: how it is cited in the text, how it is listed, and its DOI (none for books).
+
+    ``bibtex`` is its entry in a bibliography.
+    """
 
     short: str
     full: str
     doi: str = ""
+    bibtex: str = ""
 
 
 def read_references(path: Path) -> dict[str, Reference]:
@@ -55,7 +59,38 @@ def reference(work: Mapping[str, Any]) -> Reference:
     )
     where = f"{work['volume']}:{work['page']}" if "volume" in work else work["number"]
     full = f"{names.rstrip('.')}. {work['title']}. {work['container-title']} {year};{where}."
-    return Reference(f"{first} {year}", full, work.get("DOI", ""))
+    return Reference(f"{first} {year}", full, work.get("DOI", ""), bibtex(work))
+
+
+def bibtex(work: Mapping[str, Any]) -> str:
+    """Return the BibTeX entry of a work in CSL-JSON, in UTF-8.
+
+    Parameters
+    ----------
+    work : mapping
+        See `read_references`.
+    """
+    names = [
+        "others" if "literal" in author else f"{author['family']}, {author['given']}"
+        for author in work["author"]
+    ]
+    paper = "volume" in work
+    fields = {
+        "author": " and ".join(names),
+        "title": f"{{{work['title']}}}",
+        ("journal" if paper else "publisher"): work["container-title"],
+        "year": str(work["issued"]["date-parts"][0][0]),
+        "volume": work.get("volume", ""),
+        "pages": str(work.get("page", "")).replace("-", "--"),
+        "note": work.get("number", ""),
+        "doi": work.get("DOI", ""),
+    }
+    body = ",\n".join(
+        f"  {name} = {{{str(value).replace('&', chr(92) + '&')}}}"
+        for name, value in fields.items()
+        if value
+    )
+    return f"@{'article' if paper else 'misc'}{{{work['id']},\n{body}\n}}\n"
 
 
 class Citations:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from crossfc.group.design.kind import words
@@ -66,8 +67,11 @@ class MapSection:
     answer: Answer
     facts: list[tuple[str, str]]
     notes: list[str]
+    files: list[str]
     scale: str
     maps: list[SeedMap] = field(default_factory=list)
+    size_scale: str = ""
+    sizes: list[tuple[str, str]] = field(default_factory=list)
     significant: Table | None = None
     values: Table | None = None
     clusters: Table | None = None
@@ -78,6 +82,7 @@ class MapSection:
 def section(results: Results, analysis: Analysis) -> MapSection:
     """Draw and tabulate one analysis."""
     scale, maps = seed_maps(results, analysis)
+    size_scale, sizes = size_maps(analysis)
     significant, every = analysis.significant(), analysis.clusters
     return MapSection(
         results,
@@ -85,8 +90,11 @@ def section(results: Results, analysis: Analysis) -> MapSection:
         map_answer(results, analysis),
         facts(analysis),
         notes(analysis),
+        files(analysis),
         scale,
         maps,
+        size_scale,
+        sizes,
         cluster_table(analysis, significant, "Clusters that survived correction")
         if len(significant)
         else None,
@@ -97,6 +105,45 @@ def section(results: Results, analysis: Analysis) -> MapSection:
         peak_table(analysis),
         cell_plots(results, analysis),
     )
+
+
+def files(analysis: Analysis) -> list[str]:
+    """List the folder and the tables of an analysis, from the folder of the page."""
+    folder = "/".join(analysis.folder.parts[-3:])
+    names = ("result.json", "clusters.tsv", "peaks.tsv", "cells.tsv", "null.tsv")
+    there = [name for name in names if (analysis.folder / name).is_file()]
+    return [f"{folder}/", *(f"{folder}/{name}" for name in there)]
+
+
+def size_maps(analysis: Analysis) -> tuple[str, list[tuple[str, str]]]:
+    """Draw the effect sizes of all seeds, without any threshold, and their scale.
+
+    Told is Hedges' g or, where the analysis has none, partial R².
+    """
+    for stat, name in (("hedgesg", "Hedges' g"), ("partialrsq", "partial R²")):
+        paths = {seed: analysis.statmap(seed, stat) for seed in analysis.seeds}
+        paths = {seed: path for seed, path in paths.items() if path.is_file()}
+        if not paths:
+            continue
+        tops = []
+        for path in paths.values():
+            values = slices.Volume.load(path).values
+            known = np.abs(values[np.isfinite(values)])
+            tops.append(float(np.percentile(known, 99.9)) if len(known) else 0.0)
+        top = float(np.ceil(max(tops) * 10) / 10) or 1.0
+        drawn = [
+            (
+                seed_word(seed),
+                slices.axial(
+                    slices.Volume.load(path), top,
+                    f"{name} of {analysis.title}, {seed_word(seed)}; axial slices",
+                ),
+            )
+            for seed, path in paths.items()
+        ]  # fmt: skip
+        alt = f"Colour scale of {name} up to {top:g}"
+        return slices.legend(top, top / 2, name, stat == "partialrsq", alt), drawn
+    return "", []
 
 
 def facts(analysis: Analysis) -> list[tuple[str, str]]:

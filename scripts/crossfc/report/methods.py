@@ -26,6 +26,26 @@ class Methods:
     references: list[Reference]
     regions: Table | None
 
+    def markdown(self) -> str:
+        """Return the text with its references as Markdown, for a manuscript."""
+        lines = ["# Methods"]
+        for heading, paragraphs in self.parts:
+            lines += [f"## {heading}", *paragraphs]
+        if self.references:
+            lines.append("## References")
+            doi = "https://doi.org/"
+            lines.append(
+                "\n".join(
+                    f"{place}. {work.full}" + (f" <{doi}{work.doi}>" if work.doi else "")
+                    for place, work in enumerate(self.references, 1)
+                )
+            )
+        return "\n\n".join(lines) + "\n"
+
+    def bibliography(self) -> str:
+        """Return the works that are cited as BibTeX."""
+        return "\n".join(work.bibtex for work in self.references)
+
 
 def methods(
     results: Results,

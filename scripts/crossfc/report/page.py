@@ -20,6 +20,7 @@ from crossfc.report import (
     crossover,
     evidence,
     maps,
+    mean_map,
     motion,
     narrative,
     outcome,
@@ -28,6 +29,7 @@ from crossfc.report import (
     physiology,
     planted,
     quality,
+    region_picture,
     registration,
     response,
     rival,
@@ -86,6 +88,7 @@ def write_report(
     design_name: str = "",
     preregistration: Preregistered | None = None,
     checklists: str | os.PathLike[str] | None = None,
+    manuscript: str | os.PathLike[str] | None = None,
     blinding: Blinding | None = None,
     templates: str | os.PathLike[str] | None = None,
 ) -> None:
@@ -135,6 +138,8 @@ def write_report(
         The run held against its analysis plan; None if the study names none.
     checklists : path or None
         The folder of the checklists, below the page's; None to write none.
+    manuscript : path or None
+        The folder of methods.md and references.bib, that of the page; None to write none.
     blinding : Blinding or None
         The codes of treatments and, once a file says so, what they stand for; None if the sheets
         name treatments themselves. As long as nothing says so the page hides directions.
@@ -184,6 +189,7 @@ def write_report(
     context["anonymous"] = not named
     context["registered"] = preregistration
     context["registered_sentence"] = preregistration and registered_sentence(preregistration)
+    context["manuscript"] = manuscript is not None
     context["checklists"] = []
     if checklists is not None:
         context["checklists"] = _checklists(
@@ -201,6 +207,12 @@ def write_report(
     if not named:
         page = anonymous(page, people.everybody(results), config["study"])
     atomic.write_text(output, page)
+    if manuscript is not None:
+        text, works = context["methods"].markdown(), context["methods"].bibliography()
+        if not named:
+            text = anonymous(text, people.everybody(results), config["study"])
+        atomic.write_text(Path(manuscript) / "methods.md", text)
+        atomic.write_text(Path(manuscript) / "references.bib", works)
 
 
 def _checklists(
@@ -291,6 +303,7 @@ def content(
         "power_sentences": {a.name: sensitivity.sentence(results, a) for a in results.analyses},
         "power_curves": sensitivity.curves(results),
         "power_sizes": sensitivity.size_table(results),
+        "mean_maps": [own for view in views for own in mean_map.mean_maps(view)],
         "sections": [maps.section(view, a) for view in views for a in view.analyses],
         "courses": clinic.course_plots(results),
         "occasions": clinic.occasion_table(results),
@@ -331,6 +344,7 @@ def content(
         "planted": planted.table(results),
         "planted_sentence": planted.sentence(results),
         "methods": methods(results, environment, strategies, versions),
+        "region_pictures": region_picture.region_pictures(results),
         "versions": versions_table(versions),
         "config_text": yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True),
     }

@@ -148,10 +148,11 @@ class Analysis:
 
 @dataclass
 class ContrastData:
-    """The people of a contrast, and the record of its data."""
+    """The people of a contrast, the record of its data, and their folder, if it was made."""
 
     paired: pd.DataFrame = field(default_factory=pd.DataFrame)
     pairs: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
 
 
 @dataclass

@@ -242,6 +242,30 @@ def montage(
     return first, second
 
 
+def outlined(region: Volume, at: Place, alt: str) -> str:
+    """Draw three cuts through the template with the outline of a region (1 inside, 0 outside)."""
+    nothing = Volume(np.full((1, 1, 1), np.nan, dtype=np.float32), np.eye(4))
+    cuts = list(zip(AXES, at, strict=True))
+    return _strip(nothing, region, 0.0, 1.0, cuts, [None] * 3, alt)
+
+
+def axial(volume: Volume, top: float, alt: str) -> str:
+    """Draw the five axial slices of a map as one SVG, without outlines.
+
+    Nothing is cut off: below half of the scale colours fade with the square of the value.
+
+    Parameters
+    ----------
+    volume : Volume
+    top : float
+        Value at the ends of the colour scale.
+    alt : str
+        Alternative text for screen readers.
+    """
+    cuts = [("z", at) for at in AXIAL_MM]
+    return _strip(volume, None, top / 2, top, cuts, [None] * len(cuts), alt)
+
+
 def _strip(
     volume: Volume,
     significant: Volume | None,
@@ -327,9 +351,7 @@ def picture(rgba: PixelArray) -> str:
     rounded[..., :3] = np.minimum(_COLOUR_STEP * steps, 255).astype(np.uint8)
     rounded[rgba[..., 3] == 0] = 0
     written = io.BytesIO()
-    Image.fromarray(rounded, mode="RGBA").save(
-        written, "WEBP", lossless=True, quality=100, method=6
-    )
+    Image.fromarray(rounded, mode="RGBA").save(written, "WEBP", lossless=True, quality=75, method=4)
     return figure.inlined(written.getvalue(), "webp")
 
 

@@ -117,8 +117,10 @@ def read_results(
     of_contrast = {}
     for name, folder in folders.items():
         own = made_table(folder, "people.tsv")
-        record = read_json(folder / "pairs.json") if planned.holds(folder) else {}
-        of_contrast[name] = ContrastData(with_columns(own, covariates) if len(own) else own, record)
+        made_here = planned.holds(folder)
+        record = read_json(folder / "pairs.json") if made_here else {}
+        people = with_columns(own, covariates) if len(own) else own
+        of_contrast[name] = ContrastData(people, record, folder if record else None)
     known = truth is not None and planned.holds(truth)
     return Results(
         config=config,

@@ -79,7 +79,7 @@ def unblinded(results: Results, names: Mapping[str, str]) -> Results:
         designs=[words.record(design) for design in results.designs],
         design_name=words.label(results.design_name, article=True),
         of_contrast={
-            name: ContrastData(words.frame(data.paired), words.record(data.pairs))
+            name: ContrastData(words.frame(data.paired), words.record(data.pairs), data.folder)
             for name, data in results.of_contrast.items()
         },
     )
