@@ -9,7 +9,7 @@ import pytest
 from crossfc.clinic.cells import cell_model
 from crossfc.report import carryover, clinic, figure, number, people, planted, quality
 from crossfc.report.citation import FILE, Citations, read_references, reference
-from crossfc.report.maps import facts, seed_maps
+from crossfc.report.maps import change_chart, facts, seed_maps
 from crossfc.report.methods import band, methods, model_clause
 from crossfc.report.narrative import cluster_sentence, goes_with
 from crossfc.report.page import TEMPLATES, environment_of
@@ -860,3 +860,21 @@ def test_the_page_says_what_a_mean_was_tested_against(found_results):
     told = {a.name: dict(facts(a)).get("skewness of differences") for a in skewed.analyses}
     (own,) = [a.record["skewness"] for a in found_results.analyses if a.name == "drug_HV"]
     assert told["drug_TRD"] == "0.57" and told["drug_HV"] == f"{own:.2f}"
+
+
+def test_a_change_with_a_change_is_drawn_as_points(found_results):
+    analysis = next(a for a in found_results.analyses if a.name == "change_MADRS")
+    cells = analysis.cells
+    first = cells[cells["cluster"].eq(cells["cluster"].iloc[0]) & cells["map"].eq("pgACC")]
+    drawn = change_chart(found_results, analysis, first)
+    scores = found_results.scores
+    madrs = scores[(scores["scale"] == "MADRS") & (scores["group"] == "TRD")]
+    told = re.findall(r"<title>(sub-\w+): ([^,]+), ([^<]+)</title>", drawn.replace("−", "-"))
+    assert {name for name, _, _ in told} == set(
+        first.loc[first["group"] == "TRD", "participant_id"]
+    )
+    for name, x, y in told:
+        row = madrs[madrs["participant_id"] == name].iloc[0]
+        assert float(x) == pytest.approx(row["active"] - row["control"], rel=5e-3)
+        value = first.loc[first["participant_id"] == name, "delta"].iloc[0]
+        assert float(y) == pytest.approx(value, rel=5e-3)

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from crossfc.group.design.kind import words
+from crossfc.group.design.question import CHANGE
 from crossfc.group.findings.result import Result
 from crossfc.report import figure, number, slices
+from crossfc.report.clinic import shape_of
 from crossfc.report.clusters import cluster_table, peak_table, value_table
 from crossfc.report.evidence import map_sentences
 from crossfc.report.narrative import (
@@ -18,6 +20,7 @@ from crossfc.report.narrative import (
     map_answer,
     over_pairs,
     region_name,
+    scale_of,
     seed_word,
 )
 from crossfc.report.people import group_css
@@ -381,8 +384,38 @@ def cell_plots(results: Results, analysis: Analysis) -> list[CellPlot]:
             )
             for name, part in parts_of(rows):
                 title = f"{name or seed_word(seed)} – {region_name(row)}"
-                out.append(CellPlot(title, cell_chart(results, part, title), sentence))
+                chart = change_chart(results, analysis, part) if analysis.kind == CHANGE else ""
+                out.append(CellPlot(title, chart or cell_chart(results, part, title), sentence))
     return out
+
+
+def change_chart(results: Results, analysis: Analysis, rows: pd.DataFrame) -> str:
+    """Draw the change in a cluster against that of the score, of who is in the analysis.
+
+    Both are as they are: nothing is taken out of them. Empty where there are no scores.
+    """
+    scale, scores = scale_of(analysis), results.scores
+    if scores.empty:
+        return ""
+    scores = scores[scores["scale"] == scale].set_index("participant_id")
+    scored = (scores["active"] - scores["control"]).to_dict()
+    drawn = [
+        (
+            float(scored[row["participant_id"]]),
+            float(row["delta"]),
+            str(row["participant_id"]),
+            group_css(results, str(row["group"])),
+            shape_of(results, row.get("sequence")),
+        )
+        for row in rows.to_dict("records")
+        if row["group"] in (analysis.record.get("n") or {})
+        and not number.missing(scored.get(row["participant_id"]))
+    ]
+    if not drawn:
+        return ""
+    quantity = words(results.pairs.get("maps_kind"))
+    alt = f"Change of {quantity} in the cluster against the change in {scale}, {len(drawn)} people"
+    return figure.scatter(drawn, f"Δ {scale}", f"Δ {quantity} in the cluster", alt)
 
 
 def cells_of(analysis: Analysis, row: Row) -> pd.DataFrame:
