@@ -7,6 +7,7 @@ without any image.
 
 from typing import Any
 
+from crossfc.fault import Gathering
 from crossfc.plan.blinding import Blinding
 from crossfc.plan.clinic import Clinic
 from crossfc.plan.connectivity import Connectivity
@@ -79,7 +80,8 @@ class Plan(Study):
         super().__init__(*given, **named)
 
     def check(self) -> None:
-        """Refuse sheets and a configuration that do not fit each other."""
+        """Refuse sheets and a configuration that do not fit each other, all faults at once."""
+        gathering = Gathering()
         for stage in (
             self.clinic,
             self.group,
@@ -90,4 +92,5 @@ class Plan(Study):
             self.preregistration,
             self.blinding,
         ):
-            stage.check()
+            gathering.call(stage.check)
+        gathering.raise_all()
