@@ -7,7 +7,7 @@ from crossfc.fault import Fault, raise_all
 from crossfc.trial.configuration import Configuration, SessionMapping, SessionSource
 from crossfc.trial.contrast import BEFORE
 from crossfc.trial.label import some
-from crossfc.trial.mapping import Person
+from crossfc.trial.mapping import Person, order_columns
 from crossfc.trial.session_date import date_periods
 from crossfc.trial.session_label import fields_of, read_labels
 from crossfc.trial.session_table import KEY, SessionTables, read_columns
@@ -47,9 +47,11 @@ def session_faults(config: Configuration) -> list[str]:
                 f"{', '.join(occasions)}; add it"
             )
         treatments = _treatments(config)
-        if treatment is None and "column" not in how and "treatment" not in told:
+        by_order = "period" in how and order_columns(config)
+        if treatment is None and not by_order and "column" not in how and "treatment" not in told:
             faults.append(
-                f"{place}: needs a treatment or the column that tells it; add one of them"
+                f"{place}: needs a treatment, the column that tells it, or its period where "
+                "dataset.sequence tells the order; add one of them"
             )
         elif treatment is not None and treatment not in (*treatments, BEFORE):
             faults.append(
