@@ -43,9 +43,7 @@ def test_one_cause_is_one_line_with_its_first_three_places_and_a_count():
 
 def test_files_and_persons_are_places_and_numbers_are_not():
     files = [f"d/sub-{n}/func/sub-{n}_bold.nii.gz: a header of {n}.5 s; correct it" for n in (1, 2)]
-    assert causes(files) == [
-        f"{files[0]} (2 such: sub-1_bold.nii.gz, sub-2_bold.nii.gz)"
-    ]
+    assert causes(files) == [f"{files[0]} (2 such: sub-1_bold.nii.gz, sub-2_bold.nii.gz)"]
     # Two files of one name are told apart by their folders.
     folders = [f"/d/sub-{k}/ses-1/func has no mask" for k in (1, 2)]
     assert causes(folders)[0].endswith("(2 such: /d/sub-1/ses-1/func, /d/sub-2/ses-1/func)")

@@ -5,6 +5,7 @@ scan can be used, is checked only when a job that needs it is planned. So the cl
 without any image.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from crossfc.fault import Gathering
@@ -74,7 +75,7 @@ class Plan(Study):
             self.hypotheses,
         )
         self.preregistration = Preregistration(
-            self, self.regions, self.group, self.hypotheses, self.report
+            self, self.regions, self.people, self.group, self.hypotheses, self.report
         )
         self.blinding = Blinding(self)
         super().__init__(*given, **named)
@@ -94,3 +95,17 @@ class Plan(Study):
         ):
             gathering.call(stage.check)
         gathering.raise_all()
+
+    def checks(self) -> list[Callable[[], object]]:
+        """List the checks of folders and scans that are made while the jobs of `all` are planned.
+
+        Each raises a Fault. A run makes those that its jobs need, and stops at the first; told
+        together, all can be corrected together.
+        """
+        return [
+            self.places.require_own,
+            self.require_scans,
+            self.group.require_sound_maps,
+            self.preprocess.require_sound,
+            self.connectivity.require_sound,
+        ]

@@ -118,7 +118,8 @@ def read_dataset(
                 }
             )
     _check_something(session_rows, tree, config, notes)
-    notes += anatomies_said(tree, people_rows, session_rows)
+    if config["entry"] == "raw":
+        notes += anatomies_said(tree, people_rows, session_rows)
     people_columns = ["participant_id", "group", "sequence", *mapping["covariates"], "t1w"]
     session_columns = ["participant_id", "session_id", "treatment", "period"]
     session_columns += [*(["occasion"] if occasions else []), "scan", *mapping["scales"]]

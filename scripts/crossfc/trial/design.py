@@ -41,6 +41,8 @@ from crossfc.trial.visit import visit_columns, visits
 
 # What people and sessions leave in a trial of one contrast.
 PAIRED = "paired"
+# The end of the reason why somebody with some scans leaves a contrast.
+IN_MIXED_MODEL = "stays in the mixed model"
 
 
 @dataclass(frozen=True)
@@ -281,7 +283,7 @@ class Trial:
     def _why_absent(self, own: list[Session], absent: list[Cell]) -> str:
         why = "; ".join(self._absence(own, cell) for cell in absent)
         # Ready maps come without the edges to which the model is fitted.
-        return why if self._ready_maps else f"{why}; stays in the mixed model"
+        return why if self._ready_maps else f"{why}; {IN_MIXED_MODEL}"
 
     def _absence(self, own: list[Session], cell: Cell) -> str:
         session = next((s for s in sessions_of(cell, own) if s.exclude), None)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from crossfc.fault import Fault, raise_all
 from crossfc.trial.configuration import Configuration, SessionMapping, SessionSource
 from crossfc.trial.contrast import BEFORE
-from crossfc.trial.label import some
+from crossfc.trial.label import natural, some
 from crossfc.trial.mapping import Person, order_columns
 from crossfc.trial.session_date import date_periods
 from crossfc.trial.session_label import fields_of, read_labels
@@ -155,7 +155,7 @@ def allocate(
     wanted = [*source["columns"].values(), *filter(None, [source["order"]])]
     table = SessionTables(config, source, tree, people) if wanted else None
     entries = table.entries if table is not None else {}
-    labels = sorted({s for _, s in tree.sessions} | {s for _, s in entries}, key=_natural)
+    labels = sorted({s for _, s in tree.sessions} | {s for _, s in entries}, key=natural)
     by_columns = read_columns(entries, source["columns"], words)
     by_label = read_labels(labels, source["label"], words)
     if source["label"] is not None:
@@ -215,11 +215,6 @@ def _joined(
     if "occasion" in columns:
         told = {"occasion": None, **told}
     return {**told, **explicit}
-
-
-def _natural(label: str) -> list[tuple[str, int]]:
-    """Return a key by which labels are sorted, numbers in them as numbers."""
-    return [(text, int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d*)", label)]
 
 
 def _nothing(source: SessionSource, labels: list[str]) -> str:
