@@ -29,8 +29,7 @@ def test_a_study_in_words(study):
     assert "              drug_TRD, group_by_drug, change_MADRS" in lines
     (jobs,) = [line for line in lines if line.startswith("Jobs")]
     assert "group 10" in jobs and "connectivity" not in jobs
-    (finished,) = [line for line in lines if " are finished: " in line]
-    assert "connectivity 19" in finished
+    assert "              18 are finished: connectivity 18" in lines
 
 
 def test_faults_of_configuration_and_scans_are_told_together(study):

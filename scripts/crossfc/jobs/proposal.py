@@ -12,7 +12,7 @@ from crossfc.proposal.draft import draft
 from crossfc.proposal.place import Place, find_place
 from crossfc.proposal.survey import content
 from crossfc.trial.document import load_yaml
-from crossfc.trial.label import some
+from crossfc.trial.label import natural, some
 from crossfc.trial.new_sheets import write_sheets
 from crossfc.trial.open_entry import OPEN, open_keys
 from crossfc.trial.scale import read_scales
@@ -56,9 +56,10 @@ def propose(dataset: str, output: str | None, home: Path) -> tuple[list[str], bo
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / CONFIG
     atomic.write_text(path, text)
-    found, scans = place.preprocessed or place.scans, place.scans
+    found = place.preprocessed or place.scans
+    sessions = some(sorted(place.scans.sessions(), key=natural), 6)
     lines = [
-        f"{dataset}: {len(found.tree.people)} people, sessions {some(scans.sessions(), 6)}; "
+        f"{dataset}: {len(found.tree.people)} people, sessions {sessions}; "
         f"{'; '.join(content(found))}",
         f"Wrote {path}.",
     ]

@@ -241,6 +241,8 @@ def _sequence(text: Text, design: Design) -> None:
         told = "no column of participants.tsv tells the order"
         if "period" in str(design.source) or "order" in design.source:
             told = "the key above tells the periods"
+        elif any("column" in own for own in design.sessions.values()):
+            told = "arms have no order"
         text.key("sequence", {}, told, 1)
         return
     values = design.sequence.get("values")

@@ -51,8 +51,8 @@ def choose_space(found: Survey, task: str | None) -> tuple[Choice, Choice]:
     where = Choice(chosen, f"{rule}the derivatives have {there}")
     resolutions = [res for own, res in usable if own == chosen]
     if len(resolutions) > 1:
-        labels = some(("no res (write null)" if res is None else f'"{res}"') for res in resolutions)
-        return where, Choice(OPEN, f"which resolution of {chosen} is analysed? There are {labels}")
+        labels = " or ".join("null (none)" if res is None else f'"{res}"' for res in resolutions)
+        return where, Choice(OPEN, f"the res of the files of {chosen} that are analysed: {labels}")
     return where, Choice(resolutions[0], "the entity res of the files")
 
 
