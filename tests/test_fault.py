@@ -34,20 +34,21 @@ def test_one_cause_is_one_line_with_its_first_three_places_and_a_count():
     ]
     other = "s.tsv, row 7, column \"treatment\": 'plac' is none; correct it"
     assert causes([*said[:50], other, *said[50:]]) == [
-        f"{said[0]} (118 times: row 2, row 3, row 4, …)",
+        f"{said[0]} (118 such: row 2, row 3, row 4 and 115 more)",
         other,
     ]
-    assert causes(said[:2]) == [f"{said[0]} (2 times: row 2, row 3)"]
+    assert causes(said[:2]) == [f"{said[0]} (2 such: row 2, row 3)"]
     assert causes([said[0], said[0]]) == said[:1]
 
 
 def test_files_and_persons_are_places_and_numbers_are_not():
     files = [f"d/sub-{n}/func/sub-{n}_bold.nii.gz: a header of {n}.5 s; correct it" for n in (1, 2)]
-    assert causes(files) == [
-        f"{files[0]} (2 times: d/sub-1/func/sub-1_bold.nii.gz, d/sub-2/func/sub-2_bold.nii.gz)"
-    ]
+    assert causes(files) == [f"{files[0]} (2 such: sub-1_bold.nii.gz, sub-2_bold.nii.gz)"]
+    # Two files of one name are told apart by their folders.
+    folders = [f"/d/sub-{k}/ses-1/func has no mask" for k in (1, 2)]
+    assert causes(folders)[0].endswith("(2 such: /d/sub-1/ses-1/func, /d/sub-2/ses-1/func)")
     scores = [f's.tsv, row {n}, column "MADRS": {n + 60} is outside 0 to 60' for n in (3, 4, 9, 11)]
-    assert causes(scores) == [f"{scores[0]} (4 times: row 3, row 4, row 9, …)"]
+    assert causes(scores) == [f"{scores[0]} (4 such: row 3, row 4, row 9 and 1 more)"]
     # A fault of a head is another than that of a run, and so is that of a mask.
     kinds = [f"raw/sub-1_{kind} is truncated" for kind in ("bold.nii.gz", "T1w.nii.gz", "mask.nii")]
     assert causes(kinds) == kinds
@@ -66,8 +67,8 @@ def test_a_line_of_a_fault_joins_its_like():
     with pytest.raises(Fault) as caught:
         raise_all(["row 1 is odd\nrow 1 is red", "row 2 is odd\nrow 2 is red"])
     assert str(caught.value).splitlines() == [
-        "row 1 is odd (2 times: row 1, row 2)",
-        "row 1 is red (2 times: row 1, row 2)",
+        "row 1 is odd (2 such: row 1, row 2)",
+        "row 1 is red (2 such: row 1, row 2)",
     ]
 
 

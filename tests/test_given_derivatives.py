@@ -185,7 +185,14 @@ def test_one_cause_is_one_line(study):
         for session in ("a", "b"):
             study.file("preproc_bold.nii.gz", person, session).unlink()
     (line,) = study.faults()
-    assert "6 times" in line
+    assert "(6 such: " in line
+
+
+def test_a_table_that_lacks_many_columns_is_two_lines(study):
+    said = study.faults(pipelines={"primary": {"strategy": "p36"}})
+    assert len(said) == 2
+    assert "has no column trans_x_derivative1, which" in said[0] and "(6 such: row 2" in said[0]
+    assert "timeseries.tsv lacks 27 columns of the strategies in all (6 such: row 2" in said[1]
 
 
 def test_a_byte_order_mark_and_empty_lines_change_nothing(study):

@@ -100,7 +100,7 @@ def causes(faults: Sequence[str]) -> list[str]:
 
     Sentences that only differ in row, person, session, file or numbers have the same cause, such
     as a treatment that is misspelt in every row. They are combined: the first sentence is kept,
-    followed by the number of occurrences and the first three places.
+    followed by how many there are and the first three places (of a path the last part).
 
     Parameters
     ----------
@@ -138,5 +138,8 @@ def _together(sentences: list[str]) -> str:
     # The place is a row or a file; numbers that differ are wrong values, not places.
     place = next((i for i in columns if not _NUMBER.fullmatch(found[0][i])), columns[0])
     places = list(dict.fromkeys(own[place] for own in found))
-    shown = ", ".join(places[:3]) + (", …" if len(places) > 3 else "")
-    return f"{sentences[0]} ({len(sentences)} times: {shown})"
+    names = [name.rpartition("/")[2] or name for name in places]
+    # The first sentence has the whole path; of the others, the name tells which file it is.
+    places = names if len(set(names)) == len(places) else places
+    shown = ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
+    return f"{sentences[0]} ({len(sentences)} such: {shown})"

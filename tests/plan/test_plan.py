@@ -173,6 +173,33 @@ def test_a_file_of_the_user_comes_before_that_of_the_same_name_that_crossfc_brin
     assert said in refusal(study, root)
 
 
+def test_faults_of_several_sheets_and_stages_are_told_at_once(study, root, tmp_path):
+    said = refusal(
+        study
+        | {
+            "hypotheses": [{"analysis": "drug_TRD", "seed": "dACC", "region": "moon"}],
+            "group": {"analyses": ["drug_TRD", "drug_BP"], "atlas": "none.nii.gz"},
+        },
+        root,
+    )
+    keys = [line.partition(":")[0] for line in said.splitlines()]
+    assert keys == ["config key group.atlas", "config key hypotheses, number 1"]
+    (tmp_path / "sessions.tsv").write_text(sessions().replace("\tplacebo\t", "\tplacbo\t"))
+    said = refusal(
+        study
+        | {
+            "pipelines": {"primary": {"strategy": "p7", "seed_set": "none"}},
+        },
+        root,
+    )
+    keys = [line.partition(":")[0] for line in said.splitlines()]
+    assert keys == [
+        "config key pipelines.primary.seed_set",
+        "config key treatments.control",
+        "config key pipelines.primary.strategy",
+    ]
+
+
 def test_a_sheet_that_is_no_file_is_told_by_its_key(study, root):
     study["sheets"] = study["sheets"] | {"scales": "n/a", "targets": "/"}
     study["strategies"] = "mine"

@@ -466,7 +466,23 @@ def test_broken_sheets_are_written_anew_and_kept_beside(made, tmp_path):
         ({"group": GROUP | {"values": {"dep": "Q"}}}, "dataset.group.values.dep: 'Q' is none of"),
         ({"sessions": {"1": {"treatment": "drug"}}}, "such as ses-1"),
         ({"sessions": {"ses-1": {"treatment": "drugs"}}}, "did you mean drug?"),
-        ({"sessions": {"ses-1": {}}}, "ses-1: needs a treatment or the column that tells it"),
+        (
+            {"sessions": {"ses-1": {}}},
+            "ses-1: needs a treatment, the column that tells it, or its period where",
+        ),
+        (
+            {"sessions": {"ses-1": {"period": 1}}, "sequence": {}},
+            "ses-1: needs a treatment, the column that tells it, or its period where",
+        ),
+        ({"sequence": ORDER | {"column": "dx"}}, "both tell the order; remove one"),
+        (
+            {"sequence": {"column": "dx", "values": {"dep": "drug-placebo"}}},
+            "sub-02 has 'ok' in column \"dx\", which is no order of the treatments placebo, drug",
+        ),
+        (
+            {"sequence": {"column": "dx", "values": {"dep": "drug-placbo"}}},
+            "dataset.sequence.values.dep: 'drug-placbo' is no order of placebo, drug; write such",
+        ),
         ({"sessions": {"ses-1": {"column": "none"}}}, "has no column none"),
         ({"sequence": ORDER | {"values": {"D": "drug"}}}, "sub-01 has 'P' in column \"second\""),
         ({"sequence": ORDER | {"values": {"D": "X"}}}, "dataset.sequence.values.D: 'X' is none of"),
@@ -483,6 +499,31 @@ def test_broken_sheets_are_written_anew_and_kept_beside(made, tmp_path):
 )
 def test_a_mapping_that_does_not_fit_is_refused(made, keys, said):
     assert said in refusal(made(people=PEOPLE, **{"group": GROUP, "sequence": ORDER} | keys))
+
+
+@pytest.mark.parametrize("orders", [("AB", "BA"), ("drug-placebo", "placebo-drug")])
+def test_one_column_of_orders_tells_the_treatments_of_numbered_sessions(made, orders):
+    people = f"participant_id\torder\nsub-01\t{orders[0]}\nsub-02\t{orders[1]}\nsub-03\tn/a\n"
+    codes = {"AB": "drug-placebo", "BA": "placebo-drug"}
+    scan = "sub-03/ses-1/func/sub-03_ses-1_task-rest_bold.nii.gz"
+    made.touch(scan)
+    config = made(
+        people=people,
+        sequence={"column": "order"} | ({"values": codes} if "AB" in orders else {}),
+        sessions={"ses-1": {"period": 1}, "ses-2": {"period": 2}},
+    )
+    write_sheets(config)
+    trial = load(config)
+    assert {(s.participant_id, s.session_id): (s.treatment, s.period, s.exclude, s.reason)
+            for s in trial.sessions} == {
+        ("sub-01", "ses-1"): ("drug", 1, False, None),
+        ("sub-01", "ses-2"): ("placebo", 2, False, None),
+        ("sub-02", "ses-1"): ("placebo", 1, False, None),
+        ("sub-02", "ses-2"): ("drug", 2, False, None),
+        ("sub-03", "ses-1"): ("n/a", 1, True, 'no entry in column "order" of the data set'),
+    }  # fmt: skip
+    assert [p.sequence for p in trial.participants.values()] == [
+        "drug-placebo", "placebo-drug", None]  # fmt: skip
 
 
 def test_scores_of_other_sessions_only_are_refused(made):
@@ -647,7 +688,10 @@ def test_sessions_and_columns_of_the_config_that_nobody_has(made):
     assert "the column dx has Dep where the key has dep; add Dep to the values" in text
     blank = PEOPLE.replace("D\tP", "n/a\tn/a").replace("P\tD", "n/a\tn/a")
     text = refusal(made(people=blank, group=GROUP, sequence=ORDER))
-    assert "first and second hold nothing; where the order is not known, write sequence" in text
+    assert (
+        "no person has an entry in first or second; where the order is not known, write sequence"
+        in text
+    )
     more = ORDER | {"values": ORDER["values"] | {"X": "placebo"}}
     said, _ = write_sheets(made(people=PEOPLE, group=GROUP, sequence=more))
     assert "nobody has X in the columns first and second" in said

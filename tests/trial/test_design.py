@@ -463,7 +463,7 @@ def test_one_cause_of_many_rows_is_one_line(trial):
         trial(sessions=sessions)
     (line,) = str(caught.value).splitlines()
     assert "62 is outside the scale's range 0 to 60" in line
-    assert line.endswith("(6 times: row 2, row 3, row 4, …)")
+    assert line.endswith("(6 such: row 2, row 3, row 4 and 3 more)")
 
 
 @pytest.mark.parametrize("role", ["patients", "controls"])

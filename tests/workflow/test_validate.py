@@ -23,17 +23,33 @@ def test_a_study_in_words(study):
     lines = done.stdout.splitlines()
     assert lines[0] == "Study small, entry fmriprep: it can be run."
     # Five pairs and one single session by design, less the one that slept.
-    (patients,) = [line for line in lines if line.startswith("  group TRD")]
-    assert ", scanned ketamine 6, scanned placebo 4, both 4, either 6," in patients
-    assert "  sub-T02 ses-placebo (all): slept" in lines
-    assert "Analyses: drug_TRD, group_by_drug, change_MADRS" in lines
-    assert "Pipelines: primary, gsr (the first is the primary one)" in lines
-    (jobs,) = [line for line in lines if line.startswith("Jobs that would run: ")]
-    assert "group_test (6)" in jobs and "connectivity_session" not in jobs
+    assert "              placebo: TRD 4, HV 4" in lines
+    assert "Contrasts     drug: ketamine − placebo; complete in TRD 4, HV 4" in lines
+    assert "Leave         slept: 1 (sub-T02 ses-placebo)" in lines
+    assert "              drug_TRD, group_by_drug, change_MADRS" in lines
+    (jobs,) = [line for line in lines if line.startswith("Jobs")]
+    assert "group 10" in jobs and "connectivity" not in jobs
+    assert "              18 are finished: connectivity 18" in lines
 
 
-def test_what_cannot_be_run_is_one_sentence(study):
-    study.set_config(groups__patients="MDD")
+def test_faults_of_configuration_and_scans_are_told_together(study):
+    study.set_config(group__analyses=["drug_BP"])
+    for scan in sorted(study.folder.glob("derivatives/sub-T*/ses-placebo/func/*_bold.nii.gz")):
+        scan.write_bytes(scan.read_bytes()[:-40])
     done = validate(study)
-    assert done.returncode == 1 and not done.stdout
-    assert done.stderr.startswith("crossfc: ") and "MDD" in done.stderr
+    assert done.returncode == 1 and not done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "Study small, entry fmriprep: it cannot be run (2 causes, below)."
+    assert "Contrasts     drug: ketamine − placebo; complete in TRD 5, HV 4" in lines
+    causes = " ".join(lines).split(" - ")[1:]
+    assert causes[0].startswith("config key group.analyses: this trial has no analysis drug_BP")
+    assert "(5 such: row " in causes[1] and "and 2 more)" in causes[1]
+
+
+def test_what_cannot_be_read_is_one_sentence(study):
+    study.set_config(study="a b")
+    done = validate(study)
+    assert done.returncode == 1 and not done.stderr
+    head, _, fault = done.stdout.splitlines()
+    assert head == "It cannot be run (1 cause)."
+    assert fault.startswith("- config key study: 'a b' has a character that is not allowed")

@@ -1,11 +1,10 @@
 """The commands that answer questions about a study without a run.
 
-They are validate, why, compare, preregister, plan-trial and reference.
+They are init, validate, why, compare, preregister, plan-trial and reference.
 """
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -38,6 +37,10 @@ def main(arguments: Sequence[str]) -> int:
         prog="python scripts/crossfc", description="Ask about a study, without running it."
     )
     asked = parser.add_subparsers(dest="asked", required=True, metavar="COMMAND")
+    words = "propose a configuration, and sheets, from what a BIDS data set tells"
+    own = asked.add_parser("init", help=words, description=f"{words.capitalize()}.")
+    own.add_argument("dataset", help="a BIDS data set, or derivatives of fMRIPrep")
+    own.add_argument("--output", metavar="FOLDER", help="by default config/<name of the data set>")
     for name, words in (
         ("validate", "check configuration, sheets and scans, and say what would be analysed"),
         ("why", "say why jobs would run, by row, key, file, function and environment"),
@@ -59,9 +62,8 @@ def main(arguments: Sequence[str]) -> int:
     asked.add_parser("reference", help="write config/README.md and docs/outputs.md (`make docs`)")
     # Not by argparse, because the first argument may be an option of Snakemake.
     if arguments and arguments[0] in ("validate", "why") and "-h" not in arguments[:2]:
-        lines = _validated(arguments[1:]) if arguments[0] == "validate" else _why(arguments[1:])
-        print("\n".join(lines))
-        return 0
+        answer = _validated if arguments[0] == "validate" else _why
+        return _told(lambda: answer(arguments[1:]))
     given = parser.parse_args(arguments)
     if given.asked == "reference":
         schema = load_schema(_ROOT / "workflow/schemas/config.schema.yaml")
@@ -69,6 +71,10 @@ def main(arguments: Sequence[str]) -> int:
         described = outputs(_ROOT / "workflow/schemas/outputs.yaml")
         atomic.write_text(_ROOT / "docs/outputs.md", document(described))
         return 0
+    if given.asked == "init":
+        from crossfc.jobs.proposal import propose
+
+        return _told(lambda: propose(given.dataset, given.output, _ROOT))
     if given.asked == "preregister":
         from crossfc.jobs.preregister import preregister
 
@@ -92,44 +98,28 @@ def _told(answer: Callable[[], tuple[list[str], bool]]) -> int:
     return 0 if well else 1
 
 
-def _why(arguments: Sequence[str]) -> list[str]:
+def _validated(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """Describe a study, and say whether it can be run."""
+    # Imported here because it imports Snakemake, which other commands do not need.
+    from crossfc.jobs.dry_run import dry_run
+
+    run = dry_run(arguments)
+    # Imported after it, so that its Fault is that of the workflow, which imports its own modules.
+    from crossfc.jobs.validation import validate
+
+    return validate(run)
+
+
+def _why(arguments: Sequence[str]) -> tuple[list[str], bool]:
     """Explain why jobs would run."""
     # Imported here because it imports Snakemake, which other commands do not need.
     from crossfc.jobs.dry_run import dry_run
     from crossfc.jobs.parameter import Study
     from crossfc.jobs.why import listing, planned
 
-    workflow = dry_run(arguments)
-    plan = workflow.globals["plan"]
+    run = dry_run(arguments)
+    if run.refusal is not None:
+        sys.exit(run.refusal)
+    plan = run.plan
     sheets = {name: read_sheet(path, ()) for name, path in plan.config["sheets"].items()}
-    return listing(planned(workflow.dag), Study(plan.config, sheets))
-
-
-def _validated(arguments: Sequence[str]) -> list[str]:
-    """Describe a study that can be run: who is analysed, who is left out and why, what analyses."""
-    from crossfc.jobs.dry_run import dry_run
-
-    workflow = dry_run(arguments)
-    plan = workflow.globals["plan"]
-    trial = plan.checked_trial()
-    lines = [f"Study {plan.config['study']}, entry {plan.entry}: it can be run.", "", "People"]
-    for row in trial.counts():
-        numbers = (f"{key.replace('_', ' ')} {value}" for key, value in row.items())
-        lines.append("  " + ", ".join(numbers))
-    left = trial.left()
-    lines += ["", f"Who leaves a paired analysis, and why: {len(left) or 'nobody'}"]
-    for row in left:
-        what = f" {row['what']}" if row["what"] else ""
-        where = f" ({row['analysis']})" if row["analysis"] else ""
-        lines.append(f"  {row['participant_id']}{what}{where}: {row['reason']}")
-    if plan.has_images:
-        lines += ["", f"Pipelines: {', '.join(plan.pipelines)} (the first is the primary one)"]
-        lines += [f"Analyses: {', '.join(plan.group.analyses())}"]
-        lines += [f"Corrected together: {', '.join(family)}" for family in plan.group.families()]
-    else:
-        lines += ["", "Nobody has scans under both treatments: the clinic alone can be analysed."]
-    lines += [f"Scales: {', '.join(trial.scales) or 'none'}"]
-    needed = workflow.dag.needrun_jobs(exclude_finished=False)
-    jobs = Counter(job.rule.name for job in needed if job.rule.script)
-    counted = ", ".join(f"{name} ({number})" for name, number in sorted(jobs.items()))
-    return [*lines, "", f"Jobs that would run: {counted or 'none, all is up to date'}"]
+    return listing(planned(run.workflow.dag), Study(plan.config, sheets)), True

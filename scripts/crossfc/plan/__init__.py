@@ -5,8 +5,10 @@ scan can be used, is checked only when a job that needs it is planned. So the cl
 without any image.
 """
 
+from collections.abc import Callable
 from typing import Any
 
+from crossfc.fault import Gathering
 from crossfc.plan.blinding import Blinding
 from crossfc.plan.clinic import Clinic
 from crossfc.plan.connectivity import Connectivity
@@ -73,13 +75,14 @@ class Plan(Study):
             self.hypotheses,
         )
         self.preregistration = Preregistration(
-            self, self.regions, self.group, self.hypotheses, self.report
+            self, self.regions, self.people, self.group, self.hypotheses, self.report
         )
         self.blinding = Blinding(self)
         super().__init__(*given, **named)
 
     def check(self) -> None:
-        """Refuse sheets and a configuration that do not fit each other."""
+        """Refuse sheets and a configuration that do not fit each other, all faults at once."""
+        gathering = Gathering()
         for stage in (
             self.clinic,
             self.group,
@@ -91,4 +94,19 @@ class Plan(Study):
             self.blinding,
             self.report,
         ):
-            stage.check()
+            gathering.call(stage.check)
+        gathering.raise_all()
+
+    def checks(self) -> list[Callable[[], object]]:
+        """List the checks of folders and scans that are made while the jobs of `all` are planned.
+
+        Each raises a Fault. A run makes those that its jobs need, and stops at the first; told
+        together, all can be corrected together.
+        """
+        return [
+            self.places.require_own,
+            self.require_scans,
+            self.group.require_sound_maps,
+            self.preprocess.require_sound,
+            self.connectivity.require_sound,
+        ]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from crossfc.clinic.cells import CellDesign
 
 # People with both changes for an analysis of a score.
-_FEWEST_SCORED = 4
+FEWEST_SCORED = 4
 
 
 class Group(Stage):
@@ -435,7 +435,11 @@ class Group(Stage):
             return True
         people = self.study.compared(self.contrasts_of(asked)[0])
         own = [person for person in people if person.participant.group == asked.group]
-        return sum(person.scored(asked.scale) for person in own) >= _FEWEST_SCORED
+        return sum(person.scored(asked.scale) for person in own) >= FEWEST_SCORED
+
+    def unscored(self) -> list[str]:
+        """List the analyses that are not run as too few people have the scores they need."""
+        return [name for name, asked in self.questions().items() if not self._is_scored(asked)]
 
     def pairs_of(self, pipeline: str, analysis: str) -> list[str]:
         """Return the folder with the data of an analysis; of a set that of each contrast."""

@@ -85,6 +85,31 @@ class People(Stage):
             if trial.included(p.participant_id)
         ]
 
+    def by_group(self) -> list[dict[str, Any]]:
+        """Count the people of the sheets by group, and by their orders of treatments.
+
+        Returns
+        -------
+        list of dict
+            One for each group of the study: ``group``, ``people``, ``excluded`` (of the group, and
+            not among the people) and ``orders`` (order, or "order not known", to people).
+        """
+        trial, found = self.study.checked_trial(), []
+        for group in dict.fromkeys(person.group for person in trial.participants.values()):
+            own = [p for p in trial.participants.values() if p.group == group]
+            if not (kept := [p for p in own if trial.included(p.participant_id)]):
+                continue
+            orders = [p.sequence or "order not known" for p in kept]
+            found.append(
+                {
+                    "group": group,
+                    "people": len(kept),
+                    "excluded": len(own) - len(kept),
+                    "orders": {name: orders.count(name) for name in dict.fromkeys(orders)},
+                }
+            )
+        return found
+
     def sessions_of_people(self) -> list[SessionRow]:
         """List one plain row per session with a scan: who, group, treatment, period."""
         trial, rows = self.study.checked_trial(), list[SessionRow]()

@@ -86,8 +86,8 @@ class Preprocess(Stage):
     def require_sound(self) -> None:
         """Refuse raw scans that native preprocessing cannot process, before any job runs.
 
-        Sidecars, headers and file sizes of all runs and T1w images are checked once. Those of a
-        twin are not checked, as they may not exist yet.
+        Sidecars, headers and file sizes of all runs and T1w images are checked once, if there is
+        native preprocessing. Those of a twin are not checked, as they may not exist yet.
 
         Raises
         ------
@@ -100,8 +100,13 @@ class Preprocess(Stage):
     def _faults_of_scans(self) -> list[str]:
         from crossfc.session import check
 
-        if self.config["twin"] is not None:
+        if self.study.preprocessing_tool != "native" or self.config["twin"] is not None:
             return []
+        if not os.path.isdir(folder := self.config["bids_dir"]):
+            return [
+                f"config key bids_dir: {folder} does not exist or is no folder; correct the path, "
+                "or download the data set there"
+            ]
         choices = self.study.preprocessing_choices(
             "slice_timing", "accept_unoriented", "field_maps"
         )

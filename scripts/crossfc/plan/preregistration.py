@@ -11,6 +11,7 @@ from crossfc.fault import Fault
 from crossfc.jobs.comparison import leaves, say
 from crossfc.plan.group import Group
 from crossfc.plan.hypotheses import Hypotheses
+from crossfc.plan.people import People
 from crossfc.plan.region import Regions
 from crossfc.plan.report import Report
 from crossfc.plan.study import Stage, Study
@@ -49,12 +50,14 @@ class Preregistration(Stage):
         self,
         study: Study,
         regions: Regions,
+        people: People,
         group: Group,
         hypotheses: Hypotheses,
         report: Report,
     ):
         super().__init__(study)
         self._regions = regions
+        self._people = people
         self._group = group
         self._hypotheses = hypotheses
         self._report = report
@@ -145,25 +148,11 @@ class Preregistration(Stage):
     def _stated(self) -> dict[str, Any]:
         """Return what the sheets say now, and words: no part of the digest."""
         trial = self.study.checked_trial()
-        people = []
-        for group in dict.fromkeys(person.group for person in trial.participants.values()):
-            own = [p for p in trial.participants.values() if p.group == group]
-            if not (kept := [p for p in own if trial.included(p.participant_id)]):
-                continue
-            orders = [p.sequence or "order not known" for p in kept]
-            people.append(
-                {
-                    "group": group,
-                    "people": len(kept),
-                    "excluded": len(own) - len(kept),
-                    "orders": {name: orders.count(name) for name in dict.fromkeys(orders)},
-                }
-            )
         return {
             "study": self.config["study"],
             "title": self.config["title"],
             "design": trial.name,
-            "people": people,
+            "people": self._people.by_group(),
             "excluded_sessions": sum(s.exclude for s in trial.sessions),
             "contrasts": {c.name: c.sides | {"effect": c.effect} for c in trial.contrasts},
             "period_columns": {c.name: trial.visit_columns(c) for c in trial.contrasts},

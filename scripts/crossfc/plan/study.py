@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from crossfc import content
-from crossfc.fault import Fault, raise_all
+from crossfc.fault import Fault, Gathering, raise_all
 from crossfc.jobs import planned
 from crossfc.trial import command
 from crossfc.trial import config as configuration
@@ -104,8 +104,12 @@ class Study:
                 self._read_sheets()
 
     def _read_sheets(self) -> None:
-        self.trial = load(self.config)
-        self.strategies = self._read_strategies()
+        gathering = Gathering()
+        self.trial = gathering.call(load, self.config)
+        strategies = gathering.call(self._read_strategies)
+        gathering.raise_all()
+        assert strategies is not None
+        self.strategies = strategies
         self.check()
 
     def check(self) -> None:

@@ -22,6 +22,8 @@ from crossfc.session.scan import ScanHeader, open_header, same_grid
 from crossfc.session.sidecar import check_sidecar, read_sidecar, sidecar_paths
 from crossfc.trial.strategy import Strategy, flat
 
+# The largest number of columns of a table that are missed one by one.
+_MOST_COLUMNS = 3
 # Stands for the values of a column of confounds, which are not read here.
 _NO_VALUES: FloatArray = np.empty(0)
 
@@ -163,15 +165,21 @@ def check_derivative(
     described = beside.is_symlink() or beside.is_file()
     if described:
         found(content.require, beside)
+    lacking = Gathering()
     for strategy in strategies if columns else ():
         for wanted in flat(strategy.get("columns")):
-            found(columns_of, columns, wanted, confounds)
+            lacking.call(columns_of, columns, wanted, confounds)
         # fMRIPrep 20.2 names the tissue of each component in the sidecar only. The sidecar is long,
         # so it is left to the job to read it.
         if not described or any(name.startswith(("c_comp", "w_comp")) for name in columns):
             table = Confounds(Path(confounds), columns, {})
             for tissue, count in (strategy.get("compcor") or {}).items():
                 found(components_of, table, tissue, count)
+    number = len(lacking.faults)
+    if number > _MOST_COLUMNS:
+        # A table of another program lacks most of them, which is one cause.
+        lacking.faults[1:] = [f"{confounds} lacks {number} columns of the strategies in all"]
+    gathering.faults += lacking.faults
     gathering.raise_all()
     assert run is not None  # or there was a fault
     return run

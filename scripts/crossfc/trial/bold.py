@@ -13,7 +13,8 @@ from crossfc.trial.label import some
 from crossfc.trial.sheet import did_you_mean
 from crossfc.trial.tree import IMAGE, Tree
 
-_BESIDE = (".json", ".tsv", ".tsv.gz")
+# What lies beside images: sidecars, events, and fMRIPrep's pictures.
+_BESIDE = (".json", ".tsv", ".tsv.gz", ".svg")
 
 # Message used by the rule `sheets` and by the plan.
 MULTI_ECHO = (

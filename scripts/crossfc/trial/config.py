@@ -14,6 +14,7 @@ from crossfc.trial.configuration import Configuration
 from crossfc.trial.contrast import ANY
 from crossfc.trial.covariate import declared
 from crossfc.trial.document import load_yaml
+from crossfc.trial.open_entry import unfilled
 from crossfc.trial.path import path_fault
 from crossfc.trial.role import CONTROLS, PATIENTS, roles
 from crossfc.trial.sheet import MISSING, did_you_mean
@@ -61,8 +62,7 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> Configuration:
     from jsonschema import Draft202012Validator
 
     filled: Any = copy.deepcopy(config)
-    faults = _unsound(filled, "")
-    raise_all(faults)
+    raise_all(_unsound(filled, "") + unfilled(filled))
     faults = _unknown_keys(filled, schema, "")
     _values_from_text(filled, schema)
     if filled.get("entry") == "raw" and _tool(filled) == "native":

@@ -54,9 +54,13 @@ class SessionSource(TypedDict):
 
 
 class SequenceMapping(TypedDict):
-    """The key ``dataset.sequence``: a column for each period, and their values to treatments."""
+    """The key ``dataset.sequence``: a column for each period, and their values to treatments.
+
+    Or one column of whole orders, and its values to orders such as ``A-B``.
+    """
 
     columns: NotRequired[list[str]]
+    column: NotRequired[str]
     values: dict[str, str]
 
 

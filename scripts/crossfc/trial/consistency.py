@@ -125,6 +125,8 @@ def _twice(
         if isinstance(config["treatments"], Mapping)
         else ", give the period of each if the treatment was given again"
     )
+    if not config["occasions"]:
+        again += ", tell sessions of one period apart by a column occasion (config key occasions)"
     return (
         f"{where}: {who} received {session.treatment} twice (also row {row}); correct one{again}, "
         "or exclude it with a reason"

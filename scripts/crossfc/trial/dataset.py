@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 from crossfc.fault import Fault, raise_all
 from crossfc.trial.anatomy import anatomies_said, find_anatomies, reference_anatomy
 from crossfc.trial.bold import find_scans
-from crossfc.trial.configuration import Configuration, DatasetMapping, SessionMapping
+from crossfc.trial.configuration import Configuration, SessionMapping
 from crossfc.trial.label import Labels, is_participant_of, some
 from crossfc.trial.mapping import (
     NO_ENTRY,
     Person,
     group_of,
     mapping_faults,
+    order_columns,
     order_of,
     period_of,
     treatment_of,
@@ -72,7 +73,7 @@ def read_dataset(
     raise_all(mapping_faults(config) + session_faults(config))
     tree = read_tree(root, mapping["listing"])
     notes = [f"{root}: not read, as they are no BIDS names: {some(tree.aside)}"][: len(tree.aside)]
-    people, said = allocate(_people(root, mapping, tree, notes), config, tree)
+    people, said = allocate(_people(root, config, tree, notes), config, tree)
     notes += said
     sessions = list(dict.fromkeys(session for person in people for session in person.sessions))
     people_rows, orders = _people_rows(people, tree, config)
@@ -117,7 +118,8 @@ def read_dataset(
                 }
             )
     _check_something(session_rows, tree, config, notes)
-    notes += anatomies_said(tree, people_rows, session_rows)
+    if config["entry"] == "raw":
+        notes += anatomies_said(tree, people_rows, session_rows)
     people_columns = ["participant_id", "group", "sequence", *mapping["covariates"], "t1w"]
     session_columns = ["participant_id", "session_id", "treatment", "period"]
     session_columns += [*(["occasion"] if occasions else []), "scan", *mapping["scales"]]
@@ -129,7 +131,7 @@ def read_dataset(
 def _missing_entry(treatment: str | None, how: SessionMapping, config: Configuration) -> str | None:
     """Return why a session cannot be used: an empty cell that should tell what it was, or None."""
     if treatment is None:
-        return NO_ENTRY.format(how.get("column"))
+        return NO_ENTRY.format(how.get("column") or " and ".join(order_columns(config)))
     if config["occasions"] and how.get("occasion") is None:
         return NO_ENTRY.format(config["dataset"]["session_source"]["columns"]["occasion"])
     return None
@@ -227,14 +229,14 @@ def _check_groups(
                 f"config key dataset.group.values: the column {column} has {value} where the key "
                 f"has {alike}; add {value} to the values, or correct the data set"
             )
-    columns = mapping["sequence"].get("columns", [])
+    columns = order_columns(config)
     told = {person.cell(column) for person in people for column in columns} - {None}
     unmet = [value for value in mapping["sequence"]["values"] if value not in told]
     if columns and told and unmet:
         notes.append(f"nobody has {some(unmet)} in the columns {' and '.join(columns)}")
     if columns and own and not told:
         faults.append(
-            f"config key dataset.sequence.columns: {' and '.join(columns)} hold nothing; where "
+            f"config key dataset.sequence: no person has an entry in {' or '.join(columns)}; where "
             "the order is not known, write sequence: {}"
         )
     raise_all(faults)
@@ -320,12 +322,13 @@ def _check_something(
             )
 
 
-def _people(root: Path, mapping: DatasetMapping, tree: Tree, notes: list[str]) -> list[Person]:
+def _people(root: Path, config: Configuration, tree: Tree, notes: list[str]) -> list[Person]:
     """Read the data set's table of persons; if there is none, take the folders of people."""
+    mapping = config["dataset"]
     path = root / mapping["participants"]
     needed: dict[str, Iterable[str | None]] = {
         "dataset.group.column": [mapping["group"]["column"]],
-        "dataset.sequence.columns": mapping["sequence"].get("columns", []),
+        "dataset.sequence": order_columns(config),
         "dataset.covariates": mapping["covariates"],
     }
     for session, how in mapping["sessions"].items():

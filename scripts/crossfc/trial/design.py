@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from crossfc.fault import Fault, raise_all
+from crossfc.fault import Fault, Gathering, raise_all
 from crossfc.trial import regions
 from crossfc.trial.arm import are_arms, assign_arms, check_arms
 from crossfc.trial.configuration import Configuration
@@ -41,6 +41,8 @@ from crossfc.trial.visit import visit_columns, visits
 
 # What people and sessions leave in a trial of one contrast.
 PAIRED = "paired"
+# The end of the reason why somebody with some scans leaves a contrast.
+IN_MIXED_MODEL = "stays in the mixed model"
 
 
 @dataclass(frozen=True)
@@ -281,7 +283,7 @@ class Trial:
     def _why_absent(self, own: list[Session], absent: list[Cell]) -> str:
         why = "; ".join(self._absence(own, cell) for cell in absent)
         # Ready maps come without the edges to which the model is fitted.
-        return why if self._ready_maps else f"{why}; stays in the mixed model"
+        return why if self._ready_maps else f"{why}; {IN_MIXED_MODEL}"
 
     def _absence(self, own: list[Session], cell: Cell) -> str:
         session = next((s for s in sessions_of(cell, own) if s.exclude), None)
@@ -450,12 +452,23 @@ def load(config: Configuration) -> Trial:
     Fault
         One sentence per fault, each with file, row, column and remedy.
     """
-    paths = config["sheets"]
-    scales = read_scales(paths["scales"], (*SESSION_COLUMNS, *OPTIONAL_SESSION_COLUMNS))
-    seed_sets = regions.read_seeds(paths["seeds"])
-    targets = regions.read_targets(paths["targets"])
-    regions.check_sets(seed_sets, config, paths["seeds"])
+    paths, gathering = config["sheets"], Gathering()
+    design = (*SESSION_COLUMNS, *OPTIONAL_SESSION_COLUMNS)
+    scales = gathering.call(read_scales, paths["scales"], design)
+    seed_sets = gathering.call(regions.read_seeds, paths["seeds"])
+    targets = gathering.call(regions.read_targets, paths["targets"])
+    if seed_sets is not None:
+        gathering.call(regions.check_sets, seed_sets, config, paths["seeds"])
+    trial = None if scales is None else gathering.call(_sheets_of, config, scales)
+    gathering.raise_all()
+    assert trial is not None and seed_sets is not None and targets is not None
+    trial.seed_sets, trial.targets = seed_sets, targets
+    return trial
 
+
+def _sheets_of(config: Configuration, scales: dict[str, Scale]) -> Trial:
+    """Read the sheets of people and sessions, and check them as one trial."""
+    paths = config["sheets"]
     for key in ("participants", "sessions"):
         if not Path(paths[key]).is_file():
             raise Fault(
@@ -469,9 +482,7 @@ def load(config: Configuration) -> Trial:
         if "is unknown" in str(fault):
             raise Fault(f"{fault} (a scale needs a row in {paths['scales']})") from None
         raise
-    trial = check_sheets(people_sheet, session_sheet, scales, config)
-    trial.seed_sets, trial.targets = seed_sets, targets
-    return trial
+    return check_sheets(people_sheet, session_sheet, scales, config)
 
 
 def _check_baseline(config: Configuration, sessions: Sequence[Session], arms: bool) -> None:

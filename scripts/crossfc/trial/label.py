@@ -107,3 +107,8 @@ def near(word: str, known: Iterable[str]) -> str:
     """Return `` (did you mean X?)``, or "" if no known word is similar."""
     hint = did_you_mean(word, known).removeprefix("; ")
     return f" ({hint})" if hint else ""
+
+
+def natural(label: str) -> list[tuple[str, int]]:
+    """Return a key by which labels are sorted, numbers in them as numbers."""
+    return [(text, int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d*)", label)]

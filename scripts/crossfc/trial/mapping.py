@@ -8,6 +8,7 @@ from crossfc.bids import ENTITY_ORDER
 from crossfc.fault import Fault
 from crossfc.trial.configuration import Configuration, SessionMapping
 from crossfc.trial.participant import PARTICIPANT_COLUMNS
+from crossfc.trial.sequence import join_order, read_order
 from crossfc.trial.session import OPTIONAL_SESSION_COLUMNS
 from crossfc.trial.sheet import did_you_mean
 from crossfc.trial.treatment import treatment_labels
@@ -69,9 +70,11 @@ def group_of(person: Person, config: Configuration) -> tuple[str, str | None]:
 
 
 def order_of(person: Person, config: Configuration) -> list[str | None]:
-    """Return the treatments of periods 1, 2, …, from columns or from sessions with a period."""
+    """Return the treatments of periods 1, 2, …: from columns, or from sessions with a period."""
     mapping = config["dataset"]
     columns = mapping["sequence"].get("columns", [])
+    if (column := mapping["sequence"].get("column")) is not None:
+        return _whole_order(person, column, config)
     if not columns:
         known = {
             how["period"]: treatment_of(session, person, config)
@@ -93,7 +96,36 @@ def order_of(person: Person, config: Configuration) -> list[str | None]:
 def treatment_of(session: str, person: Person, config: Configuration) -> str | None:
     """Return a person's treatment in a session; None if the data set does not tell it."""
     how = person.sessions[session]
-    return how["treatment"] if "treatment" in how else _told(person, how["column"], config)
+    if "treatment" in how:
+        return how["treatment"]
+    if "column" in how:
+        return _told(person, how["column"], config)
+    # A session with a period alone has the treatment that the order says.
+    order, period = order_of(person, config), how["period"]
+    return order[period - 1] if period <= len(order) else None
+
+
+def order_columns(config: Configuration) -> list[str]:
+    """List the columns of the table of persons that tell the order of treatments."""
+    sequence = config["dataset"]["sequence"]
+    return [sequence["column"]] if "column" in sequence else sequence.get("columns", [])
+
+
+def _whole_order(person: Person, column: str, config: Configuration) -> list[str | None]:
+    """Return the order of treatments that a single column tells; empty if its cell is."""
+    value, values = person.cell(column), config["dataset"]["sequence"]["values"]
+    if value is None:
+        return []
+    treatments = [*treatment_labels(config), *config["unused"]["treatments"]]
+    order = read_order(values.get(value, value), treatments)
+    if order is not None:
+        return list(order)
+    known = ", ".join(treatments)
+    remedy = did_you_mean(value, values) or f"; add it, such as {value}: {join_order(treatments)}"
+    raise Fault(
+        f"config key dataset.sequence.values: {person.identifier} has {value!r} in column "
+        f'"{column}", which is no order of the treatments {known} and not mapped to one{remedy}'
+    )
 
 
 def _told(person: Person, column: str, config: Configuration) -> str | None:
@@ -143,8 +175,20 @@ def mapping_faults(config: Configuration) -> list[str]:
 
     for value, group in mapping["group"]["values"].items():
         check(f"group.values.{value}", group, groups, "groups")
-    for value, treatment in mapping["sequence"]["values"].items():
-        check(f"sequence.values.{value}", treatment, treatments, "treatments")
+    sequence = mapping["sequence"]
+    if "column" in sequence and "columns" in sequence:
+        faults.append(
+            "config key dataset.sequence: column (whole orders) and columns (one per period) both "
+            "tell the order; remove one"
+        )
+    for value, told in sequence["values"].items():
+        if "column" not in sequence:
+            check(f"sequence.values.{value}", told, treatments, "treatments")
+        elif read_order(told, treatments) is None:
+            faults.append(
+                f"config key dataset.sequence.values.{value}: {told!r} is no order of "
+                f"{', '.join(treatments)}; write such as {join_order(treatments)}"
+            )
     for entity in mapping["scan"]["entities"]:
         if entity not in ENTITY_ORDER:
             faults.append(

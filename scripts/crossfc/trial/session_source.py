@@ -6,8 +6,8 @@ from dataclasses import replace
 from crossfc.fault import Fault, raise_all
 from crossfc.trial.configuration import Configuration, SessionMapping, SessionSource
 from crossfc.trial.contrast import BEFORE
-from crossfc.trial.label import some
-from crossfc.trial.mapping import Person
+from crossfc.trial.label import natural, some
+from crossfc.trial.mapping import Person, order_columns
 from crossfc.trial.session_date import date_periods
 from crossfc.trial.session_label import fields_of, read_labels
 from crossfc.trial.session_table import KEY, SessionTables, read_columns
@@ -47,9 +47,11 @@ def session_faults(config: Configuration) -> list[str]:
                 f"{', '.join(occasions)}; add it"
             )
         treatments = _treatments(config)
-        if treatment is None and "column" not in how and "treatment" not in told:
+        by_order = "period" in how and order_columns(config)
+        if treatment is None and not by_order and "column" not in how and "treatment" not in told:
             faults.append(
-                f"{place}: needs a treatment or the column that tells it; add one of them"
+                f"{place}: needs a treatment, the column that tells it, or its period where "
+                "dataset.sequence tells the order; add one of them"
             )
         elif treatment is not None and treatment not in (*treatments, BEFORE):
             faults.append(
@@ -153,7 +155,7 @@ def allocate(
     wanted = [*source["columns"].values(), *filter(None, [source["order"]])]
     table = SessionTables(config, source, tree, people) if wanted else None
     entries = table.entries if table is not None else {}
-    labels = sorted({s for _, s in tree.sessions} | {s for _, s in entries}, key=_natural)
+    labels = sorted({s for _, s in tree.sessions} | {s for _, s in entries}, key=natural)
     by_columns = read_columns(entries, source["columns"], words)
     by_label = read_labels(labels, source["label"], words)
     if source["label"] is not None:
@@ -213,11 +215,6 @@ def _joined(
     if "occasion" in columns:
         told = {"occasion": None, **told}
     return {**told, **explicit}
-
-
-def _natural(label: str) -> list[tuple[str, int]]:
-    """Return a key by which labels are sorted, numbers in them as numbers."""
-    return [(text, int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d*)", label)]
 
 
 def _nothing(source: SessionSource, labels: list[str]) -> str:

@@ -148,7 +148,8 @@ class _Walk:
         if entry.is_dir() and right:
             self.faults.append(f"{entry.path} is no BIDS name; rename the folder to {proper}")
             return
-        if entry.is_dir() or not entry.name.endswith((".tsv", ".json")):
+        # fMRIPrep puts its pages beside the folders of people.
+        if entry.is_dir() or not entry.name.endswith((".tsv", ".json", ".html")):
             self.aside.append(os.path.relpath(entry.path, self._root))
 
     def _person(self, person: os.DirEntry[str]) -> None:

@@ -1,0 +1,1 @@
+"""A configuration proposed from what a data set tells by itself."""
