@@ -35,6 +35,7 @@ bench: $(SETUP)  ## Costs and ratios, printed and written to benchmarks/latest.j
 error-rates: $(SETUP)  ## How often each test errs, as in docs/statistics.md (some hours)
 	$(BIN)/python benchmarks/error_rates.py
 	$(BIN)/python benchmarks/error_rates_maps.py
+	$(BIN)/python benchmarks/interval_coverage.py
 
 docs: $(SETUP)  ## config/README.md and docs/outputs.md from their descriptions
 	$(BIN)/python scripts/crossfc reference

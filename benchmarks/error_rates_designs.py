@@ -508,6 +508,23 @@ def groups(sets: int) -> None:
         print(f"| {where} | {error} | {' | '.join(map(share, cells))} |", flush=True)
 
 
+def with_carryover(own: Trial) -> tuple[np.ndarray, np.ndarray]:
+    """Return the columns of periods, and of carry-over of low and high, of high minus placebo."""
+    treatments = list(THREE[1:])
+    given = given_treatments(own)
+    people = own.compared(own.contrasts[1], own.kept_sessions())
+    periods = [list(person.order.values()) for person in people]
+    before = [
+        list(
+            carryovers(
+                person.sessions, given[person.participant.participant_id], treatments
+            ).values()
+        )
+        for person in people
+    ]
+    return np.array(periods, dtype=float), np.array(before, dtype=float)
+
+
 def carried(sets: int) -> None:
     """Williams 3×3 with carry-over of one treatment: the table of carry-over of scores."""
     print("\n| people | carry-over of high (SD) | bias, coverage without C | with C | width |")
@@ -517,20 +534,8 @@ def carried(sets: int) -> None:
         rng = np.random.default_rng([n, int(10 * size)])
         with tempfile.TemporaryDirectory() as folder:
             own = williams(Path(folder), n, 0.0, rng)
-        contrast, given = own.contrasts[1], given_treatments(own)
-        people = own.compared(contrast, own.kept_sessions())
-        periods = np.array([list(person.order.values()) for person in people], dtype=float)
-        before = np.array(
-            [
-                list(
-                    carryovers(
-                        person.sessions, given[person.participant.participant_id], treatments
-                    ).values()
-                )
-                for person in people
-            ],
-            dtype=float,
-        )
+        contrast = own.contrasts[1]
+        periods, before = with_carryover(own)
         # Each further period adds 0.8 SD.
         fixed = truth + 0.8 * periods @ [1, 2] + size * before[:, 1]
         found = []

@@ -31,13 +31,16 @@ SIZES = (12, 16, 24, 29)
 OPTIONS = analysis_options(permutations=499, tail=False)
 
 
-def noise(rng: np.random.Generator, kind: str, n: int) -> np.ndarray:
-    """Return noise of mean 0, of variance 1 before an outlier is added."""
+def noise(rng: np.random.Generator, kind: str, shape: int | tuple[int, ...]) -> np.ndarray:
+    """Return symmetric noise, of people along the first axis.
+
+    Its variance is 1, before rounding and but for the outlier, who is the first person.
+    """
     if kind == "heavy tails":
-        return rng.standard_t(3, n) / np.sqrt(3)
-    drawn = rng.normal(size=n)
+        return rng.standard_t(3, shape) / np.sqrt(3)
+    drawn = rng.normal(size=shape)
     if kind == "one outlier":
-        drawn[0] += 4
+        drawn[0] += rng.choice((-4, 4), drawn.shape[1:])
     return np.round(drawn) if kind == "ties" else drawn
 
 

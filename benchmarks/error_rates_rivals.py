@@ -30,7 +30,7 @@ def session_noise(rng, kind, n, sessions):
         return rng.standard_t(3, (sessions, n)) / np.sqrt(3)
     noise = rng.normal(size=(sessions, n))
     if kind == "one outlier":
-        noise[0, 0] += 6
+        noise[0, 0] += rng.choice((-6, 6))
     return noise
 
 
@@ -45,6 +45,19 @@ def trial(rng, n, kind, on_measure, direct, slope):
     if kind.startswith("scatter"):
         error = error * np.abs(change - on_measure) * 1.2
     return direct + slope * change - 0.1 * code + error, change, code
+
+
+def two_groups(rng, n, kind):
+    """Return the same of two groups, the second of two thirds the size, and who is of the first.
+
+    The scatter of the second group's connectivity is twice that of the first.
+    """
+    fewer = 2 * n // 3
+    first = trial(rng, n, kind, *PATH)
+    second = trial(rng, fewer, kind, 0.0, 0.0, PATH[2])
+    second = (second[0] + rng.normal(0, 0.24, fewer), *second[1:])
+    joined = [np.concatenate(own) for own in zip(first, second, strict=True)]
+    return *joined, np.arange(n + fewer) < n
 
 
 def main() -> None:
@@ -65,18 +78,13 @@ def main() -> None:
                 alone += found.effect.p < 0.05
             cells.append(f"{held / sets:.3f} ({alone / sets:.2f})")
         print(f"| {kind} | " + " | ".join(cells) + " |", flush=True)
-    # Between groups, the second of two thirds the size and twice the scatter.
     cells = []
     for n in sizes:
         rng = np.random.default_rng([n, 99])
-        held, fewer = 0, 2 * n // 3
+        held = 0
         for _ in range(sets):
-            first = trial(rng, n, "normal", *PATH)
-            second = trial(rng, fewer, "normal", 0.0, 0.0, PATH[2])
-            second = (second[0] + rng.normal(0, 0.24, fewer), *second[1:])
-            joined = [np.concatenate(own) for own in zip(first, second, strict=True)]
-            members = np.arange(n + fewer) < n
-            found = rival_between(joined[0], joined[1], members, joined[2], ["a", "b"], TREATMENTS)
+            delta, change, code, first = two_groups(rng, n, "normal")
+            found = rival_between(delta, change, first, code, ["a", "b"], TREATMENTS)
             held += found.given.low <= PATH[1] <= found.given.high
         cells.append(f"{held / sets:.3f}")
     print("| two groups, n and 2n/3, SD 1 and 2 | " + " | ".join(cells) + " |", flush=True)

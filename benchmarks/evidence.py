@@ -19,6 +19,7 @@ from crossfc.clinic.equivalence import equivalence_p  # noqa: E402
 from crossfc.clinic.estimate import estimates  # noqa: E402
 from crossfc.clinic.power import detectable_correlation  # noqa: E402
 from crossfc.clinic.shuffle import shuffles_within  # noqa: E402
+from crossfc.clinic.student import standard_error  # noqa: E402
 from crossfc.clinic.studentised import Studentised, nuisance_basis  # noqa: E402
 
 SIZES = 12, 16, 24, 29
@@ -35,7 +36,7 @@ def changes(rng: np.random.Generator, kind: str, n: int, sets: int) -> tuple[flo
             delta = true * scale + error + PERIOD * scale * code
             told = estimates(delta, ["TRD"] * n, code, ["TRD"], TREATMENTS)[0]
             bound = BOUND * scale
-            p = equivalence_p(told.test.estimate, told.standard_error, told.test.df, bound)
+            p = equivalence_p(told.test.estimate, standard_error(told.test), told.test.df, bound)
             found[place] += p < 0.05
     return tuple(found / sets)
 
@@ -61,12 +62,12 @@ def main() -> None:
     sets = parser.parse_args().sets
     head = "| | " + " | ".join(f"n = {n}" for n in SIZES) + " |\n| --- |" + " --- |" * len(SIZES)
     print(f"change, equivalent within ±{BOUND} SD: true change at the bound / none\n\n{head}")
-    for kind in ("normal", "heavy tails", "skewed"):
+    for kind in ("normal", "heavy tails", "skewed", "ties", "one outlier"):
         rates = [changes(np.random.default_rng(n), kind, n, sets) for n in SIZES]
         print(f"| {kind} | " + " | ".join(" / ".join(map(rate, r)) for r in rates) + " |")
     print(f"\ncorrelation, equivalent within ±{BOUND}: true correlation at the bound / none\n")
     print(head)
-    for kind in KINDS:
+    for kind in (*KINDS, "ties"):
         rates = [
             [correlations(np.random.default_rng(n), kind, n, sets, rho)[0] for rho in (BOUND, 0.0)]
             for n in SIZES

@@ -11,9 +11,15 @@ from scipy import stats
 
 from crossfc.clinic.change import change_between_groups, clinical_change
 from crossfc.clinic.connectivity import connectivity_change, treatment_weights
-from crossfc.clinic.order import NO_PERIODS, adjusted_change, adjusted_difference
+from crossfc.clinic.order import (
+    NO_PERIODS,
+    adjusted_change,
+    adjusted_difference,
+    group_difference,
+)
 from crossfc.clinic.score import paired_scores
 from crossfc.fault import Fault
+from crossfc.group.inference.effect import jackknife_of_groups
 
 TREATMENTS = {"active": "ketamine", "control": "placebo"}
 ORDERS = ("ketamine-placebo", "placebo-ketamine")
@@ -340,6 +346,25 @@ def test_effect_size_of_groups_is_that_of_bonett():
     df = (v1 + v2) ** 2 / (v1**2 / 5 + v2**2 / 4)
     assert row["g"] == pytest.approx(d * (1 - 3 / (4 * df - 1)), rel=2e-3)
     assert 0 < row["g"] < d
+
+
+def test_interval_of_a_size_of_groups_is_wider_where_one_person_decides_the_spread():
+    """Eight and eight people: Bonett's standard error, or the jackknife's if that is larger."""
+    first = np.array([3.0, 2, 4, 3, 2, 4, 3, 3])
+    second = np.array([0.0, 1, 0, -1, 1, 0, -1, 0])
+    design = np.column_stack([np.repeat([0.5, -0.5], 8), np.ones(16)])
+    for last, wider in ((3.0, False), (9.0, True)):
+        delta = np.concatenate([first[:7], [last], second])
+        variances = delta[:8].var(ddof=1), delta[8:].var(ddof=1)
+        square = np.mean(variances)
+        d = (delta[:8].mean() - delta[8:].mean()) / np.sqrt(square)
+        spread = np.square(variances).sum() / 7 / (8 * square**2)
+        bonett = np.sqrt(d**2 * spread + sum(variances) / 7 / square)
+        jackknife = jackknife_of_groups(delta, design, np.arange(16) < 8)
+        assert (jackknife > bonett) == wider
+        size = group_difference(delta, np.arange(16) < 8, np.ones((16, 1)))[1]
+        reach = stats.norm.isf(0.025) * max(bonett, jackknife)
+        assert (size.low, size.high) == pytest.approx((d - reach, d + reach))
 
 
 def test_bad_tables_are_refused():

@@ -170,15 +170,20 @@ def test_groups_given_the_measure_are_compared_as_at_table_level(pairs, found):
     first = (own.people["group"] == "TRD").to_numpy()
     columns = ["sequence_code", "delta_mean_fd"]
     nuisance = np.column_stack([np.ones(len(first)), own.people[columns].to_numpy(float)])
-    folder = found / "group_by_drug_given_mean_fd"
-    effect, error = image(folder, "effect").ravel(), image(folder, "stderr").ravel()
+    asked, options = (
+        question("group_by_drug_given_mean_fd", GROUPS, SIDES),
+        analysis_options(**OPTIONS),
+    )
+    effect = image(found / asked.name, "effect").ravel()
     for voxel in range(0, len(effect), 41):
         y = np.asarray(own.delta[:, 0, voxel], dtype=float)
         expected = fit(y, np.where(first, 0.5, -0.5), nuisance)[0]
         assert effect[voxel] == pytest.approx(expected, rel=1e-4)
-        welch = group_difference(y, first, nuisance)[0]
-        t = welch.estimate / error[voxel]
-        assert (effect[voxel], abs(t)) == pytest.approx((welch.estimate, abs(welch.t)), rel=1e-3)
+        told = mean_test(asked, own, np.array([voxel]), [0], options)
+        tabled = group_difference(y, first, nuisance)[0]
+        assert (told.estimate, told.low, told.high, told.value, told.df) == pytest.approx(
+            (tabled.estimate, tabled.low, tabled.high, tabled.t, tabled.df), rel=1e-4, abs=1e-6
+        )
 
 
 def test_what_goes_through_the_measure_vanishes_and_what_is_beside_it_stays(found):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from crossfc.clinic.order import group_difference
 from crossfc.group.design.pairs import Pairs
 from crossfc.group.design.question import question
 from crossfc.group.region_mean import mean_test, region_mean
@@ -81,7 +82,11 @@ def test_a_difference_of_groups_is_welchs(pairs):
     y, code = pairs.delta[:, 0].mean(axis=1, dtype=float), pairs.people["sequence_code"].to_numpy()
     x = np.column_stack([np.repeat([0.5, -0.5], [9, 7]), np.ones(16), code])
     assert found.estimate == pytest.approx(np.linalg.lstsq(x, y, rcond=None)[0][0], rel=1e-5)
-    assert found.low < found.estimate < found.high and 0 < found.p < 1
+    # As scores are compared.
+    told = group_difference(y, np.arange(16) < 9, x[:, 1:])[0]
+    numbers = found.estimate, found.low, found.high, found.value, found.df
+    assert numbers == pytest.approx((told.estimate, told.low, told.high, told.t, told.df), rel=1e-5)
+    assert 0 < found.p < 1
 
 
 def test_the_pooled_and_the_differences_between_seeds_have_all_seeds(pairs):

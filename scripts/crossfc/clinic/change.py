@@ -212,12 +212,13 @@ def change_between_groups(
     """Test group by drug on the scales: the first group's change minus the second's.
 
     - ``adjusted_*``: the difference of the groups in D ~ group + sequence code, to be reported
-      where it is known. Each group has its own variance (`crossfc.group.inference.welch`,
-      Satterthwaite's degrees of freedom), as in the comparison of maps.
+      where it is known. Each group has its own variance, as in the comparison of maps
+      (`crossfc.clinic.order.group_difference`, Satterthwaite's degrees of freedom).
     - ``g``, ``g_low``, ``g_high``: Hedges' g of this difference with its interval, in the form
       that fits Welch's test (`crossfc.group.inference.effect.hedges_g_welch`): divided by the root
-      of the mean of the two groups' variances within orders. If there is no adjusted difference,
-      it is that of the unadjusted one.
+      of the mean of the two groups' variances within orders; of eight and more people each the
+      interval is wider where the jackknife says so. If there is no adjusted difference, it is that
+      of the unadjusted one.
     - ``unadjusted_…``: Welch's t of D, not adjusted, to be reported only if
       ``unadjusted_because`` gives a reason.
 

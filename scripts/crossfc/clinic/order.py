@@ -20,6 +20,7 @@ from crossfc.trial.sequence import sequence_code
 from crossfc.trial.visit import ORDER
 
 NO_PERIODS = "there is one period"
+_Z = 1.959963984540054
 ALIKE = "the change does not vary among people of the same order"
 
 
@@ -263,8 +264,15 @@ def adjusted_difference(
 def group_difference(
     delta: FloatArray, first: BoolArray, nuisance: FloatArray
 ) -> tuple[TTest, HedgesG]:
-    """Compare groups of unequal variance: the test of the difference, and its size."""
-    from crossfc.group.inference.effect import hedges_g_welch
+    """Compare groups of unequal variance: the test of the difference, and its size.
+
+    The difference is that of least squares, with the standard error that it has if each group has a
+    variance of its own (`crossfc.group.inference.welch.Welch.estimate_error`); without columns
+    besides the groups this is Welch's test. The interval of its size is by the larger of two
+    standard errors, that of normal data (`crossfc.group.inference.effect.hedges_g_welch`) and the
+    jackknife's, as that of a change is (`crossfc.clinic.effect_size`).
+    """
+    from crossfc.group.inference.effect import hedges_g_welch, jackknife_of_groups
     from crossfc.group.inference.welch import Welch
 
     if min(first.sum(), (~first).sum()) < 2:
@@ -273,7 +281,12 @@ def group_difference(
     fit = statistic.fit(delta[:, None])
     if fit.flat[0]:
         return NO_TEST, _NO_SIZE
-    test = t_test(fit.effect[0], fit.standard_error[0], fit.degrees_of_freedom[0])
+    error, df = statistic.estimate_error(delta[:, None])
     of_groups = statistic.group_variances(delta[:, None])
-    sizes = hedges_g_welch(fit.effect, fit.standard_error, *of_groups)
-    return test, HedgesG(*(float(size[0]) for size in sizes))
+    sizes = hedges_g_welch(fit.effect, error, *of_groups)
+    test = t_test(fit.effect[0], error[0], df[0])
+    g, low, high = (float(size[0]) for size in sizes)
+    design = np.column_stack([statistic.effect, statistic.nuisance])
+    reach = _Z * jackknife_of_groups(delta, design, first)
+    more = float(np.fmax(reach - (high - low) / 2, 0.0))  # 0 where there is no jackknife
+    return test, HedgesG(g, low - more, high + more)

@@ -14,6 +14,7 @@ from crossfc.group.design.question import Question
 from crossfc.group.estimation import estimation
 from crossfc.group.inference.fisher import FRatio
 from crossfc.group.inference.permutation import infer
+from crossfc.group.inference.welch import Welch
 from crossfc.measure import GIVEN
 
 
@@ -113,8 +114,12 @@ def mean_test(
     if isinstance(estimated.statistic, FRatio):
         value = float(found.statistic[0, 0])
     else:
-        # Hall's statistic corrects p for skewness; effect, error and their ratio are Welch's.
-        value, error = float(found.t[0, 0]), float(found.standard_error[0, 0])
+        error = float(found.standard_error[0, 0])
+        if isinstance(estimated.statistic, Welch):
+            # Hall's statistic corrects p for skewness; the interval is that of tables of scores.
+            errors, freedom = estimated.statistic.estimate_error(estimated.data[0])
+            error, df = float(errors[0]), float(freedom[0])
+        value = effect / error
         low, high = _interval(effect, error, df)
     return EffectTest(
         n=len(estimated.design.rows),

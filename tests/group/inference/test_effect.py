@@ -11,6 +11,7 @@ from scipy.optimize import brentq
 from crossfc.group.inference.effect import (
     hedges_g,
     hedges_g_welch,
+    jackknife_of_groups,
     noncentrality_interval,
     partial_r,
     partial_r_squared,
@@ -229,6 +230,33 @@ def test_g_of_groups_of_unequal_variance_covers(spread):
     _, a, b = hedges_g(fit.t, statistic.df, statistic.effect_variance)
     covered = np.mean((a <= 0.8 * unit / pooled) & (b >= 0.8 * unit / pooled))
     assert (covered < 0.91) == (spread == (1, 3))
+
+
+def test_jackknife_of_groups_is_that_of_models_fitted_without_each_person():
+    rng = np.random.default_rng(13)
+    n = 19
+    first, code = rng.permutation(n) < 11, np.where(np.arange(n) % 2, -1.0, 1.0)
+    values = rng.standard_t(3, n) + 2 * first + code
+    effect, nuisance = np.where(first, 0.5, -0.5), np.column_stack([np.ones(n), code])
+
+    def d_of(kept):
+        statistic = Welch(effect[kept], nuisance[kept], first[kept])
+        variances = statistic.group_variances(values[kept, None])[0]
+        return statistic.fit(values[kept, None]).effect[0] / np.sqrt(variances.mean())
+
+    each = np.array([d_of(np.delete(np.arange(n), person)) for person in range(n)])
+    squares = [
+        (own.sum() - 1) / own.sum() * np.square(each[own] - each[own].mean()).sum()
+        for own in (first, ~first)
+    ]
+    found = jackknife_of_groups(values, np.column_stack([effect, nuisance]), first)
+    assert found == pytest.approx(np.sqrt(sum(squares)), rel=1e-9)
+    # Who has a column alone cannot be left out, and seven people of a group are too few.
+    alone = np.column_stack([effect, nuisance, np.arange(n) == 4])
+    assert np.isnan(jackknife_of_groups(values, alone, first))
+    few = np.concatenate([np.flatnonzero(first), np.flatnonzero(~first)[:7]])
+    columns = np.column_stack([effect, nuisance])[few]
+    assert np.isnan(jackknife_of_groups(values[few], columns, first[few]))
 
 
 def test_residual_variance_of_groups_is_that_of_least_squares():

@@ -210,6 +210,8 @@ def test_a_covariate_that_is_the_same_everywhere_is_a_column_of_the_model(kind):
         np.testing.assert_allclose(variances, expected_variances, rtol=1e-8)
         np.testing.assert_allclose(df, np.tile(expected_df[:, None], VOXELS), rtol=1e-8)
         np.testing.assert_array_equal(counts, expected_counts)
+        for found, wanted in zip(own.estimate_error(data), other.estimate_error(y), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-8)
     if p == 1:
         np.testing.assert_allclose(own.effect_variances(data), other.effect_variance, rtol=1e-8)
     drawn = sign_flips(n, 40, 1)

@@ -101,6 +101,43 @@ def test_two_groups_are_scipys(n_first, n_second, ratio, seed):
     np.testing.assert_allclose(fit.t, pooled.statistic, rtol=1e-10, atol=1e-12)
 
 
+def test_the_error_of_the_estimate_is_welchs_without_covariates():
+    rng = np.random.default_rng(6)
+    second = np.arange(19) >= 12
+    data = rng.standard_normal((19, V)) * np.where(second, 3, 1)[:, None]
+    statistic = Welch(np.where(second, -0.5, 0.5), np.ones((19, 1)), second)
+    error, df = statistic.estimate_error(data)
+    theirs = stats.ttest_ind(data[~second], data[second], equal_var=False)
+    np.testing.assert_allclose(statistic.fit(data).effect / error, theirs.statistic, rtol=1e-10)
+    np.testing.assert_allclose(df, theirs.df, rtol=1e-10)
+
+
+def test_the_error_of_the_estimate_holds_where_that_of_g_is_too_small():
+    """Orders 3:1 and 1:3, standard deviations 3:1: both against least squares by hand."""
+    rng, sets = np.random.default_rng(7), 4000
+    second = np.arange(41) >= 24
+    code = np.concatenate([np.repeat([-1.0, 1], [18, 6]), np.repeat([1.0, -1], [13, 4])])
+    data = rng.standard_normal((41, sets)) * np.where(second, 1, 3)[:, None]
+    columns = np.column_stack([np.where(second, -0.5, 0.5), np.ones(41), code])
+    statistic = Welch(columns[:, 0], columns[:, 1:], second)
+    fit, (error, df) = statistic.fit(data), statistic.estimate_error(data)
+    solve = np.linalg.pinv(columns)
+    rest = np.eye(41) - columns @ solve
+    parts = [
+        np.square(rest @ data)[own].sum(axis=0) / np.diag(rest)[own].sum()
+        * np.square(solve[0, own]).sum()
+        for own in (~second, second)
+    ]  # fmt: skip
+    np.testing.assert_allclose(np.square(error), sum(parts), rtol=1e-10)
+    freedom = [np.diag(rest)[own].sum() for own in (~second, second)]
+    spread = sum(part**2 / own for part, own in zip(parts, freedom, strict=True))
+    np.testing.assert_allclose(df, sum(parts) ** 2 / spread, rtol=1e-10)
+    held = np.abs(fit.effect) <= stats.t.isf(0.025, df) * error
+    of_g = np.abs(fit.statistic) <= stats.t.isf(0.025, fit.degrees_of_freedom)
+    low, high = stats.binom.ppf([0.001, 0.999], sets, 0.95) / sets
+    assert of_g.mean() < low <= held.mean() <= high
+
+
 def test_groups_that_are_not_compared_do_not_matter():
     rng = np.random.default_rng(0)
     groups = np.repeat(["a", "b", "c"], [7, 9, 12])

@@ -17,7 +17,7 @@ column, without a loop over voxels. The variances of groups (`HallGiven`) and of
 (`SlopeGiven`) need everybody's residual, and are summed over people.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -403,15 +403,24 @@ class HallGiven(Given, Hall):
     def group_variances(self, data: MapData) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Compute the residual variance of each group; df are by voxel, (n_groups, n_voxels)."""
         variances, freedom = np.empty((2, 2, data.shape[-1]))
+        for part, own in self._parts(data):
+            freedom[:, part] = own.df
+            variances[:, part] = self._members.T @ np.square(own.rest) / own.df
+        return variances, freedom, self._members.sum(axis=0)
+
+    def squared_weights(self, data: MapData) -> FloatArray:
+        weights = np.empty((2, data.shape[-1]))
+        for part, own in self._parts(data):
+            weights[:, part] = self._members.T @ np.square(own.weights / self._length)
+        return weights
+
+    def _parts(self, data: MapData) -> Iterator[tuple[slice, "_Groups"]]:
+        """Estimate some voxels after the others; a group that does not vary varies by rounding."""
         for part in chunks(data.shape):
             y = np.asarray(data[..., part], dtype=float)
             b, _ = self.covariates(y[:, 1:])
             e, length = self._given(y[:, 0], b)
-            flat = np.zeros(len(length), dtype=bool)
-            own = self._groups(e, length, b, flat)
-            freedom[:, part] = own.df
-            variances[:, part] = self._members.T @ np.square(own.rest) / own.df
-        return variances, freedom, self._members.sum(axis=0)
+            yield part, self._groups(e, length, b, np.zeros(len(length), dtype=bool))
 
     def batch(self, arrangements: Arrangements) -> Batch:
         kind, n = self.work_type, len(self.effect)

@@ -121,6 +121,49 @@ class Welch(OwnVariance):
             variances[:, part] = self._members.T @ np.square(rest) / self._group_df[:, None]
         return variances, self._group_df, self._members.sum(axis=0)
 
+    def squared_weights(self, data: MapData) -> FloatArray:
+        """Sum each group's squared weights in the effect, which is a weighted sum of the data.
+
+        Parameters
+        ----------
+        data : array, shape (n_people, n_voxels)
+
+        Returns
+        -------
+        float64 ndarray, shape (n_groups, 1) or (n_groups, n_voxels)
+            In the order of `variance_groups`.
+        """
+        weights: FloatArray = self._members.T @ np.square(self._direction / self._length)
+        return weights[:, None]
+
+    def estimate_error(self, data: MapData) -> tuple[FloatArray, FloatArray]:
+        """Compute the standard error of the effect, and its degrees of freedom.
+
+        With a_i the weight of person i in the effect, its variance is V = Σ v Σ a_i², summed over
+        groups with residual variance v, and its degrees of freedom are Satterthwaite's. The error
+        in G is that of weighted least squares. It is the same where no direction is shared by the
+        groups, as without covariates (Welch's), but too small for this effect where the groups
+        differ in variance and in the mean of a covariate. Arrangements of people allow for that;
+        Student's t does not.
+
+        Parameters
+        ----------
+        data : array, shape (n_people, n_voxels)
+
+        Returns
+        -------
+        error, degrees_of_freedom : float64 ndarray, shape (n_voxels,)
+            Error 0 and degrees of freedom NaN where neither group varies.
+        """
+        variances, df, _ = self.group_variances(data)
+        parts = variances * self.squared_weights(data)
+        df = df if df.ndim == 2 else df[:, None]
+        variance, spread = parts.sum(axis=0), (np.square(parts) / df).sum(axis=0)
+        freedom = np.where(
+            spread > 0, np.square(variance) / np.where(spread > 0, spread, 1), np.nan
+        )
+        return np.sqrt(variance), freedom
+
     def variance_alone(self) -> list[tuple[int, float]]:
         """Return the part of the effect's variance along directions that belong to one group.
 
