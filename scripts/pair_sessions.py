@@ -25,7 +25,7 @@ with job(snakemake):
         labels = [(s["participant_id"], s["session_id"]) for s in wanted.sessions]
         own = {label: finished_session(*label, *place) for label in labels}
         records = (files["qc"] for files in own.values())
-        quality = quality_table(wanted.sessions, records, choices["limits"])
+        quality = quality_table(wanted.sessions, records, choices["limits"], wanted.ratings)
         people, left = split(people, quality, choices["left"])
         if gone := nobody_stays(people, left, choices["pipeline"]):
             told = gone

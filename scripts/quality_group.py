@@ -10,6 +10,7 @@ with job(snakemake):
     from crossfc.quality.exclusion import defective_volumes, quality_table
     from crossfc.quality.likeness import likeness
     from crossfc.quality.motion import excluded_sessions, motion_tables
+    from crossfc.quality.rating import rating_table
     from crossfc.quality.rival import rival_table
     from crossfc.session.connectivity.folder import finished_session
 
@@ -24,10 +25,12 @@ with job(snakemake):
         return [files["qc"] for files in found]
 
     own = {pipeline: records(pipeline) for pipeline in wanted.pipelines}
-    tables = {p: quality_table(wanted.sessions, own[p], wanted.limits) for p in own}
+    rules = wanted.limits, wanted.ratings
+    tables = {p: quality_table(wanted.sessions, own[p], *rules) for p in own}
     sessions = tables[wanted.pipelines[0]]
     atomic.write_table(made.sessions, sessions)
     atomic.write_table(made.excluded, excluded_sessions(tables))
+    atomic.write_table(made.ratings, rating_table(wanted.ratings))
     defects = defective_volumes(wanted.sessions, own[wanted.pipelines[0]])
     atomic.write_table(made.defects, defects)
     rows = sessions[["participant_id", "session_id", "boundary_cost"]].to_dict("records")

@@ -146,6 +146,7 @@ def _told(config: dict[str, Any], home: Path) -> dict[str, Any]:
     places = [(found, key) for key in keys]
     places += [(found.get("sheets", {}), key) for key in found.get("sheets", {})]
     places += [(found.get("group", {}), key) for key in ("atlas", "atlas_names")]
+    places += [(found.get("exclusion", {}), "ratings")]
     fmriprep = found.get("preprocessing", {}).get("fmriprep", {})
     places += [(fmriprep, key) for key in ("image", "fs_license", "templateflow_dir", "work_dir")]
     for section, key in places:
@@ -173,8 +174,10 @@ def _digests(home: Path, folder: str, patterns: Iterable[str]) -> dict[str, str 
 
 
 def sheet_paths(config: dict[str, Any]) -> dict[str, str]:
-    """Return the paths of the files that define the design: the sheets and the strategies."""
+    """Return the paths of the files that define the design: sheets, strategies and ratings."""
     paths: dict[str, str] = config["sheets"] | {"strategies": config["strategies"]}
+    if ratings := config.get("exclusion", {}).get("ratings"):
+        paths["ratings"] = ratings
     return paths
 
 

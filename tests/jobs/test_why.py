@@ -96,6 +96,21 @@ def test_one_of_two_equal_values_changes(study):
     ]
 
 
+def test_ratings(study):
+    def rows(*said):
+        own = {"participant_id": "sub-01", "session_id": "ses-a", "reason": "ringing"}
+        return {"ratings": [own | {"rater": rater, "rating": word} for rater, word in said]}
+
+    place = "config key exclusion.ratings, sub-01 ses-a, rater"
+    now = rows(("AB", "bad"), ("CD", "good"))
+    before = job(NOW | rows(("CD", "bad"), ("EF", "bad")), NOW | now, "pair_sessions")
+    assert sorted(explain(before, study)) == [
+        f"{place} AB: bad is new",
+        f"{place} CD, column rating: bad → good",
+        f"{place} EF: bad is gone",
+    ]
+
+
 def test_values_that_change_places(study):
     assert explain(job({"permutations": 0, "seed": 500}, PLAIN), study) == [
         "config key group.permutations: 0 → 500",

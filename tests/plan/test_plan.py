@@ -598,3 +598,39 @@ def test_a_hypothesis_on_a_score_is_given_no_measure(study, root):
         Plan(
             study | {"group": {"given": ["mean_fd"]}, "hypotheses": stated}, root
         ).hypotheses.rows()
+
+
+RATINGS = "participant_id\tsession_id\trater\texclude\treason\n"
+
+
+def test_ratings_are_handed_to_the_jobs_that_exclude(study, root, tmp_path):
+    plain = Plan(study, root)
+    limits = plain.group.pair_choices("primary", "pairs")["limits"]
+    rows = "sub-02\tses-1\tAB\tno\tn/a\nsub-01\tses-2\tAB\tyes\tringing\n"
+    (tmp_path / "ratings.tsv").write_text(RATINGS + rows)
+    plan = Plan(study | {"exclusion": {"ratings": "ratings.tsv"}}, root)
+    # Where they lie is no limit, so that moving them reruns nothing.
+    assert plan.group.pair_choices("primary", "pairs")["limits"] == limits
+    assert [own["rater"] for own in plan.exclusion.ratings()] == ["AB", "AB"]
+    (own,) = plan.exclusion.excluding()
+    assert (own["participant_id"], own["session_id"]) == ("sub-01", "ses-2")
+    # A session that the sheet excludes itself leaves no analysis by its rating.
+    text = (
+        sessions()
+        .replace("MADRS\n", "MADRS\texclude\treason\n")
+        .replace("\t12\n", "\t12\tno\tn/a\n")
+    )
+    rows = text.splitlines(keepends=True)
+    rows[2] = rows[2].replace("no\tn/a", "yes\tfell asleep")
+    (tmp_path / "sessions.tsv").write_text("".join(rows))
+    plan = Plan(study | {"exclusion": {"ratings": "ratings.tsv"}}, root)
+    assert not plan.exclusion.excluding() and len(plan.exclusion.ratings()) == 2
+
+
+def test_ratings_that_cannot_be_are_refused_before_any_job(study, root, tmp_path):
+    (tmp_path / "ratings.tsv").write_text(RATINGS + "sub-03\tses-1\tAB\tno\tn/a\n")
+    told = refusal(study | {"exclusion": {"ratings": "ratings.tsv"}}, root)
+    assert told.startswith('ratings.tsv, row 2, column "participant_id": sub-03 has no row in')
+    maps = {"entry": "maps", "maps": {"pattern": "{participant_id}_{session_id}_{seed}.nii"}}
+    told = refusal(study | maps | {"exclusion": {"ratings": "ratings.tsv"}}, root)
+    assert told.startswith("config key exclusion.ratings: ready maps (entry maps)")

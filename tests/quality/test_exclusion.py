@@ -19,6 +19,7 @@ from crossfc.quality.exclusion import (
     split,
 )
 from crossfc.quality.motion import quality_connectivity
+from crossfc.quality.rating import rating_table
 from crossfc.table import read_table
 from tests.group.analysis_options import analysis_options
 
@@ -77,6 +78,33 @@ def test_a_poor_coregistration_leaves_where_that_is_asked_for(tmp_path):
     table = quality_table(sessions, [tmp_path / "qc.json"], LIMITS)
     assert table.loc[0, "boundary_cost"] == 0.83
     assert table.loc[0, "left_right"] == "swapped?"
+
+
+def rating(session, rater, exclude):
+    word = "bad" if exclude else "good"
+    return {
+        "participant_id": "sub-1", "session_id": session, "rater": rater, "rating": word,
+        "exclude": exclude, "reason": "ringing",
+    }  # fmt: skip
+
+
+def test_a_session_leaves_if_any_rater_excludes_it(tmp_path):
+    (tmp_path / "qc.json").write_text(json.dumps(GOOD | {"mean_fd": 0.6}))
+    sessions = [
+        {"participant_id": "sub-1", "group": "TRD", "session_id": name} for name in ("ses-a", "b")
+    ]
+    ratings = [rating("ses-a", "AB", True), rating("ses-a", "CD", False), rating("b", "AB", False)]
+    records = [tmp_path / "qc.json"] * 2
+    table = quality_table(sessions, records, LIMITS | {"maximum_mean_fd_mm": 1}, ratings)
+    assert list(table["excluded"]) == [True, False]
+    assert table.loc[0, "exclusion_reasons"] == "rated bad by AB: ringing"
+    # Beside what the limits say.
+    both = quality_table(sessions, records, LIMITS, ratings).loc[0, "exclusion_reasons"]
+    assert both.startswith("mean framewise displacement") and both.endswith("by AB: ringing")
+    told = rating_table(ratings)
+    assert list(told["session_excluded"]) == [True, True, False]
+    assert list(told["raters_disagree"]) == [True, True, False]
+    assert list(rating_table([]).columns) == list(told.columns)
 
 
 def test_a_person_with_one_bad_session_leaves_by_name(tmp_path):

@@ -41,6 +41,7 @@ from crossfc.quality.cluster_robustness import PipelineData, cluster_robustness
 from crossfc.quality.exclusion import defective_volumes, quality_table, split
 from crossfc.quality.likeness import likeness
 from crossfc.quality.motion import excluded_sessions, motion_tables
+from crossfc.quality.rating import rating_table
 from crossfc.quality.rival import rival_table
 from crossfc.quality.robustness import robustness
 from crossfc.report.results import Results
@@ -471,7 +472,8 @@ def _pairs(plan: Plan, made: Path, pipeline: str) -> None:
         (row["participant_id"], row["session_id"]): own
         for row, own in zip(sessions, files, strict=True)
     }
-    quality = quality_table(sessions, [own["qc"] for own in files], choices["limits"])
+    rules = choices["limits"], plan.exclusion.excluding()
+    quality = quality_table(sessions, [own["qc"] for own in files], *rules)
     people, left = split(plan.people.rows(contrast), quality)
     edges = edge_rows(sessions, [own["relmat"] for own in files])
     atomic.write_table(out / "edges.tsv", edges)
@@ -539,12 +541,13 @@ def _clinic(plan: Plan, made: Path) -> None:
 
 def _quality(plan: Plan, made: Path) -> None:
     files, sessions = plan.quality.files(), plan.people.sessions_of_people()
-    limits = plan.config["exclusion"]
+    rules = plan.exclusion.limits(), plan.exclusion.ratings()
     records = {p: [own["qc"] for own in _finished(plan, made, p)] for p in plan.pipelines}
-    tables = {p: quality_table(sessions, records[p], limits) for p in plan.pipelines}
+    tables = {p: quality_table(sessions, records[p], *rules) for p in plan.pipelines}
     own = tables[plan.primary]
     atomic.write_table(files["sessions"], own)
     atomic.write_table(files["excluded"], excluded_sessions(tables))
+    atomic.write_table(files["ratings"], rating_table(rules[1]))
     atomic.write_table(files["defects"], defective_volumes(sessions, records[plan.primary]))
     rows = own[["participant_id", "session_id", "boundary_cost"]].to_dict("records")
     references = plan.scans.boldrefs()

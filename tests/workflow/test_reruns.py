@@ -20,6 +20,7 @@ GROUP = {
 }
 # What another number of permutations reruns.
 TESTS = {"group_test": 6, "sensitivity": 1, "robustness": 1, "hypotheses": 1}
+PAGE = {"report", "provenance", "all"}
 CLINIC = {"clinical_change", "clinical_evidence", "report", "provenance", "all"}
 AFTER = {
     *("mixed_model", "quality_group", "clinical_correlation", "clinical_evidence"),
@@ -364,11 +365,23 @@ def test_choices_that_change_places_rerun(study):
     assert by_rule(study.would_run(target)) == {"group_test": 1}
 
 
-def test_changed_exclusion_limit_reruns_pairs_not_sessions(study):
+def test_what_excludes_a_session_reruns_pairs_and_no_session(study):
+    """Another limit, and a rating; one that excludes nobody reruns no map."""
     study.set_config(exclusion={"maximum_mean_fd_mm": 0.4})
     rules = by_rule(study.would_run())
-    assert "connectivity_session" not in rules
-    assert rules["pair_sessions"] == 2
+    assert {k: rules.get(k) for k in GROUP} == GROUP
+    assert set(rules) == {*GROUP, *AFTER}
+    head = "participant_id\tsession_id\trater\trating\treason\n"
+    kept = "sub-T02\tses-placebo\tAB\tgood\tn/a\n"
+    (study.folder / "design/ratings.tsv").write_text(head + kept)
+    study.set_config(exclusion={"ratings": "design/ratings.tsv"})
+    tables = {"quality_group", "robustness", "hypotheses"}
+    assert set(by_rule(study.would_run())) == PAGE | tables
+    excluded = kept.replace("good\tn/a", "bad\tringing")
+    (study.folder / "design/ratings.tsv").write_text(head + excluded)
+    rules = by_rule(study.would_run())
+    assert {k: rules.get(k) for k in GROUP} == GROUP
+    assert set(rules) == {*GROUP, *AFTER}
 
 
 def test_edited_module_reruns_the_rules_that_use_it(study):

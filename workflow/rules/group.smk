@@ -35,6 +35,7 @@ rule pair_sessions:
         space=plan.config["space"],
         seeds=lambda w: plan.regions.seed_rows(w.pipeline),
         choices=lambda w: refused(plan.group.pair_choices, w.pipeline, w.pairs),
+        ratings=on_sheets(lambda: plan.exclusion.excluding()),
         code=code("pair_sessions"),
     script:
         "../../scripts/pair_sessions.py"

@@ -60,7 +60,8 @@ rule quality_group:
         task=plan.config["task"],
         space=plan.config["space"],
         designs=on_sheets(lambda: plan.designs()),
-        limits=plan.config["exclusion"],
+        limits=plan.exclusion.limits(),
+        ratings=on_sheets(lambda: plan.exclusion.ratings()),
         edges=on_sheets(lambda: plan.quality.edges()),
         by_guess=on_sheets(lambda: plan.quality.guess_choices()),
         # The scans to which the input boldrefs belong. Not their paths, because jobs would run

@@ -121,5 +121,8 @@ def _why(arguments: Sequence[str]) -> tuple[list[str], bool]:
     if run.refusal is not None:
         sys.exit(run.refusal)
     plan = run.plan
-    sheets = {name: read_sheet(path, ()) for name, path in plan.config["sheets"].items()}
+    paths = dict(plan.config["sheets"])
+    if (ratings := plan.config["exclusion"]["ratings"]) is not None:
+        paths["ratings"] = ratings
+    sheets = {name: read_sheet(path, ()) for name, path in paths.items()}
     return listing(planned(run.workflow.dag), Study(plan.config, sheets)), True

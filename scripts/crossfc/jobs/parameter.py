@@ -9,7 +9,10 @@ from crossfc.jobs.comparison import leaves, say
 from crossfc.trial.sheet import Row, Sheet
 
 # Columns that identify a row, in the order in which they are named.
-_IDENTITY = ("participant_id", "session_id", "what", "analysis", "scale", "set", "seed", "target")
+_IDENTITY = (
+    *("participant_id", "session_id", "rater", "what", "analysis"),
+    *("scale", "set", "seed", "target"),
+)
 # Columns that are derived from other columns, whose changes are reported themselves.
 _DERIVED = {
     *("sequence_code", "used", "reason", "sessions", "weights"),
@@ -215,6 +218,8 @@ def _row_sentence(
     name: str, row: dict[str, str], column: Any, old: Any, new: Any, study: Study
 ) -> str:
     person, session = row["participant_id"], row.get("session_id")
+    if name == "ratings":
+        return _rating_sentence(row, column, old, new, study)
     if name == "left" and isinstance(column, dict):
         what = row.get("what")
         reason = (new if new is not _ABSENT else old)["reason"]
@@ -243,6 +248,15 @@ def _row_sentence(
     else:
         place = study.place("participants", person, None, column)
     return f"{place}: {_change(old, new)}"
+
+
+def _rating_sentence(row: dict[str, str], column: Any, old: Any, new: Any, study: Study) -> str:
+    ratings = study.sheets.get("ratings")
+    place = "config key exclusion.ratings" if ratings is None else str(ratings.path)
+    whose = f"{place}, {row['participant_id']} {row['session_id']}, rater {row.get('rater', 'n/a')}"
+    if not isinstance(column, dict):
+        return f"{whose}, column {column}: {_change(old, new)}"
+    return f"{whose}: {_change(*(own if own is _ABSENT else own['rating'] for own in (old, new)))}"
 
 
 def _score(row: dict[str, str], column: str) -> tuple[str, str]:

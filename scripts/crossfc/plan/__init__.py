@@ -12,6 +12,7 @@ from crossfc.fault import Gathering
 from crossfc.plan.blinding import Blinding
 from crossfc.plan.clinic import Clinic
 from crossfc.plan.connectivity import Connectivity
+from crossfc.plan.exclusion import Exclusion
 from crossfc.plan.fmriprep import Fmriprep
 from crossfc.plan.group import Group
 from crossfc.plan.hypotheses import Hypotheses
@@ -38,9 +39,9 @@ class Plan(Study):
 
     Attributes
     ----------
-    regions, scans, recordings, people, places
+    regions, scans, recordings, people, exclusion, places
         Shared by several stages: seeds and targets, files of scans, recordings of pulse and
-        breathing, rows of people, and the folders that are filled.
+        breathing, rows of people, what excludes sessions, and the folders that are filled.
     twin, preprocess, fmriprep, connectivity, group, clinic, quality, hypotheses, report
         The stages.
     preregistration, blinding
@@ -51,11 +52,12 @@ class Plan(Study):
         self.regions = Regions(self)
         self.scans = Scans(self)
         self.people = People(self)
+        self.exclusion = Exclusion(self)
         self.twin = Twin(self, self.scans, self.regions)
         self.preprocess = Preprocess(self, self.scans)
         self.recordings = Recordings(self, self.scans)
         self.connectivity = Connectivity(self, self.scans, self.regions, self.recordings)
-        self.group = Group(self, self.regions, self.people)
+        self.group = Group(self, self.regions, self.people, self.exclusion)
         self.clinic = Clinic(self, self.regions, self.people)
         self.quality = Quality(self, self.regions, self.clinic)
         self.hypotheses = Hypotheses(

@@ -18,6 +18,7 @@ from crossfc.group.design.options import (
 from crossfc.group.design.question import Question, given_name
 from crossfc.jobs import need
 from crossfc.measure import GIVEN
+from crossfc.plan.exclusion import Exclusion
 from crossfc.plan.people import People
 from crossfc.plan.region import Regions
 from crossfc.plan.study import Labels, Stage, Study, no_file
@@ -39,10 +40,11 @@ FEWEST_SCORED = 4
 class Group(Stage):
     """The group level: the analyses that are run, their people, and what each depends on."""
 
-    def __init__(self, study: Study, regions: Regions, people: People):
+    def __init__(self, study: Study, regions: Regions, people: People, exclusion: Exclusion):
         super().__init__(study)
         self._regions = regions
         self._people = people
+        self._exclusion = exclusion
 
     def check(self) -> None:
         """Refuse options that contradict each other, covariates without use, missing images."""
@@ -324,7 +326,7 @@ class Group(Stage):
             "left": PAIRED if len(trial.contrasts) == 1 else contrast.name,
             "pipeline": pipeline,
             "primary": pipeline == self.study.primary,
-            "limits": self.config["exclusion"],
+            "limits": self._exclusion.limits(),
             "fwhm_mm": maps["fwhm_mm"] if ready else self.config["pipelines"][pipeline]["fwhm_mm"],
             "mask_seeds": maps["mask_seeds"] if ready else True,
             "level": maps["level"] if ready else "session",

@@ -15,6 +15,7 @@ from crossfc.report.preregistration import hypothesis_label
 from crossfc.trial.contrast import difference_label
 from crossfc.trial.design import IN_MIXED_MODEL
 from crossfc.trial.label import some
+from crossfc.trial.rating import disagreed, excluding
 from crossfc.trial.treatment import treatment_labels
 
 _WIDTH = 100  # columns of the screen
@@ -44,6 +45,7 @@ def overview(plan: Plan) -> list[str]:
         ("Contrasts", _contrasts),
         ("Limits", _limits),
         ("Leave", _left),
+        ("Ratings", _ratings),
     ]
     of_maps: list[tuple[str, Callable[[Plan], list[str]]]] = [
         ("Analyses", _analyses),
@@ -58,7 +60,7 @@ def overview(plan: Plan) -> list[str]:
             said = part(plan)
         except Fault:
             continue  # it is among the faults, which are told by themselves
-        lines += paragraph(label, said)
+        lines += paragraph(label, said) if said else []
     return lines
 
 
@@ -165,6 +167,20 @@ def _left(plan: Plan) -> list[str]:
     if stay is not None:
         found.append(f"of these, in the mixed model with the scans they have: {len(stay[0])}")
     return found or ["nobody, before any job"]
+
+
+def _ratings(plan: Plan) -> list[str]:
+    """Say which sessions leave by rating, and on which raters disagree."""
+    ratings = plan.exclusion.ratings()
+    if not ratings:
+        return []
+    gone, apart = excluding(ratings), disagreed(ratings)
+    rated = {(own["participant_id"], own["session_id"]) for own in ratings}
+    found = [f"{len(gone)} of {len(rated)} rated sessions leave"]
+    for session, reasons in gone.items():
+        split = "; raters disagree, and one who excludes it is enough" if session in apart else ""
+        found.append(f"{' '.join(session)}: {'; '.join(reasons)}{split}")
+    return found
 
 
 def _scans(plan: Plan) -> list[str]:

@@ -134,6 +134,8 @@ class Preregistration(Stage):
         for key in ("hypotheses", "bootstrap"):
             del found["clinical"][key]
         del found["maps"]["pattern"]
+        if found["exclusion"]["ratings"] is not None:
+            found["exclusion"]["ratings"] = "whoever rates sessions may exclude them"
         group: Mapping[str, Any] = self.config["group"]
         for key in ("atlas", "atlas_names", "mask"):
             path = group[key]

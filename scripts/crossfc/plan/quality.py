@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _TABLES = (
     *("sessions", "motion", "excluded", "qcfc", "rivals", "blinding", "effects_by_guess"),
-    *("defects", "likeness"),
+    *("defects", "likeness", "ratings"),
 )
 
 

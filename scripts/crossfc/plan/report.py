@@ -98,6 +98,8 @@ class Report(Stage):
         if isinstance(self.config["treatments"], list) or len(groups) > 2:
             # A study that lists its treatments, or three and more groups, has no roles of groups.
             found["groups"] = [label for label in groups.values() if label]
+        if (rated := self.config["exclusion"]["ratings"]) is not None:
+            found["exclusion"] = found["exclusion"] | {"ratings": told(rated, self.study.home)}
         found["strategies"] = told(found["strategies"], self.study.home)
         found["preprocessing"] = dict(found["preprocessing"])
         del found["preprocessing"]["fmriprep"]

@@ -98,6 +98,7 @@ class Study:
         design = [*self.config["sheets"].values(), self.config["strategies"]]
         registered = self.config["preregistration"]
         design += [registered] if registered is not None else []
+        design += [rated] if (rated := self.config["exclusion"]["ratings"]) is not None else []
         design += [blinding["file"]] if (blinding := self.config["blinding"]) is not None else []
         with planned.reading(design) as self.texts:
             if read_sheets and not self.missing_sheets:

@@ -1,4 +1,4 @@
-"""Sessions that are excluded by measures blind to the outcome, each with its reasons."""
+"""Sessions that are excluded by measures blind to the outcome or by raters, with reasons."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,8 +9,9 @@ import pandas
 from crossfc.group.design.people import PersonRow
 from crossfc.quality.measure import with_measure_changes
 from crossfc.session.connectivity.record import SessionRecord, read_record
-from crossfc.trial.configuration import ExclusionLimits
 from crossfc.trial.left import LeftRow
+from crossfc.trial.limit import ExclusionLimits
+from crossfc.trial.rating import RatingRow, excluding
 from crossfc.trial.session import SessionRow
 
 _FLAT = (
@@ -55,7 +56,10 @@ _SCAN_MEASURES = (
 
 
 def quality_table(
-    sessions: Sequence[SessionRow], records: Iterable[str | Path], limits: ExclusionLimits
+    sessions: Sequence[SessionRow],
+    records: Iterable[str | Path],
+    limits: ExclusionLimits,
+    ratings: Sequence[RatingRow] = (),
 ) -> pandas.DataFrame:
     """Build the table of sessions: who, quality, and whether excluded and why.
 
@@ -68,6 +72,8 @@ def quality_table(
         maximum_mean_fd_mm (mm), maximum_censored_share and maximum_defective_share (0 to 1),
         minimum_minutes_kept (None for no limit), minimum_template_dice (0 to 1), and
         maximum_boundary_cost (None for no limit).
+    ratings : sequence of RatingRow
+        A session leaves if any rater excludes it.
 
     Returns
     -------
@@ -76,12 +82,13 @@ def quality_table(
         each seed and target, targets_left_out (joined by "; "), excluded (bool) and
         exclusion_reasons (joined by "; ").
     """
-    rows = []
+    rows, rated = [], excluding(ratings)
     for session, path in zip(sessions, records, strict=True):
         record = read_record(path)
         measures = {**record, "share_censored": _share_censored(record)}
         measures["minutes_kept"] = _minutes_kept(record)
         reasons = exclusion_reasons(record, limits)
+        reasons += rated.get((session["participant_id"], session["session_id"]), [])
         row: dict[str, object] = {**session, "scan": record["scan"]}
         row |= {key: measures[key] for key in _FLAT}
         row |= {key: record.get(key) for key in _RECORDED}

@@ -480,6 +480,8 @@ def limits(exclusion: Mapping[str, Any], cite: Citations) -> str:
             percent = 100 if key.endswith(("_share", "_coverage")) else 1
             cited = cite("power2012") if "{cited}" in text else ""
             told.append(text.format(number.general(percent * value), cited=cited))
+    if exclusion.get("ratings") is not None:
+        told.append("a rater's judgement by eye")
     return number.listed(told, "or")
 
 

@@ -22,6 +22,7 @@ TITLES = {
     "qcfc": "QC-FC: does motion go with connectivity over people?",
     "qc_fc": "QC-FC: does motion go with connectivity over people?",
     "defects": "Volumes that are no measurement (counted from 0), censored in every pipeline",
+    "ratings": "What raters said of sessions; a session leaves if any rater excludes it",
     "likeness": "Do a person's sessions look like each other, and not like other people's "
     "(correlation of the details of their functional reference images)?",
 }

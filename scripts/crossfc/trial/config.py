@@ -206,6 +206,7 @@ def _paths(config: Configuration) -> list[str]:
         f"preprocessing.fmriprep.{key}": preprocessing[key]
         for key in ("fs_license", "templateflow_dir", "work_dir")
     }
+    places["exclusion.ratings"] = config["exclusion"]["ratings"]
     if config["blinding"] is not None:
         places["blinding.file"] = config["blinding"]["file"]
     return [
@@ -302,6 +303,11 @@ def _contradictions(config: Configuration) -> list[str]:
         faults.append(
             "config key maps.kind: a difference of two correlations (maps.level: contrast) cannot "
             "be made Fisher z; give maps per session, or write maps.kind: other"
+        )
+    if config["entry"] == "maps" and config["exclusion"]["ratings"] is not None:
+        faults.append(
+            "config key exclusion.ratings: ready maps (entry maps) are not judged by session here; "
+            "remove the key, and exclude sessions in the sheet of sessions with their reasons"
         )
     if config["entry"] == "maps" and config["robustness"]["seed_sets"]:
         faults.append(

@@ -7,6 +7,8 @@ the keys here against the schema.
 
 from typing import Literal, NotRequired, TypedDict
 
+from crossfc.trial import limit
+
 
 class DeclaredCovariate(TypedDict):
     """An entry of the key ``covariates`` with its type."""
@@ -115,15 +117,10 @@ class PhysiologyChoices(TypedDict):
     cardiac: Literal["automatic", "pulse", "ecg"]
 
 
-class ExclusionLimits(TypedDict):
-    """The key ``exclusion``."""
+class ExclusionChoices(limit.ExclusionLimits):
+    """The key ``exclusion``: limits, and the path of a table of ratings."""
 
-    maximum_mean_fd_mm: float
-    maximum_censored_share: float
-    maximum_defective_share: float
-    minimum_minutes_kept: float | None
-    maximum_boundary_cost: float | None
-    minimum_template_dice: float
+    ratings: str | None
 
 
 class SensitivityChoices(TypedDict):
@@ -337,7 +334,7 @@ class Configuration(TypedDict):
     pipelines: dict[str, PipelineChoices]
     connectivity: ConnectivityChoices
     physiology: PhysiologyChoices
-    exclusion: ExclusionLimits
+    exclusion: ExclusionChoices
     group: GroupChoices
     clinical: ClinicalChoices
     hypotheses: list[ConfirmatoryHypothesis]

@@ -7,7 +7,7 @@ are contrasts over cells of treatment and occasion (`crossfc.trial.contrast`).
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from crossfc.trial.participant import (
     covariate_types,
     read_participants,
 )
+from crossfc.trial.rating import RatingRow, read_ratings
 from crossfc.trial.recognition import design_name
 from crossfc.trial.role import roles
 from crossfc.trial.scale import Scale, number, read_scales
@@ -107,6 +108,7 @@ class Trial:
     contrasts: list[Contrast]
     sets: list[ContrastSet]
     arms: bool
+    ratings: list[RatingRow] = field(default_factory=list)
 
     @property
     def group_roles(self) -> dict[str, str | None]:
@@ -482,7 +484,10 @@ def _sheets_of(config: Configuration, scales: dict[str, Scale]) -> Trial:
         if "is unknown" in str(fault):
             raise Fault(f"{fault} (a scale needs a row in {paths['scales']})") from None
         raise
-    return check_sheets(people_sheet, session_sheet, scales, config)
+    trial = check_sheets(people_sheet, session_sheet, scales, config)
+    if (ratings := config["exclusion"]["ratings"]) is not None:
+        trial.ratings = read_ratings(ratings, session_sheet)
+    return trial
 
 
 def _check_baseline(config: Configuration, sessions: Sequence[Session], arms: bool) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
 
 from crossfc.fault import Fault
-from crossfc.trial.configuration import ExclusionLimits
+from crossfc.trial.limit import ExclusionLimits
 
 AUTOMATIC = "automatic"
 SIGN_FLIPS = "sign flips"
