@@ -57,9 +57,9 @@ def propose(dataset: str, output: str | None, home: Path) -> tuple[list[str], bo
     path = folder / CONFIG
     atomic.write_text(path, text)
     found = place.preprocessed or place.scans
-    sessions = some(sorted(place.scans.sessions(), key=natural), 6)
+    sessions = sorted(place.scans.sessions(), key=natural)
     lines = [
-        f"{dataset}: {len(found.tree.people)} people, sessions {sessions}; "
+        f"{dataset}: {len(found.tree.people)} people, sessions {some(sessions, 6)}; "
         f"{'; '.join(content(found))}",
         f"Wrote {path}.",
     ]
