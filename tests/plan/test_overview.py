@@ -97,6 +97,20 @@ def test_labels_of_the_scans_that_there_are(study, root, tmp_path):
     )
 
 
+def test_ready_maps_have_no_pipelines(study, root):
+    maps = {"entry": "maps", "robustness": {}, "maps": {"pattern": "{participant_id}_{seed}.nii"}}
+    said = parts(overview(Plan(study | maps | {"treatments": ["placebo", "ketamine"]}, root)))
+    assert said["Scans"] == ["ready maps in deriv, named {participant_id}_{seed}.nii"]
+    assert said["Sessions"][0] == "6 with a map, of 6 rows of sessions.tsv"
+    assert "Pipelines" not in said
+
+
+def test_a_folder_with_an_odd_name_is_said_and_hides_nothing(study, root, tmp_path):
+    (tmp_path / "deriv/SUB-01").mkdir(parents=True)
+    (said,) = parts(overview(Plan(study, root)))["Scans"][1:]
+    assert said == "deriv/SUB-01 is no BIDS name; rename the folder to sub-01"
+
+
 def test_contrasts_with_analyses_of_the_same_form_are_told_once(study, root):
     crossed = {"ketamine": 1, "placebo": -1}
     half = {"ketamine": 0.5, "placebo": -0.5}

@@ -200,6 +200,14 @@ def test_faults_of_several_sheets_and_stages_are_told_at_once(study, root, tmp_p
     ]
 
 
+def test_a_raw_data_set_that_is_not_there_is_one_sentence(study, root):
+    raw = Plan(study | {"entry": "raw", "bids_dir": "nowhere"}, root)
+    with pytest.raises(Fault, match="^config key bids_dir: nowhere does not exist or is no folder"):
+        raw.preprocess.require_sound()
+    # Of derivatives bids_dir is only asked for recordings.
+    Plan(study | {"bids_dir": "nowhere"}, root).preprocess.require_sound()
+
+
 def test_a_sheet_that_is_no_file_is_told_by_its_key(study, root):
     study["sheets"] = study["sheets"] | {"scales": "n/a", "targets": "/"}
     study["strategies"] = "mine"

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     -------
     int
         Exit code: 0 on success (`compare`: if all results are equal byte by byte), 1 if results
-        differ, 2 if there is nothing to compare.
+        differ or a study cannot be run, 2 if there is no answer.
     """
     parser = argparse.ArgumentParser(
         prog="python scripts/crossfc", description="Ask about a study, without running it."

@@ -57,9 +57,9 @@ def propose(dataset: str, output: str | None, home: Path) -> tuple[list[str], bo
     path = folder / CONFIG
     atomic.write_text(path, text)
     found = place.preprocessed or place.scans
-    labels: list[str] = sorted(place.scans.sessions(), key=natural)
+    sessions = sorted(place.scans.sessions(), key=natural)
     lines = [
-        f"{dataset}: {len(found.tree.people)} people, sessions {some(labels, 6)}; "
+        f"{dataset}: {len(found.tree.people)} people, sessions {some(sessions, 6)}; "
         f"{'; '.join(content(found))}",
         f"Wrote {path}.",
     ]

@@ -199,7 +199,11 @@ def _scans(plan: Plan) -> list[str]:
         found = [f"{wanted}, from fMRIPrep's derivatives in {folder}"]
     if not folder.is_dir():
         return [*found, f"{folder} does not exist or is no folder"]
-    there = survey(folder)
+    try:
+        there = survey(folder)
+    except Fault as fault:
+        # Such as the name of a folder that no job reads, so that it is no fault of the study.
+        return found + str(fault).splitlines()
     if not there.images:
         return [*found, f"{folder} has no BOLD images of the layout sub-*/ses-*/func"]
     return [*found, f"there are: {'; '.join(content(there))}"]
