@@ -10,9 +10,10 @@ from crossfc.clinic.cells import cell_model
 from crossfc.report import carryover, clinic, figure, number, people, planted, quality
 from crossfc.report.citation import FILE, Citations, read_references, reference
 from crossfc.report.maps import change_chart, facts, seed_maps
-from crossfc.report.methods import band, methods, model_clause
+from crossfc.report.methods import methods, model_clause
 from crossfc.report.narrative import cluster_sentence, goes_with
 from crossfc.report.page import TEMPLATES, environment_of
+from crossfc.report.pipeline import band
 from crossfc.report.results import ContrastData
 from tests.report.report_page import page_of
 from tests.report.report_specimen import CONTROLS, PATIENTS

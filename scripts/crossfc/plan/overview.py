@@ -9,8 +9,8 @@ from crossfc.fault import Fault
 from crossfc.plan import Plan
 from crossfc.plan.group import FEWEST_SCORED
 from crossfc.proposal.survey import content, location, survey
-from crossfc.report.methods import band, difference
 from crossfc.report.number import general, listed
+from crossfc.report.pipeline import band, difference
 from crossfc.report.preregistration import hypothesis_label
 from crossfc.trial.contrast import difference_label
 from crossfc.trial.design import IN_MIXED_MODEL

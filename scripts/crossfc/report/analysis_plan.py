@@ -6,7 +6,8 @@ from typing import Any
 
 from crossfc.report import number
 from crossfc.report.citation import Citations, read_references
-from crossfc.report.methods import band, difference, limits
+from crossfc.report.methods import limits
+from crossfc.report.pipeline import band, difference
 from crossfc.report.preregistration import AnalysisPlan, hypothesis_label
 from crossfc.significance import SIGNIFICANT
 

@@ -16,7 +16,8 @@ from crossfc.report.checklist import (
     scales_sentence,
     seeds_sentence,
 )
-from crossfc.report.methods import Methods, band
+from crossfc.report.methods import Methods
+from crossfc.report.pipeline import band
 from crossfc.report.preregistration import Preregistered, sentence
 from crossfc.report.results import Results
 from crossfc.significance import SIGNIFICANT

@@ -12,6 +12,7 @@ from crossfc.report import number
 from crossfc.report.citation import FILE, Citations, Reference, read_references
 from crossfc.report.outcome import known
 from crossfc.report.people import flows, one_session
+from crossfc.report.pipeline import band, difference
 from crossfc.report.results import Analysis, Results
 from crossfc.report.rival import measured
 from crossfc.report.table import Table
@@ -188,38 +189,6 @@ def _pipelines(
             }
         )
     return out
-
-
-def band(choices: Mapping[str, Any]) -> str:
-    """Describe the pass band in words."""
-    high, low = choices.get("high_pass_hz"), choices.get("low_pass_hz")
-    if high and low:
-        return f"frequencies outside {number.general(high)}–{number.general(low)} Hz"
-    if high:
-        return f"frequencies below {number.general(high)} Hz"
-    if low:
-        return f"frequencies above {number.general(low)} Hz"
-    return ""
-
-
-def difference(choices: Mapping[str, Any], primary: Mapping[str, Any]) -> str:
-    """Describe how a pipeline differs from the primary one."""
-    words = {
-        "strategy": "confound strategy",
-        "high_pass_hz": "high-pass (Hz)",
-        "low_pass_hz": "low-pass (Hz)",
-        "censor_fd_mm": "censoring above FD (mm)",
-        "censor_minimum_run": "shortest kept stretch (volumes)",
-        "censored_filter": "filter around censored volumes",
-        "fwhm_mm": "smoothing FWHM (mm)",
-        "seed_set": "seed set",
-    }
-    out = []
-    for key, value in choices.items():
-        if value != primary.get(key):
-            shown = "none" if value is None else value
-            out.append(f"{words.get(key, key)} {shown}")
-    return ", ".join(out)
 
 
 _ORDER = "the order of treatments"
