@@ -87,7 +87,7 @@ class Report(Stage):
         if self._hypotheses.results():
             folders["hypotheses_dir"] = "hypotheses"
         if self.config["twin"]:
-            folders |= {"truth": "truth.json", "planted_changes": "truth.tsv"}
+            folders |= {"truth": "truth.json", "planted_changes": "planted_changes.tsv"}
         by_fmriprep = self.study.preprocessing_tool == "fmriprep-run"
         trial = self.study.checked_trial()
         seeds = trial.seed_sets[self._regions.seed_set(self.study.primary)]
@@ -154,5 +154,5 @@ class Report(Stage):
                 found += [self._group.pairs(name, contrast) for contrast in self.study.contrasts()]
         found += self._clinic.results() + self._group.results() + self._quality.results()
         found += self._hypotheses.results()
-        truth = ("truth.json", "truth.tsv") if self.config["twin"] else ()
+        truth = ("truth.json", "planted_changes.tsv") if self.config["twin"] else ()
         return found + [self.study.file(name) for name in truth]

@@ -6,6 +6,7 @@ from typing import Any, NotRequired, TypedDict
 
 from crossfc.fault import Fault
 from crossfc.trial.configuration import ExclusionLimits
+from crossfc.trial.contrast import CellWeight
 
 AUTOMATIC = "automatic"
 SIGN_FLIPS = "sign flips"
@@ -139,6 +140,7 @@ class PairChoices(TypedDict):
     treatments: dict[str, str]
     contrast: str
     effect: str
+    weights: list[CellWeight]
     order: list[str]
     arms: bool
     baseline: Baseline | None
