@@ -22,6 +22,7 @@ with job(snakemake):
         blinding=snakemake.params.blinding,
         preregistration=snakemake.params.preregistration,
         checklists=output.parent / "checklists",
+        methods_file=snakemake.output.methods,
         made=[Path(path) for path in snakemake.input],
         **{key: output.parent / name for key, name in folders.items()},
         carpets=carpets,

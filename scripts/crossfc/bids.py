@@ -114,6 +114,7 @@ def dataset_description(name: str, version: str) -> dict[str, object]:
 # of sessions, quality records, carpet plots, and maps, edges and series, which BIDS does not know.
 # Logs (from its version 2.1 on) and hidden files need no entry.
 BIDSIGNORE = """\
+bundle
 checklists
 clinic
 group
@@ -124,6 +125,7 @@ fmriprep
 preprocessed
 provenance.json
 report.html
+methods.md
 *robustness.*
 truth.json
 planted_changes.*

@@ -1,6 +1,7 @@
 """Every file and every column that crossfc writes is described, and no other."""
 
 from fnmatch import fnmatch
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 
 from crossfc import atomic
 from crossfc.bids import BIDSIGNORE
+from crossfc.bundle.folder import write_bundle
 from crossfc.clinic.carryover import edge_carryover, score_carryover
 from crossfc.clinic.cells import CellDesign, cell_model
 from crossfc.clinic.change import change_between_groups
@@ -20,6 +22,7 @@ from crossfc.group.findings.joint import joint_table
 from crossfc.group.findings.pairs_of_groups import pairs_table
 from crossfc.outputs import Column, Output, document, outputs, sidecar
 from crossfc.plan import Plan
+from crossfc.provenance import Provenance, Versions
 from crossfc.quality.exclusion import quality_table
 from crossfc.report.checklist import write_checklist
 from crossfc.report.cobidas import cobidas
@@ -32,7 +35,7 @@ from tests.clinic.test_several import GROUPS, several
 from tests.report.report_specimen import ROOT, read
 
 # What is written where there is a run, not by the functions that make the specimen.
-OF_RUNS = {"report.html", "README", ".bidsignore", "provenance.json"}
+OF_RUNS = {"report.html", "methods.md", "README", ".bidsignore", "provenance.json"}
 SHEETS = "trial/sheets/"
 
 
@@ -101,6 +104,7 @@ def written(found, tmp_path_factory) -> dict[str, list[str]]:
     pairs = family.with_name("pairs_of_groups.tsv")
     atomic.write_table(pairs, pairs_table({"drug": names}, folders))
     files["group/primary/pairs_of_groups.tsv"] = pairs
+    files |= _bundle(found, [*folders.values()], tmp_path_factory.mktemp("shared") / "bundle")
     columns = {
         name: path.read_text().split("\n")[0].split("\t") if name.endswith(".tsv") else []
         for name, path in files.items()
@@ -151,6 +155,28 @@ def _of_other_designs(found, folder) -> dict[str, list[str]]:
     counts = [*design.trial.counts(), *Plan(ready, ROOT).trial.counts()]
     found_columns["trial/counts.tsv"] = [column for row in counts for column in row]
     return found_columns | {"group/primary/pairs/baseline.npy": []}
+
+
+def _bundle(found, analyses, out) -> dict[str, Path]:
+    """Write the bundle of a specimen; return its files but for the sidecars of maps."""
+    methods, record = out.with_name("methods.md"), out.with_name("provenance.json")
+    methods.write_text("## Design\n")
+    # What a run records; only the names of its parts are looked at here.
+    atomic.write_json(record, dict.fromkeys(Provenance.__annotations__ | Versions.__annotations__))
+    sources = {
+        "evidence": str(found.folder / "clinic/evidence.tsv"),
+        "sessions": str(found.folder / "quality/sessions.tsv"),
+        "methods": str(methods),
+        "provenance": str(record),
+    }
+    options = found.plan.bundle.options()
+    write_bundle(out, analyses, sources, options, found.plan.bundle.people(), "0.1.0")
+    there = [path for path in out.rglob("*") if path.is_file()]
+    return {
+        f"bundle/{path.relative_to(out)}": path
+        for path in there
+        if path.suffix != ".json" or path.parent == out
+    }
 
 
 def test_every_file_and_column_is_described_once(written):

@@ -1,7 +1,7 @@
 """The report: one page that answers the study's questions.
 
 Requires   whatever the study has: clinical tables alone, or everything
-Makes      <results>/<study>/report.html, and checklists/*.tsv
+Makes      <results>/<study>/report.html, methods.md, and checklists/*.tsv
 """
 
 
@@ -12,6 +12,7 @@ rule report:
     output:
         page=plan.file("report.html"),
         checklists=plan.report.checklists(),
+        methods=plan.report.methods(),
     log:
         plan.file("logs", "report.log"),
     conda:

@@ -329,8 +329,15 @@ def _provenance(job: Any) -> str:
     return f"{counted(jobs, 'job')} recorded, code {record['code'][:12]}"
 
 
+def _bundle(job: Any) -> str:
+    rows = _rows(Path(job.output[0]) / "index.tsv")
+    maps = sum(row["file"].endswith(".nii.gz") for row in rows)
+    return f"{counted(len(rows), 'file')}, {counted(maps, 'map')} of them"
+
+
 # Script to what makes the last line of its log.
 LAST_LINES: dict[str, Callable[[Any], str]] = {
+    "bundle": _bundle,
     "clinical_carryover": _carryover,
     "clinical_change": _clinical_change,
     "clinical_correlation": _clinical_correlation,

@@ -8,6 +8,7 @@ without any image.
 from typing import Any
 
 from crossfc.plan.blinding import Blinding
+from crossfc.plan.bundle import Bundle
 from crossfc.plan.clinic import Clinic
 from crossfc.plan.connectivity import Connectivity
 from crossfc.plan.fmriprep import Fmriprep
@@ -39,7 +40,7 @@ class Plan(Study):
     regions, scans, recordings, people, places
         Shared by several stages: seeds and targets, files of scans, recordings of pulse and
         breathing, rows of people, and the folders that are filled.
-    twin, preprocess, fmriprep, connectivity, group, clinic, quality, hypotheses, report
+    twin, preprocess, fmriprep, connectivity, group, clinic, quality, hypotheses, report, bundle
         The stages.
     preregistration, blinding
         The analysis plan and what the study does otherwise; what codes of treatments stand for.
@@ -76,6 +77,7 @@ class Plan(Study):
             self, self.regions, self.group, self.hypotheses, self.report
         )
         self.blinding = Blinding(self)
+        self.bundle = Bundle(self, self.group, self.clinic, self.quality, self.blinding)
         super().__init__(*given, **named)
 
     def check(self) -> None:

@@ -55,11 +55,11 @@ class Report(Stage):
     def choices(self) -> dict[str, Any]:
         """Return the part of the configuration that results depend on.
 
-        Locations of files, cores and memory do not affect results and are left out. So moving a
-        data set does not rerun the report.
+        Locations of files, cores and memory do not affect results and are left out, and so is how
+        results are shared. So moving a data set does not rerun the report.
         """
         places = {"bids_dir", "derivatives_dir", "results_dir", "sheets", "dataset"}
-        places |= {"preregistration", "blinding"}
+        places |= {"preregistration", "blinding", "bundle"}
         means = {"threads", "memory_gb"}
         group: dict[str, Any] = {k: v for k, v in self.config["group"].items() if k not in means}
         for key in ("atlas", "atlas_names", *(["mask"] if group["mask"] else [])):
@@ -119,6 +119,10 @@ class Report(Stage):
     def checklists(self) -> list[str]:
         """List the checklists that are written beside the page."""
         return [self.study.file("checklists", f"{name}.tsv") for name in CHECKLISTS]
+
+    def methods(self) -> str:
+        """Name the file of the methods text."""
+        return self.study.file("methods.md")
 
     def job_labels(self) -> list[str]:
         """List the jobs of this study that do not belong to one person, by the names of logs."""

@@ -44,6 +44,7 @@ from crossfc.report.methods import (
     methods,
     versions_table,
 )
+from crossfc.report.methods_file import markdown
 from crossfc.report.preregistration import Preregistered
 from crossfc.report.preregistration import sentence as registered_sentence
 from crossfc.report.results import Results
@@ -84,6 +85,7 @@ def write_report(
     design_name: str = "",
     preregistration: Preregistered | None = None,
     checklists: str | os.PathLike[str] | None = None,
+    methods_file: str | os.PathLike[str] | None = None,
     blinding: Blinding | None = None,
     templates: str | os.PathLike[str] | None = None,
 ) -> None:
@@ -133,6 +135,8 @@ def write_report(
         The run held against its analysis plan; None if the study names none.
     checklists : path or None
         The folder of the checklists, below the page's; None to write none.
+    methods_file : path or None
+        The Markdown file of the methods text; None to write none.
     blinding : Blinding or None
         The codes of treatments and, once a file says so, what they stand for; None if the sheets
         name treatments themselves. As long as nothing says so the page hides directions.
@@ -198,6 +202,11 @@ def write_report(
     if not named:
         page = anonymous(page, people.everybody(results), config["study"])
     atomic.write_text(output, page)
+    if methods_file is not None:
+        text = markdown(context["methods"])
+        if not named:
+            text = anonymous(text, people.everybody(results), config["study"])
+        atomic.write_text(methods_file, text)
 
 
 def _checklists(
