@@ -51,6 +51,7 @@ include: "workflow/rules/clinic.smk"
 include: "workflow/rules/hypotheses.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/provenance.smk"
+include: "workflow/rules/bundle.smk"
 include: "workflow/rules/run.smk"
 
 

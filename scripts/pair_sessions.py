@@ -20,7 +20,7 @@ with job(snakemake):
     choices, people, left, told = wanted.choices, wanted.people, [], wanted.choices["because"]
     seeds = list(dict.fromkeys(row["seed"] for row in wanted.seeds))
     place = wanted.task, out.parents[2], wanted.space, choices["pipeline"], seeds
-    design = {name: choices[name] for name in DESIGN}
+    design = {name: choices[name] for name in DESIGN} | {"space": wanted.space}
     if given.sessions:
         labels = [(s["participant_id"], s["session_id"]) for s in wanted.sessions]
         own = {label: finished_session(*label, *place) for label in labels}

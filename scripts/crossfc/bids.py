@@ -109,31 +109,32 @@ def dataset_description(name: str, version: str) -> dict[str, object]:
     }
 
 
-# Result files for which BIDS defines no names yet: group results, quality records and seed maps.
+# What the BIDS validator would call no file of BIDS: folders of results of the group, with tables
+# whose names are taken for other files; what lies beside them; data sets within the results; and,
+# of sessions, quality records, carpet plots, and maps, edges and series, which BIDS does not know.
+# Logs (from its version 2.1 on) and hidden files need no entry.
 BIDSIGNORE = """\
-group
+bundle
 checklists
 clinic
-fmriprep
+group
 hypotheses
 quality
 trial
-logs
+fmriprep
 preprocessed
 methods.md
 provenance.json
 references.bib
 report.html
-robustness.tsv
-cluster_robustness.tsv
+*robustness.*
 truth.json
-truth.tsv
-**/.snakemake_timestamp
+planted_changes.*
 **/*_qc.json
 **/*_boldmap.nii.gz
-**/*_relmat.tsv
+**/*_relmat.*
 **/*_desc-carpet_bold.png
-**/*_timeseries.tsv
+**/*_timeseries.*
 """
 
 RESULTS_README = """\

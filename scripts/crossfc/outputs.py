@@ -1,10 +1,11 @@
 """What the files of a study hold: every file, and every column of a table, with meaning and unit.
 
-The descriptions are in ``workflow/schemas/outputs.yaml``. No job reads them.
+The descriptions are in ``workflow/schemas/outputs.yaml``. No result depends on them: jobs write
+them beside their tables (`crossfc.jobs.sidecar`), and a better sentence makes no job run again.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,9 @@ def outputs(path: Path = FILE) -> list[Output]:
     """Read the descriptions of all files, in the order of the document."""
     import yaml
 
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    # Every job reads them, and the parser in C takes a tenth of the time.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    document = yaml.load(path.read_text(encoding="utf-8"), loader)
     shared = document["columns"]
     return [
         Output(name, said["description"], _columns(said.get("columns") or {}, shared))
@@ -81,6 +84,29 @@ def _columns(named: Mapping[str, Any], shared: Mapping[str, Any]) -> tuple[Colum
     return tuple(Column(name, c["description"], c.get("unit", "")) for name, c in told.items())
 
 
+def sidecar(table: Output, columns: Iterable[str]) -> dict[str, str | dict[str, str]]:
+    """Return the content of the JSON file beside a table, as BIDS describes tables.
+
+    Parameters
+    ----------
+    table : Output
+    columns : iterable of str
+        Those that a file of this kind has.
+
+    Returns
+    -------
+    dict
+        ``Description``, what the table holds; and of each column its own ``Description`` and,
+        where there is one, the unit as ``Units``.
+    """
+    found: dict[str, str | dict[str, str]] = {"Description": table.description}
+    for name in columns:
+        if (own := table.column(name)) is not None:
+            units = {"Units": own.unit} if own.unit else {}
+            found[name] = {"Description": own.description, **units}
+    return found
+
+
 def document(described: list[Output]) -> str:
     """Return the descriptions as Markdown: docs/outputs.md."""
     lines = [
@@ -90,8 +116,9 @@ def document(described: list[Output]) -> str:
         "",
         "Paths are below `<results_dir>/<study>/`. Tables are tab-separated, with `n/a` where a",
         "value is missing. `<words in brackets>` stand for labels of the study. Differences are",
-        "active minus control, whichever direction of a scale is better. Tables of confounds that",
-        "native preprocessing makes have a sidecar (`.json`) of their own beside them.",
+        "active minus control, whichever direction of a scale is better. Beside every table lies",
+        "a sidecar (`.json`) with what stands here of its columns, and beside every group map one",
+        "with its statistic, contrast, people and correction.",
     ]
     for output in described:
         lines += ["", f"## `{output.path}`", "", output.description]

@@ -127,7 +127,7 @@ def make(folder: Path, **choices: Any) -> Specimen:
     _run(plan, made)
     if study.truth:
         atomic.write_json(made / "truth.json", truth)
-        atomic.write_table(made / "truth.tsv", _changes(study, plan))
+        atomic.write_table(made / "planted_changes.tsv", _changes(study, plan))
     return Specimen(made, _arguments(study, plan, made), plan)
 
 
@@ -597,7 +597,7 @@ def _arguments(study: Study, plan: Plan, made: Path) -> dict[str, Any]:
     contents = plan.report.contents()
     folders = {key: made / name for key, name in contents.pop("folders").items()}
     if study.truth:
-        folders |= {"truth": made / "truth.json", "planted_changes": made / "truth.tsv"}
+        folders |= {"truth": made / "truth.json", "planted_changes": made / "planted_changes.tsv"}
     contents["carpets"] = [made / name for name in contents["carpets"]]
     return (
         contents

@@ -287,7 +287,7 @@ def test_what_the_plan_does_not_make_is_not_told(found, found_page, tmp_path):
         "group_dir": study / "group", "clinic_dir": study / "clinic",
         "quality_dir": study / "quality", "trial_dir": study / "trial",
         "robustness": study / "robustness.tsv", "truth": study / "truth.json",
-        "planted_changes": study / "truth.tsv",
+        "planted_changes": study / "planted_changes.tsv",
         "carpets": [],
     }  # fmt: skip
     kept = ("trial", "participants.tsv", "group/primary/pairs", "group/primary/drug_TRD")

@@ -8,6 +8,7 @@ import pandas
 import pytest
 
 from tests.workflow.conftest import Study, copy_product
+from tests.workflow.told import assert_told
 
 
 @pytest.fixture
@@ -23,6 +24,7 @@ def test_clinical_change_of_the_real_trial(tmp_path, root):
     config = clone.folder / "config/ds005917.yaml"
     done = clone.snakemake("clinical_change", config=config)
     assert done.returncode == 0, done.stderr
+    assert_told(clone.folder / "results/ds005917")
     table = pandas.read_csv(clone.folder / "results/ds005917/clinic/change.tsv", sep="\t")
     assert sorted(set(table["scale"])) == ["HAM17_Total", "HAMD_Bech", "MADRS_Total"]
     madrs = table.set_index(["scale", "group"]).loc[("MADRS_Total", "MDD")]

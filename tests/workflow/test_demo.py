@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests.workflow.conftest import copy_product
+from tests.workflow.told import assert_told
 
 pytestmark = pytest.mark.slow
 
@@ -16,6 +17,7 @@ def demo(tmp_path_factory, root):
     study = copy_product(tmp_path_factory.mktemp("demo") / "clone", root)
     done = study.snakemake(config=study.folder / "config/config.yaml")
     assert done.returncode == 0, done.stderr[-5000:]
+    assert_told(study.folder / "results/demo")
     return study.folder / "results/demo"
 
 

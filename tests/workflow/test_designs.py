@@ -12,6 +12,7 @@ import yaml
 from crossfc.report import number
 from tests.report.report_page import Page
 from tests.workflow.conftest import copy_product
+from tests.workflow.told import assert_told
 
 SHAPE, PLACE = (8, 9, 8), (slice(3, 6),) * 3
 AFFINE = np.diag([10.0, 10, 10, 1])
@@ -94,6 +95,7 @@ def three(tmp_path_factory, root):
     )  # fmt: skip
     done = study.snakemake()
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert_told(results)
     return study, results
 
 
@@ -180,6 +182,7 @@ def test_parallel_arms_before_and_after(tmp_path, root):
     )  # fmt: skip
     done = study.snakemake()
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert_told(results)
     assert effect_at_place(results / "group/maps/group_by_time") == pytest.approx(0.2, abs=0.02)
     assert effect_at_place(results / "group/maps/time_placebo") == pytest.approx(0.1, abs=0.02)
     record = json.loads((results / "group/maps/group_by_time/result.json").read_text())
@@ -253,6 +256,7 @@ def baselines(tmp_path_factory, root):
     )  # fmt: skip
     done = study.snakemake()
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert_told(results)
     return study, results
 
 
@@ -331,6 +335,7 @@ def test_what_cannot_be_estimated_is_said_before_any_job(tmp_path, root):
     ) in said
     done = study.snakemake()
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert_told(results)
     late = json.loads((results / "group/maps/late_HV/result.json").read_text())
     assert not late["estimable"] and "nobody has a map at late" in late["notes"][0]
     since = json.loads((results / "group/maps/since_HV/result.json").read_text())

@@ -12,6 +12,7 @@ from crossfc.report import number
 from tests.image import write_image
 from tests.report.report_page import Page
 from tests.workflow.conftest import copy_product
+from tests.workflow.told import assert_told
 
 # One-sample t at these places (mm), computed independently.
 KNOWN = {(7, 24, 54): 7.25, (52, -58, 32): 5.99, (-48, 14, 36): 4.95}
@@ -56,6 +57,7 @@ def test_real_contrast_maps(tmp_path, root, shared_data):
     study.set_config(maps__accept_unoriented=True)
     done = study.snakemake()
     assert done.returncode == 0, done.stdout + done.stderr
+    assert_told(study.folder / "results/wager")
     folder = study.folder / "results/wager/group/maps/drug_healthy"
     image = nibabel.load(folder / "seed-reappraisal_stat-t_statmap.nii.gz")
     image_before = image.get_fdata()
@@ -140,6 +142,7 @@ def test_second_trial_from_its_data_set_to_the_group_by_configuration_only(
     done = study.snakemake(config=config)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     results = study.folder / "results" / settings["study"]
+    assert_told(results)
     made = {p.name for p in (results / "group/maps").iterdir() if p.name.startswith("drug_")}
     assert made == {"drug_HV", "drug_HV_pooled", "drug_HV_by_subregion"}
     analysis = results / "group/maps/drug_HV"

@@ -23,6 +23,7 @@ from crossfc.session.preprocess.motion import estimate_motion
 from crossfc.session.preprocess.registration import mask_dice
 from crossfc.session.scan import open_scan
 from tests.workflow.conftest import Study, copy_product
+from tests.workflow.told import assert_told
 
 pytestmark = pytest.mark.slow
 
@@ -72,6 +73,7 @@ def finished(tmp_path_factory, root, shared_data) -> Study:
     study.set_config(preprocessing__slice_timing="skip")
     done = study.snakemake("connectivity", "preprocess")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
+    assert_told(study.folder / "results/real")
     return study
 
 

@@ -52,7 +52,7 @@ def test_what_makes_no_difference_reruns_nothing(study):
     """All at once; where one of them counts, `why` names it.
 
     Threads, memory, the lock, time stamps, a comment, the version, a docstring, the sentence of a
-    fault, machinery, and a function that moved.
+    fault, machinery, words of sidecars, and a function that moved.
     """
     study.set_config(group__threads=2, group__memory_gb=0.5)
     (study.folder / "uv.lock").write_text((study.folder / "uv.lock").read_text() + "\n")
@@ -73,6 +73,8 @@ def test_what_makes_no_difference_reruns_nothing(study):
         "says nothing of directions (",
     )
     study.edit("scripts/crossfc/jobs/job.py", "_STORAGE = {", "_EDITED = 1\n_STORAGE = {")
+    study.edit("workflow/schemas/outputs.yaml", "Volumes that are no measurement.", "Of no use.")
+    study.edit("scripts/crossfc/group/findings/map_sidecar.py", "g of the effect", "g")
     # A function of every session's job and the twin's.
     (study.folder / "scripts/crossfc/expansion.py").rename(
         study.folder / "scripts/crossfc/session/powers.py"
@@ -463,7 +465,7 @@ def test_a_plan_and_the_names_of_codes_rerun_the_report_alone(study):
     assert "This run is blinded" in told and "Analysed as planned" in told
     record = json.loads((results / "provenance.json").read_text())["preregistration"]
     assert record["as_planned"] and record["deviations"] == []
-    lists = sorted(path.name for path in (results / "checklists").iterdir())
+    lists = sorted(path.name for path in (results / "checklists").glob("*.tsv"))
     assert lists == ["cobidas.tsv", "consort_crossover.tsv"]
     assert not study.would_run()
     names = "code\ttreatment\nketamine\tcontrol drug\nplacebo\tverum\n"

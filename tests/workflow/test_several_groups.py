@@ -9,6 +9,7 @@ import pytest
 from tests.report.report_page import Page
 from tests.workflow.conftest import copy_product
 from tests.workflow.test_designs import effect_at_place, session, write_study
+from tests.workflow.told import assert_told
 
 
 def test_three_groups(tmp_path, root):
@@ -29,6 +30,7 @@ def test_three_groups(tmp_path, root):
     )  # fmt: skip
     done = study.snakemake()
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert_told(results)
     maps = results / "group/maps"
     record = json.loads((maps / "group_by_drug/result.json").read_text())
     assert record["statistic_name"] == "Welch's F"
@@ -75,6 +77,7 @@ def test_three_parallel_arms(tmp_path, root):
     )  # fmt: skip
     done = study.snakemake()
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert_told(results)
     maps = results / "group/maps"
     record = json.loads((maps / "group_by_time/result.json").read_text())
     assert record["arrangement"] == "shuffles" and record["model"] == "D ~ 1 + group"

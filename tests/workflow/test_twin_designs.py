@@ -6,6 +6,7 @@ import pytest
 from tests.report.report_page import Page
 from tests.workflow.conftest import copy_product
 from tests.workflow.test_demo import near
+from tests.workflow.told import assert_told
 
 pytestmark = pytest.mark.slow
 
@@ -24,6 +25,7 @@ def results(tmp_path_factory, root):
             done = study.snakemake(config=study.folder / f"config/twin_{name}.yaml")
             assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-5000:]
             made[name] = study.folder / f"results/twin{name}"
+            assert_told(made[name])
         return made[name]
 
     return run
@@ -74,7 +76,8 @@ def test_parallel_arms_before_and_after(results):
         assert near(found(folder, f"time_{arm}", "pgACC", "+"), *PCC)
     assert all(near(found(folder, "time_drug", "dACC", "+"), place) for place in SMG)
     assert at_none(folder, "time_placebo", "dACC", SMG)
-    planted = table(folder, "truth.tsv").set_index(["seed", "target", "group"]).sort_index()
+    planted = table(folder, "planted_changes.tsv")
+    planted = planted.set_index(["seed", "target", "group"]).sort_index()
     assert planted.loc["dACC", "SMG"]["change"].to_dict() == {"drug": 0.8, "placebo": 0.0}
     page = Page(folder / "report.html")
     assert "change from before to after in drug, Δz = +0.80" in page.text

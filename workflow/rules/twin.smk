@@ -1,7 +1,7 @@
 """The digital twin: simulated scans with known effects, in place of real ones (config key twin).
 
 Requires   the sheets, seeds and targets
-Makes      truth.json, truth.tsv, and scans: as fMRIPrep's (entry fmriprep) or raw BIDS (entry raw)
+Makes      truth.json, planted_changes.tsv, and scans: as fMRIPrep's (entry fmriprep) or raw BIDS (entry raw)
 Steps      plan the truth of every session -> simulate each session on its own
 """
 
@@ -12,7 +12,7 @@ if plan.config["twin"] and plan.trial:
         """Write the planted truth beside the results, and what it makes of each contrast."""
         output:
             truth=plan.file("truth.json"),
-            changes=plan.file("truth.tsv"),
+            changes=plan.file("planted_changes.tsv"),
         log:
             plan.file("logs", "truth.log"),
         localrule: True

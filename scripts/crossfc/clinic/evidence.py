@@ -34,9 +34,9 @@ SCORE, EDGE, CORRELATION = "score", "edge", "correlation"
 JZS = f"Cauchy, scale {CAUCHY_SCALE:.3f} SD"
 BETA = f"stretched beta, kappa {KAPPA:g}"
 COLUMNS = [
-    *("contrast", "kind", "scale", "seed", "target", "group", "n", "estimate", "low", "high", "p"),
-    *("adjusted", "because", "smallest", "p_equivalence", "verdict", "bayes_factor", "prior"),
-    *("detectable", "power", "type_s", "type_m"),
+    *("contrast", "kind", "scale", "seed", "target", "group", "n", "estimate", "se", "df"),
+    *("low", "high", "p", "adjusted", "because", "smallest", "p_equivalence", "verdict"),
+    *("bayes_factor", "prior", "detectable", "power", "type_s", "type_m"),
     *("interest_power", "interest_type_s", "interest_type_m", "p_smallest"),
 ]
 
@@ -109,7 +109,8 @@ def _of_change(told: Estimate, smallest: float | None) -> dict[str, Any]:
     within = equivalence_p(test.estimate, error, test.df, bound)
     factor = change_bayes_factor(test.t, test.df, told.effective_n)
     return {
-        **{"group": told.group, "n": told.n, "estimate": test.estimate},
+        **{"group": told.group, "n": told.n, "estimate": test.estimate, "se": error},
+        "df": test.df,
         **{"low": test.low, "high": test.high, "p": test.p},
         **{"adjusted": told.adjusted, "because": told.because or None},
         **{"smallest": bound, "p_equivalence": within, "verdict": verdict(test.p, within) or None},
@@ -135,7 +136,8 @@ def _of_correlation(row: Mapping[Any, Any], smallest: float | None) -> dict[str,
     because, given = row["unadjusted_because"], row["adjusted_for"]
     return {
         **{name: row[name] for name in columns},
-        **{"kind": CORRELATION, "estimate": r, "low": row["ci_low"], "high": row["ci_high"]},
+        **{"kind": CORRELATION, "estimate": r, "se": error, "df": df},
+        **{"low": row["ci_low"], "high": row["ci_high"]},
         **{"p": row["p_permutation"], "adjusted": _is_filled(given)},
         "because": because if _is_filled(because) else None,
         **{"smallest": bound, "verdict": told or None},

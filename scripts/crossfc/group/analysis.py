@@ -41,7 +41,7 @@ from crossfc.group.inference.welch import Welch
 from crossfc.group.inference.welch_f import WelchF
 from crossfc.significance import SIGNIFICANT
 
-_WRITTEN = ("clusters.tsv", "peaks.tsv", "cells.tsv", "null.tsv", RESULT_FILE)
+_TABLES = ("clusters", "peaks", "cells", "null")
 
 
 class AtlasFiles(TypedDict):
@@ -286,7 +286,8 @@ def _analyse(
 def _check_own(out_dir: Path) -> None:
     """Refuse to replace a folder that holds anything but the results of an analysis."""
     for path in sorted(out_dir.iterdir()) if out_dir.is_dir() else ():
-        own = path.name in _WRITTEN or path.match("seed-*_statmap.nii.gz")
+        table = path.stem in _TABLES and path.suffix in (".tsv", ".json")
+        own = table or path.name == RESULT_FILE or path.match("seed-*_statmap.*")
         if not own and not path.name.startswith("."):
             raise Fault(
                 f"{out_dir} is to be replaced, but holds {path.name}, which is not of an analysis; "

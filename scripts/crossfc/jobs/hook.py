@@ -12,6 +12,7 @@ from typing import Any
 
 from crossfc.fault import Fault
 from crossfc.jobs import executable, executor, own, patch, persistence, planned, process, run
+from crossfc.jobs import log as logs
 from crossfc.jobs.executor import tell
 
 # The folder of results of every workflow of this process; a module may be read more than once.
@@ -131,8 +132,7 @@ class Handlers:
                 continue
             for path in job.log:
                 # A log that has not changed is from an earlier run, not from a job that failed now.
-                changed = _state(path) != self._logs.get(path)
-                if changed and os.path.exists(path) and os.path.getsize(path):
+                if _state(path) != self._logs.get(path) and logs.says_why(path):
                     print(f"crossfc: failed: {job.rule.name}, see {path}", file=sys.stderr)
 
 

@@ -1,4 +1,7 @@
-"""A job: run one script of the workflow, with its number of threads, its log and its faults."""
+"""A job: run one script of the workflow, with its number of threads, its log and its faults.
+
+What it made is described beside it (`crossfc.jobs.sidecar`).
+"""
 
 import atexit
 import errno
@@ -8,6 +11,7 @@ import os
 import platform
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +20,9 @@ from typing import Any
 
 from crossfc import atomic
 from crossfc.fault import Fault
+from crossfc.jobs import log as logs
 from crossfc.jobs import process
+from crossfc.jobs.sidecar import write_sidecars
 
 # Packages that compute results or start computations: imported module to package name.
 PACKAGES = {
@@ -75,38 +81,44 @@ def job(snakemake: Any) -> Iterator[None]:
     sentence is printed and written to the log, and the exit code is 1. Any other exception is a
     bug, and its traceback is printed and written to the log. A job that succeeds writes a record
     of its rule, threads, `software` and `machine` beside its log, from which the provenance of the
-    study is compiled. If the run is killed, its jobs end as well. They then no longer rename
+    study is compiled; the sidecars of its tables and maps; and the end of its log (see
+    `crossfc.jobs.log`). If the run is killed, its jobs end as well. They then no longer rename
     temporary files to results, because the next run may already be making the same results from
     other inputs.
     """
-    _end_with_run()
+    log = Path(snakemake.log[0]) if snakemake.log else None
+    started, script = time.monotonic(), logs.script()
+    _end_with_run(log)
     for variable in _THREAD_VARIABLES:
         os.environ[variable] = str(snakemake.threads)
     # Importing creates many objects that are kept; frequent garbage collection among them would
     # take a tenth of the time.
     gc.set_threshold(50_000, 20, 20)
-    log = Path(snakemake.log[0]) if snakemake.log else None
     try:
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)
-            log.write_text("", encoding="utf-8")
+            logs.write(log, logs.head(snakemake, script), anew=True)
             log.with_suffix(".json").unlink(missing_ok=True)
         yield
         if log is not None:
-            atomic.write_json(log.with_suffix(".json"), _record(snakemake))
+            record = _record(snakemake)  # before the sidecars, for which more is imported
+            atomic.write_json(log.with_suffix(".json"), record)
+            write_sidecars(snakemake.output, logs.study_of(log))
+            seconds = time.monotonic() - started
+            logs.write(log, logs.tail(snakemake, script, record["software"], seconds))
     except Fault as fault:
-        _say(f"crossfc: {fault}", log)
+        _fail(f"crossfc: {fault}", log)
         sys.exit(1)
     except OSError as error:
-        _say(_storage_fault(error, snakemake) or traceback.format_exc(), log)
+        _fail(_storage_fault(error, snakemake) or traceback.format_exc(), log)
         sys.exit(1)
     except Exception:
-        _say(traceback.format_exc(), log)
+        _fail(traceback.format_exc(), log)
         sys.exit(1)
     _leave()
 
 
-def _end_with_run() -> None:
+def _end_with_run(log: Path | None) -> None:
     """End this process when the run that started it ends, and check that before each result."""
     started_by = process.starter()
     if started_by is None:
@@ -119,7 +131,7 @@ def _end_with_run() -> None:
 
     def watch() -> None:
         if process.await_end(started_by):
-            print(_ORPHANED, file=sys.stderr, flush=True)
+            _say(_ORPHANED, log)
             process.kill(process.descendants([os.getpid()]))
             os._exit(1)
 
@@ -180,16 +192,22 @@ def digest_of_lock() -> str | None:
 
 def note(snakemake: Any, text: str) -> None:
     """Write a line into the job's log."""
-    with open(snakemake.log[0], "a", encoding="utf-8") as log:
-        log.write(text + "\n")
+    if text:
+        logs.write(Path(snakemake.log[0]), text)
+
+
+def _fail(text: str, log: Path | None) -> None:
+    """Say why a job failed; its log ends with that, after the versions that it had."""
+    with suppress(OSError):
+        logs.write(log, logs.versions(software()))
+    _say(text, log)
 
 
 def _say(text: str, log: Path | None) -> None:
     print(text, file=sys.stderr, flush=True)
     # If the disk is full, the log may not be writable; the log of the cluster is elsewhere.
-    if log is not None:
-        with suppress(OSError), open(log, "a", encoding="utf-8") as lines:
-            lines.write(text.rstrip("\n") + "\n")
+    with suppress(OSError):
+        logs.write(log, text)
 
 
 def _storage_fault(error: OSError, snakemake: Any) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from crossfc.fault import Gathering
 from crossfc.plan.blinding import Blinding
+from crossfc.plan.bundle import Bundle
 from crossfc.plan.clinic import Clinic
 from crossfc.plan.connectivity import Connectivity
 from crossfc.plan.exclusion import Exclusion
@@ -42,7 +43,7 @@ class Plan(Study):
     regions, scans, recordings, people, exclusion, places
         Shared by several stages: seeds and targets, files of scans, recordings of pulse and
         breathing, rows of people, what excludes sessions, and the folders that are filled.
-    twin, preprocess, fmriprep, connectivity, group, clinic, quality, hypotheses, report
+    twin, preprocess, fmriprep, connectivity, group, clinic, quality, hypotheses, report, bundle
         The stages.
     preregistration, blinding
         The analysis plan and what the study does otherwise; what codes of treatments stand for.
@@ -80,6 +81,7 @@ class Plan(Study):
             self, self.regions, self.people, self.group, self.hypotheses, self.report
         )
         self.blinding = Blinding(self)
+        self.bundle = Bundle(self, self.group, self.clinic, self.quality, self.blinding)
         super().__init__(*given, **named)
 
     def check(self) -> None:

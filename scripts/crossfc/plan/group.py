@@ -318,6 +318,7 @@ class Group(Stage):
             **self.study.labels(contrast),
             "contrast": contrast.name,
             "effect": contrast.effect,
+            "weights": contrast.cell_weights,
             "order": trial.visit_columns(contrast),
             "arms": trial.arms,
             "baseline": self.study.baseline(contrast),

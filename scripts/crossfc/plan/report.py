@@ -83,11 +83,11 @@ class Report(Stage):
     def choices(self) -> dict[str, Any]:
         """Return the part of the configuration that results depend on.
 
-        Locations of files, cores and memory do not affect results and are left out. So moving a
-        data set does not rerun the report.
+        Locations of files, cores and memory do not affect results and are left out, and so is how
+        results are shared. So moving a data set does not rerun the report.
         """
         places = {"bids_dir", "derivatives_dir", "results_dir", "sheets", "dataset"}
-        places |= {"preregistration", "blinding"}
+        places |= {"preregistration", "blinding", "bundle"}
         means = {"threads", "memory_gb"}
         group: dict[str, Any] = {k: v for k, v in self.config["group"].items() if k not in means}
         for key in ("atlas", "atlas_names", *(["mask"] if group["mask"] else [])):
@@ -117,7 +117,7 @@ class Report(Stage):
         if self._hypotheses.results():
             folders["hypotheses_dir"] = "hypotheses"
         if self.config["twin"]:
-            folders |= {"truth": "truth.json", "planted_changes": "truth.tsv"}
+            folders |= {"truth": "truth.json", "planted_changes": "planted_changes.tsv"}
         by_fmriprep = self.study.preprocessing_tool == "fmriprep-run"
         trial = self.study.checked_trial()
         seeds = trial.seed_sets[self._regions.seed_set(self.study.primary)]
@@ -188,5 +188,5 @@ class Report(Stage):
                 found += [self._group.pairs(name, contrast) for contrast in self.study.contrasts()]
         found += self._clinic.results() + self._group.results() + self._quality.results()
         found += self._hypotheses.results()
-        truth = ("truth.json", "truth.tsv") if self.config["twin"] else ()
+        truth = ("truth.json", "planted_changes.tsv") if self.config["twin"] else ()
         return found + [self.study.file(name) for name in truth]

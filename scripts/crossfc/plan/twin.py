@@ -91,7 +91,7 @@ class Twin(Stage):
         )
 
     def planted_changes(self) -> "list[PlantedChange]":
-        """Return what is planted in each contrast, edge and group: the rows of truth.tsv."""
+        """Return what is planted in each contrast, edge and group: as in planted_changes.tsv."""
         from crossfc.twin.effect import planted_changes
 
         edges, effects = self._planted()

@@ -28,10 +28,17 @@ class Methods:
     regions: Table | None
 
     def markdown(self) -> str:
-        """Return the text with its references as Markdown, for a manuscript."""
+        """Return the text with its regions and references as Markdown, for a manuscript."""
         lines = ["# Methods"]
         for heading, paragraphs in self.parts:
             lines += [f"## {heading}", *paragraphs]
+        if self.regions is not None:
+            titles = [title for title, _ in self.regions.columns]
+            rows = [titles, ["---"] * len(titles), *self.regions.rows]
+            lines.append(f"## {self.regions.caption}")
+            lines.append(
+                "\n".join(f"| {' | '.join(c.replace('|', '/') for c in row)} |" for row in rows)
+            )
         if self.references:
             lines.append("## References")
             doi = "https://doi.org/"

@@ -52,12 +52,17 @@ class Planned:
         """Return whether the plan makes a path, either itself or with a folder that contains it."""
         return path in self.made or any(parent in self.made for parent in path.parents)
 
+    def describes(self, path: Path) -> bool:
+        """Return whether a path is the sidecar of a table that the plan makes."""
+        return path.suffix == ".json" and self.holds(path.with_suffix(".tsv"))
+
     def left_over(self, folder: Path) -> list[str]:
         """List the results below a study's folder that the plan does not make, as paths from it."""
         found: list[Path] = []
         for path in (p for place in PLACES for p in sorted(folder.glob(place))):
             hidden = path.name.startswith(".")
-            if not (hidden or self.holds(path) or path in self.above or path.parent in found):
+            own = self.holds(path) or self.describes(path) or path in self.above
+            if not (hidden or own or path.parent in found):
                 found.append(path)
         return sorted(str(path.relative_to(folder)) for path in found)
 

@@ -213,6 +213,13 @@ class ReportChoices(TypedDict):
     participant_ids: bool
 
 
+class BundleChoices(TypedDict):
+    """The key ``bundle``."""
+
+    license: str | None
+    smallest_group: int
+
+
 class FmriprepChoices(TypedDict):
     """The key ``preprocessing.fmriprep``."""
 
@@ -342,6 +349,7 @@ class Configuration(TypedDict):
     preregistration: str | None
     robustness: RobustnessChoices
     report: ReportChoices
+    bundle: BundleChoices
     preprocessing: PreprocessingChoices
     maps: MapChoices
     twin: TwinChoices | None

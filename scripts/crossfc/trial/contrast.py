@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from crossfc.fault import Fault, raise_all
 from crossfc.trial.configuration import Configuration
@@ -41,6 +41,14 @@ class Cell(NamedTuple):
         return " ".join(filter(None, (under, self.occasion)))
 
 
+class CellWeight(TypedDict):
+    """The weight of a cell in a contrast, as records have it."""
+
+    treatment: str
+    occasion: str | None
+    weight: float
+
+
 @dataclass(frozen=True)
 class Contrast:
     """What is compared within a person: D = Σ w(c) Z(c) over cells c, with Σ w = 0.
@@ -64,6 +72,12 @@ class Contrast:
     def cells(self) -> list[Cell]:
         """All cells that a person needs: of the contrast, then of its baseline."""
         return list(dict.fromkeys(cell for cell, _ in (*self.weights, *self.baseline)))
+
+    @property
+    def cell_weights(self) -> list[CellWeight]:
+        """The weights as plain structures."""
+        return [{"treatment": cell.treatment, "occasion": cell.occasion, "weight": weight}
+                for cell, weight in self.weights]  # fmt: skip
 
     @property
     def over_time(self) -> bool:

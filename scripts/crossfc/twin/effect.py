@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class PlantedChange(TypedDict):
-    """A row of truth.tsv: what is planted in a contrast, Fisher z of one edge in one group."""
+    """A row of planted_changes.tsv: the change of one edge in a contrast and group, Fisher z."""
 
     contrast: str
     seed: str

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
 
 from crossfc.fault import Fault
+from crossfc.trial.contrast import CellWeight
 from crossfc.trial.limit import ExclusionLimits
 
 AUTOMATIC = "automatic"
@@ -139,6 +140,7 @@ class PairChoices(TypedDict):
     treatments: dict[str, str]
     contrast: str
     effect: str
+    weights: list[CellWeight]
     order: list[str]
     arms: bool
     baseline: Baseline | None

@@ -23,13 +23,13 @@ from crossfc.group.design.side import Weighted
 from crossfc.group.design.volume import Grid
 from crossfc.session.placement import around_seeds
 from crossfc.table import read_table
-from crossfc.trial.contrast import DRUG
+from crossfc.trial.contrast import DRUG, CellWeight
 from crossfc.trial.regions import RegionRow
 from crossfc.trial.visit import ORDER
 
 # Options of `pair_sessions` that describe the contrast, and those that describe how the maps were
 # made and how to read them.
-DESIGN = ("contrast", "effect", "order", "arms", "baseline", "over_time")
+DESIGN = ("contrast", "effect", "weights", "order", "arms", "baseline", "over_time")
 READING = ("fwhm_mm", "level", "accept_unoriented", "zero_is_missing")
 
 
@@ -39,8 +39,10 @@ class PairsRecord(TypedDict):
     ``contrast`` is its name, ``effect`` what it shows in a few words, ``treatments`` are the labels
     of its two sides, ``order`` the columns of people.tsv that free it from period effects;
     ``arms`` says whether groups are parallel arms, ``baseline`` which baseline is a covariate, if
-    one is. ``left_voxels`` counts voxels by the reason for which they are left out, and
-    ``lost_to_one_person`` those that one person alone lacks. ``because`` is why nobody is left.
+    one is. ``weights`` are those of its cells, by the name of the contrast, ``space`` is the
+    template space of the maps, None where it is not known. ``left_voxels`` counts voxels by the
+    reason for which they are left out, and ``lost_to_one_person`` those that one person alone
+    lacks. ``because`` is why nobody is left.
     """
 
     seeds: list[str]
@@ -49,8 +51,10 @@ class PairsRecord(TypedDict):
     order: list[str]
     arms: bool
     treatments: dict[str, str]
+    weights: dict[str, list[CellWeight]]
     groups: dict[str, str | None]
     pipeline: str
+    space: str | None
     level: str
     n_people: int
     n_voxels: int
@@ -73,6 +77,7 @@ def pair_sessions(
     *,
     contrast: str = DRUG,
     effect: str = "",
+    weights: Sequence[CellWeight] = (),
     order: Sequence[str] = (ORDER,),
     arms: bool = False,
     baseline: Baseline | None = None,
@@ -84,6 +89,7 @@ def pair_sessions(
     accept_unoriented: bool = False,
     zero_is_missing: bool,
     judge: Judge | None = None,
+    space: str | None = None,
 ) -> PairsRecord:
     """Compute each person's contrast of sessions, for every seed.
 
@@ -115,6 +121,9 @@ def pair_sessions(
     out_dir : path
     contrast, effect : str
         Name of the contrast, and what it shows in a few words.
+    weights : sequence of CellWeight
+        Those of the contrast's cells, for the record; by default 1 for the active side and -1 for
+        the control.
     order : sequence of str
         Columns of the rows that free it from period effects; see `crossfc.trial.visit`.
     arms : bool
@@ -136,6 +145,8 @@ def pair_sessions(
         See `crossfc.group.design.volume.Grid`.
     judge : Judge, optional
         For ready maps: checks and converts their values. Maps that crossfc made need none.
+    space : str, optional
+        Template space of the maps, for the record.
 
     Returns
     -------
@@ -223,8 +234,10 @@ def pair_sessions(
         "order": list(order),
         "arms": arms,
         "treatments": dict(treatments),
+        "weights": {contrast: list(weights) or _sides(treatments)},
         "groups": dict(groups),
         "pipeline": pipeline,
+        "space": space,
         "level": level,
         "n_people": len(people),
         "n_voxels": int(np.count_nonzero(mask)),
@@ -257,10 +270,12 @@ def no_pairs(
     *,
     contrast: str = DRUG,
     effect: str = "",
+    weights: Sequence[CellWeight] = (),
     order: Sequence[str] = (ORDER,),
     arms: bool = False,
     baseline: Baseline | None = None,
     over_time: bool = False,
+    space: str | None = None,
 ) -> PairsRecord:
     """Write the pairs of a contrast that nobody is left in, or has: no people and no voxels.
 
@@ -268,8 +283,8 @@ def no_pairs(
 
     Parameters
     ----------
-    people, seeds, treatments, groups, pipeline, out_dir, fwhm_mm, contrast, effect, order, arms, \
-    baseline, over_time
+    people, seeds, treatments, groups, pipeline, out_dir, fwhm_mm, contrast, effect, weights, \
+    order, arms, baseline, over_time, space
         As in `pair_sessions`; the people are those who were excluded, if there are any.
     because : str, optional
         Why nobody is left, for the record of each analysis.
@@ -300,8 +315,10 @@ def no_pairs(
         "order": list(order),
         "arms": arms,
         "treatments": dict(treatments),
+        "weights": {contrast: list(weights) or _sides(treatments)},
         "groups": dict(groups),
         "pipeline": pipeline,
+        "space": space,
         "level": "session",
         "n_people": 0,
         "n_voxels": 0,
@@ -316,6 +333,13 @@ def no_pairs(
         record["over_time"] = True
     atomic.write_json(out_dir / "pairs.json", record)
     return record
+
+
+def _sides(treatments: dict[str, str]) -> list[CellWeight]:
+    """Return the weights of a contrast of two cells."""
+    signs = {"active": 1.0, "control": -1.0}
+    return [{"treatment": treatments[side], "occasion": None, "weight": sign}
+            for side, sign in signs.items()]  # fmt: skip
 
 
 @dataclass

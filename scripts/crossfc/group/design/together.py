@@ -118,6 +118,7 @@ def joined_pairs(
         **first,
         "contrast": together["name"],
         "effect": f"any of {' and '.join(together['labels'])}",
+        "weights": {k: own for part in parts for k, own in part.record["weights"].items()},
         "order": order,
         "level": "contrast",
         "n_people": len(people),

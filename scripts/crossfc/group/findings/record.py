@@ -118,6 +118,12 @@ def estimated(
         "statistic_name": _NAMES[type(statistic).__name__],
         "degrees_of_freedom": degrees,
         "n": {label: n for label, n in _counts(pairs, design.rows).items() if n},
+        "weights": pairs.record["weights"],
+        "mapped_seeds": pairs.record["seeds"],
+        "unit": _unit(asked, pairs),
+        "fwhm_mm": pairs.record["fwhm_mm"],
+        "space": pairs.record["space"],
+        "voxel_mm": np.linalg.norm(affine[:3, :3], axis=0).round(4).tolist(),
         "n_voxels": len(points),
         "n_permutations": len(arrangements) - (not arrangements.exhaustive),
         "n_possible": arrangements.possible,
@@ -189,6 +195,13 @@ def _with_question(result: Result, asked: Question, pairs: Pairs) -> Result:
     if asked.groups and len(group_labels(pairs.record["groups"])) > 2:
         result["groups"] = list(asked.groups)
     return result
+
+
+def _unit(asked: Question, pairs: Pairs) -> str:
+    """Return the unit of the effect: that of the maps, or for each point of a scale."""
+    ready = pairs.record.get("maps_kind") == "other"
+    unit = "units of the given maps" if ready else "Fisher z"
+    return f"{unit} per point of {asked.scale}" if asked.kind == CHANGE else unit
 
 
 def _counts(pairs: Pairs, rows: IntArray) -> dict[str, int]:

@@ -8,6 +8,7 @@ from typing import NotRequired, TypedDict, cast
 from crossfc.fault import Fault
 from crossfc.group.design.left import LeftPerson
 from crossfc.group.inference.tail import TailRecord
+from crossfc.trial.contrast import CellWeight
 
 RESULT_FILE = "result.json"
 
@@ -67,6 +68,9 @@ class Result(TypedDict):
     is the measure whose change is in the model, where one is; ``together`` are the labels of the
     contrasts of a set. ``smallest_effect`` is the smallest one of interest,
     within which equivalence to nothing was tested, if one is stated.
+    ``weights`` are those of each contrast's cells, ``mapped_seeds`` the seeds whose maps were
+    analysed (``seeds`` are the maps tested, such as their mean), ``unit`` is that of the effect,
+    ``space`` the template space (None where it is not known).
     ``arrangement_digest`` is equal for analyses of the same people under the same arrangements.
     """
 
@@ -93,6 +97,12 @@ class Result(TypedDict):
     statistic: NotRequired[str]
     statistic_name: NotRequired[str]
     degrees_of_freedom: NotRequired[float | dict[str, float]]
+    weights: NotRequired[dict[str, list[CellWeight]]]
+    mapped_seeds: NotRequired[list[str]]
+    unit: NotRequired[str]
+    fwhm_mm: NotRequired[float]
+    space: NotRequired[str | None]
+    voxel_mm: NotRequired[list[float]]
     n_voxels: NotRequired[int]
     n_permutations: NotRequired[int]
     n_possible: NotRequired[int]
