@@ -14,7 +14,7 @@ rule bundle:
         analyses=on_sheets(lambda: plan.bundle.analyses()),
         evidence=on_sheets(lambda: plan.bundle.evidence()),
         sessions=on_sheets(lambda: plan.bundle.sessions()),
-        methods=rules.report.output.methods,
+        methods=rules.report.output.manuscript[0],
         provenance=rules.provenance.output.record,
     output:
         directory(plan.file("bundle")),
