@@ -15,6 +15,7 @@ with job(snakemake):
     output = Path(snakemake.output.page)
     study = dict(snakemake.params.study)
     folders = study.pop("folders")
+    atlas = dict(zip(("image", "table"), snakemake.input.atlas, strict=False))
     carpets = [output.parent / name for name in study.pop("carpets")]
     write_report(
         output,
@@ -23,7 +24,8 @@ with job(snakemake):
         preregistration=snakemake.params.preregistration,
         checklists=output.parent / "checklists",
         manuscript=output.parent,
-        made=[Path(path) for path in snakemake.input],
+        atlas=atlas or None,
+        made=[Path(path) for path in snakemake.input.made],
         **{key: output.parent / name for key, name in folders.items()},
         carpets=carpets,
         versions={"crossfc": __version__, "Python": python_version()}

@@ -604,6 +604,10 @@ def _arguments(study: Study, plan: Plan, made: Path) -> dict[str, Any]:
         | folders
         | {
             "made": [made],
+            "atlas": {
+                "image": plan.config["group"]["atlas"],
+                "table": plan.config["group"]["atlas_names"],
+            },
             "versions": {"crossfc": __version__, "numpy": np.__version__},
         }
     )

@@ -8,7 +8,8 @@ Makes      <results>/<study>/report.html, methods.md, references.bib and checkli
 rule report:
     """Write the page that answers the study's questions."""
     input:
-        on_sheets(lambda: plan.report.inputs()),
+        made=on_sheets(lambda: plan.report.inputs()),
+        atlas=on_sheets(lambda: plan.report.atlas()),
     output:
         page=plan.file("report.html"),
         checklists=plan.report.checklists(),

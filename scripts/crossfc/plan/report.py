@@ -76,9 +76,11 @@ class Report(Stage):
         raise_all(faults)
 
     def templates(self) -> list[Path]:
-        """List the templates of the page, and the references that its methods text cites."""
+        """List what the page is written with, and the references that its methods text cites."""
         folder = self.study.home / "workflow" / "report"
-        return [*sorted(folder.glob("*.j2")), folder / citation.FILE]
+        ends = ("j2", "css", "js")
+        written = [path for end in ends for path in sorted(folder.glob(f"*.{end}"))]
+        return [*written, folder / citation.FILE]
 
     def choices(self) -> dict[str, Any]:
         """Return the part of the configuration that results depend on.
@@ -190,3 +192,8 @@ class Report(Stage):
         found += self._hypotheses.results()
         truth = ("truth.json", "planted_changes.tsv") if self.config["twin"] else ()
         return found + [self.study.file(name) for name in truth]
+
+    def atlas(self) -> list[str]:
+        """List image and table of the atlas, which the viewer of maps reads; [] without images."""
+        group = self.config["group"]
+        return [group["atlas"], group["atlas_names"]] if self.study.has_images else []

@@ -257,7 +257,7 @@ def _single_people(analysis: Analysis) -> list[str]:
 
 def seed_maps(results: Results, analysis: Analysis) -> tuple[str, list[SeedMap]]:
     """Draw all seeds of an analysis on one colour scale, and the scale itself."""
-    paths = _statistic_maps(analysis)
+    paths = statistic_maps(analysis)
     if not paths:
         return "", []
     top = slices.scale_limit(list(paths.values()), analysis.threshold())
@@ -278,7 +278,7 @@ def one_map(
     place : (x, y, z), optional
         Where to cut, mm; else through the peak of the first cluster.
     """
-    paths = _statistic_maps(analysis)
+    paths = statistic_maps(analysis)
     if seed not in paths:
         return "", None
     top = slices.scale_limit(list(paths.values()), analysis.threshold())
@@ -286,20 +286,21 @@ def one_map(
     return _legend(results, analysis, top), drawn
 
 
-def _statistic_maps(analysis: Analysis) -> dict[str, Path]:
+def statistic_maps(analysis: Analysis) -> dict[str, Path]:
     """Return the map of t or F of every seed that has one."""
-    paths = {seed: analysis.statmap(seed, _statistic_of(analysis)) for seed in analysis.seeds}
+    paths = {seed: analysis.statmap(seed, statistic_of(analysis)) for seed in analysis.seeds}
     return {seed: path for seed, path in paths.items() if path.is_file()}
 
 
-def _statistic_of(analysis: Analysis) -> str:
+def statistic_of(analysis: Analysis) -> str:
+    """Return the letter of an analysis's statistic."""
     return "F" if analysis.without_sign else "t"
 
 
 def _legend(results: Results, analysis: Analysis, top: float) -> str:
-    name, threshold = _statistic_of(analysis), analysis.threshold()
+    name, threshold = statistic_of(analysis), analysis.threshold()
     alt = f"Colour scale of {name} up to {top:g}; opaque beyond {threshold or 0:.1f}"
-    return slices.legend(top, threshold, _scale_name(results, analysis, name), name == "F", alt)
+    return slices.legend(top, threshold, scale_name(results, analysis, name), name == "F", alt)
 
 
 def _seed_map(
@@ -313,7 +314,7 @@ def _seed_map(
         else "no cluster survived correction, so none is outlined"
     )
     peak, where = (place, "the region") if place else _peak(analysis, seed, path)
-    alt = f"{_statistic_of(analysis)} map of {analysis.title}, {seed_word(seed)}: {outlined}"
+    alt = f"{statistic_of(analysis)} map of {analysis.title}, {seed_word(seed)}: {outlined}"
     cuts, axial = slices.montage(
         path,
         analysis.statmap(seed, "pfwecluster"),
@@ -330,7 +331,8 @@ def _seed_map(
     return SeedMap(seed, seed_word(seed), about, cuts, axial, caption)
 
 
-def _scale_name(results: Results, analysis: Analysis, name: str) -> str:
+def scale_name(results: Results, analysis: Analysis, name: str) -> str:
+    """Name the statistic (its letter) with what is subtracted from what."""
     if name == "F":
         return "F"
     if analysis.kind in ("drug", "drug_pooled"):

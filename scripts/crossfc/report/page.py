@@ -56,6 +56,7 @@ from crossfc.report.study import Planned, read_results
 from crossfc.report.table import Table
 from crossfc.report.unblinding import Blinding, unblinded
 from crossfc.report.unblinding import sentence as unblinded_sentence
+from crossfc.report.viewer import viewer
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "workflow" / "report"
 
@@ -90,6 +91,7 @@ def write_report(
     checklists: str | os.PathLike[str] | None = None,
     manuscript: str | os.PathLike[str] | None = None,
     blinding: Blinding | None = None,
+    atlas: Mapping[str, str | os.PathLike[str]] | None = None,
     templates: str | os.PathLike[str] | None = None,
 ) -> None:
     """Write the report of a study.
@@ -143,6 +145,8 @@ def write_report(
     blinding : Blinding or None
         The codes of treatments and, once a file says so, what they stand for; None if the sheets
         name treatments themselves. As long as nothing says so the page hides directions.
+    atlas : dict or None
+        ``image`` and ``table`` that name regions in the viewer of maps; see `Atlas`.
     templates : path or None
         Folder of the Jinja templates.
 
@@ -187,6 +191,7 @@ def write_report(
         Path(output).parent
     )
     context["anonymous"] = not named
+    context["viewer"] = None if hides else viewer(results, atlas)
     context["registered"] = preregistration
     context["registered_sentence"] = preregistration and registered_sentence(preregistration)
     context["manuscript"] = manuscript is not None

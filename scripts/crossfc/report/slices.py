@@ -25,6 +25,8 @@ BOX = {"x": (-76.0, 76.0), "y": (-110.0, 78.0), "z": (-64.0, 84.0)}
 STEP_MM = 1.0
 AXIAL_MM = (-22.0, -6.0, 10.0, 28.0, 46.0)
 GAP = 6
+# The opacity of values that lie just below the threshold.
+FADED = 0.8
 # In-plane axes of a cut: (across, up).
 PLANES = {"x": ("y", "z"), "y": ("x", "z"), "z": ("x", "y")}
 AXES = "xyz"
@@ -126,8 +128,13 @@ def underlay(axis: str, at: float) -> tuple[FloatArray, BoolArray]:
         Grey values, 0 to 255.
     brain : bool ndarray, shape (height, width)
     """
-    grey = np.nan_to_num(template().sample(plane(axis, at)))
-    return 40 + 190 * np.clip(grey / 0.95, 0, 1), grey > 0.12
+    return greys(template().sample(plane(axis, at)))
+
+
+def greys(intensity: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """Return intensities of the template as grey values from 0 to 255, and where the brain is."""
+    known = np.nan_to_num(intensity)
+    return 40 + 190 * np.clip(known / 0.95, 0, 1), known > 0.12
 
 
 def colour(share: FloatArray) -> FloatArray:
@@ -168,7 +175,7 @@ def opacity(values: FloatArray, threshold: float) -> FloatArray:
     size = np.abs(np.nan_to_num(values))
     if threshold <= 0:
         return np.where(np.isfinite(values), 1.0, 0.0)
-    faded = 0.8 * np.clip(size / threshold, 0, 1) ** 2
+    faded = FADED * np.clip(size / threshold, 0, 1) ** 2
     return np.where(np.isfinite(values), np.where(size >= threshold, 1.0, faded), 0.0)
 
 

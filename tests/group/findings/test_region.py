@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from crossfc.fault import Fault
-from crossfc.group.findings.region import Atlas
+from crossfc.group.findings.region import Atlas, names_at
 
 
 @pytest.fixture
@@ -41,6 +41,23 @@ def test_names(files, point, name):
 def test_the_nearest_region_wins(files):
     assert Atlas(*files, reach_mm=30).name(4, -10, -10) == "near NA"
     assert Atlas(*files, reach_mm=30).name(2, -10, -10) == "near insula (R)"
+
+
+@pytest.mark.parametrize("reach_mm", [5, 30])
+def test_names_of_many_points_are_those_of_each(files, reach_mm):
+    atlas = Atlas(*files, reach_mm=reach_mm)
+    # Between voxels too, where several labelled ones are equally near.
+    across, up = np.arange(-12, 17.0), np.arange(-14, -5.0)
+    points = np.stack(np.meshgrid(across, up, up), axis=-1).reshape(-1, 3)
+    names, which = names_at(atlas, points)
+    assert names[0] == "" and len(set(names)) == len(names)
+    assert [names[n] for n in which] == [atlas.name(*point) for point in points]
+    assert {"insula (R)", "near insula (R)", "near NA"} <= set(names)
+
+
+def test_points_without_any_region_have_no_name(files):
+    names, which = names_at(Atlas(*files), np.full((3, 3), 500.0))
+    assert [names[n] for n in which] == ["", "", ""]
 
 
 def test_shares_of_a_cluster(files):

@@ -139,6 +139,43 @@ class Atlas:
         return labels
 
 
+def names_at(atlas: Atlas, points: FloatArray) -> tuple[list[str], IntArray]:
+    """Name the regions at many points, as `Atlas.name` does at one.
+
+    Parameters
+    ----------
+    atlas : Atlas
+    points : ndarray, shape (n_points, 3)
+        Coordinates, mm.
+
+    Returns
+    -------
+    names : list of str
+        The different names, "" first.
+    which : ndarray of int, shape (n_points,)
+        The place of each point's name among them.
+    """
+    from scipy.spatial import KDTree
+
+    labels = atlas._labels_at(points @ atlas._inverse[:3, :3].T + atlas._inverse[:3, 3])
+    places = np.argwhere(atlas._labels)
+    near = np.zeros(len(points), dtype=bool)
+    if len(places):
+        tree = KDTree(places @ atlas._affine[:3, :3].T + atlas._affine[:3, 3])
+        without = np.flatnonzero(labels == 0)
+        distance, _ = tree.query(points[without], distance_upper_bound=atlas._reach + 1)
+        reached = without[distance <= atlas._reach]
+        # Of equally near voxels the first counts, and a point between voxels has up to eight.
+        distances, voxels = tree.query(points[reached], k=8)
+        tied = np.isclose(distances, distances[:, :1], rtol=0, atol=1e-9)
+        first = np.where(tied, voxels, len(places)).min(axis=1)
+        labels[reached] = atlas._labels[tuple(places[first].T)]
+        near[reached] = True
+    known, which = np.unique(2 * labels + near, return_inverse=True)
+    names = [f"{'near ' * (code % 2)}{atlas._names[int(code) // 2]}" for code in known if code]
+    return ["", *names], which + (0 not in known)
+
+
 def _names(table: str | Path) -> dict[int, str]:
     """Read the names of an atlas, keyed by label."""
     sheet = read_sheet(table, ("index", "name"))
