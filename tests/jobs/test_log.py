@@ -142,6 +142,8 @@ def test_the_figure_of_a_session(tmp_path):
     record(tmp_path / "a_qc.json", kept)
     left = kept | {"pipeline": "scrub", "exclusion_reasons": ["half of it censored"]}
     record(tmp_path / "b_qc.json", left)
+    record(tmp_path / "volumes_qc.json", {"Description": "A table."})
+    table(tmp_path / "volumes_qc.tsv", "volume\n0\n")
     assert last_line("connectivity_session", job([str(tmp_path)])) == (
         "primary: 150 of 160 volumes kept, 61 degrees of freedom, least coverage of a seed 0.62 "
         "(sgACC); scrub: leaves (half of it censored)"
@@ -192,7 +194,11 @@ def test_figures_of_scans(tmp_path):
     assert last_line("normalise_subject", job(SimpleNamespace(quality=qc))) == (
         "overlap with the template (Dice) 0.912, correlation 0.800; 1 warning"
     )
-    run = {"Quality": {"dice_template": 0.9, "fd_mean_mm": 0.123}, "Warnings": []}
+    run = {
+        "Registration": {"dice_template": 0.9},
+        "Quality": {"fd_mean_mm": 0.123},
+        "Warnings": [],
+    }
     made = SimpleNamespace(bold_sidecar=record(tmp_path / "bold.json", run))
     assert last_line("preprocess_session", job(made)) == (
         "mean framewise displacement 0.123 mm; overlap with the template (Dice) 0.900; 0 warnings"

@@ -140,8 +140,8 @@ def _normalise_subject(job: Any) -> str:
 
 def _preprocess_session(job: Any) -> str:
     record = _json(job.output.bold_sidecar)
-    quality, dice = record["Quality"], record["Quality"]["dice_template"]
-    moved = quality["fd_mean_mm"]
+    dice = record["Registration"]["dice_template"]
+    moved = record["Quality"]["fd_mean_mm"]
     return (
         f"mean framewise displacement {'not known' if moved is None else f'{moved:.3f} mm'}; "
         f"overlap with the template (Dice) {dice:.3f}; "
@@ -167,6 +167,8 @@ def _fmriprep_scan(job: Any) -> str:
 def _connectivity_session(job: Any) -> str:
     told = []
     for path in sorted(Path(job.output[0]).glob("*_qc.json")):
+        if path.with_suffix(".tsv").exists():
+            continue  # the sidecar of a table, and no record
         record = _json(path)
         if record["exclusion_reasons"]:
             told.append(f"{record['pipeline']}: leaves ({'; '.join(record['exclusion_reasons'])})")
@@ -319,6 +321,12 @@ def _robustness(job: Any) -> str:
     )
 
 
+def _quality_pages(job: Any) -> str:
+    page, *people = job.output
+    pages = sum(len(list(Path(folder).glob("*.html"))) for folder in people)
+    return f"the page has {_size(page)}; {counted(pages, 'page')} of people"
+
+
 def _report(job: Any) -> str:
     return f"the page has {_size(job.output.page)}"
 
@@ -358,6 +366,7 @@ LAST_LINES: dict[str, Callable[[Any], str]] = {
     "preprocess_session": _preprocess_session,
     "provenance": _provenance,
     "quality_group": _quality_group,
+    "quality_pages": _quality_pages,
     "report": _report,
     "robustness": _robustness,
     "sensitivity": _sensitivity,

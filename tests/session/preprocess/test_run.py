@@ -11,6 +11,7 @@ from scipy import ndimage
 from crossfc import template
 from crossfc.atomic import save_image, write_json
 from crossfc.fault import Fault
+from crossfc.jobs.last_line import counted, last_line
 from crossfc.session.image import mask_image, onto_grid, probability_image, scaled_image
 from crossfc.session.layout import anatomy, preprocessed, run_figure
 from crossfc.session.preprocess import run as preprocess
@@ -122,6 +123,18 @@ def test_the_run_lies_on_the_template(study, result):
     # The head was moving; after correction the edges hold still.
     raw = nib.load(study[0] / SCAN).get_fdata()
     assert np.median(series[kept][:, 1:].std(axis=1)) < np.median(raw[raw.mean(-1) > 400].std(-1))
+
+
+def test_the_log_ends_with_the_figures_of_the_run(study, result):
+    from types import SimpleNamespace
+
+    sidecar = preprocessed(SCAN, study[1], template.SPACE)["bold_sidecar"]
+    job = SimpleNamespace(output=SimpleNamespace(bold_sidecar=str(sidecar)))
+    assert last_line("preprocess_session", job) == (
+        f"mean framewise displacement {result['quality']['fd_mean_mm']:.3f} mm; overlap with the "
+        f"template (Dice) {result['registration']['dice_template']:.3f}; "
+        f"{counted(len(result['warnings']), 'warning')}"
+    )
 
 
 def test_confounds_tell_of_the_motion_and_the_first_volume(study, result):
