@@ -64,6 +64,7 @@ rule all:
         rules.report.output,
         on_sheets(lambda: plan.report.inputs()),
         on_sheets(lambda: plan.connectivity.folders() if plan.has_edges else []),
+        on_sheets(lambda: plan.quality_page.results()),
         rules.provenance.output,
 
 

@@ -49,7 +49,7 @@ with job(snakemake):
             pipelines=pipelines,
             targets=wanted.targets,
             outputs={k: files(folder, k, v) for k, v in pipelines.items()},
-            carpet_path=folder / layout.carpet(*own, wanted.task, "").name,
+            inspection=layout.inspection(*own, wanted.task, wanted.space, wanted.pipelines, folder),
             accept_unoriented=wanted.derivatives["accept_unoriented"],
             cardiac=wanted.cardiac,
             preprocessed_by=made_by,

@@ -130,15 +130,22 @@ report.html
 *robustness.*
 truth.json
 planted_changes.*
+quality.html
+people
 **/*_qc.json
 **/*_boldmap.nii.gz
 **/*_relmat.*
 **/*_desc-carpet_bold.png
 **/*_timeseries.*
+**/*_carpet.png
+**/*_boldref.jpg
+**/*_seeds.jpg
+**/*_desc-volumes_qc.*
 """
 
 RESULTS_README = """\
 Results of crossfc: seed connectivity of the anterior cingulate cortex in a drug-crossover trial.
-report.html answers the questions; trial/left.tsv says who left and why; sub-*/ses-*/func holds the
-Fisher-z maps, edges and quality records of each session, group/<pipeline>/<analysis> the tests.
+report.html answers the questions, quality.html shows the sessions; trial/left.tsv says who left and
+why; sub-*/ses-*/func holds the Fisher-z maps, edges and quality records of each session,
+group/<pipeline>/<analysis> the tests.
 """

@@ -129,6 +129,10 @@ def test_a_record_without_names_says_so_and_nothing_else(study):
 
 def test_never_run_incomplete_asked_for_and_updated(study):
     assert explain(Job("report", missing=["r.html"]), study) == ["it has not been run yet"]
+    failed = Job("report", missing=["r.html"], failed="a.tsv is cut; write it again (see r.log)")
+    assert explain(failed, study) == [
+        "its last attempt failed: a.tsv is cut; write it again (see r.log)"
+    ]
     assert explain(replace(job(NOW, NOW), forced=True), study) == ["the command line asks for it"]
     assert explain(replace(job(NOW, NOW), incomplete=["a.tsv"]), study) == [
         "a.tsv was left half-written by a run that was stopped"

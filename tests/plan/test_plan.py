@@ -642,3 +642,33 @@ def test_ratings_that_cannot_be_are_refused_before_any_job(study, root, tmp_path
     maps = {"entry": "maps", "maps": {"pattern": "{participant_id}_{session_id}_{seed}.nii"}}
     told = refusal(study | maps | {"exclusion": {"ratings": "ratings.tsv"}}, root)
     assert told.startswith("config key exclusion.ratings: ready maps (entry maps)")
+
+
+def test_pages_of_people_are_made_where_they_may_be_named(study, root, tmp_path):
+    plan = Plan(study, root)
+    assert plan.quality_page.results() == ["results/small/quality.html", "results/small/people"]
+    contents = plan.quality_page.contents()
+    assert contents["volumes"][0].startswith("sub-01/ses-1/func/sub-01_ses-1_task-rest_space-")
+    # Pipelines with the same seeds share the picture of the first by name.
+    assert set(contents["drawn"].values()) == {min(plan.pipelines)}
+    # fMRIPrep's reports are told where they lie beside the derivatives.
+    assert contents["reports"] == {}
+    for name in ("sub-01.html", "sub-01_ses-1.html", "sub-02_ses-1.html", "sub-11.html"):
+        (tmp_path / "derivatives").mkdir(exist_ok=True)
+        (tmp_path / "derivatives" / name).touch()
+    found = Plan(study, root).quality_page.contents()["reports"]
+    assert found == {
+        "sub-01": ["../../derivatives/sub-01.html", "../../derivatives/sub-01_ses-1.html"],
+        "sub-02": ["../../derivatives/sub-02_ses-1.html"],
+    }
+    nameless = Plan(study | {"report": {"participant_ids": False}}, root)
+    assert nameless.quality_page.results() == ["results/small/quality.html"]
+
+
+def test_templates_belong_to_one_of_the_two_pages(study, root):
+    plan = Plan(study, root)
+    report, quality = (
+        {p.name for p in own.templates()} for own in (plan.report, plan.quality_page)
+    )
+    assert report & quality == {"style.css.j2", "macros.html.j2"}
+    assert {p.name for p in (root / "workflow/report").glob("*.j2")} <= report | quality

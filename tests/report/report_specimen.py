@@ -304,6 +304,17 @@ def _outputs(plan: Plan, made: Path, person: str, session: str) -> dict[str, dic
     return {p: layout.connectivity(*own, p, plan.regions.seeds(p)) for p in plan.pipelines}
 
 
+def _looked_at(plan: Plan, made: Path, person: str, session: str) -> layout.InspectionFiles:
+    folder = layout.session_folder(person, session, made)
+    words = plan.config["task"], SPACE, plan.pipelines
+    return layout.inspection(person, session, *words, folder)
+
+
+def _paths(files: layout.InspectionFiles) -> list[Path]:
+    of_pipelines = [path for own in files["pipelines"].values() for path in own.values()]
+    return [files[kind] for kind in ("outlines", "targets", "carpet", "volumes")] + of_pipelines
+
+
 def _first_session(plan: Plan, made: Path) -> None:
     """Analyse one scan, of noise: what a session's job writes, and under which keys."""
     session, (mask, affine) = plan.sessions()[0], _grid()
@@ -319,8 +330,8 @@ def _first_session(plan: Plan, made: Path) -> None:
     table["global_signal"] = volume[mask].mean(0)
     atomic.write_table(files["confounds"], table)
     run = {key: files[key] for key in ("bold", "mask", "confounds")}
-    carpet = layout.carpet(session.participant_id, session.session_id, plan.config["task"], made)
-    carpet.parent.mkdir(parents=True)
+    looked_at = _looked_at(plan, made, session.participant_id, session.session_id)
+    looked_at["carpet"].parent.mkdir(parents=True)
     connectivity_session(
         session.participant_id,
         session.session_id,
@@ -328,7 +339,7 @@ def _first_session(plan: Plan, made: Path) -> None:
         {k: Pipeline.from_params(v) for k, v in plan.connectivity.pipeline_choices().items()},
         plan.regions.target_rows(),
         _outputs(plan, made, session.participant_id, session.session_id),
-        carpet,
+        looked_at,
         accept_unoriented=False,
         preprocessed_by="fMRIPrep 23.2.3",
         **plan.config["connectivity"],
@@ -342,18 +353,20 @@ def _write_sessions(study: Study, plan: Plan, made: Path, truth: dict[str, Any])
     outputs = _outputs(plan, made, first.participant_id, first.session_id)
     records = {p: json.loads(files["qc"].read_text()) for p, files in outputs.items()}
     tables = {p: pd.read_csv(files["relmat"], sep="\t") for p, files in outputs.items()}
-    task, (mask, affine) = plan.config["task"], _grid()
-    carpet = layout.carpet(first.participant_id, first.session_id, task, made)
+    mask, affine = _grid()
+    looked_at = _paths(_looked_at(plan, made, first.participant_id, first.session_id))
     for number, session in enumerate(plan.sessions()):
         own = session.participant_id, session.session_id
         planted = truth["sessions"][own[0]][own[1]]
         rng = np.random.default_rng([study.random, number])
         maps = _maps(rng, planted["fisher_z"], mask, affine)
         shown = _scan_measures(study, number, session.treatment)
-        drawn = layout.carpet(*own, task, made)
         if session is not first:
-            drawn.parent.mkdir(parents=True)
-            shutil.copy(carpet, drawn)
+            copies = _paths(_looked_at(plan, made, *own))
+            copies[0].parent.mkdir(parents=True)
+            for path, copied in zip(looked_at, copies, strict=True):
+                if path.is_file():
+                    shutil.copy(path, copied)
         texture = np.random.default_rng(int(own[0][4:])).standard_normal(mask.shape)
         reference = 1000 * mask * (1 + 0.2 * ndimage.gaussian_filter(texture, 1.0))
         files = layout.preprocessed(session.scans[0], plan.derivatives_dir, SPACE)

@@ -37,6 +37,7 @@ from tests.report.report_specimen import ROOT, read
 # What is written where there is a run, not by the functions that make the specimen.
 OF_RUNS = {
     *("report.html", "methods.md", "references.bib", "README", ".bidsignore", "provenance.json"),
+    *("quality.html", "people/<person>.html"),
 }
 SHEETS = "trial/sheets/"
 
@@ -123,7 +124,8 @@ def _of_other_designs(found, folder) -> dict[str, list[str]]:
     """Return the columns that trials of more periods, occasions and contrasts have besides."""
     first = found.plan.people.sessions_of_people()[0]
     func = found.folder / first["participant_id"] / first["session_id"] / "func"
-    [relmat] = func.glob("*desc-primary_relmat.tsv")
+    edges = func.glob("*desc-primary_relmat.tsv")
+    [relmat] = (path for path in edges if "_stat-pearson_" not in path.name)
     [record] = func.glob("*desc-primary_qc.json")
     session = first | {"occasion": "day2"}
     limits = found.plan.config["exclusion"]

@@ -50,7 +50,7 @@ def test_connectivity_names():
     }
 
 
-def test_anatomy_and_carpet_are_bids_names():
+def test_anatomy_and_what_is_looked_at_have_bids_names():
     found = layout.anatomy("sub-01", "prep", "MNI152NLin2009aSym")
     assert {p.parent for p in found.values()} == {Path("prep/sub-01/anat")}
     assert len(set(found.values())) == len(found)
@@ -58,9 +58,20 @@ def test_anatomy_and_carpet_are_bids_names():
         assert parse_name(path.name)[0]["sub"] == "01"
     name = found["transform"].name
     assert name == "sub-01_from-T1w_to-MNI152NLin2009aSym_mode-image_xfm.h5"
-    carpet = layout.carpet("sub-01", "ses-d2", "rest", "results")
-    folder = Path("results/sub-01/ses-d2/func")
-    assert carpet == folder / "sub-01_ses-d2_task-rest_desc-carpet_bold.png"
+    folder = layout.session_folder("sub-01", "ses-d2", "results")
+    assert folder == Path("results/sub-01/ses-d2/func")
+    found = layout.inspection("sub-01", "ses-d2", "rest", "MNI", ["primary"], folder)
+    start = "sub-01_ses-d2_task-rest_space-MNI"
+    assert found["carpet"] == folder / f"{start}_desc-carpet_bold.png"
+    own = found["pipelines"]["primary"]
+    assert own["confounds"].name == f"{start}_stat-pearson_desc-primary_relmat.tsv"
+    own = [path for kind, path in found.items() if kind != "pipelines"] + list(own.values())
+    assert len(set(own)) == 7 and all(parse_name(p.name)[0]["ses"] == "d2" for p in own)
+
+
+def test_pipelines_with_the_same_seeds_share_the_picture_of_the_first_by_name():
+    found = layout.drawn_seeds({"scrub": [1], "gsr": [1], "primary": [2]})
+    assert found == {"scrub": "gsr", "gsr": "gsr", "primary": "primary"}
 
 
 def test_nothing_of_two_sessions_pipelines_or_seeds_falls_together():

@@ -23,7 +23,7 @@ TESTS = {"group_test": 6, "sensitivity": 1, "robustness": 1, "hypotheses": 1}
 PAGE = {"report", "provenance", "all"}
 CLINIC = {"clinical_change", "clinical_evidence", "report", "provenance", "all"}
 AFTER = {
-    *("mixed_model", "quality_group", "clinical_correlation", "clinical_evidence"),
+    *("mixed_model", "quality_group", "quality_pages", "clinical_correlation", "clinical_evidence"),
     *("report", "provenance", "all"),
 }
 
@@ -89,8 +89,8 @@ def test_what_makes_no_difference_reruns_nothing(study):
     assert not study.would_run()
 
 
-def test_words_of_the_report_rerun_the_report_only(study):
-    """Its title, the name of a hypothesis, a seed's citation and a template."""
+def test_words_of_the_pages_rerun_the_pages_only(study):
+    """The title, the name of a hypothesis, a seed's citation, and templates."""
     study.set_config(title="Another title")
     (stated,) = study.config["hypotheses"]
     study.set_config(hypotheses=[stated | {"name": "Memory", "citation": "A 2020"}])
@@ -98,7 +98,14 @@ def test_words_of_the_report_rerun_the_report_only(study):
     path.write_text(path.read_text().replace("Rolls et al. 2020", "Rolls, Huang et al. 2020"))
     template = next((study.folder / "workflow/report").glob("page*.j2"))
     template.write_text(template.read_text() + "\n")
-    assert by_rule(study.would_run()) == {"report": 1, "provenance": 1, "all": 1}
+    pages = {"report": 1, "provenance": 1, "all": 1}
+    assert by_rule(study.would_run()) == pages | {"quality_pages": 1}
+
+
+def test_the_template_of_a_person_reruns_the_quality_pages_only(study):
+    template = study.folder / "workflow/report/session.html.j2"
+    template.write_text(template.read_text() + "\n")
+    assert by_rule(study.would_run()) == {"quality_pages": 1, "all": 1}
 
 
 def test_a_changed_reference_reruns_the_report_only(study):
@@ -182,7 +189,8 @@ def test_results_and_data_that_were_copied_to_another_place(study):
     shutil.rmtree(study.folder / ".snakemake")
     study.set_config(results_dir="elsewhere/of/results", derivatives_dir="data")
     study.set_config(title="Another")
-    assert by_rule(study.would_run()) == {"report": 1, "provenance": 1, "all": 1}
+    pages = {"report": 1, "quality_pages": 1}
+    assert by_rule(study.would_run()) == pages | {"provenance": 1, "all": 1}
 
 
 def test_what_has_no_whole_record_or_is_not_whole_is_made_again(study):
@@ -354,7 +362,9 @@ def test_what_is_planted_reruns_sensitivity_only(study):
     rules = by_rule(study.would_run())
     assert rules == {"sensitivity": 1, "report": 1, "provenance": 1, "all": 1}
     study.set_config(group__sensitivity=None)
-    assert by_rule(study.would_run()) == {"report": 1, "provenance": 1, "all": 1}
+    # The quality page lists what the jobs that are planned said.
+    pages = {"report": 1, "quality_pages": 1}
+    assert by_rule(study.would_run()) == pages | {"provenance": 1, "all": 1}
 
 
 def test_choices_that_change_places_rerun(study):
@@ -377,7 +387,7 @@ def test_what_excludes_a_session_reruns_pairs_and_no_session(study):
     kept = "sub-T02\tses-placebo\tAB\tgood\tn/a\n"
     (study.folder / "design/ratings.tsv").write_text(head + kept)
     study.set_config(exclusion={"ratings": "design/ratings.tsv"})
-    tables = {"quality_group", "robustness", "hypotheses"}
+    tables = {"quality_group", "quality_pages", "robustness", "hypotheses"}
     assert set(by_rule(study.would_run())) == PAGE | tables
     excluded = kept.replace("good\tn/a", "bad\tringing")
     (study.folder / "design/ratings.tsv").write_text(head + excluded)

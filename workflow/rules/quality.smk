@@ -1,8 +1,8 @@
 """Quality: exclusions, motion, likeness, and whether other pipelines give the same answer.
 
 Requires   quality records of all sessions, pairs and analyses of every pipeline
-Makes      <results>/<study>/quality/, robustness.tsv
-Steps      quality_group, robustness
+Makes      <results>/<study>/quality/, robustness.tsv, quality.html, people/
+Steps      quality_group -> quality_pages; robustness
 """
 
 
@@ -72,10 +72,36 @@ rule quality_group:
         "../../scripts/quality_group.py"
 
 
+rule quality_pages:
+    """Write the quality page, and a page per person that shows all sessions side by side."""
+    input:
+        on_sheets(lambda: plan.quality_page.inputs()),
+    output:
+        plan.quality_page.file,
+        directory(plan.quality_page.people()),
+    log:
+        plan.file("logs", "quality_pages.log"),
+    # Last of all where there is a choice, so that it can tell which other jobs failed.
+    priority: -2
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs("quality_pages"),
+    params:
+        study=on_sheets(lambda: plan.quality_page.contents()),
+        planned=on_sheets(lambda: plan.report.job_labels()),
+        code=code("quality_pages"),
+        templates=content_digest(plan.quality_page.templates()),
+    script:
+        "../../scripts/quality_pages.py"
+
+
 rule quality:
-    """Quality of sessions and people: motion, exclusions, likeness."""
+    """Quality of sessions and people: motion, exclusions, likeness, with their pages."""
     input:
         on_sheets(plan.require_scans),
         on_sheets(lambda: plan.group.pairs_with_edges(plan.primary)),
         on_sheets(lambda: plan.quality.results()),
+        on_sheets(lambda: plan.quality_page.results()),
     localrule: True

@@ -17,6 +17,8 @@ from typing import Any
 from crossfc import __version__
 from crossfc.jobs.last_line import bytes_label, counted, last_line
 
+# How many lines `head` and `tail` have, in the log of a job that has a script.
+HEAD_LINES, TAIL_LINES = 3, 3
 _SCRIPTS = Path(__file__).resolve().parents[2]
 _PERSON = re.compile(r"sub-[A-Za-z0-9]+")
 _SESSION = re.compile(r"(sub-[A-Za-z0-9]+)[/_](ses-[A-Za-z0-9]+)")

@@ -34,6 +34,7 @@ twin_anatomy         T1w of 26 MB                                      635      
 twin_scan            24 MB (40 volumes)                                408       6
 report               the demo: 58 sessions, 30 maps of 4 mm            434       16
                      its viewer of 60 maps of 2 mm, more by            100       13
+quality_pages        the demo: 58 sessions, three pipelines            228       5
 other tables         the demo                                          170       2
 ===================  ================================================  ========  =======
 
@@ -81,6 +82,7 @@ MEASURED = {
     "twin_anatomy": Need({"base": 640}, {"base": 6}),
     "twin_scan": Need({"base": 310, "scan": 4.2}, {"base": 3, "scan": 0.13}),
     "report": Need({"base": 540}, {"base": 40}),
+    "quality_pages": Need({"base": 230}, {"base": 5}),
     # Jobs that only read tables: clinical correlations, mixed model, quality, robustness.
     "table": Need({"base": 180}, {"base": 2}),
 }

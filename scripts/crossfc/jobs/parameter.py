@@ -198,7 +198,7 @@ def _sentence(rule: str, path: tuple[Any, ...], old: Any, new: Any, study: Study
     keys = tuple(step for step in path if isinstance(step, str))
     if keys[-2:-1] == ("covariates",):
         return f"config key covariates, {last}: {_change(old, new)}"
-    if last == "carpets":
+    if last in ("carpets", "volumes"):
         return f"it shows {len(new)} sessions, where it showed {len(old)}"
     for start in range(len(keys)):
         key = study.key(rule, keys[start:], new)

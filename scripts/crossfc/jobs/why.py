@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
+from crossfc.jobs.failure import failure
 from crossfc.jobs.parameter import Study, changed, sentences
 
 _NAMELESS = (
@@ -60,6 +61,8 @@ class Job:
         Whether Snakemake found that its environment changed.
     environment : str or None
         Current text of its conda file.
+    failed : str or None
+        Why its last attempt failed, and where its log is; None if it did not.
     """
 
     rule: str
@@ -77,6 +80,7 @@ class Job:
     damaged: list[str] = field(default_factory=list)
     software: bool = False
     environment: str | None = None
+    failed: str | None = None
 
 
 def planned(dag: Any) -> list[Job]:
@@ -120,6 +124,7 @@ def _job(job: Any, dag: Any) -> Job:
         damaged=kept.damaged(job),
         software=any(kept.software_stack_changed(job)),
         environment=job.conda_env and job.conda_env.content.decode(),
+        failed=next((f"{why} (see {log})" for log in job.log if (why := failure(log))), None),
     )
 
 
@@ -146,8 +151,9 @@ def explain(job: Job, study: Study) -> list[str]:
         Empty if the only reason is that an earlier job runs.
     """
     found = ["the command line asks for it"] if job.forced else []
+    found += [f"its last attempt failed: {job.failed}"] if job.failed else []
     if job.recorded is None and job.missing:
-        return [*found, "it has not been run yet"]
+        return found if job.failed else [*found, "it has not been run yet"]
     found += [f"{path} was left half-written by a run that was stopped" for path in job.incomplete]
     found += [f"{path} does not exist" for path in job.missing]
     found += [f"there is no record of what {path} was made of" for path in job.unrecorded]

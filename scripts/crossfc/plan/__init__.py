@@ -22,6 +22,7 @@ from crossfc.plan.place import Places
 from crossfc.plan.preprocess import Preprocess
 from crossfc.plan.preregistration import Preregistration
 from crossfc.plan.quality import Quality
+from crossfc.plan.quality_page import QualityPage
 from crossfc.plan.recording import Recordings
 from crossfc.plan.region import Regions
 from crossfc.plan.report import Report
@@ -45,6 +46,8 @@ class Plan(Study):
         breathing, rows of people, what excludes sessions, and the folders that are filled.
     twin, preprocess, fmriprep, connectivity, group, clinic, quality, hypotheses, report, bundle
         The stages.
+    quality_page
+        The pages of the stage quality.
     preregistration, blinding
         The analysis plan and what the study does otherwise; what codes of treatments stand for.
     """
@@ -61,6 +64,14 @@ class Plan(Study):
         self.group = Group(self, self.regions, self.people, self.exclusion)
         self.clinic = Clinic(self, self.regions, self.people)
         self.quality = Quality(self, self.regions, self.clinic)
+        self.quality_page = QualityPage(
+            self,
+            self.regions,
+            self.connectivity,
+            self.preprocess,
+            self.quality,
+            self.exclusion,
+        )
         self.hypotheses = Hypotheses(
             self, self.regions, self.people, self.group, self.clinic, self.quality
         )

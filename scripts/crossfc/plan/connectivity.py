@@ -12,6 +12,7 @@ from crossfc.plan.scan import Scans
 from crossfc.plan.study import Stage, Study
 from crossfc.session import layout
 from crossfc.trial.path import LONGEST_NAME
+from crossfc.trial.session import Session
 
 
 class Connectivity(Stage):
@@ -137,7 +138,7 @@ class Connectivity(Stage):
 
     def folder_pattern(self) -> str:
         """Return the folder of a session's connectivity, as a pattern with wildcards."""
-        return pattern(layout.carpet(SUB, SES, self.config["task"], self.study.study_dir).parent)
+        return pattern(layout.session_folder(SUB, SES, self.study.study_dir))
 
     def folders(self) -> list[str]:
         """List the connectivity folders of all sessions; with ready maps there are none."""
@@ -146,10 +147,12 @@ class Connectivity(Stage):
         folder = self.folder_pattern()
         return [filled(folder, session) for session in self.study.sessions()]
 
-    def carpets(self) -> list[str]:
-        """List the carpet plots of all sessions, as paths below the study's results."""
-        carpet = pattern(layout.carpet(SUB, SES, self.config["task"], ""))
-        return [filled(carpet, session) for session in self.study.sessions()]
+    def inspection(self, session: Session) -> layout.InspectionFiles:
+        """Name what is looked at of a session, as paths below the study's results."""
+        own = session.participant_id, session.session_id
+        folder = layout.session_folder(*own, "")
+        words = self.config["task"], self.config["space"]
+        return layout.inspection(*own, *words, self.study.pipelines, folder)
 
     def pipeline_choices(self) -> dict[str, dict[str, Any]]:
         """Return every pipeline with its strategy and seeds in full, sorted by name."""

@@ -154,6 +154,25 @@ class Preprocess(Stage):
             found.append(row(Path(scan).name.removesuffix(".nii.gz"), figure, sidecar))
         return found
 
+    def reports(self) -> dict[str, list[str]]:
+        """Name fMRIPrep's reports on each person, as paths from the results.
+
+        Of given derivatives those that are there, so that a data set without them can move and
+        reruns nothing; those of a run that is yet to come are looked for when they are shown.
+        """
+        people = dict.fromkeys(s.participant_id for s in self.study.sessions())
+        if self.study.preprocessing_tool == "fmriprep-run":
+            return {person: [f"fmriprep/{person}.html"] for person in people}
+        if not self.study.given_derivatives:
+            return {}
+        folder, found = self.study.derivatives_dir, dict[str, list[str]]()
+        for person in people:
+            # fMRIPrep 25 may write one per session.
+            own = [folder / f"{person}.html", *sorted(folder.glob(f"{person}_ses-*.html"))]
+            if there := [path for path in own if path.is_file()]:
+                found[person] = [os.path.relpath(path, self.study.study_dir) for path in there]
+        return found
+
     def results(self) -> list[str]:
         """List the preprocessed scans of a study that starts from raw scans."""
         if self.study.entry != "raw":

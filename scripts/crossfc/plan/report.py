@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from crossfc.fault import raise_all
+from crossfc.plan import quality_page
 from crossfc.plan.clinic import Clinic
 from crossfc.plan.connectivity import Connectivity
 from crossfc.plan.group import Group
@@ -80,7 +81,8 @@ class Report(Stage):
         folder = self.study.home / "workflow" / "report"
         ends = ("j2", "css", "js")
         written = [path for end in ends for path in sorted(folder.glob(f"*.{end}"))]
-        return [*written, folder / citation.FILE]
+        own = [path for path in written if path.name not in quality_page.TEMPLATES]
+        return [*own, folder / citation.FILE]
 
     def choices(self) -> dict[str, Any]:
         """Return the part of the configuration that results depend on.
@@ -143,7 +145,10 @@ class Report(Stage):
             "designs": self.study.designs(),
             "design_name": trial.name,
             "hypotheses": self._hypotheses.words(),
-            "carpets": self._connectivity.carpets() if self.study.has_edges else [],
+            "carpets": [
+                str(self._connectivity.inspection(session)["volumes"])
+                for session in (self.study.sessions() if self.study.has_edges else ())
+            ],
             "registrations": self._preprocess.registrations(),
             "folders": folders,
         }
@@ -166,7 +171,7 @@ class Report(Stage):
         found += ["hypotheses"] if self._hypotheses.results() else []
         found += ["clinical_evidence"] if self._clinic.has_evidence else []
         if self.study.has_edges:
-            found += ["quality_group", "robustness"]
+            found += ["quality_group", "quality_pages", "robustness"]
             found.append(f"mixed_model/{self.study.primary}")
             found += ["clinical_correlation"] if scored else []
             found += ["edge_carryover"] if self._clinic.has_carryover else []

@@ -72,6 +72,7 @@ def context(
         "tally": f"{who} with {results.sessions_of_people}.",
         "file": blinding["file"],
         "hidden": HIDDEN,
+        "has_sessions": not results.sessions.empty,
         "tables": [table for table in tables if table is not None],
     }
 

@@ -72,11 +72,16 @@ def inlined(picture: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
-def svg(width: float, height: float, body: str, alt: str, css: str = "chart") -> str:
-    """Wrap a drawing in an SVG element; screen readers read the alternative text."""
+def svg(
+    width: float, height: float, body: str, alt: str, css: str = "chart", role: str = "img"
+) -> str:
+    """Wrap a drawing in an SVG element; screen readers read the alternative text.
+
+    A drawing with links in it is a ``group``, as what is in a picture (``img``) is not read.
+    """
     return (
         f'<svg class="{css}" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
-        f'height="{height:g}" role="img" aria-label="{escape(alt)}">{body}</svg>'
+        f'height="{height:g}" role="{role}" aria-label="{escape(alt)}">{body}</svg>'
     )
 
 

@@ -12,6 +12,8 @@ import pandas as pd
 from crossfc.measure import MEASURES, measures_of
 from crossfc.quality.motion import group_by_drug
 from crossfc.report import figure, number
+from crossfc.report.carpet import inlined_carpet
+from crossfc.report.inspection import read_inspection
 from crossfc.report.people import group_css
 from crossfc.report.results import Results
 from crossfc.report.table import Column, Table, blank, everything, from_frame, text
@@ -39,7 +41,7 @@ class Chart:
 
 @dataclass
 class Carpet:
-    """A carpet plot, inlined."""
+    """Carpets of a session, inlined."""
 
     title: str
     source: str
@@ -345,7 +347,10 @@ def robustness_sentence(results: Results) -> str:
 
 
 def carpets(results: Results, paths: Sequence[Path]) -> tuple[list[Carpet], int]:
-    """Inline the carpet plots of the sessions with most motion; also count all plots."""
+    """Inline the carpets of the sessions with most motion, primary pipeline; also count all.
+
+    ``paths`` are the tables of volumes, whose names say of which session they are.
+    """
     present = [Path(p) for p in paths if Path(p).is_file()]
     fd: dict[tuple[str, str], float] = {}
     if {"participant_id", "session_id", "mean_fd"} <= set(results.sessions.columns):
@@ -353,23 +358,18 @@ def carpets(results: Results, paths: Sequence[Path]) -> tuple[list[Carpet], int]
             fd[(row["participant_id"], row["session_id"])] = number.cell(row, "mean_fd")
 
     def moved(path: Path) -> float:
-        value = fd.get(_whose(path), math.nan)
+        value = fd.get((path.parents[2].name, path.parents[1].name), math.nan)
         return -1.0 if math.isnan(value) else value
 
-    worst = sorted(present, key=lambda p: (-moved(p), p.name))[:WORST_CARPETS]
-    out = []
-    for path in worst:
-        known = moved(path)
-        title = " ".join(_whose(path))
-        title += f", mean FD {number.fixed(known, 3)} mm" if known >= 0 else ""
-        out.append(Carpet(title, figure.inlined(path.read_bytes())))
+    primary, out = results.pipelines[0], []
+    for path in sorted(present, key=lambda p: (-moved(p), p.name))[:WORST_CARPETS]:
+        own, known = read_inspection(path, [primary]), moved(path)
+        assert own is not None  # the file is there
+        title = own.title + (f", mean FD {number.fixed(known, 3)} mm" if known >= 0 else "")
+        choices = results.config["pipelines"][primary]
+        view = own.carpet(primary, choices, lambda p: figure.inlined(p.read_bytes()))
+        out.append(Carpet(title, inlined_carpet(view, title)))
     return out, len(present)
-
-
-def _whose(path: Path) -> tuple[str, str]:
-    parts = path.name.split("_")
-    person = next((p for p in parts if p.startswith("sub-")), path.stem)
-    return person, next((p for p in parts if p.startswith("ses-")), "")
 
 
 def _coverage_title(column: str) -> str:

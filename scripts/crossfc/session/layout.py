@@ -4,7 +4,7 @@ The functions only build names and never look at the disk, so that the workflow 
 without touching the data set.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TypedDict
 
@@ -130,7 +130,7 @@ def connectivity(
 ) -> ConnectivityFiles:
     """Name the files that the connectivity job of one session writes for one pipeline."""
     base = {"sub": label(participant_id), "ses": label(session_id), "task": task, "space": space}
-    folder = Path(results_dir) / participant_id / session_id / "func"
+    folder = session_folder(participant_id, session_id, results_dir)
 
     def name(entities: Mapping[str, str], suffix: str, extension: str) -> Path:
         return folder / bids_name({**base, "desc": pipeline, **entities}, suffix, extension)
@@ -143,8 +143,72 @@ def connectivity(
     }
 
 
-def carpet(participant_id: str, session_id: str, task: str, results_dir: str | Path) -> Path:
-    """Name the carpet plot of a session."""
-    base = {"sub": label(participant_id), "ses": label(session_id), "task": task}
-    name = bids_name(base | {"desc": "carpet"}, "bold", ".png")
-    return Path(results_dir) / participant_id / session_id / "func" / name
+class PipelineInspection(TypedDict):
+    """What is looked at of one session and pipeline: two pictures, and a table of correlations."""
+
+    carpet: Path
+    seeds: Path
+    confounds: Path
+
+
+class InspectionFiles(TypedDict):
+    """What is looked at of one session.
+
+    ``outlines``, ``targets`` and ``carpet`` are pictures, ``volumes`` is a table of traces,
+    ``pipelines`` are by name.
+    """
+
+    outlines: Path
+    targets: Path
+    carpet: Path
+    volumes: Path
+    pipelines: dict[str, PipelineInspection]
+
+
+def inspection(
+    participant_id: str,
+    session_id: str,
+    task: str,
+    space: str,
+    pipelines: Iterable[str],
+    folder: Path,
+) -> InspectionFiles:
+    """Name the files in a session's folder that are looked at to judge it."""
+    base = {"sub": label(participant_id), "ses": label(session_id), "task": task, "space": space}
+
+    def name(desc: str, suffix: str, extension: str, **more: str) -> Path:
+        return folder / bids_name({**base, "desc": desc, **more}, suffix, extension)
+
+    return {
+        "outlines": name("outlines", "boldref", ".jpg"),
+        "targets": name("targets", "boldref", ".jpg"),
+        "carpet": name("carpet", "bold", ".png"),
+        "volumes": name("volumes", "qc", ".tsv"),
+        "pipelines": {
+            own: {
+                "carpet": name(own, "carpet", ".png"),
+                "seeds": name(own, "seeds", ".jpg"),
+                "confounds": name(own, "relmat", ".tsv", stat="pearson"),
+            }
+            for own in pipelines
+        },
+    }
+
+
+def session_folder(participant_id: str, session_id: str, results_dir: str | Path) -> Path:
+    """Name the folder with the connectivity of one session."""
+    return Path(results_dir) / participant_id / session_id / "func"
+
+
+def drawn_seeds(seeds: Mapping[str, object]) -> dict[str, str]:
+    """Return, for each pipeline, the pipeline in whose picture its seeds are drawn.
+
+    Pipelines with the same seeds share the picture of the first of them by name.
+
+    Parameters
+    ----------
+    seeds : mapping
+        Name of a pipeline to its seeds.
+    """
+    names = sorted(seeds)
+    return {name: next(other for other in names if seeds[other] == seeds[name]) for name in names}

@@ -10,6 +10,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from crossfc.fault import Fault
+from crossfc.session import layout
 from crossfc.session.connectivity import cleaning
 from crossfc.session.connectivity import seed_map as connectivity
 from crossfc.session.connectivity.derivative import connectivity_session
@@ -110,6 +111,10 @@ class Session:
             "qc": self.out / f"{name}_qc.json",
         }
 
+    @property
+    def looked_at(self):
+        return layout.inspection("sub-01", "ses-1", "rest", "MNI", self.pipelines, self.out)
+
     def run(self):
         connectivity_session(
             participant_id="sub-01",
@@ -118,7 +123,7 @@ class Session:
             pipelines={k: Pipeline.from_params(own) for k, own in self.pipelines.items()},
             targets=self.targets,
             outputs={name: self.outputs(name) for name in self.pipelines},
-            carpet_path=self.out / "carpet.png",
+            inspection=self.looked_at,
             **self.options,
         )
         return self
@@ -290,7 +295,13 @@ def test_the_record_says_what_was_done(usual):
 
 
 def test_every_output_is_written_and_nothing_else(usual):
-    wanted = {usual.out / "carpet.png"}
+    files = usual.looked_at
+    wanted = {files[kind] for kind in ("outlines", "targets", "carpet", "volumes")}
+    # Pipelines with the same seeds share their picture.
+    drawn = set(layout.drawn_seeds({k: p["seeds"] for k, p in usual.pipelines.items()}).values())
+    assert len(drawn) < len(usual.pipelines)
+    for name, own in files["pipelines"].items():
+        wanted |= {own["carpet"], own["confounds"]} | ({own["seeds"]} if name in drawn else set())
     for name in usual.pipelines:
         outputs = usual.outputs(name)
         wanted |= {*outputs["maps"], outputs["timeseries"], outputs["relmat"], outputs["qc"]}

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from crossfc.session.connectivity import scan_quality as quality
-from crossfc.session.connectivity.carpet import draw_carpet
 from crossfc.session.connectivity.confounds import Confounds
 
 
@@ -47,17 +46,3 @@ def test_dice():
     assert quality.dice(a, a) == 1
     assert quality.dice(a, ~a) == 0
     assert quality.dice(a & ~a, b & ~b) == 0
-
-
-@pytest.mark.parametrize("n_voxels", [1, 5, 1000])
-def test_the_carpet_is_a_picture_of_the_same_bytes_each_time(tmp_path, n_voxels):
-    rng = np.random.default_rng(0)
-    voxels = rng.normal(size=(30, n_voxels)).astype(np.float32)
-    voxels[:, 0] = 0
-    fd, censored = np.abs(rng.normal(size=30)), np.arange(30) == 3
-    for name in ("a.png", "sub/b.png"):
-        draw_carpet(tmp_path / name, voxels, fd, censored, "sub-01 ses-1", 2.0)
-    first = (tmp_path / "a.png").read_bytes()
-    assert first == (tmp_path / "sub" / "b.png").read_bytes()
-    assert first.startswith(b"\x89PNG") and len(first) > 3000
-    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["a.png"]

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from crossfc import atomic, template
 from crossfc.array import BoolArray, FloatArray, RealArray, SingleArray
 from crossfc.fault import Fault
-from crossfc.session.connectivity import carpet, cleaning
+from crossfc.session.connectivity import cleaning, picture
 from crossfc.session.connectivity import scan_quality as quality
 from crossfc.session.connectivity import seed_map as connectivity
 from crossfc.session.connectivity.cleaning import Interpolated
@@ -24,7 +23,9 @@ from crossfc.session.connectivity.confounds import (
     strategy_matrix,
 )
 from crossfc.session.connectivity.defect import defects
+from crossfc.session.connectivity.inspection import Cleaned, View, write_inspection
 from crossfc.session.connectivity.mask import open_mask
+from crossfc.session.connectivity.picture import Placed
 from crossfc.session.connectivity.pipeline import Pipeline
 from crossfc.session.connectivity.pose import pose
 from crossfc.session.connectivity.record import (
@@ -37,7 +38,7 @@ from crossfc.session.connectivity.record import (
 from crossfc.session.connectivity.repeat import Run, choose_repeat
 from crossfc.session.connectivity.scan_measure import scan_measures
 from crossfc.session.connectivity.smoothing import smooth_in_mask
-from crossfc.session.layout import ConnectivityFiles
+from crossfc.session.layout import ConnectivityFiles, InspectionFiles, drawn_seeds
 from crossfc.session.physiology.beat import Kind
 from crossfc.session.physiology.measure import Physiology, read_physiology
 from crossfc.session.placement import at_nearest, place
@@ -146,7 +147,9 @@ class SessionData:
         # reported as the reason to leave the session out.
         return weak if (self.box_mask & ~weak).any() else np.zeros_like(weak)
 
-    def region(self, rows: Sequence[RegionRow], name: str) -> tuple[BoolArray, float, BoolArray]:
+    def region(
+        self, rows: Sequence[RegionRow], name: str
+    ) -> tuple[BoolArray, float, BoolArray, Placed]:
         """Find the voxels of a region.
 
         Parameters
@@ -164,6 +167,8 @@ class SessionData:
             Share of the region's voxels that are inside the mask.
         weak : (z, y, x) bool
             Voxels of the region without signal, in the box.
+        placed : Placed
+            All of its voxels, and those inside, on the whole grid.
 
         Raises
         ------
@@ -173,7 +178,8 @@ class SessionData:
         placed, size = place(rows, name, self.shape, self.affine)
         covered = placed.T & self.mask
         weak = placed.T[self._box] & self._box_weak
-        return covered[self._box], float(covered.sum() / size), weak
+        whole = Placed(placed, covered.T)
+        return covered[self._box], float(covered.sum() / size), weak, whole
 
     def region_series(self, inside: BoolArray) -> FloatArray:
         """Return the mean of the unsmoothed series over a region's voxels, (n_volumes,) float64.
@@ -217,7 +223,7 @@ def connectivity_session(
     pipelines: Mapping[str, Pipeline],
     targets: Sequence[RegionRow],
     outputs: Mapping[str, ConnectivityFiles],
-    carpet_path: str | Path,
+    inspection: InspectionFiles,
     *,
     minimum_seed_coverage: float,
     minimum_residual_degrees_of_freedom: int,
@@ -247,8 +253,8 @@ def connectivity_session(
         Rows of the sheet of targets.
     outputs : mapping
         Pipeline to the paths of `crossfc.session.layout.connectivity`.
-    carpet_path : path
-        The carpet plot to write, a PNG.
+    inspection : InspectionFiles
+        What is looked at to judge the session, of `crossfc.session.layout.inspection`.
     minimum_seed_coverage : float
         Share of a seed's voxels that must lie in the mask and have signal. A target with less
         gets no edges.
@@ -303,6 +309,7 @@ def connectivity_session(
         for name, own in pipelines.items()
     }
     data = SessionData(scan, mask, steady & sound, minimum_voxel_signal, minimum_voxel_tsnr)
+    image = picture.reference(scan.data, steady & sound, data.has_mean)
     del scan
     snr = quality.temporal_snr(data.mean, data.deviation) if data.has_mean else None
     sidecar = read_sidecar(run.get("sidecars") or [])
@@ -350,7 +357,7 @@ def connectivity_session(
         plan.reasons += [seed.weakness for seed in seeds[name].values() if seed.weakness]
         if not plan.reasons:
             plan.reasons += _seeds_without_variance(plan, seeds[name])
-    _draw(carpet_path, data, confounds, sound, record)
+    _write_inspection(inspection, data, image, confounds, sound, pipelines, plans, seeds, measured)
     voxels: dict[float, SingleArray] = {}
     for name in sorted(pipelines, key=lambda n: pipelines[n].fwhm_mm):
         made = (name, plans[name], seeds[name], measured, record, outputs[name])
@@ -433,8 +440,8 @@ class _Plan:
     Attributes
     ----------
     kept : (n_volumes,) bool
-    columns : list of str
-        Names of the confounds.
+    confounds : dict
+        Name of each confound to the regressor, (n_volumes,) float64.
     basis : (n_kept, rank) float64, or Interpolated
         What cleaning removes; nothing if too few volumes are kept.
     left : int
@@ -448,7 +455,7 @@ class _Plan:
     """
 
     kept: BoolArray
-    columns: list[str]
+    confounds: dict[str, FloatArray]
     basis: FloatArray | Interpolated
     left: int = 0
     filter: str | None = None
@@ -476,7 +483,8 @@ def _plan(
         pipeline.censor_minimum_run,
     )
     n_kept = int(kept.sum())
-    plan = _Plan(kept, columns, basis=np.empty((n_kept, 0)))
+    named = dict(zip(columns, matrix.T, strict=True))
+    plan = _Plan(kept, named, basis=np.empty((n_kept, 0)))
     if n_kept < _LEAST_USABLE:
         plan.reasons = [f"all but {n_kept} of {len(kept)} volumes censored"]
         return plan
@@ -536,6 +544,8 @@ class _Region:
         Mean over its voxels; NaN if there are none.
     inside : (z, y, x) bool
         Its voxels in the mask, in the box.
+    placed : Placed
+        All of its voxels, on the whole grid.
     """
 
     coverage: float
@@ -543,6 +553,7 @@ class _Region:
     weakness: str | None
     series: FloatArray
     inside: BoolArray
+    placed: Placed
 
     @property
     def voxels(self) -> int:
@@ -564,7 +575,7 @@ def _regions(
     for name in dict.fromkeys(row[column] for row in rows):
         own = [row for row in rows if row[column] == name]
         try:
-            inside, coverage, weak = data.region(own, name)
+            inside, coverage, weak, placed = data.region(own, name)
         except Fault as fault:
             raise Fault(f"{run['bold']}: {fault}") from None
         # If no voxel of the region has signal, give the tSNR of its voxels without signal.
@@ -584,7 +595,7 @@ def _regions(
         series = np.full(len(data.series), np.nan)
         if inside.any():
             series = data.region_series(inside)
-        found[name] = _Region(coverage, tsnr, weakness, series, inside)
+        found[name] = _Region(coverage, tsnr, weakness, series, inside, placed)
     return found
 
 
@@ -663,7 +674,7 @@ def _write_record(
         "volumes_kept": int(plan.kept.sum()),
         "residual_degrees_of_freedom": plan.left,
         "censored_filter": plan.filter,
-        "regressors": plan.columns,
+        "regressors": list(plan.confounds),
         "variance_left_median": plan.variance_left,
         "seeds": plain(seeds),
         "targets": plain(targets),
@@ -685,27 +696,41 @@ def _coregistration(run: Run) -> Coregistration:
     }
 
 
-def _draw(
-    path: str | Path,
+def _write_inspection(
+    files: InspectionFiles,
     data: SessionData,
+    image: FloatArray,
     confounds: Confounds,
     sound: BoolArray,
-    record: SessionQuality,
+    pipelines: Mapping[str, Pipeline],
+    plans: Mapping[str, _Plan],
+    seeds: Mapping[str, dict[str, _Region]],
+    targets: Mapping[str, _Region],
 ) -> None:
-    fd = framewise_displacement(confounds)
-    said = "" if record["mean_fd"] is None else f"  mean FD {record['mean_fd']:.2f} mm"
-    if record["tsnr_median"] is not None:
-        said += f", median tSNR {record['tsnr_median']:.0f}"
-    if not sound.all():
-        said += f", {int((~sound).sum())} volumes are no measurement"
-    carpet.draw_carpet(
-        path,
-        data.series[:, data.box_mask],
-        fd,
-        (fd > 0.5) | non_steady_volumes(confounds) | ~sound,
-        f"{record['participant_id']} {record['session_id']}{said}",
-        record["repetition_time"],
-        sound,
+    """Write what somebody looks at to judge the session."""
+
+    def placed(regions: Mapping[str, _Region]) -> dict[str, Placed]:
+        return {name: region.placed for name, region in regions.items()}
+
+    drawn = drawn_seeds({name: own.seeds for name, own in pipelines.items()})
+    level = float(data.mean[data.box_mask].mean(dtype=np.float64)) if data.has_mean else None
+    write_inspection(
+        files,
+        View(
+            image,
+            data.affine,
+            data.mask.T,
+            data.series[:, data.box_mask],
+            level,
+            sound,
+        ),
+        confounds,
+        {name: placed(seeds[name]) for name in dict.fromkeys(drawn.values())},
+        placed(targets),
+        {
+            name: Cleaned(plan.kept, plan.basis, plan.confounds, bool(plan.reasons))
+            for name, plan in plans.items()
+        },
     )
 
 
