@@ -271,7 +271,7 @@ def use(plan):
         plan.report.contents(),
         plan.clinic.scales(),
         plan.connectivity.folder_pattern(),
-        plan.connectivity.carpets(),
+        plan.quality_page.contents(),
     )
     (
         plan.preprocess.registrations(),

@@ -454,7 +454,8 @@ def test_methods_follow_a_changed_configuration(found, tmp_path):
     group.mkdir()
     (group / "only").symlink_to(found.folder / "group" / "primary")
     config = config | {"pipelines": pipelines}
-    page = page_of(found, tmp_path / "p.html", config=config, pipelines=["only"], group_dir=group)
+    page = page_of(found, tmp_path / "p.html", config=config, pipelines=["only"], group_dir=group,
+                   carpets=[])  # fmt: skip
     assert "framewise displacement exceeded 0.4 mm" in page.text
     assert "Maps were smoothed" not in page.text
     assert "analyses were repeated" not in page.text

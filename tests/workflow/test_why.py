@@ -227,7 +227,8 @@ def test_of_one_target_only(study):
 
 def test_words_of_the_report(study):
     study.set_config(title="Another")
-    assert why(study)[:2] == ["report", '  config key title: "" → Another']
+    told = '  config key title: "" → Another'
+    assert why(study)[:4] == ["quality_pages", told, "report", told]
 
 
 def test_refused_input_is_one_sentence(study):

@@ -266,6 +266,9 @@ def family_sentence(results: Results) -> str:
     supported = int((table["verdict"] == SUPPORTED).sum())
     tested = int((table["verdict"] != NOT_TESTED).sum())
     opposite = int((table["verdict"] == OPPOSITE).sum())
+    if not tested:
+        none = "it could not" if len(table) == 1 else "none of them could"
+        return f"{_counted(len(table))} stated before the data were seen; {none} be tested."
     told = (
         f"{_counted(len(table))} stated before the data were seen"
         f"{f', {tested} of which could be tested' if tested < len(table) else ''}. They are one "

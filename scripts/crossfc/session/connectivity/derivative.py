@@ -486,7 +486,8 @@ def _plan(
     named = dict(zip(columns, matrix.T, strict=True))
     plan = _Plan(kept, named, basis=np.empty((n_kept, 0)))
     if n_kept < _LEAST_USABLE:
-        plan.reasons = [f"all but {n_kept} of {len(kept)} volumes censored"]
+        left = f"all but {n_kept} of" if n_kept else "all"
+        plan.reasons = [f"{left} {len(kept)} volumes censored"]
         return plan
     if unrecorded := int((~np.isfinite(matrix[kept])).any(axis=1).sum()):
         lacking = [
