@@ -98,7 +98,7 @@ def test_no_direction_is_on_a_blinded_page(blinded_page, found_page):
     cells = re.findall(r'<td class="num">(−[^<]*)</td>', body)
     assert all(re.fullmatch(r"−\d+", cell) for cell in cells)
     assert "This run is blinded: treatments are the codes placebo and ketamine" in body
-    whoever = "opens this page and <a href=\"quality.html\">that of quality</a> only"
+    whoever = 'opens this page and <a href="quality.html">that of quality</a> only'
     assert whoever in body
 
 

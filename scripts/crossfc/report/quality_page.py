@@ -1,7 +1,6 @@
 """The quality page, and a page for every person: what a study's sessions are worth."""
 
 import os
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,9 +12,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from crossfc import atomic
-from crossfc.measure import MEASURES, Measure, measures_of
+from crossfc.measure import Measure, measures_of
 from crossfc.quality.outlier import FAR, outliers
-from crossfc.report import number, qcfc
+from crossfc.report import exclusion, log, number, qcfc
 from crossfc.report.anonymous import anonymous
 from crossfc.report.distribution import Dot, distribution
 from crossfc.report.inspection import Inspection, read_inspection
@@ -23,43 +22,10 @@ from crossfc.report.methods import folder_of
 from crossfc.report.page import TEMPLATES, environment_of
 from crossfc.report.registration import Registration, registrations
 from crossfc.report.session_page import person_context, session_view
-from crossfc.report.table import Column, Table, blank, from_frame, text
+from crossfc.report.table import Column, Table, from_frame, text
 from crossfc.table import read_table
 
-# Measures besides those that a drug may change.
-_FURTHER = (
-    Measure("mask_dice_template", "overlap of the mask with the template"),
-    Measure("voxels_without_signal", "voxels of the mask without signal"),
-    Measure("minutes_kept", "minutes kept", "min"),
-    Measure("boundary_cost", "cost of the white matter's boundary"),
-)
-# What a limit is of: the column of the table of sessions, or its beginning, and how it is called.
-_LIMITS = {
-    "maximum_mean_fd_mm": ("mean_fd", "mean FD above (mm)"),
-    "maximum_censored_share": ("share_censored", "share of volumes censored above"),
-    "maximum_defective_share": ("share_defective", "share of volumes without measurement above"),
-    "minimum_minutes_kept": ("minutes_kept", "minutes kept below"),
-    "maximum_boundary_cost": ("boundary_cost", "cost of the white matter's boundary above"),
-    "minimum_template_dice": ("mask_dice_template", "overlap with the template below (Dice)"),
-    "minimum_residual_degrees_of_freedom": (
-        "residual_degrees_of_freedom", "residual degrees of freedom below",
-    ),
-    "minimum_seed_coverage": ("coverage_", "share of a seed with signal below"),
-    "minimum_seed_tsnr": ("tsnr_", "tSNR of a seed below"),
-}  # fmt: skip
-
-
-_WHOLE = {measure.name for measure in (*MEASURES, *_FURTHER) if measure.region is None}
 _KEYS = ["participant_id", "session_id"]
-
-
-class LogRow(TypedDict):
-    """A sentence of a job's log; ``log`` is the path from the folder of logs."""
-
-    job: str
-    log: str
-    sentence: str
-    failed: bool
 
 
 def write_quality_pages(
@@ -75,7 +41,7 @@ def write_quality_pages(
     target_rows: Sequence[Mapping[str, Any]],
     registrations_made: Sequence[Mapping[str, str]] = (),
     reports: Mapping[str, Sequence[str]] | None = None,
-    logs: Sequence[LogRow] = (),
+    logs: Sequence[log.LogRow] = (),
     templates: str | os.PathLike[str] | None = None,
 ) -> None:
     """Write the quality page of a study and, in a folder beside it, one page for each person.
@@ -121,7 +87,9 @@ def write_quality_pages(
     }
     sessions = tables["sessions"]
     sessions["share_defective"] = sessions["volumes_defective"] / sessions["volumes"]
-    measures = [m for m in (*measures_of(sessions.columns), *_FURTHER) if m.name in sessions]
+    measures = [
+        m for m in (*measures_of(sessions.columns), *exclusion.FURTHER) if m.name in sessions
+    ]
     far = outliers(sessions, measures)
     found = (read_inspection(root / path, pipelines) for path in volumes)
     of_person: dict[str, list[Inspection]] = {}
@@ -167,18 +135,18 @@ def write_quality_pages(
         "people": _people(sessions, far, tables["excluded"], of_person, people_dir),
         "far": _far_table(far),
         "limit_of_far": number.general(FAR),
-        "limits": _limit_table(config, sessions),
-        "excluded": _excluded(tables["excluded"]),
-        "ratings": _ratings(tables["ratings"]),
-        "disagree": _disagree(tables["ratings"]),
+        "limits": exclusion.limit_table(config, sessions),
+        "excluded": exclusion.excluded(tables["excluded"]),
+        "ratings": exclusion.ratings(tables["ratings"]),
+        "disagree": exclusion.disagree(tables["ratings"]),
         "charts": _charts(sessions, measures, far, config, people_dir, regions=False),
         "region_charts": _charts(sessions, measures, far, config, people_dir, regions=True),
         "qcfc": qcfc.qcfc_sentences(tables["qcfc"]),
         "qcfc_distance": qcfc.distance_chart(
             tables["qcfc"], qcfc.distances(seed_rows, target_rows)
         ),
-        "failed": _failed(logs),
-        "warned": _warned(logs, sessions),
+        "failed": log.failed(logs),
+        "warned": log.warned(logs, sessions),
         "pipelines": pipelines,
     }
     told = environment.get_template("quality_page.html.j2").render(context)
@@ -277,69 +245,6 @@ def _far_table(far: pd.DataFrame) -> Table | None:
     return from_frame(far, columns, "Sessions far from the others")
 
 
-def _limit_table(config: Mapping[str, Any], sessions: pd.DataFrame) -> Table:
-    """Tabulate the limits in force, and how many sessions are beyond each."""
-    values = {**config["exclusion"], **config["connectivity"]}
-    rows = []
-    for key, (column, words) in _LIMITS.items():
-        limit = values.get(key)
-        if limit is None:
-            rows.append([words, "no limit", "", f"exclusion.{key}"])
-            continue
-        section = "exclusion" if key in config["exclusion"] else "connectivity"
-        of_seeds = column.endswith("_")
-        own = [
-            name
-            for name in sessions.columns
-            if (name.startswith(column) and name not in _WHOLE if of_seeds else name == column)
-            and sessions[name].dtype.kind in "fiu"
-        ]
-        beyond = sessions[own] > limit if key.startswith("maximum") else sessions[own] < limit
-        told = number.whole(int(beyond.any(axis=1).sum()))
-        rows.append([words, number.general(limit), told, f"{section}.{key}"])
-    columns = [("a session leaves with", False), ("limit", True), ("sessions beyond", True)]
-    return Table("Limits in force (primary pipeline)", [*columns, ("config key", False)], rows)
-
-
-def _excluded(excluded: pd.DataFrame) -> Table | None:
-    if excluded.empty:
-        return None
-    columns: list[Column] = [
-        ("participant_id", "person", text),
-        ("session_id", "session", text),
-        ("pipelines", "leaves the pipelines", text),
-        ("exclusion_reasons", "because", text),
-    ]
-    return from_frame(excluded, columns, "Sessions that leave, with reasons")
-
-
-def _ratings(ratings: pd.DataFrame) -> Table | None:
-    if ratings.empty:
-        return None
-    columns: list[Column] = [
-        ("participant_id", "person", text),
-        ("session_id", "session", text),
-        ("rater", "rater", text),
-        ("rating", "rating", text),
-        ("exclude", "excludes", text),
-        ("reason", "reason", blank),
-    ]
-    return from_frame(ratings, columns, "What raters said", ratings["exclude"])
-
-
-def _disagree(ratings: pd.DataFrame) -> list[str]:
-    """Name the sessions on which raters disagree, with what each said."""
-    apart = ratings[ratings["raters_disagree"].astype(bool)] if len(ratings) else ratings
-    found = []
-    for names, own in apart.groupby(["participant_id", "session_id"], sort=False):
-        said = [
-            f"{row['rating']} by {row['rater'] if not number.missing(row['rater']) else 'n/a'}"
-            for row in own.to_dict("records")
-        ]
-        found.append(f"{' '.join(map(str, names))}: {number.listed(said)}")
-    return found
-
-
 def _charts(
     sessions: pd.DataFrame,
     measures: Sequence[Measure],
@@ -351,10 +256,10 @@ def _charts(
 ) -> list[str]:
     """Draw the distribution of every measure that varies, of the whole scan or of regions."""
     values = {**config["exclusion"], **config["connectivity"]}
-    limits = {column: values.get(key) for key, (column, _) in _LIMITS.items()}
+    limits = {column: values.get(key) for key, (column, _) in exclusion.LIMITS.items()}
     found = []
     for measure in measures:
-        of_region = measure.name not in _WHOLE
+        of_region = measure.name not in exclusion.WHOLE
         own = sessions[sessions[measure.name].notna()]
         if of_region != regions or own[measure.name].nunique() < 2:
             continue
@@ -375,35 +280,3 @@ def _charts(
         alt = f"{measure.title} of {len(dots)} sessions"
         found.append(distribution(dots, measure.title, limit, alt))
     return found
-
-
-def _failed(logs: Sequence[LogRow]) -> Table | None:
-    rows = [[own["job"], own["sentence"], f"logs/{own['log']}"] for own in logs if own["failed"]]
-    if not rows:
-        return None
-    columns = [("job", False), ("what it said", False), ("log", False)]
-    return Table("Jobs that failed", columns, rows)
-
-
-def _warned(logs: Sequence[LogRow], sessions: pd.DataFrame) -> Table | None:
-    """Group warnings that say the same of several jobs or sessions, with where they stand."""
-    alike: dict[str, list[tuple[str, str]]] = {}
-    told = [(own["sentence"], f"logs/{own['log']}") for own in logs if not own["failed"]]
-    for row in sessions.to_dict("records"):
-        for column in ("notes", "runs_passed_over", "physiology_note"):
-            said = row.get(column)
-            if isinstance(said, str):
-                where = f"{row['participant_id']} {row['session_id']}"
-                told += [(sentence, where) for sentence in said.split("; ")]
-    for sentence, where in told:
-        key = re.sub(r"(sub|ses)-[A-Za-z0-9]+|\d+(\.\d+)?", "#", sentence)
-        alike.setdefault(key, []).append((sentence, where))
-    rows = []
-    for own in sorted(alike.values(), key=len, reverse=True):
-        places = list(dict.fromkeys(where for _, where in own))
-        more = f" and {len(places) - 3} more" if len(places) > 3 else ""
-        rows.append([own[0][0], number.whole(len(own)), ", ".join(places[:3]) + more])
-    if not rows:
-        return None
-    columns = [("warning (the first of its kind)", False), ("times", True), ("where", False)]
-    return Table("What was noticed in scans and logs", columns, rows)
