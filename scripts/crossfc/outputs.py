@@ -12,6 +12,12 @@ from typing import Any
 
 HOME = Path(__file__).resolve().parents[2]
 FILE = HOME / "workflow" / "schemas" / "outputs.yaml"
+# What `snakemake --report` carries, as the rules flag it.
+_REPORTED = (
+    r"report\.html|methods\.md|references\.bib|quality\.html|(cluster_)?robustness\.tsv|"
+    r"(checklists|hypotheses|clinic|quality)/[a-z_]+\.tsv|"
+    r"group/<pipeline>/(<analysis>/clusters|family|pairs_of_groups|sensitivity|mixed)\.tsv"
+)
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,34 @@ def sidecar(table: Output, columns: Iterable[str]) -> dict[str, str | dict[str, 
             units = {"Units": own.unit} if own.unit else {}
             found[name] = {"Description": own.description, **units}
     return found
+
+
+def caption_name(path: str) -> str:
+    """Return the name of the file with an output's description, for ``snakemake --report``.
+
+    Parameters
+    ----------
+    path : str
+        From the study's folder; labels are in ``<label>`` or, as wildcards, in ``{label,pattern}``.
+    """
+    return re.sub(r"\{(\w+)[^/]*\}|<(\w+)>", r"\1\2", path).replace("/", "_") + ".rst"
+
+
+def captions(described: list[Output]) -> dict[str, str]:
+    """Return the captions of tables and pages by the name of their file, as reStructuredText."""
+    return {
+        caption_name(output.path): _restructured(output.description) + "\n"
+        for output in described
+        if re.fullmatch(_REPORTED, output.path)
+    }
+
+
+def _restructured(words: str) -> str:
+    """Escape what reStructuredText would take for markup; code is in two backticks there."""
+    parts = re.split(r"`([^`]+)`", words)
+    parts[::2] = [re.sub(r"([*_|\\])", r"\\\1", part) for part in parts[::2]]
+    parts[1::2] = [f"``{part}``" for part in parts[1::2]]
+    return "".join(parts)
 
 
 def document(described: list[Output]) -> str:

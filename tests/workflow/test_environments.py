@@ -195,6 +195,9 @@ def test_config_reference_is_made_from_the_schema(root):
 
 
 def test_the_list_of_outputs_is_made_from_their_descriptions(root):
-    from crossfc.outputs import document, outputs
+    from crossfc.outputs import captions, document, outputs
 
     assert (root / "docs/outputs.md").read_text() == document(outputs()), "run `make docs`"
+    folder = root / "workflow/report/captions"
+    written = {path.name: path.read_text() for path in folder.iterdir()}
+    assert written == captions(outputs()), "run `make docs`"

@@ -12,7 +12,7 @@ rule clinical_change:
     describe its course over treatments and occasions, and test it at every occasion; tell changes
     by sequence, the first period alone, and who responded."""
     output:
-        **plan.clinic.change_files(),
+        **reported(plan.clinic.change_files(), "Scores"),
     log:
         plan.file("logs", "clinical_change.log"),
     localrule: True
@@ -43,7 +43,7 @@ rule clinical_correlation:
     input:
         pairs=on_sheets(lambda: plan.group.all_pairs_with_edges(plan.primary)),
     output:
-        **plan.clinic.correlation_files(),
+        **reported(plan.clinic.correlation_files(), "Scores"),
     log:
         plan.file("logs", "clinical_correlation.log"),
     conda:
@@ -72,7 +72,7 @@ rule clinical_evidence:
         ),
         correlation=on_sheets(lambda: plan.clinic.evidence_correlation()),
     output:
-        plan.clinic.evidence_file(),
+        reported(plan.clinic.evidence_file(), "Scores"),
     log:
         plan.file("logs", "clinical_evidence.log"),
     conda:
@@ -94,7 +94,7 @@ rule clinical_carryover:
     """Estimate the change of each scale again with columns for the treatment of the period before:
     a sensitivity analysis of designs of three and more periods."""
     output:
-        plan.clinic.carryover_files()["carryover"],
+        reported(plan.clinic.carryover_files()["carryover"], "Scores"),
     log:
         plan.file("logs", "clinical_carryover.log"),
     localrule: True
@@ -116,7 +116,7 @@ rule edge_carryover:
     input:
         pairs=on_sheets(lambda: plan.group.all_pairs_with_edges(plan.primary)),
     output:
-        plan.clinic.carryover_files()["edge_carryover"],
+        reported(plan.clinic.carryover_files()["edge_carryover"], "Scores"),
     log:
         plan.file("logs", "edge_carryover.log"),
     conda:

@@ -1,16 +1,19 @@
 """What all rules use: the plan of the study, and faults reported as one sentence.
 
 Requires   config/*.yaml and the sheets it names
-Makes      plan (paths and parameters of every job), refused, on_sheets, sound, needs, code
+Makes      plan (paths and parameters of every job), refused, on_sheets, sound, needs, code,
+           reported, reported_folder
 """
 
 import sys
-from functools import partial
 from copy import deepcopy
+from functools import partial
+from pathlib import Path
 
 from crossfc.jobs import lost, need, planned
 from crossfc.jobs.code import content_digest, digest
 from crossfc.fault import Fault
+from crossfc.outputs import caption_name
 from crossfc.plan import Plan
 from crossfc.trial.document import load_yaml
 
@@ -70,6 +73,9 @@ if workflow.is_main_process:
 config = deepcopy(dict(config)) | plan.config
 
 
+pages_only = plan.blinding.is_blind or not plan.config["report"]["participant_ids"]
+
+
 def on_sheets(function):
     """Return an input function that needs the sheets, which is only called when a job is planned.
 
@@ -124,6 +130,40 @@ def derivatives(kind):
     """Return an input function for one kind of derivatives, of all repeat runs of a session."""
     ask = partial(plan.connectivity.inputs, kind=kind)
     return sound(plan.connectivity.require_sound, ask, "participant", "session")
+
+
+def reported(files, category, **labels):
+    """Flag outputs for `snakemake --report`; the caption is what docs/outputs.md says of the file.
+
+    Files are one path, or a dict of them. Labels may hold wildcards. As long as a run is blinded,
+    or where people must not be named, the report holds pages only: tables tell directions and
+    name people.
+    """
+    if isinstance(files, dict):
+        return {
+            name: reported(path, category, **labels) for name, path in files.items()
+        }
+    if pages_only and category != "Page":
+        return files
+    return report(files, **_shown(files, category, labels))
+
+
+def reported_folder(folder, shown, category, **labels):
+    """Flag a folder, of which the report shows one file."""
+    if pages_only:
+        return directory(folder)
+    flags = _shown(f"{folder}/{shown}", category, labels)
+    # Snakemake finds nothing by a pattern without a wildcard.
+    stem, dot, suffix = shown.rpartition(".")
+    pattern = f"{{stem,{stem}}}{dot}{suffix}"
+    return report(directory(folder), patterns=[pattern], **flags)
+
+
+def _shown(path, category, labels):
+    from_results = Path(path).relative_to(plan.file("."))
+    caption = f"../report/captions/{caption_name(str(from_results))}"
+    labels = {"result": from_results.name, **labels}
+    return dict(caption=caption, category=category, labels=labels)
 
 
 wildcard_constraints:

@@ -48,8 +48,12 @@ rule group_test:
         atlas=plan.config["group"]["atlas"],
         atlas_names=plan.config["group"]["atlas_names"],
     output:
-        directory(
-            plan.file("group", "{pipeline}", "{analysis,(?!pairs(_|$))[A-Za-z0-9_]+}")
+        reported_folder(
+            plan.file("group", "{pipeline}", "{analysis,(?!pairs(_|$))[A-Za-z0-9_]+}"),
+            "clusters.tsv",
+            "Group",
+            pipeline="{pipeline}",
+            analysis="{analysis}",
         ),
     log:
         plan.file("logs", "group_test", "{pipeline}_{analysis}.log"),
@@ -78,7 +82,11 @@ rule group_family:
             analysis=dict.fromkeys(sum(refused(plan.group.families), [])),
         ),
     output:
-        plan.file("group", "{pipeline}", "family.tsv"),
+        reported(
+            plan.file("group", "{pipeline}", "family.tsv"),
+            "Group",
+            pipeline="{pipeline}",
+        ),
     log:
         plan.file("logs", "group_family", "{pipeline}.log"),
     localrule: True
@@ -100,7 +108,11 @@ rule pairs_of_groups:
             analysis=sum(refused(plan.group.pairs_of_groups).values(), []),
         ),
     output:
-        plan.file("group", "{pipeline}", "pairs_of_groups.tsv"),
+        reported(
+            plan.file("group", "{pipeline}", "pairs_of_groups.tsv"),
+            "Group",
+            pipeline="{pipeline}",
+        ),
     log:
         plan.file("logs", "pairs_of_groups", "{pipeline}.log"),
     localrule: True
@@ -120,7 +132,11 @@ rule sensitivity:
             dict.fromkeys(refused(plan.group.sensitivity_pairs, w.pipeline).values())
         ),
     output:
-        plan.file("group", "{pipeline}", "sensitivity.tsv"),
+        reported(
+            plan.file("group", "{pipeline}", "sensitivity.tsv"),
+            "Group",
+            pipeline="{pipeline}",
+        ),
     log:
         plan.file("logs", "sensitivity", "{pipeline}.log"),
     # After the analyses where there is a choice: nothing but the report waits for it.
@@ -153,7 +169,11 @@ rule mixed_model:
     input:
         pairs=lambda w: refused(plan.group.pairs_with_edges, w.pipeline),
     output:
-        plan.file("group", "{pipeline}", "mixed.tsv"),
+        reported(
+            plan.file("group", "{pipeline}", "mixed.tsv"),
+            "Group",
+            pipeline="{pipeline}",
+        ),
     log:
         plan.file("logs", "mixed_model", "{pipeline}.log"),
     conda:

@@ -15,7 +15,7 @@ rule hypotheses:
         motion=on_sheets(lambda: plan.hypotheses.motion()),
         regions=on_sheets(lambda: plan.hypotheses.images()),
     output:
-        **plan.hypotheses.files(),
+        **reported(plan.hypotheses.files(), "Hypotheses"),
     log:
         plan.file("logs", "hypotheses.log"),
     conda:

@@ -18,7 +18,7 @@ rule robustness:
         pairs=on_sheets(lambda: plan.group.pairs_of_pipelines()),
         motion=on_sheets(lambda: plan.quality.motion()),
     output:
-        **plan.quality.robustness_files(),
+        **reported(plan.quality.robustness_files(), "Quality and robustness"),
     log:
         plan.file("logs", "robustness.log"),
     conda:
@@ -46,7 +46,7 @@ rule quality_group:
         pairs=on_sheets(lambda: plan.group.all_pairs_with_edges(plan.primary)),
         boldrefs=on_sheets(lambda: list(plan.scans.boldrefs().values())),
     output:
-        **plan.quality.files(),
+        **reported(plan.quality.files(), "Quality and robustness"),
     log:
         plan.file("logs", "quality_group.log"),
     conda:
@@ -77,7 +77,7 @@ rule quality_pages:
     input:
         on_sheets(lambda: plan.quality_page.inputs()),
     output:
-        plan.quality_page.file,
+        reported(plan.quality_page.file, "Page"),
         directory(plan.quality_page.people()),
     log:
         plan.file("logs", "quality_pages.log"),

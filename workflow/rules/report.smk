@@ -11,9 +11,9 @@ rule report:
         made=on_sheets(lambda: plan.report.inputs()),
         atlas=on_sheets(lambda: plan.report.atlas()),
     output:
-        page=plan.file("report.html"),
-        checklists=plan.report.checklists(),
-        manuscript=plan.report.manuscript(),
+        page=reported(plan.file("report.html"), "Page"),
+        checklists=[reported(path, "Checklists") for path in plan.report.checklists()],
+        manuscript=[reported(path, "Page") for path in plan.report.manuscript()],
     log:
         plan.file("logs", "report.log"),
     conda:

@@ -11,7 +11,7 @@ from pathlib import Path
 from crossfc import atomic
 from crossfc.fault import Fault
 from crossfc.jobs.comparison import SHOWN, compare
-from crossfc.outputs import document, outputs
+from crossfc.outputs import captions, document, outputs
 from crossfc.sample_size.arguments import add_arguments
 from crossfc.trial.config import load_schema, reference
 from crossfc.trial.sheet import read_sheet
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     own.add_argument("--into", default=".", help="folder of the plan, by default this one")
     words = "how many people a trial needs, by simulated trials with crossfc's tests"
     add_arguments(asked.add_parser("plan-trial", help=words, description=f"Tell {words}."))
-    asked.add_parser("reference", help="write config/README.md and docs/outputs.md (`make docs`)")
+    asked.add_parser("reference", help="write what is made from descriptions (`make docs`)")
     # Not by argparse, because the first argument may be an option of Snakemake.
     if arguments and arguments[0] in ("validate", "why") and "-h" not in arguments[:2]:
         answer = _validated if arguments[0] == "validate" else _why
@@ -70,6 +70,8 @@ def main(arguments: Sequence[str]) -> int:
         atomic.write_text(_ROOT / "config/README.md", reference(schema))
         described = outputs(_ROOT / "workflow/schemas/outputs.yaml")
         atomic.write_text(_ROOT / "docs/outputs.md", document(described))
+        for name, words in captions(described).items():
+            atomic.write_text(_ROOT / "workflow/report/captions" / name, words)
         return 0
     if given.asked == "init":
         from crossfc.jobs.proposal import propose

@@ -45,6 +45,12 @@ class Blinding(Stage):
             )
             self._named = self._names()
 
+    @property
+    def is_blind(self) -> bool:
+        """Whether the run is blinded, and nothing says yet what the codes stand for."""
+        blinding = self.config["blinding"]
+        return blinding is not None and not Path(blinding["file"]).is_file()
+
     def record(self) -> "Record | None":
         """Return the codes and, if the file exists, what they stand for; None if nobody asks."""
         blinding = self.config["blinding"]
