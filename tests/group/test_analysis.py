@@ -124,7 +124,7 @@ def results(pairs, atlas, tmp_path_factory):
 def test_every_analysis_writes_its_files(results, pairs, name, seeds, stats_written):
     written = {path.name for path in (results / name).iterdir()}
     maps = {f"seed-{seed}_stat-{stat}_statmap.nii.gz" for seed in seeds for stat in stats_written}
-    assert written == maps | TABLES | {"null.tsv", "result.json"}
+    assert written == maps | TABLES | {"null.tsv", "design.tsv", "result.json"}
     mask = nib.load(pairs / "mask.nii.gz")
     inside = mask.get_fdata() > 0
     for seed in seeds:
@@ -153,6 +153,45 @@ def test_every_analysis_writes_its_files(results, pairs, name, seeds, stats_writ
         assert set(tail) < set(TailRecord.__annotations__)
     assert result["seeds"] == seeds == list(result["per_seed"]) and result["estimable"] is True
     assert result["n_permutations"] == 199 and not result["exhaustive"]
+
+
+@pytest.mark.parametrize(
+    ("name", "formula", "columns"),
+    [
+        ("drug_TRD", "D ~ 1 + sequence", ["intercept", "sequence"]),
+        ("group_by_drug", "D ~ 1 + group + sequence", ["group", "intercept", "sequence"]),
+        ("carryover", "S ~ 1 + sequence + group", ["sequence", "intercept", "group"]),
+        (
+            "change_MADRS",
+            "D ~ 1 + delta_MADRS + sequence",
+            ["delta_MADRS", "intercept", "sequence"],
+        ),
+    ],
+)
+def test_the_effect_is_the_coefficient_of_the_design_matrix(results, pairs, name, formula, columns):
+    design = pd.read_csv(results / name / "design.tsv", sep="\t", index_col="participant_id")
+    record = read_result(results / name)
+    assert record["model"] == formula and list(design) == columns
+    assert record["tested_columns"] == columns[:1] and len(design) == sum(record["n"].values())
+    people = pd.read_csv(pairs / "people.tsv", sep="\t", index_col="participant_id")
+    mask = nib.load(pairs / "mask.nii.gz").get_fdata() > 0
+    kept = people.index.get_indexer(design.index)
+    for at, seed in enumerate(SEEDS):
+        data = np.load(pairs / ("total.npy" if formula[0] == "S" else "delta.npy"))[kept, at]
+        fit = np.linalg.lstsq(design.to_numpy(), data.astype(float), rcond=None)[0]
+        effect = read(results / name, seed, "effect").get_fdata()[mask]
+        np.testing.assert_allclose(effect, fit[0], atol=2e-6, err_msg=seed)
+    given = people["sequence_code"].loc[design.index]
+    scale = {"carryover": -0.5}.get(name, 1)
+    np.testing.assert_array_equal(design["sequence"], given * scale)
+
+
+def test_the_design_matrix_of_orders_drawn_again_is_that_of_the_formula(pairs, tmp_path):
+    options = analysis_options(**OPTIONS | {"drug_arrangement": "re-randomisation"})
+    analyse("drug_TRD", pairs, tmp_path, options)
+    design = pd.read_csv(tmp_path / "design.tsv", sep="\t")
+    assert list(design) == ["participant_id", "intercept", "sequence"]
+    assert (design["intercept"] == 1).all() and set(design["sequence"]) == {-1, 1}
 
 
 def test_the_null_is_written_arrangement_by_arrangement(results):

@@ -16,6 +16,7 @@ from crossfc.bids import bids_name
 from crossfc.fault import Fault
 from crossfc.group.design import question as questions
 from crossfc.group.design.contrast import parts
+from crossfc.group.design.matrix import design_matrix
 from crossfc.group.design.model import Inestimable
 from crossfc.group.design.options import AnalysisOptions, Together
 from crossfc.group.design.pairs import Pairs
@@ -41,7 +42,8 @@ from crossfc.group.inference.welch import Welch
 from crossfc.group.inference.welch_f import WelchF
 from crossfc.significance import SIGNIFICANT
 
-_TABLES = ("clusters", "peaks", "cells", "null")
+DESIGN_FILE = "design.tsv"
+_TABLES = ("clusters", "peaks", "cells", "null", "design")
 
 
 class AtlasFiles(TypedDict):
@@ -89,8 +91,9 @@ def analyse(
     ====================================  =====================================================
 
     Tables are ``clusters.tsv``, ``peaks.tsv`` and ``cells.tsv`` (see
-    `crossfc.group.findings.finding.Findings`), and ``null.tsv``: for each measure, the largest
-    value over voxels and maps under every arrangement, the observed arrangement first.
+    `crossfc.group.findings.finding.Findings`), ``null.tsv``: for each measure, the largest value
+    over voxels and maps under every arrangement, the observed arrangement first; and
+    ``design.tsv``, the design matrix (`crossfc.group.design.matrix.design_matrix`).
     ``result.json`` is the record.
 
     If the remaining people do not allow an estimate (a group is empty, there are too few people
@@ -279,6 +282,7 @@ def _analyse(
                 path = folder / bids_name({"seed": part, "stat": stat}, "statmap", ".nii.gz")
                 atomic.save_image(path, _image(pairs.mask, mask, values, stat, statistic))
         atomic.write_table(folder / "null.tsv", pd.DataFrame(found.null))
+        atomic.write_table(folder / DESIGN_FILE, design_matrix(design, pairs.people))
         _write(folder, told, result)
     return result
 

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from crossfc.group.analysis import DESIGN_FILE
 from crossfc.group.design.kind import words
 from crossfc.group.design.question import CHANGE
 from crossfc.group.findings.result import Result
 from crossfc.report import figure, number, slices
 from crossfc.report.clinic import shape_of
 from crossfc.report.clusters import cluster_table, peak_table, value_table
+from crossfc.report.design_matrix import design_picture
 from crossfc.report.evidence import map_sentences
 from crossfc.report.narrative import (
     Answer,
@@ -27,6 +29,7 @@ from crossfc.report.people import group_css
 from crossfc.report.results import Analysis, Results, Row
 from crossfc.report.table import Table
 from crossfc.significance import SIGNIFICANT
+from crossfc.table import read_table
 
 PLOTS_PER_SEED = 4
 _ARRANGED = {"re-randomisation": "drawings of the orders of treatments"}
@@ -80,6 +83,7 @@ class MapSection:
     clusters: Table | None = None
     peaks: Table | None = None
     cells: list[CellPlot] = field(default_factory=list)
+    design: str = ""
 
 
 def section(results: Results, analysis: Analysis) -> MapSection:
@@ -107,13 +111,23 @@ def section(results: Results, analysis: Analysis) -> MapSection:
         else None,
         peak_table(analysis),
         cell_plots(results, analysis),
+        design_of(analysis),
     )
+
+
+def design_of(analysis: Analysis) -> str:
+    """Draw the design matrix of an analysis; empty if it was not estimated."""
+    path = analysis.folder / DESIGN_FILE
+    if not path.is_file():
+        return ""
+    tested = analysis.record.get("tested_columns", [])
+    return design_picture(read_table(path), tested, analysis.title)
 
 
 def files(analysis: Analysis) -> list[str]:
     """List the folder and the tables of an analysis, from the folder of the page."""
     folder = "/".join(analysis.folder.parts[-3:])
-    names = ("result.json", "clusters.tsv", "peaks.tsv", "cells.tsv", "null.tsv")
+    names = ("result.json", "clusters.tsv", "peaks.tsv", "cells.tsv", "null.tsv", DESIGN_FILE)
     there = [name for name in names if (analysis.folder / name).is_file()]
     return [f"{folder}/", *(f"{folder}/{name}" for name in there)]
 

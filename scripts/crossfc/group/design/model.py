@@ -55,6 +55,9 @@ class Model:
     effect : float ndarray, shape (n_analysed,)
         The column under test, times ``flip``; of shape (n_analysed, n_groups - 1) where three and
         more groups are compared at once.
+    effect_names : list of str
+        What its columns are: ``intercept``, ``group``, ``group[<label>]``, ``sequence`` or
+        ``delta_<scale>``.
     nuisance : float ndarray, shape (n_analysed, n_nuisance)
         The other columns, times ``flip``.
     nuisance_names : list of str
@@ -92,6 +95,7 @@ class Model:
 
     rows: IntArray
     effect: FloatArray
+    effect_names: list[str]
     nuisance: FloatArray
     nuisance_names: list[str]
     arrangement: str
@@ -296,7 +300,7 @@ def model(
     nuisance: dict[str, FloatArray] = {}
     variance_groups: LabelArray | None = None
     if question.tests_mean:
-        response, effect, terms = "D", intercept, ["1"]
+        response, effect, terms, tested = "D", intercept, ["1"], ["intercept"]
     else:
         nuisance["intercept"] = intercept
         terms = ["1"]
@@ -315,6 +319,7 @@ def model(
         else:
             response, term, effect = "D", "group", np.where(is_patient, 0.5, -0.5)
             variance_groups = ~is_patient
+        tested = [f"group[{of}]" for of in labels[1:]] if effect.ndim > 1 else [term]
         if np.ptp(effect) == 0:
             reason = (
                 f"{question.name}: {term} is the same for all {len(rows)} people analysed, so it "
@@ -371,6 +376,7 @@ def model(
     return Model(
         rows=rows,
         effect=effect,
+        effect_names=tested,
         nuisance=matrix,
         nuisance_names=list(nuisance),
         arrangement=arrangement or (SHUFFLES if _is_shuffled(question, arms) else SIGN_FLIPS),

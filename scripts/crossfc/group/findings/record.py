@@ -136,6 +136,7 @@ def estimated(
         "two_sided": found.two_sided,
         "forming_threshold": found.forming_threshold,
         "seeds": list(maps),
+        "tested_columns": design.effect_names,
         "sequence_adjusted": design.sequence_adjusted,
         "period_columns": design.period_columns,
         "covariates": design.covariates,

@@ -65,7 +65,8 @@ class Result(TypedDict):
     (``numerator``, ``denominator``), or a range over voxels (``min``, ``max``). ``skewness`` is
     that of the differences (of the group where it is larger), as root mean square over the maps.
     ``baseline`` is the occasion whose contrast is a covariate, where there is one; ``given``
-    is the measure whose change is in the model, where one is; ``together`` are the labels of the
+    is the measure whose change is in the model, where one is; ``tested_columns`` are those of
+    ``design.tsv`` under test; ``together`` are the labels of the
     contrasts of a set. ``smallest_effect`` is the smallest one of interest,
     within which equivalence to nothing was tested, if one is stated.
     ``weights`` are those of each contrast's cells, ``mapped_seeds`` the seeds whose maps were
@@ -117,6 +118,7 @@ class Result(TypedDict):
     cluster_forming_p: NotRequired[float]
     connectivity: NotRequired[int]
     random_seed: NotRequired[int]
+    tested_columns: NotRequired[list[str]]
     sequence_adjusted: NotRequired[bool]
     period_columns: NotRequired[list[str]]
     covariates: NotRequired[list[str]]
