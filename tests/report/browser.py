@@ -229,6 +229,26 @@ class Browser:
         return json.loads(message)
 
 
+def violations(tab: Tab) -> list[str]:
+    """Return what axe-core has to say against a page: rule, and the first places.
+
+    Its script is where the variable CROSSFC_AXE says (``axe.min.js`` of the npm package axe-core).
+    """
+    tab.evaluate(Path(os.environ["CROSSFC_AXE"]).read_text(encoding="utf-8") + ";0")
+    found = tab.evaluate(
+        "axe.run().then(r => r.violations.map(v => v.id + ': ' + v.help + ' at ' + "
+        "v.nodes.slice(0, 3).map(n => n.target.join(' ')).join('; ') + ' of ' + v.nodes.length))"
+    )
+    return [str(line) for line in found]
+
+
+def kept(tab: Tab, name: str) -> None:
+    """Keep a picture of the window where the variable CROSSFC_ARTEFACTS names a folder."""
+    if folder := os.environ.get("CROSSFC_ARTEFACTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tab.screenshot(Path(folder) / f"{name}.png")
+
+
 @contextmanager
 def browser(*options: str) -> Iterator[Browser]:
     """Start a Chromium with a profile of its own, and end it.

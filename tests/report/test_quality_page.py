@@ -1,5 +1,6 @@
 """The quality page and the pages of people, of a study that was run."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from crossfc import atomic
 from crossfc.quality.rating import rating_table
 from crossfc.report.quality_page import write_quality_pages
+from tests.report.browser import browser, chromium, kept, violations
 from tests.report.report_page import Page
 from tests.report.report_specimen import ACTIVE, CONTROL, Specimen
 
@@ -51,6 +53,34 @@ def pages(found, tmp_path_factory):
     (folder / "prep/sub-01.html").touch()
     write_quality_pages(folder / "quality.html", folder / "people", logs=LOGS, **contents)
     return folder, Page(folder / "quality.html")
+
+
+@pytest.mark.skipif(chromium() is None, reason="no Chromium here")
+@pytest.mark.skipif("CROSSFC_AXE" not in os.environ, reason="no axe-core here (CROSSFC_AXE)")
+def test_in_a_browser_they_are_sound(pages):
+    folder, page = pages
+    with browser() as running:
+        for path in (page.path, folder / "people/sub-01.html"):
+            tab = running.open(path)
+            tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+            assert violations(tab) == [] and tab.messages == []
+            assert not [url for url in tab.requests if not url.startswith(("file:", "data:"))]
+            for width in (1440, 1024, 390):
+                tab.resize(width)
+                assert tab.evaluate("document.documentElement.scrollWidth") <= width, path.name
+                kept(tab, f"{path.stem}_{width}")
+
+
+@pytest.mark.skipif(chromium() is None, reason="no Chromium here")
+def test_names_of_dots_show_when_the_keyboard_reaches_them(pages):
+    with browser() as running:
+        tab = running.open(pages[1].path)
+        link = "document.querySelector('svg.chart a')"
+        tab.evaluate(f"{link}.focus()")
+        name = tab.evaluate(f"{link}.querySelector('title').textContent")
+        assert name.startswith("sub-")
+        assert tab.evaluate("document.querySelector('.tip').textContent") == name
+        assert not tab.evaluate("document.querySelector('.tip').hidden")
 
 
 def addresses(page: Page) -> set[str]:

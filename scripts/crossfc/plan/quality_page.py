@@ -13,7 +13,7 @@ from crossfc.session import layout
 
 # The templates of these pages; the report has its own.
 TEMPLATES = ("quality_page.html.j2", "session.html.j2", "quality_style.html.j2")
-_SHARED = ("style.css.j2", "macros.html.j2")
+_SHARED = ("style.css.j2", "macros.html.j2", "points.js")
 # The folder of the people's pages, and the tables that are shown.
 _PEOPLE = "people"
 _TABLES = ("sessions", "excluded", "ratings", "qcfc")
