@@ -281,6 +281,9 @@ def test_before_and_after_a_single_treatment(trial):
         ({"x": {"drug": 0, "placebo": 0}}, ["all weights are zero"]),
         ({"x y": {"drug": 1, "placebo": -1}}, ["contrasts.x y: the name becomes part of file"]),
         ({"group": {"drug": 1, "placebo": -1}}, ["group names something else"]),
+        # Whoever leaves every analysis, and the paired ones, is listed under these words.
+        ({"all": {"drug": 1, "placebo": -1}}, ["all names something else"]),
+        ({"paired": {"drug": 1, "placebo": -1}}, ["paired names something else"]),
     ],
 )
 def test_a_faulty_contrast_is_refused_in_one_sentence(trial, contrasts, words):

@@ -17,7 +17,7 @@ ANY = "any"  # sessions at an occasion, whatever the treatment
 DRUG = "drug"
 TIME = "time"
 # Words that stand for something else in the names of analyses.
-_TAKEN = ("carryover", "change", "group", "pairs")
+_TAKEN = ("all", "carryover", "change", "group", "paired", "pairs")
 # The key of a contrast that gives doses in place of weights.
 DOSES = "doses"
 # What is done with the baseline of every period (config key ``baseline``).
