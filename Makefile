@@ -11,8 +11,9 @@ BIN := $(VENV)/bin
 # One process a core; the tests of a file stay together, as they share what they made.
 SIDE_BY_SIDE := --numprocesses $(CORES) --dist loadfile
 SETUP := $(VENV)/.complete
+SITE := .venv-docs
 
-.PHONY: demo test test-slow test-slurm slurm bench error-rates docs lint lock clean
+.PHONY: demo test test-slow test-slurm slurm bench error-rates docs site lint lock clean
 
 demo: $(SETUP)  ## Make the digital twin, analyse it, write results/demo/report.html
 	$(BIN)/snakemake --cores $(CORES)
@@ -40,6 +41,10 @@ error-rates: $(SETUP)  ## How often each test errs, as in docs/statistics.md (so
 docs: $(SETUP)  ## config/README.md and docs/outputs.md from their descriptions
 	$(BIN)/python scripts/crossfc reference
 
+# A warning (a link or an anchor that leads nowhere, a page that is in no menu) is a failure.
+site: $(SITE)/.complete  ## README.md and docs/ as a website in site/, which asks no other host for anything
+	$(SITE)/bin/mkdocs build --quiet --clean --strict
+
 lint: $(SETUP)
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
@@ -51,6 +56,7 @@ lock:  ## After a change of pyproject.toml: uv.lock, and the same for people wit
 	uv lock
 	uv export --quiet --frozen --group dev --no-emit-project -o requirements.lock
 	uv export --quiet --frozen --group dev --group slurm --no-emit-project -o requirements-slurm.lock
+	uv export --quiet --frozen --only-group docs --no-emit-project -o requirements-docs.lock
 
 # uv where there is one, else pip with the hashes of the same lock.
 $(SETUP): pyproject.toml uv.lock requirements.lock
@@ -68,5 +74,12 @@ $(VENV)/.slurm: $(SETUP) requirements-slurm.lock
 	else $(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-slurm.lock; fi
 	@touch $@
 
+# An environment of its own, which no study needs.
+$(SITE)/.complete: pyproject.toml uv.lock requirements-docs.lock
+	@if command -v uv >/dev/null; then UV_PROJECT_ENVIRONMENT=$(SITE) uv sync --frozen --only-group docs; \
+	else python=$$(command -v $(PYTHON) || command -v python3); \
+	  $$python -m venv $(SITE) && $(SITE)/bin/pip install --quiet --require-hashes -r requirements-docs.lock; fi
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .snakemake
+	rm -rf $(VENV) $(SITE) site .snakemake
