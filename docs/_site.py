@@ -1,4 +1,4 @@
-"""For the website (mkdocs.yml): documents that lie outside docs/ are pages too, and links to them hold.
+"""For the website (mkdocs.yml): documents outside docs/ are pages too, and links to them hold.
 
 Documents link as a forge reads them, from file to file in the repository. On the site README.md is
 the first page, and the others below have names of their own.
@@ -34,10 +34,10 @@ def on_files(files: Any, config: Any) -> Any:
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Turn links between documents into links between pages (an event of mkdocs)."""
-    return on_site(markdown, OUTSIDE.get(page.file.src_uri, f"docs/{page.file.src_uri}"))
+    return to_pages(markdown, OUTSIDE.get(page.file.src_uri, f"docs/{page.file.src_uri}"))
 
 
-def on_site(markdown: str, document: str) -> str:
+def to_pages(markdown: str, document: str) -> str:
     """Turn the links of a document into those of its page.
 
     Parameters

@@ -39,5 +39,4 @@ class Shell:
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory, root) -> Shell:
     """A copy of the product without a study of its own."""
-    study = copy_product(tmp_path_factory.mktemp("documents") / "crossfc", root)
-    return Shell(study.folder)
+    return Shell(copy_product(tmp_path_factory.mktemp("documents") / "crossfc", root).folder)

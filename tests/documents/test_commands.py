@@ -111,5 +111,5 @@ def test_the_ketamine_tutorial_as_far_as_it_needs_no_image(clone, root, shared_d
     assert "13 of maps in each of 6 pipelines" in understood
     change = pandas.read_csv(clone.folder / "results/ds005917/clinic/change.tsv", sep="\t")
     row = change.set_index(["scale", "group"]).loc[("MADRS_Total", "MDD")]
-    assert (row["n"], round(row["adjusted_mean"], 1)) == (24, -6.8)
+    assert (row["n"], round(row["adjusted_estimate"], 1)) == (24, -6.8)
     assert round(row["adjusted_p"], 4) == 0.0026 and "p = 0.0026" in text

@@ -39,7 +39,7 @@ def test_the_command_line_says_what_the_tutorial_says_it_does(followed):
     assert "drug: ketamine − placebo; complete in MDD 10, HC 8" in understood
     rated, changed = printed(said, "crossfc why")
     assert "sub-16" in rated and "connectivity_session" not in rated
-    assert "sub-01 ses-1), column exclude: no → yes" in changed
+    assert "config key group.permutations: 5000 → 999" in changed
     config = yaml.safe_load((folder / "config/practice/config.yaml").read_text())
     assert config["treatments"] == ["placebo", "ketamine"] and len(config["hypotheses"]) == 3
 
@@ -66,3 +66,5 @@ def test_every_file_that_the_tutorial_points_to_is_there(followed):
         *("quality/sessions.tsv", "quality/sessions.json", "group/primary/drug_MDD/clusters.tsv"),
     ):
         assert (results / name).is_file(), name
+    assert (results / "group/primary/pairs/delta.npy").is_file()
+    assert list(results.glob("sub-*/ses-*/func/*_boldmap.nii.gz"))
