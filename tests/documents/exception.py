@@ -20,10 +20,11 @@ EXCEPTIONS: Mapping[str, str] = {
     r"nano ": _EDITOR,
     r"snakemake --profile profiles/slurm ": _CLUSTER,
     r"python3 -m venv ": _NETWORK,
-    r".*openneuro-py (download|==)": _NETWORK,
+    r".*openneuro-py download": _NETWORK,
     r"aws s3 sync ": _NETWORK,
     r"datalad ": _NETWORK,
     r"snakemake --cores 8 --configfile config/ds005917": f"{_HOURS}, and needs the images",
+    r"snakemake --cores 2 --configfile config/ds005917.* -- results/": "needs the images",
 }
 
 
