@@ -111,6 +111,26 @@ def test_ratings(study):
     ]
 
 
+def test_scores_over_sessions_follow_from_those_of_sessions(study):
+    """Response and the first period have rows without a session; the visits tell the change."""
+    person = {"participant_id": "sub-01", "scale": "MADRS", "group": "TRD"}
+
+    def rows(score, left=False):
+        visit = person | {"session_id": "ses-a", "treatment": "ketamine", "score": score}
+        status = person | {"treatment": "ketamine", "occasion": None, "score": score,
+                           "baseline": score}  # fmt: skip
+        first = person | {"contrast": "drug", "side": "active", "score": score, "reason": None}
+        return {
+            "visits": [] if left else [visit], "statuses": [] if left else [status],
+            "first_scores": [] if left else [first],
+        }  # fmt: skip
+
+    (told,) = explain(job(NOW | rows(20), NOW | rows(12), "clinical_change"), study)
+    assert "sub-01" in told and "MADRS" in told and told.endswith(": 20 → 12")
+    (told,) = explain(job(NOW | rows(20), NOW | rows(20, left=True), "clinical_change"), study)
+    assert "sub-01 ses-a" in told
+
+
 def test_values_that_change_places(study):
     assert explain(job({"permutations": 0, "seed": 500}, PLAIN), study) == [
         "config key group.permutations: 0 → 500",

@@ -60,8 +60,9 @@ def main(arguments: Sequence[str]) -> int:
     words = "how many people a trial needs, by simulated trials with crossfc's tests"
     add_arguments(asked.add_parser("plan-trial", help=words, description=f"Tell {words}."))
     asked.add_parser("reference", help="write what is made from descriptions (`make docs`)")
+    asks_help = bool({"-h", "--help"} & set(arguments[:2]))
     # Not by argparse, because the first argument may be an option of Snakemake.
-    if arguments and arguments[0] in ("validate", "why") and "-h" not in arguments[:2]:
+    if arguments and arguments[0] in ("validate", "why") and not asks_help:
         answer = _validated if arguments[0] == "validate" else _why
         return _told(lambda: answer(arguments[1:]))
     given = parser.parse_args(arguments)

@@ -225,6 +225,8 @@ def _row_sentence(
         reason = (new if new is not _ABSENT else old)["reason"]
         place = study.place("sessions" if what else "participants", person, what, None)
         return f"{place}: {'leaves' if new is not _ABSENT else 'no longer leaves'}: {reason}"
+    if session is None and "scale" in row and _over_sessions(column, old, new):
+        return ""  # the sessions' own scores, which the same job has, tell it
     if isinstance(column, dict):
         if name in ("choices", "study"):
             return ""  # who is analysed follows from the pairs, and which columns from the config
@@ -257,6 +259,13 @@ def _rating_sentence(row: dict[str, str], column: Any, old: Any, new: Any, study
     if not isinstance(column, dict):
         return f"{whose}, column {column}: {_change(old, new)}"
     return f"{whose}: {_change(*(own if own is _ABSENT else own['rating'] for own in (old, new)))}"
+
+
+def _over_sessions(column: Any, old: Any, new: Any) -> bool:
+    """Test whether a change is of a score over sessions: of a period, a baseline, a response."""
+    if isinstance(column, dict):  # the whole row
+        return "score" in (old if new is _ABSENT else new)
+    return column in ("score", "baseline", "side")
 
 
 def _score(row: dict[str, str], column: str) -> tuple[str, str]:
