@@ -670,5 +670,5 @@ def test_templates_belong_to_one_of_the_two_pages(study, root):
     report, quality = (
         {p.name for p in own.templates()} for own in (plan.report, plan.quality_page)
     )
-    assert report & quality == {"style.css.j2", "macros.html.j2"}
+    assert report & quality == {"style.css.j2", "macros.html.j2", "points.js"}
     assert {p.name for p in (root / "workflow/report").glob("*.j2")} <= report | quality

@@ -61,7 +61,7 @@ def assert_goes_on(study: Study) -> None:
 
 
 def test_killed_run_goes_on_with_one_plain_command(study):
-    study.set_config(title="Another")
+    study.set_config(report={"labels": {"MADRS": "Another scale"}})  # of the report alone
     run = start(study)
     end = time.monotonic() + 120
     while not (jobs := jobs_of(run)) and run.poll() is None and time.monotonic() < end:
@@ -78,7 +78,7 @@ def test_killed_run_goes_on_with_one_plain_command(study):
     # If .snakemake were lost now, nothing that was begun would pass for what it was before.
     assert not (study.folder / "results/small/logs/records/report.html.record").exists()
     assert_goes_on(study)
-    assert "Another" in (study.folder / "results/small/report.html").read_text()
+    assert "Another scale" in (study.folder / "results/small/report.html").read_text()
     assert not [job for job in jobs if process.born(job)]
 
 
