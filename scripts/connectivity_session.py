@@ -54,5 +54,7 @@ with job(snakemake):
             cardiac=wanted.cardiac,
             preprocessed_by=made_by,
             passed_over=wanted.passed_over,
+            grey_matter=next(iter(given.grey_matter), None),
+            grey_matter_absent=wanted.grey_matter_absent,
             **wanted.limits,
         )

@@ -60,6 +60,7 @@ def test_defaults_are_filled_in_and_the_input_is_left_alone(schema):
             "censored_filter": "interpolate",
             "fwhm_mm": 6,
             "seed_set": "aal3_spheres",
+            "region_weights": "overlap",
         }
     }
     assert config["group"]["permutations"] == 5000

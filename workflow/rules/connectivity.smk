@@ -22,6 +22,9 @@ if plan.entry != "maps" and plan.trial:
             coregistrations=derivatives("coregistration"),
             regions=lambda wildcards: refused(plan.regions.files, plan.pipelines),
             recordings=lambda w: plan.recordings.inputs(w.participant, w.session),
+            grey_matter=lambda w: plan.connectivity.grey_matter_inputs(
+                w.participant, w.session
+            ),
         output:
             directory(plan.connectivity.folder_pattern()),
         log:
@@ -43,6 +46,9 @@ if plan.entry != "maps" and plan.trial:
             ),
             recordings_absent=lambda w: refused(
                 plan.recordings.absent, w.participant, w.session
+            ),
+            grey_matter_absent=lambda w: plan.connectivity.grey_matter_absent(
+                w.participant, w.session
             ),
             cardiac=plan.connectivity.cardiac(),
             derivatives=plan.connectivity.derivative_choices(),

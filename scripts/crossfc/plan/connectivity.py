@@ -1,6 +1,7 @@
 """Connectivity of a session: its inputs, its output folder, and the choices it depends on."""
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from crossfc.plan.region import Regions
 from crossfc.plan.scan import Scans
 from crossfc.plan.study import Stage, Study
 from crossfc.session import layout
+from crossfc.session.connectivity.match import names_in
+from crossfc.session.connectivity.tissue_map import find_grey_matter
 from crossfc.trial.path import LONGEST_NAME
 from crossfc.trial.session import Session
 
@@ -86,12 +89,75 @@ class Connectivity(Stage):
             paths = [path for path in beside if path.is_file() or path.is_symlink()]
         return list(map(str, paths))
 
+    def grey_matter(self, participant: str, session: str) -> Path | str:
+        """Return the map of grey matter of a session's person in template space, or why not.
+
+        That of native preprocessing, or one that lies beside given derivatives.
+        """
+        if self.study.preprocessing_tool == "native":
+            person = f"sub-{participant}"
+            folder, space = self.study.derivatives_dir, self.config["space"]
+            return layout.anatomy(person, folder, space)["gm_template"]
+        if not self.study.given_derivatives:
+            if self.config["twin"] is not None:
+                return "this twin has no segmentation"
+            return "segmentations of fMRIPrep are read with entry fmriprep only"
+        found = find_grey_matter(
+            f"sub-{participant}",
+            f"ses-{session}",
+            self.study.derivatives_dir,
+            self.config["space"],
+            self.config["res"],
+            self._names,
+        )
+        return found if isinstance(found, Path) else found.replace(f"{self._root}/", "")
+
+    @property
+    def _root(self) -> Path:
+        return self.study.derivatives_dir
+
+    @cached_property
+    def _names(self) -> Callable[[Path], list[str]]:
+        return lru_cache(maxsize=4096)(names_in)
+
+    def grey_matter_inputs(self, participant: str, session: str) -> list[str]:
+        """List the map of grey matter of a session, where there is one."""
+        found = self.grey_matter(participant, session)
+        return [] if isinstance(found, str) else [str(found)]
+
+    def grey_matter_absent(self, participant: str, session: str) -> str:
+        """Return why a session has no map of grey matter; empty where there is one."""
+        found = self.grey_matter(participant, session)
+        return found if isinstance(found, str) else ""
+
+    @cached_property
+    def _faults_of_weights(self) -> list[str]:
+        """Refuse weights by grey matter where nobody has a map of it."""
+        asking = [
+            name
+            for name, own in self.config["pipelines"].items()
+            if own["region_weights"] == "grey_matter"
+        ]
+        if not asking or not self.study.trial:
+            return []
+        absent = [
+            self.grey_matter_absent(s.participant_id[4:], s.session_id[4:])
+            for s in self.study.sessions()
+        ]
+        if not absent or not all(absent):
+            return []
+        return [
+            f"config key pipelines.{asking[0]}.region_weights is grey_matter, and no session has a "
+            f"map of it ({absent[0]}); write it with fMRIPrep (anatomical outputs in the space "
+            "of the BOLD), or write overlap"
+        ]
+
     def require_sound(self) -> None:
         """Refuse given derivatives that cannot be analysed, before any job runs.
 
         The files of all people are checked once: their existence, headers, sizes and grids, and
         the rows and columns of tables. Strategies that need recordings are refused where nobody
-        has any.
+        has any, and weights by grey matter where nobody has a map of it.
 
         Raises
         ------
@@ -99,7 +165,7 @@ class Connectivity(Stage):
             With one sentence per cause.
         """
         faults = self._faults_of_derivatives if self.study.given_derivatives else []
-        raise_all([*faults, *self._recordings.faults])
+        raise_all([*faults, *self._recordings.faults, *self._faults_of_weights])
 
     @cached_property
     def _faults_of_derivatives(self) -> list[str]:

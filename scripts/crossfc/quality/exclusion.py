@@ -34,6 +34,8 @@ _FLAT = (
     "minutes_kept",
     "residual_degrees_of_freedom",
 )
+# What the record tells of seeds, besides coverage and tSNR.
+_OF_SEEDS = ("voxels", "offset_mm", "grey_matter")
 # Measures of recordings of pulse and breathing, where a session has any.
 _RECORDED = (
     "heart_rate",
@@ -79,8 +81,8 @@ def quality_table(
     -------
     DataFrame
         One row per session: the columns of ``sessions``, scan, the measures, coverage and tSNR of
-        each seed and target, targets_left_out (joined by "; "), excluded (bool) and
-        exclusion_reasons (joined by "; ").
+        each seed and target, effective voxels, offset and grey matter of seeds, targets_left_out
+        (joined by "; "), excluded (bool) and exclusion_reasons (joined by "; ").
     """
     rows, rated = [], excluding(ratings)
     for session, path in zip(sessions, records, strict=True):
@@ -106,6 +108,7 @@ def quality_table(
         for seed, measured in record["seeds"].items():
             row[f"coverage_{seed}"] = measured["coverage"]
             row[f"tsnr_{seed}"] = measured["tsnr"]
+            row |= {f"{key}_{seed}": measured[key] for key in _OF_SEEDS}
         for target, measured in (record.get("targets") or {}).items():
             row[f"target_coverage_{target}"] = measured["coverage"]
             row[f"target_tsnr_{target}"] = measured["tsnr"]

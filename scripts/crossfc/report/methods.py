@@ -192,6 +192,7 @@ def _pipelines(
                 and choices.get("censored_filter") == "interpolate",
                 "fwhm_mm": choices.get("fwhm_mm"),
                 "seed_set": choices.get("seed_set"),
+                "by_grey_matter": choices.get("region_weights") == "grey_matter",
                 "difference": difference(choices, known[named[0]] or {}),
             }
         )

@@ -84,8 +84,9 @@ def anatomy(participant_id: str, derivatives_dir: str | Path, space: str) -> dic
     -------
     dict
         ``t1w`` (bias-corrected), ``mask``, ``t1w_template`` (T1w in the template's space),
-        ``csf``, ``wm``, ``gm`` (probabilities in T1w space), ``transform`` (T1w to template,
-        ITK composite), ``quality`` (JSON), ``figure`` (PNG).
+        ``csf``, ``wm``, ``gm`` (probabilities in T1w space), ``gm_template`` (grey matter in
+        the template's space), ``transform`` (T1w to template, ITK composite), ``quality``
+        (JSON), ``figure`` (PNG).
     """
     sub = label(participant_id)
     folder = Path(derivatives_dir) / participant_id / "anat"
@@ -100,6 +101,7 @@ def anatomy(participant_id: str, derivatives_dir: str | Path, space: str) -> dic
         "csf": name({"label": "CSF"}, "probseg"),
         "gm": name({"label": "GM"}, "probseg"),
         "wm": name({"label": "WM"}, "probseg"),
+        "gm_template": name({"space": space, "label": "GM"}, "probseg"),
         "transform": name({"from": "T1w", "to": space, "mode": "image"}, "xfm", ".h5"),
         "quality": name({"desc": "registration"}, "qc", ".json"),
         "figure": name({"desc": "registration"}, "T1w", ".png"),

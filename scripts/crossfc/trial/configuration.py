@@ -99,6 +99,7 @@ class PipelineChoices(TypedDict):
     censored_filter: Literal["interpolate", "exact"]
     fwhm_mm: float
     seed_set: str
+    region_weights: Literal["overlap", "grey_matter"]
 
 
 class ConnectivityChoices(TypedDict):
