@@ -12,7 +12,7 @@ from crossfc.plan.region import Regions
 from crossfc.plan.scan import Scans
 from crossfc.plan.study import Stage, Study
 from crossfc.session import layout
-from crossfc.session.connectivity.match import names_in
+from crossfc.session.connectivity.match import PREPROC, names_in
 from crossfc.session.connectivity.tissue_map import find_grey_matter
 from crossfc.trial.path import LONGEST_NAME
 from crossfc.trial.session import Session
@@ -59,7 +59,8 @@ class Connectivity(Stage):
     def inputs(self, participant: str, session: str, kind: str) -> list[str]:
         """List one kind of file (bold, mask, confounds) of all repeat runs of a session.
 
-        Sidecars and coregistrations may be fewer than runs.
+        Sidecars, coregistrations, outliers and components may be fewer than runs; of cleaned runs
+        masks and tables too.
 
         Raises
         ------
@@ -69,7 +70,7 @@ class Connectivity(Stage):
         own = self.study.session(participant, session)
         scans = self._scans.used_scans(participant, session)
         if not self.study.given_derivatives:
-            if kind == "coregistration":
+            if kind in ("coregistration", "outliers", "components"):
                 return []
             return [self._scans.preprocessed(scan)[kind] for scan in scans]
         if kind == "coregistration":
@@ -78,11 +79,16 @@ class Connectivity(Stage):
         if kind == "bold_sidecar":
             paths = [path for scan in scans for path in self._scans.matches.sidecars(scan)]
             return list(dict.fromkeys(map(str, paths)))
-        tables = "confounds" if kind == "confounds_sidecar" else kind
         try:
-            paths = [self._scans.matches.files(scan)[tables] for scan in scans]
+            files = [self._scans.matches.files(scan) for scan in scans]
         except Fault as fault:
             raise self._scans.in_row(own, fault) from None
+        kinds = {
+            "confounds_sidecar": ["confounds"],
+            "confounds": ["motion", "confounds"],
+            "components": ["aroma", "mixing", "metrics"],
+        }.get(kind, [kind])
+        paths = [found[name] for found in files for name in kinds if name in found]
         if kind == "confounds_sidecar":
             # Only strategies with CompCor need the sidecar, and they report if it is missing.
             beside = [path.with_suffix(".json") for path in paths]
@@ -102,19 +108,22 @@ class Connectivity(Stage):
             if self.config["twin"] is not None:
                 return "this twin has no segmentation"
             return "segmentations of fMRIPrep are read with entry fmriprep only"
-        found = find_grey_matter(
-            f"sub-{participant}",
-            f"ses-{session}",
-            self.study.derivatives_dir,
-            self.config["space"],
-            self.config["res"],
-            self._names,
-        )
-        return found if isinstance(found, Path) else found.replace(f"{self._root}/", "")
-
-    @property
-    def _root(self) -> Path:
-        return self.study.derivatives_dir
+        further = self.config["derivatives"]["fmriprep_dir"]
+        said = ""
+        for root in [self.study.derivatives_dir, *([Path(further)] if further else [])]:
+            found = find_grey_matter(
+                f"sub-{participant}",
+                f"ses-{session}",
+                root,
+                self.config["space"],
+                self.config["res"],
+                self._names,
+            )
+            if isinstance(found, Path):
+                return found
+            # The folder is left out of the reason, so that moving it changes nothing.
+            said = said or found.replace(f"{root}/", "")
+        return said
 
     @cached_property
     def _names(self) -> Callable[[Path], list[str]]:
@@ -178,11 +187,20 @@ class Connectivity(Stage):
                 "folder; correct the path"
             ]
         faults: list[str] = []
-        try:
-            accepted = self.config["derivatives"]["accept_fmriprep_versions"]
-            origin.refuse_known_faults(self.study.derivatives_dir, accepted)
-        except Fault as fault:
-            faults.append(str(fault))
+        given = self.config["derivatives"]
+        folders = {"fmriprep_dir": given["fmriprep_dir"], "components_dir": given["components_dir"]}
+        for key, folder in folders.items():
+            if folder is not None and not Path(folder).is_dir():
+                return [
+                    f"config key derivatives.{key}: {folder} does not exist or is no folder; "
+                    "correct the path"
+                ]
+        for root in (self.study.derivatives_dir, given["fmriprep_dir"]):
+            try:
+                if root is not None:
+                    origin.refuse_known_faults(root, given["accept_fmriprep_versions"])
+            except Fault as fault:
+                faults.append(str(fault))
         for session in self.study.sessions():
             own = [self._scans.fault_of(scan) for scan in session.scans]
             if None not in own:
@@ -195,7 +213,14 @@ class Connectivity(Stage):
     def derivative_choices(self) -> dict[str, Any]:
         """Return the choices that reading derivatives depends on, besides their files."""
         accepted = self.config["derivatives"]["accept_unoriented"]
-        return {"given": self.study.given_derivatives, "accept_unoriented": accepted}
+        chosen: dict[str, Any] = {
+            "given": self.study.given_derivatives,
+            "accept_unoriented": accepted,
+        }
+        # What most studies leave out is left out here too.
+        if (desc := self.config["derivatives"]["desc"]) != PREPROC:
+            chosen |= {"desc": desc, "cleaned": self.study.cleaned}
+        return chosen
 
     def cardiac(self) -> str | None:
         """Return what cardiac traces are, as the config says; None where it is told from them."""

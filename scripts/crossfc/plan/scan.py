@@ -24,7 +24,16 @@ class Scans(Stage):
 
     @cached_property
     def matches(self) -> match.Matches:
-        return match.Matches(self.study.derivatives_dir, self.config["space"], self.config["res"])
+        given = self.config["derivatives"]
+        return match.Matches(
+            self.study.derivatives_dir,
+            self.config["space"],
+            self.config["res"],
+            given["desc"],
+            given["fmriprep_dir"],
+            given["components_dir"],
+            self.study.cleaned,
+        )
 
     def in_row(self, session: Session, fault: Fault) -> Fault:
         place = f"{self.config['sheets']['sessions']}, row {session.row}"
@@ -57,11 +66,10 @@ class Scans(Stage):
             try:
                 files = self.matches.files(scan)
                 self.headers[scan] = check.check_derivative(
-                    files["bold"],
-                    files["mask"],
-                    files["confounds"],
+                    files,
                     self.matches.sidecars(scan),
                     strategies,
+                    cleaned=self.study.cleaned,
                     accept_unoriented=self.config["derivatives"]["accept_unoriented"],
                 )
             except Fault as fault:

@@ -34,8 +34,6 @@ _FLAT = (
     "minutes_kept",
     "residual_degrees_of_freedom",
 )
-# What the record tells of seeds, besides coverage and tSNR.
-_OF_SEEDS = ("voxels", "offset_mm", "grey_matter")
 # Measures of recordings of pulse and breathing, where a session has any.
 _RECORDED = (
     "heart_rate",
@@ -108,7 +106,9 @@ def quality_table(
         for seed, measured in record["seeds"].items():
             row[f"coverage_{seed}"] = measured["coverage"]
             row[f"tsnr_{seed}"] = measured["tsnr"]
-            row |= {f"{key}_{seed}": measured[key] for key in _OF_SEEDS}
+            row[f"voxels_{seed}"] = measured["voxels"]
+            row[f"offset_mm_{seed}"] = measured["offset_mm"]
+            row[f"grey_matter_{seed}"] = measured["grey_matter"]
         for target, measured in (record.get("targets") or {}).items():
             row[f"target_coverage_{target}"] = measured["coverage"]
             row[f"target_tsnr_{target}"] = measured["tsnr"]

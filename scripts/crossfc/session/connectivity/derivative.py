@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ from crossfc.session.connectivity import cleaning, picture
 from crossfc.session.connectivity import scan_quality as quality
 from crossfc.session.connectivity import seed_map as connectivity
 from crossfc.session.connectivity.cleaning import Interpolated
+from crossfc.session.connectivity.components import read_components
 from crossfc.session.connectivity.confounds import (
     Confounds,
     framewise_displacement,
@@ -46,6 +47,7 @@ from crossfc.session.connectivity.repeat import Run, choose_repeat
 from crossfc.session.connectivity.scan_measure import scan_measures
 from crossfc.session.connectivity.session_data import SessionData
 from crossfc.session.connectivity.smoothing import smooth_in_mask
+from crossfc.session.connectivity.upstream import read_upstream, voxels_with_series
 from crossfc.session.layout import ConnectivityFiles, InspectionFiles, drawn_seeds
 from crossfc.session.physiology.beat import Kind
 from crossfc.session.physiology.measure import Physiology, read_physiology
@@ -133,8 +135,9 @@ def connectivity_session(
     )
     run, confounds, scan, mask = runs[index], opened.confounds, opened.scan, opened.mask
     steady, sound, found = opened.steady, opened.sound, opened.defects
+    removed, motion_unknown = opened.removed, opened.motion_unknown
+    repetition_time, notes = scan.repetition_time, list(opened.notes)
     del opened
-    repetition_time, notes = scan.repetition_time, list(scan.notes)
     assert repetition_time is not None  # a series is refused without one
     physiology = read_physiology(
         run.get("recordings", ()),
@@ -186,7 +189,8 @@ def connectivity_session(
         "volumes_non_steady": int((~steady).sum()),
         "volumes_defective": len(found),
         "defective_volumes": [{"volume": t, "reason": reason} for t, reason in found.items()],
-        **quality.motion(confounds, sound),
+        # The head moved in volumes that were censored before, as it did in those censored here.
+        **quality.motion(confounds, sound | removed),
         **measures,
         "tsnr_median": None if snr is None else float(np.median(snr[data.box_mask])),
         "mask_voxels": int(data.mask.sum()),
@@ -195,6 +199,13 @@ def connectivity_session(
         "voxels_without_signal": data.weak_voxels if data.has_mean else None,
         **physiology.quality(),
     }
+    if motion_unknown:
+        record["unmeasured"]["motion"] = motion_unknown
+    if run.get("cleaned"):
+        record["unmeasured"]["degrees_of_freedom"] = (
+            "how many the cleaning before took is not known, so that those told are the most there "
+            "can be"
+        )
     limits = minimum_seed_coverage, minimum_seed_tsnr
     tissue = None if grey_matter is None else open_grey_matter(grey_matter)
     unmapped = grey_matter_absent if tissue is None else None
@@ -257,6 +268,12 @@ class _Opened:
         Volumes without a defect.
     defects : dict
         Number of each defective volume to the reason.
+    removed : (n_volumes,) bool
+        Volumes that another program took out or filled in; they are not sound either.
+    notes : tuple of str
+        What was noticed in reading.
+    motion_unknown : str or None
+        Why nothing is known of motion.
     """
 
     confounds: Confounds
@@ -265,23 +282,49 @@ class _Opened:
     steady: BoolArray
     sound: BoolArray
     defects: dict[int, str]
+    removed: BoolArray
+    notes: tuple[str, ...]
+    motion_unknown: str | None
 
 
 def _open(run: Run, accept_unoriented: bool = False) -> _Opened:
     """Read the confounds, BOLD and mask of a run."""
-    confounds = read_confounds(run["confounds"])
+    cleaned, table = run.get("cleaned", False), run.get("confounds")
+    confounds = None
+    if not cleaned:
+        assert table is not None and run.get("mask") is not None  # only cleaned runs lack them
+        confounds = read_confounds(table)
     sidecar = read_sidecar(run.get("sidecars") or [])
     scan = open_scan(
         run["bold"], sidecar=sidecar, kind="derivative", accept_unoriented=accept_unoriented
     )
-    mask = open_mask(run["mask"], scan, accept_unoriented=accept_unoriented)
-    # The number of rows can only be checked now that the scan is open; reading again raises the
-    # fault.
-    if confounds.n_volumes != scan.data.shape[3]:
-        read_confounds(run["confounds"], scan.data.shape[3])
+    notes, unknown = scan.notes, None
+    if own := run.get("mask"):
+        mask = open_mask(own, scan, accept_unoriented=accept_unoriented)
+    else:
+        mask = voxels_with_series(scan)
+        notes += ("no brain mask lies beside the run; the voxels that were cleaned are the brain",)
+    volumes = scan.data.shape[3]
+    removed = np.zeros(volumes, dtype=bool)
+    if confounds is None:
+        upstream = read_upstream(run, volumes)
+        confounds, removed, unknown = upstream.confounds, upstream.removed, upstream.unknown
+        scan, notes = upstream.whole(scan), notes + upstream.notes
+    elif confounds.n_volumes != volumes:
+        # The number of rows can only be checked now that the scan is open; reading again raises
+        # the fault.
+        assert table is not None
+        read_confounds(table, volumes)
+    components, families = read_components(
+        _components(run),
+        confounds.n_volumes,
+    )
+    if families:
+        columns = confounds.columns | components
+        confounds = replace(confounds, columns=columns, families=families)
     steady = ~non_steady_volumes(confounds)
-    found = defects(scan.data.T, mask.T, steady, confounds)
-    sound = np.ones(len(steady), dtype=bool)
+    found = _defects(scan, mask, steady, confounds, removed)
+    sound = ~removed
     sound[list(found)] = False
     if (sound & steady).sum() < _LEAST_USABLE:
         first, reason = next(iter(found.items()), (0, "before steady state"))
@@ -290,7 +333,27 @@ def _open(run: Run, accept_unoriented: bool = False) -> _Opened:
             f"steady state (volume {first}, counted from 0: {reason}); exclude the session in the "
             "sheet of sessions with this reason"
         )
-    return _Opened(confounds, scan, mask, steady, sound, found)
+    return _Opened(confounds, scan, mask, steady, sound, found, removed, notes, unknown)
+
+
+def _components(run: Run) -> dict[str, str | Path]:
+    """Return the tables of components of a run, by kind."""
+    given = {"aroma": run.get("aroma"), "mixing": run.get("mixing"), "metrics": run.get("metrics")}
+    return {kind: path for kind, path in given.items() if path is not None}
+
+
+def _defects(
+    scan: Scan, mask: BoolArray, steady: BoolArray, confounds: Confounds, removed: BoolArray
+) -> dict[int, str]:
+    """Find defective volumes among those that another program did not remove."""
+    if not removed.any():
+        return defects(scan.data.T, mask.T, steady, confounds)
+    left = np.flatnonzero(~removed)
+    own = {name: values[left] for name, values in confounds.columns.items()}
+    rows = None if confounds.motion_known else len(left)
+    table = replace(confounds, columns=own, rows=rows)
+    found = defects(scan.data.T[left], mask.T, steady[left], table)
+    return {int(left[t]): reason for t, reason in found.items()}
 
 
 def _measure(opened: _Opened) -> tuple[int, float | None]:
@@ -355,7 +418,12 @@ def _plan(
         left = f"all but {n_kept} of" if n_kept else "all"
         plan.reasons = [f"{left} {len(kept)} volumes censored"]
         return plan
-    if unrecorded := int((~np.isfinite(matrix[kept])).any(axis=1).sum()):
+    if pipeline.censor_fd_mm is not None and not confounds.motion_known:
+        lacking = [
+            f"framewise displacement is not known, by which volumes above {pipeline.censor_fd_mm:g}"
+            " mm are to be censored"
+        ]
+    elif unrecorded := int((~np.isfinite(matrix[kept])).any(axis=1).sum()):
         lacking = [
             f"{unrecorded} of {n_kept} kept volumes were taken outside the recording that the "
             "confound strategy needs"
