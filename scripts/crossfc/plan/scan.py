@@ -199,9 +199,9 @@ class Scans(Stage):
         return list(dict.fromkeys([*found, made]))
 
     def raw_scan(self, participant: str, session: str, scan: str) -> str:
-        """Return the name of a run in the sheet, from the start of its file name."""
+        """Return the name of a run in the sheet, from the start of its file name without echo."""
         for path in self.study.session(participant, session).scans:
-            if Path(path).name.rsplit("_", 1)[0] == f"sub-{scan}":
+            if layout.without_echo(Path(path).name).rsplit("_", 1)[0] == f"sub-{scan}":
                 return path
         raise Fault(f"sub-{scan} is no run of sub-{participant} ses-{session} in the sheet")
 
