@@ -417,6 +417,6 @@ def test_nothing_is_taken_out_twice_without_a_word(schema):
     named = given | {"pipelines": {"primary": {"strategy": "p36"}}}
     named["derivatives"] = {"desc": "nonaggrDenoised"}
     assert check(named, schema)["pipelines"]["primary"]["high_pass_hz"] == 0.008
-    # Files without the entity, as HALFpipe writes them.
+    # Files without the entity.
     named["derivatives"] = {"desc": None}
     assert check(named, schema)["derivatives"]["desc"] is None
