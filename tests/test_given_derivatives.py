@@ -430,3 +430,23 @@ def test_ready_maps_of_other_programs_are_found_by_their_names(study, pattern, n
     maps["names"] = {"sub-9": "Subject009"}
     with pytest.raises(Fault, match="config key maps.names: sub-9 is no participant, session"):
         study.plan(entry="maps", maps=maps).group.ready_maps("maps")
+
+
+def test_what_worked_on_fmripreps_output_takes_the_rest_from_there(study, tmp_path):
+    shutil.move(study.root / "deriv", tmp_path / "prep")
+    for path in sorted((tmp_path / "prep").rglob("*desc-preproc_bold*")):
+        own = study.root / "deriv" / path.relative_to(tmp_path / "prep")
+        own.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, own.with_name(own.name.replace("preproc", "nonaggrDenoised")))
+    given = {"desc": "nonaggrDenoised", "fmriprep_dir": str(tmp_path / "prep")}
+    plan = study.plan(derivatives=given)
+    plan.connectivity.require_sound()
+    (bold,) = plan.connectivity.inputs("02", "a", "bold")
+    assert bold == str(study.file("desc-nonaggrDenoised_bold.nii.gz"))
+    for kind in ("mask", "confounds"):
+        (path,) = plan.connectivity.inputs("02", "a", kind)
+        assert path.startswith(f"{tmp_path}/prep/sub-02/ses-a/func/")
+    # Without that folder both are missed, in its own sentence.
+    lines = study.faults(derivatives={"desc": "nonaggrDenoised"})
+    assert "has no brain mask of sub-01_ses-a_task-rest" in lines[0]
+    assert "has no confounds table of sub-01_ses-a_task-rest" in lines[1]
