@@ -91,18 +91,41 @@ def atlas(tmp_path):
     return write_image(path, labels, affine), labels, affine
 
 
+def looked_up(labels, own, label, points):
+    """Whether an image has the label (or any) at places, in the nearest voxel; each by itself."""
+    inverse = np.linalg.inv(own)
+    index = np.rint(np.asarray(points) @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
+    inside = ((index >= 0) & (index < labels.shape)).all(axis=1)
+    values = [labels[tuple(i)] if there else 0 for i, there in zip(index, inside, strict=True)]
+    return np.greater(values, 0) if label is None else np.equal(values, label)
+
+
 @pytest.mark.parametrize(("kind", "label"), [("label", 7), ("label", 2), ("mask", None)])
-def test_images_on_another_grid_give_the_value_at_the_nearest_voxel(atlas, kind, label):
+def test_images_on_a_coarser_grid_count_by_the_share_of_each_voxel(atlas, kind, label):
     path, labels, own = atlas
-    affine = np.diag([3.0, 3, 3, 1])
+    affine = np.diag([3.0, 3, 3, 1])  # two voxels of the image along each edge
     row = {"kind": kind, "file": str(path), "label": label}
     found = place([row], "s", SHAPE, affine).image()
+    steps = np.array([(i, j, k) for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)]) * 0.75
     for index in np.ndindex(SHAPE):
-        i, j, k = (int(round(v)) for v in (np.linalg.inv(own) @ affine @ [*index, 1])[:3])
-        in_image = 0 <= i < 30 and 0 <= j < 30 and 0 <= k < 22
-        value = labels[i, j, k] if in_image else 0
-        assert found[index] == (value > 0 if label is None else value == label), index
-    assert 0 < found.sum() < found.size
+        points = (affine @ [*index, 1])[:3] + steps
+        assert found[index] == np.mean(looked_up(labels, own, label, points)), index
+    assert 0 < (found > 0).sum() < found.size
+    assert label is None or ((found > 0) & (found < 1)).any()
+
+
+def test_images_on_a_finer_or_the_same_grid_count_by_the_nearest_voxel(atlas):
+    path, labels, own = atlas
+    row = {"kind": "label", "file": str(path), "label": 7}
+    same = place([row], "s", labels.shape, own)
+    np.testing.assert_array_equal(same.image(), labels == 7)
+    middle = own[:3, :3] @ np.argwhere(labels == 7).mean(axis=0) + own[:3, 3]
+    np.testing.assert_allclose(same.centre, middle)
+    fine = np.diag([1.0, 1, 1, 1])
+    fine[:3, 3] = [11.2, 4.1, 6.3]
+    found = place([row], "s", (8, 7, 6), fine).image()
+    for index in np.ndindex(found.shape):
+        assert found[index] == looked_up(labels, own, 7, [(fine @ [*index, 1])[:3]])[0], index
 
 
 @pytest.mark.parametrize("row", [sphere(500, 0, 0, 5), sphere(-9, 0, 0, 4)])

@@ -1,8 +1,8 @@
 """Where seeds and targets lie in a grid: one rule each for spheres, masks and labels.
 
-A voxel belongs to a sphere by the share of it that lies in the sphere. It belongs to a mask where
-the mask is above zero, as in FSL (``fslmaths -mas``), and to a label where the atlas, whose values
-must be whole numbers, has that number. NaN belongs to neither.
+A voxel belongs to a region by the share of it that lies in the region. A mask is where its image is
+above zero, as in FSL (``fslmaths -mas``), and a label where the atlas, whose values must be whole
+numbers, has that number. NaN belongs to neither.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,8 @@ from crossfc.fault import Fault
 from crossfc.session import sphere
 from crossfc.session.scan import open_scan
 
+# Along an edge, a voxel is looked up in an image at so many places at most.
+_MOST_PLACES = 5
 # Single precision, in which images are read, holds whole numbers up to here.
 _LARGEST_LABEL = 2**24
 
@@ -73,7 +75,10 @@ def place(
 ) -> Place:
     """Place a region in a grid.
 
-    Of an image, a voxel of the grid has the value of the image's voxel nearest to its centre.
+    Of an image that is finer than the grid, the share of a voxel is counted at evenly spaced places
+    in it, as many as the image has voxels there (5 along an edge at most); of one that is not
+    finer, the voxel nearest to the centre decides. Of several images and spheres, the largest share
+    counts.
 
     Parameters
     ----------
@@ -98,20 +103,9 @@ def place(
     affine = np.asarray(affine, dtype=float)
     spheres = [row for row in rows if row["kind"] == "sphere"]
     images = [_image_of(row, name) for row in rows if row["kind"] != "sphere"]
-    voxels: IntArray = np.empty((0, 3), dtype=int)
-    weight: FloatArray = np.empty(0)
-    if spheres:
-        voxels, weight = sphere.shares(*_spheres(spheres), affine)
-    if images:
-        inside = np.zeros(shape, dtype=bool)
-        for wanted, own in images:
-            inside |= at_nearest(wanted, own, shape, affine)
-        # What an image holds is of the region as a whole, whatever share of it a sphere has.
-        further = np.argwhere(inside)
-        apart = ~(_in_grid(voxels, shape))
-        apart[~apart] = ~inside[tuple(voxels[~apart].T)]
-        voxels = np.concatenate([further, voxels[apart]])
-        weight = np.concatenate([np.ones(len(further)), weight[apart]])
+    parts = [sphere.shares(*_spheres(spheres), affine)] if spheres else []
+    parts += [_shares_of_image(*image, shape, affine) for image in images]
+    voxels, weight = parts[0] if len(parts) == 1 else _largest(parts)
     found = Place(voxels, weight, tuple(shape), _middle(spheres, images))
     if not found.in_grid.any():
         raise Fault(
@@ -119,6 +113,45 @@ def place(
             "MNI), its label or its radius (against the voxel size) in the sheet"
         )
     return found
+
+
+def _largest(parts: Sequence[tuple[IntArray, FloatArray]]) -> tuple[IntArray, FloatArray]:
+    """Join voxels with their shares; of a voxel that several have, the largest share counts."""
+    every = np.concatenate([voxels for voxels, _ in parts])
+    voxels, at = np.unique(every, axis=0, return_inverse=True)
+    weight = np.zeros(len(voxels))
+    np.maximum.at(weight, at.ravel(), np.concatenate([share for _, share in parts]))
+    return voxels, weight
+
+
+def _shares_of_image(
+    wanted: BoolArray, own: FloatArray, shape: tuple[int, ...], affine: FloatArray
+) -> tuple[IntArray, FloatArray]:
+    """Return the voxels of a grid that an image reaches into, and the share of each in it."""
+    inside = np.argwhere(wanted)
+    if not len(inside):
+        return np.empty((0, 3), dtype=int), np.empty(0)
+    to_image = np.linalg.inv(own) @ affine
+    to_grid = np.linalg.inv(to_image)
+    # The box of the grid that holds the box of the image's voxels.
+    low, high = inside.min(axis=0) - 0.5, inside.max(axis=0) + 0.5
+    corners = np.array([[(low, high)[k][a] for a, k in enumerate(c)] for c in np.ndindex(2, 2, 2)])
+    ends = corners @ to_grid[:3, :3].T + to_grid[:3, 3]
+    first = np.clip(np.floor(ends.min(axis=0)), 0, shape).astype(int)
+    last = np.clip(np.ceil(ends.max(axis=0)) + 1, 0, shape).astype(int)
+    axes = [np.arange(a, b) for a, b in zip(first, last, strict=True)]
+    voxels = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    # How many of the image's voxels a voxel of the grid spans along each of its axes.
+    spans = np.linalg.norm(affine[:3, :3], axis=0) / np.linalg.norm(own[:3, :3], axis=0).min()
+    counts = np.clip(np.rint(spans), 1, _MOST_PLACES).astype(int)
+    steps = np.meshgrid(*((np.arange(n) + 0.5) / n - 0.5 for n in counts), indexing="ij")
+    share = np.zeros(len(voxels))
+    for step in np.stack(steps, axis=-1).reshape(-1, 3):
+        index = np.rint((voxels + step) @ to_image[:3, :3].T + to_image[:3, 3]).astype(int)
+        there = ((index >= 0) & (index < wanted.shape)).all(axis=1)
+        share[there] += wanted[tuple(index[there].T)]
+    reached = share > 0
+    return voxels[reached], share[reached] / counts.prod()
 
 
 def _spheres(rows: Sequence[Mapping[str, Any]]) -> tuple[FloatArray, FloatArray]:
