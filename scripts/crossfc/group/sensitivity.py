@@ -36,7 +36,6 @@ from crossfc.group.inference.small_sample import SmallSample, precise
 from crossfc.group.inference.statistic import Scoring, Student
 from crossfc.session.connectivity.smoothing import smooth_in_mask
 from crossfc.session.gaussian import sigma_of
-from crossfc.session.sphere import shares
 from crossfc.significance import SIGNIFICANT
 from crossfc.trial.configuration import SensitivityChoices
 
@@ -311,8 +310,7 @@ def blob_at(
     Returns
     -------
     Blob
-        Its weights are those of voxels in the sphere before smoothing
-        (`crossfc.session.sphere.shares`).
+        Its weights are 1 throughout the sphere before smoothing.
     """
     voxel_mm = np.linalg.norm(affine[:3, :3], axis=0)
     # Twice the kernel: what it reaches, and what its own normalisation is made of.
@@ -320,12 +318,9 @@ def blob_at(
     low = np.maximum(centre - reach, 0)
     window = tuple(slice(a, b) for a, b in zip(low, centre + reach + 1, strict=True))
     inside = mask[window]
-    at_centre = affine[:3, :3] @ centre + affine[:3, 3]
-    voxels, share = shares(at_centre, np.array([radius_mm]), affine)
-    sphere = np.zeros(inside.shape, dtype=np.float32)
-    own = ((voxels >= low) & (voxels < low + inside.shape)).all(axis=1)
-    sphere[tuple((voxels[own] - low).T)] = share[own]
-    sphere[~inside] = 0
+    steps = np.moveaxis(np.indices(inside.shape), 0, -1) + low - centre
+    distance = np.linalg.norm(steps @ affine[:3, :3].T, axis=-1)
+    sphere = (inside & (distance <= radius_mm + 1e-6)).astype(np.float32)
     # `smooth_in_mask` names its axes z, y, x, and takes the sizes of voxels as x, y, z.
     smooth = smooth_in_mask(sphere[None], inside, fwhm_mm, voxel_mm[::-1])[0]
     reached = inside & (smooth > 1e-4 * smooth.max())
