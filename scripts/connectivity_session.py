@@ -13,7 +13,8 @@ with job(snakemake):
     from crossfc.session.physiology.recording import files_of
 
     given, wanted = snakemake.input, snakemake.params
-    names = ("scan", "bold", "mask", "confounds", "sidecars", "coregistration")
+    names = ("scan", "bold", "sidecars", "coregistration")
+    cleaned = wanted.derivatives.get("cleaned", False)
     # The root of the derivatives: so many folders up as there are in the run's path in the sheet.
     root = Path(given.bold[0]).parents[len(PurePosixPath(wanted.scans[0]).parent.parts)]
     # Some sidecars may be missing; then the repetition time is read from the header alone.
@@ -24,10 +25,18 @@ with job(snakemake):
     made_by = origin.told(origin.programs(root)) if wanted.derivatives["given"] else None
     known = {Path(path).name: path for path in given.coregistrations}
     transforms = [known.get(match.coregistration(Path(b).name, known)) for b in given.bold]
-    files_given = given.bold, given.mask, given.confounds, sidecars, transforms
-    kinds = zip(wanted.scans, *files_given, strict=True)
+    kinds = zip(wanted.scans, given.bold, sidecars, transforms, strict=True)
     runs = [dict(zip(names, kind, strict=True)) for kind in kinds]
+    further = {
+        "mask": given.mask,
+        "confounds": given.confounds,
+        "motion": given.confounds,
+        "outliers": given.outliers,
+        **dict.fromkeys(("aroma", "mixing", "metrics"), given.components),
+    }
     for run in runs:
+        run["cleaned"] = cleaned
+        run |= {kind: match.belonging(run["bold"], kind, own) for kind, own in further.items()}
         run["recordings"] = files_of(run["scan"], given.recordings)
         run["recordings_absent"] = wanted.recordings_absent.get(run["scan"], [])
     own = f"sub-{snakemake.wildcards.participant}", f"ses-{snakemake.wildcards.session}"
@@ -54,5 +63,7 @@ with job(snakemake):
             cardiac=wanted.cardiac,
             preprocessed_by=made_by,
             passed_over=wanted.passed_over,
+            grey_matter=next(iter(given.grey_matter), None),
+            grey_matter_absent=wanted.grey_matter_absent,
             **wanted.limits,
         )

@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -292,3 +293,160 @@ def test_a_sheet_that_was_not_fetched_is_named_as_that(study, sheet):
         config = config | {"sheets": config["sheets"] | {sheet: str(path)}}
     with pytest.raises(Fault, match=f"{sheet}.tsv is a link into git-annex .*datalad get"):
         Plan(config, study.home).checked_trial()
+
+
+class Cleaned(Study):
+    """The same as XCP-D leaves it: no mask and no confounds, but motion and outliers."""
+
+    def write(self, run: str) -> None:
+        person, session = run.split("_")[:2]
+        folder = self.root / "deriv" / person / session / "func"
+        series = np.random.default_rng(0).normal(0, 9, (*SHAPE, VOLUMES - 2)).astype(np.float32)
+        start = folder / f"{run}_space-{SPACE}_desc-denoised_bold"
+        save(Path(f"{start}.nii.gz"), series)
+        Path(f"{start}.json").write_text(json.dumps({"RepetitionTime": TR}))
+        table = pd.DataFrame(
+            np.zeros((VOLUMES, 7)), columns=[*PARAMETERS, "framewise_displacement"]
+        )
+        table.to_csv(folder / f"{run}_motion.tsv", sep="\t", index=False)
+        outliers = pd.DataFrame({"framewise_displacement": [0, 1, 1] + [0] * (VOLUMES - 3)})
+        outliers.to_csv(folder / f"{run}_outliers.tsv", sep="\t", index=False)
+
+
+@pytest.fixture
+def cleaned(tmp_path, root, monkeypatch):
+    monkeypatch.chdir(root)
+    study = Cleaned(tmp_path, root)
+    study.config |= {
+        "derivatives": {"desc": "denoised"},
+        "pipelines": {"primary": {"strategy": "cleaned"}},
+    }
+    return study
+
+
+def test_cleaned_runs_need_neither_mask_nor_confounds(cleaned):
+    plan = cleaned.plan()
+    plan.connectivity.require_sound()
+    inputs = {kind: plan.connectivity.inputs("02", "a", kind) for kind in (
+        "bold", "mask", "confounds", "outliers", "components")}  # fmt: skip
+    assert inputs["bold"] == [str(cleaned.file("desc-denoised_bold.nii.gz"))]
+    assert inputs["confounds"] == [str(cleaned.file("_motion.tsv"))]
+    assert inputs["outliers"] == [str(cleaned.file("_outliers.tsv"))]
+    assert inputs["mask"] == inputs["components"] == []
+
+
+def test_masks_come_from_fmripreps_folder_where_it_is_named(cleaned, tmp_path):
+    other = tmp_path / "fmriprep"
+    made = Study(other, cleaned.home) if other.mkdir() is None else None
+    shutil.move(other / "deriv", tmp_path / "prep")
+    assert made is not None
+    named = {"desc": "denoised", "fmriprep_dir": str(tmp_path / "prep")}
+    (mask,) = cleaned.plan(derivatives=named).connectivity.inputs("02", "a", "mask")
+    assert mask.startswith(f"{tmp_path}/prep/sub-02/ses-a/func/") and mask.endswith("mask.nii.gz")
+    (line,) = cleaned.faults(derivatives=named | {"fmriprep_dir": "nowhere"})
+    assert line.startswith("config key derivatives.fmriprep_dir: nowhere does not exist")
+
+
+def test_faults_of_cleaned_runs_are_told_before_any_job(cleaned):
+    table = cleaned.file("_outliers.tsv")
+    table.write_text(table.read_text() + "1\n")
+    (line,) = cleaned.faults()
+    assert "tells of 25, of which 3 are outliers" not in line  # 25 - 3 volumes are there
+    assert "_motion.tsv has 24 rows for the 25 of" in line
+    (line, *_) = cleaned.faults(derivatives={"desc": "residual"})
+    assert "has no desc-residual BOLD of sub-01_ses-a_task-rest" in line
+    assert "it has desc-denoised; correct derivatives.desc in the config" in line
+
+
+def test_a_strategy_with_columns_needs_a_table_that_has_them(cleaned):
+    pipelines = {"primary": {"strategy": "cleaned"}, "more": {"strategy": "p9"}}
+    lines = cleaned.faults(pipelines=pipelines)
+    assert "_motion.tsv has no column csf" in lines[0]
+
+
+def test_weights_by_grey_matter_are_refused_where_nobody_has_a_map(study):
+    pipelines = {"primary": {"strategy": "p9", "region_weights": "grey_matter"}}
+    (line,) = study.faults(pipelines=pipelines)
+    assert line.startswith("config key pipelines.primary.region_weights is grey_matter, and no")
+    anat = study.root / "deriv/sub-02/anat"
+    name = f"sub-02_space-{SPACE}_label-GM_probseg.nii.gz"
+    save(anat / name, np.ones(SHAPE, np.float32))
+    plan = study.plan(pipelines=pipelines)
+    plan.connectivity.require_sound()
+    assert plan.connectivity.grey_matter_inputs("02", "a") == [str(anat / name)]
+    assert plan.connectivity.grey_matter_inputs("01", "a") == []
+    said = plan.connectivity.grey_matter_absent("01", "a")
+    assert said.endswith("in sub-01/ses-a/anat or sub-01/anat") and str(study.root) not in said
+
+
+def test_components_become_columns_of_strategies(study, tmp_path):
+    folder = tmp_path / "aroma"
+    for person in ("sub-01", "sub-02", "sub-03"):
+        for session in ("ses-a", "ses-b"):
+            func = folder / person / session / "func"
+            func.mkdir(parents=True)
+            table = pd.DataFrame({"aroma_motion_01": np.zeros(VOLUMES)})
+            name = f"{person}_{session}_task-rest_desc-aroma_timeseries.tsv"
+            table.to_csv(func / name, sep="\t", index=False)
+    pipelines = {"primary": {"strategy": "aroma"}}
+    lines = study.faults(pipelines=pipelines)
+    assert "has no column aroma_motion_*" in lines[0] and "components_dir" in lines[0]
+    plan = study.plan(pipelines=pipelines, derivatives={"components_dir": str(folder)})
+    plan.connectivity.require_sound()
+    (path,) = plan.connectivity.inputs("02", "b", "components")
+    assert path == str(
+        folder / "sub-02/ses-b/func/sub-02_ses-b_task-rest_desc-aroma_timeseries.tsv"
+    )
+    (folder / "sub-02/ses-b/func/sub-02_ses-b_task-rest_desc-aroma_timeseries.tsv").unlink()
+    (line,) = study.faults(pipelines=pipelines, derivatives={"components_dir": str(folder)})
+    assert "has no table of components (desc-aroma_timeseries)" in line and "tedana" in line
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names", "path"),
+    [
+        (
+            "{participant_id}/{session_id}/func/task-rest/{participant_id}_{session_id}_task-rest_"
+            "feature-acc_seed-{seed}_stat-effect_statmap.nii.gz",
+            {},
+            "sub-01/ses-a/func/task-rest/sub-01_ses-a_task-rest_feature-acc_seed-sgACC_stat-effect_"
+            "statmap.nii.gz",
+        ),
+        (
+            "BETA_{participant_id}_{treatment}_{seed}.nii",
+            {"sub-01": "Subject001", "sub-02": "Subject002", "sub-03": "Subject003",
+             "ketamine": "Condition002", "placebo": "Condition001", "sgACC": "Source001",
+             "pgACC": "Source002", "dACC": "Source003"},
+            "BETA_Subject001_Condition002_Source001.nii",
+        ),
+    ],
+    ids=["HALFpipe", "CONN"],
+)  # fmt: skip
+def test_ready_maps_of_other_programs_are_found_by_their_names(study, pattern, names, path):
+    maps = {"pattern": pattern, "names": names, "kind": "other"}
+    with pytest.raises(Fault) as caught:
+        study.plan(entry="maps", maps=maps).group.ready_maps("maps")
+    assert f"{study.root}/deriv/{path}" in str(caught.value)
+    maps["names"] = {"sub-9": "Subject009"}
+    with pytest.raises(Fault, match="config key maps.names: sub-9 is no participant, session"):
+        study.plan(entry="maps", maps=maps).group.ready_maps("maps")
+
+
+def test_what_worked_on_fmripreps_output_takes_the_rest_from_there(study, tmp_path):
+    shutil.move(study.root / "deriv", tmp_path / "prep")
+    for path in sorted((tmp_path / "prep").rglob("*desc-preproc_bold*")):
+        own = study.root / "deriv" / path.relative_to(tmp_path / "prep")
+        own.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, own.with_name(own.name.replace("preproc", "nonaggrDenoised")))
+    given = {"desc": "nonaggrDenoised", "fmriprep_dir": str(tmp_path / "prep")}
+    plan = study.plan(derivatives=given)
+    plan.connectivity.require_sound()
+    (bold,) = plan.connectivity.inputs("02", "a", "bold")
+    assert bold == str(study.file("desc-nonaggrDenoised_bold.nii.gz"))
+    for kind in ("mask", "confounds"):
+        (path,) = plan.connectivity.inputs("02", "a", kind)
+        assert path.startswith(f"{tmp_path}/prep/sub-02/ses-a/func/")
+    # Without that folder both are missed, in its own sentence.
+    lines = study.faults(derivatives={"desc": "nonaggrDenoised"})
+    assert "has no brain mask of sub-01_ses-a_task-rest" in lines[0]
+    assert "has no confounds table of sub-01_ses-a_task-rest" in lines[1]

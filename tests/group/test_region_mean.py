@@ -125,3 +125,10 @@ def test_the_mean_is_over_the_voxels_of_each_seed(pairs):
     assert own.record["seeds"] == ["dACC", "sgACC"] and pairs.record["seeds"] == SEEDS
     expected = pairs.delta[:, [2, 0]][..., [1, 5]].mean(axis=-1)
     np.testing.assert_allclose(own.delta[..., 0], expected, rtol=1e-6)
+
+
+def test_voxels_count_by_their_weights(pairs):
+    weights = np.array([1.0, 0.25])
+    own = region_mean(pairs, np.array([1, 5]), [2], weights=weights)
+    wanted = (pairs.delta[:, 2, 1] + 0.25 * pairs.delta[:, 2, 5]) / 1.25
+    np.testing.assert_allclose(own.delta[:, 0, 0], wanted, rtol=1e-6)

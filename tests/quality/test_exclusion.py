@@ -38,7 +38,8 @@ GOOD = {
     "targets_left_out": ["20% of target SMG lies in the brain mask with signal, less than 50%"],
     "volumes": 100, "volumes_non_steady": 2, "volumes_censored": 10, "volumes_kept": 88,
     "residual_degrees_of_freedom": 30, "scan": "x", "runs_considered": [{}, {}],
-    "seeds": {"sgACC": {"coverage": 0.9, "tsnr": 30.0}},
+    "seeds": {"sgACC": {"coverage": 0.9, "tsnr": 30.0, "voxels": 13.2, "offset_mm": 0.1,
+                        "grey_matter": None}},
 }  # fmt: skip
 
 

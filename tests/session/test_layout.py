@@ -24,6 +24,9 @@ def test_preprocessed_names_are_those_of_fmriprep():
         "confounds": folder / f"{stem}_desc-confounds_timeseries.tsv",
         "confounds_sidecar": folder / f"{stem}_desc-confounds_timeseries.json",
     }
+    # One echo stands for all; the series that combines them is named without it.
+    echo = SCAN.replace("_bold", "_echo-1_bold")
+    assert layout.preprocessed(echo, "prep", "MNI152NLin2009cAsym", "2") == found
     without = layout.preprocessed(SCAN, "prep", "MNI152NLin2009cAsym")
     assert "res-" not in str(without["bold"])
 

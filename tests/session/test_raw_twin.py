@@ -14,7 +14,9 @@ import pytest
 from scipy import ndimage
 
 from crossfc import template
+from crossfc.session.connectivity.grey_matter import GreyMatter, open_grey_matter
 from crossfc.session.layout import anatomy, raw_twin
+from crossfc.session.placement import place
 from crossfc.session.preprocess.anatomy import normalise_subject, working_head
 from crossfc.session.preprocess.coregistration import coregister
 from crossfc.session.preprocess.motion import estimate_motion
@@ -27,6 +29,8 @@ from tests.twin.twin_regions import SEEDS, TARGETS, planted
 pytestmark = pytest.mark.slow
 
 PERSON, SESSION = "sub-T02", "ses-placebo"
+# A grid of 2 mm in the template.
+AFFINE = np.array([[2.0, 0, 0, -90], [0, 2, 0, -126], [0, 0, 2, -72], [0, 0, 0, 1]])
 SCAN = f"{PERSON}/{SESSION}/func/{PERSON}_{SESSION}_task-rest_bold.nii.gz"
 
 
@@ -98,6 +102,24 @@ def test_the_brain_is_extracted(twin):
     dice = mask_dice(own.get_fdata() > 0, true.reshape(own.shape))
     print(f"brain extraction: Dice {dice:.4f}")
     assert dice >= 0.97
+
+
+def test_grey_matter_lies_on_that_of_the_template(twin):
+    """The head is the template bent, so what is carried back is the template's grey matter."""
+    found = open_grey_matter(twin.files["gm_template"])
+    true = GreyMatter(*template.load_template("gm"))
+    inside = np.argwhere(template.brain_mask(2).get_fdata() > 0)[::20]
+    places = inside, template.brain_mask(2).affine
+    own, wanted = found.share(*places), true.share(*places)
+    r = np.corrcoef(own, wanted)[0, 1]
+    print(f"grey matter: r {r:.3f}")
+    assert r > 0.85
+    for row in SEEDS:
+        where = place([row], row["seed"], (91, 109, 91), AFFINE)
+        shares = [np.average(m.share(where.voxels, AFFINE), weights=where.weight)
+                  for m in (found, true)]  # fmt: skip
+        print(row["seed"], *np.round(shares, 3))
+        assert abs(shares[0] - shares[1]) < 0.15
 
 
 @pytest.fixture(scope="module")

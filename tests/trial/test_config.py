@@ -60,6 +60,7 @@ def test_defaults_are_filled_in_and_the_input_is_left_alone(schema):
             "censored_filter": "interpolate",
             "fwhm_mm": 6,
             "seed_set": "aal3_spheres",
+            "region_weights": "overlap",
         }
     }
     assert config["group"]["permutations"] == 5000
@@ -389,3 +390,33 @@ def test_every_pipeline_is_crossed_with_further_seed_sets(schema):
 )
 def test_seed_sets_that_cannot_be_crossed(schema, more, said):
     assert said in "\n".join(refusal(SOUND | CROSSED | more, schema))
+
+
+def of_cleaned(**derivatives):
+    return SOUND | {"entry": "fmriprep", "derivatives_dir": "d", "derivatives": derivatives}
+
+
+def test_what_was_cleaned_is_filtered_only_where_that_is_asked_for(schema):
+    own = {"a": {"strategy": "cleaned"}, "b": {"strategy": "cleaned", "high_pass_hz": 0.01}}
+    given = of_cleaned(desc="denoised") | {"pipelines": own, "primary": "a"}
+    pipelines = check(given, schema)["pipelines"]
+    assert (pipelines["a"]["high_pass_hz"], pipelines["a"]["low_pass_hz"]) == (0, None)
+    assert (pipelines["b"]["high_pass_hz"], pipelines["b"]["low_pass_hz"]) == (0.01, None)
+    assert own == {"a": {"strategy": "cleaned"}, "b": {"strategy": "cleaned", "high_pass_hz": 0.01}}
+
+
+def test_nothing_is_taken_out_twice_without_a_word(schema):
+    (line,) = refusal(of_cleaned(desc="denoised"), schema)
+    assert line.startswith("config key pipelines.primary.strategy: with derivatives.desc: denoised")
+    given = of_cleaned(desc="preproc") | {"pipelines": {"primary": {"strategy": "cleaned"}}}
+    (line,) = refusal(given, schema)
+    assert "cleaned is for scans that another program cleaned" in line
+    given = of_cleaned(desc="denoisedSmoothed")
+    (line,) = refusal(given | {"pipelines": {"primary": {"strategy": "cleaned"}}}, schema)
+    assert line.startswith("config key derivatives.smoothed_mm: desc-denoisedSmoothed was smoothed")
+    named = given | {"pipelines": {"primary": {"strategy": "p36"}}}
+    named["derivatives"] = {"desc": "nonaggrDenoised"}
+    assert check(named, schema)["pipelines"]["primary"]["high_pass_hz"] == 0.008
+    # Files without the entity.
+    named["derivatives"] = {"desc": None}
+    assert check(named, schema)["derivatives"]["desc"] is None

@@ -851,6 +851,16 @@ def test_raw_echoes_are_refused_and_those_of_fmriprep_are_one_scan(made, tmp_pat
     assert any("the first stands in the sheet for all: sub-01 ses-1" in line for line in said)
 
 
+def test_scans_that_another_program_cleaned_are_found_by_their_desc(made, tmp_path):
+    config = made() | {"entry": "fmriprep", "derivatives_dir": str(tmp_path / "bids")}
+    for path in sorted((tmp_path / "bids").glob("sub-*/ses-*/func/*_bold.nii.gz")):
+        path.rename(path.with_name(path.name.replace("_bold", "_space-MNI_desc-denoised_bold")))
+    assert "no session of" in refusal(config)
+    config["derivatives"] = config["derivatives"] | {"desc": "denoised"}
+    _, trial = write_sheets(config)
+    assert Path(trial.sessions[0].scans[0]).name == "sub-01_ses-1_task-rest_bold.nii.gz"
+
+
 def test_kinds_of_scans_that_differ_over_the_study_are_named(made, tmp_path):
     config = made()
     for session in ("ses-1", "ses-2"):

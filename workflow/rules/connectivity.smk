@@ -20,8 +20,13 @@ if plan.entry != "maps" and plan.trial:
             sidecars=derivatives("bold_sidecar"),
             confounds_sidecars=derivatives("confounds_sidecar"),
             coregistrations=derivatives("coregistration"),
+            outliers=derivatives("outliers"),
+            components=derivatives("components"),
             regions=lambda wildcards: refused(plan.regions.files, plan.pipelines),
             recordings=lambda w: plan.recordings.inputs(w.participant, w.session),
+            grey_matter=lambda w: plan.connectivity.grey_matter_inputs(
+                w.participant, w.session
+            ),
         output:
             directory(plan.connectivity.folder_pattern()),
         log:
@@ -43,6 +48,9 @@ if plan.entry != "maps" and plan.trial:
             ),
             recordings_absent=lambda w: refused(
                 plan.recordings.absent, w.participant, w.session
+            ),
+            grey_matter_absent=lambda w: plan.connectivity.grey_matter_absent(
+                w.participant, w.session
             ),
             cardiac=plan.connectivity.cardiac(),
             derivatives=plan.connectivity.derivative_choices(),

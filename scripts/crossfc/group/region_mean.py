@@ -68,6 +68,7 @@ def mean_test(
     columns: Sequence[int],
     options: AnalysisOptions,
     keep: BoolArray | None = None,
+    weights: FloatArray | None = None,
 ) -> EffectTest:
     """Test a question in the mean over voxels, by its own model, statistic and arrangements.
 
@@ -84,6 +85,8 @@ def mean_test(
     options : AnalysisOptions
     keep : bool ndarray, shape (n_people,), optional
         The people to analyse; by default all.
+    weights : float ndarray, shape (n_voxels,), optional
+        How much each voxel counts in the mean; by default alike.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def mean_test(
         on a score; its interval is by Student's t on the statistic's standard error and degrees
         of freedom. p is by the arrangements of the analysis, two-sided, for this mean alone.
     """
-    own = region_mean(pairs, voxels, columns, keep)
+    own = region_mean(pairs, voxels, columns, keep, weights)
     try:
         estimated = estimation(asked, own, options)
     except Inestimable as reason:
@@ -137,7 +140,11 @@ def mean_test(
 
 
 def region_mean(
-    pairs: Pairs, voxels: IntArray, columns: Sequence[int], keep: BoolArray | None = None
+    pairs: Pairs,
+    voxels: IntArray,
+    columns: Sequence[int],
+    keep: BoolArray | None = None,
+    weights: FloatArray | None = None,
 ) -> Pairs:
     """Average the maps of some seeds over voxels, of all people or of some.
 
@@ -149,6 +156,8 @@ def region_mean(
     columns : sequence of int
         Numbers of the seeds.
     keep : bool ndarray, shape (n_people,), optional
+    weights : float ndarray, shape (n_voxels,), optional
+        How much each voxel counts; by default alike.
 
     Returns
     -------
@@ -162,7 +171,10 @@ def region_mean(
             return None
         means: FloatArray = np.array(
             [
-                [np.asarray(data[row, column])[voxels].mean(dtype=float) for column in columns]
+                [
+                    np.average(np.asarray(data[row, column])[voxels].astype(float), weights=weights)
+                    for column in columns
+                ]
                 for row in rows
             ]
         )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crossfc.array import BoolArray, IntArray
+from crossfc.array import BoolArray, FloatArray, IntArray
 from crossfc.fault import Fault
 from crossfc.group.design.options import AnalysisOptions
 from crossfc.group.design.pairs import Pairs
@@ -17,7 +17,7 @@ from crossfc.group.region_mean import EffectTest, mean_test, untested
 from crossfc.session.placement import place
 from crossfc.trial.regions import RegionRow
 
-# At least this share of a region's voxels must lie in the search volume.
+# At least this share of a region must lie in the search volume.
 _LEAST_SHARE = 0.5
 
 
@@ -64,25 +64,34 @@ def region_test(
         return untested(n_people, f"the pipeline has no seed {seed}")
     if not n_people:
         return untested(0, pairs.record.get("because") or "nobody is left")
-    voxels = _voxels(pairs, region, rows)
-    if isinstance(voxels, str):
-        return untested(n_people, voxels)
+    found = _voxels(pairs, region, rows)
+    if isinstance(found, str):
+        return untested(n_people, found)
+    voxels, weights = found
     columns = [seeds.index(seed)] if seed else range(len(seeds))
-    return mean_test(asked, pairs, voxels, columns, options, keep)
+    return mean_test(asked, pairs, voxels, columns, options, keep, weights)
 
 
-def _voxels(pairs: Pairs, region: str, rows: Sequence[RegionRow]) -> IntArray | str:
-    """Return the numbers of a region's voxels in the search volume, or why there are too few."""
+def _voxels(
+    pairs: Pairs, region: str, rows: Sequence[RegionRow]
+) -> tuple[IntArray, FloatArray] | str:
+    """Return a region's voxels in the search volume: their numbers, and the share of each in it.
+
+    Why there are too few, where there are.
+    """
     mask = np.asarray(pairs.mask.dataobj) != 0
     try:
-        inside, size = place(rows, region, mask.shape, pairs.mask.affine)
+        placed = place(rows, region, mask.shape, pairs.mask.affine)
     except Fault as fault:
         return str(fault)
-    there = int((inside & mask).sum())
-    if there < _LEAST_SHARE * size:
+    there = placed.within(mask)
+    share = float(placed.weight[there].sum() / placed.size)
+    if share < _LEAST_SHARE:
         return (
-            f"{there} of {size} voxels of {region} are in the search volume, which leaves out "
-            "seeds, their halo, and what somebody's scan does not cover"
+            f"{share:.0%} of {region} is in the search volume, which leaves out seeds, their halo, "
+            "and what somebody's scan does not cover"
         )
-    numbers: IntArray = np.flatnonzero(inside[mask])
-    return numbers
+    numbers = np.full(mask.shape, -1)
+    numbers[mask] = np.arange(np.count_nonzero(mask))
+    own: IntArray = numbers[tuple(placed.voxels[there].T)]
+    return own, placed.weight[there]

@@ -1,6 +1,7 @@
 """Connectivity of a session: its inputs, its output folder, and the choices it depends on."""
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from crossfc.plan.region import Regions
 from crossfc.plan.scan import Scans
 from crossfc.plan.study import Stage, Study
 from crossfc.session import layout
+from crossfc.session.connectivity.match import PREPROC, names_in
+from crossfc.session.connectivity.tissue_map import find_grey_matter
 from crossfc.trial.path import LONGEST_NAME
 from crossfc.trial.session import Session
 
@@ -56,7 +59,8 @@ class Connectivity(Stage):
     def inputs(self, participant: str, session: str, kind: str) -> list[str]:
         """List one kind of file (bold, mask, confounds) of all repeat runs of a session.
 
-        Sidecars and coregistrations may be fewer than runs.
+        Sidecars, coregistrations, outliers and components may be fewer than runs; of cleaned runs
+        masks and tables too.
 
         Raises
         ------
@@ -66,7 +70,7 @@ class Connectivity(Stage):
         own = self.study.session(participant, session)
         scans = self._scans.used_scans(participant, session)
         if not self.study.given_derivatives:
-            if kind == "coregistration":
+            if kind in ("coregistration", "outliers", "components"):
                 return []
             return [self._scans.preprocessed(scan)[kind] for scan in scans]
         if kind == "coregistration":
@@ -75,23 +79,94 @@ class Connectivity(Stage):
         if kind == "bold_sidecar":
             paths = [path for scan in scans for path in self._scans.matches.sidecars(scan)]
             return list(dict.fromkeys(map(str, paths)))
-        tables = "confounds" if kind == "confounds_sidecar" else kind
         try:
-            paths = [self._scans.matches.files(scan)[tables] for scan in scans]
+            files = [self._scans.matches.files(scan) for scan in scans]
         except Fault as fault:
             raise self._scans.in_row(own, fault) from None
+        kinds = {
+            "confounds_sidecar": ["confounds"],
+            "confounds": ["motion", "confounds"],
+            "components": ["aroma", "mixing", "metrics"],
+        }.get(kind, [kind])
+        paths = [found[name] for found in files for name in kinds if name in found]
         if kind == "confounds_sidecar":
             # Only strategies with CompCor need the sidecar, and they report if it is missing.
             beside = [path.with_suffix(".json") for path in paths]
             paths = [path for path in beside if path.is_file() or path.is_symlink()]
         return list(map(str, paths))
 
+    def grey_matter(self, participant: str, session: str) -> Path | str:
+        """Return the map of grey matter of a session's person in template space, or why not.
+
+        That of native preprocessing, or one that lies beside given derivatives.
+        """
+        if self.study.preprocessing_tool == "native":
+            person = f"sub-{participant}"
+            folder, space = self.study.derivatives_dir, self.config["space"]
+            return layout.anatomy(person, folder, space)["gm_template"]
+        if not self.study.given_derivatives:
+            if self.config["twin"] is not None:
+                return "this twin has no segmentation"
+            return "segmentations of fMRIPrep are read with entry fmriprep only"
+        further = self.config["derivatives"]["fmriprep_dir"]
+        said = ""
+        for root in [self.study.derivatives_dir, *([Path(further)] if further else [])]:
+            found = find_grey_matter(
+                f"sub-{participant}",
+                f"ses-{session}",
+                root,
+                self.config["space"],
+                self.config["res"],
+                self._names,
+            )
+            if isinstance(found, Path):
+                return found
+            # The folder is left out of the reason, so that moving it changes nothing.
+            said = said or found.replace(f"{root}/", "")
+        return said
+
+    @cached_property
+    def _names(self) -> Callable[[Path], list[str]]:
+        return lru_cache(maxsize=4096)(names_in)
+
+    def grey_matter_inputs(self, participant: str, session: str) -> list[str]:
+        """List the map of grey matter of a session, where there is one."""
+        found = self.grey_matter(participant, session)
+        return [] if isinstance(found, str) else [str(found)]
+
+    def grey_matter_absent(self, participant: str, session: str) -> str:
+        """Return why a session has no map of grey matter; empty where there is one."""
+        found = self.grey_matter(participant, session)
+        return found if isinstance(found, str) else ""
+
+    @cached_property
+    def _faults_of_weights(self) -> list[str]:
+        """Refuse weights by grey matter where nobody has a map of it."""
+        asking = [
+            name
+            for name, own in self.config["pipelines"].items()
+            if own["region_weights"] == "grey_matter"
+        ]
+        if not asking or not self.study.trial:
+            return []
+        absent = [
+            self.grey_matter_absent(s.participant_id[4:], s.session_id[4:])
+            for s in self.study.sessions()
+        ]
+        if not absent or not all(absent):
+            return []
+        return [
+            f"config key pipelines.{asking[0]}.region_weights is grey_matter, and no session has a "
+            f"map of it ({absent[0]}); write it with fMRIPrep (anatomical outputs in the space "
+            "of the BOLD), or write overlap"
+        ]
+
     def require_sound(self) -> None:
         """Refuse given derivatives that cannot be analysed, before any job runs.
 
         The files of all people are checked once: their existence, headers, sizes and grids, and
         the rows and columns of tables. Strategies that need recordings are refused where nobody
-        has any.
+        has any, and weights by grey matter where nobody has a map of it.
 
         Raises
         ------
@@ -99,7 +174,7 @@ class Connectivity(Stage):
             With one sentence per cause.
         """
         faults = self._faults_of_derivatives if self.study.given_derivatives else []
-        raise_all([*faults, *self._recordings.faults])
+        raise_all([*faults, *self._recordings.faults, *self._faults_of_weights])
 
     @cached_property
     def _faults_of_derivatives(self) -> list[str]:
@@ -112,11 +187,20 @@ class Connectivity(Stage):
                 "folder; correct the path"
             ]
         faults: list[str] = []
-        try:
-            accepted = self.config["derivatives"]["accept_fmriprep_versions"]
-            origin.refuse_known_faults(self.study.derivatives_dir, accepted)
-        except Fault as fault:
-            faults.append(str(fault))
+        given = self.config["derivatives"]
+        folders = {"fmriprep_dir": given["fmriprep_dir"], "components_dir": given["components_dir"]}
+        for key, folder in folders.items():
+            if folder is not None and not Path(folder).is_dir():
+                return [
+                    f"config key derivatives.{key}: {folder} does not exist or is no folder; "
+                    "correct the path"
+                ]
+        for root in (self.study.derivatives_dir, given["fmriprep_dir"]):
+            try:
+                if root is not None:
+                    origin.refuse_known_faults(root, given["accept_fmriprep_versions"])
+            except Fault as fault:
+                faults.append(str(fault))
         for session in self.study.sessions():
             own = [self._scans.fault_of(scan) for scan in session.scans]
             if None not in own:
@@ -129,7 +213,14 @@ class Connectivity(Stage):
     def derivative_choices(self) -> dict[str, Any]:
         """Return the choices that reading derivatives depends on, besides their files."""
         accepted = self.config["derivatives"]["accept_unoriented"]
-        return {"given": self.study.given_derivatives, "accept_unoriented": accepted}
+        chosen: dict[str, Any] = {
+            "given": self.study.given_derivatives,
+            "accept_unoriented": accepted,
+        }
+        # What most studies leave out is left out here too.
+        if (desc := self.config["derivatives"]["desc"]) != PREPROC:
+            chosen |= {"desc": desc, "cleaned": self.study.cleaned}
+        return chosen
 
     def cardiac(self) -> str | None:
         """Return what cardiac traces are, as the config says; None where it is told from them."""

@@ -4,7 +4,10 @@ from pathlib import Path
 
 from crossfc.plan.scan import Scans
 from crossfc.plan.study import Stage, Study
+from crossfc.session import layout
+from crossfc.session.echo import echoes_of
 from crossfc.session.preprocess.fieldmap import field_map_files
+from crossfc.session.sidecar import sidecar_paths
 
 
 class Fmriprep(Stage):
@@ -25,9 +28,15 @@ class Fmriprep(Stage):
             if session.participant_id == f"sub-{participant}":
                 label = session.session_id.removeprefix("ses-")
                 for scan in self._scans.used_scans(participant, label):
-                    own = Path(scan).name.rsplit("_", 1)[0].removeprefix("sub-")
+                    own = Path(layout.without_echo(scan)).name.rsplit("_", 1)[0]
+                    own = own.removeprefix("sub-")
                     found.append(self._scans.scan_path(participant, label, own))
                     found += self._scans.sidecars(participant, label, own)
+                    # One echo in the sheet stands for all, which fMRIPrep combines.
+                    folder = self.config["bids_dir"]
+                    for path in echoes_of(scan, folder):
+                        found.append(str(Path(folder) / path))
+                        found += map(str, sidecar_paths(folder, path))
         maps = field_map_files(self.config["bids_dir"], f"sub-{participant}/func/x")
         return list(dict.fromkeys([self._scans.raw_t1w(participant), *found, *map(str, maps)]))
 

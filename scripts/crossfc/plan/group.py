@@ -1,5 +1,6 @@
 """The group level: the analyses that are run, their people, and what each depends on."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from functools import cached_property
@@ -122,6 +123,7 @@ class Group(Stage):
         """
         if self.study.entry != "maps":
             return []
+        self._require_known_names(pipeline)
         contrasts = self.study.contrasts() if folder is None else [self.contrast_of(folder)]
         found, faults = [], []
         people = [(c, person) for c in contrasts for person in self.study.compared(c)]
@@ -266,10 +268,17 @@ class Group(Stage):
         ]
         wanted = wanted or [{"contrast": contrast.name}]
         paths, faults = [], []
+
+        def called(word: Any) -> Any:
+            return maps["names"].get(word, word)
+
         for session in wanted:
             for seed in self._regions.seeds(pipeline):
                 try:
-                    name = maps["pattern"].format(participant_id=person, seed=seed, **session)
+                    words = {key: called(word) for key, word in session.items()}
+                    name = maps["pattern"].format(
+                        participant_id=called(person), seed=called(seed), **words
+                    )
                 except (KeyError, IndexError, ValueError, AttributeError) as error:
                     raise Fault(
                         f"config key maps.pattern: {maps['pattern']!r} cannot be filled in for "
@@ -288,6 +297,22 @@ class Group(Stage):
                 paths.append(str(path))
         raise_all(faults)
         return paths
+
+    def _require_known_names(self, pipeline: str) -> None:
+        """Refuse names of maps (``maps.names``) for what the study does not have."""
+        trial = self.study.checked_trial()
+        sessions = list(trial.sessions)
+        known: set[str | None] = {*trial.participants, *self._regions.seeds(pipeline)}
+        known |= {word for s in sessions for word in (s.session_id, s.treatment, s.occasion)}
+        known |= {contrast.name for contrast in self.study.contrasts()}
+        for word in self.config["maps"]["names"]:
+            if word not in known:
+                names = [name for name in known if name]
+                raise Fault(
+                    f"config key maps.names: {word} is no participant, session, treatment, "
+                    f"occasion, contrast or seed of the study{did_you_mean(word, names)}; correct "
+                    "it"
+                )
 
     def test_choices(self, analysis: str) -> AnalysisChoices:
         """Return what a group analysis depends on, besides its name and the pairs.
@@ -328,7 +353,7 @@ class Group(Stage):
             "pipeline": pipeline,
             "primary": pipeline == self.study.primary,
             "limits": self._exclusion.limits(),
-            "fwhm_mm": maps["fwhm_mm"] if ready else self.config["pipelines"][pipeline]["fwhm_mm"],
+            "fwhm_mm": maps["fwhm_mm"] if ready else self._smoothness(pipeline),
             "mask_seeds": maps["mask_seeds"] if ready else True,
             "level": maps["level"] if ready else "session",
             "zero_is_missing": maps["zero_is_missing"] if ready else False,
@@ -336,6 +361,12 @@ class Group(Stage):
             "ready_maps": ready,
             "maps_kind": maps["kind"] if ready else None,
         }
+
+    def _smoothness(self, pipeline: str) -> float:
+        """Return the smoothing of a pipeline's maps: its own, and what the scans had before."""
+        own = self.config["pipelines"][pipeline]["fwhm_mm"]
+        before = self.config["derivatives"]["smoothed_mm"]
+        return math.hypot(own, before) if before else own
 
     def _because(self, contrast: Contrast) -> str | None:
         """Say why nobody is in a contrast."""

@@ -12,6 +12,7 @@ from crossfc.plan.pattern import SCAN, SES, SUB, pattern
 from crossfc.plan.scan import Scans
 from crossfc.plan.study import Stage, Study
 from crossfc.session import layout
+from crossfc.session.echo import require_echoes
 from crossfc.session.preprocess import fmriprep
 from crossfc.trial.bold import MULTI_ECHO
 from crossfc.trial.image_name import scan_kind
@@ -39,14 +40,16 @@ class Preprocess(Stage):
                 for row, scan in scans
                 if len(Path(scan).parts) != 4
             ]
-            raise_all(
-                faults
-                + [
-                    MULTI_ECHO.format(f"{row}, {scan}")
-                    for row, scan in scans
-                    if "echo" in scan_kind(scan)
+            echoes = [(row, scan) for row, scan in scans if "echo" in scan_kind(scan)]
+            if self.study.preprocessing_tool == "native":
+                faults += [MULTI_ECHO.format(f"{row}, {scan}") for row, scan in echoes]
+            else:
+                faults += [
+                    f"{row}: {fault}"
+                    for row, scan in echoes
+                    for fault in _faults(require_echoes, scan, self.config["bids_dir"])
                 ]
-            )
+            raise_all(faults)
         if self.study.entry == "raw" and self.config["twin"] is not None:
             people = dict.fromkeys(
                 s.participant_id.removeprefix("sub-") for s in self.study.sessions()

@@ -24,7 +24,16 @@ class Scans(Stage):
 
     @cached_property
     def matches(self) -> match.Matches:
-        return match.Matches(self.study.derivatives_dir, self.config["space"], self.config["res"])
+        given = self.config["derivatives"]
+        return match.Matches(
+            self.study.derivatives_dir,
+            self.config["space"],
+            self.config["res"],
+            given["desc"],
+            given["fmriprep_dir"],
+            given["components_dir"],
+            self.study.cleaned,
+        )
 
     def in_row(self, session: Session, fault: Fault) -> Fault:
         place = f"{self.config['sheets']['sessions']}, row {session.row}"
@@ -57,11 +66,10 @@ class Scans(Stage):
             try:
                 files = self.matches.files(scan)
                 self.headers[scan] = check.check_derivative(
-                    files["bold"],
-                    files["mask"],
-                    files["confounds"],
+                    files,
                     self.matches.sidecars(scan),
                     strategies,
+                    cleaned=self.study.cleaned,
                     accept_unoriented=self.config["derivatives"]["accept_unoriented"],
                 )
             except Fault as fault:
@@ -191,9 +199,9 @@ class Scans(Stage):
         return list(dict.fromkeys([*found, made]))
 
     def raw_scan(self, participant: str, session: str, scan: str) -> str:
-        """Return the name of a run in the sheet, from the start of its file name."""
+        """Return the name of a run in the sheet, from the start of its file name without echo."""
         for path in self.study.session(participant, session).scans:
-            if Path(path).name.rsplit("_", 1)[0] == f"sub-{scan}":
+            if layout.without_echo(Path(path).name).rsplit("_", 1)[0] == f"sub-{scan}":
                 return path
         raise Fault(f"sub-{scan} is no run of sub-{participant} ses-{session} in the sheet")
 

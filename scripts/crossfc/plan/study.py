@@ -18,7 +18,7 @@ from crossfc.trial.estimability import Limit, limits
 from crossfc.trial.path import is_file
 from crossfc.trial.session import Session
 from crossfc.trial.sheet import did_you_mean
-from crossfc.trial.strategy import Strategy, read_strategies
+from crossfc.trial.strategy import CLEANED, Strategy, read_strategies
 
 if TYPE_CHECKING:
     from crossfc.clinic.contrast import Design
@@ -330,6 +330,12 @@ class Study:
     def given_derivatives(self) -> bool:
         """Whether the user provides the derivatives, so that no rule makes them."""
         return self.entry == "fmriprep" and self.config["twin"] is None
+
+    @property
+    def cleaned(self) -> bool:
+        """Whether another program cleaned the derivatives, as some pipeline's strategy says."""
+        own = self.config["pipelines"].values()
+        return any(choices["strategy"] == CLEANED for choices in own)
 
     def preprocessing_choices(self, *names: str) -> dict[str, Any]:
         """Return some keys of the config's ``preprocessing``: those that a job depends on."""

@@ -116,8 +116,9 @@ def _study(text: Text, place: Place, study: str) -> str | None:
             )
         if place.scans.labels("echo"):
             text.note(
-                "Scans of several echoes are not preprocessed natively: preprocess them with "
-                "fMRIPrep, and call crossfc init again."
+                "Scans of several echoes are not preprocessed natively: let fMRIPrep combine them "
+                "(preprocessing: {tool: fmriprep-run}), or preprocess them with it and call "
+                "crossfc init again."
             )
     else:
         text.key("entry", "fmriprep", f"preprocessed scans; {place.program}")

@@ -79,8 +79,8 @@ def quality_table(
     -------
     DataFrame
         One row per session: the columns of ``sessions``, scan, the measures, coverage and tSNR of
-        each seed and target, targets_left_out (joined by "; "), excluded (bool) and
-        exclusion_reasons (joined by "; ").
+        each seed and target, effective voxels, offset and grey matter of seeds, targets_left_out
+        (joined by "; "), excluded (bool) and exclusion_reasons (joined by "; ").
     """
     rows, rated = [], excluding(ratings)
     for session, path in zip(sessions, records, strict=True):
@@ -106,6 +106,9 @@ def quality_table(
         for seed, measured in record["seeds"].items():
             row[f"coverage_{seed}"] = measured["coverage"]
             row[f"tsnr_{seed}"] = measured["tsnr"]
+            row[f"voxels_{seed}"] = measured["voxels"]
+            row[f"offset_mm_{seed}"] = measured["offset_mm"]
+            row[f"grey_matter_{seed}"] = measured["grey_matter"]
         for target, measured in (record.get("targets") or {}).items():
             row[f"target_coverage_{target}"] = measured["coverage"]
             row[f"target_tsnr_{target}"] = measured["tsnr"]

@@ -176,6 +176,8 @@ def _pipelines(stated: Mapping[str, Any], choices: Mapping[str, Any], cite: Cita
                 if censored
                 else "no volumes censored for motion."
             )
+            if own.get("region_weights") == "grey_matter":
+                said += " Voxels of seeds and targets count by their share of grey matter."
             found.append(f"{said} {told}".strip())
         else:
             also = f" {told}" if own["strategy"] != first["strategy"] else ""

@@ -16,6 +16,7 @@ from crossfc.report.pipeline import band, difference
 from crossfc.report.results import Analysis, Results
 from crossfc.report.rival import measured
 from crossfc.report.table import Table
+from crossfc.trial.strategy import CLEANED
 from crossfc.trial.visit import ORDER
 
 
@@ -192,6 +193,8 @@ def _pipelines(
                 and choices.get("censored_filter") == "interpolate",
                 "fwhm_mm": choices.get("fwhm_mm"),
                 "seed_set": choices.get("seed_set"),
+                "cleaned_before": choices.get("strategy") == CLEANED,
+                "by_grey_matter": choices.get("region_weights") == "grey_matter",
                 "difference": difference(choices, known[named[0]] or {}),
             }
         )

@@ -29,6 +29,7 @@ def difference(choices: Mapping[str, Any], primary: Mapping[str, Any]) -> str:
         "censored_filter": "filter around censored volumes",
         "fwhm_mm": "smoothing FWHM (mm)",
         "seed_set": "seed set",
+        "region_weights": "voxels of regions weighted by",
     }
     out = []
     for key, value in choices.items():

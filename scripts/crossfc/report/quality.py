@@ -203,6 +203,16 @@ def sessions_table(results: Results) -> Table | None:
         for c in numeric
         if c.startswith("tsnr_") and c != "tsnr_median"
     ]
+    regions += [
+        (c, f"{c.removeprefix('offset_mm_')} off (mm)", number.fixed)
+        for c in numeric
+        if c.startswith("offset_mm_")
+    ]
+    regions += [
+        (c, f"{c.removeprefix('grey_matter_')} grey matter", _percent)
+        for c in numeric
+        if c.startswith("grey_matter_") and frame[c].notna().any()
+    ]
     if "unmeasured" in frame and (frame["unmeasured"].fillna("n/a") != "n/a").any():
         regions.append(("unmeasured", "not measured", blank))
     if "targets_left_out" in frame and (frame["targets_left_out"].fillna("n/a") != "n/a").any():

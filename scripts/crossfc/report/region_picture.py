@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from nibabel.affines import apply_affine
 
-from crossfc.array import BoolArray, FloatArray
+from crossfc.array import FloatArray
 from crossfc.report import number, slices
 from crossfc.report.results import Results, Row
-from crossfc.session.placement import place
+from crossfc.session.placement import Place, place
 
 
 @dataclass
@@ -33,14 +33,13 @@ def region_pictures(results: Results) -> list[RegionPicture]:
     for role, name, rows in _regions(results):
         if any(row.get("file") and not Path(str(row["file"])).is_file() for row in rows):
             continue
-        mask, _ = place(rows, name, template.values.shape, affine)
-        centre = apply_affine(affine, np.argwhere(mask).mean(axis=0))
-        x, y, z = _within(mask, affine, centre)
+        placed = place(rows, name, template.values.shape, affine)
+        x, y, z = _within(placed, affine)
         cuts = slices.outlined(
-            slices.Volume(mask.astype(np.float32), template.from_mm), (x, y, z),
+            slices.Volume(placed.image(), template.from_mm), (x, y, z),
             f"{role} {name} on the template",
         )  # fmt: skip
-        size = f"{number.whole(int(mask.sum()))} mm³"
+        size = f"{number.whole(round(placed.size))} mm³"
         caption = f"{role}, {size}, cut at {number.place(x, y, z)} mm"
         found.append(RegionPicture(name, cuts, caption))
     return found
@@ -53,9 +52,9 @@ def _regions(results: Results) -> Iterator[tuple[str, str, list[Row]]]:
             yield role, name, [row for row in rows if row[role] == name]
 
 
-def _within(mask: BoolArray, affine: FloatArray, centre: FloatArray) -> slices.Place:
+def _within(placed: Place, affine: FloatArray) -> slices.Place:
     """Return the voxel of a region nearest to its middle, mm: of two halves it is in one."""
-    places = apply_affine(affine, np.argwhere(mask))
-    nearest = places[np.argmin(((places - centre) ** 2).sum(axis=1))]
+    places = apply_affine(affine, placed.voxels[placed.weight >= 0.5])
+    nearest = places[np.argmin(((places - placed.centre) ** 2).sum(axis=1))]
     x, y, z = (float(round(v)) for v in nearest)
     return x, y, z

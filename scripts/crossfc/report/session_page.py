@@ -155,6 +155,8 @@ def _region(
     said = measured[name]
     coverage, tsnr = said["coverage"], said["tsnr"]
     told = f"{number.percent(coverage)} with signal, tSNR {number.fixed(tsnr, 1)}"
+    if (grey := said["grey_matter"]) is not None:
+        told += f", {number.percent(grey)} grey matter"
     poor = coverage < limits["minimum_seed_coverage"]
     poor = poor or (tsnr is not None and tsnr < limits["minimum_seed_tsnr"])
     alt = f"{name} of {own.title}: {told}"

@@ -1,6 +1,6 @@
 """Checks of scans before any job runs: only sidecars and headers are read (milliseconds a scan)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 from crossfc import content
 from crossfc.array import FloatArray
 from crossfc.fault import Fault, Gathering
+from crossfc.session.connectivity.components import read_components
 from crossfc.session.connectivity.confounds import (
     Confounds,
     columns_of,
@@ -16,6 +17,7 @@ from crossfc.session.connectivity.confounds import (
     require_rows,
 )
 from crossfc.session.connectivity.mask import require_grid
+from crossfc.session.connectivity.upstream import read_upstream
 from crossfc.session.preprocess.fieldmap import field_maps_for, refuse_field_maps
 from crossfc.session.preprocess.slice_timing import read_slice_timing
 from crossfc.session.scan import ScanHeader, open_header, same_grid
@@ -114,12 +116,11 @@ def check_repeat(scan: str, bids_dir: str | Path, *, accept_unoriented: bool = F
 
 
 def check_derivative(
-    bold: str | Path,
-    mask: str | Path,
-    confounds: str | Path,
+    files: Mapping[str, str | Path],
     sidecars: Sequence[str | Path],
     strategies: Sequence[Strategy] = (),
     *,
+    cleaned: bool = False,
     accept_unoriented: bool = False,
 ) -> ScanHeader:
     """Check the files of a preprocessed run without reading voxels or confound values.
@@ -129,12 +130,15 @@ def check_derivative(
 
     Parameters
     ----------
-    bold, mask, confounds : path
-        The files of one run.
+    files : mapping
+        The files of one run by kind: ``bold``, ``mask``, ``confounds`` and others
+        (`crossfc.session.connectivity.match.Matches.files`).
     sidecars : sequence of path
         Sidecars of the BOLD, from the root of the data set downwards.
     strategies : sequence of Strategy
         Confound strategies; the table must have the columns that they name.
+    cleaned : bool
+        Whether another program cleaned the run, so that it needs neither mask nor confounds.
     accept_unoriented : bool
         As in `open_header`.
 
@@ -155,12 +159,24 @@ def check_derivative(
     # the header's repetition time is not reported as a second fault.
     known = {"RepetitionTime": 2.0} if sidecar is None else sidecar
     opened = partial(open_header, kind="derivative", accept_unoriented=accept_unoriented)
-    run = found(opened, bold, sidecar=known)
-    brain = found(opened, mask, dimensions=3)
+    run = found(opened, files["bold"], sidecar=known)
+    brain = found(opened, files["mask"], dimensions=3) if "mask" in files else None
     if run is not None and brain is not None:
         found(require_grid, brain, run)
-    names = found(_check_rows, confounds, run.volumes if run else None)
-    columns = dict.fromkeys(names or (), _NO_VALUES)
+    if cleaned and run is not None:
+        upstream = found(read_upstream, files, run.volumes)
+        columns = dict.fromkeys(upstream.confounds.columns if upstream else (), _NO_VALUES)
+        if upstream is None or not (columns or any(map(_needs_table, strategies))):
+            gathering.raise_all()
+            return run
+        confounds: str | Path = upstream.confounds.path
+    else:
+        confounds = files["confounds"]
+        names = found(_check_rows, confounds, run.volumes if run else None)
+        columns = dict.fromkeys(names or (), _NO_VALUES)
+    components = found(read_components, files, run.volumes if run else None)
+    series, families = components or ({}, ())
+    columns |= series
     beside = Path(confounds).with_suffix(".json")
     described = beside.is_symlink() or beside.is_file()
     if described:
@@ -168,7 +184,7 @@ def check_derivative(
     lacking = Gathering()
     for strategy in strategies if columns else ():
         for wanted in flat(strategy.get("columns")):
-            lacking.call(columns_of, columns, wanted, confounds)
+            lacking.call(columns_of, columns, wanted, confounds, families)
         # fMRIPrep 20.2 names the tissue of each component in the sidecar only. The sidecar is long,
         # so it is left to the job to read it.
         if not described or any(name.startswith(("c_comp", "w_comp")) for name in columns):
@@ -183,6 +199,10 @@ def check_derivative(
     gathering.raise_all()
     assert run is not None  # or there was a fault
     return run
+
+
+def _needs_table(strategy: Strategy) -> bool:
+    return bool(flat(strategy.get("columns")) or any((strategy.get("compcor") or {}).values()))
 
 
 def _check_rows(path: str | Path, volumes: int | None) -> list[str]:

@@ -4,11 +4,17 @@ The functions only build names and never look at the disk, so that the workflow 
 without touching the data set.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TypedDict
 
 from crossfc.bids import bids_name, label, parse_name
+
+
+def without_echo(scan: str) -> str:
+    """Return the name of a run without its echo, as fMRIPrep names the series of all echoes."""
+    return re.sub("_echo-[0-9]+", "", scan)
 
 
 def preprocessed(
@@ -20,7 +26,7 @@ def preprocessed(
     ----------
     scan : str
         Path of the raw run below the BIDS data set, such as
-        ``sub-01/ses-d2/func/sub-01_ses-d2_task-rest_run-01_bold.nii.gz``.
+        ``sub-01/ses-d2/func/sub-01_ses-d2_task-rest_run-01_bold.nii.gz``. One echo stands for all.
     derivatives_dir : path
         Root of the derivative data set.
     space, res : str
@@ -33,7 +39,7 @@ def preprocessed(
         ``bold``, ``bold_sidecar``, ``mask``, ``boldref``, ``confounds``, ``confounds_sidecar``.
     """
     raw = PurePosixPath(scan)
-    entities, _, _ = parse_name(raw.name)
+    entities, _, _ = parse_name(without_echo(raw.name))
     folder = Path(derivatives_dir) / str(raw.parent)
     spatial: dict[str, str | None] = {**entities, "space": space, "res": res}
 
@@ -84,8 +90,9 @@ def anatomy(participant_id: str, derivatives_dir: str | Path, space: str) -> dic
     -------
     dict
         ``t1w`` (bias-corrected), ``mask``, ``t1w_template`` (T1w in the template's space),
-        ``csf``, ``wm``, ``gm`` (probabilities in T1w space), ``transform`` (T1w to template,
-        ITK composite), ``quality`` (JSON), ``figure`` (PNG).
+        ``csf``, ``wm``, ``gm`` (probabilities in T1w space), ``gm_template`` (grey matter in
+        the template's space), ``transform`` (T1w to template, ITK composite), ``quality``
+        (JSON), ``figure`` (PNG).
     """
     sub = label(participant_id)
     folder = Path(derivatives_dir) / participant_id / "anat"
@@ -100,6 +107,7 @@ def anatomy(participant_id: str, derivatives_dir: str | Path, space: str) -> dic
         "csf": name({"label": "CSF"}, "probseg"),
         "gm": name({"label": "GM"}, "probseg"),
         "wm": name({"label": "WM"}, "probseg"),
+        "gm_template": name({"space": space, "label": "GM"}, "probseg"),
         "transform": name({"from": "T1w", "to": space, "mode": "image"}, "xfm", ".h5"),
         "quality": name({"desc": "registration"}, "qc", ".json"),
         "figure": name({"desc": "registration"}, "T1w", ".png"),

@@ -1,31 +1,84 @@
 """Where seeds and targets lie in a grid: one rule each for spheres, masks and labels.
 
-A voxel belongs to a sphere if its centre lies in it or on its surface. It belongs to a mask where
-the mask is above zero, as in FSL (``fslmaths -mas``), and to a label where the atlas, whose values
-must be whole numbers, has that number. NaN belongs to neither.
+A voxel belongs to a region by the share of it that lies in the region. A mask is where its image is
+above zero, as in FSL (``fslmaths -mas``), and a label where the atlas, whose values must be whole
+numbers, has that number. NaN belongs to neither.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from crossfc.array import BoolArray, FloatArray, IntArray, RealArray
+from crossfc.array import BoolArray, FloatArray, IntArray, RealArray, SingleArray
 from crossfc.fault import Fault
+from crossfc.session import sphere
 from crossfc.session.scan import open_scan
 
+# Along an edge, a voxel is looked up in an image at so many places at most.
+_MOST_PLACES = 5
 # Single precision, in which images are read, holds whole numbers up to here.
 _LARGEST_LABEL = 2**24
 
 
+@dataclass(frozen=True)
+class Place:
+    """A region in a grid: its voxels, also those beyond the edges of the grid, and their weights.
+
+    Attributes
+    ----------
+    voxels : (n, 3) int
+        Indices.
+    weight : (n,) float64
+        Share of each voxel that belongs to the region, above 0 and up to 1.
+    shape : (nx, ny, nz)
+        Of the grid.
+    centre : (3,) float64
+        Where the region's middle should be (mm): of spheres the mean of their centres, by
+        their volumes; of an image the middle of its voxels in its own grid.
+    """
+
+    voxels: IntArray
+    weight: FloatArray
+    shape: tuple[int, ...]
+    centre: FloatArray
+
+    @cached_property
+    def in_grid(self) -> BoolArray:
+        """Whether each voxel lies in the grid, (n,) bool."""
+        return _in_grid(self.voxels, self.shape)
+
+    @property
+    def size(self) -> float:
+        """Size in voxels: the sum of the weights, also of voxels beyond the grid."""
+        return float(self.weight.sum())
+
+    def within(self, mask: BoolArray) -> BoolArray:
+        """Return which of the voxels lie in a mask, (n,) bool; ``mask`` is (nx, ny, nz) bool."""
+        found = self.in_grid.copy()
+        found[found] = mask[tuple(self.voxels[found].T)]
+        return found
+
+    def image(self, some: BoolArray | None = None) -> SingleArray:
+        """Return the weights on the grid, (nx, ny, nz) float32: of all voxels, or of some (n,)."""
+        values = np.zeros(self.shape, dtype=np.float32)
+        shown = self.in_grid if some is None else self.in_grid & some
+        values[tuple(self.voxels[shown].T)] = self.weight[shown]
+        return values
+
+
 def place(
     rows: Sequence[Mapping[str, Any]], name: str, shape: tuple[int, ...], affine: FloatArray
-) -> tuple[BoolArray, int]:
-    """Return the voxels of a region, and its size including voxels outside the grid.
+) -> Place:
+    """Place a region in a grid.
 
-    The size shows whether a sphere is cut by the field of view. Of an image, a voxel of the grid
-    has the value of the image's voxel nearest to its centre.
+    Of an image that is finer than the grid, the share of a voxel is counted at evenly spaced places
+    in it, as many as the image has voxels there (5 along an edge at most); of one that is not
+    finer, the voxel nearest to the centre decides. Of several images and spheres, the largest share
+    counts.
 
     Parameters
     ----------
@@ -40,31 +93,89 @@ def place(
 
     Returns
     -------
-    mask : (nx, ny, nz) bool
-    size : int
-        Number of voxels, including those of spheres that lie outside the grid.
+    Place
 
     Raises
     ------
     Fault
         If the region has no voxel in this grid, or its image cannot be read.
     """
-    mask = np.zeros(shape, dtype=bool)
-    beyond: set[tuple[int, ...]] = set()
-    for row in rows:
-        if row["kind"] != "sphere":
-            mask |= at_nearest(*_image_of(row, name), shape, affine)
-            continue
-        voxels = _sphere(row, affine)
-        inside = _in_grid(voxels, shape)
-        mask[tuple(voxels[inside].T)] = True
-        beyond |= set(map(tuple, voxels[~inside].tolist()))
-    if not mask.any():
+    affine = np.asarray(affine, dtype=float)
+    spheres = [row for row in rows if row["kind"] == "sphere"]
+    images = [_image_of(row, name) for row in rows if row["kind"] != "sphere"]
+    parts = [sphere.shares(*_spheres(spheres), affine)] if spheres else []
+    parts += [_shares_of_image(*image, shape, affine) for image in images]
+    voxels, weight = parts[0] if len(parts) == 1 else _largest(parts)
+    found = Place(voxels, weight, tuple(shape), _middle(spheres, images))
+    if not found.in_grid.any():
         raise Fault(
             f"region {name} has no voxel in the grid of the scan; correct its coordinates (mm, "
             "MNI), its label or its radius (against the voxel size) in the sheet"
         )
-    return mask, int(mask.sum()) + len(beyond)
+    return found
+
+
+def _largest(parts: Sequence[tuple[IntArray, FloatArray]]) -> tuple[IntArray, FloatArray]:
+    """Join voxels with their shares; of a voxel that several have, the largest share counts."""
+    every = np.concatenate([voxels for voxels, _ in parts])
+    voxels, at = np.unique(every, axis=0, return_inverse=True)
+    weight = np.zeros(len(voxels))
+    np.maximum.at(weight, at.ravel(), np.concatenate([share for _, share in parts]))
+    return voxels, weight
+
+
+def _shares_of_image(
+    wanted: BoolArray, own: FloatArray, shape: tuple[int, ...], affine: FloatArray
+) -> tuple[IntArray, FloatArray]:
+    """Return the voxels of a grid that an image reaches into, and the share of each in it."""
+    inside = np.argwhere(wanted)
+    if not len(inside):
+        return np.empty((0, 3), dtype=int), np.empty(0)
+    to_image = np.linalg.inv(own) @ affine
+    to_grid = np.linalg.inv(to_image)
+    # The box of the grid that holds the box of the image's voxels.
+    low, high = inside.min(axis=0) - 0.5, inside.max(axis=0) + 0.5
+    corners = np.array([[(low, high)[k][a] for a, k in enumerate(c)] for c in np.ndindex(2, 2, 2)])
+    ends = corners @ to_grid[:3, :3].T + to_grid[:3, 3]
+    first = np.clip(np.floor(ends.min(axis=0)), 0, shape).astype(int)
+    last = np.clip(np.ceil(ends.max(axis=0)) + 1, 0, shape).astype(int)
+    axes = [np.arange(a, b) for a, b in zip(first, last, strict=True)]
+    voxels = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    # How many of the image's voxels a voxel of the grid spans along each of its axes.
+    spans = np.linalg.norm(affine[:3, :3], axis=0) / np.linalg.norm(own[:3, :3], axis=0).min()
+    counts = np.clip(np.rint(spans), 1, _MOST_PLACES).astype(int)
+    steps = np.meshgrid(*((np.arange(n) + 0.5) / n - 0.5 for n in counts), indexing="ij")
+    share = np.zeros(len(voxels))
+    for step in np.stack(steps, axis=-1).reshape(-1, 3):
+        index = np.rint((voxels + step) @ to_image[:3, :3].T + to_image[:3, 3]).astype(int)
+        there = ((index >= 0) & (index < wanted.shape)).all(axis=1)
+        share[there] += wanted[tuple(index[there].T)]
+    reached = share > 0
+    return voxels[reached], share[reached] / counts.prod()
+
+
+def _spheres(rows: Sequence[Mapping[str, Any]]) -> tuple[FloatArray, FloatArray]:
+    """Return the centres (n, 3) and radii (n,) of spheres, mm."""
+    centres = np.array([[row["x"], row["y"], row["z"]] for row in rows], dtype=float)
+    return centres, np.array([row["radius_mm"] for row in rows], dtype=float)
+
+
+def _middle(
+    spheres: Sequence[Mapping[str, Any]], images: Sequence[tuple[BoolArray, FloatArray]]
+) -> FloatArray:
+    """Return the mean place (mm) of spheres and images, by their volumes; NaN if they are empty."""
+    places, volumes = [np.full(3, np.nan)], [0.0]
+    for row in spheres:
+        places.append(np.array([row["x"], row["y"], row["z"]], dtype=float))
+        volumes.append(4 / 3 * np.pi * float(row["radius_mm"]) ** 3)
+    for wanted, own in images:
+        if wanted.any():
+            places.append(own[:3, :3] @ np.argwhere(wanted).mean(axis=0) + own[:3, 3])
+            volumes.append(float(wanted.sum() * abs(np.linalg.det(own[:3, :3]))))
+    if len(places) == 1:
+        return places[0]
+    middle: FloatArray = np.average(places[1:], axis=0, weights=volumes[1:])
+    return middle
 
 
 def around_seeds(
@@ -92,8 +203,9 @@ def around_seeds(
     Returns
     -------
     bool ndarray, shape (i, j, k)
-        True for voxels whose centre is no further than ``fwhm_mm`` from a seed: from its sphere,
-        or from the centre of a voxel of its image and half that voxel's diagonal.
+        True for voxels whose centre is no further than ``fwhm_mm`` from a seed (from its sphere,
+        or from the centre of a voxel of its image and half that voxel's diagonal), and for those
+        that its sphere reaches into.
 
     Raises
     ------
@@ -108,8 +220,9 @@ def around_seeds(
             raise Fault(f'seed "{seed}" has no definition; add its row to seeds.tsv')
         for row in rows:
             if row["kind"] == "sphere":
-                voxels = _sphere(row, affine, fwhm_mm)
-                near[tuple(voxels[_in_grid(voxels, shape)].T)] = True
+                reached, _ = sphere.shares(*_spheres([row]), affine)
+                for voxels in (reached, _sphere(row, affine, fwhm_mm)):
+                    near[tuple(voxels[_in_grid(voxels, shape)].T)] = True
             else:
                 near |= _around_image(row, seed, fwhm_mm, shape, affine)
     return near
@@ -189,7 +302,7 @@ def at_nearest(
 
 
 def _sphere(row: Mapping[str, Any], affine: FloatArray, beyond_mm: float = 0.0) -> IntArray:
-    """List the indices (n, 3) of voxels whose centres lie in a sphere, inside the grid or not.
+    """List the indices (n, 3) of voxels whose centres lie in or near a sphere, in the grid or not.
 
     ``beyond_mm`` is added to the sphere's radius.
     """

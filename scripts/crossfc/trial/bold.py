@@ -19,8 +19,8 @@ _BESIDE = (".json", ".tsv", ".tsv.gz", ".svg")
 # Message used by the rule `sheets` and by the plan.
 MULTI_ECHO = (
     "{}: scans of several echoes are not preprocessed here, and one echo alone would be another "
-    "measurement; preprocess them with fMRIPrep and use entry fmriprep (a scan of one echo needs "
-    "no echo- in its name)"
+    "measurement; let fMRIPrep combine them (preprocessing.tool: fmriprep-run, or its output by "
+    "entry fmriprep; docs/inputs.md); a scan of one echo needs no echo- in its name"
 )
 
 
@@ -87,7 +87,7 @@ def find_scans(
         scans.setdefault((run.person, run.session), []).append(run)
     echoes: list[str] = []
     scans = {key: _one_echo(runs, echoes) for key, runs in scans.items()}
-    if echoes and config["entry"] == "raw":
+    if echoes and config["entry"] == "raw" and config["preprocessing"]["tool"] == "native":
         raise Fault(MULTI_ECHO.format(some(echoes)))
     if echoes:
         notes.append(f"of several echoes, the first stands in the sheet for all: {some(echoes)}")
@@ -134,7 +134,8 @@ def _runs(
             elsewhere.append(name)
             continue
         if any(key in entities for key in DERIVED):
-            if config["entry"] != "fmriprep" or entities.get("desc", "preproc") != "preproc":
+            analysed = ("preproc", config["derivatives"]["desc"])
+            if config["entry"] != "fmriprep" or entities.get("desc", "preproc") not in analysed:
                 derived.append(name)
                 continue
             entities = {k: v for k, v in entities.items() if k not in DERIVED}

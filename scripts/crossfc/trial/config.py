@@ -10,6 +10,7 @@ from typing import Any
 from crossfc.bids import TEMPLATE_SPACE
 from crossfc.fault import Fault, raise_all
 from crossfc.trial import space
+from crossfc.trial.cleaned_input import cleaned_input
 from crossfc.trial.configuration import Configuration
 from crossfc.trial.contrast import ANY
 from crossfc.trial.covariate import declared
@@ -67,6 +68,7 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> Configuration:
     _values_from_text(filled, schema)
     if filled.get("entry") == "raw" and _tool(filled) == "native":
         filled.setdefault("space", TEMPLATE_SPACE)
+    faults += cleaned_input(filled)
     _fill(filled, schema)
     for error in Draft202012Validator(schema).iter_errors(filled):
         if error.validator == "additionalProperties":
@@ -201,6 +203,8 @@ def _paths(config: Configuration) -> list[str]:
     }
     places |= {f"sheets.{key}": path for key, path in config["sheets"].items()}
     places |= {key: config[key] for key in ("strategies", "preregistration")}
+    places["derivatives.fmriprep_dir"] = config["derivatives"]["fmriprep_dir"]
+    places["derivatives.components_dir"] = config["derivatives"]["components_dir"]
     places |= {f"group.{key}": config["group"][key] for key in ("atlas", "atlas_names", "mask")}
     places |= {
         f"preprocessing.fmriprep.{key}": preprocessing[key]
@@ -241,8 +245,10 @@ def _contradictions(config: Configuration) -> list[str]:
                 f"{choices['high_pass_hz']:g} to low_pass_hz {low:g} is empty; choose a lower "
                 "high_pass_hz"
             )
-    for key in ("task", "space", "res"):
-        word = config[key]
+    for key, word in {
+        **{key: config[key] for key in ("task", "space", "res")},
+        "derivatives.desc": config["derivatives"]["desc"],
+    }.items():
         if word is not None:
             part_of_names(key, word, "+")
     why = space.problem(config["space"], unversioned=config["entry"] == "maps")

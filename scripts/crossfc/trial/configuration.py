@@ -20,6 +20,10 @@ class DeclaredCovariate(TypedDict):
 class AcceptedDerivatives(TypedDict):
     """The key ``derivatives``."""
 
+    desc: str | None
+    smoothed_mm: float
+    fmriprep_dir: str | None
+    components_dir: str | None
     accept_unoriented: bool
     accept_fmriprep_versions: list[str]
 
@@ -99,6 +103,7 @@ class PipelineChoices(TypedDict):
     censored_filter: Literal["interpolate", "exact"]
     fwhm_mm: float
     seed_set: str
+    region_weights: Literal["overlap", "grey_matter"]
 
 
 class ConnectivityChoices(TypedDict):
@@ -256,6 +261,7 @@ class MapChoices(TypedDict):
     """The key ``maps``."""
 
     pattern: str
+    names: dict[str, str]
     kind: Literal["fisher_z", "correlation", "other"] | None
     level: Literal["session", "contrast"]
     zero_is_missing: bool

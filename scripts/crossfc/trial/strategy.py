@@ -24,6 +24,8 @@ class Retroicor(TypedDict):
     interaction: bool
 
 
+# The strategy of scans that another program cleaned. It needs no entry in the file of strategies.
+CLEANED = "cleaned"
 # Two harmonics of each, as Glover et al. 2000 have it.
 _RETROICOR: Retroicor = {"cardiac": 2, "respiratory": 2, "interaction": False}
 
@@ -43,6 +45,12 @@ class Strategy(TypedDict, total=False):
     respiratory_volume: bool
     no_confounds: bool
     methods: str
+
+
+_OF_CLEANED: Strategy = {
+    "no_confounds": True,
+    "methods": "The scans had been cleaned by another program; no confounds were regressed out.",
+}
 
 
 def read_strategies(path: str | Path, schema: dict[str, Any]) -> dict[str, Strategy]:
@@ -73,6 +81,14 @@ def read_strategies(path: str | Path, schema: dict[str, Any]) -> dict[str, Strat
     for error in Draft202012Validator(schema).iter_errors(strategies):
         faults += [f"{path}, {sentence}" for sentence in _sentences(error, strategies)]
     raise_all(faults)
+    own = strategies.setdefault(CLEANED, _OF_CLEANED)
+    if not own.get("no_confounds"):
+        raise_all(
+            [
+                f"{path}, strategy {CLEANED}: this is the name of what is done with scans that "
+                "another program cleaned, which is nothing further; rename it"
+            ]
+        )
     raise_all(
         [
             f"{path}, strategy {name}: {why}"

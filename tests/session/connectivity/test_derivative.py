@@ -46,6 +46,7 @@ CHOICES = {
     "censored_filter": "exact",
     "fwhm_mm": 0,
     "seeds": SEEDS,
+    "region_weights": "overlap",
 }
 
 
@@ -190,8 +191,8 @@ def kept_of(made, name):
 
 
 def mean_of(made, rows):
-    inside = place(rows, "r", SHAPE, AFFINE)[0] & made.mask
-    return made.data[inside].astype(float).mean(axis=0)
+    weight = place(rows, "r", SHAPE, AFFINE).image() * made.mask
+    return np.average(made.data.reshape(-1, N).astype(float), axis=0, weights=weight.ravel())
 
 
 @pytest.mark.parametrize("name", ["primary", "smooth", "scrub"])
@@ -247,8 +248,78 @@ def test_a_target_that_shares_voxels_with_a_seed_or_has_none_is_missing(usual):
     assert relmat[["left", "both"]].notna().all(axis=None)
     assert "n/a" in usual.outputs("primary")["relmat"].read_text()
     qc = usual.qc()
-    assert qc["targets"]["outside"] == {"coverage": 0.0, "voxels": 0, "tsnr": None}
+    assert qc["targets"]["outside"] == {
+        "coverage": 0.0,
+        "voxels": 0,
+        "tsnr": None,
+        "offset_mm": None,
+        "grey_matter": None,
+    }
     assert qc["targets"]["both"]["coverage"] == 1.0
+
+
+def with_grey_matter(session, grey, affine=AFFINE, name="sub-01_space-MNI_label-GM_probseg"):
+    session.options["grey_matter"] = write_image(session.folder / f"{name}.nii.gz", grey, affine)
+    session.pipelines["grey"] = CHOICES | {"region_weights": "grey_matter"}
+    return session
+
+
+def test_grey_matter_of_seeds_is_told_and_weighs_them_where_asked(session):
+    rng = np.random.default_rng(2)
+    grey = rng.uniform(0, 1, SHAPE).astype(np.float32)
+    with_grey_matter(session, grey).run()
+    weight = place(SEEDS[:1], "s", SHAPE, AFFINE).image() * session.mask
+    share = np.average(grey, weights=weight)
+    for name in ("primary", "grey"):
+        assert session.qc(name)["seeds"]["sgACC"]["grey_matter"] == pytest.approx(share, abs=1e-5)
+        assert "grey_matter" not in session.qc(name)["unmeasured"]
+    both = (weight * grey).ravel()
+    assert session.qc("grey")["seeds"]["sgACC"]["voxels"] == pytest.approx(
+        both.sum() ** 2 / (both**2).sum(), abs=0.01
+    )
+    whole = np.ones(N, bool)
+    mean = np.average(session.data.reshape(-1, N).astype(float), axis=0, weights=both)
+    wanted = by_least_squares(session, whole, mean)
+    np.testing.assert_allclose(session.timeseries("grey")["seed_sgACC"], wanted, atol=1e-3)
+    assert np.abs(session.timeseries()["seed_sgACC"] - wanted).max() > 0.1
+    # Targets are weighted too.
+    weight = place(TARGETS[:1], "t", SHAPE, AFFINE).image() * session.mask * grey
+    mean = np.average(session.data.reshape(-1, N).astype(float), axis=0, weights=weight.ravel())
+    series = session.timeseries("grey")["target_left"]
+    np.testing.assert_allclose(series, by_least_squares(session, whole, mean), atol=1e-3)
+
+
+def test_grey_matter_of_a_finer_grid_is_the_mean_over_each_voxel(session):
+    # Labels of 5 mm: grey matter (1) below z = 0, white (2) above, which cuts voxels in two halves.
+    affine = np.diag([5.0, 5, 5, 1])
+    affine[:3, 3] = [-57.5, -77.5, -47.5]
+    labels = np.full((24, 28, 24), 2, np.uint8)
+    z = -47.5 + 5 * np.arange(24)
+    labels[:, :, z < -5] = 1
+    with_grey_matter(session, labels, affine, "sub-01_space-MNI_dseg").run()
+    # The sphere's middle lies at z = -5, where the voxel of 10 mm is cut.
+    assert session.qc()["seeds"]["sgACC"]["grey_matter"] == pytest.approx(0.5, abs=0.02)
+    assert session.qc()["seeds"]["dACC"]["grey_matter"] == 0
+    reasons = session.qc("grey")["exclusion_reasons"]
+    assert reasons == ["none of seed dACC is grey matter"]
+
+
+def test_without_a_map_of_grey_matter_a_session_leaves_the_pipeline_that_needs_it(session):
+    session.pipelines["grey"] = CHOICES | {"region_weights": "grey_matter"}
+    session.options["grey_matter_absent"] = "no label-GM_probseg in sub-01/anat"
+    (reason,) = session.left("grey")
+    assert reason == (
+        "no map of grey matter to weight regions by (no label-GM_probseg in sub-01/anat)"
+    )
+    assert len(session.maps()) == 2
+
+
+def test_a_map_that_holds_no_probabilities_is_refused(session):
+    grey = np.full(SHAPE, 100, np.float32)
+    grey[0] = 0
+    assert "holds values from 0 to 100, which are no probabilities of grey matter" in (
+        with_grey_matter(session, grey).refusal()
+    )
 
 
 @pytest.mark.parametrize("name", ["primary", "scrub"])
@@ -280,13 +351,17 @@ def test_the_record_says_what_was_done(usual):
     data = usual.data[usual.mask].astype(float)
     snr = data.mean(axis=1) / data.std(axis=1)
     assert qc["tsnr_median"] == pytest.approx(np.median(snr), rel=1e-4)
-    inside = place(SEEDS[:1], "s", SHAPE, AFFINE)[0]
-    own = usual.data[inside].astype(float)
+    weight = place(SEEDS[:1], "s", SHAPE, AFFINE).image()
+    own, weight = usual.data[weight > 0].astype(float), weight[weight > 0]
+    snr = own.mean(axis=1) / own.std(axis=1)
     assert qc["seeds"]["sgACC"] == {
         "coverage": 1.0,
-        "voxels": int(inside.sum()),
-        "tsnr": pytest.approx((own.mean(axis=1) / own.std(axis=1)).mean(), rel=1e-4),
+        "voxels": pytest.approx(weight.sum() ** 2 / (weight**2).sum(), abs=0.01),
+        "tsnr": pytest.approx(np.average(snr, weights=weight), rel=1e-4),
+        "offset_mm": pytest.approx(0, abs=0.5),
+        "grey_matter": None,
     }
+    assert qc["unmeasured"]["grey_matter"] == "no map was given"
     assert 0.5 < qc["mask_dice_template"] < 1
     kept = kept_of(usual, "scrub").sum()
     scrub = usual.qc("scrub")
@@ -404,16 +479,23 @@ def test_a_seed_outside_the_brain_leaves_its_pipeline_by_name(session):
     session.pipelines["more"] = CHOICES | {"seeds": far}
     (reason,) = session.left("more")
     assert reason == "0% of seed far lies in the brain mask with signal, less than 50%"
-    assert session.qc("more")["seeds"]["far"] == {"coverage": 0.0, "voxels": 0, "tsnr": None}
+    assert session.qc("more")["seeds"]["far"] == {
+        "coverage": 0.0,
+        "voxels": 0,
+        "tsnr": None,
+        "offset_mm": None,
+        "grey_matter": None,
+    }
     assert session.qc()["exclusion_reasons"] == [] and len(session.maps()) == 2
 
 
 def test_a_seed_half_covered_leaves_or_stays_as_asked(session):
     mask = session.mask.copy()
-    inside = np.argwhere(place(SEEDS[:1], "s", SHAPE, AFFINE)[0])
-    for index in inside[:3]:
-        mask[tuple(index)] = False
-    share = 1 - 3 / len(inside)
+    weight = place(SEEDS[:1], "s", SHAPE, AFFINE).image()
+    lost = np.argwhere(weight)[:9]
+    mask[tuple(lost.T)] = False
+    share = 1 - weight[tuple(lost.T)].sum() / weight.sum()
+    assert 0.3 < share < 0.9
     session.rewrite(mask=mask)
     session.options["minimum_seed_coverage"] = share + 0.01
     assert "of seed sgACC lies in the brain mask" in session.left()[0]
@@ -561,7 +643,7 @@ SIGNAL = {"minimum_voxel_signal": 0.1, "minimum_voxel_tsnr": 5, "minimum_seed_ts
 def lose_signal(session, rows, level=0.02, share=1.0):
     """Replace the signal at a region (a share of its voxels) by noise, as dropout does."""
     data, rng = session.data.copy(), np.random.default_rng(3)
-    voxels = np.argwhere(place(rows, "r", SHAPE, AFFINE)[0])
+    voxels = np.argwhere(place(rows, "r", SHAPE, AFFINE).image())
     for voxel in voxels[: round(share * len(voxels))]:
         noise = rng.normal(size=(2, N)) * level * 1000 / 1.25
         data[tuple(voxel)] = np.hypot(*noise)  # what a magnitude image shows of noise
@@ -587,10 +669,12 @@ def test_a_seed_whose_signal_is_lost_is_seen(session, level):
 def test_a_seed_that_lost_part_of_its_signal_keeps_the_rest(session):
     session, lost = lose_signal(session, SEEDS[:1], share=0.4)
     session.run()
-    seed, inside = session.qc()["seeds"]["sgACC"], place(SEEDS[:1], "s", SHAPE, AFFINE)[0]
-    assert seed["voxels"] == inside.sum() - lost
-    assert seed["coverage"] == pytest.approx(1 - lost / inside.sum())
-    assert seed["tsnr"] > 50
+    seed = session.qc()["seeds"]["sgACC"]
+    weight = place(SEEDS[:1], "s", SHAPE, AFFINE).image()
+    weight, every = weight[weight > 0][lost:], weight.sum()
+    assert seed["voxels"] == pytest.approx(weight.sum() ** 2 / (weight**2).sum(), abs=0.01)
+    assert seed["coverage"] == pytest.approx(weight.sum() / every)
+    assert seed["tsnr"] > 50 and seed["offset_mm"] > 1
 
 
 def test_a_weak_seed_leaves_by_its_signal_to_noise(session):

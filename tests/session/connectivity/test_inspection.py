@@ -7,6 +7,7 @@ from PIL import Image
 from crossfc.session.connectivity import carpet, picture
 from crossfc.session.connectivity.inspection import confound_correlations, dvars
 from crossfc.session.connectivity.picture import Placed
+from crossfc.session.placement import Place
 
 # A grid of 4 mm that runs from right to left, as some scanners write it.
 SHAPE = (45, 54, 44)
@@ -70,11 +71,18 @@ def test_slices_show_left_on_the_left_and_the_places_that_are_told(tmp_path):
     assert (tmp_path / "a.jpg").stat().st_size < 60_000
 
 
+def placed(voxels, with_signal):
+    """A region of whole voxels."""
+    own = np.argwhere(voxels)
+    place = Place(own, np.ones(len(own)), voxels.shape, AFFINE[:3, :3] @ own.mean(axis=0))
+    return Placed(place, place.within(with_signal))
+
+
 def test_a_region_is_green_where_there_is_signal_and_red_where_it_is_lost(tmp_path):
     mask = ball((0, 20, 0), 50)
     seed = ball((8, 40, -8), 10)
     lost = seed & (np.indices(SHAPE)[2] < 18)
-    regions = {"a": Placed(seed, seed & ~lost), "b": Placed(ball((-30, 0, 0), 8), seed & False)}
+    regions = {"a": placed(seed, ~lost), "b": placed(ball((-30, 0, 0), 8), seed & False)}
     axes = picture.SEED_AXES
     picture.draw_regions(tmp_path / "a.jpg", 100.0 * mask, AFFINE, mask, regions, axes)
     found, (tiles, _) = pixels(tmp_path / "a.jpg"), picture.region_tiles(2, axes)

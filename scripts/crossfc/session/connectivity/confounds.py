@@ -27,7 +27,11 @@ _ALWAYS = {
 } | {"framewise_displacement", "dvars", "std_dvars", "rmsd"}
 # Columns that only some versions write, or only with an option, and what to tell the user.
 _WRITTEN_BY = {
-    "aroma_motion_*": "fMRIPrep 20.2 to 23.0 writes it with --use-aroma",
+    "aroma_motion_*": "fMRIPrep 20.2 to 23.0 writes it with --use-aroma; fMRIPost-AROMA writes it "
+    "into a folder of its own, which is named by derivatives.components_dir",
+    "aroma_orth_motion_*": "fMRIPost-AROMA writes it, whose folder is named by "
+    "derivatives.components_dir",
+    "tedana_*": "tedana's folder is named by derivatives.components_dir",
     "edge_comp_*": "fMRIPrep 21.0 or later writes it",
     "[cw]_comp_cor_*": "fMRIPrep 21.0 or later writes it",
     "motion_outlier*": "this run has no such outlier: write motion_outlier*, which may find none",
@@ -48,16 +52,28 @@ class Confounds:
         Name to the values, (n_volumes,) float64; NaN if missing.
     masks : dict
         Name of each retained CompCor component to its tissue (``Mask`` in the sidecar).
+    rows : int or None
+        Number of rows, of a run of which no table is known; None if there are columns.
+    families : tuple of str
+        With what the names of columns start of which a run may have none
+        (`crossfc.session.connectivity.components`).
     """
 
     path: Path
     columns: dict[str, FloatArray]
     masks: dict[str, str]
+    rows: int | None = None
+    families: tuple[str, ...] = ()
 
     @property
     def n_volumes(self) -> int:
         """Number of rows."""
-        return len(next(iter(self.columns.values())))
+        return len(next(iter(self.columns.values()))) if self.rows is None else self.rows
+
+    @property
+    def motion_known(self) -> bool:
+        """Whether framewise displacement is known; only of cleaned runs it may not be."""
+        return self.rows is None
 
 
 def read_confounds(path: str | Path, n_volumes: int | None = None) -> Confounds:
@@ -147,13 +163,15 @@ def framewise_displacement(confounds: Confounds) -> FloatArray:
     (n_volumes,) float64
         mm. A missing value is 0 for the first volume and for volumes before the steady state. In
         any other volume it means that the head was not found, so it stays NaN and the volume does
-        not count as a measurement.
+        not count as a measurement. All are NaN where nothing is known of motion.
 
     Raises
     ------
     Fault
         If the table has neither.
     """
+    if not confounds.motion_known:
+        return np.full(confounds.n_volumes, np.nan)
     if "framewise_displacement" in confounds.columns:
         values = confounds.columns["framewise_displacement"].copy()
         values[_may_be_missing(confounds) & ~np.isfinite(values)] = 0
@@ -221,7 +239,7 @@ def strategy_matrix(
     compcor = strategy.get("compcor") or {}
     names: list[str] = []
     for wanted in _named(strategy.get("columns")):
-        names += columns_of(confounds.columns, wanted, confounds.path)
+        names += columns_of(confounds.columns, wanted, confounds.path, confounds.families)
     if not isinstance(compcor, dict):
         raise Fault(
             f"a confound strategy has compcor {compcor!r}; write such as {{wm: 5, csf: 5}} in the "
@@ -247,7 +265,9 @@ def _named(columns: Columns) -> list[str]:
     return names
 
 
-def columns_of(known: Collection[str], wanted: str, path: object) -> list[str]:
+def columns_of(
+    known: Collection[str], wanted: str, path: object, families: Collection[str] = ()
+) -> list[str]:
     """Return the columns that one entry of a strategy names.
 
     Parameters
@@ -258,6 +278,8 @@ def columns_of(known: Collection[str], wanted: str, path: object) -> list[str]:
         A name or a shell pattern.
     path : path
         The table, to be named in the message.
+    families : collection of str
+        With what the names of columns start of which the run may have none.
 
     Returns
     -------
@@ -276,8 +298,10 @@ def columns_of(known: Collection[str], wanted: str, path: object) -> list[str]:
         found = [name for name in known if fnmatch.fnmatchcase(name, wanted)]
     if found or _may_find_nothing(wanted):
         return found
-    families = [f"{family}*" for family in _MAY_BE_NONE if "*" in wanted]
-    close = did_you_mean(wanted, [*known, *families])
+    if any(wanted == f"{family}*" for family in families):
+        return found
+    patterns = [f"{family}*" for family in (*_MAY_BE_NONE, *families) if "*" in wanted]
+    close = did_you_mean(wanted, [*known, *patterns])
     written = next((by for name, by in _WRITTEN_BY.items() if fnmatch.fnmatch(wanted, name)), None)
     if wanted in _ALWAYS:
         remedy = (

@@ -70,6 +70,8 @@ def defects(
     found: dict[int, str] = {}
     if own.size and np.ptp(own) > 0:
         found = _of_data(own, np.array(np.unravel_index(where, mask.shape)), steady)
+    if not confounds.motion_known:
+        return dict(sorted(found.items()))
     lost = np.flatnonzero(~np.isfinite(framewise_displacement(confounds)))
     found |= {int(t): "framewise displacement is missing" for t in lost if t not in found}
     return dict(sorted(found.items()))

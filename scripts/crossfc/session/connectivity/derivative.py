@@ -2,19 +2,21 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from crossfc import atomic, template
-from crossfc.array import BoolArray, FloatArray, RealArray, SingleArray
+from crossfc.array import BoolArray, FloatArray, SingleArray
 from crossfc.fault import Fault
 from crossfc.session.connectivity import cleaning, picture
 from crossfc.session.connectivity import scan_quality as quality
 from crossfc.session.connectivity import seed_map as connectivity
 from crossfc.session.connectivity.cleaning import Interpolated
+from crossfc.session.connectivity.components import read_components
 from crossfc.session.connectivity.confounds import (
     Confounds,
     framewise_displacement,
@@ -23,6 +25,7 @@ from crossfc.session.connectivity.confounds import (
     strategy_matrix,
 )
 from crossfc.session.connectivity.defect import defects
+from crossfc.session.connectivity.grey_matter import open_grey_matter
 from crossfc.session.connectivity.inspection import Cleaned, View, write_inspection
 from crossfc.session.connectivity.mask import open_mask
 from crossfc.session.connectivity.picture import Placed
@@ -31,189 +34,30 @@ from crossfc.session.connectivity.pose import pose
 from crossfc.session.connectivity.record import (
     Coregistration,
     PassedOverRun,
-    RegionQuality,
     SessionQuality,
     SessionRecord,
 )
+from crossfc.session.connectivity.region import (
+    GREY_MATTER,
+    OVERLAP,
+    SessionRegion,
+    session_regions,
+)
 from crossfc.session.connectivity.repeat import Run, choose_repeat
 from crossfc.session.connectivity.scan_measure import scan_measures
+from crossfc.session.connectivity.session_data import SessionData
 from crossfc.session.connectivity.smoothing import smooth_in_mask
+from crossfc.session.connectivity.upstream import read_upstream, voxels_with_series
 from crossfc.session.layout import ConnectivityFiles, InspectionFiles, drawn_seeds
 from crossfc.session.physiology.beat import Kind
 from crossfc.session.physiology.measure import Physiology, read_physiology
-from crossfc.session.placement import at_nearest, place
+from crossfc.session.placement import at_nearest
 from crossfc.session.scan import Scan, open_scan
 from crossfc.session.sidecar import is_number, read_sidecar
 from crossfc.trial.regions import RegionRow
 
-if TYPE_CHECKING:
-    import nibabel
-
 # A correlation cannot be computed from fewer volumes than this.
 _LEAST_USABLE = 3
-
-
-class SessionData:
-    """One session in memory, with axes (t, z, y, x) as needed later, cut to the box of the mask.
-
-    Parameters
-    ----------
-    scan : Scan
-        The preprocessed BOLD.
-    mask : (x, y, z) bool
-        Brain mask; voxels without variance and voxels without signal are removed from it and
-        counted.
-    usable : (n_volumes,) bool, optional
-        Valid volumes in the steady state; mean and standard deviation are computed over these.
-        All volumes if None.
-    minimum_signal : float
-        A voxel whose mean is below this share of the brain's median has no signal.
-    minimum_tsnr : float
-        A voxel whose mean over standard deviation in time is below this has no signal.
-
-    Raises
-    ------
-    Fault
-        If no voxel of the mask has variance.
-
-    Attributes
-    ----------
-    has_mean : bool
-        Whether the series has a mean. If it was demeaned or standardised, signal and
-        signal-to-noise ratio cannot be judged, and no voxel is removed for its lack of signal.
-    series : (t, z, y, x) float32
-        The series in the box, without their means.
-    mean, deviation : (z, y, x) float32
-        Mean and standard deviation in time, in the box.
-    box_mask : (z, y, x) bool
-        Voxels that are kept, in the box.
-    mask : (z, y, x) bool
-        The same on the whole grid.
-    zero_variance_voxels, weak_voxels : int
-        How many voxels were removed.
-    """
-
-    def __init__(
-        self,
-        scan: Scan,
-        mask: BoolArray,
-        usable: BoolArray | None = None,
-        minimum_signal: float = 0.0,
-        minimum_tsnr: float = 0.0,
-    ):
-        self.shape, self.affine = mask.shape, scan.affine
-        self.voxel_mm = np.sqrt((scan.affine[:3, :3] ** 2).sum(axis=0))
-        whole = mask.T
-        filled = [np.flatnonzero(whole.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
-        self._box = tuple(slice(int(f[0]), int(f[-1]) + 1) for f in filled)
-        # In the scan's array x varies fastest, so the transpose is a view; the subtraction copies.
-        box = scan.data.T[(slice(None), *self._box)]
-        every = usable is None or usable.all()
-        self.mean = (
-            (box if every else box[usable]).mean(axis=0, dtype=np.float64).astype(np.float32)
-        )
-        self.series = np.subtract(box, self.mean, order="C")
-        settled = self.series if every else self.series[usable]
-        power = np.einsum("tzyx,tzyx->zyx", settled, settled, optimize=False)
-        self.deviation = np.sqrt(power / len(settled))
-        varies = self.deviation > 1e-6 * np.maximum(np.abs(self.mean), 1e-6)
-        self.zero_variance_voxels = int((whole[self._box] & ~varies).sum())
-        self.box_mask = whole[self._box] & varies
-        if not self.box_mask.any():
-            raise Fault(
-                f"{scan.path} has no signal inside its brain mask; look at both, then write them "
-                "again or exclude the session with a reason"
-            )
-        weak = self._weak(minimum_signal, minimum_tsnr)
-        self.weak_voxels = int(weak.sum())
-        self._box_weak = weak
-        self.box_mask &= ~weak
-        self.mask = np.zeros(whole.shape, dtype=bool)
-        self.mask[self._box] = self.box_mask
-
-    def _weak(self, minimum_signal: float, minimum_tsnr: float) -> BoolArray:
-        """Return which voxels of the mask have no signal, (z, y, x) bool.
-
-        Variance alone does not show signal, because noise varies too.
-        """
-        brightness = float(np.median(self.mean[self.box_mask]))
-        self.has_mean = brightness > float(np.median(self.deviation[self.box_mask]))
-        if not self.has_mean:
-            return np.zeros_like(self.box_mask)
-        dark = self.mean < minimum_signal * brightness
-        noisy = self.mean < minimum_tsnr * self.deviation
-        weak = self.box_mask & (dark | noisy)
-        # If that were all voxels (a scan of noise), remove none: the seeds' lack of signal is then
-        # reported as the reason to leave the session out.
-        return weak if (self.box_mask & ~weak).any() else np.zeros_like(weak)
-
-    def region(
-        self, rows: Sequence[RegionRow], name: str
-    ) -> tuple[BoolArray, float, BoolArray, Placed]:
-        """Find the voxels of a region.
-
-        Parameters
-        ----------
-        rows : sequence of RegionRow
-            Rows of the region in the sheet of seeds or targets.
-        name : str
-            For messages.
-
-        Returns
-        -------
-        inside : (z, y, x) bool
-            Voxels of the region inside the mask, in the box.
-        share : float
-            Share of the region's voxels that are inside the mask.
-        weak : (z, y, x) bool
-            Voxels of the region without signal, in the box.
-        placed : Placed
-            All of its voxels, and those inside, on the whole grid.
-
-        Raises
-        ------
-        Fault
-            If the region has no voxel in the grid, or its image cannot be read.
-        """
-        placed, size = place(rows, name, self.shape, self.affine)
-        covered = placed.T & self.mask
-        weak = placed.T[self._box] & self._box_weak
-        whole = Placed(placed, covered.T)
-        return covered[self._box], float(covered.sum() / size), weak, whole
-
-    def region_series(self, inside: BoolArray) -> FloatArray:
-        """Return the mean of the unsmoothed series over a region's voxels, (n_volumes,) float64.
-
-        ``inside`` is the region in the box, (z, y, x) bool.
-        """
-        series: FloatArray = self.series[:, inside].mean(axis=1, dtype=np.float64)
-        return series
-
-    def to_image(self, values: RealArray) -> "nibabel.Nifti1Image":
-        """Return an image on the grid of the session from one value per voxel of the mask.
-
-        Parameters
-        ----------
-        values : (n_voxels,) float
-            In the order of ``box_mask``.
-
-        Returns
-        -------
-        nibabel.Nifti1Image
-            float32; NaN outside the mask.
-        """
-        import nibabel
-
-        box = np.full(self.box_mask.shape, np.nan, dtype=np.float32)
-        box[self.box_mask] = values
-        grid = np.full(self.shape[::-1], np.nan, dtype=np.float32)
-        grid[self._box] = box
-        image = nibabel.Nifti1Image(grid.T, self.affine)
-        # Code 4 marks coordinates of MNI space.
-        image.set_sform(self.affine, 4)
-        image.set_qform(self.affine, 4)
-        image.header.set_xyzt_units("mm", "sec")
-        return image
 
 
 def connectivity_session(
@@ -234,6 +78,8 @@ def connectivity_session(
     cardiac: Kind | None = None,
     preprocessed_by: str | None = None,
     passed_over: Sequence[PassedOverRun] = (),
+    grey_matter: str | Path | None = None,
+    grey_matter_absent: str = "no map was given",
 ) -> None:
     """Read one session and write its connectivity for every pipeline.
 
@@ -273,6 +119,10 @@ def connectivity_session(
         The program that made the derivatives and its version, for the record.
     passed_over : sequence of PassedOverRun
         Repeat runs that were found unusable before, for the record.
+    grey_matter : path, optional
+        The person's map of grey matter in template space (`open_grey_matter`).
+    grey_matter_absent : str
+        Why there is none, where there is none.
 
     Raises
     ------
@@ -285,8 +135,9 @@ def connectivity_session(
     )
     run, confounds, scan, mask = runs[index], opened.confounds, opened.scan, opened.mask
     steady, sound, found = opened.steady, opened.sound, opened.defects
+    removed, motion_unknown = opened.removed, opened.motion_unknown
+    repetition_time, notes = scan.repetition_time, list(opened.notes)
     del opened
-    repetition_time, notes = scan.repetition_time, list(scan.notes)
     assert repetition_time is not None  # a series is refused without one
     physiology = read_physiology(
         run.get("recordings", ()),
@@ -338,7 +189,8 @@ def connectivity_session(
         "volumes_non_steady": int((~steady).sum()),
         "volumes_defective": len(found),
         "defective_volumes": [{"volume": t, "reason": reason} for t, reason in found.items()],
-        **quality.motion(confounds, sound),
+        # The head moved in volumes that were censored before, as it did in those censored here.
+        **quality.motion(confounds, sound | removed),
         **measures,
         "tsnr_median": None if snr is None else float(np.median(snr[data.box_mask])),
         "mask_voxels": int(data.mask.sum()),
@@ -347,20 +199,45 @@ def connectivity_session(
         "voxels_without_signal": data.weak_voxels if data.has_mean else None,
         **physiology.quality(),
     }
+    if motion_unknown:
+        record["unmeasured"]["motion"] = motion_unknown
+    if run.get("cleaned"):
+        record["unmeasured"]["degrees_of_freedom"] = (
+            "how many the cleaning before took is not known, so that those told are the most there "
+            "can be"
+        )
     limits = minimum_seed_coverage, minimum_seed_tsnr
-    measured = _regions(data, snr, targets, "target", *limits, run)
+    tissue = None if grey_matter is None else open_grey_matter(grey_matter)
+    unmapped = grey_matter_absent if tissue is None else None
+    if unmapped:
+        record["unmeasured"]["grey_matter"] = unmapped
+
+    def regions(
+        rows: Sequence[RegionRow], column: Literal["seed", "target"], weights: str
+    ) -> dict[str, SessionRegion]:
+        weights = OVERLAP if tissue is None else weights
+        try:
+            return session_regions(data, snr, rows, column, *limits, tissue, weights)
+        except Fault as fault:
+            raise Fault(f"{run['bold']}: {fault}") from None
+
+    every = {own.region_weights for own in pipelines.values()} | {OVERLAP}
+    of_weights = {weights: regions(targets, "target", weights) for weights in sorted(every)}
+    measured = {name: of_weights[own.region_weights] for name, own in pipelines.items()}
     seeds = {
-        name: _regions(data, snr, own.seeds, "seed", *limits, run)
-        for name, own in pipelines.items()
+        name: regions(own.seeds, "seed", own.region_weights) for name, own in pipelines.items()
     }
     for name, plan in plans.items():
+        if tissue is None and pipelines[name].region_weights == GREY_MATTER:
+            plan.reasons.append(f"no map of grey matter to weight regions by ({unmapped})")
         plan.reasons += [seed.weakness for seed in seeds[name].values() if seed.weakness]
         if not plan.reasons:
             plan.reasons += _seeds_without_variance(plan, seeds[name])
-    _write_inspection(inspection, data, image, confounds, sound, pipelines, plans, seeds, measured)
+    shown = seeds, of_weights[OVERLAP]
+    _write_inspection(inspection, data, image, confounds, sound, pipelines, plans, *shown)
     voxels: dict[float, SingleArray] = {}
     for name in sorted(pipelines, key=lambda n: pipelines[n].fwhm_mm):
-        made = (name, plans[name], seeds[name], measured, record, outputs[name])
+        made = (name, plans[name], seeds[name], measured[name], record, outputs[name])
         if plans[name].reasons:
             _write_record(*made)
             continue
@@ -370,7 +247,7 @@ def connectivity_session(
             # Only one smoothed copy is kept in memory at a time, because the series are large.
             voxels = {fwhm_mm: smoothed[:, data.box_mask]}
         plans[name].variance_left = _write_maps(
-            plans[name], data, voxels[fwhm_mm], seeds[name], measured, outputs[name]
+            plans[name], data, voxels[fwhm_mm], seeds[name], measured[name], outputs[name]
         )
         # The record is written last, so that maps are complete wherever there is a record.
         _write_record(*made)
@@ -391,6 +268,12 @@ class _Opened:
         Volumes without a defect.
     defects : dict
         Number of each defective volume to the reason.
+    removed : (n_volumes,) bool
+        Volumes that another program took out or filled in; they are not sound either.
+    notes : tuple of str
+        What was noticed in reading.
+    motion_unknown : str or None
+        Why nothing is known of motion.
     """
 
     confounds: Confounds
@@ -399,23 +282,49 @@ class _Opened:
     steady: BoolArray
     sound: BoolArray
     defects: dict[int, str]
+    removed: BoolArray
+    notes: tuple[str, ...]
+    motion_unknown: str | None
 
 
 def _open(run: Run, accept_unoriented: bool = False) -> _Opened:
     """Read the confounds, BOLD and mask of a run."""
-    confounds = read_confounds(run["confounds"])
+    cleaned, table = run.get("cleaned", False), run.get("confounds")
+    confounds = None
+    if not cleaned:
+        assert table is not None and run.get("mask") is not None  # only cleaned runs lack them
+        confounds = read_confounds(table)
     sidecar = read_sidecar(run.get("sidecars") or [])
     scan = open_scan(
         run["bold"], sidecar=sidecar, kind="derivative", accept_unoriented=accept_unoriented
     )
-    mask = open_mask(run["mask"], scan, accept_unoriented=accept_unoriented)
-    # The number of rows can only be checked now that the scan is open; reading again raises the
-    # fault.
-    if confounds.n_volumes != scan.data.shape[3]:
-        read_confounds(run["confounds"], scan.data.shape[3])
+    notes, unknown = scan.notes, None
+    if own := run.get("mask"):
+        mask = open_mask(own, scan, accept_unoriented=accept_unoriented)
+    else:
+        mask = voxels_with_series(scan)
+        notes += ("no brain mask lies beside the run; the voxels that were cleaned are the brain",)
+    volumes = scan.data.shape[3]
+    removed = np.zeros(volumes, dtype=bool)
+    if confounds is None:
+        upstream = read_upstream(run, volumes)
+        confounds, removed, unknown = upstream.confounds, upstream.removed, upstream.unknown
+        scan, notes = upstream.whole(scan), notes + upstream.notes
+    elif confounds.n_volumes != volumes:
+        # The number of rows can only be checked now that the scan is open; reading again raises
+        # the fault.
+        assert table is not None
+        read_confounds(table, volumes)
+    components, families = read_components(
+        _components(run),
+        confounds.n_volumes,
+    )
+    if families:
+        columns = confounds.columns | components
+        confounds = replace(confounds, columns=columns, families=families)
     steady = ~non_steady_volumes(confounds)
-    found = defects(scan.data.T, mask.T, steady, confounds)
-    sound = np.ones(len(steady), dtype=bool)
+    found = _defects(scan, mask, steady, confounds, removed)
+    sound = ~removed
     sound[list(found)] = False
     if (sound & steady).sum() < _LEAST_USABLE:
         first, reason = next(iter(found.items()), (0, "before steady state"))
@@ -424,7 +333,27 @@ def _open(run: Run, accept_unoriented: bool = False) -> _Opened:
             f"steady state (volume {first}, counted from 0: {reason}); exclude the session in the "
             "sheet of sessions with this reason"
         )
-    return _Opened(confounds, scan, mask, steady, sound, found)
+    return _Opened(confounds, scan, mask, steady, sound, found, removed, notes, unknown)
+
+
+def _components(run: Run) -> dict[str, str | Path]:
+    """Return the tables of components of a run, by kind."""
+    given = {"aroma": run.get("aroma"), "mixing": run.get("mixing"), "metrics": run.get("metrics")}
+    return {kind: path for kind, path in given.items() if path is not None}
+
+
+def _defects(
+    scan: Scan, mask: BoolArray, steady: BoolArray, confounds: Confounds, removed: BoolArray
+) -> dict[int, str]:
+    """Find defective volumes among those that another program did not remove."""
+    if not removed.any():
+        return defects(scan.data.T, mask.T, steady, confounds)
+    left = np.flatnonzero(~removed)
+    own = {name: values[left] for name, values in confounds.columns.items()}
+    rows = None if confounds.motion_known else len(left)
+    table = replace(confounds, columns=own, rows=rows)
+    found = defects(scan.data.T[left], mask.T, steady[left], table)
+    return {int(left[t]): reason for t, reason in found.items()}
 
 
 def _measure(opened: _Opened) -> tuple[int, float | None]:
@@ -489,7 +418,12 @@ def _plan(
         left = f"all but {n_kept} of" if n_kept else "all"
         plan.reasons = [f"{left} {len(kept)} volumes censored"]
         return plan
-    if unrecorded := int((~np.isfinite(matrix[kept])).any(axis=1).sum()):
+    if pipeline.censor_fd_mm is not None and not confounds.motion_known:
+        lacking = [
+            f"framewise displacement is not known, by which volumes above {pipeline.censor_fd_mm:g}"
+            " mm are to be censored"
+        ]
+    elif unrecorded := int((~np.isfinite(matrix[kept])).any(axis=1).sum()):
         lacking = [
             f"{unrecorded} of {n_kept} kept volumes were taken outside the recording that the "
             "confound strategy needs"
@@ -529,78 +463,7 @@ def _moments(run: Run, n_volumes: int, repetition_time: float) -> FloatArray:
     return np.asarray(np.arange(n_volumes) * repetition_time + offset, dtype=np.float64)
 
 
-@dataclass(frozen=True)
-class _Region:
-    """A seed or target in the scan.
-
-    Attributes
-    ----------
-    coverage : float
-        Share of its voxels that lie in the mask and have signal.
-    tsnr : float or None
-        Mean temporal signal-to-noise ratio; None if not known.
-    weakness : str or None
-        A sentence if coverage or tSNR is too low.
-    series : (n_volumes,) float64
-        Mean over its voxels; NaN if there are none.
-    inside : (z, y, x) bool
-        Its voxels in the mask, in the box.
-    placed : Placed
-        All of its voxels, on the whole grid.
-    """
-
-    coverage: float
-    tsnr: float | None
-    weakness: str | None
-    series: FloatArray
-    inside: BoolArray
-    placed: Placed
-
-    @property
-    def voxels(self) -> int:
-        """Number of voxels in the mask."""
-        return int(self.inside.sum())
-
-
-def _regions(
-    data: SessionData,
-    snr: RealArray | None,
-    rows: Sequence[RegionRow],
-    column: Literal["seed", "target"],
-    least_coverage: float,
-    least_tsnr: float,
-    run: Run,
-) -> dict[str, _Region]:
-    """Measure the regions in some rows of a sheet, by name."""
-    found: dict[str, _Region] = {}
-    for name in dict.fromkeys(row[column] for row in rows):
-        own = [row for row in rows if row[column] == name]
-        try:
-            inside, coverage, weak, placed = data.region(own, name)
-        except Fault as fault:
-            raise Fault(f"{run['bold']}: {fault}") from None
-        # If no voxel of the region has signal, give the tSNR of its voxels without signal.
-        told = inside if inside.any() else weak
-        tsnr = float(snr[told].mean()) if told.any() and snr is not None else None
-        weakness = None
-        if coverage < least_coverage or not inside.any():
-            weakness = (
-                f"{coverage:.0%} of {column} {name} lies in the brain mask with signal, less than "
-                f"{least_coverage:.0%}"
-            )
-        elif tsnr is not None and tsnr < least_tsnr:
-            weakness = (
-                f"temporal signal-to-noise ratio of {column} {name} {tsnr:.1f}, less than "
-                f"{least_tsnr:g}"
-            )
-        series = np.full(len(data.series), np.nan)
-        if inside.any():
-            series = data.region_series(inside)
-        found[name] = _Region(coverage, tsnr, weakness, series, inside, placed)
-    return found
-
-
-def _seeds_without_variance(plan: _Plan, seeds: dict[str, _Region]) -> list[str]:
+def _seeds_without_variance(plan: _Plan, seeds: dict[str, SessionRegion]) -> list[str]:
     reasons = []
     for name, seed in seeds.items():
         series = seed.series[plan.kept]
@@ -614,13 +477,13 @@ def _write_maps(
     plan: _Plan,
     data: SessionData,
     voxels: SingleArray,
-    seeds: dict[str, _Region],
-    targets: dict[str, _Region],
+    seeds: dict[str, SessionRegion],
+    targets: dict[str, SessionRegion],
     output: ConnectivityFiles,
 ) -> float | None:
     """Write maps, edges and series, and return the median share of variance left by cleaning."""
     kept, basis = plan.kept, plan.basis
-    names = {"seed": list(seeds), "target": [t for t in targets if targets[t].voxels]}
+    names = {"seed": list(seeds), "target": [t for t in targets if targets[t].seen]}
     # The basis would remove the mean as well, but a mean in float32 values costs precision.
     own = voxels if kept.all() else voxels[kept] - voxels[kept].mean(axis=0)
     seed_series = np.column_stack([seeds[s].series for s in names["seed"]])[kept]
@@ -636,7 +499,7 @@ def _write_maps(
             edges[:, j] = np.nan
         for i, s in enumerate(names["seed"]):
             # A target that shares voxels with its seed would correlate with itself.
-            if (seeds[s].inside & targets[t].inside).any():
+            if seeds[s].shares_voxels(targets[t]):
                 edges[i, j] = np.nan
     # All targets in the order of the sheet; one without voxels in the mask gets n/a.
     by_target = dict(zip(names["target"], edges.T, strict=True))
@@ -656,17 +519,11 @@ def _write_maps(
 def _write_record(
     name: str,
     plan: _Plan,
-    seeds: dict[str, _Region],
-    targets: dict[str, _Region],
+    seeds: dict[str, SessionRegion],
+    targets: dict[str, SessionRegion],
     record: SessionQuality,
     output: ConnectivityFiles,
 ) -> None:
-    def plain(regions: dict[str, _Region]) -> dict[str, RegionQuality]:
-        return {
-            name: {"coverage": own.coverage, "voxels": own.voxels, "tsnr": own.tsnr}
-            for name, own in regions.items()
-        }
-
     whole: SessionRecord = {
         **record,
         "pipeline": name,
@@ -677,8 +534,8 @@ def _write_record(
         "censored_filter": plan.filter,
         "regressors": list(plan.confounds),
         "variance_left_median": plan.variance_left,
-        "seeds": plain(seeds),
-        "targets": plain(targets),
+        "seeds": {seed: own.quality() for seed, own in seeds.items()},
+        "targets": {target: own.quality() for target, own in targets.items()},
         "targets_left_out": [t.weakness for t in targets.values() if t.weakness],
     }
     atomic.write_json(output["qc"], whole)
@@ -705,12 +562,12 @@ def _write_inspection(
     sound: BoolArray,
     pipelines: Mapping[str, Pipeline],
     plans: Mapping[str, _Plan],
-    seeds: Mapping[str, dict[str, _Region]],
-    targets: Mapping[str, _Region],
+    seeds: Mapping[str, dict[str, SessionRegion]],
+    targets: Mapping[str, SessionRegion],
 ) -> None:
     """Write what somebody looks at to judge the session."""
 
-    def placed(regions: Mapping[str, _Region]) -> dict[str, Placed]:
+    def placed(regions: Mapping[str, SessionRegion]) -> dict[str, Placed]:
         return {name: region.placed for name, region in regions.items()}
 
     drawn = drawn_seeds({name: own.seeds for name, own in pipelines.items()})

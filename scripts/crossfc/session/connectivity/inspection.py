@@ -123,6 +123,7 @@ def write_inspection(
         left = _cleaned(signal[:, None], own)[:, 0]
         table[f"global_signal_{name}"] = _rounded(percent * left)
         others = {"framewise_displacement": fd, "dvars": dvars(some, before)}
+        others = {key: values for key, values in others.items() if np.isfinite(values).any()}
         relations = confound_correlations(own.confounds, signal, others, own.kept)
         atomic.write_columns(files["pipelines"][name]["confounds"], relations)
     atomic.write_columns(files["volumes"], table)

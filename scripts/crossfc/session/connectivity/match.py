@@ -23,13 +23,31 @@ COMBINED = ("echo", "part")
 # Entities whose labels are compared as numbers: 01 is the same as 1.
 _NUMBERS = ("run", "echo", "split", "chunk", "flip", "inv")
 
+PREPROC = "preproc"
 # For each kind of file: its suffixes (including older ones), extensions and the label of desc.
-KINDS = {
-    "bold": (("bold",), (".nii.gz", ".nii"), "preproc"),
+KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str | None]] = {
+    "bold": (("bold",), (".nii.gz", ".nii"), PREPROC),
     "mask": (("mask",), (".nii.gz", ".nii"), "brain"),
     "confounds": (("timeseries", "regressors"), (".tsv",), "confounds"),
+    # XCP-D's motion, and which volumes it took out; of all volumes.
+    "motion": (("motion",), (".tsv",), None),
+    "outliers": (("outliers",), (".tsv",), None),
+    # Components: those that fMRIPost-AROMA rejects; all of tedana, and what it makes of them.
+    "aroma": (("timeseries",), (".tsv",), "aroma"),
+    "mixing": (("mixing",), (".tsv",), "ICA"),
+    "metrics": (("metrics",), (".tsv",), "tedana"),
 }
-_WORDS = {"bold": "preprocessed BOLD", "mask": "brain mask", "confounds": "confounds table"}
+_IMAGES = ("bold", "mask")
+_WORDS = {
+    "bold": "preprocessed BOLD",
+    "mask": "brain mask",
+    "confounds": "confounds table",
+    "motion": "table of motion",
+    "outliers": "table of outliers",
+    "aroma": "table of components (desc-aroma_timeseries)",
+    "mixing": "table of components (desc-ICA_mixing)",
+    "metrics": "table of what components are (desc-tedana_metrics)",
+}
 
 
 @dataclass(frozen=True)
@@ -53,10 +71,10 @@ def own_entities(scan: str) -> dict[str, str]:
     return {key: _number(key, label) for key, label in entities.items() if key not in _ADDED}
 
 
-def check_scan(scan: str, space: str, res: str | None) -> None:
+def check_scan(scan: str, space: str, res: str | None, desc: str | None = PREPROC) -> None:
     """Refuse the name of a derivative that differs from what the config asks for.
 
-    Names of raw runs are accepted.
+    Names of raw runs are accepted. What fMRIPrep preprocessed stands for all that was made of it.
 
     Raises
     ------
@@ -74,10 +92,10 @@ def check_scan(scan: str, space: str, res: str | None) -> None:
                 f"{scan} has {has}, but the config says {key}: {wanted or 'null'}; correct the "
                 "config, or name the raw run, as sub-…_task-…_bold.nii.gz"
             )
-    if added.get("desc", "preproc") != "preproc":
+    if added.get("desc", PREPROC) not in (PREPROC, desc):
         raise Fault(
-            f"{scan} has desc-{added['desc']}, but what is analysed is desc-preproc; name that, or "
-            "the raw run"
+            f"{scan} has desc-{added['desc']}, but what is analysed is desc-{desc}; name that, or "
+            f"the raw run, or write derivatives.desc: {added['desc']} in the config"
         )
 
 
@@ -88,19 +106,23 @@ def find(
     space: str,
     res: str | None,
     listed: Callable[[Path], Iterable[str]] | None = None,
+    desc: str | None = PREPROC,
 ) -> Path:
-    """Find a file that fMRIPrep made from one run.
+    """Find a file that fMRIPrep, or a program that worked on its output, made from one run.
 
     Parameters
     ----------
     scan : str
         Path of the run (or of its derivative) relative to the root of the data set.
-    kind : {"bold", "mask", "confounds"}
+    kind : str
+        Of `KINDS`.
     derivatives_dir : path
     space, res : str
         Labels that the file must have; ``res`` is None if it must have no such entity.
     listed : callable, optional
         Function that lists the names in a folder, such as one with a cache; default `names_in`.
+    desc : str or None
+        Label of the BOLD; None if it must have no such entity.
 
     Returns
     -------
@@ -113,10 +135,10 @@ def find(
     """
     folder = Path(derivatives_dir) / PurePosixPath(scan).parent
     names = list((listed or names_in)(folder))
-    found = _candidates(names, kind)
+    found = _candidates(names, kind, desc)
     wanted = own_entities(scan)
     # A table lies in no space.
-    place = (None, None) if kind == "confounds" else (space, res)
+    place = (space, res) if kind in _IMAGES else (None, None)
     placed = [c for c in found if (c.space, c.res) == place and not c.rest]
     fitting = [c for c in placed if _fits(c.own, wanted)]
     # Prefer the name with the fewest entities: the combined series of all echoes to a single echo.
@@ -139,8 +161,12 @@ def find(
             f"{folder} has {len(best)} files that are the {_WORDS[kind]} of {said} "
             f"({', '.join(c.name for c in best)}); remove those that are not"
         )
-    missing = f"{_WORDS[kind]} of {said}" + (f" in {_place(*place)}" if place[0] else "")
+    words = f"desc-{desc} BOLD" if kind == "bold" and desc != PREPROC else _WORDS[kind]
+    missing = f"{words} of {said}" + (f" in {_place(*place)}" if place[0] else "")
     instead = _instead(Path(derivatives_dir), folder, found, wanted, *place)
+    if kind == "bold" and not found and (others := _descriptions(names, wanted)):
+        labels = ", ".join(f"desc-{other}" if other else "no desc" for other in others)
+        instead = f"it has {labels}; correct derivatives.desc in the config"
     raise Fault(f"{folder} has no {missing}: {instead}")
 
 
@@ -174,6 +200,34 @@ def coregistration(scan: str, names: Iterable[str]) -> str | None:
     return fitting[0] if len(fitting) == 1 else None
 
 
+def belonging(scan: str, kind: str, paths: Iterable[str], desc: str | None = None) -> str | None:
+    """Choose the file of a kind that belongs to a run from some paths.
+
+    Parameters
+    ----------
+    scan : str
+        Path or name of the run, or of an image that was made from it.
+    kind : str
+        Of `KINDS`.
+    paths : iterable of str
+    desc : str, optional
+        Label of the BOLD, if that is looked for.
+
+    Returns
+    -------
+    str or None
+        None if none belongs to the run. Of several the one with the fewest entities.
+    """
+    wanted = own_entities(scan)
+    fitting = [
+        (len(candidate.own), path)
+        for path in map(str, paths)
+        for candidate in _candidates([Path(path).name], kind, desc)
+        if _fits(candidate.own, wanted)
+    ]
+    return min(fitting)[1] if fitting else None
+
+
 def names_in(folder: Path) -> list[str]:
     """List the names in a folder; empty if it cannot be read."""
     try:
@@ -182,12 +236,17 @@ def names_in(folder: Path) -> list[str]:
         return []
 
 
-def _candidates(names: Iterable[str], kind: str) -> list[_Candidate]:
-    suffixes, extensions, desc = KINDS[kind]
+def _candidates(
+    names: Iterable[str], kind: str, bold_desc: str | None = PREPROC
+) -> list[_Candidate]:
+    suffixes, extensions, own_desc = KINDS[kind]
+    desc = bold_desc if kind == "bold" else own_desc
     endings = tuple(f"_{s}{e}" for s in suffixes for e in extensions)
+    # Names are split only where they may fit, as folders may hold thousands.
+    part = "_desc-" if desc is None else f"_desc-{desc}_"
     found = []
     for name in names:
-        if not name.endswith(endings) or f"_desc-{desc}_" not in name:
+        if not name.endswith(endings) or (part in name) == (desc is None):
             continue
         try:
             entities, _, _ = parse_name(name)
@@ -199,6 +258,22 @@ def _candidates(names: Iterable[str], kind: str) -> list[_Candidate]:
         }
         found.append(_Candidate(name, own, entities.get("space"), entities.get("res"), rest))
     return found
+
+
+def _descriptions(names: Iterable[str], wanted: dict[str, str]) -> list[str | None]:
+    """Return the labels of desc that the BOLD images of a run have; None for no such entity."""
+    found: dict[str | None, None] = {}
+    for name in names:
+        if not name.endswith(("_bold.nii.gz", "_bold.nii")):
+            continue
+        try:
+            entities, _, _ = parse_name(name)
+        except Fault:
+            continue
+        own = {k: _number(k, v) for k, v in entities.items() if k not in _ADDED}
+        if _fits(own, wanted):
+            found[entities.get("desc")] = None
+    return list(found)
 
 
 def _fits(own: dict[str, str], wanted: dict[str, str]) -> bool:
@@ -307,17 +382,39 @@ class Matches:
     derivatives_dir : path
     space, res : str
         Labels that images must have; ``res`` is None if they must have no such entity.
+    desc : str or None
+        Label of the BOLD.
+    fmriprep_dir : path, optional
+        Where masks and tables of confounds are that ``derivatives_dir`` does not have.
+    components_dir : path, optional
+        Where the components of fMRIPost-AROMA or tedana are.
+    cleaned : bool
+        Whether the BOLD was cleaned before, so that it needs neither mask nor confounds.
     """
 
-    def __init__(self, derivatives_dir: str | Path, space: str, res: str | None) -> None:
+    def __init__(
+        self,
+        derivatives_dir: str | Path,
+        space: str,
+        res: str | None,
+        desc: str | None = PREPROC,
+        fmriprep_dir: str | Path | None = None,
+        components_dir: str | Path | None = None,
+        cleaned: bool = False,
+    ) -> None:
         self.derivatives_dir = Path(derivatives_dir)
-        self.space, self.res = space, res
+        self.space, self.res, self.desc, self.cleaned = space, res, desc, cleaned
+        self._fmriprep_dir = None if fmriprep_dir is None else Path(fmriprep_dir)
+        self._components_dir = None if components_dir is None else Path(components_dir)
         self._found: dict[str, dict[str, Path] | Fault] = {}
         self._names = lru_cache(maxsize=4096)(names_in)
         self._sidecar_names = lru_cache(maxsize=4096)(names_of_sidecars)
 
     def files(self, scan: str) -> dict[str, Path]:
-        """Return the paths ``bold``, ``mask`` and ``confounds`` of a run.
+        """Return the paths of a run's files by kind.
+
+        ``bold``, ``mask`` and ``confounds``; of cleaned runs mask and confounds where they are,
+        ``motion`` and ``outliers``; and components, where there are any.
 
         Raises
         ------
@@ -338,22 +435,69 @@ class Matches:
 
     def coregistration(self, scan: str) -> Path | None:
         """Return the transform between a run and the T1w, where there is one."""
-        folder = self.files(scan)["bold"].parent
-        name = coregistration(scan, self._names(folder))
-        return None if name is None else folder / name
+        for root in self._roots:
+            folder = root / PurePosixPath(scan).parent
+            name = coregistration(scan, self._names(folder))
+            if name is not None:
+                return folder / name
+        return None
+
+    @property
+    def _roots(self) -> list[Path]:
+        """The folders in which what is not the BOLD is looked for, in this order."""
+        further = [] if self._fmriprep_dir is None else [self._fmriprep_dir]
+        return [self.derivatives_dir, *further]
 
     def _search(self, scan: str) -> dict[str, Path] | Fault:
-        own = self.derivatives_dir, self.space, self.res
-        found, faults = {}, []
+        found: dict[str, Path] = {}
+        faults: list[str] = []
         try:
-            check_scan(scan, self.space, self.res)
-            for kind in KINDS:
-                try:
-                    found[kind] = find(scan, kind, *own, self._names)
-                except Fault as fault:
-                    faults.append(str(fault))
-                    if not found:
-                        break  # mask and table would be missing for the same reason as the BOLD
+            check_scan(scan, self.space, self.res, self.desc)
+            found["bold"] = find(
+                scan, "bold", self.derivatives_dir, self.space, self.res, self._names, self.desc
+            )
         except Fault as fault:
-            faults.append(str(fault))
+            # Mask and table would be missing for the same reason as the BOLD.
+            return fault
+        for kind in ("mask", "confounds"):
+            try:
+                found[kind] = self._first(scan, kind, self._roots)
+            except Fault as fault:
+                faults += [] if self.cleaned else [str(fault)]
+        for kind in ("motion", "outliers") if self.cleaned else ():
+            try:
+                found[kind] = self._first(scan, kind, [self.derivatives_dir])
+            except Fault:
+                continue
+        if self._components_dir is not None:
+            try:
+                found |= self._components(scan, self._components_dir)
+            except Fault as fault:
+                faults.append(str(fault))
         return Fault("\n".join(faults)) if faults else found
+
+    def _first(self, scan: str, kind: str, roots: Iterable[Path]) -> Path:
+        """Find a file in the first of some folders that has it; the fault is of the first."""
+        first: Fault | None = None
+        for root in roots:
+            try:
+                return find(scan, kind, root, self.space, self.res, self._names)
+            except Fault as fault:
+                first = first or fault
+        assert first is not None
+        raise first
+
+    def _components(self, scan: str, root: Path) -> dict[str, Path]:
+        """Find the tables of components of a run."""
+        try:
+            return {"aroma": self._first(scan, "aroma", [root])}
+        except Fault as fault:
+            missing = fault
+        try:
+            mixing = self._first(scan, "mixing", [root])
+        except Fault:
+            raise Fault(
+                f"{missing} (nor has it desc-ICA_mixing, which tedana writes); correct "
+                "derivatives.components_dir"
+            ) from None
+        return {"mixing": mixing, "metrics": self._first(scan, "metrics", [root])}

@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from crossfc import atomic, template
-from crossfc.array import BoolArray, FloatArray, PixelArray, RealArray
+from crossfc.array import BoolArray, FloatArray, PixelArray, RealArray, SingleArray
+from crossfc.session.placement import Place
 
 # Left and right, back and front, bottom and top of a slice, mm: the template and a margin.
 _FIELD_MM = ((-80.0, 80.0), (-115.0, 83.0), (-79.0, 86.0))
@@ -32,7 +34,7 @@ _COVERED, _LOST = (70, 200, 120), (232, 40, 40)
 _QUALITIES, _MOST_BYTES = (60, 50, 40, 30), 58_000  # of JPEG
 _FEW = 20  # volumes that are enough for a mean image
 
-_Colour = tuple[int, int, int]
+Values = TypeVar("Values", BoolArray, SingleArray)
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,16 @@ class Tile:
 
 @dataclass(frozen=True)
 class Placed:
-    """A region in a session: its voxels in the grid, and those of them with signal, (x, y, z)."""
+    """A region in a session.
 
-    voxels: BoolArray
+    Attributes
+    ----------
+    place : Place
+    covered : (n,) bool
+        Which of its voxels are in the mask and have signal.
+    """
+
+    place: Place
     covered: BoolArray
 
 
@@ -187,7 +196,8 @@ def draw_regions(
     image, affine, mask
         As in `draw_outlines`; the mask is outlined too.
     regions : mapping
-        Name to its voxels, in the order of the picture.
+        Name to its place, in the order of the picture. Voxels are coloured by the share of them
+        that is in the region.
     axes : sequence of int
         `SEED_AXES` or `TARGET_AXES`.
     """
@@ -195,17 +205,19 @@ def draw_regions(
     pixel_mm = _region_pixel_mm(len(regions), axes)
     canvas, window, smooth = _canvas(size), _window(image, mask), mask.astype(np.float32)
     for own, region in zip(tiles, regions.values(), strict=True):
-        where = _widest(region.voxels, affine)
+        where = _widest(region.place, affine)
+        parts = (
+            (region.place.image(~region.covered), _LOST),
+            (region.place.image(region.covered), _COVERED),
+        )
         for tile in own:
             points = _points(tile.axis, where[tile.axis], pixel_mm)
             grey = _grey(image, affine, points, window)
             grey[_edge(_sampled(smooth, affine, points) > 0.5)] = _MASK
-            for voxels, colour in (
-                (region.voxels & ~region.covered, _LOST),
-                (region.covered, _COVERED),
-            ):
-                inside = _nearest(voxels, affine, points)
-                grey[inside] = (0.3 * grey[inside] + 0.7 * np.array(colour)).astype(np.uint8)
+            for weights, colour in parts:
+                share = 0.7 * _nearest(weights, affine, points)
+                inside, opaque = share > 0, share[share > 0, None]
+                grey[inside] = ((1 - opaque) * grey[inside] + opaque * colour).astype(np.uint8)
             _put(canvas, tile, grey)
     _save_jpeg(path, canvas)
 
@@ -255,11 +267,11 @@ def _sampled(volume: RealArray, affine: FloatArray, points: FloatArray) -> Float
     return found
 
 
-def _nearest(volume: BoolArray, affine: FloatArray, points: FloatArray) -> BoolArray:
-    """Look up a volume at places (mm), in the nearest voxel; False outside of it."""
+def _nearest(volume: Values, affine: FloatArray, points: FloatArray) -> Values:
+    """Look up a volume at places (mm), in the nearest voxel; 0 (False) outside of it."""
     at = np.rint(_indices(affine, points)).astype(int)
     inside = ((at >= 0) & (at < volume.shape)).all(axis=-1)
-    found = np.zeros(points.shape[:-1], dtype=bool)
+    found: Values = np.zeros(points.shape[:-1], dtype=volume.dtype)
     found[inside] = volume[tuple(at[inside].T)]
     return found
 
@@ -287,14 +299,16 @@ def _grey(
     return np.repeat(grey[..., None], 3, axis=-1)
 
 
-def _widest(voxels: BoolArray, affine: FloatArray) -> FloatArray:
-    """Return, along each axis of the world, the place (mm) at which a region has most voxels."""
-    places = np.argwhere(voxels) @ affine[:3, :3].T + affine[:3, 3]
+def _widest(region: Place, affine: FloatArray) -> FloatArray:
+    """Return, along each axis of the world, the place (mm) at which a region is largest."""
+    inside = region.in_grid
+    places = region.voxels[inside] @ affine[:3, :3].T + affine[:3, 3]
     found = np.zeros(3)
     for axis in range(3 if len(places) else 0):
-        values, counts = np.unique(np.round(places[:, axis], 1), return_counts=True)
+        values, at = np.unique(np.round(places[:, axis], 1), return_inverse=True)
+        sizes = np.bincount(at.ravel(), region.weight[inside])
         # Of equally wide places the middle one, as of a sphere between two slices.
-        widest = values[counts == counts.max()]
+        widest = values[sizes > sizes.max() - 1e-6]
         found[axis] = widest[len(widest) // 2]
     return found
 

@@ -28,6 +28,8 @@ class Pipeline:
     fwhm_mm : float
         Full width at half maximum of the smoothing.
     seeds : list of RegionRow
+    region_weights : str
+        ``overlap`` or ``grey_matter``; see `crossfc.session.connectivity.region`.
     """
 
     strategy: Strategy
@@ -38,6 +40,7 @@ class Pipeline:
     censored_filter: str
     fwhm_mm: float
     seeds: list[RegionRow]
+    region_weights: str
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> "Pipeline":

@@ -30,11 +30,19 @@ class DefectiveVolume(TypedDict):
 
 
 class RegionQuality(TypedDict):
-    """The share of a region inside the brain with signal, its voxels there, and their tSNR."""
+    """How well a region is seen in a session.
+
+    ``coverage`` is the share of it inside the brain with signal, ``voxels`` the effective number of
+    its voxels there, (Σw)² / Σw², ``tsnr`` their weighted mean, ``offset_mm`` how far their middle
+    is from where it should be, ``grey_matter`` the share of grey matter in them (None without a
+    map).
+    """
 
     coverage: float
-    voxels: int
+    voxels: float
     tsnr: float | None
+    offset_mm: float | None
+    grey_matter: float | None
 
 
 # Framewise displacement in mm; all are None if that of no volume is known.

@@ -22,13 +22,21 @@ class Run(TypedDict):
     ``sidecars`` are those of the BOLD, from the root of the data set downwards. ``recordings`` are
     those of pulse and breathing during the run, ``recordings_absent`` sentences on recordings whose
     content is not here; ``coregistration`` is fMRIPrep's transform between the run and the T1w,
-    where it is known.
+    where it is known. A run that was cleaned before (``cleaned``) may lack mask and confounds, and
+    may have ``motion`` and ``outliers``; ``aroma``, or ``mixing`` and ``metrics``, are tables of
+    components.
     """
 
     scan: str
     bold: str | Path
-    mask: str | Path
-    confounds: str | Path
+    mask: NotRequired[str | Path | None]
+    confounds: NotRequired[str | Path | None]
+    cleaned: NotRequired[bool]
+    motion: NotRequired[str | Path | None]
+    outliers: NotRequired[str | Path | None]
+    aroma: NotRequired[str | Path | None]
+    mixing: NotRequired[str | Path | None]
+    metrics: NotRequired[str | Path | None]
     sidecars: NotRequired[Sequence[str | Path]]
     recordings: NotRequired[Sequence[RecordingFiles]]
     recordings_absent: NotRequired[Sequence[str]]

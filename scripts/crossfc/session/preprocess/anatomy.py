@@ -166,6 +166,7 @@ def normalise_subject(
         shown = ants.apply_transforms(
             _image(template.brain(1)), to_ants(corrected, scan.affine), [forward]
         )
+        grey = ants.apply_transforms(standard, head.new_image_like(tissues["gm"]), [forward])
     grid = affine_of(head)
     save_image(files["t1w"], scaled_image(corrected, scan.affine))
     save_image(files["t1w_template"], scaled_image(shown.numpy(), affine_of(shown)))
@@ -174,6 +175,7 @@ def normalise_subject(
     for name, probability in tissues.items():
         finer = onto_grid(probability, grid, scan.affine, scan.data.shape)
         save_image(files[name], probability_image(finer, scan.affine))
+    save_image(files["gm_template"], probability_image(grey.numpy(), affine_of(grey)))
     draw_normalisation(shown.numpy(), participant_id, quality, files["figure"])
     write_json(files["quality"], quality)
     return quality

@@ -1,0 +1,86 @@
+"""How much of a voxel is grey matter, by the person's own segmentation in template space."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from crossfc.array import FloatArray, IntArray, SingleArray
+from crossfc.fault import Fault
+from crossfc.session.scan import open_scan
+
+# In a segmentation of BIDS derivatives (dseg) 1 is grey matter, 2 white matter, 3 fluid.
+_LABEL = 1
+# A voxel of 4 mm on a map of 1 mm is looked at in 4 x 4 x 4 places, a larger one not more closely.
+_MOST_PLACES = 5
+
+
+@dataclass(frozen=True)
+class GreyMatter:
+    """A map of grey matter.
+
+    Attributes
+    ----------
+    values : (i, j, k) float32
+        Probability or share, 0 to 1.
+    affine : (4, 4) float64
+        Voxel indices to mm.
+    """
+
+    values: SingleArray
+    affine: FloatArray
+
+    def share(self, voxels: IntArray, affine: FloatArray) -> FloatArray:
+        """Return the mean of the map over each of some voxels of another grid.
+
+        Parameters
+        ----------
+        voxels : (n, 3) int
+            Indices in the other grid.
+        affine : (4, 4) float
+            Of the other grid.
+
+        Returns
+        -------
+        (n,) float64
+            0 to 1; what lies beyond the map is none.
+        """
+        own = np.linalg.norm(self.affine[:3, :3], axis=0).min()
+        edges = np.linalg.norm(affine[:3, :3], axis=0)
+        counts = np.clip(np.rint(edges / own), 1, _MOST_PLACES).astype(int)
+        steps = np.meshgrid(*((np.arange(n) + 0.5) / n - 0.5 for n in counts), indexing="ij")
+        to_map = np.linalg.inv(self.affine) @ affine
+        share: FloatArray = np.zeros(len(voxels))
+        for step in np.stack(steps, axis=-1).reshape(-1, 3):
+            at = np.rint((voxels + step) @ to_map[:3, :3].T + to_map[:3, 3]).astype(int)
+            inside = ((at >= 0) & (at < self.values.shape)).all(axis=1)
+            share[inside] += self.values[tuple(at[inside].T)]
+        share /= counts.prod()
+        return share
+
+
+def open_grey_matter(path: str | Path) -> GreyMatter:
+    """Read a map of grey matter in template space.
+
+    Parameters
+    ----------
+    path : path
+        ``…_label-GM_probseg.nii.gz`` (probabilities), or ``…_dseg.nii.gz`` (labels, of which 1 is
+        grey matter).
+
+    Raises
+    ------
+    Fault
+        If it cannot be read, or its values are no probabilities.
+    """
+    image = open_scan(path, dimensions=3, kind="region")
+    values = np.nan_to_num(image.data, nan=0.0)
+    if Path(path).name.split(".")[0].endswith("_dseg"):
+        return GreyMatter((np.rint(values) == _LABEL).astype(np.float32), image.affine)
+    lowest, highest = float(values.min()), float(values.max())
+    if lowest < -0.01 or highest > 1.01:
+        raise Fault(
+            f"{path} holds values from {lowest:.3g} to {highest:.3g}, which are no probabilities "
+            "of grey matter (0 to 1); write it again, or take it away"
+        )
+    return GreyMatter(np.clip(values, 0, 1).astype(np.float32), image.affine)
