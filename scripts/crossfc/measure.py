@@ -72,6 +72,12 @@ MEASURES = (
     Measure("global_signal_bursts", "height of bursts of the global signal", "%", rival=True),
     Measure("respiratory_motion", "respiratory share of motion", rival=True),
     Measure("head_pitch", "head pitch", "degrees", rival=True),
+    Measure(
+        "boundary_cost_subgenual", "cost of the boundary near the subgenual cortex", rival=True
+    ),
+    Measure(
+        "boundary_cost_ventromedial", "cost of the boundary near ventromedial cortex", rival=True
+    ),
     # From physiological recordings, where there are any.
     Measure("heart_rate", "heart rate", "1/min", rival=True),
     Measure("heart_rate_variability", "heart rate variability (RMSSD)", "ms", rival=True),
@@ -80,8 +86,14 @@ MEASURES = (
     Measure("deep_breaths", "deep breaths", "1/min", rival=True),
     Measure(f"coverage_{SEED}", f"coverage of the seed {SEED}", rival=True),
     Measure(f"tsnr_{SEED}", f"tSNR of the seed {SEED}", rival=True),
+    Measure(f"grey_signal_{SEED}", f"grey matter with signal of the seed {SEED}", rival=True),
     Measure(f"target_coverage_{TARGET}", f"coverage of the target {TARGET}", rival=True),
     Measure(f"target_tsnr_{TARGET}", f"tSNR of the target {TARGET}", rival=True),
+    Measure(
+        f"target_grey_signal_{TARGET}",
+        f"grey matter with signal of the target {TARGET}",
+        rival=True,
+    ),
 )
 RIVALS = tuple(measure for measure in MEASURES if measure.rival)
 # Those of a whole scan, whose change can be given to maps: name to measure.

@@ -39,7 +39,7 @@ GOOD = {
     "volumes": 100, "volumes_non_steady": 2, "volumes_censored": 10, "volumes_kept": 88,
     "residual_degrees_of_freedom": 30, "scan": "x", "runs_considered": [{}, {}],
     "seeds": {"sgACC": {"coverage": 0.9, "tsnr": 30.0, "voxels": 13.2, "offset_mm": 0.1,
-                        "grey_matter": None}},
+                        "grey_matter": None, "grey_signal": None}},
 }  # fmt: skip
 
 
@@ -79,6 +79,25 @@ def test_a_poor_coregistration_leaves_where_that_is_asked_for(tmp_path):
     table = quality_table(sessions, [tmp_path / "qc.json"], LIMITS)
     assert table.loc[0, "boundary_cost"] == 0.83
     assert table.loc[0, "left_right"] == "swapped?"
+
+
+def test_places_without_signal_leave_where_that_is_asked_for(tmp_path):
+    seeds = {"sgACC": GOOD["seeds"]["sgACC"] | {"grey_matter": 0.7, "grey_signal": 0.42}}
+    record = GOOD | {"seeds": seeds, "boundary_cost_subgenual": 0.91,
+                     "boundary_cost_ventromedial": None}  # fmt: skip
+    none = {"maximum_local_boundary_cost": None, "minimum_seed_grey_signal": None}
+    assert exclusion_reasons(record, LIMITS | none) == []
+    asked = {"maximum_local_boundary_cost": 0.9, "minimum_seed_grey_signal": 0.5}
+    assert exclusion_reasons(record, LIMITS | asked) == [
+        "cost of the white matter's boundary near the subgenual cortex 0.91 above 0.9",
+        "42% of the grey matter of seed sgACC has signal, less than 50%",
+    ]
+    # Where nobody knows, nobody leaves.
+    assert exclusion_reasons(GOOD, LIMITS | asked) == []
+    (tmp_path / "qc.json").write_text(json.dumps(record))
+    sessions = [{"participant_id": "sub-1", "group": "TRD", "session_id": "ses-a"}]
+    row = quality_table(sessions, [tmp_path / "qc.json"], LIMITS).loc[0]
+    assert (row["grey_signal_sgACC"], row["boundary_cost_subgenual"]) == (0.42, 0.91)
 
 
 def rating(session, rater, exclude):

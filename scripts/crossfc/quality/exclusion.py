@@ -34,6 +34,8 @@ _FLAT = (
     "minutes_kept",
     "residual_degrees_of_freedom",
 )
+# Of the white matter's boundary where images are distorted.
+_LOCAL_COSTS = ("boundary_cost_subgenual", "boundary_cost_ventromedial")
 # Measures of recordings of pulse and breathing, where a session has any.
 _RECORDED = (
     "heart_rate",
@@ -71,7 +73,8 @@ def quality_table(
     limits : ExclusionLimits
         maximum_mean_fd_mm (mm), maximum_censored_share and maximum_defective_share (0 to 1),
         minimum_minutes_kept (None for no limit), minimum_template_dice (0 to 1), and
-        maximum_boundary_cost (None for no limit).
+        maximum_boundary_cost, maximum_local_boundary_cost and minimum_seed_grey_signal (None for no
+        limit).
     ratings : sequence of RatingRow
         A session leaves if any rater excludes it.
 
@@ -96,6 +99,7 @@ def quality_table(
         absent = record.get("unmeasured") or {}
         row["unmeasured"] = "; ".join(f"{what}: {why}" for what, why in absent.items())
         row["boundary_cost"] = record.get("boundary_cost")
+        row |= {key: record.get(key) for key in _LOCAL_COSTS}
         row["left_right"] = record.get("left_right")
         row["runs_considered"] = len(record["runs_considered"])
         passed_over = (f"{r['scan']}: {r['reason']}" for r in record.get("runs_passed_over", []))
@@ -109,9 +113,11 @@ def quality_table(
             row[f"voxels_{seed}"] = measured["voxels"]
             row[f"offset_mm_{seed}"] = measured["offset_mm"]
             row[f"grey_matter_{seed}"] = measured["grey_matter"]
+            row[f"grey_signal_{seed}"] = measured["grey_signal"]
         for target, measured in (record.get("targets") or {}).items():
             row[f"target_coverage_{target}"] = measured["coverage"]
             row[f"target_tsnr_{target}"] = measured["tsnr"]
+            row[f"target_grey_signal_{target}"] = measured["grey_signal"]
         row["targets_left_out"] = "; ".join(record["targets_left_out"])
         rows.append(row | {"excluded": bool(reasons), "exclusion_reasons": "; ".join(reasons)})
     return pandas.DataFrame(rows)
@@ -159,6 +165,30 @@ def exclusion_reasons(record: SessionRecord, limits: ExclusionLimits) -> list[st
     cost, most = record.get("boundary_cost"), limits.get("maximum_boundary_cost")
     if most is not None and cost is not None and cost > most:
         reasons.append(f"cost of the white matter's boundary {cost:.2f} above {most:g}")
+    reasons += _lost_places(record, limits)
+    return reasons
+
+
+def _lost_places(record: SessionRecord, limits: ExclusionLimits) -> list[str]:
+    """List where the scan is too distorted or too dark."""
+    reasons = []
+    if (most := limits.get("maximum_local_boundary_cost")) is not None:
+        costs = {
+            "subgenual": record.get("boundary_cost_subgenual"),
+            "ventromedial": record.get("boundary_cost_ventromedial"),
+        }
+        reasons += [
+            f"cost of the white matter's boundary near the {place} cortex {cost:.2f} above {most:g}"
+            for place, cost in costs.items()
+            if cost is not None and cost > most
+        ]
+    if (least := limits.get("minimum_seed_grey_signal")) is not None:
+        shares = {seed: own["grey_signal"] for seed, own in record["seeds"].items()}
+        reasons += [
+            f"{share:.0%} of the grey matter of seed {seed} has signal, less than {least:.0%}"
+            for seed, share in shares.items()
+            if share is not None and share < least
+        ]
     return reasons
 
 

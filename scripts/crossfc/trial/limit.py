@@ -11,4 +11,6 @@ class ExclusionLimits(TypedDict):
     maximum_defective_share: float
     minimum_minutes_kept: float | None
     maximum_boundary_cost: float | None
+    maximum_local_boundary_cost: float | None
+    minimum_seed_grey_signal: float | None
     minimum_template_dice: float

@@ -254,6 +254,7 @@ def test_a_target_that_shares_voxels_with_a_seed_or_has_none_is_missing(usual):
         "tsnr": None,
         "offset_mm": None,
         "grey_matter": None,
+        "grey_signal": None,
     }
     assert qc["targets"]["both"]["coverage"] == 1.0
 
@@ -287,6 +288,31 @@ def test_grey_matter_of_seeds_is_told_and_weighs_them_where_asked(session):
     mean = np.average(session.data.reshape(-1, N).astype(float), axis=0, weights=weight.ravel())
     series = session.timeseries("grey")["target_left"]
     np.testing.assert_allclose(series, by_least_squares(session, whole, mean), atol=1e-3)
+
+
+def test_grey_matter_that_has_lost_its_signal_is_told_in_the_mask_or_not(session):
+    grey = np.full(SHAPE, 0.9, np.float32)
+    grey[:4] = 0  # on one side there is nothing to lose
+    weight = place(SEEDS[:1], "s", SHAPE, AFFINE).image() * grey
+    rank = np.cumsum(np.argsort(np.argsort(weight.ravel() == 0))).reshape(SHAPE)
+    dark = (weight > 0) & (rank <= np.median(rank[weight > 0]))
+    session.data[dark] -= 600  # from 1000 to 400, under half
+    half = weight.copy()
+    half[dark] = 0
+    assert 0.2 < half.sum() / weight.sum() < 0.8
+    with_grey_matter(session.rewrite(), grey).run()
+    told = session.qc()["seeds"]["sgACC"]
+    assert told["grey_signal"] == pytest.approx(half.sum() / weight.sum(), abs=1e-5)
+    assert told["coverage"] == 1
+    # A mask that leaves out what is dark: the same grey matter has lost its signal.
+    with_grey_matter(session.rewrite(mask=session.mask & ~dark), grey).run()
+    told = session.qc()["seeds"]["sgACC"]
+    assert told["grey_signal"] == pytest.approx(half.sum() / weight.sum(), abs=1e-5)
+    assert told["coverage"] < 1
+    # Demeaned series tell nothing of brightness.
+    session.data -= session.data.mean(axis=-1, keepdims=True)
+    with_grey_matter(session.rewrite(), grey).run()
+    assert session.qc()["seeds"]["sgACC"]["grey_signal"] is None
 
 
 def test_grey_matter_of_a_finer_grid_is_the_mean_over_each_voxel(session):
@@ -360,6 +386,7 @@ def test_the_record_says_what_was_done(usual):
         "tsnr": pytest.approx(np.average(snr, weights=weight), rel=1e-4),
         "offset_mm": pytest.approx(0, abs=0.5),
         "grey_matter": None,
+        "grey_signal": None,
     }
     assert qc["unmeasured"]["grey_matter"] == "no map was given"
     assert 0.5 < qc["mask_dice_template"] < 1
@@ -485,6 +512,7 @@ def test_a_seed_outside_the_brain_leaves_its_pipeline_by_name(session):
         "tsnr": None,
         "offset_mm": None,
         "grey_matter": None,
+        "grey_signal": None,
     }
     assert session.qc()["exclusion_reasons"] == [] and len(session.maps()) == 2
 

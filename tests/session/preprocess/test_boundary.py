@@ -11,13 +11,14 @@ from crossfc.session.image import onto_grid
 from crossfc.session.preprocess.boundary import (
     FARTHEST_MM,
     Boundary,
+    cost_near,
     mirror,
     mirror_plane,
     pose,
     refine_on_boundary,
     white_boundary,
 )
-from crossfc.session.preprocess.coregistration import compare_mirrored
+from crossfc.session.preprocess.coregistration import DISTORTED, NEAR_MM, compare_mirrored
 
 OBLIQUE = pose(np.array([0, 0, 0, -14.0, 4.0, 3.0]), np.zeros(3)) @ np.diag([-3.5, 3.5, 3.5, 1])
 SHAPE = (56, 64, 40)
@@ -122,6 +123,46 @@ def test_the_pose_is_found_from_near_and_far(brain, off):
     assert said["boundary_refined"] is True
     # Rigid: lengths stay.
     np.testing.assert_allclose(found.matrix[:3, :3].T @ found.matrix[:3, :3], np.eye(3), atol=1e-9)
+
+
+def test_the_cost_of_a_place_tells_of_distortion_that_the_whole_does_not(brain):
+    """A shift of up to 8 mm around the ventromedial cortex, in an image that fits elsewhere."""
+    boundary, tissues, own = brain
+    picture = 0.82 * tissues["gm"] + 0.68 * tissues["wm"] + tissues["csf"]
+    world = nib.affines.apply_affine(own, np.indices(picture.shape).reshape(3, -1).T)
+    places = np.array(DISTORTED["ventromedial"])
+    apart = np.linalg.norm(world[:, None] - places[None], axis=2).min(axis=1)
+    shift = 8 * np.exp(-(apart**2) / (2 * 12**2)).reshape(picture.shape)
+    at = np.indices(picture.shape).astype(float)
+    at[1] += shift / np.linalg.norm(own[:3, 1])
+    distorted = ndimage.map_coordinates(picture, at, order=1)
+
+    def costs(image):
+        whole = cost_near(image, own, boundary, np.eye(4), boundary.centre[None], 500.0)
+        return whole, *(
+            cost_near(image, own, boundary, np.eye(4), np.array(DISTORTED[name]), NEAR_MM)
+            for name in ("subgenual", "ventromedial")
+        )
+
+    plain, shifted = costs(picture), costs(distorted)
+    # Everything is near within 500 mm, and then it is the cost of the whole surface.
+    found = refine_on_boundary(picture, own, boundary, np.eye(4))
+    assert plain[0] == pytest.approx(found.quality["boundary_cost_start"])
+    assert max(plain) < 0.3
+    assert shifted[0] - plain[0] < 0.05
+    assert shifted[2] - plain[2] > 0.3
+    assert shifted[2] - plain[2] > 2 * (shifted[1] - plain[1]) > 0
+
+
+def test_a_place_without_surface_or_out_of_view_has_no_cost(brain):
+    boundary, tissues, own = brain
+    image = tissues["gm"]
+    far = np.array([[0.0, 200.0, 0.0]])
+    assert cost_near(image, own, boundary, np.eye(4), far, NEAR_MM) is None
+    away = np.eye(4)
+    away[1, 3] = 300.0
+    place = np.array(DISTORTED["subgenual"])
+    assert cost_near(image, own, boundary, away, place, NEAR_MM) is None
 
 
 def test_the_start_is_kept_where_the_brain_would_move_too_far(brain):

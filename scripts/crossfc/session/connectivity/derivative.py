@@ -25,7 +25,7 @@ from crossfc.session.connectivity.confounds import (
     strategy_matrix,
 )
 from crossfc.session.connectivity.defect import defects
-from crossfc.session.connectivity.grey_matter import open_grey_matter
+from crossfc.session.connectivity.grey_matter import grey_level, open_grey_matter
 from crossfc.session.connectivity.inspection import Cleaned, View, write_inspection
 from crossfc.session.connectivity.mask import open_mask
 from crossfc.session.connectivity.picture import Placed
@@ -208,6 +208,7 @@ def connectivity_session(
         )
     limits = minimum_seed_coverage, minimum_seed_tsnr
     tissue = None if grey_matter is None else open_grey_matter(grey_matter)
+    level = None if tissue is None else grey_level(data, tissue)
     unmapped = grey_matter_absent if tissue is None else None
     if unmapped:
         record["unmeasured"]["grey_matter"] = unmapped
@@ -217,7 +218,7 @@ def connectivity_session(
     ) -> dict[str, SessionRegion]:
         weights = OVERLAP if tissue is None else weights
         try:
-            return session_regions(data, snr, rows, column, *limits, tissue, weights)
+            return session_regions(data, snr, rows, column, *limits, tissue, weights, level)
         except Fault as fault:
             raise Fault(f"{run['bold']}: {fault}") from None
 
@@ -544,12 +545,14 @@ def _write_record(
 def _coregistration(run: Run) -> Coregistration:
     """Return how well the run was coregistered, from the sidecar of native preprocessing.
 
-    Both values are None for derivatives of fMRIPrep, whose sidecars do not contain this.
+    All values are None for derivatives of fMRIPrep, whose sidecars do not contain this.
     """
     said = read_sidecar(run.get("sidecars") or []).get("Registration")
     said = said if isinstance(said, dict) else {}
     return {
         "boundary_cost": said.get("boundary_cost_taken"),
+        "boundary_cost_subgenual": said.get("boundary_cost_subgenual"),
+        "boundary_cost_ventromedial": said.get("boundary_cost_ventromedial"),
         "left_right": said.get("left_right"),
     }
 

@@ -7,12 +7,15 @@ import numpy as np
 
 from crossfc.array import FloatArray, IntArray, SingleArray
 from crossfc.fault import Fault
+from crossfc.session.connectivity.session_data import SessionData
 from crossfc.session.scan import open_scan
 
 # In a segmentation of BIDS derivatives (dseg) 1 is grey matter, 2 white matter, 3 fluid.
 _LABEL = 1
 # A voxel of 4 mm on a map of 1 mm is looked at in 4 x 4 x 4 places, a larger one not more closely.
 _MOST_PLACES = 5
+# What is mostly grey matter, and how many voxels of it tell how bright it is.
+_MOSTLY, _LEAST_VOXELS = 0.7, 50
 
 
 @dataclass(frozen=True)
@@ -84,3 +87,27 @@ def open_grey_matter(path: str | Path) -> GreyMatter:
             "of grey matter (0 to 1); write it again, or take it away"
         )
     return GreyMatter(np.clip(values, 0, 1).astype(np.float32), image.affine)
+
+
+def grey_level(data: SessionData, grey_matter: GreyMatter) -> float | None:
+    """Return how bright grey matter is in a scan: the median over voxels that are mostly of it.
+
+    Parameters
+    ----------
+    data : SessionData
+    grey_matter : GreyMatter
+        The map of the person.
+
+    Returns
+    -------
+    float or None
+        In the units of the scan; None if the series has no mean, or too few voxels of its mask are
+        grey matter.
+    """
+    if not data.has_mean:
+        return None
+    voxels = np.argwhere(data.mask.T)
+    mostly = grey_matter.share(voxels, data.affine) >= _MOSTLY
+    if mostly.sum() < _LEAST_VOXELS:
+        return None
+    return float(np.median(data.mean_at(voxels[mostly])))

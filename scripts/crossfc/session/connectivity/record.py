@@ -34,8 +34,9 @@ class RegionQuality(TypedDict):
 
     ``coverage`` is the share of it inside the brain with signal, ``voxels`` the effective number of
     its voxels there, (Σw)² / Σw², ``tsnr`` their weighted mean, ``offset_mm`` how far their middle
-    is from where it should be, ``grey_matter`` the share of grey matter in them (None without a
-    map).
+    is from where it should be, ``grey_matter`` the share of grey matter in them, and
+    ``grey_signal`` the share of the region's grey matter that is at least half as bright as the
+    brain's (both None without a map).
     """
 
     coverage: float
@@ -43,6 +44,7 @@ class RegionQuality(TypedDict):
     tsnr: float | None
     offset_mm: float | None
     grey_matter: float | None
+    grey_signal: float | None
 
 
 # Framewise displacement in mm; all are None if that of no volume is known.
@@ -81,6 +83,8 @@ class Coregistration(TypedDict):
     """How well native preprocessing coregistered the run; None for derivatives of fMRIPrep."""
 
     boundary_cost: float | None
+    boundary_cost_subgenual: float | None
+    boundary_cost_ventromedial: float | None
     left_right: str | None
 
 

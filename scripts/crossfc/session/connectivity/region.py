@@ -19,6 +19,8 @@ from crossfc.session.placement import Place, place
 from crossfc.trial.regions import RegionRow
 
 OVERLAP, GREY_MATTER = "overlap", "grey_matter"
+# Grey matter with less than this share of the brightness of the brain's grey matter has lost it.
+_LOST = 0.5
 # Noise of voxels that two regions share correlates their series by this; more is no connectivity.
 _MOST_SHARED = 0.02
 
@@ -35,6 +37,8 @@ class SessionRegion:
         Weighted mean of the temporal signal-to-noise ratio of its voxels; None if not known.
     grey_matter : float or None
         Share of it that is grey matter; None if there is no map of it.
+    grey_signal : float or None
+        Share of its grey matter that is at least half as bright as the brain's; None without a map.
     offset_mm : float or None
         Distance of the middle of what is seen of it from where its middle should be.
     weakness : str or None
@@ -52,6 +56,7 @@ class SessionRegion:
     coverage: float
     tsnr: float | None
     grey_matter: float | None
+    grey_signal: float | None
     offset_mm: float | None
     weakness: str | None
     series: FloatArray
@@ -77,6 +82,7 @@ class SessionRegion:
             "tsnr": self.tsnr,
             "offset_mm": self.offset_mm,
             "grey_matter": self.grey_matter,
+            "grey_signal": self.grey_signal,
         }
 
     def shares_voxels(self, other: "SessionRegion") -> bool:
@@ -100,6 +106,7 @@ def session_regions(
     least_tsnr: float,
     grey_matter: GreyMatter | None = None,
     weights: str = OVERLAP,
+    level: float | None = None,
 ) -> dict[str, SessionRegion]:
     """Measure the regions in some rows of a sheet.
 
@@ -118,6 +125,8 @@ def session_regions(
     weights : {"overlap", "grey_matter"}
         ``grey_matter`` multiplies the share of a voxel by that of its grey matter, and needs the
         map.
+    level : float, optional
+        How bright grey matter is in this scan (`grey_matter.grey_level`).
 
     Returns
     -------
@@ -139,6 +148,7 @@ def session_regions(
             (least_coverage, least_tsnr),
             grey_matter,
             weights,
+            level,
         )
         for name in names
     }
@@ -152,6 +162,7 @@ def _measured(
     least: tuple[float, float],
     grey_matter: GreyMatter | None,
     weights: str,
+    level: float | None,
 ) -> SessionRegion:
     grey = None if grey_matter is None else grey_matter.share(placed.voxels, data.affine)
     weight = placed.weight
@@ -179,8 +190,34 @@ def _measured(
             share = float(np.average(grey[seen], weights=placed.weight[seen]))
     weakness = _weakness(name, coverage, tsnr, least, bool(weight.any()))
     return SessionRegion(
-        coverage, tsnr, share, offset, weakness, series, at, own, Placed(placed, seen)
+        coverage,
+        tsnr,
+        share,
+        _grey_signal(placed, data, grey, level),
+        offset,
+        weakness,
+        series,
+        at,
+        own,
+        Placed(placed, seen),
     )
+
+
+def _grey_signal(
+    placed: Place, data: SessionData, grey: FloatArray | None, level: float | None
+) -> float | None:
+    """Return the share of a region's grey matter that is bright, in the brain mask or not.
+
+    A mask is often drawn where there is signal, so that what is lost lies outside of it. Voxels
+    beyond the box of the mask have lost theirs too.
+    """
+    if grey is None or level is None:
+        return None
+    weight = placed.weight * grey
+    if not weight.any():
+        return None
+    bright = np.nan_to_num(data.mean_at(placed.voxels), nan=0.0) >= _LOST * level
+    return float(weight[bright].sum() / weight.sum())
 
 
 def _weakness(

@@ -125,6 +125,15 @@ class SessionData:
         )
         return found
 
+    def mean_at(self, voxels: IntArray) -> FloatArray:
+        """Return the mean of voxels (n, 3) of the grid over time, (n,); NaN outside of the box."""
+        starts = np.array([part.start for part in self._box])
+        at = voxels[:, ::-1] - starts
+        inside = ((at >= 0) & (at < self.box_mask.shape)).all(axis=1)
+        found: FloatArray = np.full(len(voxels), np.nan)
+        found[inside] = self.mean[tuple(at[inside].T)]
+        return found
+
     def weak_at(self, voxels: IntArray) -> BoolArray:
         """Test which voxels (n, 3) of the grid are in the brain mask but have no signal, (n,)."""
         starts = np.array([part.start for part in self._box])

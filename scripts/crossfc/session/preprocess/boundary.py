@@ -26,6 +26,8 @@ _DEPTH_MM = 1.5
 _SLOPE = 0.1
 _POINTS = 15_000
 _SEARCH_POINTS = 2_000
+# A part of the surface with fewer points has no cost of its own.
+_FEW_POINTS = 50
 # The search tries every combination of these shifts (mm) and rotations (degrees) around the start,
 # as bbregister does.
 _SEARCH = (-4.0, 0.0, 4.0)
@@ -110,8 +112,8 @@ def mirror_plane(points: np.ndarray) -> np.ndarray:
 class BoundaryQuality(TypedDict):
     """How well the boundary fits; see `Refinement`.
 
-    Without a boundary there are only the required keys. The last two are there if the mirrored
-    boundary was laid too; see `crossfc.session.preprocess.coregistration.Coregistration`.
+    Without a boundary there are only the required keys. The last four are there if the transform of
+    the anatomy is known; see `crossfc.session.preprocess.coregistration.Coregistration`.
     """
 
     boundary_cost_start: NotRequired[float]
@@ -125,6 +127,8 @@ class BoundaryQuality(TypedDict):
     boundary_cost_taken: float | None
     boundary_cost_mirrored: NotRequired[float]
     left_right: NotRequired[str]
+    boundary_cost_subgenual: NotRequired[float | None]
+    boundary_cost_ventromedial: NotRequired[float | None]
 
 
 @dataclass(frozen=True)
@@ -281,6 +285,47 @@ def refine_on_boundary(
         "boundary_cost_taken": taken if taken < _NOT_SEEN else None,
     }
     return Refinement(matrix if kept else start, kept, reason, quality)
+
+
+def cost_near(
+    reference: np.ndarray,
+    affine: np.ndarray,
+    boundary: Boundary,
+    matrix: np.ndarray,
+    places: np.ndarray,
+    radius_mm: float,
+) -> float | None:
+    """Return the cost of a pose over the part of the surface near some places.
+
+    It tells whether the reference shows the surface there: where the image is distorted or dark it
+    does not, however well the rest of the brain fits.
+
+    Parameters
+    ----------
+    reference : ndarray, shape (x, y, z)
+        Functional reference.
+    affine : ndarray, shape (4, 4)
+        Voxel indices of the reference to mm, RAS+.
+    boundary : Boundary
+    matrix : ndarray, shape (4, 4)
+        T1w point to reference point.
+    places : ndarray, shape (n, 3)
+        In the T1w, mm.
+    radius_mm : float
+        Points of the surface within this distance of any place count.
+
+    Returns
+    -------
+    float or None
+        0 to 2, as in `refine_on_boundary`; None if fewer than 50 points are near, or too few of
+        them are in the field of view.
+    """
+    apart = np.linalg.norm(boundary.points[:, None] - places[None], axis=2).min(axis=1)
+    near = np.flatnonzero(apart <= radius_mm)
+    if len(near) < _FEW_POINTS:
+        return None
+    cost = _Cost(reference, affine, boundary, matrix, near)(np.zeros(6))
+    return cost if cost < _NOT_SEEN else None
 
 
 def pose(parameters: np.ndarray, centre: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ from crossfc.session.preprocess.boundary import (
     Boundary,
     BoundaryQuality,
     Refinement,
+    cost_near,
     mirror,
     mirror_plane,
     refine_on_boundary,
@@ -37,6 +38,14 @@ from crossfc.session.preprocess.registration import (
 )
 
 _HEAD_MM = 2
+# Where echo-planar images are distorted and dark, above the sinuses, in the template (mm): the
+# middle of published places of the subgenual cingulate, and ventromedial prefrontal cortex. The
+# surface within so many mm has a cost of its own.
+DISTORTED = {
+    "subgenual": ((-5.0, 26.0, -8.0), (5.0, 26.0, -8.0)),
+    "ventromedial": ((-5.0, 50.0, -12.0), (5.0, 50.0, -12.0)),
+}
+NEAR_MM = 15.0
 
 
 class Mirrored(TypedDict):
@@ -70,7 +79,9 @@ class Coregistration:
         brain, in the field of view), ``displacement_mm`` (of the centre of the brain, in total),
         the values of `boundary.Refinement`, ``boundary_cost_mirrored`` (cost of the mirrored
         surface) and ``left_right``: "as the header says" if the mirrored surface costs more,
-        "swapped?" if it costs less, "not told" if there is no clear difference.
+        "swapped?" if it costs less, "not told" if there is no clear difference,
+        ``boundary_cost_subgenual`` and ``boundary_cost_ventromedial``: cost of the surface near
+        `DISTORTED`, where images are distorted and dark (None if there is too little of it).
     warnings : list of str
         Sentences, such as that the boundary was not used and why.
     """
@@ -213,6 +224,15 @@ def _refined(
         told = compare_mirrored(bold, affine, boundary, refined, reflection)
         quality["boundary_cost_mirrored"] = told["boundary_cost_mirrored"]
         quality["left_right"] = told["left_right"]
+        near = {
+            name: cost_near(
+                bold, affine, boundary, refined.matrix,
+                transform_points(np.array(places), transform), NEAR_MM,
+            )
+            for name, places in DISTORTED.items()
+        }  # fmt: skip
+        quality["boundary_cost_subgenual"] = near["subgenual"]
+        quality["boundary_cost_ventromedial"] = near["ventromedial"]
     return refined.matrix, quality, refined.reason
 
 
