@@ -61,6 +61,7 @@ def test_defaults_are_filled_in_and_the_input_is_left_alone(schema):
             "fwhm_mm": 6,
             "seed_set": "aal3_spheres",
             "region_weights": "overlap",
+            "reference_degrees_of_freedom": None,
         }
     }
     assert config["group"]["permutations"] == 5000

@@ -178,6 +178,11 @@ def _pipelines(stated: Mapping[str, Any], choices: Mapping[str, Any], cite: Cita
             )
             if own.get("region_weights") == "grey_matter":
                 said += " Voxels of seeds and targets count by their share of grey matter."
+            if reference := own.get("reference_degrees_of_freedom"):
+                said += (
+                    " Fisher z are brought to the spread that they have with "
+                    f"{number.general(reference)} degrees of freedom."
+                )
             found.append(f"{said} {told}".strip())
         else:
             also = f" {told}" if own["strategy"] != first["strategy"] else ""

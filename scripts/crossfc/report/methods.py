@@ -194,6 +194,7 @@ def _pipelines(
                 "fwhm_mm": choices.get("fwhm_mm"),
                 "seed_set": choices.get("seed_set"),
                 "cleaned_before": choices.get("strategy") == CLEANED,
+                "reference_df": choices.get("reference_degrees_of_freedom"),
                 "by_grey_matter": choices.get("region_weights") == "grey_matter",
                 "difference": difference(choices, known[named[0]] or {}),
             }

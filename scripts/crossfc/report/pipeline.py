@@ -30,6 +30,7 @@ def difference(choices: Mapping[str, Any], primary: Mapping[str, Any]) -> str:
         "fwhm_mm": "smoothing FWHM (mm)",
         "seed_set": "seed set",
         "region_weights": "voxels of regions weighted by",
+        "reference_degrees_of_freedom": "Fisher z brought to degrees of freedom",
     }
     out = []
     for key, value in choices.items():

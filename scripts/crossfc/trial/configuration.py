@@ -104,6 +104,7 @@ class PipelineChoices(TypedDict):
     fwhm_mm: float
     seed_set: str
     region_weights: Literal["overlap", "grey_matter"]
+    reference_degrees_of_freedom: float | None
 
 
 class ConnectivityChoices(TypedDict):

@@ -47,6 +47,7 @@ CHOICES = {
     "fwhm_mm": 0,
     "seeds": SEEDS,
     "region_weights": "overlap",
+    "reference_degrees_of_freedom": None,
 }
 
 
@@ -263,6 +264,20 @@ def with_grey_matter(session, grey, affine=AFFINE, name="sub-01_space-MNI_label-
     session.options["grey_matter"] = write_image(session.folder / f"{name}.nii.gz", grey, affine)
     session.pipelines["grey"] = CHOICES | {"region_weights": "grey_matter"}
     return session
+
+
+def test_fisher_z_at_other_degrees_of_freedom(session):
+    session.pipelines["scaled"] = CHOICES | {"reference_degrees_of_freedom": 102}
+    session.run()
+    factor = ((session.qc()["residual_degrees_of_freedom"] - 2) / 100) ** 0.5
+    assert factor != pytest.approx(1, abs=0.05)
+    for plain, scaled in zip(*(session.outputs(n)["maps"] for n in session.pipelines), strict=True):
+        wanted = nibabel.load(plain).get_fdata() * factor
+        np.testing.assert_allclose(nibabel.load(scaled).get_fdata(), wanted, rtol=1e-5)
+    plain, scaled = (session.relmat(n) for n in session.pipelines)
+    np.testing.assert_allclose(scaled, plain * factor, rtol=1e-6)
+    series = [session.timeseries(name) for name in session.pipelines]
+    pd.testing.assert_frame_equal(*series)
 
 
 def test_grey_matter_of_seeds_is_told_and_weighs_them_where_asked(session):

@@ -135,3 +135,20 @@ def test_nilearn_finds_the_same_map():
     seeds = data[inside].mean(axis=0, dtype=np.float64)[:, None]
     z, _ = connectivity.seed_maps(voxels.astype(np.float32), seeds, basis)
     np.testing.assert_allclose(np.tanh(z[0]), r, atol=2e-4)
+
+
+@pytest.mark.parametrize("left", [12, 18, 38, 120])
+def test_z_of_noise_spread_alike_at_one_number_of_degrees_of_freedom(left):
+    """0.27 at 18 and 0.17 at 38 where nothing is done, 0.1 at 102."""
+    random = np.random.default_rng(left)
+    n = 140
+    confounds = np.column_stack([np.ones(n), random.standard_normal((n, n - left - 1))])
+    basis = np.linalg.qr(confounds)[0]
+    voxels = random.standard_normal((n, 20_000)).astype(np.float32)
+    z, _ = connectivity.seed_maps(
+        voxels - voxels.mean(axis=0), random.standard_normal((n, 1)), basis
+    )
+    assert n - basis.shape[1] == left
+    assert z.std() == pytest.approx(1 / np.sqrt(left - 2), rel=0.03)
+    assert (z * connectivity.at_reference(left, 102)).std() == pytest.approx(0.1, rel=0.03)
+    assert connectivity.at_reference(left, None) == 1

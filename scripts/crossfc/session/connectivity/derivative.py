@@ -247,6 +247,9 @@ def connectivity_session(
             smoothed = smooth_in_mask(data.series, data.box_mask, fwhm_mm, data.voxel_mm)
             # Only one smoothed copy is kept in memory at a time, because the series are large.
             voxels = {fwhm_mm: smoothed[:, data.box_mask]}
+        plans[name].factor = connectivity.at_reference(
+            plans[name].left, pipelines[name].reference_degrees_of_freedom
+        )
         plans[name].variance_left = _write_maps(
             plans[name], data, voxels[fwhm_mm], seeds[name], measured[name], outputs[name]
         )
@@ -382,6 +385,8 @@ class _Plan:
         Why the session is excluded; empty if it is not.
     variance_left : float or None
         The median share of variance that cleaning left, once it is known.
+    factor : float
+        By which Fisher z are multiplied (`at_reference`).
     """
 
     kept: BoolArray
@@ -391,6 +396,7 @@ class _Plan:
     filter: str | None = None
     reasons: list[str] = field(default_factory=list)
     variance_left: float | None = None
+    factor: float = 1.0
 
 
 def _plan(
@@ -489,12 +495,13 @@ def _write_maps(
     own = voxels if kept.all() else voxels[kept] - voxels[kept].mean(axis=0)
     seed_series = np.column_stack([seeds[s].series for s in names["seed"]])[kept]
     z, share = connectivity.seed_maps(own, seed_series, basis)
+    factor = np.float32(plan.factor)
     for path, values in zip(output["maps"], z, strict=True):
-        atomic.save_image(path, data.to_image(values))
+        atomic.save_image(path, data.to_image(values if plan.factor == 1 else values * factor))
 
     series = [targets[t].series[kept] for t in names["target"]]
     target_series = np.column_stack(series) if series else np.empty((int(kept.sum()), 0))
-    edges = connectivity.edge_table(seed_series, target_series, basis)
+    edges = plan.factor * connectivity.edge_table(seed_series, target_series, basis)
     for j, t in enumerate(names["target"]):
         if targets[t].weakness:
             edges[:, j] = np.nan

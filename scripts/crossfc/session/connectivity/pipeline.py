@@ -30,6 +30,9 @@ class Pipeline:
     seeds : list of RegionRow
     region_weights : str
         ``overlap`` or ``grey_matter``; see `crossfc.session.connectivity.region`.
+    reference_degrees_of_freedom : float or None
+        Fisher z are brought to the spread that they have with so many; left alone if None. See
+        `crossfc.session.connectivity.seed_map.at_reference`.
     """
 
     strategy: Strategy
@@ -41,6 +44,7 @@ class Pipeline:
     fwhm_mm: float
     seeds: list[RegionRow]
     region_weights: str
+    reference_degrees_of_freedom: float | None
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> "Pipeline":

@@ -28,6 +28,30 @@ def fisher_z(r: Correlations) -> Correlations:
     return z
 
 
+def at_reference(degrees_of_freedom: int, reference: float | None) -> float:
+    """Return the factor that brings Fisher z to their spread with other degrees of freedom.
+
+    Without connectivity the variance of z is 1 / (n - 3) over n independent volumes (Fisher 1915),
+    which are one more than the degrees of freedom ν left by cleaning: 1 / (ν - 2). Of series that
+    are correlated in time it is larger, by a factor that is alike in sessions of one study.
+
+    Parameters
+    ----------
+    degrees_of_freedom : int
+        Of the session, more than 2.
+    reference : float or None
+        Those whose spread is wanted; None leaves z alone.
+
+    Returns
+    -------
+    float
+        √((ν - 2) / (reference - 2)), or 1.
+    """
+    if reference is None:
+        return 1.0
+    return float(np.sqrt((degrees_of_freedom - 2) / (reference - 2)))
+
+
 def clean(series: RealArray, basis: FloatArray | Interpolated) -> FloatArray:
     """Clean series.
 
