@@ -415,6 +415,9 @@ def test_nothing_is_taken_out_twice_without_a_word(schema):
     given = of_cleaned(desc="denoisedSmoothed")
     (line,) = refusal(given | {"pipelines": {"primary": {"strategy": "cleaned"}}}, schema)
     assert line.startswith("config key derivatives.smoothed_mm: desc-denoisedSmoothed was smoothed")
+    scaled = {"primary": {"strategy": "cleaned", "reference_degrees_of_freedom": 100}}
+    (line,) = refusal(of_cleaned(desc="denoised") | {"pipelines": scaled}, schema)
+    assert "primary.reference_degrees_of_freedom: how many degrees of freedom were left" in line
     named = given | {"pipelines": {"primary": {"strategy": "p36"}}}
     named["derivatives"] = {"desc": "nonaggrDenoised"}
     assert check(named, schema)["pipelines"]["primary"]["high_pass_hz"] == 0.008

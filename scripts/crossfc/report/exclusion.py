@@ -23,12 +23,16 @@ LIMITS = {
     "maximum_defective_share": ("share_defective", "share of volumes without measurement above"),
     "minimum_minutes_kept": ("minutes_kept", "minutes kept below"),
     "maximum_boundary_cost": ("boundary_cost", "cost of the white matter's boundary above"),
+    "maximum_local_boundary_cost": (
+        "boundary_cost_", "the same near the subgenual or ventromedial cortex above",
+    ),
     "minimum_template_dice": ("mask_dice_template", "overlap with the template below (Dice)"),
     "minimum_residual_degrees_of_freedom": (
         "residual_degrees_of_freedom", "residual degrees of freedom below",
     ),
     "minimum_seed_coverage": ("coverage_", "share of a seed with signal below"),
     "minimum_seed_tsnr": ("tsnr_", "tSNR of a seed below"),
+    "minimum_seed_grey_signal": ("grey_signal_", "share of a seed's grey matter with signal below"),
 }  # fmt: skip
 
 # Measures of a whole scan, not of a region.
@@ -49,7 +53,7 @@ def limit_table(config: Mapping[str, Any], sessions: pd.DataFrame) -> Table:
         own = [
             name
             for name in sessions.columns
-            if (name.startswith(column) and name not in WHOLE if of_seeds else name == column)
+            if (name.startswith(column) and name != "tsnr_median" if of_seeds else name == column)
             and sessions[name].dtype.kind in "fiu"
         ]
         beyond = sessions[own] > limit if key.startswith("maximum") else sessions[own] < limit

@@ -187,11 +187,16 @@ def sessions_table(results: Results) -> Table | None:
         ("mask_dice_template", "mask overlap", number.fixed),
         ("voxels_without_signal", "voxels without signal", number.whole),
         ("boundary_cost", "boundary's cost", number.fixed),
+        ("boundary_cost_subgenual", "near subgenual cortex", number.fixed),
+        ("boundary_cost_ventromedial", "near ventromedial cortex", number.fixed),
         ("left_right", "left and right", blank),
         ("excluded", "excluded", text),
     ]
-    # Only native preprocessing measures the first two, and not every scan tells the others.
-    seldom = ("boundary_cost", "left_right", "respiratory_motion", "head_pitch")
+    # Only native preprocessing measures the first four, and not every scan tells the others.
+    seldom = (
+        *("boundary_cost", "boundary_cost_subgenual", "boundary_cost_ventromedial"),
+        *("left_right", "respiratory_motion", "head_pitch"),
+    )
     empty = {c for c in seldom if c in frame and frame[c].isna().all()}
     known = [column for column in known if column[0] not in empty]
     numeric = [c for c in frame.columns if frame[c].dtype.kind in "fi"]
@@ -212,6 +217,11 @@ def sessions_table(results: Results) -> Table | None:
         (c, f"{c.removeprefix('grey_matter_')} grey matter", _percent)
         for c in numeric
         if c.startswith("grey_matter_") and frame[c].notna().any()
+    ]
+    regions += [
+        (c, f"{c.removeprefix('grey_signal_')} grey matter with signal", _percent)
+        for c in numeric
+        if c.startswith("grey_signal_") and frame[c].notna().any()
     ]
     if "unmeasured" in frame and (frame["unmeasured"].fillna("n/a") != "n/a").any():
         regions.append(("unmeasured", "not measured", blank))

@@ -38,6 +38,8 @@ _MEASURES: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("mask_dice_template", "overlap of the mask with the template (Dice)", number.fixed),
     ("voxels_without_signal", "voxels of the mask without signal", number.whole),
     ("boundary_cost", "cost of the white matter's boundary", number.fixed),
+    ("boundary_cost_subgenual", "its cost near the subgenual cortex", number.fixed),
+    ("boundary_cost_ventromedial", "its cost near the ventromedial cortex", number.fixed),
     ("left_right", "left and right", str),
     ("heart_rate", "heart rate (1/min)", lambda v: number.fixed(v, 1)),
     ("respiration_rate", "respiration rate (1/min)", lambda v: number.fixed(v, 1)),
@@ -157,6 +159,8 @@ def _region(
     told = f"{number.percent(coverage)} with signal, tSNR {number.fixed(tsnr, 1)}"
     if (grey := said["grey_matter"]) is not None:
         told += f", {number.percent(grey)} grey matter"
+    if (bright := said["grey_signal"]) is not None:
+        told += f", of which {number.percent(bright)} bright"
     poor = coverage < limits["minimum_seed_coverage"]
     poor = poor or (tsnr is not None and tsnr < limits["minimum_seed_tsnr"])
     alt = f"{name} of {own.title}: {told}"

@@ -41,6 +41,12 @@ def cleaned_input(config: dict[str, Any]) -> list[str]:
                     "name them (entry: fmriprep, derivatives.desc: denoised), or choose another "
                     "strategy"
                 )
+            if choices.get("reference_degrees_of_freedom") is not None:
+                faults.append(
+                    f"config key pipelines.{name}.reference_degrees_of_freedom: how many degrees "
+                    f"of freedom were left by the program that cleaned the scans is not known "
+                    f"(strategy {CLEANED}), so Fisher z cannot be brought to one spread; remove it"
+                )
         elif further and strategy is None:
             faults.append(
                 f"config key pipelines.{name}.strategy: with derivatives.desc: {desc or 'null'} "
