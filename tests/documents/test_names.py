@@ -28,7 +28,7 @@ OF_READERS = {
     *("config/practice/ratings.tsv", "logs/CITATION.md", "task-rest_bold.json"),
 }
 # Made by `make`, and no part of the repository either.
-MADE = {"benchmarks/latest.json", "site/"}
+MADE = {"results/<study>/logs/", "benchmarks/latest.json", "site/"}
 
 
 def files_of_results(root) -> list[re.Pattern]:
