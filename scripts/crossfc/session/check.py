@@ -16,7 +16,11 @@ from crossfc.session.connectivity.confounds import (
     require_rows,
 )
 from crossfc.session.connectivity.mask import require_grid
-from crossfc.session.preprocess.fieldmap import field_maps_for, refuse_field_maps
+from crossfc.session.preprocess.fieldmap import (
+    choose_field_map,
+    field_maps_for,
+    refuse_field_maps,
+)
 from crossfc.session.preprocess.slice_timing import read_slice_timing
 from crossfc.session.scan import ScanHeader, open_header, same_grid
 from crossfc.session.sidecar import check_sidecar, read_sidecar, sidecar_paths
@@ -34,7 +38,7 @@ def check_run(
     *,
     slice_timing: str = "require",
     accept_unoriented: bool = False,
-    field_maps: str = "refuse",
+    field_maps: str = "use",
 ) -> None:
     """Check the sidecars, header, file size and field maps of a raw run.
 
@@ -48,7 +52,7 @@ def check_run(
         As in `read_slice_timing`.
     accept_unoriented : bool
         As in `open_header`.
-    field_maps : {"refuse", "ignore"}
+    field_maps : {"use", "ignore", "refuse"}
         What to do if field maps were acquired for the run.
 
     Raises
@@ -56,8 +60,10 @@ def check_run(
     Fault
         One sentence per fault found.
     """
-    if field_maps not in ("refuse", "ignore"):
-        raise Fault(f'preprocessing.field_maps is "{field_maps}"; choose "refuse" or "ignore"')
+    if field_maps not in ("use", "ignore", "refuse"):
+        raise Fault(
+            f'preprocessing.field_maps is "{field_maps}"; choose "use", "ignore" or "refuse"'
+        )
     path = Path(bids_dir) / scan
     gathering = Gathering()
     found = gathering.call
@@ -66,6 +72,8 @@ def check_run(
     if field_maps == "refuse":
         found(refuse_field_maps, maps or [], path)
     run = found(open_header, path, sidecar=sidecar, accept_unoriented=accept_unoriented)
+    if field_maps == "use" and maps and run is not None:
+        found(choose_field_map, bids_dir, scan, run.shape)
     if run is not None:
         found(require_orthogonal, run)
     if sidecar is not None:

@@ -148,9 +148,9 @@ def _dipoles(xyz: np.ndarray) -> np.ndarray:
         squared = (apart**2).sum(axis=1)
         along = apart[:, 2] ** 2 / np.maximum(squared, 1e-6)
         near = np.maximum(squared, (_OUTSIDE * radius) ** 2)
-        field += (
-            _CONTRAST_PPM * _HZ_PER_PPM / 3 * radius**3 * (3 * along - 1) / near**1.5
-        ).astype(xyz.dtype)
+        field += (_CONTRAST_PPM * _HZ_PER_PPM / 3 * radius**3 * (3 * along - 1) / near**1.5).astype(
+            xyz.dtype
+        )
     return field
 
 

@@ -137,9 +137,7 @@ class _Level:
         self._ways = [self.affine[:3, a] / sizes[a] for a in range(3) if a != first.axis]
         self._middle = (self._points * self._weight).sum(axis=1) / self._weight.sum()
 
-    def fit(
-        self, field: np.ndarray, pose: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, float]:
+    def fit(self, field: np.ndarray, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         """Run Gauss-Newton on field and pose from a start; return both and the misfit."""
         weight, gain = self._weight, np.ones(self.size)
         count = len(self._ways) + 3
@@ -201,8 +199,7 @@ class _Level:
                 continue
             along = _slope(spline, places, axis)
             by_field.append(
-                sparse.diags(shift * along * volume)
-                + sparse.diags(shift * value) @ self._slopes[k]
+                sparse.diags(shift * along * volume) + sparse.diags(shift * value) @ self._slopes[k]
             )
             if k == 1:
                 steep = np.stack(
