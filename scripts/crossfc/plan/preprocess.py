@@ -103,19 +103,9 @@ class Preprocess(Stage):
         """
         if self.config["preprocessing"]["field_maps"] != "use" or self.config["twin"] is not None:
             return []
-        from crossfc.session.scan import open_header
-        from crossfc.session.sidecar import read_sidecar, sidecar_paths
-
         root = self.config["bids_dir"]
         path = self._scans.raw_scan(participant, session, scan)
-        if not fieldmap.field_maps_for(root, path):
-            return []
-        header = open_header(
-            Path(root) / path,
-            sidecar=read_sidecar(sidecar_paths(root, path)),
-            **self.study.preprocessing_choices("accept_unoriented"),
-        )
-        chosen = fieldmap.choose_field_map(root, path, header.shape)
+        chosen = fieldmap.choose_field_map(root, path)
         return [] if chosen is None else [str(p) for p in fieldmap.files_of(root, chosen)]
 
     def _unequal_field_maps(self) -> list[str]:

@@ -72,8 +72,8 @@ def check_run(
     if field_maps == "refuse":
         found(refuse_field_maps, maps or [], path)
     run = found(open_header, path, sidecar=sidecar, accept_unoriented=accept_unoriented)
-    if field_maps == "use" and maps and run is not None:
-        found(choose_field_map, bids_dir, scan, run.shape)
+    if field_maps == "use" and maps:
+        found(choose_field_map, bids_dir, scan)
     if run is not None:
         found(require_orthogonal, run)
     if sidecar is not None:

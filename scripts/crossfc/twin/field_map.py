@@ -81,9 +81,9 @@ def simulate_field_maps(
 
     if kind in ("pair", "opposite"):
         other = _reversed(readout)
-        spin = {"echo_time_s": 0.0} if kind == "pair" else {}
         for own in (readout, other) if kind == "pair" else (other,):
-            own = replace(own, **spin)
+            if kind == "pair":
+                own = replace(own, echo_time_s=0.0)
             _write_epi(writer, picture, coil, image.affine, (x, y, z), own, random)
         return
     if kind not in ("phasediff", "phases", "fieldmap"):

@@ -97,6 +97,5 @@ def test_the_refusal_names_them_and_the_ways_out():
     text = str(caught.value)
     assert text.startswith(f"{SCAN} has field maps (m0_epi.nii.gz, m1_epi.nii.gz, m2_epi.nii.gz ")
     assert "and 2 more" in text
-    assert "does not correct susceptibility distortion" in text
-    assert "entry: fmriprep" in text and "preprocessing.field_maps: ignore" in text
+    assert "preprocessing.field_maps is refuse" in text and "ignore" in text
     assert "\n" not in text

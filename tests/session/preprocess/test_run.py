@@ -28,6 +28,7 @@ CHOICES = {
     "left_right": "warn",
     "random_seed": 1,
     "threads": 1,
+    "correct_distortion": False,
 }
 VOLUMES, TR = 21, 2.0
 GRID = np.diag([-4.0, 4.0, 4.0, 1.0])

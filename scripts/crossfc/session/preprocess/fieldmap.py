@@ -151,9 +151,7 @@ def refuse_field_maps(found: Sequence[str], scan: object) -> None:
     )
 
 
-def choose_field_map(
-    bids_dir: str | Path, scan: str | PurePosixPath, shape: Sequence[int]
-) -> FieldMap | None:
+def choose_field_map(bids_dir: str | Path, scan: str | PurePosixPath) -> FieldMap | None:
     """Choose the field map that corrects a run.
 
     Those that provide the run's B0FieldSource come first, else those whose IntendedFor names the
@@ -166,8 +164,6 @@ def choose_field_map(
         Root of the raw data set.
     scan : path
         Path of the run relative to the root.
-    shape : sequence of int
-        Shape of the run.
 
     Returns
     -------
@@ -217,7 +213,7 @@ def choose_field_map(
             if not images:
                 continue
             try:
-                return _complete(kind, images, by, root, scan, run, shape)
+                return _complete(kind, images, by, root, scan, run)
             except Fault as fault:
                 faults.append(str(fault))
     if faults:
@@ -276,10 +272,9 @@ def _complete(
     root: Path,
     scan: PurePosixPath,
     run: Mapping[str, Any],
-    shape: Sequence[int],
 ) -> FieldMap:
     """Check a field map and pick its images."""
-    own = read_readout(run, shape, root / scan)
+    own = read_readout(run, _shape(root / scan), root / scan)
     for image in images:
         content.require(root / image.path)
     if kind == "epi":

@@ -280,7 +280,8 @@ def _slope(spline: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
     """Return the difference of an image over a voxel around each place, along an axis."""
     half = np.zeros((3, 1))
     half[axis] = 0.5
-    return _at(spline, places + half) - _at(spline, places - half)
+    slope: FloatArray = _at(spline, places + half) - _at(spline, places - half)
+    return slope
 
 
 def _sum(*arrays: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""How an echo-planar image was read out: how far along which axis an off-resonance shifts signal."""
+"""The readout of echo-planar images: how far along which axis an off-resonance shifts signal."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -74,8 +74,8 @@ def read_readout(sidecar: Mapping[str, Any], shape: Sequence[int], image: object
         if direction is not None:
             said = f"PhaseEncodingDirection {shown(direction)}"
         raise Fault(
-            f"the sidecar of {image} has {said}, which its field maps need; add it (i, j or k, with "
-            "a minus where phase runs to lower index), or set preprocessing.field_maps: ignore"
+            f"the sidecar of {image} has {said}, which its field maps need; add it (i, j or k, "
+            "with a minus where phase runs to lower index), or set preprocessing.field_maps: ignore"
         )
     lines = shape["ijk".index(direction[0])] - 1
     for name, factor in (
@@ -101,8 +101,8 @@ def read_readout(sidecar: Mapping[str, Any], shape: Sequence[int], image: object
         return Readout(direction, total_s, "WaterFatShift")
     raise Fault(
         f"the sidecar of {image} has neither TotalReadoutTime nor EffectiveEchoSpacing (nor, of a "
-        "Philips scanner, WaterFatShift with ImagingFrequency or MagneticFieldStrength), so it does "
-        "not tell how far the field shifts the image; add TotalReadoutTime (s), or set "
+        "Philips scanner, WaterFatShift with ImagingFrequency or MagneticFieldStrength), so it "
+        "does not tell how far the field shifts the image; add TotalReadoutTime (s), or set "
         "preprocessing.field_maps: ignore"
     )
 

@@ -109,7 +109,7 @@ def preprocess_session(
     warnings = list(run.notes)
     if timing is None:
         warnings.append(f"slice timing was not corrected: {reason}")
-    chosen = choose_field_map(bids_dir, scan, run.data.shape) if correct_distortion else None
+    chosen = choose_field_map(bids_dir, scan) if correct_distortion else None
     unused = [] if correct_distortion else field_maps_for(bids_dir, scan)
     if unused:
         warnings.append(
