@@ -22,8 +22,8 @@ from crossfc.session.preprocess.readout import Readout, read_readout
 from crossfc.session.preprocess.registration import register_rigid, to_ants
 from crossfc.session.preprocess.smoothness import bending, solve
 
-# Changes of volume beyond these are of air and sinuses, where a field is steep. Unlimited, they made
-# voxels there ten times as bright as the brain, and the T1w was not found by mutual information.
+# Changes of volume beyond these are of air and sinuses, where a field is steep. Unlimited, they
+# made voxels there ten times as bright as the brain, and mutual information did not find the T1w.
 _LEAST_VOLUME, _MOST_VOLUME = 0.1, 3.0
 _ROUNDS = 2
 _MARGIN_MM = 6.0
