@@ -20,6 +20,7 @@ with job(snakemake):
             Path(snakemake.output.bold).parents[3],
             threads=snakemake.threads,
             random_seed=random_seed,
+            correct_distortion=bool(snakemake.input.field_map),
             **choices,
         )
     for warning in record["warnings"]:

@@ -662,6 +662,10 @@ def test_methods_describe_native_preprocessing(found_results, slice_timing):
     ignored = preprocessing | {"field_maps": "ignore"}
     other = text_of(with_config(found_results, entry="raw", preprocessing=ignored))
     assert "field maps, where there were any, were not applied" in other
+    used = preprocessing | {"field_maps": "use"}
+    third = text_of(with_config(found_results, entry="raw", preprocessing=used))
+    assert "distortion was corrected in scans that had a field map" in third
+    assert "Andersson" in third and "not corrected, as no field maps" not in third
     told = [
         "bias field (N4)", "brain was extracted by laying the template's brain onto the head",
         "MNI152 template (ICBM 2009a nonlinear symmetric)",

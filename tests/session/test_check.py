@@ -107,7 +107,7 @@ FAULTS = {
         lambda root: write_image(root / T1W, series()[..., 0], codes=(0, 0)),
         "sub-01_T1w.nii.gz does not say how it lies",
     ),
-    "field map": (_field_map, "has field maps .sub-01/ses-a/fmap/sub-01_ses-a_phasediff.json.*"),
+    "field map": (_field_map, "has sidecars of field maps without images .sub-01/ses-a/fmap/.*"),
 }
 
 
@@ -130,7 +130,7 @@ def test_all_faults_of_a_run_are_told_at_once_and_once(root):
         check(root)
     lines = str(caught.value).splitlines()
     assert len(lines) == len(set(lines)) == 3
-    for words in ("field maps", "SliceTiming", "RepetitionTime"):
+    for words in ("field maps without", "SliceTiming", "RepetitionTime"):
         assert sum(words in line for line in lines) == 1, lines
 
 
@@ -166,5 +166,5 @@ def test_an_uncompressed_scan_is_judged_by_its_size(root):
 
 
 def test_a_mode_that_does_not_exist_is_refused(root):
-    with pytest.raises(Fault, match='field_maps is "apply"; choose "refuse" or "ignore"'):
+    with pytest.raises(Fault, match='field_maps is "apply"; choose "use", "ignore" or "refuse"'):
         check(root, field_maps="apply")

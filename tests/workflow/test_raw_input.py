@@ -98,7 +98,7 @@ def test_a_person_without_t1w(study):
 def test_a_config_that_cannot_be(study):
     study.set_config(preprocessing={"field_maps": "apply", "resolution_mm": 2.7})
     text = refused(study)
-    assert "config key preprocessing.field_maps: 'apply' is none of refuse, ignore" in text
+    assert "config key preprocessing.field_maps: 'apply' is none of use, ignore, refuse" in text
     assert "preprocessing.resolution_mm: 2.7 is none of 2, 2.5, 3, 3.5, 4" in text
 
 
@@ -147,7 +147,7 @@ FAULTS = {
     ("sub-03", "ses-b"): (image(codes=(0, 0)), "sform_code and qform_code are 0"),
     ("sub-04", "ses-a"): (truncated, "bold.nii.gz is truncated or corrupt"),
     ("sub-04", "ses-b"): (image(lambda d: d[..., 0]), "where 4 dimensions are due"),
-    ("sub-05", "ses-a"): (field_map, "has field maps (sub-05/ses-a/fmap/sub-05_ses-a_phasediff"),
+    ("sub-05", "ses-a"): (field_map, "has sidecars of field maps without images (sub-05"),
     ("sub-05", "ses-b"): (truncated_t1w, "sub-05_T1w.nii.gz is truncated or corrupt"),
 }
 
@@ -158,7 +158,9 @@ def test_each_fault_of_all_people_is_told_in_one_sentence(study, target):
         break_it(study, person, session)
     text = refused(study, target)
     sentences = text[text.rindex("crossfc: ") + len("crossfc: ") :].strip().splitlines()
-    assert len(sentences) == len(FAULTS), text
+    # One more: sub-05 has a field map for one of two sessions.
+    assert len(sentences) == len(FAULTS) + 1, text
+    assert sum("sub-05 has field maps for" in sentence for sentence in sentences) == 1
     for (person, session), (_, words) in FAULTS.items():
         own = t1w_of(person) if "T1w" in words else scan_of(person, session)
         told = [sentence for sentence in sentences if words in sentence]
@@ -169,9 +171,9 @@ def test_each_fault_of_all_people_is_told_in_one_sentence(study, target):
 
 def test_a_dry_run_tells_it_too(study):
     field_map(study, "sub-02", "ses-b")
-    assert "native preprocessing does not correct susceptibility" in refused(
-        study, "preprocess", "-n"
-    )
+    text = refused(study, "preprocess", "-n")
+    assert "has sidecars of field maps without images (sub-02/ses-b/fmap" in text
+    assert "sub-02 has field maps for" in text and "and none for sub-02/ses-a" in text
 
 
 def test_the_clinical_arm_asks_nothing_of_scans(study):
@@ -237,9 +239,39 @@ def test_a_field_map_that_comes_later_is_not_passed_over(finished):
     field_map(finished, "sub-04", "ses-a")
     done = finished.snakemake("preprocess")
     assert done.returncode != 0
-    assert "sub-04_ses-a_phasediff.json), but native preprocessing" in done.stdout + done.stderr
+    assert "sub-04_ses-a_phasediff.json); restore them, or set" in done.stdout + done.stderr
     finished.set_config(preprocessing__field_maps="ignore")
     assert not finished.would_run("preprocess")
+
+
+def write_pair(study: Study, person: str, session: str, brightness: float = 0) -> None:
+    """Add a field map that is complete: one image of the polarity that the run has not."""
+    name = f"raw/{person}/{session}/fmap/{person}_{session}_dir-PA_epi"
+    path = study.folder / f"{name}.nii.gz"
+    path.parent.mkdir(exist_ok=True)
+    write_image(path, series()[..., 0] + brightness)
+    said = {"PhaseEncodingDirection": "j", "TotalReadoutTime": 0.04}
+    linked = said | {"IntendedFor": f"bids::{scan_of(person, session)}"}
+    (study.folder / f"{name}.json").write_text(json.dumps(linked))
+    sidecar(**(said | {"PhaseEncodingDirection": "j-"}))(study, person, session)
+
+
+def test_a_field_map_is_read_by_its_own_run_and_no_other(finished):
+    for session in ("ses-a", "ses-b"):
+        write_pair(finished, "sub-04", session)
+    jobs = {"preprocess_session 04/a": 1, "preprocess_session 04/b": 1, "preprocess": 1}
+    assert finished.would_run("preprocess") == jobs
+    done = finished.snakemake("preprocess", "--touch", "--forceall")
+    assert done.returncode == 0, done.stderr
+    write_pair(finished, "sub-04", "ses-b", brightness=5)
+    assert finished.would_run("preprocess") == {"preprocess_session 04/b": 1, "preprocess": 1}
+
+
+def test_a_person_of_whom_one_session_has_a_field_map_is_refused(study):
+    write_pair(study, "sub-02", "ses-b")
+    text = refused(study)
+    assert "sub-02 has field maps for sub-02/ses-b" in text
+    assert "set preprocessing.field_maps: ignore, which corrects nobody" in text
 
 
 def test_another_voxel_size_preprocesses_runs_and_normalises_nobody(finished):

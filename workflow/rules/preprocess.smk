@@ -51,8 +51,8 @@ if plan.preprocessing_tool == "native":
             "../../scripts/normalise_subject.py"
 
     rule preprocess_session:
-        """Correct slice timing; apply motion, coregistration and normalisation in one spatial
-        interpolation; compute confounds."""
+        """Correct slice timing; apply motion, distortion, coregistration and normalisation in one
+        spatial interpolation; compute confounds."""
         input:
             bold=sound(
                 plan.preprocess.require_sound,
@@ -64,6 +64,13 @@ if plan.preprocessing_tool == "native":
             sidecars=sound(
                 plan.preprocess.require_sound,
                 plan.scans.sidecars,
+                "participant",
+                "session",
+                "scan",
+            ),
+            field_map=sound(
+                plan.preprocess.require_sound,
+                plan.preprocess.field_map_files,
                 "participant",
                 "session",
                 "scan",

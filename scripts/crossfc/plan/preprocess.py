@@ -13,7 +13,7 @@ from crossfc.plan.scan import Scans
 from crossfc.plan.study import Stage, Study
 from crossfc.session import layout
 from crossfc.session.echo import require_echoes
-from crossfc.session.preprocess import fmriprep
+from crossfc.session.preprocess import fieldmap, fmriprep
 from crossfc.trial.bold import MULTI_ECHO
 from crossfc.trial.image_name import scan_kind
 
@@ -99,6 +99,41 @@ class Preprocess(Stage):
         """
         raise_all(self._faults_of_scans)
 
+    def field_map_files(self, participant: str, session: str, scan: str) -> list[str]:
+        """List the files of the field map that a run's distortion is corrected by.
+
+        Empty if the run has none, if the config says to use none, and of a twin.
+        """
+        if self.config["preprocessing"]["field_maps"] != "use" or self.config["twin"] is not None:
+            return []
+        root = self.config["bids_dir"]
+        path = self._scans.raw_scan(participant, session, scan)
+        chosen = fieldmap.choose_field_map(root, path)
+        return [] if chosen is None else [str(p) for p in fieldmap.files_of(root, chosen)]
+
+    def _unequal_field_maps(self) -> list[str]:
+        """List the people of whom some sessions have a field map and others have none.
+
+        What is corrected in one treatment and not in the other differs between treatments.
+        """
+        if self.config["preprocessing"]["field_maps"] != "use":
+            return []
+        with_map: dict[str, dict[str, bool]] = {}
+        for session in self.study.sessions():
+            own = label(session.participant_id), label(session.session_id)
+            for scan in self._scans.used_scans(*own):
+                has = bool(fieldmap.field_maps_for(self.config["bids_dir"], scan))
+                with_map.setdefault(session.participant_id, {})[scan] = has
+        sheet = self.config["sheets"]["sessions"]
+        return [
+            f"{sheet}: {person} has field maps for {_first(scans, True)} and none for "
+            f"{_first(scans, False)}, so that sessions which are compared would be corrected "
+            "differently; restore the missing field map or its IntendedFor, exclude the session "
+            "with a reason, or set preprocessing.field_maps: ignore, which corrects nobody"
+            for person, scans in with_map.items()
+            if len(set(scans.values())) == 2
+        ]
+
     @cached_property
     def _faults_of_scans(self) -> list[str]:
         from crossfc.session import check
@@ -134,6 +169,10 @@ class Preprocess(Stage):
                 check.check_t1w(self._scans.raw_t1w(person.removeprefix("sub-")), **oriented)
             except Fault as fault:
                 faults += str(fault).splitlines()
+        try:
+            faults += self._unequal_field_maps()
+        except Fault as fault:
+            faults += str(fault).splitlines()
         return list(dict.fromkeys(faults))
 
     def registrations(self) -> list[dict[str, str]]:
@@ -184,6 +223,11 @@ class Preprocess(Stage):
         scans = [self._scans.preprocessed(scan) for scan in self._scans.runs()]
         head = [str(self.study.derivatives_dir / "dataset_description.json")]
         return head + [files[kind] for files in scans for kind in kinds]
+
+
+def _first(scans: dict[str, bool], has: bool) -> str:
+    found = [scan for scan, own in scans.items() if own is has]
+    return found[0] + (f" and {len(found) - 1} more" if len(found) > 1 else "")
 
 
 def _faults(function: Callable[..., object], *arguments: object) -> list[str]:

@@ -110,9 +110,9 @@ def _study(text: Text, place: Place, study: str) -> str | None:
         text.key("bids_dir", str(place.bids_dir))
         if any(path.parts[-2] == "fmap" for path in place.scans.tree.files):
             text.note(
-                "The data set has field maps. Native preprocessing does not use them, and refuses "
-                "their sessions: preprocess with fMRIPrep (README, fMRIPrep), or write "
-                "preprocessing: {field_maps: ignore}."
+                "The data set has field maps. Native preprocessing uses those of opposite phase "
+                "encoding and fields in Hz; for others preprocess with fMRIPrep (README, "
+                "fMRIPrep), or write preprocessing: {field_maps: ignore}."
             )
         if place.scans.labels("echo"):
             text.note(

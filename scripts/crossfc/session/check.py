@@ -18,7 +18,11 @@ from crossfc.session.connectivity.confounds import (
 )
 from crossfc.session.connectivity.mask import require_grid
 from crossfc.session.connectivity.upstream import read_upstream
-from crossfc.session.preprocess.fieldmap import field_maps_for, refuse_field_maps
+from crossfc.session.preprocess.fieldmap import (
+    choose_field_map,
+    field_maps_for,
+    refuse_field_maps,
+)
 from crossfc.session.preprocess.slice_timing import read_slice_timing
 from crossfc.session.scan import ScanHeader, open_header, same_grid
 from crossfc.session.sidecar import check_sidecar, read_sidecar, sidecar_paths
@@ -36,7 +40,7 @@ def check_run(
     *,
     slice_timing: str = "require",
     accept_unoriented: bool = False,
-    field_maps: str = "refuse",
+    field_maps: str = "use",
 ) -> None:
     """Check the sidecars, header, file size and field maps of a raw run.
 
@@ -50,7 +54,7 @@ def check_run(
         As in `read_slice_timing`.
     accept_unoriented : bool
         As in `open_header`.
-    field_maps : {"refuse", "ignore"}
+    field_maps : {"use", "ignore", "refuse"}
         What to do if field maps were acquired for the run.
 
     Raises
@@ -58,8 +62,10 @@ def check_run(
     Fault
         One sentence per fault found.
     """
-    if field_maps not in ("refuse", "ignore"):
-        raise Fault(f'preprocessing.field_maps is "{field_maps}"; choose "refuse" or "ignore"')
+    if field_maps not in ("use", "ignore", "refuse"):
+        raise Fault(
+            f'preprocessing.field_maps is "{field_maps}"; choose "use", "ignore" or "refuse"'
+        )
     path = Path(bids_dir) / scan
     gathering = Gathering()
     found = gathering.call
@@ -68,6 +74,8 @@ def check_run(
     if field_maps == "refuse":
         found(refuse_field_maps, maps or [], path)
     run = found(open_header, path, sidecar=sidecar, accept_unoriented=accept_unoriented)
+    if field_maps == "use" and maps:
+        found(choose_field_map, bids_dir, scan)
     if run is not None:
         found(require_orthogonal, run)
     if sidecar is not None:

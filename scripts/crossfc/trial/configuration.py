@@ -250,7 +250,7 @@ class PreprocessingChoices(TypedDict):
     tool: Literal["native", "fmriprep-run"]
     resolution_mm: float
     slice_timing: Literal["require", "skip"]
-    field_maps: Literal["refuse", "ignore"]
+    field_maps: Literal["use", "ignore", "refuse"]
     accept_unoriented: bool
     poor_boundary_cost: float
     left_right: Literal["warn", "refuse", "skip"]

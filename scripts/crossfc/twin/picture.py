@@ -7,6 +7,7 @@ from crossfc.array import RealArray, SingleArray
 from crossfc.twin.anatomy import world
 from crossfc.twin.head import T2STAR_CONTRAST, Head, around_at, brain_at
 from crossfc.twin.signal import CONTRAST, SignalModel, dropout
+from crossfc.twin.susceptibility import Readout, off_resonance, remaining
 
 _FINE, _COARSE = 2.0, 4.0  # mm, grids of the head's picture and of the sources' loadings
 _REACH = 14.0  # mm of margin around the field of view, for what motion may bring into it
@@ -67,20 +68,25 @@ class Picture:
     head : Head
     to_t1w : ndarray, shape (4, 4)
         Scanner (mm) to T1w (mm).
-    model : SignalModel
+    model : SignalModel, optional
+        Without it nothing changes in time.
     affine : ndarray, shape (4, 4)
         Voxel indices of the scan to scanner mm.
     shape : (int, int, int)
         Shape of the scan.
+    readout : Readout, optional
+        If given, signal is lost where the field of the head's air makes it dephase, and
+        `off_resonance` tells that field. Otherwise there is the one patch of `dropout`.
     """
 
     def __init__(
         self,
         head: Head,
         to_t1w: np.ndarray,
-        model: SignalModel,
+        model: SignalModel | None,
         affine: np.ndarray,
         shape: tuple[int, int, int],
+        readout: Readout | None = None,
     ) -> None:
         self.fine, fine_shape = cover(affine, shape, _FINE)
         mapped = head.to_template(apply(to_t1w, world(fine_shape, self.fine)))
@@ -89,10 +95,18 @@ class Picture:
         inside = CONTRAST["gm"] * gm + CONTRAST["wm"] * wm
         around["fluid"] *= 1 - np.clip(gm + wm, 0, 1)
         value = inside + sum(T2STAR_CONTRAST[kind] * part for kind, part in around.items())
-        value = (value * dropout(mapped)).astype(np.float32).reshape(fine_shape)
+        if readout is None:
+            left = dropout(mapped)
+        else:
+            thickness_mm = float(np.linalg.norm(affine[:3, 2]))
+            left = remaining(mapped, thickness_mm, readout.echo_time_s)
+            self._field = off_resonance(mapped).reshape(fine_shape)
+        value = (value * left).astype(np.float32).reshape(fine_shape)
         # A voxel of the scan is a mean over its volume, which is larger than a voxel of this grid.
         value = ndimage.gaussian_filter(value, 0.6)
         self.value = ndimage.spline_filter(value, order=3, output=np.float32)
+        if model is None:
+            return
         self.coarse, self.coarse_shape = cover(affine, shape, _COARSE)
         mapped = head.to_template(apply(to_t1w, world(self.coarse_shape, self.coarse)))
         mapped = mapped.astype(np.float32)
@@ -111,7 +125,7 @@ class Picture:
         where : ndarray, shape (n_voxels, 3)
             The place of the head (at its reference position, mm) that each voxel shows.
         now : ndarray of float32, shape (n_slices, n_sources)
-            Values of the sources at the time of each slice.
+            Values of the sources at the time of each slice; without slices nothing changes in time.
         slice_of : ndarray of int, shape (n_voxels,)
             The slice of each voxel.
 
@@ -126,10 +140,21 @@ class Picture:
             self.value, voxels.T, order=3, prefilter=False, output=np.float32
         )
         frame = np.maximum(frame, 0)
+        if not len(now):
+            return frame
         weights, rows = _trilinear(where, self.coarse, self.coarse_shape, self.within)
         heard = weights @ self.loadings
         frame[rows] *= 1 + 0.01 * np.einsum("vs,vs->v", heard, now[slice_of[rows]])
         return frame
+
+    def off_resonance(self, where: np.ndarray) -> np.ndarray:
+        """Return the field (n,), Hz, at places of the head (n, 3); it moves with the head."""
+        inverse = np.linalg.inv(self.fine)
+        voxels = where @ inverse[:3, :3].T + inverse[:3, 3]
+        field: SingleArray = ndimage.map_coordinates(
+            self._field, voxels.T, order=1, mode="nearest", output=np.float32
+        )
+        return field
 
 
 def _trilinear(

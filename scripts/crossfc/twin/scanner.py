@@ -20,6 +20,7 @@ from crossfc.twin.head import T1_CONTRAST, Head, around_at, brain_at, draw_head
 from crossfc.twin.motion import rigid, simulate_motion
 from crossfc.twin.picture import Picture, apply
 from crossfc.twin.signal import CONTRAST, SignalModel
+from crossfc.twin.susceptibility import Readout, finer, read_out
 
 _BRAIN_CENTRE = np.array([[0.0, -18.0, 8.0]])  # of the template, mm
 _FIELD_CENTRE = np.array([[0.0, -18.0, 17.0]])  # so that cerebellum is cut off, not the vertex
@@ -133,7 +134,8 @@ def simulate_raw_anatomy(
         around = around_at(slab)
         other = sum(T1_CONTRAST[kind] * fraction for kind, fraction in around.items())
         image[start : start + len(slab)] = np.where(brain > 0.15, brain, other)
-    image *= _bias(random, xyz - affine[:3, :3] @ (np.array(shape) / 2) - affine[:3, 3], 0.18)
+    offset = xyz - affine[:3, :3] @ (np.array(shape) / 2) - affine[:3, 3]
+    image *= bias(_bias_terms(random, 0.18), offset)
     image = _rician(random, image, 0.018).reshape(shape)
     image = ndimage.gaussian_filter(image, 0.35)
     _write_image(path, np.rint(1000 * image).astype(np.int16), affine)
@@ -162,6 +164,7 @@ def simulate_raw_session(
     volumes: int,
     repetition_time: float,
     non_steady_volumes: int = 2,
+    readout: Readout | None = None,
     random_seed: int,
 ) -> None:
     """Simulate one raw resting-state run in scanner space, with head motion and slice timing.
@@ -186,6 +189,9 @@ def simulate_raw_session(
         Seconds.
     non_steady_volumes : int
         Number of brighter volumes at the start, 0 to 3.
+    readout : Readout, optional
+        If given, the air in the head distorts the run and takes signal from it, as
+        `crossfc.twin.susceptibility` says. `crossfc.twin.field_map` scans the field maps for it.
 
     Raises
     ------
@@ -211,34 +217,46 @@ def simulate_raw_session(
         stream(*key, "motion"), volumes, repetition_time, truth["mean_fd"][scan]
     )
     model = SignalModel(truth, seeds, targets, key, middles)
-    picture = Picture(head, to_t1w, model, affine, shape)
-    places = world(shape, affine).astype(float)
-    coil = _bias(random, places - centre, 0.15)
+    picture = Picture(head, to_t1w, model, affine, shape, readout)
+    taken, grid = shape, affine
+    if readout is not None:
+        grid, taken = finer(affine, shape, readout.axis)
+    places = world(taken, grid).astype(float)
+    coil_terms = _bias_terms(random, 0.15)
+    coil = bias(coil_terms, places - centre)
     noise = stream(*key, "thermal")
-    slice_of = np.tile(np.arange(slices), matrix * matrix)
+    slice_of = np.indices(taken)[2].ravel() * slices // taken[2]
     data = np.empty((*shape, volumes), np.int16, order="F")
     for volume in range(volumes):
         where = apply(np.linalg.inv(rigid(motion[volume], centre)), places)
         now = model.courses(volume * repetition_time + np.array(timing))
         frame = picture.take(where, now.astype(np.float32), slice_of) * coil
+        if readout is not None:
+            field = picture.off_resonance(where).reshape(taken)
+            frame = read_out(frame.reshape(taken), field, readout, shape)
         if volume < non_steady_volumes:
             frame *= 1 + _NON_STEADY[volume]
         frame = _rician(noise, frame, 0.01 * _NOISE * CONTRAST["gm"])
         data[..., volume] = np.rint(_BRIGHT * frame).astype(np.int16).reshape(shape)
     _write_image(paths["bold"], data, affine, repetition_time)
-    write_json(
-        paths["sidecar"],
-        {
-            "TaskName": parse_name(PurePosixPath(scan).name)[0].get("task", "rest"),
-            "RepetitionTime": repetition_time,
-            "SliceTiming": timing,
-            "PhaseEncodingDirection": "j",
-            "EchoTime": 0.03,
-        },
-    )
+    said = {
+        "TaskName": parse_name(PurePosixPath(scan).name)[0].get("task", "rest"),
+        "RepetitionTime": repetition_time,
+        "SliceTiming": timing,
+        "PhaseEncodingDirection": "j",
+        "EchoTime": 0.03,
+    }
+    if readout is not None:
+        said["PhaseEncodingDirection"] = readout.direction
+        said["EchoTime"] = readout.echo_time_s
+        said["TotalReadoutTime"] = readout.total_s
+    write_json(paths["sidecar"], said)
     rows = [dict(zip(PARAMETERS, map(repr, row.tolist()), strict=True)) for row in motion]
     write_text(paths["motion"], format_sheet(list(PARAMETERS), rows))
-    write_json(paths["truth"], _describe(head, to_t1w, centre, model, truth))
+    told = _describe(head, to_t1w, centre, model, truth)
+    if readout is not None:
+        told["coil"] = {"terms": coil_terms.tolist(), "middle": centre.tolist()}
+    write_json(paths["truth"], told)
 
 
 def _axes(orientation: str, random: np.random.Generator) -> np.ndarray:
@@ -264,13 +282,27 @@ def _grid(axes: np.ndarray, shape: tuple[int, ...], centre: np.ndarray) -> np.nd
     return affine
 
 
-def _bias(random: np.random.Generator, offset: np.ndarray, strength: float) -> np.ndarray:
-    """Return a smooth coil sensitivity, about 1, (n,), at offsets from the coil's middle (n, 3)."""
+def _bias_terms(random: np.random.Generator, strength: float) -> np.ndarray:
+    """Draw the terms of a coil's sensitivity (see `bias`), shape (6,)."""
+    terms: SingleArray = random.normal(scale=strength, size=6).astype(np.float32)
+    return terms
+
+
+def bias(terms: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Return the smooth sensitivity of a coil, about 1, shape (n,).
+
+    Parameters
+    ----------
+    terms : ndarray of float32, shape (6,)
+        Of the exponent: along x, y, z, xy, yy - zz, xz; per 100 mm and its square.
+    offset : ndarray, shape (n, 3)
+        From the middle of the coil, mm.
+    """
     x, y, z = (np.asarray(offset, np.float32) / np.float32(100)).T
-    a, b, c, d, e, f = random.normal(scale=strength, size=6).astype(np.float32)
+    a, b, c, d, e, f = terms
     squares = e * (y * y - z * z)
-    bias: SingleArray = np.exp(a * x + b * y + c * z + d * x * y + squares + f * x * z)
-    return bias
+    sensitivity: SingleArray = np.exp(a * x + b * y + c * z + d * x * y + squares + f * x * z)
+    return sensitivity
 
 
 def _rician(random: np.random.Generator, image: np.ndarray, spread: float) -> np.ndarray:

@@ -1,6 +1,7 @@
 """A small run goes all the way to template space and out into fMRIPrep's files."""
 
 import json
+import shutil
 
 import nibabel as nib
 import numpy as np
@@ -28,6 +29,7 @@ CHOICES = {
     "left_right": "warn",
     "random_seed": 1,
     "threads": 1,
+    "correct_distortion": False,
 }
 VOLUMES, TR = 21, 2.0
 GRID = np.diag([-4.0, 4.0, 4.0, 1.0])
@@ -280,3 +282,30 @@ def test_what_cannot_be_is_refused_before_any_work(study, tmp_path):
     (other / SCAN).symlink_to(root / SCAN)
     with pytest.raises(Fault, match="has no SliceTiming.*slice_timing: skip"):
         preprocess_session(SCAN, other, "sub-01", derivatives, **CHOICES)
+
+
+def test_a_field_map_is_used_and_the_sidecar_tells_it(study, tmp_path):
+    """Without distortion both polarities are alike, and the run stays where it was."""
+    root, derivatives = tmp_path / "raw", tmp_path / "derivatives"
+    shutil.copytree(study[0], root)
+    shutil.copytree(study[1] / "sub-01/anat", derivatives / "sub-01/anat")
+    readout = {"PhaseEncodingDirection": "j-", "TotalReadoutTime": 0.05}
+    beside = root / SCAN.replace(".nii.gz", ".json")
+    beside.write_text(json.dumps(readout))
+    image = nib.load(root / SCAN)
+    other = np.asarray(image.dataobj[..., 3])
+    fmap = root / "sub-01/ses-a/fmap"
+    (fmap / "sub-01_ses-a_dir-AP_epi.json").unlink()
+    nib.save(nib.Nifti1Image(other, image.affine), fmap / "sub-01_ses-a_dir-PA_epi.nii.gz")
+    said = readout | {"PhaseEncodingDirection": "j", "IntendedFor": f"bids::{SCAN}"}
+    (fmap / "sub-01_ses-a_dir-PA_epi.json").write_text(json.dumps(said))
+    choices = CHOICES | {"correct_distortion": True, "left_right": "skip"}
+    preprocess_session(SCAN, root, "sub-01", derivatives, **choices)
+    files = preprocessed(SCAN, derivatives, template.SPACE)
+    sidecar = json.loads(files["bold_sidecar"].read_text())
+    assert sidecar["FieldMaps"].startswith("the run and an echo-planar image of opposite phase")
+    assert "sub-01_ses-a_dir-PA_epi.nii.gz" in sidecar["FieldMaps"]
+    told = sidecar["DistortionCorrection"]
+    assert told["ReadoutTimeFrom"] == "TotalReadoutTime"
+    assert told["DisplacementMedian"] < 0.3
+    assert sidecar["Registration"]["dice_template"] > 0.93

@@ -1,8 +1,9 @@
 """Spatial interpolation of a run from its own grid to the template, in a single step.
 
 A point of the template is mapped through the deformation and affine of the anatomy, then the
-coregistration, then the motion of each volume. Only the last differs between volumes, and it is a
-matrix. So the deformation is computed once per run, and each volume takes one spline interpolation.
+coregistration, then the motion of each volume, and last by the shift of its susceptibility
+distortion. Only the motion differs between volumes, and it is a matrix. So the deformation and the
+shift are computed once per run, and each volume takes one spline interpolation.
 """
 
 from pathlib import Path
@@ -13,6 +14,7 @@ from scipy import ndimage
 
 from crossfc.array import FloatArray
 from crossfc.session.preprocess.registration import transform_points
+from crossfc.session.preprocess.unwarping import Unwarping
 
 
 def points_in_reference(
@@ -46,6 +48,8 @@ def resample_run(
     matrices: np.ndarray,
     points: np.ndarray,
     shape: tuple[int, ...],
+    unwarping: Unwarping | None = None,
+    modulate: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Interpolate every volume at the points of the output grid, by cubic splines.
 
@@ -61,6 +65,10 @@ def resample_run(
         From `points_in_reference`.
     shape : tuple of int
         Shape of the output grid.
+    unwarping : Unwarping, optional
+        The shift by distortion. It moves with the head, along the run's own phase-encoding axis.
+    modulate : bool
+        Whether brightness is multiplied by the change of volume that the shift made.
 
     Returns
     -------
@@ -73,8 +81,11 @@ def resample_run(
     to_index = np.linalg.inv(affine)
     resampled = np.zeros((*shape, volumes), dtype=np.float32, order="F")
     covered = np.ones(len(points), dtype=bool)
+    shift, bright = (None, None) if unwarping is None else unwarping.at(points)
     for v in range(volumes):
         places = nib.affines.apply_affine(to_index @ matrices[v], points)
+        if unwarping is not None:
+            places[:, unwarping.axis] += shift
         # The field of view ends at the outer faces of its voxels.
         inside = ((places >= -0.5) & (places <= np.array(data.shape[:3]) - 0.5)).all(axis=1)
         covered &= inside
@@ -83,24 +94,33 @@ def resample_run(
         values[inside] = ndimage.map_coordinates(
             volume, places[inside].T, order=3, mode="nearest", output=np.float32
         )
+        if modulate and bright is not None:
+            values *= bright.astype(np.float32)
         resampled[..., v] = values.reshape(shape)
     return resampled, covered.reshape(shape)
 
 
 def resample_volume(
-    volume: np.ndarray, affine: np.ndarray, points: np.ndarray, shape: tuple[int, ...]
+    volume: np.ndarray,
+    affine: np.ndarray,
+    points: np.ndarray,
+    shape: tuple[int, ...],
+    unwarping: Unwarping | None = None,
+    modulate: bool = True,
 ) -> np.ndarray:
     """Interpolate a single volume that is aligned with the reference, as `resample_run` does.
 
     Parameters
     ----------
     volume : ndarray, shape (x, y, z)
-    affine, points, shape
+    affine, points, shape, unwarping, modulate
         As in `resample_run`.
 
     Returns
     -------
     ndarray of float32, shape ``shape``
     """
-    resampled, _ = resample_run(volume[..., None], affine, np.eye(4)[None], points, shape)
+    resampled, _ = resample_run(
+        volume[..., None], affine, np.eye(4)[None], points, shape, unwarping, modulate
+    )
     return resampled[..., 0]

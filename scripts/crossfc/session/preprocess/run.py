@@ -16,14 +16,16 @@ from crossfc.session.image import mask_image, scaled_image
 from crossfc.session.layout import anatomy, preprocessed, run_figure
 from crossfc.session.preprocess.confounds_table import FD_SPIKE_MM, confounds_of
 from crossfc.session.preprocess.coregistration import coregister
-from crossfc.session.preprocess.fieldmap import field_maps_for
+from crossfc.session.preprocess.fieldmap import choose_field_map, field_maps_for
 from crossfc.session.preprocess.loss import lost_shares
 from crossfc.session.preprocess.motion import count_non_steady, estimate_motion
 from crossfc.session.preprocess.picture import draw_run
+from crossfc.session.preprocess.readout import read_readout
 from crossfc.session.preprocess.registration import load_ants, mask_dice, settings
 from crossfc.session.preprocess.resampling import points_in_reference, resample_run, resample_volume
 from crossfc.session.preprocess.slice_timing import correct_slice_timing, read_slice_timing
 from crossfc.session.preprocess.tissue import masks_on_grid, tissues_in_template
+from crossfc.session.preprocess.unwarping import Unwarping, estimate_unwarping
 from crossfc.session.scan import LEAST_VOLUMES, open_scan
 from crossfc.session.sidecar import read_sidecar, sidecar_paths
 
@@ -41,13 +43,15 @@ def preprocess_session(
     left_right: str,
     random_seed: int,
     threads: int,
+    correct_distortion: bool = True,
     res: str | None = None,
 ) -> dict[str, Any]:
     """Preprocess one run and write the files of `layout.preprocessed`.
 
     The steps are those of fMRIPrep, in its order: count the volumes before the steady state;
-    estimate head motion on the raw series; correct slice timing on the run's own grid; combine
-    motion, coregistration and normalisation, and interpolate every volume once in space; compute
+    estimate head motion on the raw series; estimate the susceptibility distortion from the run's
+    field map; correct slice timing on the run's own grid; combine motion, distortion,
+    coregistration and normalisation, and interpolate every volume once in space; compute
     confounds from the unsmoothed result.
 
     Parameters
@@ -73,6 +77,8 @@ def preprocess_session(
         What to do if the mirrored T1w fits the run better than the T1w; "skip" makes no such test.
     random_seed, threads : int
         Random seed and number of threads of ANTs; the result is reproducible with one thread.
+    correct_distortion : bool
+        Whether the run's field map, if it has one, is used.
     res : str, optional
         Label of the entity ``res`` in file names.
 
@@ -103,11 +109,12 @@ def preprocess_session(
     warnings = list(run.notes)
     if timing is None:
         warnings.append(f"slice timing was not corrected: {reason}")
-    field_maps = field_maps_for(bids_dir, scan)
-    if field_maps:
+    chosen = choose_field_map(bids_dir, scan) if correct_distortion else None
+    unused = [] if correct_distortion else field_maps_for(bids_dir, scan)
+    if unused:
         warnings.append(
-            f"field maps exist for {scan} ({', '.join(field_maps)}) but susceptibility distortion "
-            "is not corrected; use fMRIPrep derivatives where that matters"
+            f"field maps exist for {scan} ({', '.join(unused)}) but susceptibility distortion "
+            "is not corrected, as the config says; preprocessing.field_maps: use corrects it"
         )
 
     missing = lost_shares(run.data, run.affine)
@@ -115,11 +122,20 @@ def preprocess_session(
     _require_volumes(path, non_steady, missing > 0)
     motion = estimate_motion(run.data, run.affine, non_steady, missing)
     _require_volumes(path, non_steady, motion.lost)
+    unwarping: Unwarping | None = None
+    still, own_brain = motion.reference, motion.mask
+    if chosen is not None:
+        readout = read_readout(sidecar, run.data.shape, path)
+        unwarping = estimate_unwarping(
+            chosen, bids_dir, readout, motion.reference, motion.mask, run.affine
+        )
+        still = unwarping.undo(motion.reference)
+        own_brain = unwarping.undo(motion.mask.astype(np.float32), modulate=False) > 0.5
     t1w, t1w_mask, white = (
         nib.Nifti1Image.from_filename(anat[name]) for name in ("t1w", "mask", "wm")
     )
     laid = coregister(
-        motion.reference, motion.mask, run.affine, t1w, t1w_mask, white,
+        still, own_brain, run.affine, t1w, t1w_mask, white,
         None if left_right == "skip" else anat["transform"], poor_boundary_cost,
     )  # fmt: skip
     if left_right == "refuse" and laid.quality.get("left_right") == "swapped?":
@@ -136,9 +152,11 @@ def preprocess_session(
         series = correct_slice_timing(series, timing, repetition_time, non_steady, motion.lost)
 
     points = points_in_reference(grid, anat["transform"], laid.matrix)
-    data, covered = resample_run(series, run.affine, motion.matrices, points, grid.shape)
-    reference = resample_volume(motion.reference, run.affine, points, grid.shape)
-    own_mask = resample_volume(motion.mask.astype(np.float32), run.affine, points, grid.shape)
+    data, covered = resample_run(series, run.affine, motion.matrices, points, grid.shape, unwarping)
+    reference = resample_volume(motion.reference, run.affine, points, grid.shape, unwarping)
+    own_mask = resample_volume(
+        motion.mask.astype(np.float32), run.affine, points, grid.shape, unwarping, modulate=False
+    )
     own, own_affine = tissues_in_template(anat)
     brain, tissue = masks_on_grid(own, own_affine, grid)
     inside = brain & covered
@@ -222,7 +240,10 @@ def preprocess_session(
         "AnatomicalReference": _anatomical_reference(anat, scan),
         "SpatialReference": "nilearn's MNI152 template (ICBM 2009a nonlinear symmetric)",
         "Sources": [f"bids:raw:{scan}"],
-        "FieldMaps": "not applied: " + ", ".join(field_maps) if field_maps else "none",
+        "FieldMaps": "not applied: " + ", ".join(unused)
+        if unused
+        else ("none" if chosen is None else chosen.description),
+        "DistortionCorrection": None if unwarping is None else unwarping.record,
         "NonSteadyStateVolumes": non_steady,
         "Registration": registration,
         "Quality": quality,
