@@ -17,6 +17,7 @@ EXCEPTIONS: Mapping[str, str] = {
     r"make demo\b": f"{_SETS_UP}; tests/workflow/test_demo.py runs the demo",
     r"make (test|test-slow|test-slurm|lint|site)\b": f"{_SETS_UP}; .ci/run runs it",
     r"make slurm\b": _SETS_UP,
+    r"snakemake --cores 4 +#": "the demo, which tests/workflow/test_demo.py runs",
     r"snakemake --cores 1 sheets --configfile my_study": (
         "reads a data set; test_tutorial_fmriprep.py runs it on one"
     ),
