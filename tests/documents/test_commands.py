@@ -108,7 +108,7 @@ def test_the_ketamine_tutorial_as_far_as_it_needs_no_image(clone, root, shared_d
     assert "complete in MDD 24, HC 17" in understood and "24 patients, 17 volunteers" in text
     assert "(97 such" in understood and "with 97 runs" in text
     assert "(48 such" in understood and "| 48 | 55 |" in text
-    assert "13 of maps in each of 6 pipelines" in understood
+    assert "13 of maps in each of 8 pipelines" in understood
     change = pandas.read_csv(clone.folder / "results/ds005917/clinic/change.tsv", sep="\t")
     row = change.set_index(["scale", "group"]).loc[("MADRS_Total", "MDD")]
     assert (row["n"], round(row["adjusted_estimate"], 1)) == (24, -6.8)
