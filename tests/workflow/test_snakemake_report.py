@@ -44,6 +44,7 @@ def test_pages_and_tables_are_carried_with_what_they_hold(study):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "choice", [{"blinding": {"file": "unblinding.tsv"}}, {"report__participant_ids": False}]
 )

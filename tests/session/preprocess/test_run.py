@@ -284,6 +284,7 @@ def test_what_cannot_be_is_refused_before_any_work(study, tmp_path):
         preprocess_session(SCAN, other, "sub-01", derivatives, **CHOICES)
 
 
+@pytest.mark.slow
 def test_a_field_map_is_used_and_the_sidecar_tells_it(study, tmp_path):
     """Without distortion both polarities are alike, and the run stays where it was."""
     root, derivatives = tmp_path / "raw", tmp_path / "derivatives"
