@@ -76,6 +76,33 @@ def probability_image(probability: RealArray, affine: FloatArray) -> nib.Nifti1I
     return image
 
 
+def continued_onto_grid(
+    values: RealArray, affine: FloatArray, target_affine: FloatArray, shape: tuple[int, ...]
+) -> FloatArray:
+    """Interpolate a volume onto another grid, continued constantly beyond its faces (trilinear).
+
+    Parameters
+    ----------
+    values : ndarray, shape (x, y, z)
+    affine : ndarray, shape (4, 4)
+        Voxel indices of ``values`` to mm.
+    target_affine : ndarray, shape (4, 4)
+        Voxel indices of the new grid to mm.
+    shape : tuple of int
+        Shape of the new grid.
+
+    Returns
+    -------
+    ndarray of float64, shape ``shape``
+    """
+    index = np.linalg.inv(affine) @ target_affine
+    places = index[:3, :3] @ np.indices(shape).reshape(3, -1) + index[:3, 3:]
+    found: FloatArray = ndimage.map_coordinates(
+        values, places, order=1, mode="nearest", output=np.float64
+    )
+    return found.reshape(shape)
+
+
 def onto_grid(
     values: RealArray, affine: FloatArray, target_affine: FloatArray, shape: tuple[int, ...]
 ) -> SingleArray:

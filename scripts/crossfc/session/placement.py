@@ -131,8 +131,7 @@ def _shares_of_image(
     inside = np.argwhere(wanted)
     if not len(inside):
         return np.empty((0, 3), dtype=int), np.empty(0)
-    to_image = np.linalg.inv(own) @ affine
-    to_grid = np.linalg.inv(to_image)
+    to_grid = np.linalg.inv(np.linalg.inv(own) @ affine)
     # The box of the grid that holds the box of the image's voxels.
     low, high = inside.min(axis=0) - 0.5, inside.max(axis=0) + 0.5
     corners = np.array([[(low, high)[k][a] for a, k in enumerate(c)] for c in np.ndindex(2, 2, 2)])
@@ -141,17 +140,47 @@ def _shares_of_image(
     last = np.clip(np.ceil(ends.max(axis=0)) + 1, 0, shape).astype(int)
     axes = [np.arange(a, b) for a, b in zip(first, last, strict=True)]
     voxels = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    share = mean_over_voxels(wanted, own, voxels, affine)
+    reached = share > 0
+    return voxels[reached], share[reached]
+
+
+def mean_over_voxels(
+    values: RealArray | BoolArray, own: FloatArray, voxels: IntArray, affine: FloatArray
+) -> FloatArray:
+    """Return the mean of an image over each of some voxels of another grid.
+
+    It is looked up at evenly spaced places in a voxel, as many as the image has voxels there (5
+    along an edge at most).
+
+    Parameters
+    ----------
+    values : (i, j, k) float or bool
+        The image, in its own grid.
+    own : (4, 4) float
+        Voxel indices of the image to mm.
+    voxels : (n, 3) int
+        Indices in the other grid.
+    affine : (4, 4) float
+        Of the other grid.
+
+    Returns
+    -------
+    (n,) float64
+        What lies beyond the image counts as 0.
+    """
+    to_image = np.linalg.inv(own) @ affine
     # How many of the image's voxels a voxel of the grid spans along each of its axes.
     spans = np.linalg.norm(affine[:3, :3], axis=0) / np.linalg.norm(own[:3, :3], axis=0).min()
     counts = np.clip(np.rint(spans), 1, _MOST_PLACES).astype(int)
     steps = np.meshgrid(*((np.arange(n) + 0.5) / n - 0.5 for n in counts), indexing="ij")
-    share = np.zeros(len(voxels))
+    total: FloatArray = np.zeros(len(voxels))
     for step in np.stack(steps, axis=-1).reshape(-1, 3):
         index = np.rint((voxels + step) @ to_image[:3, :3].T + to_image[:3, 3]).astype(int)
-        there = ((index >= 0) & (index < wanted.shape)).all(axis=1)
-        share[there] += wanted[tuple(index[there].T)]
-    reached = share > 0
-    return voxels[reached], share[reached] / counts.prod()
+        there = _in_grid(index, values.shape)
+        total[there] += values[tuple(index[there].T)]
+    total /= counts.prod()
+    return total
 
 
 def _spheres(rows: Sequence[Mapping[str, Any]]) -> tuple[FloatArray, FloatArray]:
@@ -220,8 +249,9 @@ def around_seeds(
             raise Fault(f'seed "{seed}" has no definition; add its row to seeds.tsv')
         for row in rows:
             if row["kind"] == "sphere":
-                reached, _ = sphere.shares(*_spheres([row]), affine)
-                for voxels in (reached, _sphere(row, affine, fwhm_mm)):
+                (centre,), (radius,) = _spheres([row])
+                reached, _ = sphere.shares(centre, np.array([radius]), affine)
+                for voxels in (reached, sphere.voxels_near(centre, radius + fwhm_mm, affine)):
                     near[tuple(voxels[_in_grid(voxels, shape)].T)] = True
             else:
                 near |= _around_image(row, seed, fwhm_mm, shape, affine)
@@ -299,25 +329,6 @@ def at_nearest(
     found = np.zeros(inside.size, dtype=bool)
     found[inside] = wanted[tuple(index[:, inside])]
     return found.reshape(shape)
-
-
-def _sphere(row: Mapping[str, Any], affine: FloatArray, beyond_mm: float = 0.0) -> IntArray:
-    """List the indices (n, 3) of voxels whose centres lie in or near a sphere, in the grid or not.
-
-    ``beyond_mm`` is added to the sphere's radius.
-    """
-    centre = np.array([row["x"], row["y"], row["z"]], dtype=float)
-    farthest = float(row["radius_mm"]) + beyond_mm
-    to_voxel = np.linalg.inv(affine)
-    middle = to_voxel[:3, :3] @ centre + to_voxel[:3, 3]
-    reach = np.ceil(farthest * np.linalg.norm(to_voxel[:3, :3], axis=1)) + 1
-    ends = zip(np.floor(middle - reach), np.ceil(middle + reach), strict=True)
-    axes = [np.arange(lowest, highest + 1) for lowest, highest in ends]
-    voxels = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    millimetres = voxels @ affine[:3, :3].T + affine[:3, 3]
-    near = ((millimetres - centre) ** 2).sum(axis=1) <= farthest**2
-    within: IntArray = voxels[near].astype(int)
-    return within
 
 
 def _in_grid(voxels: IntArray, shape: tuple[int, ...]) -> BoolArray:

@@ -42,7 +42,12 @@ def shares(
     """
     centres = np.atleast_2d(np.asarray(centres, dtype=float))
     radii = np.asarray(radii, dtype=float)
-    near = [_near(centre, radius, affine) for centre, radius in zip(centres, radii, strict=True)]
+    # No part of a voxel is farther from its centre than the farthest corner.
+    corner = float(np.linalg.norm(_corners() @ affine[:3, :3].T, axis=1).max())
+    near = [
+        voxels_near(centre, radius + corner, affine)
+        for centre, radius in zip(centres, radii, strict=True)
+    ]
     voxels: IntArray = np.unique(np.concatenate(near), axis=0)
     share = np.zeros(len(voxels))
     whole = _whole(voxels, centres, radii, affine)
@@ -55,18 +60,29 @@ def shares(
     return voxels[reached], share[reached]
 
 
-def _near(centre: FloatArray, radius: float, affine: FloatArray) -> IntArray:
-    """List the voxels in the box around a sphere, (n, 3), without those far from it."""
+def voxels_near(centre: FloatArray, distance_mm: float, affine: FloatArray) -> IntArray:
+    """List the voxels whose centres are no further from a place, in the grid or beyond its edges.
+
+    Parameters
+    ----------
+    centre : (3,) float
+        Mm.
+    distance_mm : float
+    affine : (4, 4) float
+        Voxel indices to mm.
+
+    Returns
+    -------
+    (n, 3) int
+    """
     to_voxel = np.linalg.inv(affine)
     middle = to_voxel[:3, :3] @ centre + to_voxel[:3, 3]
-    reach = radius * np.linalg.norm(to_voxel[:3, :3], axis=1) + 0.5
-    ends = zip(np.ceil(middle - reach), np.floor(middle + reach), strict=True)
+    reach = np.ceil(distance_mm * np.linalg.norm(to_voxel[:3, :3], axis=1)) + 1
+    ends = zip(np.floor(middle - reach), np.ceil(middle + reach), strict=True)
     axes = [np.arange(lowest, highest + 1) for lowest, highest in ends]
     voxels = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     apart = voxels @ affine[:3, :3].T + affine[:3, 3] - centre
-    # No part of a voxel is farther from its centre than the farthest corner.
-    corner = np.linalg.norm(_corners() @ affine[:3, :3].T, axis=1).max()
-    within: IntArray = voxels[(apart**2).sum(axis=1) <= (radius + corner) ** 2].astype(int)
+    within: IntArray = voxels[(apart**2).sum(axis=1) <= distance_mm**2].astype(int)
     return within
 
 

@@ -31,6 +31,9 @@ _OUTSIDE = 1.25
 class Readout:
     """How an echo-planar image is read out.
 
+    Signs are stated here once more, and not taken from `crossfc.session.preprocess.readout`: one
+    that was wrong there would be planted wrong too, and no test could see it.
+
     Attributes
     ----------
     direction : str

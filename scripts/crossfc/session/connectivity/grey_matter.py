@@ -8,12 +8,11 @@ import numpy as np
 from crossfc.array import FloatArray, IntArray, SingleArray
 from crossfc.fault import Fault
 from crossfc.session.connectivity.session_data import SessionData
+from crossfc.session.placement import mean_over_voxels
 from crossfc.session.scan import open_scan
 
 # In a segmentation of BIDS derivatives (dseg) 1 is grey matter, 2 white matter, 3 fluid.
 _LABEL = 1
-# A voxel of 4 mm on a map of 1 mm is looked at in 4 x 4 x 4 places, a larger one not more closely.
-_MOST_PLACES = 5
 # What is mostly grey matter, and how many voxels of it tell how bright it is.
 _MOSTLY, _LEAST_VOXELS = 0.7, 50
 
@@ -48,18 +47,7 @@ class GreyMatter:
         (n,) float64
             0 to 1; what lies beyond the map is none.
         """
-        own = np.linalg.norm(self.affine[:3, :3], axis=0).min()
-        edges = np.linalg.norm(affine[:3, :3], axis=0)
-        counts = np.clip(np.rint(edges / own), 1, _MOST_PLACES).astype(int)
-        steps = np.meshgrid(*((np.arange(n) + 0.5) / n - 0.5 for n in counts), indexing="ij")
-        to_map = np.linalg.inv(self.affine) @ affine
-        share: FloatArray = np.zeros(len(voxels))
-        for step in np.stack(steps, axis=-1).reshape(-1, 3):
-            at = np.rint((voxels + step) @ to_map[:3, :3].T + to_map[:3, 3]).astype(int)
-            inside = ((at >= 0) & (at < self.values.shape)).all(axis=1)
-            share[inside] += self.values[tuple(at[inside].T)]
-        share /= counts.prod()
-        return share
+        return mean_over_voxels(self.values, self.affine, voxels, affine)
 
 
 def open_grey_matter(path: str | Path) -> GreyMatter:

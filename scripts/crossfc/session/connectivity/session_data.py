@@ -119,26 +119,26 @@ class SessionData:
         (n,) int
             For ``series_at`` and for maps that are raveled.
         """
-        starts = np.array([part.start for part in self._box])
-        found: IntArray = np.ravel_multi_index(
-            tuple((voxels[:, ::-1] - starts).T), self.box_mask.shape
-        )
+        at, _ = self._in_box(voxels)
+        found: IntArray = np.ravel_multi_index(tuple(at.T), self.box_mask.shape)
         return found
+
+    def _in_box(self, voxels: IntArray) -> tuple[IntArray, BoolArray]:
+        """Return where voxels (n, 3) of the grid stand in the box, (z, y, x), and which do."""
+        at = voxels[:, ::-1] - np.array([part.start for part in self._box])
+        inside: BoolArray = np.asarray(((at >= 0) & (at < self.box_mask.shape)).all(axis=1))
+        return at, inside
 
     def mean_at(self, voxels: IntArray) -> FloatArray:
         """Return the mean of voxels (n, 3) of the grid over time, (n,); NaN outside of the box."""
-        starts = np.array([part.start for part in self._box])
-        at = voxels[:, ::-1] - starts
-        inside = ((at >= 0) & (at < self.box_mask.shape)).all(axis=1)
+        at, inside = self._in_box(voxels)
         found: FloatArray = np.full(len(voxels), np.nan)
         found[inside] = self.mean[tuple(at[inside].T)]
         return found
 
     def weak_at(self, voxels: IntArray) -> BoolArray:
         """Test which voxels (n, 3) of the grid are in the brain mask but have no signal, (n,)."""
-        starts = np.array([part.start for part in self._box])
-        at = voxels[:, ::-1] - starts
-        found: BoolArray = np.asarray(((at >= 0) & (at < self.box_mask.shape)).all(axis=1))
+        at, found = self._in_box(voxels)
         found[found] = self._box_weak[tuple(at[found].T)]
         return found
 

@@ -16,6 +16,7 @@ from scipy import ndimage, sparse
 
 from crossfc.array import FloatArray, SingleArray
 from crossfc.session.gaussian import sigma_of
+from crossfc.session.image import continued_onto_grid
 from crossfc.session.preprocess.smoothness import bending, derivative, solve
 
 # Blocks of voxels averaged on each level, and the blur on it (full width, blocks).
@@ -101,7 +102,9 @@ def field_of_pair(first: Distorted, second: Distorted, brain: np.ndarray) -> Fie
             start: np.ndarray = np.zeros(level.size)
         else:
             grid = field.astype(np.float32).reshape(coarse.shape)
-            start = _onto(grid, coarse.affine, level.affine, level.shape).ravel()
+            finer = continued_onto_grid(grid, coarse.affine, level.affine, level.shape)
+            # In single precision, as the field is handed on.
+            start = finer.astype(np.float32).ravel()
         field, pose, misfit = level.fit(start.astype(float), pose)
     assert field is not None and level is not None
     return Field(field.astype(np.float32).reshape(level.shape), first.affine, pose, misfit)
@@ -255,18 +258,6 @@ def _reduced(
     scale = np.diag([*blocks, 1.0])
     scale[:3, 3] = (np.array(blocks) - 1) / 2
     return means, affine @ scale
-
-
-def _onto(
-    data: np.ndarray, affine: np.ndarray, grid: np.ndarray, shape: tuple[int, int, int]
-) -> np.ndarray:
-    """Interpolate linearly, continuing the image constantly beyond its faces."""
-    index = np.linalg.inv(affine) @ grid
-    places = index[:3, :3] @ np.indices(shape).reshape(3, -1) + index[:3, 3:]
-    values: SingleArray = ndimage.map_coordinates(
-        data, places, order=1, mode="nearest", output=np.float32
-    )
-    return values.reshape(shape)
 
 
 def _at(spline: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -13,8 +13,9 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from crossfc.array import FloatArray, SingleArray
+from crossfc.array import SingleArray
 from crossfc.fault import Fault
+from crossfc.session.image import continued_onto_grid
 from crossfc.session.preprocess.fieldmap import FieldMap, field_factor
 from crossfc.session.preprocess.motion import brain_by_brightness
 from crossfc.session.preprocess.polarity import Distorted, field_of_pair
@@ -148,8 +149,10 @@ def estimate_unwarping(
     target = reference
     for _ in range(_ROUNDS):
         pose = _pose(target, brain, affine, shown, grid, pose)
-        unwarping = _unwarping(_onto(hz, grid, pose @ affine, reference.shape), affine, readout,
-                               brain, record)  # fmt: skip
+        unwarping = _unwarping(
+            continued_onto_grid(hz, grid, pose @ affine, reference.shape), affine, readout,
+            brain, record,
+        )  # fmt: skip
         target = unwarping.undo(reference)
     return unwarping
 
@@ -233,15 +236,3 @@ def _pose(
         iterations=(100, 50), shrink=(2, 1), smooth=(1, 0), sampling=0.25,
         mask=to_ants(near.astype(np.float32), affine),
     )  # fmt: skip
-
-
-def _onto(
-    data: np.ndarray, affine: np.ndarray, grid: np.ndarray, shape: tuple[int, ...]
-) -> np.ndarray:
-    """Interpolate linearly, continuing the field constantly beyond its faces."""
-    index = np.linalg.inv(affine) @ grid
-    places = index[:3, :3] @ np.indices(shape).reshape(3, -1) + index[:3, 3:]
-    values: FloatArray = ndimage.map_coordinates(
-        data, places, order=1, mode="nearest", output=np.float64
-    )
-    return values.reshape(shape)
