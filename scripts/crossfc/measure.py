@@ -119,8 +119,24 @@ def measures_of(columns: Iterable[str]) -> list[Measure]:
         if measure.region is None:
             found += [measure] if measure.name in names else []
         else:
-            found += [measure.of(region, region) for region in _regions(measure, names)]
+            found += [measure.of(region, region) for region in _regions(measure.name, names)]
     return found
+
+
+def columns_of(name: str, columns: Iterable[str]) -> list[str]:
+    """List the columns of a table of sessions that hold a measure.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``mean_fd``, or ``coverage_<seed>`` for a column of each seed.
+    columns : iterable of str
+        Columns of the table.
+    """
+    names = list(columns)
+    if SEED not in name and TARGET not in name:
+        return [name] if name in names else []
+    return [name.partition("<")[0] + region for region in _regions(name, names)]
 
 
 def kinds_of(columns: Iterable[str]) -> list[Measure]:
@@ -132,13 +148,15 @@ def kinds_of(columns: Iterable[str]) -> list[Measure]:
         As in the registry, in its order, whatever the order of the columns.
     """
     names = list(columns)
-    return [own for own in MEASURES if own.name in names or (own.region and _regions(own, names))]
+    return [
+        own for own in MEASURES if own.name in names or (own.region and _regions(own.name, names))
+    ]
 
 
-def _regions(measure: Measure, columns: Iterable[str]) -> list[str]:
-    """Name the regions of which a table has a measure."""
+def _regions(measure: str, columns: Iterable[str]) -> list[str]:
+    """Name the regions of which a table has a measure, such as ``coverage_<seed>``."""
     exact = {own.name for own in MEASURES}
-    start = measure.name.partition("<")[0]
+    start = measure.partition("<")[0]
     return [
         name.removeprefix(start) for name in columns if name.startswith(start) and name not in exact
     ]

@@ -1,11 +1,11 @@
 """Why sessions leave: limits in force, who is beyond them, and what raters said."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from crossfc.measure import MEASURES, Measure
+from crossfc.measure import MEASURES, SEED, Measure, columns_of
 from crossfc.report import number
 from crossfc.report.table import Column, Table, blank, from_frame, text
 
@@ -16,45 +16,65 @@ FURTHER = (
     Measure("minutes_kept", "minutes kept", "min"),
     Measure("boundary_cost", "cost of the white matter's boundary"),
 )
-# What a limit is of: the column of the table of sessions, or its beginning, and how it is called.
-LIMITS = {
-    "maximum_mean_fd_mm": ("mean_fd", "mean FD above (mm)"),
-    "maximum_censored_share": ("share_censored", "share of volumes censored above"),
-    "maximum_defective_share": ("share_defective", "share of volumes without measurement above"),
-    "minimum_minutes_kept": ("minutes_kept", "minutes kept below"),
-    "maximum_boundary_cost": ("boundary_cost", "cost of the white matter's boundary above"),
+# What a limit is of (measures by their columns in the table of sessions), and how it is called.
+LIMITS: dict[str, tuple[tuple[str, ...], str]] = {
+    "maximum_mean_fd_mm": (("mean_fd",), "mean FD above (mm)"),
+    "maximum_censored_share": (("share_censored",), "share of volumes censored above"),
+    "maximum_defective_share": (
+        ("share_defective",), "share of volumes without measurement above",
+    ),
+    "minimum_minutes_kept": (("minutes_kept",), "minutes kept below"),
+    "maximum_boundary_cost": (("boundary_cost",), "cost of the white matter's boundary above"),
     "maximum_local_boundary_cost": (
-        "boundary_cost_", "the same near the subgenual or ventromedial cortex above",
+        ("boundary_cost_subgenual", "boundary_cost_ventromedial"),
+        "the same near the subgenual or ventromedial cortex above",
     ),
-    "minimum_template_dice": ("mask_dice_template", "overlap with the template below (Dice)"),
+    "minimum_template_dice": (("mask_dice_template",), "overlap with the template below (Dice)"),
     "minimum_residual_degrees_of_freedom": (
-        "residual_degrees_of_freedom", "residual degrees of freedom below",
+        ("residual_degrees_of_freedom",), "residual degrees of freedom below",
     ),
-    "minimum_seed_coverage": ("coverage_", "share of a seed with signal below"),
-    "minimum_seed_tsnr": ("tsnr_", "tSNR of a seed below"),
-    "minimum_seed_grey_signal": ("grey_signal_", "share of a seed's grey matter with signal below"),
+    "minimum_seed_coverage": ((f"coverage_{SEED}",), "share of a seed with signal below"),
+    "minimum_seed_tsnr": ((f"tsnr_{SEED}",), "tSNR of a seed below"),
+    "minimum_seed_grey_signal": (
+        (f"grey_signal_{SEED}",), "share of a seed's grey matter with signal below",
+    ),
 }  # fmt: skip
 
 # Measures of a whole scan, not of a region.
 WHOLE = {measure.name for measure in (*MEASURES, *FURTHER) if measure.region is None}
 
 
+def limits_of(config: Mapping[str, Any], columns: Iterable[str]) -> dict[str, float]:
+    """Return the limits in force, by the column of the table of sessions that each is of."""
+    names = list(columns)
+    return {
+        column: limit
+        for key, (measures, _) in LIMITS.items()
+        if (limit := _limit(config, key)) is not None
+        for measure in measures
+        for column in columns_of(measure, names)
+    }
+
+
+def _limit(config: Mapping[str, Any], key: str) -> float | None:
+    limit: float | None = {**config["exclusion"], **config["connectivity"]}.get(key)
+    return limit
+
+
 def limit_table(config: Mapping[str, Any], sessions: pd.DataFrame) -> Table:
     """Tabulate the limits in force, and how many sessions are beyond each."""
-    values = {**config["exclusion"], **config["connectivity"]}
     rows = []
-    for key, (column, words) in LIMITS.items():
-        limit = values.get(key)
+    for key, (measures, words) in LIMITS.items():
+        limit = _limit(config, key)
         if limit is None:
             rows.append([words, "no limit", "", f"exclusion.{key}"])
             continue
         section = "exclusion" if key in config["exclusion"] else "connectivity"
-        of_seeds = column.endswith("_")
         own = [
             name
-            for name in sessions.columns
-            if (name.startswith(column) and name != "tsnr_median" if of_seeds else name == column)
-            and sessions[name].dtype.kind in "fiu"
+            for measure in measures
+            for name in columns_of(measure, sessions.columns)
+            if sessions[name].dtype.kind in "fiu"
         ]
         beyond = sessions[own] > limit if key.startswith("maximum") else sessions[own] < limit
         told = number.whole(int(beyond.any(axis=1).sum()))
@@ -64,6 +84,7 @@ def limit_table(config: Mapping[str, Any], sessions: pd.DataFrame) -> Table:
 
 
 def excluded(excluded: pd.DataFrame) -> Table | None:
+    """Tabulate the sessions that leave; None if none does."""
     if excluded.empty:
         return None
     columns: list[Column] = [
@@ -76,6 +97,7 @@ def excluded(excluded: pd.DataFrame) -> Table | None:
 
 
 def ratings(ratings: pd.DataFrame) -> Table | None:
+    """Tabulate what raters said; None if nobody rated."""
     if ratings.empty:
         return None
     columns: list[Column] = [

@@ -255,8 +255,7 @@ def _charts(
     regions: bool,
 ) -> list[str]:
     """Draw the distribution of every measure that varies, of the whole scan or of regions."""
-    values = {**config["exclusion"], **config["connectivity"]}
-    limits = {column: values.get(key) for key, (column, _) in exclusion.LIMITS.items()}
+    limits = exclusion.limits_of(config, sessions.columns)
     found = []
     for measure in measures:
         of_region = measure.name not in exclusion.WHOLE
@@ -264,9 +263,6 @@ def _charts(
         if of_region != regions or own[measure.name].nunique() < 2:
             continue
         outlying = set(map(tuple, far.loc[far["measure"] == measure.label, _KEYS].to_numpy()))
-        limit = limits.get(measure.name)
-        if of_region and not measure.name.startswith("target_"):
-            limit = limits.get(f"{measure.name.partition('_')[0]}_")
         dots = [
             Dot(
                 f"{row['participant_id']} {row['session_id']}",
@@ -278,5 +274,5 @@ def _charts(
             for row in own.to_dict("records")
         ]
         alt = f"{measure.title} of {len(dots)} sessions"
-        found.append(distribution(dots, measure.title, limit, alt))
+        found.append(distribution(dots, measure.title, limits.get(measure.name), alt))
     return found
