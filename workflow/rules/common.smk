@@ -135,7 +135,7 @@ def derivatives(kind):
 def reported(files, category, **labels):
     """Flag outputs for `snakemake --report`; the caption is what docs/outputs.md says of the file.
 
-    Files are one path, or a dict of them. Labels may hold wildcards. As long as a run is blinded,
+    Files are one path, or a list or dict of them. Labels may hold wildcards. As long as a run is blinded,
     or where people must not be named, the report holds pages only: tables tell directions and
     name people.
     """
@@ -143,6 +143,8 @@ def reported(files, category, **labels):
         return {
             name: reported(path, category, **labels) for name, path in files.items()
         }
+    if isinstance(files, list):
+        return [reported(path, category, **labels) for path in files]
     if pages_only and category != "Page":
         return files
     return report(files, **_shown(files, category, labels))

@@ -12,8 +12,8 @@ rule report:
         atlas=on_sheets(lambda: plan.report.atlas()),
     output:
         page=reported(plan.file("report.html"), "Page"),
-        checklists=[reported(path, "Checklists") for path in plan.report.checklists()],
-        manuscript=[reported(path, "Page") for path in plan.report.manuscript()],
+        checklists=reported(plan.report.checklists(), "Checklists"),
+        manuscript=reported(plan.report.manuscript(), "Page"),
     log:
         plan.file("logs", "report.log"),
     conda:

@@ -8,24 +8,18 @@ removes the record beside it when it begins, and writes the record when it has s
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING
 
 from crossfc.jobs.log import HEAD_LINES, TAIL_LINES
+
+if TYPE_CHECKING:
+    from crossfc.report.log import LogRow
 
 # Rules whose logs hold warnings, a line each. Other logs hold progress and tables, or what another
 # program prints.
 _WARN = frozenset(
     ("preprocess_session", "pair_sessions", "quality_group", "clinical_correlation", "robustness")
 )
-
-
-class LogRow(TypedDict):
-    """A sentence of a job's log; ``log`` is the path from the folder of logs."""
-
-    job: str
-    log: str
-    sentence: str
-    failed: bool
 
 
 def failure(log: str | Path) -> str | None:
@@ -54,7 +48,7 @@ def failure(log: str | Path) -> str | None:
 
 def read_logs(
     folder: str | Path, sessions: Iterable[tuple[str, ...]], planned: Collection[str]
-) -> list[LogRow]:
+) -> "list[LogRow]":
     """List the failures and warnings in the logs of a study.
 
     Parameters

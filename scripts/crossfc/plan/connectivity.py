@@ -245,6 +245,12 @@ class Connectivity(Stage):
         words = self.config["task"], self.config["space"]
         return layout.inspection(*own, *words, self.study.pipelines, folder)
 
+    def volume_tables(self) -> list[str]:
+        """List the table of volumes of every session, as paths below the study's results."""
+        if not self.study.has_edges:
+            return []
+        return [str(self.inspection(own)["volumes"]) for own in self.study.sessions()]
+
     def pipeline_choices(self) -> dict[str, dict[str, Any]]:
         """Return every pipeline with its strategy and seeds in full, sorted by name."""
         return {

@@ -63,13 +63,13 @@ class QualityPage(Stage):
 
     def contents(self) -> dict[str, Any]:
         """Return what the pages are made from: paths from the results, and plain structures."""
-        sessions, pipelines = self.study.sessions(), self.study.pipelines
+        pipelines = self.study.pipelines
         keys = ("study", "title", "pipelines", "connectivity")
         return {
             "config": {key: self.config[key] for key in keys}  # type: ignore[literal-required]
             | {"exclusion": self._exclusion.limits()},
             "pipelines": pipelines,
-            "volumes": [str(self._connectivity.inspection(own)["volumes"]) for own in sessions],
+            "volumes": self._connectivity.volume_tables(),
             "seeds": {name: self._regions.seeds(name) for name in pipelines},
             "drawn": layout.drawn_seeds({n: self._regions.seed_rows(n) for n in pipelines}),
             "seed_rows": self._regions.seed_rows(self.study.primary),

@@ -145,10 +145,7 @@ class Report(Stage):
             "designs": self.study.designs(),
             "design_name": trial.name,
             "hypotheses": self._hypotheses.words(),
-            "carpets": [
-                str(self._connectivity.inspection(session)["volumes"])
-                for session in (self.study.sessions() if self.study.has_edges else ())
-            ],
+            "carpets": self._connectivity.volume_tables(),
             "registrations": self._preprocess.registrations(),
             "folders": folders,
         }

@@ -89,7 +89,7 @@ def quality_table(
     for session, path in zip(sessions, records, strict=True):
         record = read_record(path)
         measures = {**record, "share_censored": _share_censored(record)}
-        measures["minutes_kept"] = _minutes_kept(record)
+        measures["minutes_kept"] = minutes_kept(record)
         reasons = exclusion_reasons(record, limits)
         reasons += rated.get((session["participant_id"], session["session_id"]), [])
         row: dict[str, object] = {**session, "scan": record["scan"]}
@@ -154,7 +154,7 @@ def exclusion_reasons(record: SessionRecord, limits: ExclusionLimits) -> list[st
         reasons.append(
             f"{share:.0%} of the volumes censored, more than {limits['maximum_censored_share']:.0%}"
         )
-    minutes, least = _minutes_kept(record), limits.get("minimum_minutes_kept")
+    minutes, least = minutes_kept(record), limits.get("minimum_minutes_kept")
     if least is not None and minutes < least:
         reasons.append(f"{minutes:.1f} minutes kept, fewer than {least:g}")
     if record["mask_dice_template"] < limits["minimum_template_dice"]:
@@ -218,7 +218,8 @@ def _share_censored(record: SessionRecord) -> float:
     return record["volumes_censored"] / record["volumes"]
 
 
-def _minutes_kept(record: SessionRecord) -> float:
+def minutes_kept(record: SessionRecord) -> float:
+    """Return how many minutes of a session a pipeline keeps."""
     return record["volumes_kept"] * record["repetition_time"] / 60
 
 

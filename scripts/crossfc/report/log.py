@@ -20,6 +20,7 @@ class LogRow(TypedDict):
 
 
 def failed(logs: Sequence[LogRow]) -> Table | None:
+    """Tabulate the jobs that failed; None if none did."""
     rows = [[own["job"], own["sentence"], f"logs/{own['log']}"] for own in logs if own["failed"]]
     if not rows:
         return None

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from crossfc.quality.exclusion import minutes_kept
 from crossfc.report import brain_picture, number
 from crossfc.report.carpet import carpet_chart
 from crossfc.report.confounds import confound_chart, confound_sentence
@@ -224,8 +225,7 @@ def measure_table(
         of_pipeline: list[dict[str, Any]] = []
         for own in sessions:
             record = own.records[pipeline]
-            minutes = record["volumes_kept"] * record["repetition_time"] / 60
-            of_pipeline.append({**record, "minutes_kept": minutes})
+            of_pipeline.append({**record, "minutes_kept": minutes_kept(record)})
         for key, label, show in _OF_PIPELINES:
             told = [show(record.get(key)) for record in of_pipeline]
             rows.append([f"{label}, {pipeline}", *told])
