@@ -1,10 +1,11 @@
 """Connectivity: one job per session reads its scan once, for all pipelines.
 
-Requires   preprocessed BOLD, brain mask and confounds of each session (fMRIPrep's names); recordings
-           of pulse and breathing, where there are any
+Requires   preprocessed BOLD, brain mask and confounds of each session (fMRIPrep's names), or what
+           another program cleaned; recordings of pulse and breathing, components and a map of grey
+           matter, where there are any
 Makes      <results>/<study>/sub-*/ses-*/func: Fisher-z maps, series, seed-by-target edges, quality,
-           a carpet plot. The output is the folder, not the single files, because Snakemake would
-           keep a record, and read the scan again for its checksum, for every single output
+           and what the pages of people show. The output is the folder, not the single files, because
+           Snakemake would keep a record, and read the scan again for its checksum, for every one
 Steps      choose the complete run with least motion -> project out confounds and stop band ->
            correlate
 """
